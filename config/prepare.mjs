@@ -1,0 +1,14 @@
+// Builds dist/ after an install from source. Where the compiler is not installed (an image, `npm ci --omit=dev`)
+// the dist/ that was copied in is used as it is.
+import { spawnSync } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
+
+const compiler = new URL("../node_modules/typescript/bin/tsc", import.meta.url).pathname;
+if (existsSync(compiler)) {
+  rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
+  const project = new URL("./tsconfig.build.json", import.meta.url).pathname;
+  process.exitCode = spawnSync(process.execPath, [compiler, "-p", project], { stdio: "inherit" }).status ?? 1;
+} else if (!existsSync(new URL("../dist/main.js", import.meta.url))) {
+  console.error("huiyuan: neither the TypeScript compiler nor dist/ is here; install with development dependencies");
+  process.exitCode = 1;
+}

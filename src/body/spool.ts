@@ -1,0 +1,57 @@
+// The body of a fill while it arrives: one writer, many readers, each from any byte. In memory up to a bound, then on
+// disk. It does not judge whether the body is whole (gate.ts does) and does not store it (bucket/ does).
+import type { HuiyuanError } from "../errors.ts";
+import type { Hashes } from "../object.ts";
+
+/** A body that has arrived whole, ready to be put into a bucket. */
+export interface WholeBody {
+  /** Bytes, exact. */
+  readonly size: number;
+  readonly hashes: Hashes;
+  /** CRC-32 of each 64 KiB block in order, 4 bytes each, big-endian; the last block may be short. */
+  readonly blockSums: Buffer;
+  /**
+   * `buffer`: all bytes in memory. `file`: a file on the store's own file system that the store may rename away;
+   * its readers hold a descriptor and do not mind.
+   */
+  readonly content:
+    | { readonly kind: "buffer"; readonly buffer: Buffer }
+    | { readonly kind: "file"; readonly path: string };
+}
+
+/** How much of a body one block checksum covers, and how much is read from disk at a time. Bytes. */
+export const BLOCK_BYTES = 65_536;
+
+/**
+ * One arriving body. Reference counted: it begins with one hold (the fill's own); when the last hold is released the
+ * descriptor is closed, the memory given back, and a spool file that nobody renamed away is removed.
+ */
+export interface Spool {
+  /** Bytes that have arrived so far. */
+  readonly received: number;
+  /** Undefined while bytes may still come. */
+  readonly end:
+    | { readonly kind: "whole"; readonly body: WholeBody }
+    | { readonly kind: "failed"; readonly error: HuiyuanError }
+    | undefined;
+  /** Takes ownership of the chunk. False: stop the origin until `drained()` resolves (disk behind by over 1 MiB). */
+  write(chunk: Buffer): boolean;
+  /** Resolves when the backlog is written; at once where there is none. Never rejects. */
+  drained(): Promise<void>;
+  /** No more bytes; hashes are made and the file is complete (not yet synced). Resolves with the body, or throws store_failed. */
+  finish(): Promise<WholeBody>;
+  /** The body is broken; every reader gets this error after the bytes that did arrive. */
+  fail(error: HuiyuanError): void;
+  /** What is in memory from `offset` on, or undefined: nothing there yet, or only on disk. Never waits. */
+  peek(offset: number): Buffer | undefined;
+  /**
+   * The next bytes from `offset` (at least one, at most 64 KiB or one chunk); waits until they are there. Undefined at
+   * the end of a whole body. Throws the fill's error when the body failed and no bytes are left before it, and the
+   * signal's reason when aborted.
+   */
+  read(offset: number, signal: AbortSignal): Promise<Buffer | undefined>;
+  /** One more user of the spool. */
+  hold(): void;
+  /** The user is done. */
+  release(): void;
+}

@@ -1,0 +1,73 @@
+// What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
+// promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
+import type { WholeBody } from "../body/spool.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+
+/** What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. */
+export type Entry =
+  | { readonly state: "object"; readonly info: ObjectInfo; readonly epoch: number; readonly isStale: boolean }
+  | { readonly state: "tombstone"; readonly deletedAt: number; readonly reason: string; readonly epoch: number }
+  | { readonly state: "absent"; readonly epoch: number };
+
+/**
+ * `absent`: only where nothing is (a tombstone counts as present), and where `epoch` is given only if the key's epoch
+ * still is that. `etag`: only over the object with this entity tag. `always`: in any case; lifts a tombstone.
+ * `absent` and `etag` keep the epoch; `always` raises it.
+ */
+export type PutCondition =
+  | { readonly when: "absent"; readonly epoch?: number }
+  | { readonly when: "etag"; readonly etag: string; readonly epoch?: number }
+  | { readonly when: "always" };
+
+/** `exists`: an object is there (or not the one named); `deleted`: a tombstone is; `outdated`: the epoch has moved on. */
+export type PutResult = "stored" | "exists" | "deleted" | "outdated";
+
+/** An open object. The owner closes it. */
+export interface ObjectReader {
+  /**
+   * Bytes `start` to `end`, both inclusive, at most 1 MiB; every block they touch has been checked. Throws
+   * store_corrupt (wrong or missing bytes: the object has been set aside and is absent from now on) or store_failed.
+   */
+  read(start: number, end: number): Promise<Buffer>;
+  close(): void;
+}
+
+/** One page of a listing, by ascending UTF-8 bytes of the key. */
+export interface ListPage {
+  readonly objects: readonly ObjectInfo[];
+  /** Pass as `after` for the next page; undefined at the end. */
+  readonly next: Key | undefined;
+}
+
+/** One bucket of a store. */
+export interface BucketDriver {
+  lookup(key: Key): Promise<Entry>;
+  /** Undefined when the object is not there (any more). */
+  open(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
+  copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;
+  /** Removes the object if there is one and leaves a tombstone. True when an object was there. */
+  delete(key: Key, tombstone: { readonly deletedAt: number; readonly reason: string }): Promise<boolean>;
+  /** Lifts a tombstone. True when there was one. */
+  undelete(key: Key): Promise<boolean>;
+  /** Raises the epoch; marks an object that the mirror brought as stale, or with `hard` removes it. True when one was there. */
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  list(options: {
+    readonly prefix: string;
+    readonly after: Key | undefined;
+    readonly limit: number;
+  }): Promise<ListPage>;
+  /** Objects, and the bytes that they take before equal ones are stored once. */
+  usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
+}
+
+/** A place that holds many buckets. Equal bytes are stored once in it. */
+export interface Store {
+  /** `id`: `<appid>/<bucket>`; the same driver for the same id. */
+  bucket(id: string): BucketDriver;
+  /** Resolves when a write would succeed; throws store_failed or store_full saying what is wrong. */
+  probe(): Promise<void>;
+  /** Finishes what was accepted, then closes. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,67 @@
+// What every origin is to the rest of the program: something that is asked for one key and answers with a body that
+// still arrives. Sites, clouds and mirrors all have this shape. Nothing here knows a protocol.
+import type { DeclaredDigests, Framing } from "../body/gate.ts";
+import type { Key } from "../object.ts";
+
+/** One question to an origin. */
+export interface OriginRequest {
+  readonly key: Key;
+  readonly method: "GET" | "HEAD";
+  /** The `Via` and `CDN-Loop` of the client's request, carried on so that loops are seen; nothing else of it is. */
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** Bytes; a longer declared length is refused before the head is given out (origin_too_large). */
+  readonly maxBytes: number;
+  /** The fill's own signal: aborting ends the request and frees its connection. */
+  readonly signal: AbortSignal;
+}
+
+/** The good answer (status 200) to a request. Everything else is undefined (absent) or an error. */
+export interface OriginAnswer {
+  /** Where the answer came from after redirects; without userinfo and query. For provenance and the log. */
+  readonly url: string;
+  /** Declared body length in bytes; undefined for chunked and close-delimited answers. */
+  readonly size: number | undefined;
+  readonly framing: Framing;
+  readonly digests: DeclaredDigests;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  /** Only names of STORED_HEADERS. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds from the first dial to the response head. */
+  readonly headMs: number;
+  readonly body: OriginBody;
+}
+
+/** A body that is paused until someone takes it. Its owner calls `start` once, or `destroy`. */
+export interface OriginBody {
+  start(sink: OriginSink): void;
+  /** Go on after `data` returned false. */
+  resume(): void;
+  /** Ends the exchange and frees the connection; the sink hears nothing more. */
+  destroy(): void;
+}
+
+/** Who receives a body. Exactly one of `end` and `error` is called, once, last. */
+export interface OriginSink {
+  /** False: pause until `resume()`. */
+  data(chunk: Buffer): boolean;
+  /** The message ended as its framing says: length met, last chunk seen, or (`close`) the connection closed. */
+  end(): void;
+  /** origin_truncated, origin_timeout, origin_too_large. */
+  error(error: Error): void;
+}
+
+/** Asks one place. Owns its connections. */
+export interface Origin {
+  /** Stable for equal settings: the identity that fills, negative entries and breakers are keyed by. */
+  readonly id: string;
+  /**
+   * Undefined: the origin says that there is no such object (404, 410). Throws origin_timeout, origin_refused,
+   * origin_reset, origin_tls, origin_name_unknown, origin_dns_timeout, origin_dns_failed, origin_blocked,
+   * origin_status, origin_unexpected, origin_head_invalid, origin_redirect, origin_too_large, origin_encoded.
+   */
+  fetch(request: OriginRequest): Promise<OriginAnswer | undefined>;
+  /** Lets running fetches end, then closes idle connections. */
+  close(): Promise<void>;
+}
