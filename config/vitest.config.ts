@@ -13,6 +13,7 @@ const suite = (name: string, timeoutMs: number) => ({
 
 export default defineConfig({
   test: {
+    globalSetup: [new URL("./build-first.ts", import.meta.url).pathname],
     pool: "forks",
     maxWorkers: 2,
     projects: [suite("unit", 10_000), suite("contract", 20_000), suite("e2e", 120_000), suite("fault", 60_000)],

@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { asHuiyuanError, ERROR_CODES, errorRow, HuiyuanError } from "../../src/errors.ts";
+
+test("errorRow() gives every code an HTTP error status, a negative X-ErrNo and a text", () => {
+  for (const code of ERROR_CODES) {
+    const row = errorRow(code);
+    expect(row.status, code).toBeGreaterThanOrEqual(400);
+    expect(row.errNo, code).toBeLessThan(0);
+    expect(row.text, code).not.toBe("");
+  }
+});
+
+test("asHuiyuanError() keeps a named error and wraps a foreign one as internal with its cause", () => {
+  const named = new HuiyuanError("not_found", "x");
+  expect(asHuiyuanError(named)).toBe(named);
+  const foreign = new TypeError("boom");
+  const wrapped = asHuiyuanError(foreign);
+  expect([wrapped.code, wrapped.cause]).toEqual(["internal", foreign]);
+});
