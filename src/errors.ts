@@ -53,6 +53,7 @@ const ERROR_ROWS = {
   origin_status: { status: 424, errNo: -120, text: "the origin answered with an error" },
   origin_unexpected: { status: 424, errNo: -120, text: "the origin's answer does not fit the request" },
   origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP" },
+  origin_loop: { status: 508, errNo: -120, text: "the request has come back to this server: the origin is a loop" },
   origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed" },
   origin_truncated: { status: 424, errNo: -120, text: "the origin's image was cut short" },
   origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large" },
