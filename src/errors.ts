@@ -22,6 +22,7 @@ const ERROR_ROWS = {
   method_not_allowed: { status: 405, errNo: -103, text: "only GET, HEAD and OPTIONS are served here" },
   domain_unknown: { status: 404, errNo: -104, text: "no bucket is bound to this host" },
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
+  precondition_failed: { status: 412, errNo: -103, text: "a condition of the request does not hold" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
   style_unknown: { status: 400, errNo: -105, text: "no style of this name" },
   processing_unsupported: { status: 501, errNo: -106, text: "image processing is not supported yet" },
@@ -36,6 +37,9 @@ const ERROR_ROWS = {
   sign_spent: { status: 403, errNo: -77, text: "the one-time signature has been used" },
   sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file" },
   sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here" },
+  sign_v1_refused: { status: 403, errNo: -46618, text: "signatures of the V1 shape are not accepted here" },
+  // Copy and delete alone ask for one-time tokens; never sent to a download
+  sign_not_one_time: { status: 403, errNo: -46618, text: "a one-time signature is required" },
   project_disabled: { status: 403, errNo: -64, text: "the project is disabled" },
   // The object
   not_found: { status: 404, errNo: -6101, text: "no such image" },
@@ -61,6 +65,7 @@ const ERROR_ROWS = {
   origin_not_image: { status: 424, errNo: -120, text: "the origin sent something that is not an image" },
   origin_encoded: { status: 424, errNo: -120, text: "the origin sent an encoding that was not asked for" },
   // This server
+  client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: { status: 503, errNo: -902, text: "too many fetches are under way; try again" },
   draining: { status: 503, errNo: -100, text: "the server is shutting down; try again" },
   store_failed: { status: 500, errNo: -101, text: "the store could not be read" },
@@ -83,11 +88,15 @@ export function errorRow(code: ErrorCode): ErrorRow {
 /** Every code, for tables and tests. */
 export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
 
-/** Facts that accompany an error. `originStatus` belongs to `origin_status`; `retryAfterSeconds` to 429 and 503. */
+/**
+ * Facts that accompany an error. `originStatus` belongs to `origin_status`; `retryAfterSeconds` to 429 and 503;
+ * `objectBytes`, the size that a range missed, to `range_unsatisfiable`.
+ */
 export interface ErrorDetails {
   readonly cause?: unknown;
   readonly originStatus?: number;
   readonly retryAfterSeconds?: number;
+  readonly objectBytes?: number;
 }
 
 /**
@@ -98,6 +107,7 @@ export class HuiyuanError extends Error {
   readonly code: ErrorCode;
   readonly originStatus: number | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly objectBytes: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -105,6 +115,7 @@ export class HuiyuanError extends Error {
     this.code = code;
     this.originStatus = details.originStatus;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.objectBytes = details.objectBytes;
   }
 }
 

@@ -1,0 +1,86 @@
+// The admin port: health, readiness and metrics. It answers only to names of its own, so that a web page cannot reach
+// a loopback port through a name it has rebound. The console and the admin API join it here.
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+
+/** Whether the server may be sent traffic, and what an operator should know. */
+export interface Readiness {
+  readonly isReady: boolean;
+  /** Why not, and what else needs attention: a refused new settings file, settings that wait for a restart. */
+  readonly notes: readonly string[];
+}
+
+export interface AdminOptions {
+  /** Host names and addresses, lower case, under which the port may be addressed. Undefined: any (a token guards it). */
+  readonly allowedHosts: ReadonlySet<string> | undefined;
+  /** Required for everything but health when set. */
+  readonly token: () => string | undefined;
+  readonly readiness: () => Promise<Readiness>;
+  readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
+  readonly version: string;
+}
+
+/** The `request` listener of the admin port. */
+export function createAdmin(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const app = new Hono();
+  app.use(async (context, next) => {
+    const { allowedHosts } = options;
+    if (allowedHosts !== undefined && !allowedHosts.has(hostName(context.req.header("host") ?? ""))) {
+      return context.json({ code: -107, message: "this port answers only to its own names" }, 421);
+    }
+    const origin = context.req.header("origin");
+    if (
+      origin !== undefined &&
+      hostName(origin.replace(/^https?:\/\//, "")) !== hostName(context.req.header("host") ?? "")
+    ) {
+      return context.json({ code: -103, message: "requests from other sites are refused" }, 403);
+    }
+    context.header("X-Content-Type-Options", "nosniff");
+    context.header("Cache-Control", "no-store");
+    return next();
+  });
+  app.get("/healthz", (context) => context.json({ status: "alive", version: options.version }));
+  app.get("/readyz", async (context) => {
+    const { isReady, notes } = await options.readiness();
+    return context.json({ status: isReady ? "ready" : "not ready", notes }, isReady ? 200 : 503);
+  });
+  app.get("/metrics", async (context) => {
+    if (!isAuthorized(context.req.header("authorization"), options.token())) {
+      context.header("WWW-Authenticate", "Bearer");
+      return context.json({ code: -81, message: "the admin token is required: Authorization: Bearer …" }, 401);
+    }
+    const { mediaType, text } = await options.metrics();
+    return context.body(text, 200, { "Content-Type": mediaType });
+  });
+  app.get("/", (context) => context.html(page(options.version)));
+  app.notFound((context) => context.json({ code: -106, message: "no such page; see /" }, 404));
+  app.onError((_error, context) => context.json({ code: -100, message: "something went wrong in here" }, 500));
+  return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+}
+
+/** `[::1]:8081` → `::1`, `localhost:8081` → `localhost`. */
+function hostName(host: string): string {
+  return host
+    .replace(/:\d+$/, "")
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "")
+    .toLowerCase();
+}
+
+/** Constant time in the token, whose hash is compared, so that its length is not told either. */
+function isAuthorized(header: string | undefined, token: string | undefined): boolean {
+  if (token === undefined) return true;
+  const given = /^Bearer (.+)$/i.exec(header ?? "")?.[1] ?? "";
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}
+
+function page(version: string): string {
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Huiyuan</title>
+<h1>Huiyuan ${version}</h1>
+<ul><li><a href="/healthz">/healthz</a> the process lives</li><li><a href="/readyz">/readyz</a> it may be sent traffic</li>
+<li><a href="/metrics">/metrics</a> Prometheus series</li></ul></html>
+`;
+}

@@ -1,0 +1,35 @@
+// How a failure reads on the wire: status, X-ErrNo, a request id and a small JSON body; the bucket's own page on a 404.
+// Nothing of the error but its code's public text is ever shown.
+import { errorRow, type HuiyuanError } from "../errors.ts";
+import { corsHeaders } from "./cors.ts";
+import { type Exchange, sendWhole } from "./exchange.ts";
+
+/** The body of an error answer. `code` is the X-ErrNo. */
+export function errorBody(error: HuiyuanError, requestId: string): Buffer {
+  const { errNo, text } = errorRow(error.code);
+  return Buffer.from(`${JSON.stringify({ code: errNo, message: text, requestId })}\n`);
+}
+
+/** Answers the exchange, whose head has not been sent, with an error. */
+export function sendError(exchange: Exchange, error: HuiyuanError): void {
+  const { site, request } = exchange;
+  const { status, errNo } = errorRow(error.code);
+  const headers = ["Cache-Control", "no-store", "X-ErrNo", String(errNo), "X-Content-Type-Options", "nosniff"];
+  if (site !== undefined) {
+    headers.push(...corsHeaders(site.cors, request.headers.origin));
+    headers.push("Cache-Status", "huiyuan; detail=error");
+  }
+  if (error.code === "range_unsatisfiable" && error.objectBytes !== undefined)
+    headers.push("Content-Range", `bytes */${error.objectBytes}`);
+  if (error.code === "method_not_allowed") headers.push("Allow", "GET, HEAD, OPTIONS");
+  if (error.retryAfterSeconds !== undefined) headers.push("Retry-After", String(error.retryAfterSeconds));
+  const page = status === 404 ? site?.notFoundPage : undefined;
+  if (page !== undefined) sendWhole(exchange, status, ["Content-Type", page.mediaType, ...headers], page.body);
+  else
+    sendWhole(
+      exchange,
+      status,
+      ["Content-Type", "application/json; charset=utf-8", ...headers],
+      errorBody(error, exchange.requestId),
+    );
+}

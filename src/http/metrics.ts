@@ -1,0 +1,111 @@
+// The Prometheus series. Counted as plain numbers where it is hot and read when scraped. Label values are few and
+// fixed: outcomes, tiers and error codes, never keys, hosts or addresses.
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ErrorCode } from "../errors.ts";
+import type { MirrorMeter } from "../mirror/meter.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** What is asked only when somebody scrapes. */
+export interface MetricSources {
+  readonly memory: () => { readonly objects: number; readonly bytes: number };
+  readonly spool: () => { readonly spools: number; readonly bytes: number };
+  readonly storing: () => { readonly depth: number; readonly oldestMs: number };
+  readonly fills: () => number;
+}
+
+export interface Metrics {
+  readonly mirror: MirrorMeter;
+  /** One answered download. */
+  answered(exchange: Exchange): void;
+  /** A request that never became one. */
+  refused(code: ErrorCode): void;
+  /** Prometheus text format. */
+  scrape(sources: MetricSources): Promise<{ readonly mediaType: string; readonly text: string }>;
+  stop(): void;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  loopDelay.enable();
+
+  const requests = new Map<string, number>();
+  let savedBytes = 0;
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name: `huiyuan_${name}`, help, registers });
+
+  const requestSeries = counter("requests_total", "Downloads by outcome and the tier they were answered from", [
+    "outcome",
+    "tier",
+  ]);
+  const savedSeries = counter("saved_bytes_total", "Bytes answered without asking an origin");
+  const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
+  const fills = counter("fills_total", "Fetches begun at an origin");
+  const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
+  const refused = counter("refused_total", "Fetches that ended without an image to store, by reason", ["reason"]);
+  const stored = counter("stored_total", "Images stored by the mirror");
+  const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
+  const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
+  const originSeconds = new Histogram({
+    name: "huiyuan_origin_seconds",
+    help: "Seconds from the first dial to the origin's response head",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const fillsRunning = gauge("fills_running", "Fetches that run now");
+  const storingDepth = gauge("storing_depth", "Images that wait to be stored");
+  const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
+  const memoryBytes = gauge("memory_tier_bytes", "Bytes in the memory tier");
+  const memoryObjects = gauge("memory_tier_objects", "Images in the memory tier");
+  const spoolBytes = gauge("spool_memory_bytes", "Bytes of arriving images in memory");
+  const spools = gauge("spools", "Arriving images held");
+  const loopLag = gauge("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape");
+
+  return {
+    mirror: {
+      fillStarted: () => fills.inc(),
+      collapsed: () => collapsed.inc(),
+      originAnswered: (milliseconds) => originSeconds.observe(milliseconds / 1_000),
+      refused: (reason) => refused.inc({ reason }),
+      stored(bytes) {
+        stored.inc();
+        storedBytes.inc(bytes);
+      },
+      notStored: (reason) => notStored.inc({ reason }),
+    },
+    answered({ outcome, errorCode, bodyBytes }) {
+      const label = `${outcome.kind} ${outcome.tier}`;
+      requests.set(label, (requests.get(label) ?? 0) + 1);
+      if (errorCode !== undefined) errors.inc({ code: errorCode });
+      if (outcome.kind === "hit") savedBytes += bodyBytes;
+    },
+    refused: (code) => errors.inc({ code }),
+    async scrape(sources) {
+      requestSeries.reset();
+      for (const [label, count] of requests) {
+        const [outcome = "", tier = ""] = label.split(" ");
+        requestSeries.inc({ outcome, tier }, count);
+      }
+      savedSeries.reset();
+      savedSeries.inc(savedBytes);
+      const memory = sources.memory();
+      memoryBytes.set(memory.bytes);
+      memoryObjects.set(memory.objects);
+      const spool = sources.spool();
+      spoolBytes.set(spool.bytes);
+      spools.set(spool.spools);
+      const storing = sources.storing();
+      storingDepth.set(storing.depth);
+      storingAge.set(storing.oldestMs / 1_000);
+      fillsRunning.set(sources.fills());
+      loopLag.set(loopDelay.percentile(99) / 1e9);
+      loopDelay.reset();
+      return { mediaType: registry.contentType, text: await registry.metrics() };
+    },
+    stop: () => void loopDelay.disable(),
+  };
+}

@@ -1,0 +1,35 @@
+// A small bounded memory of things that are true for a while: "the origin has no such object", "it has just failed".
+// Not a cache of bodies; that is hot.ts.
+
+/** Entries expire by the clock that is passed in; beyond `maxEntries` the oldest goes. */
+export interface Expiring<Value> {
+  get(key: string, now: number): Value | undefined;
+  /** `ttlMs` of 0 or less remembers nothing. */
+  set(key: string, value: Value, until: { readonly now: number; readonly ttlMs: number }): void;
+  delete(key: string): void;
+  clear(): void;
+}
+
+/** An empty memory. */
+export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
+  const entries = new Map<string, { readonly value: Value; readonly expiresAt: number }>();
+  return {
+    get(key, now) {
+      const entry = entries.get(key);
+      if (entry === undefined) return undefined;
+      if (entry.expiresAt > now) return entry.value;
+      entries.delete(key);
+      return undefined;
+    },
+    set(key, value, { now, ttlMs }) {
+      if (ttlMs <= 0) return;
+      entries.delete(key);
+      entries.set(key, { value, expiresAt: now + ttlMs });
+      if (entries.size <= maxEntries) return;
+      const oldest = entries.keys().next();
+      if (oldest.done !== true) entries.delete(oldest.value);
+    },
+    delete: (key) => void entries.delete(key),
+    clear: () => entries.clear(),
+  };
+}

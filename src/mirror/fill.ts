@@ -1,0 +1,179 @@
+// One fetch of one key, shared by everyone who waits for it. It outlives the requests that wait and has the origin's
+// deadlines alone. It proves the body; it does not store it (mirror.ts hands the finished spool to write-back.ts).
+import type { DeclaredDigests } from "../body/gate.ts";
+import { createGate, type Gate, type Verdict } from "../body/gate.ts";
+import type { Spool, SpoolPool, WholeBody } from "../body/spool.ts";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
+import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import { fetchInOrder } from "./failover.ts";
+import type { MirrorMeter } from "./meter.ts";
+
+/** What is known when the head of the answer may go out: magic seen, first bytes there. */
+export interface FillHead {
+  /** Bytes: exact once the fill has ended, else what the origin declared; undefined when it declared nothing. */
+  readonly size: number | undefined;
+  readonly image: ImageFacts;
+  readonly answer: OriginAnswer;
+  readonly spool: Spool;
+}
+
+/**
+ * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: proven, but
+ * the spool could not keep it. `absent`: the origin has no such object. `failed`: nothing that may be used came.
+ */
+export type FillEnd =
+  | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
+  | { readonly kind: "suspect"; readonly head: FillHead; readonly body: WholeBody }
+  | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError }
+  | { readonly kind: "absent" }
+  | { readonly kind: "failed"; readonly error: HuiyuanError };
+
+export interface Fill {
+  readonly key: Key;
+  /** The key's epoch when the fill began; it is never stored after that has moved on. */
+  readonly epoch: number;
+  /** Undefined: absent. Rejects with the reason why no head will come. */
+  readonly head: Promise<FillHead | undefined>;
+  /** Never rejects. */
+  readonly done: Promise<FillEnd>;
+  /** Undefined while bytes may still come. */
+  readonly end: FillEnd | undefined;
+}
+
+export interface FillParts {
+  readonly key: Key;
+  readonly epoch: number;
+  readonly origins: readonly Origin[];
+  readonly spools: SpoolPool;
+  readonly maxBytes: number;
+  /** The facts under which a whole body will be stored. */
+  readonly describe: (head: FillHead, body: WholeBody) => ObjectInfo;
+  readonly meter: MirrorMeter;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** The program's own: a client that leaves never ends a fill, a shutdown does. */
+  readonly signal: AbortSignal;
+}
+
+/** Starts fetching at once. The spool begins with the fill's own hold, which whoever takes `done` releases. */
+export function startFill(parts: FillParts): Fill {
+  let end: FillEnd | undefined;
+  let resolveHead!: (head: FillHead | undefined) => void;
+  let rejectHead!: (reason: HuiyuanError) => void;
+  const head = new Promise<FillHead | undefined>((resolve, reject) => {
+    resolveHead = resolve;
+    rejectHead = reject;
+  });
+  // Nobody may be waiting any more when a fill fails.
+  head.catch(() => undefined);
+  const done = run(parts, resolveHead).then((outcome) => {
+    end = outcome;
+    if (outcome.kind === "failed") rejectHead(outcome.error);
+    else resolveHead(outcome.kind === "absent" ? undefined : outcome.head);
+    return outcome;
+  });
+  return {
+    key: parts.key,
+    epoch: parts.epoch,
+    head,
+    done,
+    get end() {
+      return end;
+    },
+  };
+}
+
+async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {
+  parts.meter.fillStarted();
+  let spool: Spool | undefined;
+  try {
+    const answer = await fetchInOrder(parts.origins, { ...parts, method: "GET" });
+    if (answer === undefined) return { kind: "absent" };
+    parts.meter.originAnswered(answer.headMs);
+    spool = parts.spools.open();
+    return await judge({ answer, spool, gate: createGate(), announce, describe: parts.describe });
+  } catch (error) {
+    spool?.release();
+    return { kind: "failed", error: asHuiyuanError(error) };
+  }
+}
+
+interface Arrival {
+  readonly answer: OriginAnswer;
+  readonly spool: Spool;
+  readonly gate: Gate;
+  readonly announce: (head: FillHead) => void;
+  readonly describe: FillParts["describe"];
+}
+
+/** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
+async function judge(arrival: Arrival): Promise<FillEnd> {
+  const { answer, spool, gate } = arrival;
+  try {
+    await receive(arrival);
+  } catch (error) {
+    const reason = asHuiyuanError(error);
+    spool.fail(reason);
+    throw reason;
+  }
+  const end = { isFramingWhole: answer.framing !== "close", framing: answer.framing };
+  const structural = gate.verdict({ ...end, isHashRight: true });
+  if (structural.kind === "broken") {
+    const reason = brokenBody(structural, answer);
+    spool.fail(reason);
+    throw reason;
+  }
+  const head: FillHead = { size: spool.received, image: structural.image, answer, spool };
+  let body: WholeBody;
+  try {
+    body = await spool.finish();
+  } catch (error) {
+    return { kind: "unstored", head, error: asHuiyuanError(error) };
+  }
+  const isHashRight = matchesDeclared(answer.digests, body.hashes);
+  const verdict = isHashRight ? structural : gate.verdict({ ...end, isHashRight });
+  if (verdict.kind !== "whole") return { kind: "suspect", head, body };
+  return { kind: "whole", head, body, info: arrival.describe(head, body) };
+}
+
+/** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
+function receive({ answer, spool, gate, announce }: Arrival): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isAnnounced = false;
+    answer.body.start({
+      data(chunk) {
+        gate.push(chunk);
+        if (gate.head === "foreign") {
+          answer.body.destroy();
+          reject(brokenBody({ kind: "broken", code: "origin_not_image" }, answer));
+          return false;
+        }
+        const goOn = spool.write(chunk);
+        const image = gate.image;
+        if (!isAnnounced && image !== undefined) {
+          isAnnounced = true;
+          // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
+          setImmediate(() => announce({ size: answer.size, image, answer, spool }));
+        }
+        if (!goOn) void spool.drained().then(() => answer.body.resume());
+        return goOn;
+      },
+      end: resolve,
+      error: reject,
+    });
+  });
+}
+
+function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: OriginAnswer): HuiyuanError {
+  return new HuiyuanError(
+    verdict.code,
+    `Cannot use the body of ${answer.url}: ${verdict.code}, a whole image is wanted`,
+  );
+}
+
+function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
+  return (["md5", "sha1", "sha256"] as const).every(
+    (name) => declared[name] === undefined || declared[name].toString("hex") === hashes[name],
+  );
+}

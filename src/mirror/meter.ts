@@ -1,0 +1,28 @@
+// What the mirror tells of its work as it happens. http/metrics.ts turns it into Prometheus series; tests count.
+import type { ErrorCode } from "../errors.ts";
+
+/** Called on misses only, never on a hit. */
+export interface MirrorMeter {
+  /** An origin fetch began. */
+  fillStarted(): void;
+  /** A request joined a running fill. */
+  collapsed(): void;
+  /** A response head came after so many milliseconds. */
+  originAnswered(milliseconds: number): void;
+  /** A fill ended without an object: why. `not_found` included. */
+  refused(code: ErrorCode | "suspect"): void;
+  /** An object reached the bucket. */
+  stored(bytes: number): void;
+  /** A whole object could not be stored. */
+  notStored(code: ErrorCode): void;
+}
+
+/** Counts nothing. */
+export const SILENT_METER: MirrorMeter = {
+  fillStarted() {},
+  collapsed() {},
+  originAnswered() {},
+  refused() {},
+  stored() {},
+  notStored() {},
+};

@@ -1,0 +1,266 @@
+// The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
+// remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
+// by the caller (stored.ts).
+import type { SpoolPool } from "../body/spool.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import { createExpiring } from "./expiring.ts";
+import { fetchInOrder } from "./failover.ts";
+import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
+import { type Follower, followFill } from "./follower.ts";
+import type { MirrorMeter } from "./meter.ts";
+import { objectFromOrigin } from "./provenance.ts";
+import type { Slots } from "./slots.ts";
+import type { Stored } from "./stored.ts";
+import { createSuspects } from "./suspects.ts";
+import type { WriteBack } from "./write-back.ts";
+
+/** A miss: the bucket said `absent` with this epoch. */
+export interface MissRequest {
+  readonly key: Key;
+  readonly epoch: number;
+  readonly method: "GET" | "HEAD";
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** Aborts when the client leaves; the fill goes on. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
+ * (`isSuspect`: known to be so before the head). `asked`: the origin's answer to a HEAD; nothing is stored.
+ * The first two hold the spool until `release`.
+ */
+export type MissAnswer =
+  | {
+      readonly kind: "finished";
+      readonly info: ObjectInfo;
+      readonly head: FillHead;
+      readonly how: Join;
+      release(): void;
+    }
+  | {
+      readonly kind: "filling";
+      readonly head: FillHead;
+      readonly follower: Follower;
+      readonly how: Join;
+      readonly isSuspect: boolean;
+      release(): void;
+    }
+  | { readonly kind: "asked"; readonly answer: OriginAnswer };
+
+/** `first` began the fill; `collapsed` joined it while it ran; `after` came when it had ended. */
+export type Join = "first" | "collapsed" | "after";
+
+export interface Mirror {
+  /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
+  fetch(request: MissRequest): Promise<MissAnswer>;
+  /** Fills that run or wait to be stored. */
+  readonly running: number;
+}
+
+export interface MirrorOptions {
+  readonly stored: Stored;
+  /** In the order in which they are asked. */
+  readonly origins: readonly Origin[];
+  readonly headMiss: "origin" | "store";
+  readonly negativeTtlMs: number;
+  readonly suspects: "pass" | "keep";
+  /** Milliseconds; each request's own patience. */
+  readonly timeouts: {
+    readonly connect: number;
+    readonly firstByte: number;
+    readonly idle: number;
+    readonly total: number;
+  };
+  readonly maxObjectBytes: number;
+}
+
+/** What all mirrors of a program share. */
+export interface MirrorParts {
+  readonly spools: SpoolPool;
+  readonly writeBack: WriteBack;
+  readonly slots: Slots;
+  readonly meter: MirrorMeter;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Ends every fill: the program is stopping. */
+  readonly signal: AbortSignal;
+}
+
+const FAILURE_MS = 500;
+const MAX_REMEMBERED = 100_000;
+// Refusals of HEAD as a method; a fill then finds out what the origin has.
+const HEAD_REFUSED: readonly number[] = [400, 403, 405, 501];
+
+export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
+  const { stored, origins, timeouts } = options;
+  const { spools, writeBack, slots, meter, log, now } = parts;
+  const fills = new Map<Key, Fill>();
+  const negatives = createExpiring<true>(MAX_REMEMBERED);
+  const failures = createExpiring<HuiyuanError>(MAX_REMEMBERED);
+  const suspects = createSuspects();
+
+  function refuseIfKnown(key: Key): void {
+    const at = now();
+    if (negatives.get(key, at) === true) throw absent(key);
+    const failure = failures.get(key, at);
+    if (failure !== undefined) throw failure;
+  }
+
+  function start({ key, epoch, via, cdnLoop }: MissRequest): Fill {
+    takeSlot(key);
+    const describe = (head: FillHead, body: Parameters<typeof objectFromOrigin>[0]["body"]) =>
+      objectFromOrigin({ key, head, body, now: now(), isSuspect: false });
+    const { maxObjectBytes: maxBytes } = options;
+    const fill = startFill({
+      key,
+      epoch,
+      origins,
+      spools,
+      maxBytes,
+      describe,
+      meter,
+      via,
+      cdnLoop,
+      signal: parts.signal,
+    });
+    fills.set(key, fill);
+    void fill.done.then((end) => {
+      slots.free();
+      return settle(fill, end);
+    });
+    return fill;
+  }
+
+  function takeSlot(key: Key): void {
+    if (parts.signal.aborted) throw new HuiyuanError("draining", `Cannot fetch "${key}": the server is stopping`);
+    if (slots.take()) return;
+    throw new HuiyuanError("overloaded", `Cannot fetch "${key}": ${slots.taken} fetches run, none is free`, {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  async function settle(fill: Fill, end: FillEnd): Promise<void> {
+    const { key } = fill;
+    if (end.kind === "whole") {
+      await writeBack.store({ stored, info: end.info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
+    } else if (
+      end.kind === "suspect" &&
+      options.suspects === "keep" &&
+      suspects.mayBeKept(key, end.body.hashes.sha256, now())
+    ) {
+      const info = objectFromOrigin({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
+      await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
+    } else {
+      remember(key, end);
+      // After the followers, who were woken in this same turn, have taken their own holds.
+      if ("head" in end) setImmediate(() => end.head.spool.release());
+    }
+    if (fills.get(key) === fill) fills.delete(key);
+  }
+
+  function remember(key: Key, end: Exclude<FillEnd, { kind: "whole" }>): void {
+    const at = now();
+    if (end.kind === "absent") {
+      meter.refused("not_found");
+      negatives.set(key, true, { now: at, ttlMs: options.negativeTtlMs });
+    } else if (end.kind === "failed") {
+      meter.refused(end.error.code);
+      log.warn({ bucket: stored.bucketId, key, code: end.error.code, err: end.error }, "an image could not be fetched");
+      failures.set(key, end.error, { now: at, ttlMs: FAILURE_MS });
+    } else if (end.kind === "suspect") {
+      meter.refused("suspect");
+      log.warn(
+        { bucket: stored.bucketId, key, originUrl: end.head.answer.url },
+        "an image was passed on but not stored: it is damaged",
+      );
+    } else {
+      meter.notStored(end.error.code);
+      log.error({ bucket: stored.bucketId, key, err: end.error }, "an image was passed on but could not be kept");
+    }
+  }
+
+  async function join(fill: Fill, how: Join, client: AbortSignal): Promise<MissAnswer> {
+    // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
+    const patience = {
+      head: how === "first" ? timeouts.total : timeouts.firstByte,
+      idle: timeouts.idle,
+      total: timeouts.total,
+    };
+    const follower = followFill(fill, patience, client);
+    try {
+      const head = await follower.head();
+      if (head === undefined) throw absent(fill.key);
+      head.spool.hold();
+      const release = () => {
+        follower.close();
+        head.spool.release();
+      };
+      const { end } = fill;
+      if (end?.kind !== "whole")
+        return { kind: "filling", head, follower, how, isSuspect: end?.kind === "suspect", release };
+      return { kind: "finished", info: end.info, head, how, release };
+    } catch (error) {
+      follower.close();
+      throw error;
+    }
+  }
+
+  /** Undefined: the origin refuses HEAD. */
+  async function ask({ key, via, cdnLoop, signal: client }: MissRequest): Promise<OriginAnswer | undefined> {
+    takeSlot(key);
+    try {
+      const signal = AbortSignal.any([client, parts.signal]);
+      const answer = await fetchInOrder(origins, {
+        key,
+        method: "HEAD",
+        via,
+        cdnLoop,
+        maxBytes: options.maxObjectBytes,
+        signal,
+      });
+      if (answer !== undefined) {
+        answer.body.destroy();
+        return answer;
+      }
+    } catch (error) {
+      if (error instanceof HuiyuanError && HEAD_REFUSED.includes(error.originStatus ?? 0)) return undefined;
+      throw error;
+    } finally {
+      slots.free();
+    }
+    negatives.set(key, true, { now: now(), ttlMs: options.negativeTtlMs });
+    throw absent(key);
+  }
+
+  return {
+    async fetch(request) {
+      const running = fills.get(request.key);
+      if (running !== undefined && running.epoch === request.epoch) {
+        const how = running.end === undefined ? "collapsed" : "after";
+        if (how === "collapsed") meter.collapsed();
+        return join(running, how, request.signal);
+      }
+      refuseIfKnown(request.key);
+      if (request.method === "HEAD" && options.headMiss === "origin") {
+        const answer = await ask(request);
+        if (answer !== undefined) return { kind: "asked", answer };
+      }
+      // Another request may have begun the fill while the origin was asked.
+      const begun = fills.get(request.key);
+      return begun === undefined
+        ? join(start(request), "first", request.signal)
+        : join(begun, "collapsed", request.signal);
+    },
+    get running() {
+      return fills.size;
+    },
+  };
+}
+
+function absent(key: Key): HuiyuanError {
+  return new HuiyuanError("not_found", `Cannot serve "${key}": the origin has no such image`);
+}

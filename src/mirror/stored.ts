@@ -1,0 +1,102 @@
+// A bucket with the memory tier in front of it: what is asked first for every key. It knows nothing of origins.
+
+import type { WholeBody } from "../body/spool.ts";
+import type { Bucket } from "../bucket/bucket.ts";
+import type { Entry, ObjectReader, PutCondition, PutResult } from "../bucket/driver.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+import type { Hot, HotObject } from "./hot.ts";
+
+/** `loaded`: small, read whole from the bucket. `large`: to be read in parts; the caller closes the reader. */
+export type Found =
+  | { readonly state: "memory"; readonly object: HotObject }
+  | { readonly state: "loaded"; readonly object: HotObject }
+  | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader }
+  | { readonly state: "tombstone" }
+  | { readonly state: "absent"; readonly epoch: number };
+
+export interface Stored {
+  /** `<appid>/<bucket>` */
+  readonly bucketId: string;
+  readonly bucket: Bucket;
+  /** From memory only; synchronous, for the hot path. */
+  peek(key: Key): HotObject | undefined;
+  /** Throws store_failed; a damaged object is set aside by the store and found absent. */
+  find(key: Key): Promise<Found>;
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+}
+
+// An object found on disk is taken into memory the second time within so many other objects.
+const SEEN_ONCE = 8_192;
+const MAX_READ_BYTES = 1_048_576;
+
+/** The tier of one bucket; `hot` is shared by all. */
+export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored {
+  const seenOnce = new Set<Key>();
+
+  /** True the second time. */
+  function wasSeen(key: Key): boolean {
+    if (seenOnce.delete(key)) return true;
+    seenOnce.add(key);
+    if (seenOnce.size > SEEN_ONCE) {
+      const oldest = seenOnce.values().next();
+      if (oldest.done !== true) seenOnce.delete(oldest.value);
+    }
+    return false;
+  }
+
+  async function load(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Found> {
+    try {
+      const parts: Buffer[] = [];
+      for (let start = 0; start < info.size; start += MAX_READ_BYTES) {
+        parts.push(await reader.read(start, Math.min(start + MAX_READ_BYTES, info.size) - 1));
+      }
+      const [only] = parts;
+      const object = { info, body: parts.length === 1 && only !== undefined ? only : Buffer.concat(parts) };
+      if (wasSeen(info.key)) hot.set(bucketId, object, generation);
+      return { state: "loaded", object };
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function findOnce(key: Key): Promise<Found | "again"> {
+    const generation = hot.generation;
+    const entry: Entry = await bucket.lookup(key);
+    if (entry.state !== "object")
+      return entry.state === "absent" ? { state: "absent", epoch: entry.epoch } : { state: "tombstone" };
+    const reader = await bucket.open(entry.info);
+    if (reader === undefined) return "again";
+    if (entry.info.size > hot.maxObjectBytes) return { state: "large", info: entry.info, reader };
+    try {
+      return await load(entry.info, reader, generation);
+    } catch (error) {
+      if (error instanceof HuiyuanError && error.code === "store_corrupt") return "again";
+      throw error;
+    }
+  }
+
+  return {
+    bucketId,
+    bucket,
+    peek: (key) => hot.get(bucketId, key),
+    async find(key) {
+      const object = hot.get(bucketId, key);
+      if (object !== undefined) return { state: "memory", object };
+      // Twice more: a delete, or damage found, may come between the look-up and the opening.
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        const found = await findOnce(key);
+        if (found !== "again") return found;
+      }
+      throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
+    },
+    async put(info, body, condition) {
+      const generation = hot.generation;
+      const result = await bucket.put(info, body, condition);
+      if (result === "stored" && body.content.kind === "buffer") {
+        hot.set(bucketId, { info, body: body.content.buffer }, generation);
+      }
+      return result;
+    },
+  };
+}

@@ -1,0 +1,104 @@
+// Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
+// stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
+import type { Spool, WholeBody } from "../body/spool.ts";
+import type { PutResult } from "../bucket/driver.ts";
+import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { ObjectInfo } from "../object.ts";
+import { leaveNote, removeNote } from "./adopt.ts";
+import type { MirrorMeter } from "./meter.ts";
+import type { Stored } from "./stored.ts";
+
+/** One finished body on its way into a bucket. */
+export interface WriteBackTask {
+  readonly stored: Stored;
+  readonly info: ObjectInfo;
+  readonly body: WholeBody;
+  readonly spool: Spool;
+  /** The key's epoch when the fill began. */
+  readonly epoch: number;
+}
+
+export interface WriteBack {
+  /** Takes over the fill's hold on the spool. Resolves when the object is stored, was already there, or was given up. */
+  store(task: WriteBackTask): Promise<void>;
+  /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
+  backlog(): { readonly depth: number; readonly oldestMs: number };
+  /** Resolves when nothing is left to store; gives up waiting after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+export interface WriteBackOptions {
+  readonly now: () => number;
+  readonly log: Log;
+  readonly meter: MirrorMeter;
+  /** Bodies held for another try at the most; one more is given up at once. */
+  readonly maxWaiting?: number;
+  /** Waits between tries, milliseconds; after the last the body is given up and counted as not stored. */
+  readonly retryMs?: readonly number[];
+}
+
+const MAX_WAITING = 1_000;
+const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
+
+export function createWriteBack(options: WriteBackOptions): WriteBack {
+  const { now, log, meter, maxWaiting = MAX_WAITING, retryMs = RETRY_MS } = options;
+  const running = new Map<Promise<void>, number>();
+  let isDraining = false;
+
+  /** Undefined: stored, or settled by what the bucket already knew. */
+  async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {
+    try {
+      const result = await task.stored.put(task.info, task.body, { when: "absent", epoch: task.epoch });
+      settled(task, result);
+      return undefined;
+    } catch (error) {
+      return asHuiyuanError(error);
+    }
+  }
+
+  function settled(task: WriteBackTask, result: PutResult): void {
+    if (result === "stored") meter.stored(task.info.size);
+    else log.debug({ bucket: task.stored.bucketId, key: task.info.key, result }, "not stored: the key has moved on");
+  }
+
+  async function run(task: WriteBackTask): Promise<void> {
+    const note = await leaveNote(task, log);
+    try {
+      for (const waitMs of [...retryMs, undefined]) {
+        const failure = await attempt(task);
+        if (failure === undefined) return;
+        if (waitMs === undefined || isDraining || running.size > maxWaiting) {
+          meter.notStored(failure.code);
+          log.error({ bucket: task.stored.bucketId, key: task.info.key, err: failure }, "gave up storing an image");
+          return;
+        }
+        log.warn({ bucket: task.stored.bucketId, key: task.info.key, err: failure, waitMs }, "will try to store again");
+        await delay(waitMs);
+      }
+    } finally {
+      await removeNote(note);
+      task.spool.release();
+    }
+  }
+
+  return {
+    store(task) {
+      const promise = run(task).finally(() => running.delete(promise));
+      running.set(promise, now());
+      return promise;
+    },
+    backlog() {
+      const oldest = running.values().next();
+      return { depth: running.size, oldestMs: oldest.done === true ? 0 : now() - oldest.value };
+    },
+    async drain(deadlineMs) {
+      isDraining = true;
+      await Promise.race([Promise.allSettled(running.keys()), delay(deadlineMs)]);
+    },
+  };
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+}
