@@ -1,0 +1,63 @@
+// Which addresses and ports may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing;
+// connect.ts asks it before and after every dial.
+import ipaddr from "ipaddr.js";
+
+/**
+ * `public`: global unicast, always allowed. `private`: only where the operator said `allowPrivate` (loopback, RFC 1918,
+ * unique local, carrier-grade NAT, 198.18/15, local NAT64). `forbidden`: never, whatever the settings say.
+ */
+export type AddressClass = "public" | "private" | "forbidden";
+
+// Cloud metadata services that live inside ranges a private origin may use: no picture is ever there, only credentials.
+const METADATA = new Set(["100.100.100.200", "fd00:ec2::254", "fd20:ce::254"]);
+
+const PRIVATE_RANGES: ReadonlySet<string> = new Set(["loopback", "private", "carrierGradeNat", "uniqueLocal"]);
+
+const BENCHMARKING_V4 = ipaddr.IPv4.parseCIDR("198.18.0.0/15");
+const NAT64 = ipaddr.IPv6.parseCIDR("64:ff9b::/96");
+const NAT64_LOCAL = ipaddr.IPv6.parseCIDR("64:ff9b:1::/48");
+const SIX_TO_FOUR = ipaddr.IPv6.parseCIDR("2002::/16");
+const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
+
+/**
+ * The class of a literal address as a resolver or a socket gives it; anything that is no strict literal is forbidden.
+ * Odd spellings of a host (`127.1`, `0x7f000001`) never come here: URL parsing turns them into a literal first.
+ */
+export function classifyAddress(text: string): AddressClass {
+  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return "forbidden";
+  const address = ipaddr.process(text); // ::ffff:127.0.0.1 becomes 127.0.0.1
+  return address.kind() === "ipv4" ? classifyV4(address as ipaddr.IPv4) : classifyV6(address as ipaddr.IPv6);
+}
+
+function classifyV4(address: ipaddr.IPv4): AddressClass {
+  if (METADATA.has(address.toString())) return "forbidden";
+  const range = address.range();
+  if (range === "unicast") return "public";
+  return PRIVATE_RANGES.has(range) || address.match(BENCHMARKING_V4) ? "private" : "forbidden";
+}
+
+function classifyV6(address: ipaddr.IPv6): AddressClass {
+  if (address.zoneId !== undefined || METADATA.has(address.toRFC5952String())) return "forbidden";
+  const bytes = address.toByteArray();
+  // NAT64 and 6to4 carry an IPv4 address: the packet ends there, so that address decides.
+  if (address.match(NAT64)) return classifyV4(new ipaddr.IPv4(bytes.slice(12)));
+  if (address.match(SIX_TO_FOUR)) return classifyV4(new ipaddr.IPv4(bytes.slice(2, 6)));
+  if (PRIVATE_RANGES.has(address.range()) || address.match(NAT64_LOCAL)) return "private";
+  // Teredo, ::/96, documentation and the rest: nothing outside 2000::/3 is global unicast, and not all inside it.
+  return address.match(GLOBAL_UNICAST_V6) && address.range() === "unicast" ? "public" : "forbidden";
+}
+
+// The ports that browsers refuse (https://fetch.spec.whatwg.org/#port-blocking), then those of common data stores:
+// a request line sent there may be read as a command.
+const FORBIDDEN_PORTS: ReadonlySet<number> = new Set([
+  ...[1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
+  ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
+  ...[531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190],
+  ...[5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080],
+  ...[1433, 1521, 2375, 2379, 3306, 3389, 5432, 5672, 6379, 6380, 9042, 9092, 11211, 27017],
+]);
+
+/** True for a port that is never dialled, private origin or not. */
+export function isForbiddenPort(port: number): boolean {
+  return port === 0 || FORBIDDEN_PORTS.has(port);
+}

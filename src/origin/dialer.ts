@@ -1,0 +1,129 @@
+// The guarded dialer, the only door to undici: HTTP/1.1 pools whose every connection goes through connect.ts. Origins,
+// callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
+import type { Socket } from "node:net";
+import { type Dispatcher, Pool } from "undici";
+import { asHuiyuanError } from "../errors.ts";
+import { type AddressClass, classifyAddress } from "./addresses.ts";
+import { connectGuarded, type Endpoint } from "./connect.ts";
+import type { Resolve } from "./lookup.ts";
+
+export type { Dispatcher } from "undici";
+
+export interface DialerOptions {
+  /** True where private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
+  readonly allowPrivate: (hostname: string, port: number) => boolean;
+  readonly resolve: Resolve;
+  /** Milliseconds for name, TCP and TLS together. */
+  readonly connectTimeoutMs: number;
+  /** Connections to one endpoint at most; further requests wait in its queue. */
+  readonly connections: number;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  /** The address rules; another function only in tests, where every address is a loopback one. */
+  readonly classify?: (address: string) => AddressClass;
+}
+
+export interface Dialer {
+  /**
+   * The pool of an endpoint, made when it is first asked for. Dispatch at once and do not keep it: of more than 16
+   * endpoints the one that was used longest ago is closed. Failures to connect reach the handler as HuiyuanError
+   * with the codes of connectGuarded(). Head and body have undici's time-outs of 30 s unless the request sets its own.
+   */
+  dispatcher(endpoint: Endpoint): Dispatcher;
+  /** Connections that are open now, idle ones included. */
+  readonly openConnections: number;
+  /** Lets running requests end, then closes every connection. */
+  close(): Promise<void>;
+}
+
+const MAX_POOLS = 16;
+const MAX_HEAD_BYTES = 65_536;
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** Idle connections; an origin's own Keep-Alive hint (less 2 s) is obeyed up to the second figure. */
+const KEEP_ALIVE_MS = 15_000;
+const KEEP_ALIVE_MAX_MS = 60_000;
+
+export function createDialer(options: DialerOptions): Dialer {
+  // In order of last use, oldest first.
+  const pools = new Map<string, Pool>();
+  const sockets = new Set<Socket>();
+  let isClosed = false;
+
+  const openPool = (endpoint: Endpoint): Pool => {
+    const { isSecure, hostname, port } = endpoint;
+    let session: Buffer | undefined;
+    const dial = async () => {
+      const socket = await connectGuarded(endpoint, {
+        resolve: options.resolve,
+        classify: options.classify ?? classifyAddress,
+        allowPrivate: options.allowPrivate,
+        timeoutMs: options.connectTimeoutMs,
+        ca: options.ca,
+        session,
+        onSession: (fresh) => {
+          session = fresh;
+        },
+      });
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      return socket;
+    };
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return new Pool(`${isSecure ? "https" : "http"}://${host}:${port}`, {
+      connections: options.connections,
+      pipelining: 1,
+      allowH2: false,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: DEFAULT_TIMEOUT_MS,
+      bodyTimeout: DEFAULT_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+      connect: (_unused, callback) => {
+        dial().then(
+          (socket) => callback(null, socket),
+          (error: unknown) => callback(asHuiyuanError(error), null),
+        );
+      },
+    });
+  };
+
+  const makeRoom = () => {
+    if (pools.size < MAX_POOLS) return;
+    const [oldestKey, oldest] = pools.entries().next().value ?? [];
+    const [key, pool] = [...pools].find(([, candidate]) => candidate.stats.size === 0) ?? [oldestKey, oldest];
+    if (key === undefined || pool === undefined) return;
+    pools.delete(key);
+    void pool.close();
+  };
+
+  return {
+    dispatcher(endpoint) {
+      const key = `${endpoint.isSecure}|${endpoint.hostname}|${endpoint.port}|${endpoint.servername ?? ""}`;
+      let pool = pools.get(key);
+      if (pool === undefined) {
+        makeRoom();
+        pool = openPool(endpoint);
+        if (isClosed) void pool.close(); // its requests fail as those of any closed pool
+      }
+      pools.delete(key);
+      pools.set(key, pool);
+      return pool;
+    },
+    get openConnections() {
+      return sockets.size;
+    },
+    async close() {
+      isClosed = true;
+      await Promise.all([...pools.values()].map((pool) => pool.close()));
+      // A pool forgets a client whose dial failed while others waited for it; what that client opened since ends here.
+      await Promise.all([...sockets].map(endSocket));
+    },
+  };
+}
+
+function endSocket(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once("close", () => resolve());
+    socket.destroy();
+  });
+}

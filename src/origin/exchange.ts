@@ -1,0 +1,258 @@
+// One request and its response on one connection: the head as a promise, the body pushed by hand with pause and resume.
+// It counts every byte itself and translates every failure. It judges no status and follows nothing.
+import { HuiyuanError } from "../errors.ts";
+import type { Dispatcher } from "./dialer.ts";
+import type { Lifetime } from "./lifetime.ts";
+import type { OriginBody, OriginSink } from "./origin.ts";
+import { declaredLength, type RawHeaders } from "./response-head.ts";
+
+export interface ExchangeRequest {
+  readonly method: "GET" | "HEAD";
+  /** Path and query, percent-encoded. */
+  readonly target: string;
+  /** Names and values in turn. */
+  readonly headers: string[];
+  /** Names the request in messages. */
+  readonly label: string;
+}
+
+export interface ExchangeLimits {
+  /** Milliseconds from the request's dispatch on a connection to its response head, 1xx included. */
+  readonly firstByteMs: number;
+  /** Milliseconds between two pieces of the body; what the sink's own pauses take does not count. */
+  readonly idleMs: number;
+  /** Bytes of body; more are origin_too_large. */
+  readonly maxBytes: number;
+  readonly lifetime: Lifetime;
+}
+
+/** A final response head (status 200 and above) and its paused body. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly body: ReplyBody;
+}
+
+export interface ReplyBody extends OriginBody {
+  /** Reads a short body away so that its connection serves again; ends the connection of a long one. */
+  discard(): void;
+  /** Resolves when the exchange is over, however; never rejects. */
+  readonly over: Promise<void>;
+}
+
+/** 1xx heads before the final one; a handful is legal, a flood keeps a fetch busy for nothing. */
+const MAX_INFORMATIONAL = 16;
+/** Bytes that are worth reading to save a connection. */
+const MAX_DISCARD_BYTES = 65_536;
+
+/**
+ * Sends the request. Throws origin_reset, origin_head_invalid, origin_unexpected, origin_timeout, the codes of
+ * connectGuarded(), draining after the dialer was closed, and the lifetime's failure. The body's sink gets
+ * origin_truncated, origin_timeout, origin_too_large or the lifetime's failure.
+ */
+export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const handler = new Exchange(request, limits, { resolve, reject });
+    limits.lifetime.watch((reason) => handler.stop(reason));
+    if (limits.lifetime.failure !== undefined) return;
+    dispatcher.dispatch(
+      {
+        path: request.target,
+        method: request.method,
+        headers: request.headers,
+        // Both are kept here: undici's run in steps of half a second and count the sink's pauses.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      },
+      handler,
+    );
+  });
+}
+
+interface HeadWaiter {
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
+}
+
+/** A class, since undici wants a handler object and one is made for each request. */
+class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
+  readonly over: Promise<void>;
+  readonly #request: ExchangeRequest;
+  readonly #limits: ExchangeLimits;
+  readonly #head: HeadWaiter;
+  #settleOver: () => void = () => {};
+  #phase: "head" | "body" | "over" = "head";
+  #controller: Dispatcher.DispatchController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sink: OriginSink | undefined;
+  /** How it ended, where nobody has been told yet. */
+  #untold: { readonly error: Error | undefined } | undefined;
+  #isDiscarding = false;
+  #informational = 0;
+  #declared: number | undefined;
+  #received = 0;
+
+  constructor(request: ExchangeRequest, limits: ExchangeLimits, head: HeadWaiter) {
+    this.#request = request;
+    this.#limits = limits;
+    this.#head = head;
+    this.over = new Promise((resolve) => {
+      this.#settleOver = resolve;
+    });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Given up while it waited for a connection. A throw here means "not sent" to undici: the connection stays good.
+    if (this.#phase === "over") throw new Error("given up before it was sent");
+    this.#controller = controller;
+    clearTimeout(this.#timer);
+    const { firstByteMs } = this.#limits;
+    this.#timer = setTimeout(() => this.stop(this.#timeout(`no response head in ${firstByteMs} ms`)), firstByteMs);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
+    if (status < 200) {
+      this.#informational += 1;
+      if (this.#informational > MAX_INFORMATIONAL) {
+        this.stop(this.#error("origin_unexpected", `over ${MAX_INFORMATIONAL} informational heads`));
+      }
+      return;
+    }
+    clearTimeout(this.#timer);
+    controller.pause();
+    this.#phase = "body";
+    if (this.#request.method === "GET") this.#declared = declaredLength(headers);
+    this.#head.resolve({ status, headers, body: this });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase !== "body" || this.#sink === undefined) return;
+    this.#received += chunk.length;
+    const { maxBytes } = this.#limits;
+    if (this.#received > maxBytes && !this.#isDiscarding) {
+      this.stop(this.#error("origin_too_large", `over ${maxBytes} bytes`));
+      return;
+    }
+    if (!this.#isDiscarding) this.#timer?.refresh();
+    if (!this.#sink.data(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    const isShort = this.#declared !== undefined && this.#received !== this.#declared;
+    this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
+  }
+
+  onResponseError(_controller: unknown, cause: Error): void {
+    this.#finish(this.#phase === "head" ? this.#translateInHead(cause) : this.#translateInBody(cause));
+  }
+
+  start(sink: OriginSink): void {
+    if (this.#untold !== undefined) {
+      const { error } = this.#untold;
+      this.#untold = undefined;
+      if (error === undefined) sink.end();
+      else sink.error(error);
+      return;
+    }
+    if (this.#phase !== "body" || this.#sink !== undefined) return;
+    this.#sink = sink;
+    this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
+    this.#controller?.resume();
+  }
+
+  resume(): void {
+    if (this.#phase !== "body" || this.#controller?.paused !== true) return;
+    this.#timer?.refresh();
+    this.#controller.resume();
+  }
+
+  destroy(): void {
+    this.#untold = undefined;
+    this.#sink = undefined;
+    if (this.#phase === "over") return;
+    this.#end();
+    this.#controller?.abort(new Error("no longer wanted"));
+  }
+
+  discard(): void {
+    if ((this.#declared ?? 0) > MAX_DISCARD_BYTES) {
+      this.destroy();
+      return;
+    }
+    this.#isDiscarding = true; // one idle time for all of it: nobody waits, and a dripping body must not hold the slot
+    this.start({
+      data: () => {
+        if (this.#received > MAX_DISCARD_BYTES) this.destroy();
+        return true;
+      },
+      end() {},
+      error() {},
+    });
+  }
+
+  /** Ends the exchange from this side. */
+  stop(reason: Error): void {
+    if (this.#phase === "over") return;
+    this.#finish(reason);
+    this.#controller?.abort(reason);
+  }
+
+  #onIdle(): void {
+    if (this.#controller?.paused === true && !this.#isDiscarding) return; // our own pause; resume() starts the timer anew
+    this.stop(this.#timeout(`no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
+  }
+
+  /** Tells whoever waits: the head's promise, the sink, or the sink to come. */
+  #finish(error: Error | undefined): void {
+    if (this.#phase === "over") return;
+    const wasHead = this.#phase === "head";
+    const sink = this.#sink;
+    this.#end();
+    if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
+    else if (sink === undefined) this.#untold = { error };
+    else if (error === undefined) sink.end();
+    else sink.error(error);
+  }
+
+  #end(): void {
+    this.#phase = "over";
+    this.#sink = undefined;
+    clearTimeout(this.#timer);
+    this.#settleOver();
+  }
+
+  #translateInHead(cause: Error): Error {
+    if (cause instanceof HuiyuanError) return cause;
+    const code = "code" in cause ? String(cause.code) : "";
+    if (code.startsWith("HPE_") || HEAD_FAULTS.has(code)) {
+      return this.#error("origin_head_invalid", cause.message, cause);
+    }
+    // undici closes a connection over a senseless head (100, 101) with the code that a close by the peer has.
+    if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) {
+      return this.#error("origin_head_invalid", cause.message, cause);
+    }
+    if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") return this.#error("draining", cause.message, cause);
+    if (code === "ETIMEDOUT") return this.#error("origin_timeout", code, cause);
+    if (code.startsWith("ERR_SSL_")) return this.#error("origin_tls", code, cause);
+    if (code === "UND_ERR_SOCKET" || RESETS.has(code)) return this.#error("origin_reset", cause.message, cause);
+    return this.#error("internal", cause.message, cause);
+  }
+
+  /** Whatever ends a connection inside the body leaves a cut body; our own reasons came through stop(). */
+  #translateInBody(cause: Error): Error {
+    const wanted = this.#declared === undefined ? "its end" : `${this.#declared}`;
+    return this.#error("origin_truncated", `${cause.message} after ${this.#received} bytes, ${wanted} wanted`, cause);
+  }
+
+  #timeout(found: string): HuiyuanError {
+    return this.#error("origin_timeout", found);
+  }
+
+  #error(code: HuiyuanError["code"], found: string, cause?: Error): HuiyuanError {
+    const message = `Cannot fetch "${this.#request.label}": ${found}`;
+    return new HuiyuanError(code, message, cause === undefined ? {} : { cause });
+  }
+}
+
+const HEAD_FAULTS: ReadonlySet<string> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
+const RESETS: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);

@@ -1,0 +1,82 @@
+// The head of a request to an origin, and the loop check. Nothing of the client's request gets in but Via and CDN-Loop.
+import { HuiyuanError } from "../errors.ts";
+
+/** What the operator configured for an origin's requests. */
+export interface RequestHeadOptions {
+  readonly userAgent: string;
+  readonly serverId: string;
+  /** Sent as Host instead of the URL's own. */
+  readonly host: string | undefined;
+  readonly referer: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What of the client's request is carried on. */
+export interface LoopMarks {
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+}
+
+export interface RequestHead {
+  /**
+   * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer and configured
+   * headers. Throws origin_loop when the marks name this server or are longer than a chain of servers can be.
+   */
+  headers(marks: LoopMarks, isHome: boolean): string[];
+}
+
+/** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
+const RESERVED =
+  /^(host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|expect|range|if-.*|accept-encoding|via|cdn-loop)$/;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VISIBLE = /^[\t\x20-\x7e]*$/;
+
+/** Bytes of Via or CDN-Loop; beyond it the chain is taken for a loop. */
+const MAX_MARK_BYTES = 2048;
+
+/** Throws settings_invalid for a header that cannot be sent or may not be configured. */
+export function createRequestHead(options: RequestHeadOptions): RequestHead {
+  const mark = `huiyuan-${options.serverId}`;
+  if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
+  const foreign = new Map([
+    ["accept", ["Accept", "*/*"]],
+    ["accept-encoding", ["Accept-Encoding", "identity"]],
+    ["user-agent", ["User-Agent", options.userAgent]],
+  ]);
+  const home = new Map(foreign);
+  if (options.host !== undefined) home.set("host", ["Host", options.host]);
+  if (options.referer !== undefined) home.set("referer", ["Referer", options.referer]);
+  for (const [name, value] of Object.entries(options.headers)) {
+    if (!TOKEN.test(name) || RESERVED.test(name.toLowerCase())) throw invalid("the header name", name);
+    home.set(name.toLowerCase(), [name, value]);
+  }
+  for (const [name, value = ""] of home.values()) {
+    if (!VISIBLE.test(value)) throw invalid(`the value of ${name}`, value);
+  }
+  const homeHeaders = [...home.values()].flat();
+  const foreignHeaders = [...foreign.values()].flat();
+
+  return {
+    headers(marks, isHome) {
+      const via = carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark);
+      const cdnLoop = carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark);
+      return [...(isHome ? homeHeaders : foreignHeaders), "Via", via, "CDN-Loop", cdnLoop];
+    },
+  };
+}
+
+function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
+  // What cannot be sent again is not a mark that a server made.
+  if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
+  if (theirs.length > MAX_MARK_BYTES) throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_MARK_BYTES}`);
+  if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
+  return `${theirs}, ${ours}`;
+}
+
+function loop(found: string): HuiyuanError {
+  return new HuiyuanError("origin_loop", `Cannot ask the origin: ${found}`);
+}
+
+function invalid(what: string, value: string): HuiyuanError {
+  return new HuiyuanError("settings_invalid", `Cannot send ${what}: ${JSON.stringify(value)} is not allowed there`);
+}
