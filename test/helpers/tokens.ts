@@ -1,0 +1,62 @@
+// A project with two key pairs and one disabled, and tokens for it.
+import { createHmac } from "node:crypto";
+import { HuiyuanError } from "../../src/errors.ts";
+import { type KeyLookup, makeToken, type Scope, type SigningKey, type TokenFields } from "../../src/sign/token.ts";
+
+/** Unix seconds that the tests call now. */
+export const NOW = 1_450_000_000;
+
+export const SECRET_KEYS = { AKIDONE: "secret-one", AKIDTWO: "secret-two", AKIDOFF: "secret-off" } as const;
+
+const PAIRS: ReadonlyMap<string, SigningKey> = new Map(
+  Object.entries(SECRET_KEYS).map(([id, secretKey]) => [id, { secretKey, enabled: id !== "AKIDOFF" }]),
+);
+
+export const KEYS: KeyLookup = (secretId, appid) => (appid === "10001234" ? PAIRS.get(secretId) : undefined);
+
+/** Bound to `a/b.jpg`, lives for an hour from NOW. */
+export const FIELDS: TokenFields = {
+  appid: "10001234",
+  bucket: "photos",
+  secretId: "AKIDONE",
+  expires: NOW + 3600,
+  issuedAt: NOW,
+  random: 7,
+  userid: "0",
+  fileid: "a/b.jpg",
+};
+
+/** A download of `a/b.jpg`. */
+export const DOWNLOAD = {
+  operation: "download",
+  appid: "10001234",
+  bucket: "photos",
+  userid: "0",
+  fileid: "a/b.jpg",
+  acceptV1: true,
+  oneTimeDownloads: "reuse",
+} as const satisfies Scope;
+
+/** FIELDS with changes, signed by the pair that they name. */
+export function sampleToken(changes: Partial<TokenFields> = {}): string {
+  const fields = { ...FIELDS, ...changes };
+  return makeToken(fields, SECRET_KEYS[fields.secretId as keyof typeof SECRET_KEYS] ?? "a secret of nobody");
+}
+
+/** Any bytes at all as a token of AKIDONE with a right MAC. */
+export function signBytes(plaintext: string | Uint8Array): string {
+  const bytes = Buffer.from(plaintext);
+  const mac = createHmac("sha1", SECRET_KEYS.AKIDONE).update(bytes).digest();
+  return Buffer.concat([mac, bytes]).toString("base64");
+}
+
+/** The code of what `action` throws, or "nothing". Lets everything but a HuiyuanError through. */
+export function codeOf(action: () => unknown): string {
+  try {
+    action();
+    return "nothing";
+  } catch (error) {
+    if (error instanceof HuiyuanError) return error.code;
+    throw error;
+  }
+}

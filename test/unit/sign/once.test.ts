@@ -1,0 +1,135 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  createMemoryOnceLedger,
+  createOnceLedger,
+  ONCE_SCHEMA,
+  type OnceLedger,
+  pruneSpent,
+  type SpendRequest,
+  spendOnce,
+} from "../../../src/sign/once.ts";
+import { MAX_LIFE_SECONDS, type OneTimeToken, verifyToken } from "../../../src/sign/token.ts";
+import { DOWNLOAD, KEYS, NOW, sampleToken } from "../../helpers/tokens.ts";
+
+const DAY = 86_400;
+
+let folder: string;
+let database: Database.Database;
+
+function openDatabase(): Database.Database {
+  const opened = new Database(join(folder, "ledger.sqlite"));
+  opened.exec(ONCE_SCHEMA);
+  return opened;
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "huiyuan-once-"));
+  database = openDatabase();
+});
+
+afterEach(() => {
+  database.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** The ledger as the writer thread serves it: requests arrive cloned, several share a transaction, answers follow the commit. */
+function databaseLedger(): OnceLedger {
+  let waiting: { request: SpendRequest; settle: (isFirst: boolean) => void }[] = [];
+  const commit = () => {
+    const group = waiting;
+    waiting = [];
+    const answers = database.transaction(() => group.map(({ request }) => spendOnce(database, request)))();
+    group.forEach(({ settle }, index) => {
+      settle(answers[index] === true);
+    });
+  };
+  return createOnceLedger(
+    (request) =>
+      new Promise((settle) => {
+        if (waiting.length === 0) setImmediate(commit);
+        waiting.push({ request: structuredClone(request), settle });
+      }),
+  );
+}
+
+/** A token as a verified grant names it. */
+function oneTime(random: number, issuedAt = NOW): OneTimeToken {
+  const grant = verifyToken(
+    sampleToken({ expires: 0, random, issuedAt }),
+    KEYS,
+    { ...DOWNLOAD, operation: "delete" },
+    NOW,
+  );
+  if (grant.kind !== "one-time") throw new Error("a one-time token was expected");
+  return grant.token;
+}
+
+describe.each([
+  ["createOnceLedger() over SQLite", databaseLedger],
+  ["createMemoryOnceLedger()", createMemoryOnceLedger],
+])("%s", (_name, create) => {
+  test("spends a token once", async () => {
+    const ledger = create();
+    expect(await ledger.spend(oneTime(1), NOW)).toBe(true);
+    expect(await ledger.spend(oneTime(1), NOW)).toBe(false);
+    expect(await ledger.spend(oneTime(2), NOW)).toBe(true);
+  });
+
+  test("50 spends at once have one winner", async () => {
+    const ledger = create();
+    const results = await Promise.all(Array.from({ length: 50 }, () => ledger.spend(oneTime(1), NOW)));
+    expect(results.filter((isFirst) => isFirst)).toHaveLength(1);
+  });
+
+  test("tells tokens of equal MAC apart by their SecretID", async () => {
+    const ledger = create();
+    expect(await ledger.spend(oneTime(1), NOW)).toBe(true);
+    expect(await ledger.spend({ ...oneTime(1), secretId: "AKIDTWO" }, NOW)).toBe(true);
+  });
+
+  test("counts a token issued more than 92 days ago as spent", async () => {
+    const ledger = create();
+    expect(await ledger.spend(oneTime(1), NOW + MAX_LIFE_SECONDS + 1)).toBe(false);
+    expect(await ledger.spend(oneTime(1), NOW + MAX_LIFE_SECONDS)).toBe(true);
+  });
+});
+
+describe("spendOnce()", () => {
+  test("still knows what was spent after a restart", () => {
+    expect(spendOnce(database, oneTime(1))).toBe(true);
+    database.close();
+    database = openDatabase();
+    expect(spendOnce(database, oneTime(1))).toBe(false);
+  });
+
+  test("spends nothing in a transaction that is rolled back", () => {
+    const failing = database.transaction(() => {
+      expect(spendOnce(database, oneTime(1))).toBe(true);
+      throw new Error("disk full");
+    });
+    expect(failing).toThrow("disk full");
+    expect(spendOnce(database, oneTime(1))).toBe(true);
+  });
+
+  test("lets one of two connections win", () => {
+    const other = openDatabase();
+    try {
+      expect([spendOnce(database, oneTime(1)), spendOnce(other, oneTime(1))]).toEqual([true, false]);
+    } finally {
+      other.close();
+    }
+  });
+});
+
+test("pruneSpent() keeps a row for a day longer than its token can be accepted", () => {
+  spendOnce(database, oneTime(1));
+  spendOnce(database, oneTime(2, NOW + 1));
+  const lastUse = NOW + MAX_LIFE_SECONDS;
+  expect(pruneSpent(database, lastUse + DAY)).toBe(0);
+  expect(pruneSpent(database, lastUse + DAY + 1)).toBe(1);
+  expect(spendOnce(database, oneTime(2, NOW + 1))).toBe(false);
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import type { KeyLookup, SigningKey } from "../../../src/sign/token.ts";
+import { createVerifiedTokens } from "../../../src/sign/verified.ts";
+import { codeOf, DOWNLOAD, NOW, SECRET_KEYS, sampleToken } from "../../helpers/tokens.ts";
+
+const KEY: SigningKey = { secretKey: SECRET_KEYS.AKIDONE, enabled: true };
+
+/** A memory over keys that the test may change; `key` is AKIDONE's. */
+function setUp(maxTokens?: number) {
+  const state: { key: SigningKey | undefined } = { key: KEY };
+  const keys: KeyLookup = () => state.key;
+  const verified = createVerifiedTokens(maxTokens === undefined ? { keys } : { keys, maxTokens });
+  const ask = (text: string, now = NOW, scope = {}) =>
+    codeOf(() => verified.verify(text, { ...DOWNLOAD, ...scope }, now));
+  return { state, verified, ask };
+}
+
+describe("VerifiedTokens", () => {
+  test("verify() grants the same from memory as at first", () => {
+    const { verified } = setUp();
+    const text = sampleToken();
+    const first = verified.verify(text, DOWNLOAD, NOW);
+    expect(verified.size).toBe(1);
+    expect(verified.verify(text, DOWNLOAD, NOW)).toEqual(first);
+    expect(verified.size).toBe(1);
+  });
+
+  test("verify() looks at expiry and scope on every use", () => {
+    const { ask } = setUp();
+    const text = sampleToken();
+    expect(ask(text)).toBe("nothing");
+    expect(ask(text, NOW + 3600)).toBe("sign_expired");
+    expect(ask(text, NOW, { fileid: "x" })).toBe("sign_scope");
+    expect(ask(text, NOW, { bucket: "videos" })).toBe("sign_scope");
+    expect(ask(text, NOW, { appid: "10005678" })).toBe("sign_scope");
+    expect(ask(text)).toBe("nothing");
+  });
+
+  test("verify() refuses a remembered token as soon as its key is disabled, gone or changed", () => {
+    const { state, ask } = setUp();
+    const text = sampleToken();
+    expect(ask(text)).toBe("nothing");
+    state.key = { ...KEY, enabled: false };
+    expect(ask(text)).toBe("sign_key_unknown");
+    state.key = undefined;
+    expect(ask(text)).toBe("sign_key_unknown");
+    state.key = { ...KEY, secretKey: "another" };
+    expect(ask(text)).toBe("sign_mismatch");
+    state.key = KEY;
+    expect(ask(text)).toBe("nothing");
+  });
+
+  test("verify() never lets a remembered token answer for the beginning of its text", () => {
+    const { ask } = setUp();
+    const text = sampleToken({ fileid: "a/b.jpg12" });
+    expect(ask(text, NOW, { fileid: "a/b.jpg12" })).toBe("nothing");
+    expect(ask(sampleToken({ fileid: "a/b.jpg12" }).slice(0, -4), NOW)).toBe("sign_mismatch");
+  });
+
+  test("refused tokens are not remembered", () => {
+    const { verified, ask } = setUp();
+    expect(ask("////")).toBe("sign_malformed");
+    expect(ask(sampleToken({ secretId: "AKIDTWO" }))).toBe("sign_mismatch");
+    expect(verified.size).toBe(0);
+  });
+
+  test("tokens longer than 512 characters are verified but not remembered", () => {
+    const { verified, ask } = setUp();
+    const fileid = "x".repeat(400);
+    expect(sampleToken({ fileid }).length).toBeGreaterThan(512);
+    expect(ask(sampleToken({ fileid }), NOW, { fileid })).toBe("nothing");
+    expect(verified.size).toBe(0);
+  });
+
+  test("at most maxTokens are remembered, the least used one goes", () => {
+    const { verified, ask } = setUp(2);
+    for (const random of [1, 2, 3]) expect(ask(sampleToken({ random }))).toBe("nothing");
+    expect(verified.size).toBe(2);
+  });
+
+  test("clear() forgets all", () => {
+    const { verified, ask } = setUp();
+    ask(sampleToken());
+    verified.clear();
+    expect(verified.size).toBe(0);
+  });
+});
