@@ -1,7 +1,8 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
 // remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
 // by the caller (stored.ts).
-import type { SpoolPool } from "../body/spool.ts";
+import type { SpoolPool, WholeBody } from "../body/spool.ts";
+import { describeObject } from "../bucket/bucket.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
@@ -11,7 +12,6 @@ import { fetchInOrder } from "./failover.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { objectFromOrigin } from "./provenance.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
@@ -112,8 +112,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   function start({ key, epoch, via, cdnLoop }: MissRequest): Fill {
     takeSlot(key);
-    const describe = (head: FillHead, body: Parameters<typeof objectFromOrigin>[0]["body"]) =>
-      objectFromOrigin({ key, head, body, now: now(), isSuspect: false });
+    const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, now: now() });
     const { maxObjectBytes: maxBytes } = options;
     const fill = startFill({
       key,
@@ -152,7 +151,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       options.suspects === "keep" &&
       suspects.mayBeKept(key, end.body.hashes.sha256, now())
     ) {
-      const info = objectFromOrigin({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
+      const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
       await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
     } else {
       remember(key, end);
@@ -259,6 +258,27 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       return fills.size;
     },
   };
+}
+
+/** What is recorded of an image that an origin sent. */
+function describeFetched(parts: {
+  readonly key: Key;
+  readonly head: FillHead;
+  readonly body: WholeBody;
+  readonly now: number;
+  readonly isSuspect?: boolean;
+}): ObjectInfo {
+  const { key, body, now, isSuspect = false } = parts;
+  const { answer, image } = parts.head;
+  const { url: originUrl, etag: originEtag, lastModified, headers } = answer;
+  const provenance = {
+    via: "mirror",
+    originUrl,
+    originEtag,
+    originLastModified: lastModified,
+    fetchedAt: now,
+  } as const;
+  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }
 
 function absent(key: Key): HuiyuanError {

@@ -4,6 +4,8 @@ export interface Slots {
   /** False: all are taken. */
   take(): boolean;
   free(): void;
+  /** Resolves when none is taken. */
+  empty(): Promise<void>;
   readonly taken: number;
   /** A lower bound takes effect as slots are freed. */
   resize(max: number): void;
@@ -12,6 +14,7 @@ export interface Slots {
 export function createSlots(max: number): Slots {
   let taken = 0;
   let bound = max;
+  let waiting: (() => void)[] = [];
   return {
     take() {
       if (taken >= bound) return false;
@@ -20,7 +23,11 @@ export function createSlots(max: number): Slots {
     },
     free() {
       taken -= 1;
+      if (taken > 0) return;
+      for (const wake of waiting) wake();
+      waiting = [];
     },
+    empty: () => (taken === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     get taken() {
       return taken;
     },

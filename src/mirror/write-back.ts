@@ -1,5 +1,6 @@
 // Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
 // stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
+import { setTimeout as delay } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
@@ -74,7 +75,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
           return;
         }
         log.warn({ bucket: task.stored.bucketId, key: task.info.key, err: failure, waitMs }, "will try to store again");
-        await delay(waitMs);
+        await delay(waitMs, undefined, { ref: false });
       }
     } finally {
       await removeNote(note);
@@ -94,11 +95,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     },
     async drain(deadlineMs) {
       isDraining = true;
-      await Promise.race([Promise.allSettled(running.keys()), delay(deadlineMs)]);
+      await Promise.race([Promise.allSettled(running.keys()), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
-}
-
-function delay(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
 }

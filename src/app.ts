@@ -1,0 +1,178 @@
+// The composition root: Settings → a wired, running server { reload, stop }. It decides nothing by itself.
+import { randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { createSpoolPool } from "./body/spool.ts";
+import { createFsStore } from "./bucket/fs/store.ts";
+import { asHuiyuanError, HuiyuanError } from "./errors.ts";
+import { createAccessLog } from "./http/access-log.ts";
+import { createAdmin, type Readiness } from "./http/admin.ts";
+import { createDownloads } from "./http/download.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { createRequestIds } from "./http/request-id.ts";
+import { startServer } from "./http/server.ts";
+import type { Log } from "./log.ts";
+import { adoptSpoolFiles } from "./mirror/adopt.ts";
+import { createHot } from "./mirror/hot.ts";
+import { createSlots } from "./mirror/slots.ts";
+import { createWriteBack } from "./mirror/write-back.ts";
+import { isLoopbackHost } from "./settings/hosts.ts";
+import { settingsNeedingRestart } from "./settings/restart.ts";
+import type { Settings } from "./settings/schema.ts";
+import { createSiteRegistry } from "./sites.ts";
+import { readVersion } from "./version.ts";
+
+export interface AppOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now?: () => number;
+}
+
+/** A running server. */
+export interface App {
+  readonly downloadPort: number;
+  readonly adminPort: number;
+  /** Puts new settings in force for requests that begin from now on; what needs a restart is kept and noted. */
+  reload(settings: Settings): void;
+  /** Shown on /readyz until the next good file; undefined clears it. */
+  noteFault(text: string | undefined): void;
+  /** Clients get 5 s, everything 10 s; then the store is closed. */
+  stop(): Promise<void>;
+}
+
+const CLIENT_GRACE_MS = 5_000;
+const DRAIN_MS = 10_000;
+const LOOPBACK_NAMES: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
+
+/** Opens the store, wires the rooms and listens. Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+export async function startApp({ settings: initial, log, now = Date.now }: AppOptions): Promise<App> {
+  let settings = initial;
+  let fault: string | undefined;
+  let restartNote: string | undefined;
+  let isDraining = false;
+  const version = readVersion();
+  const stopping = new AbortController();
+  const undo: (() => Promise<void> | void)[] = [];
+
+  try {
+    const store = await createFsStore({ dir: settings.data, now, log, minFreeBytes: settings.limits.freeDisk });
+    undo.push(() => store.close());
+    const metrics = createMetrics();
+    undo.push(() => metrics.stop());
+    const spools = createSpoolPool({ dir: store.spoolDir, memoryBytes: settings.limits.spoolMemory, log });
+    undo.push(() => spools.close());
+    const hot = createHot(hotBounds(settings));
+    const slots = createSlots(settings.limits.fills);
+    const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
+    const registry = createSiteRegistry(settings, {
+      store,
+      once: store.once,
+      hot,
+      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, signal: stopping.signal },
+      log,
+      now,
+      userAgent: `Huiyuan/${version}`,
+      serverId: await readServerId(settings.data),
+    });
+    undo.push(() => registry.close());
+    const { adopting, removed } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf: registry.storedOf, log });
+    void adopting.then((adopted) => {
+      if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
+    });
+
+    const nextRequestId = createRequestIds();
+    const accessLog = createAccessLog(log);
+    const downloads = await startServer({
+      host: settings.server.host,
+      port: settings.server.port,
+      nextRequestId,
+      refused: metrics.refused,
+      listener: createDownloads({
+        sites: () => registry.sites,
+        nextRequestId,
+        log,
+        answered(exchange) {
+          metrics.answered(exchange);
+          accessLog(exchange, settings.server);
+        },
+      }),
+    });
+    undo.push(() => downloads.stop(0));
+
+    const readiness = async (): Promise<Readiness> => {
+      const notes = [fault, restartNote].filter((note) => note !== undefined);
+      if (isDraining) return { isReady: false, notes: ["the server is shutting down", ...notes] };
+      try {
+        await store.probe();
+        return { isReady: true, notes };
+      } catch (error) {
+        return { isReady: false, notes: [`the store does not take writes: ${asHuiyuanError(error).code}`, ...notes] };
+      }
+    };
+    const admin = await startServer({
+      host: settings.server.adminHost,
+      port: settings.server.adminPort,
+      nextRequestId,
+      listener: createAdmin({
+        token: () => settings.server.adminToken,
+        allowedHosts: isLoopbackHost(settings.server.adminHost) ? LOOPBACK_NAMES : undefined,
+        readiness,
+        metrics: () =>
+          metrics.scrape({
+            memory: hot.usage,
+            spool: () => spools.usage,
+            storing: writeBack.backlog,
+            fills: () => slots.taken,
+          }),
+        version,
+      }),
+    });
+
+    return {
+      downloadPort: downloads.port,
+      adminPort: admin.port,
+      reload(next) {
+        const kept = settingsNeedingRestart(initial, next);
+        restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
+        settings = next;
+        fault = undefined;
+        hot.resize(hotBounds(next));
+        slots.resize(next.limits.fills);
+        registry.apply(next);
+        log.info({ restartNeededFor: kept }, "new settings are in force");
+      },
+      noteFault(text) {
+        fault = text;
+      },
+      async stop() {
+        isDraining = true;
+        const began = now();
+        await downloads.stop(CLIENT_GRACE_MS);
+        await Promise.race([slots.empty(), delay(DRAIN_MS - (now() - began), undefined, { ref: false })]);
+        stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
+        await writeBack.drain(Math.max(0, DRAIN_MS - (now() - began)));
+        await admin.stop(0);
+        for (const close of undo.reverse()) await close();
+      },
+    };
+  } catch (error) {
+    for (const close of undo.reverse()) await close();
+    throw error;
+  }
+}
+
+function hotBounds({ limits }: Settings) {
+  return { maxBytes: limits.memory, maxObjectBytes: limits.hotObjectSize };
+}
+
+/** Names this installation in Via and CDN-Loop. Kept with the data, so that it is the same after a restart. */
+async function readServerId(dir: string): Promise<string> {
+  const path = join(dir, "server-id");
+  const known = await readFile(path, "utf8").catch(() => ""); // Not there before the first start.
+  if (/^[0-9a-f]{12}$/.test(known)) return known;
+  const fresh = randomBytes(6).toString("hex");
+  await writeFile(path, fresh, { mode: 0o600 });
+  return fresh;
+}

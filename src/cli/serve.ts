@@ -1,0 +1,56 @@
+// `huiyuan serve`: the server, until it is told to stop. Follows changes of its settings file.
+import { Command } from "commander";
+import { type App, startApp } from "../app.ts";
+import type { Log } from "../log.ts";
+import { loadSettings } from "../settings/load.ts";
+import { watchSettings } from "../settings/watch.ts";
+import { createLogger } from "./logger.ts";
+import { untilStopped } from "./signals.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ServeFlags {
+  readonly config: string;
+  readonly logLevel: string;
+}
+
+export function serveCommand(terminal: Terminal): Command {
+  return new Command("serve")
+    .description("run the server")
+    .option("-c, --config <file>", "settings file", "huiyuan.yaml")
+    .option("--log-level <level>", "debug, info, warn or error", "info")
+    .addHelpText(
+      "after",
+      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nStop it with SIGTERM or Ctrl-C: clients get 5 s to finish, the whole takes 10 s at most.",
+    )
+    .action(async (flags: ServeFlags) => serve(flags, terminal));
+}
+
+async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
+  const settings = await loadSettings(flags.config, { env: process.env });
+  const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
+  const app = await startApp({ settings, log });
+  const { host, adminHost } = settings.server;
+  terminal.out.write(
+    `huiyuan is ready: downloads on http://${urlHost(host)}:${app.downloadPort}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
+  );
+  const watching = new AbortController();
+  await watchSettings({ file: flags.config, signal: watching.signal, onChange: () => reload(app, flags.config, log) });
+  const signal = await untilStopped();
+  log.info({ signal }, "stopping");
+  watching.abort();
+  await app.stop();
+}
+
+async function reload(app: App, file: string, log: Log): Promise<void> {
+  try {
+    app.reload(await loadSettings(file, { env: process.env }));
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    log.error({ file, faults: text }, "the new settings have faults; the old ones stay in force");
+    app.noteFault(`the settings file was changed and is refused, the old settings are in force: ${text}`);
+  }
+}
+
+function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,205 @@
+// Part of the composition root: turns settings into the snapshot of served domains. What is unchanged by a reload
+// (buckets with their memory, origins with their connections, mirrors with their running fills) is carried over.
+import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { createBucket } from "./bucket/bucket.ts";
+import type { Store } from "./bucket/driver.ts";
+import { HuiyuanError } from "./errors.ts";
+import type { Admission, Site, Sites } from "./http/site.ts";
+import type { Log } from "./log.ts";
+import type { Hot } from "./mirror/hot.ts";
+import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
+import { createStored, type Stored } from "./mirror/stored.ts";
+import type { Key } from "./object.ts";
+import type { Origin } from "./origin/origin.ts";
+import { createSite } from "./origin/site.ts";
+import { type Binding, bindDomains } from "./settings/domains.ts";
+import type { MirrorSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
+import type { OnceLedger } from "./sign/once.ts";
+import type { KeyLookup, SigningKey } from "./sign/token.ts";
+import { createVerifiedTokens, type VerifiedTokens } from "./sign/verified.ts";
+
+/** What the snapshots are made with; the same for every reload. */
+export interface SiteParts {
+  readonly store: Store;
+  readonly once: OnceLedger;
+  readonly hot: Hot;
+  readonly mirror: MirrorParts;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly userAgent: string;
+  /** Names this server in Via and CDN-Loop. */
+  readonly serverId: string;
+}
+
+export interface SiteRegistry {
+  /** The snapshot in force. */
+  readonly sites: Sites;
+  /** Replaces the snapshot. Requests under way keep the old one; origins that nobody names any more close behind them. */
+  apply(settings: Settings): void;
+  /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
+  storedOf(bucketId: string): Stored | undefined;
+  close(): Promise<void>;
+}
+
+export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
+  const stored = createCarried<Stored>();
+  const origins = createCarried<Origin>();
+  const mirrors = createCarried<Mirror>();
+  let keys: KeyLookup = () => undefined;
+  const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
+  let sites: Sites;
+
+  function apply(next: Settings): void {
+    keys = keyLookup(next);
+    tokens.clear();
+    const { hosts, star } = bindDomains(next);
+    const maxObjectBytes = next.limits.objectSize;
+    const toSite = (binding: Binding): Site => {
+      const id = bucketId(binding);
+      const bucket = stored.take(id, () =>
+        createStored(id, createBucket({ driver: parts.store.bucket(id) }), parts.hot),
+      );
+      const mirror = binding.mirror === undefined ? undefined : toMirror(bucket, binding.mirror);
+      return makeSite(binding, { bucket, mirror, admit: tokenDoor(binding, { tokens, ...parts }) });
+    };
+    const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
+      const asked = source.origins.map((origin) =>
+        origins.take(JSON.stringify([origin, source.timeouts]), () => makeOrigin(origin, source, parts)),
+      );
+      return mirrors.take(JSON.stringify([bucket.bucketId, maxObjectBytes, source]), () =>
+        createMirror({ ...mirrorOptions(source), stored: bucket, origins: asked, maxObjectBytes }, parts.mirror),
+      );
+    };
+    const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
+    const other = star === undefined ? undefined : toSite(star);
+    sites = { find: (host) => byHost.get(host) ?? other };
+    stored.drop();
+    mirrors.drop();
+    for (const origin of origins.drop()) void origin.close();
+  }
+
+  apply(settings);
+  return {
+    get sites() {
+      return sites;
+    },
+    apply,
+    storedOf: (id) => stored.get(id),
+    async close() {
+      await Promise.all(origins.drop().map((origin) => origin.close()));
+    },
+  };
+}
+
+// Each way in has its own smaller bound, which a reload may change; this is the largest that settings allow.
+const MAX_STORED_BYTES = 1_073_741_824;
+
+/** Values that outlive a reload as long as their identity is asked for. */
+function createCarried<Value>() {
+  let old = new Map<string, Value>();
+  let current = new Map<string, Value>();
+  return {
+    get: (identity: string) => current.get(identity) ?? old.get(identity),
+    take(identity: string, make: () => Value): Value {
+      const value = current.get(identity) ?? old.get(identity) ?? make();
+      current.set(identity, value);
+      return value;
+    },
+    /** Ends a round: what was not taken since the last one is forgotten and returned. */
+    drop(): Value[] {
+      const forgotten = [...old].filter(([identity]) => !current.has(identity)).map(([, value]) => value);
+      old = current;
+      current = new Map();
+      return forgotten;
+    },
+  };
+}
+
+function bucketId({ project, bucket }: Binding): string {
+  return `${project.appid}/${bucket.name}`;
+}
+
+function mirrorOptions(source: MirrorSettings) {
+  const { headMiss, negativeTtl, suspects, timeouts } = source;
+  return { headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
+}
+
+function makeOrigin(origin: SiteOriginSettings, source: MirrorSettings, parts: SiteParts): Origin {
+  const { userAgent, serverId, log } = parts;
+  return createSite({ ...origin, timeouts: source.timeouts, userAgent, serverId, log });
+}
+
+function makeSite(
+  { project, bucket }: Binding,
+  { bucket: stored, mirror, admit }: { bucket: Stored; mirror: Mirror | undefined; admit: Site["admit"] },
+): Site {
+  return {
+    stored,
+    mirror,
+    isProjectEnabled: project.enabled,
+    separators: bucket.separators,
+    aliases: new Set(Object.keys(bucket.aliases)),
+    referers: bucket.referers,
+    admit,
+    cacheControl: bucket.cacheControl,
+    cors: bucket.cors,
+    notFoundPage: bucket.notFound === undefined ? undefined : readPage(bucket.notFound.file),
+  };
+}
+
+/** Undefined where the bucket's Token 防盗链 is off. */
+function tokenDoor(
+  { project, bucket }: Binding,
+  { tokens, once, now }: { tokens: VerifiedTokens; once: OnceLedger; now: () => number },
+): Site["admit"] {
+  if (bucket.token === "off") return undefined;
+  const scope = {
+    appid: project.appid,
+    bucket: bucket.name,
+    userid: "0",
+    acceptV1: project.acceptV1Signature,
+  } as const;
+  const { oneTimeDownloads, signedCacheControl: mode } = bucket;
+  return (sign: string | undefined, key: Key): Admission => {
+    if (sign === undefined)
+      throw new HuiyuanError("sign_missing", `Cannot serve "${key}": the bucket requires a token`);
+    const seconds = Math.floor(now() / 1_000);
+    const grant = tokens.verify(sign, { ...scope, operation: "download", fileid: key, oneTimeDownloads }, seconds);
+    if (grant.kind === "multi-use")
+      return { scope: { kind: "signed", mode, expiresInSeconds: grant.expires - seconds }, spend: undefined };
+    if (grant.spend === "reuse") return { scope: { kind: "reusable-one-time" }, spend: undefined };
+    return { scope: { kind: "one-time" }, spend: () => once.spend(grant.token, seconds) };
+  };
+}
+
+function keyLookup(settings: Settings): KeyLookup {
+  const projects = new Map<string, ReadonlyMap<string, SigningKey>>();
+  for (const { appid, keys } of settings.projects) projects.set(appid, new Map(keys.map((key) => [key.secretId, key])));
+  return (secretId, appid) => projects.get(appid)?.get(secretId);
+}
+
+const MAX_PAGE_BYTES = 1_048_576;
+
+/** The bucket's own 404 page, in memory: it is sent when the disk may be failing. */
+function readPage(file: string): NonNullable<Site["notFoundPage"]> {
+  const body = readFileSync(file);
+  if (body.byteLength > MAX_PAGE_BYTES) {
+    throw new HuiyuanError(
+      "settings_invalid",
+      `Cannot use "${file}" as notFound page: ${body.byteLength} bytes, the limit is ${MAX_PAGE_BYTES}`,
+    );
+  }
+  return { body, mediaType: PAGE_TYPES[extname(file).toLowerCase()] ?? "application/octet-stream" };
+}
+
+const PAGE_TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".htm": "text/html; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".gif": "image/gif",
+  ".webp": "image/webp",
+};
