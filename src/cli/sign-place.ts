@@ -1,0 +1,100 @@
+// Where `huiyuan sign` signs for: which bucket, with which key pair, and the URL of its default domain. Makes no token.
+import type { Command } from "commander";
+import { normalizeHost } from "../settings/hosts.ts";
+import { loadSettings } from "../settings/load.ts";
+import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema.ts";
+
+/** Where the SecretKey is taken from when no settings file is read. */
+export const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
+
+/** What the command line says about the bucket and the key pair. */
+export interface PlaceOptions {
+  readonly config?: string;
+  readonly appid?: string;
+  readonly bucket?: string;
+  readonly secretId?: string;
+}
+
+/** A bucket and the key pair that signs for it. */
+export interface SignPlace {
+  readonly appid: string;
+  readonly bucket: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  /** `http://photos-10001234.localhost:8080`; undefined without settings, or where these leave the port open. */
+  readonly defaultBase: string | undefined;
+}
+
+interface Candidate {
+  readonly project: ProjectSettings;
+  readonly bucket: BucketSettings;
+}
+
+/**
+ * The place that the options, and the host of a URL to be signed, mean. With appid, bucket and SecretID given and no
+ * settings file named, none is read. Ends the command as wrong usage where not exactly one place fits.
+ */
+export async function findSignPlace(
+  options: PlaceOptions,
+  host: string | undefined,
+  command: Command,
+): Promise<SignPlace> {
+  const { appid, bucket: name, secretId } = options;
+  if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
+    const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";
+    if (secretKey === "") command.error(`error: the environment variable ${SECRET_KEY_VARIABLE} has no SecretKey`);
+    return { appid, bucket: name, secretId, secretKey, defaultBase: undefined };
+  }
+  const file = options.config ?? "huiyuan.yaml";
+  const { server, projects } = await loadSettings(file, { env: process.env });
+  const named = candidates(projects, options);
+  // A bucket that is named is believed: the URL may be that of a CDN in front, which the settings do not know.
+  const fitting = host === undefined || name !== undefined ? named : servedAt(host, named, server);
+  const [only] = fitting;
+  if (only === undefined)
+    command.error(`error: no bucket in ${file} fits; there are ${list(candidates(projects, {}))}`);
+  if (fitting.length > 1) command.error(`error: choose with --appid and --bucket: ${list(fitting)}`);
+  const { project, bucket } = only;
+  const key = project.keys.find((pair) => pair.enabled && pair.secretId === (secretId ?? pair.secretId));
+  if (key === undefined) command.error(`error: project ${project.appid} in ${file} has no such enabled key pair`);
+  return {
+    appid: project.appid,
+    bucket: bucket.name,
+    secretId: key.secretId,
+    secretKey: key.secretKey,
+    defaultBase: defaultBase(only, server),
+  };
+}
+
+function candidates(projects: readonly ProjectSettings[], options: PlaceOptions): readonly Candidate[] {
+  const { appid, bucket: name } = options;
+  return projects
+    .filter((project) => appid === undefined || project.appid === appid)
+    .flatMap((project) => project.buckets.map((bucket) => ({ project, bucket })))
+    .filter(({ bucket }) => name === undefined || bucket.name === name);
+}
+
+/** Those that serve the host: by their default domain, by name, and only then by `*`. */
+function servedAt(host: string, places: readonly Candidate[], server: ServerSettings): readonly Candidate[] {
+  const wanted = normalizeHost(host);
+  const isServedAs = (place: Candidate, name: string | undefined) =>
+    place.bucket.domains.some((domain) => domain.host === name);
+  const exact = places.filter((place) => defaultDomain(place, server) === wanted || isServedAs(place, wanted));
+  return exact.length > 0 ? exact : places.filter((place) => isServedAs(place, "*"));
+}
+
+function defaultDomain({ project, bucket }: Candidate, server: ServerSettings): string {
+  return `${bucket.name}-${project.appid}.${server.baseDomain}`;
+}
+
+function defaultBase(place: Candidate, server: ServerSettings): string | undefined {
+  const domain = defaultDomain(place, server);
+  // https is spoken by a TLS terminator in front, on its own port.
+  if (server.publicScheme === "https") return `https://${domain}`;
+  if (server.port === 0) return undefined;
+  return server.port === 80 ? `http://${domain}` : `http://${domain}:${server.port}`;
+}
+
+function list(places: readonly Candidate[]): string {
+  return places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`).join(", ") || "none";
+}

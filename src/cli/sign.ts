@@ -1,0 +1,167 @@
+// `huiyuan sign …`: a token, or a signed download URL, for a bucket of a settings file or for one named by options.
+// Which bucket and key sign is for sign-place.ts to find.
+import { randomInt } from "node:crypto";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { HuiyuanError } from "../errors.ts";
+import { type Key, toKey } from "../object.ts";
+import { parseDuration } from "../settings/quantities.ts";
+import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
+import { findSignPlace, type PlaceOptions, SECRET_KEY_VARIABLE, type SignPlace } from "./sign-place.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface SignOptions extends PlaceOptions {
+  readonly json: boolean;
+}
+
+interface MultiUseOptions extends SignOptions {
+  /** Seconds from now. */ readonly expires: number;
+  readonly unbound: boolean;
+}
+
+interface DownloadOptions extends MultiUseOptions {
+  readonly once: boolean;
+}
+
+/** What `sign download` is given: a fileid, or a whole URL, of which `base` ends before the slash. */
+interface DownloadTarget {
+  readonly fileid: Key;
+  readonly url: { readonly base: string; readonly host: string; readonly query: string } | undefined;
+}
+
+/** What a token is to say. `lifeSeconds` undefined: one use only; `fileid` empty: any file. */
+interface Wish {
+  readonly fileid: string;
+  readonly lifeSeconds: number | undefined;
+}
+
+/** The command. Wrong usage throws CommanderError; a faulty settings file SettingsFaults. */
+export function signCommand(terminal: Terminal): Command {
+  const sign = new Command("sign")
+    .description("a signature (签名) for one operation")
+    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
+    .exitOverride();
+
+  multiUse(subcommand(sign, "download", "print a signed download URL"))
+    .argument("<url-or-fileid>", "a download URL, or a fileid for a URL of the bucket's default domain", parseTarget)
+    .addOption(
+      new Option("--once", "one-time: oneTimeDownloads of the bucket says what it does")
+        .default(false)
+        .conflicts(["expires", "unbound"]),
+    )
+    .action(async (target: DownloadTarget, options: DownloadOptions, command: Command) => {
+      const place = await findSignPlace(options, target.url?.host, command);
+      const base = target.url?.base ?? place.defaultBase;
+      if (base === undefined) command.error("error: without a settings file with a port, give the whole URL to sign");
+      const wish = options.once
+        ? { fileid: target.fileid, lifeSeconds: undefined }
+        : multiUseWish(target.fileid, options);
+      const { token, ...facts } = issue(place, wish);
+      const url = signedUrl(base, target, token);
+      terminal.out.write(options.json ? line({ url, token, ...facts }) : `${url}\n`);
+    });
+
+  multiUse(subcommand(sign, "upload", "print a token for an upload, slices too"))
+    .argument("[fileid]", "the name that is to be uploaded; none: the server makes the name", parseFileid)
+    .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
+      const place = await findSignPlace(options, undefined, command);
+      printToken(terminal, options, issue(place, multiUseWish(fileid ?? "", options)));
+    });
+
+  for (const [operation, object] of [
+    ["copy", "the source"],
+    ["delete", "what is to be deleted"],
+  ] as const) {
+    subcommand(sign, operation, `print a one-time token for one ${operation}`)
+      .argument("<fileid>", object, parseFileid)
+      .action(async (fileid: Key, options: SignOptions, command: Command) => {
+        const place = await findSignPlace(options, undefined, command);
+        printToken(terminal, options, issue(place, { fileid, lifeSeconds: undefined }));
+      });
+  }
+  return sign;
+}
+
+function subcommand(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option("--config <file>", 'settings file (default: "huiyuan.yaml")')
+    .option("--appid <appid>", "project, where the file has several")
+    .option("--bucket <name>", "bucket, where the file has several")
+    .option("--secret-id <id>", "key pair; default: the project's first enabled one")
+    .option("--json", "print one JSON object", false)
+    .addHelpText(
+      "after",
+      `
+Without a settings file: give --appid, --bucket and --secret-id, and put the SecretKey into the environment variable
+${SECRET_KEY_VARIABLE}. It is never an argument, because everyone on the machine can read those in the process list.`,
+    );
+}
+
+function multiUse(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--expires <duration>", "life, such as 90s, 12h or 30d; at most 92d")
+        .argParser(parseLife)
+        .default(30 * 86_400, "30d"),
+    )
+    .option("--unbound", "for any file of the bucket", false);
+}
+
+function parseLife(text: string): number {
+  const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
+  if (seconds < 1 || seconds > MAX_LIFE_SECONDS) throw new InvalidArgumentError("Wanted 1s to 92d.");
+  return seconds;
+}
+
+function parseFileid(text: string): Key {
+  try {
+    return toKey(text);
+  } catch (error) {
+    if (error instanceof HuiyuanError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+}
+
+function parseTarget(text: string): DownloadTarget {
+  // Not `new URL`: it would turn `//` and dot segments into other names.
+  const match = /^(https?:\/\/([^/?#]+))(?:\/([^?#]*))?(?:\?([^#]*))?/i.exec(text);
+  if (match === null) return { fileid: parseFileid(text), url: undefined };
+  const [, base = "", host = "", path = "", query = ""] = match;
+  return { fileid: parseFileid(decodePath(path)), url: { base, host, query } };
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new InvalidArgumentError("Its path has an invalid % escape.");
+  }
+}
+
+function signedUrl(base: string, { fileid, url }: DownloadTarget, token: string): string {
+  const path = fileid.split("/").map(encodeURIComponent).join("/");
+  // An older signature makes way for the new one.
+  const instruction = url === undefined ? "" : tokenFromQuery(url.query).rest;
+  return `${base}/${path}?${instruction === "" ? "" : `${instruction}&`}sign=${encodeURIComponent(token)}`;
+}
+
+function multiUseWish(fileid: string, { expires, unbound }: MultiUseOptions): Wish {
+  return { fileid: unbound ? "" : fileid, lifeSeconds: expires };
+}
+
+function issue({ appid, bucket, secretId, secretKey }: SignPlace, { fileid, lifeSeconds }: Wish) {
+  const issuedAt = Math.floor(Date.now() / 1000);
+  const expires = lifeSeconds === undefined ? 0 : issuedAt + lifeSeconds;
+  const fields = { appid, bucket, secretId, expires, issuedAt, random: randomInt(2 ** 32), userid: "0", fileid };
+  const token = makeToken(fields, secretKey);
+  return { token, kind: expires === 0 ? "one-time" : "multi-use", appid, bucket, secretId, fileid, issuedAt, expires };
+}
+
+function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonly token: string }): void {
+  terminal.out.write(json ? line(issued) : `${issued.token}\n`);
+}
+
+function line(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
