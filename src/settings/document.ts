@@ -1,0 +1,152 @@
+// The text of a settings file as a tree of plain values, with the line and column of each. Knows YAML, no setting.
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from "yaml";
+import { type Fault, formatPath, type PathFault, type SettingsPath } from "./faults.ts";
+
+/** Bytes; a longer file is refused unread. */
+export const MAX_SETTINGS_BYTES = 1_048_576;
+
+const MAX_ALIASES = 100;
+
+const MAX_SYNTAX_FAULTS = 10;
+
+/** A parsed text. */
+export interface SettingsDocument {
+  /** Mappings, lists and scalars; undefined when the text is not usable as YAML. */
+  readonly tree: unknown;
+  /** Faults of the text itself: syntax, duplicate keys, aliases. */
+  readonly faults: readonly Fault[];
+  /** The fault with its place: its own, or that of the nearest mapping or list that does exist. */
+  locate(fault: PathFault): Fault;
+}
+
+/** Never throws; whatever is wrong is among the faults. */
+export function readDocument(text: string): SettingsDocument {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(Math.min(offset, text.length));
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const problems = [...document.errors, ...document.warnings];
+  const faults: Fault[] = problems.map((error) => ({ path: "", ...place(error.pos[0]), message: describe(error) }));
+  for (const offset of unresolvedAliases(document)) {
+    faults.push({ path: "", ...place(offset), message: "no anchor of this name stands before the alias" });
+  }
+  // A file with duplicate keys can still be checked as a whole; with broken syntax nothing more can be said of it.
+  const isUsable = problems.every((error) => error.code === "DUPLICATE_KEY") && faults.length === problems.length;
+  const tree = isUsable ? plainTree(document, faults) : undefined;
+  return {
+    tree,
+    faults: isUsable ? faults : withoutEchoes(faults),
+    locate: ({ path, message, at }) => ({
+      path: formatPath(path),
+      ...place(offsetOf(document, path, at ?? "value")),
+      message,
+    }),
+  };
+}
+
+/** One slip makes a parser stumble many times: the first fault of a line, and not more than MAX_SYNTAX_FAULTS. */
+function withoutEchoes(faults: readonly Fault[]): readonly Fault[] {
+  const lines = new Set<number>();
+  const firsts = faults.filter(({ line }) => !lines.has(line) && lines.add(line));
+  return firsts.slice(0, MAX_SYNTAX_FAULTS);
+}
+
+function plainTree(document: Document, faults: Fault[]): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    faults.push({ path: "", line: 1, column: 1, message: `aliases stand for too much, wanted at most ${MAX_ALIASES}` });
+    return undefined;
+  }
+}
+
+function unresolvedAliases(document: Document): readonly number[] {
+  const offsets: number[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) === undefined) offsets.push(alias.range?.[0] ?? 0);
+    },
+  });
+  return offsets;
+}
+
+function offsetOf(document: Document, path: SettingsPath, at: "key" | "value"): number {
+  let node = document.contents as Node | null;
+  let offset = node?.range?.[0] ?? 0;
+  for (const [index, part] of path.entries()) {
+    const isLast = index === path.length - 1;
+    const step: Step | undefined = stepInto(target(document, node), part);
+    if (step === undefined) return offset;
+    const isKeyBetter = isLast && (at === "key" || isCollection(step.value) || isEmpty(step.value));
+    offset = (isKeyBetter ? step.keyOffset : undefined) ?? step.value?.range?.[0] ?? step.keyOffset ?? offset;
+    // On the way down the key is the better place for what may turn out to be missing below it.
+    if (!isLast) offset = step.keyOffset ?? offset;
+    node = step.value;
+  }
+  return offset;
+}
+
+interface Step {
+  readonly value: Node | null;
+  readonly keyOffset: number | undefined;
+}
+
+function stepInto(node: Node | null, part: string | number): Step | undefined {
+  if (isSeq(node)) {
+    const item = node.items[Number(part)] as Node | undefined;
+    return item === undefined ? undefined : { value: item, keyOffset: item?.range?.[0] };
+  }
+  if (!isMap(node)) return undefined;
+  // The last of two equal keys is the one whose value counts.
+  const pair = node.items.findLast((item) => keyText(item) === String(part)) as Pair<Node, Node | null> | undefined;
+  return pair === undefined ? undefined : { value: pair.value, keyOffset: pair.key.range?.[0] };
+}
+
+function keyText(pair: Pair): string | undefined {
+  return isScalar(pair.key) ? String(pair.key.value) : undefined;
+}
+
+function isEmpty(node: Node | null): boolean {
+  return node === null || (isScalar(node) && node.value === null);
+}
+
+function target(document: Document, node: Node | null): Node | null {
+  return isAlias(node) ? (node.resolve(document) ?? null) : node;
+}
+
+// Own words: the parser's messages may quote the text, and the text may be a secret.
+const SYNTAX: Readonly<Partial<Record<YAMLError["code"], string>>> = {
+  BAD_ALIAS: "an anchor or alias has no usable name",
+  BAD_DQ_ESCAPE: "an escape in \"…\" is not valid; use '…' for text with backslashes",
+  BAD_INDENT: "the indentation does not fit the lines around it",
+  BAD_SCALAR_START: "this character cannot begin a value; put the value in quotes",
+  BLOCK_AS_IMPLICIT_KEY: "a colon inside a value; put the value in quotes",
+  BLOCK_IN_FLOW: "a block cannot stand inside {…} or […]",
+  DUPLICATE_KEY: "this key stands twice in the same mapping",
+  MISSING_CHAR: "a character is missing here: a colon after a key, a comma, or a closing quote or bracket",
+  MULTILINE_IMPLICIT_KEY: "a colon is missing after this key",
+  MULTIPLE_DOCS: "a second document begins here, wanted one",
+  RESOURCE_EXHAUSTION: "the nesting is too deep",
+  TAB_AS_INDENT: "tabs cannot indent, use spaces",
+  TAG_RESOLVE_FAILED: "tags (!name) are not used in settings; put a value that begins with ! in quotes",
+};
+
+function describe(error: YAMLError): string {
+  return SYNTAX[error.code] ?? "this is not valid YAML";
+}

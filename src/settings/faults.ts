@@ -1,0 +1,181 @@
+// What is wrong with a settings file, in words that name what was found and what is wanted. No value of a secret is
+// ever part of a message.
+import * as z from "zod";
+import { isSecretPath } from "./secrets.ts";
+
+/** Keys and list positions from the root of the file. */
+export type SettingsPath = readonly (string | number)[];
+
+/** One fault. `line` and `column` count from 1. */
+export interface Fault {
+  /** Dotted, as in `projects[0].buckets[1].name`; empty for the file as a whole. */
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** A fault before its place in the text is known. `at`: its position is that of the key or that of the value. */
+export interface PathFault {
+  readonly path: SettingsPath;
+  readonly message: string;
+  readonly at?: "key" | "value";
+}
+
+/** Every fault of one settings file, in the order of the text. */
+export class SettingsFaults extends Error {
+  readonly code = "settings_invalid";
+  readonly file: string;
+  readonly faults: readonly Fault[];
+
+  constructor(file: string, faults: readonly Fault[]) {
+    super(`Cannot use "${file}":\n${faults.map((fault) => formatFault(file, fault)).join("\n")}`);
+    this.name = "SettingsFaults";
+    this.file = file;
+    this.faults = faults;
+  }
+}
+
+/** `FILE:LINE:COL  path  message`, which editors and terminals turn into a link. */
+export function formatFault(file: string, fault: Fault): string {
+  return [`${file}:${fault.line}:${fault.column}`, fault.path, fault.message].filter((part) => part !== "").join("  ");
+}
+
+/** `projects[0].aliases["a.b"]` */
+export function formatPath(path: SettingsPath): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === "number") return `${text}[${part}]`;
+    if (!/^[\w-]+$/.test(part)) return `${text}[${JSON.stringify(part)}]`;
+    return text === "" ? part : `${text}.${part}`;
+  }, "");
+}
+
+/** A value as a message shows it: scalars as they are (at most 60 characters), collections by kind only. */
+export function show(value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  if (typeof value !== "string") return String(value);
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+}
+
+type RawIssue = z.core.$ZodRawIssue;
+
+/** The `error` of a key whose rule needs its own words: `found "x", wanted <words>`. */
+export function wanted(words: string): (issue: RawIssue) => string {
+  return (issue) => found(issue, words);
+}
+
+/**
+ * Words for every issue that brings none of its own. Several unknown keys in one mapping give one line each, in the
+ * order of `issue.keys`.
+ */
+export function describeIssue(issue: RawIssue): string {
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join("\n");
+    case "invalid_type":
+      return found(issue, KINDS[issue.expected] ?? issue.expected);
+    case "invalid_value":
+      return found(issue, oneOf(issue.values));
+    case "invalid_union":
+      return discriminator(issue);
+    case "invalid_key":
+      return issue.issues[0]?.message ?? "is not a valid name";
+    case "too_small":
+      return found(issue, issue.origin === "string" ? "some text" : `at least ${amount(issue.origin, issue.minimum)}`);
+    case "too_big":
+      return found(issue, `at most ${amount(issue.origin, issue.maximum)}`);
+    default:
+      return found(issue, "something else");
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a whole number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+};
+
+function found(issue: RawIssue, wants: string): string {
+  const { input } = issue;
+  if (input === undefined) return `is missing, wanted ${wants}`;
+  if (isSecretPath(issue.path ?? [])) return `found something else, wanted ${wants}`;
+  if (Array.isArray(input) && (issue.code === "too_small" || issue.code === "too_big")) {
+    return `found ${amount("array", input.length)}, wanted ${wants}`;
+  }
+  // Where a collection is wanted the scalar may be anything, a pasted secret too.
+  const isCollectionWanted = wants === "a list" || wants === "a mapping";
+  return `found ${isCollectionWanted && input !== null ? kindOf(input) : quoteHint(input, wants)}, wanted ${wants}`;
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === "string") return "text";
+  return typeof value === "object" ? show(value) : `a ${typeof value}`;
+}
+
+function quoteHint(value: unknown, wants: string): string {
+  const isUnquoted = wants === "text" && (typeof value === "number" || typeof value === "boolean");
+  return isUnquoted ? `the ${typeof value} ${value} (put it in quotes)` : show(value);
+}
+
+function amount(origin: string, count: number | bigint): string {
+  if (origin === "array") return `${count} ${count === 1 ? "entry" : "entries"}`;
+  return origin === "string" ? `${count} characters` : String(count);
+}
+
+function discriminator(issue: Extract<RawIssue, { code: "invalid_union" }>): string {
+  const options = "options" in issue && Array.isArray(issue.options) ? issue.options : [];
+  const key = "discriminator" in issue ? String(issue.discriminator) : "";
+  // zod reports the whole mapping as the input, though the path names the key.
+  const input = (issue.input as Record<string, unknown> | undefined)?.[key];
+  return found({ ...issue, input }, oneOf(options));
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const shown = values.map(show);
+  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} or ${shown.at(-1)}`;
+}
+
+function knownKeys(schema: RawIssue["inst"]): readonly string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearMiss(key, known);
+  return near === undefined ? "unknown key" : `unknown key, did you mean ${JSON.stringify(near)}?`;
+}
+
+/** The candidate that differs from the word in case, separators or a few letters only. */
+export function nearMiss(word: string, candidates: readonly string[]): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const wordPlain = plain(word);
+  let best: { readonly candidate: string; readonly distance: number } | undefined;
+  for (const candidate of candidates) {
+    const distance = editDistance(wordPlain, plain(candidate));
+    if (distance <= Math.ceil(candidate.length / 3) && distance < (best?.distance ?? Infinity)) {
+      best = { candidate, distance };
+    }
+  }
+  return best?.candidate;
+}
+
+/** Levenshtein's distance, of words cut to 40 characters. */
+function editDistance(left: string, right: string): number {
+  const a = left.slice(0, 40);
+  const b = right.slice(0, 40);
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,48 @@
+// Host names as settings hold them: one spelling for comparing, and which of them lie inside the own network. Literal
+// addresses only: what a name resolves to is seen at the dial.
+import { domainToASCII } from "node:url";
+import ipaddr from "ipaddr.js";
+
+const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
+
+/**
+ * The spelling that hosts are compared in: lower case, Punycode, no port, no trailing dot; IPv6 stays in brackets.
+ * Undefined: not a host.
+ */
+export function normalizeHost(text: string): string | undefined {
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i.exec(text);
+  const host = match?.[1]?.toLowerCase();
+  if (host === undefined) return undefined;
+  if (host.startsWith("[")) return ipaddr.IPv6.isValid(host.slice(1, -1)) ? host : undefined;
+  const bare = host.endsWith(".") ? host.slice(0, -1) : host;
+  // Not a URL parser: it would turn 2130706433 into 127.0.0.1, a host that no client sends.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is meant
+  const name = /^[\x00-\x7f]*$/.test(bare) ? bare : domainToASCII(bare);
+  return NAME.test(name) ? name : undefined;
+}
+
+/**
+ * True for `localhost`, names below it, and every literal address that is not a public unicast one. `hostname` as
+ * `new URL(…).hostname` gives it, which has undone odd spellings such as 0x7f.1.
+ */
+export function isPrivateHost(hostname: string): boolean {
+  const host = bareHost(hostname);
+  return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() !== "unicast");
+}
+
+/** True for `localhost`, names below it, and loopback addresses. */
+export function isLoopbackHost(hostname: string): boolean {
+  const host = bareHost(hostname);
+  return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback");
+}
+
+function isLocalName(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost");
+}
+
+function bareHost(hostname: string): string {
+  return hostname
+    .toLowerCase()
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "");
+}

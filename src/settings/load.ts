@@ -1,0 +1,131 @@
+// From the text of huiyuan.yaml to frozen Settings, or to every fault at once. Watching for changes is watch.ts.
+import { readFileSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { MAX_SETTINGS_BYTES, readDocument } from "./document.ts";
+import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
+import { type BucketSettings, type Settings, settingsSchema } from "./schema.ts";
+import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
+
+/** What a text is parsed with; nothing else of the machine is looked at. */
+export interface ParseOptions {
+  /** For `env:NAME`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** For `file:PATH` and `notFound.file`: UTF-8 text of an absolute path; throws when it cannot be read. */
+  readonly readFile: (path: string) => string;
+  /** Path of the settings file: named in faults, and relative paths start from its folder. */
+  readonly file: string;
+}
+
+/**
+ * The settings of a file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also where the file
+ * cannot be read.
+ */
+export async function loadSettings(file: string, { env }: Pick<ParseOptions, "env">): Promise<Settings> {
+  const text = await readSettingsText(file);
+  return parseSettings(text, { env, readFile: (path) => readFileSync(path, "utf8"), file });
+}
+
+/** As loadSettings, from a text. Throws SettingsFaults. */
+export function parseSettings(text: string, { env, readFile, file }: ParseOptions): Settings {
+  const folder = dirname(resolve(file));
+  const document = readDocument(text);
+  if (document.tree === undefined) throw new SettingsFaults(file, inOrder(document.faults));
+  const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile, folder });
+  const parsed = settingsSchema.safeParse(tree ?? {}, { error: describeIssue });
+  const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
+  const located = [
+    ...secretFaults,
+    ...(parsed.error?.issues ?? []).flatMap(issueFaults),
+    ...(settings === undefined ? [] : missingFiles(settings, readFile)),
+  ].map((fault) => document.locate(fault));
+  if (settings === undefined || located.length + document.faults.length > 0) {
+    throw new SettingsFaults(file, inOrder([...document.faults, ...located]));
+  }
+  hideSecrets(settings);
+  return deepFreeze(settings);
+}
+
+/** The text of a settings file. Throws SettingsFaults: unreadable, over 1 MiB, or not UTF-8. */
+async function readSettingsText(file: string): Promise<string> {
+  const bytes = await readBounded(file);
+  if (typeof bytes === "string") throw wholeFileFault(file, bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw wholeFileFault(file, "the file is not UTF-8 text");
+  }
+}
+
+/** The bytes of the file, or why they cannot be had. */
+async function readBounded(file: string): Promise<Buffer | string> {
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_SETTINGS_BYTES) return `the file has ${size} bytes, wanted at most ${MAX_SETTINGS_BYTES}`;
+    return await readFile(file);
+  } catch (error) {
+    return `the file cannot be read (${readFailure(error)})`;
+  }
+}
+
+function wholeFileFault(file: string, message: string): SettingsFaults {
+  return new SettingsFaults(file, [{ path: "", line: 1, column: 1, message }]);
+}
+
+function inOrder(faults: readonly Fault[]): readonly Fault[] {
+  return faults.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+type Issue = NonNullable<ReturnType<typeof settingsSchema.safeParse>["error"]>["issues"][number];
+
+function issueFaults(issue: Issue): readonly PathFault[] {
+  // YAML keys are texts and list positions are numbers, so a path never holds a symbol.
+  const path = issue.path as SettingsPath;
+  if (issue.code === "unrecognized_keys") {
+    const messages = issue.message.split("\n");
+    return issue.keys.map((key, index) => ({
+      path: [...path, key],
+      at: "key",
+      message: messages[index] ?? "unknown key",
+    }));
+  }
+  return [{ path, message: issue.message, at: issue.code === "invalid_key" ? "key" : "value" }];
+}
+
+function withAbsolutePaths(settings: Settings, folder: string): Settings {
+  const inBucket = (bucket: BucketSettings): BucketSettings =>
+    bucket.notFound === undefined ? bucket : { ...bucket, notFound: { file: resolve(folder, bucket.notFound.file) } };
+  return {
+    ...settings,
+    data: resolve(folder, settings.data),
+    projects: settings.projects.map((project) => ({ ...project, buckets: project.buckets.map(inBucket) })),
+  };
+}
+
+function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {
+  return settings.projects.flatMap((project, projectIndex) =>
+    project.buckets.flatMap(({ notFound }, bucketIndex) => {
+      const failure = notFound === undefined ? undefined : failureOf(() => readFile(notFound.file));
+      if (failure === undefined) return [];
+      const path = ["projects", projectIndex, "buckets", bucketIndex, "notFound", "file"];
+      return [{ path, message: `the file cannot be read (${failure})` }];
+    }),
+  );
+}
+
+function failureOf(action: () => unknown): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return readFailure(error);
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return value;
+}

@@ -1,0 +1,79 @@
+// Sizes and durations as people write them: "64MiB" → bytes, "30s" → milliseconds. Numbers with units only; no dates.
+import * as z from "zod";
+import { wanted } from "./faults.ts";
+
+const SIZE_UNITS = {
+  B: 1,
+  KB: 10 ** 3,
+  MB: 10 ** 6,
+  GB: 10 ** 9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+} as const satisfies Record<string, number>;
+
+const DURATION_UNITS = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+} as const satisfies Record<string, number>;
+
+const SIZE = /^(\d{1,15})(B|KB|MB|GB|KiB|MiB|GiB)?$/;
+const DURATION = /^(\d{1,15})(ms|s|m|h|d)$/;
+
+/** Bytes of `64MB` (10^6), `64MiB` (2^20), `512B` or `512`. Undefined: not a size, or beyond exact numbers. */
+export function parseSize(text: string): number | undefined {
+  return quantity(SIZE.exec(text), SIZE_UNITS);
+}
+
+/** Milliseconds of `500ms`, `30s`, `5m`, `2h` or `7d`. Undefined: not a duration; a bare number has no unit. */
+export function parseDuration(text: string): number | undefined {
+  return quantity(DURATION.exec(text), DURATION_UNITS);
+}
+
+function quantity(match: RegExpExecArray | null, units: Readonly<Record<string, number>>): number | undefined {
+  if (match === null) return undefined;
+  const value = Number(match[1]) * (match[2] === undefined ? 1 : (units[match[2]] ?? Number.NaN));
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Both ends inclusive, in the same notation as the settings. */
+interface Bounds {
+  readonly min?: string;
+  readonly max?: string;
+}
+
+/** A key that holds a size; its value is in bytes. A plain whole number is bytes. */
+export function size(bounds: Bounds = {}) {
+  const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes");
+  return z
+    .union([z.string({ error }).regex(SIZE), z.int({ error }).min(0)], { error })
+    .transform((input, context) =>
+      bounded(input, typeof input === "number" ? input : parseSize(input), { ...bounds, parse: parseSize }, context),
+    );
+}
+
+/** A key that holds a duration; its value is in milliseconds. `0s` is off where the bounds allow it. */
+export function duration(bounds: Bounds = {}) {
+  const error = wanted("a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d");
+  return z
+    .string({ error })
+    .regex(DURATION)
+    .transform((input, context) => bounded(input, parseDuration(input), { ...bounds, parse: parseDuration }, context));
+}
+
+function bounded(
+  input: string | number,
+  value: number | undefined,
+  bounds: Bounds & { readonly parse: (text: string) => number | undefined },
+  context: { addIssue(issue: { code: "custom"; message: string }): void },
+): number {
+  const { min, max, parse } = bounds;
+  const isTooSmall = min !== undefined && value !== undefined && value < (parse(min) ?? 0);
+  const isTooBig = value === undefined || (max !== undefined && value > (parse(max) ?? 0));
+  if (isTooSmall) context.addIssue({ code: "custom", message: `found ${input}, wanted at least ${min}` });
+  if (isTooBig) context.addIssue({ code: "custom", message: `found ${input}, wanted at most ${max ?? "2^53 - 1"}` });
+  return value ?? 0;
+}

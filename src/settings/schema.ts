@@ -1,0 +1,349 @@
+// Every key of huiyuan.yaml: its default, bounds, description and type. The one place where they stand, which is why
+// the file is long. Rules that need two keys at once are in cross-checks.ts.
+import ipaddr from "ipaddr.js";
+import * as z from "zod";
+import { crossFaults, MAX_KEYS } from "./cross-checks.ts";
+import { wanted } from "./faults.ts";
+import { normalizeHost } from "./hosts.ts";
+import { isHeaderValue, originUrlFault } from "./origin-rules.ts";
+import { duration, size } from "./quantities.ts";
+import { later, laterKey, laterType } from "./unsupported.ts";
+
+// Shapes of values
+
+const flag = () => z.boolean();
+const count = (min: number, max: number) => z.int().min(min).max(max);
+const port = () =>
+  z
+    .int({ error: wanted("a port from 0 to 65535") })
+    .min(0)
+    .max(65_535);
+const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
+
+const hostName = (words: string) =>
+  z.string().transform((text, context) => {
+    const host = normalizeHost(text);
+    if (host === undefined) context.addIssue({ code: "custom", message: `found "${text}", wanted ${words}` });
+    return host ?? text;
+  });
+
+const HEADER_WORDS = "the value of an HTTP header: printable ASCII without outer blanks";
+const headerValue = () => z.string().refine(isHeaderValue, { error: wanted(HEADER_WORDS) });
+
+// server, data, store, coordination, limits
+
+const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
+
+const serverSchema = z.strictObject({
+  host: z.string().min(1).default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
+  port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
+  adminHost: z.string().min(1).default("127.0.0.1").describe("Address of the console, admin API, metrics and health."),
+  adminPort: port().default(8081).describe("Port of the console, admin API, metrics and health; 0 takes any free one."),
+  adminToken: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks") })
+    .optional()
+    .describe("Bearer token of the admin API (env:NAME or file:PATH); required unless adminHost is loopback."),
+  baseDomain: hostName("a host name, such as image.example.com")
+    .prefault("localhost")
+    .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
+  publicScheme: z
+    .enum(["http", "https"])
+    .default("http")
+    .describe("What download URLs and callbacks say behind a TLS terminator."),
+  trustedProxies: z
+    .array(z.string().refine(isAddressOrRange, { error: wanted("an IP address or a range such as 10.0.0.0/8") }))
+    .default([])
+    .describe("Addresses or ranges whose X-Forwarded-For is believed."),
+  accessLog: z
+    .enum(["off", "misses", "all"])
+    .default("misses")
+    .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
+  workers: later(z.union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") }), 1).describe(
+    "Processes; auto is one a core. Only 1 yet.",
+  ),
+});
+
+const storeSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("fs").describe("A folder below `data`.") }),
+  laterType("s3", "fs"),
+]);
+
+const coordinationSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("local").describe("One machine, nothing to coordinate.") }),
+  laterType("valkey", "local"),
+]);
+
+const limitsSchema = z.strictObject({
+  memory: size({ min: "1MiB" }).prefault("256MB").describe("Memory of the hot tier; at least 1MiB."),
+  disk: size({ min: "1MiB" }).prefault("20GB").describe("Bounded disk tiers (variants, edge copies); at least 1MiB."),
+  objectSize: size({ min: "1KiB", max: "1GiB" })
+    .prefault("20MiB")
+    .describe("Largest object that is fetched, uploaded or stored; 1KiB to 1GiB."),
+  imagePixels: count(1, 10 ** 12)
+    .default(100_000_000)
+    .describe("Largest image that is processed: width × height × frames."),
+  imageFrames: count(1, 100_000).default(300).describe("Most frames of an image that is processed."),
+  renderTime: duration({ min: "100ms", max: "10m" })
+    .prefault("5s")
+    .describe("Deadline of one rendering, then 500 with X-ErrNo -901; 100ms to 10m."),
+  fills: count(1, 65_536).default(256).describe("Fetches from origins at the same time."),
+  spoolMemory: size()
+    .prefault("64MiB")
+    .describe("Memory of all bodies that are arriving, at most 256KiB each, the rest goes to disk; 0 is disk only."),
+  hotObjectSize: size().prefault("2MiB").describe("Larger objects are not kept in memory."),
+  freeDisk: size().prefault("2GB").describe("With less free space than this nothing more is stored; serving goes on."),
+  renders: z
+    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
+    .default("auto")
+    .describe("Image pipelines at the same time; auto fits the machine."),
+});
+
+// origins
+
+const siteOriginSchema = z.strictObject({
+  type: z.literal("site").describe("An ordinary web site."),
+  url: z
+    .string()
+    .transform((text, context) => {
+      const fault = originUrlFault(text);
+      if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+      // The key is joined with its own slash.
+      return text.replace(/\/+$/, "");
+    })
+    .describe("Base URL, http or https; the object's key is added after a slash. No query, no user name."),
+  host: z
+    .string()
+    .refine((text) => text === "" || normalizeHost(text) !== undefined, { error: wanted("a host name, or nothing") })
+    .default("")
+    .describe("Host header to send; empty for that of the URL."),
+  referer: z
+    .string()
+    .refine((text) => text === "" || isHeaderValue(text), { error: wanted(HEADER_WORDS) })
+    .default("")
+    .describe("Referer header to send; empty for none."),
+  headers: z
+    .record(z.string(), headerValue())
+    .default({})
+    .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
+  allowPrivate: flag()
+    .default(false)
+    .describe("Allows a private or loopback address for this host and port, and redirects within it."),
+  connections: count(1, 4096).default(64).describe("Connections to this origin at the same time."),
+  standby: later(flag(), false).describe("Asked only after failoverOn. Not supported yet."),
+});
+
+const originSchema = z.discriminatedUnion("type", [
+  siteOriginSchema,
+  laterType("qiniu", "site"),
+  laterType("s3", "site"),
+]);
+
+// mirror
+
+const timeout = () => duration({ min: "1ms", max: "1h" });
+
+const timeoutsSchema = z.strictObject({
+  connect: timeout().prefault("3s").describe("Until the connection stands, name look-up and TLS included."),
+  firstByte: timeout().prefault("10s").describe("Until the response head."),
+  idle: timeout().prefault("10s").describe("Between two pieces of the body."),
+  total: timeout().prefault("60s").describe("The whole fetch; not shorter than firstByte."),
+});
+
+const freshnessSchema = z.strictObject({
+  mode: later(z.enum(["never", "ttl", "origin"]), "never").describe("When a stored object is asked for again."),
+  ttl: later(duration(), "1d").describe("Life of an object under mode ttl. Not supported yet."),
+  staleIfError: later(duration(), "7d").describe("How long an old object helps out. Not supported yet."),
+  onGone: later(z.enum(["keep", "remove"]), "keep").describe("What a 404 of the origin does. Not supported yet."),
+});
+
+const breakerSchema = z.strictObject({
+  failures: later(count(1, 10_000), 5).describe("Failures that open the breaker. Not supported yet."),
+  within: later(duration(), "10s").describe("In this time. Not supported yet."),
+  open: later(duration(), "10s").describe("How long the origin is left alone. Not supported yet."),
+});
+
+const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
+  error: wanted("a status such as 503, 4xx, 5xx, timeout or connect"),
+});
+
+const mirrorSchema = z.strictObject({
+  type: later(z.enum(["originals", "everything"]), "originals").describe(
+    "originals: the original is stored and processing is done here. everything is not supported yet.",
+  ),
+  keyQuery: later(
+    z.union([z.enum(["drop", "keep"]), z.array(z.string())], { error: wanted("drop, keep or a list of names") }),
+    "drop",
+  ).describe("What becomes of a query that is not processing: drop takes it off the key."),
+  processedMiss: later(z.enum(["local", "origin"]), "local").describe("Who makes a processed image on a miss."),
+  headMiss: z
+    .enum(["origin", "store"])
+    .default("origin")
+    .describe("HEAD of a missing object: origin asks with HEAD and stores nothing; store fetches the object."),
+  transparentErrors: later(flag(), false).describe("The origin's own status instead of 424. Not supported yet."),
+  negativeTtl: duration({ max: "1d" })
+    .prefault("30s")
+    .describe("How long a 404 of the origin is remembered; 0s is off, at most 1d."),
+  passQuery: later(flag(), false).describe("Sends what is not in the key, and stores nothing. Not supported yet."),
+  suspects: z
+    .enum(["pass", "keep"])
+    .default("pass")
+    .describe("A damaged image of the origin: pass it on unstored, or keep it after two equal fetches an hour apart."),
+  freshness: freshnessSchema.prefault({}).describe("Whether stored objects are asked for again."),
+  origins: z.array(originSchema).min(1).describe("Asked in this order."),
+  failoverOn: later(z.array(failureKind), ["5xx", "timeout", "connect"]).describe(
+    "What makes the mirror ask the next origin. Only the default yet.",
+  ),
+  timeouts: timeoutsSchema.prefault({}).describe("Deadlines of one fetch from an origin."),
+  breaker: breakerSchema.prefault({}).describe("Leaves an origin alone that keeps failing."),
+  rules: later(z.array(z.unknown()), []).describe("Ordered rules by path. Not supported yet."),
+});
+
+// buckets and domains
+
+const domainSchema = z.strictObject({
+  host: hostName('a host name, or "*" for any other host')
+    .or(z.literal("*"))
+    .describe('Host name that is served from this bucket; "*" answers every host that nothing else names.'),
+  mirror: mirrorSchema.optional().describe("What a miss does; without it this domain never goes back to an origin."),
+});
+
+const refererDomain = z.string().transform((text, context) => {
+  const prefix = text.startsWith("*.") ? "*." : "";
+  const host = normalizeHost(text.slice(prefix.length));
+  if (host === undefined) {
+    context.addIssue({
+      code: "custom",
+      message: `found "${text}", wanted a host name such as example.com or *.example.com`,
+    });
+  }
+  return `${prefix}${host}`;
+});
+
+const referersSchema = z
+  .strictObject({
+    mode: z.enum(["off", "allow", "deny"]).default("off").describe("off, allow (only these) or deny (all but these)."),
+    domains: z.array(refererDomain).default([]).describe("Hosts, exact or as *.example.com."),
+    allowEmpty: flag().optional().describe("Requests without a Referer; default false for allow, true for deny."),
+  })
+  .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
+
+const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
+  error: wanted("a name of up to 128 characters without blanks and / ? # % & ="),
+});
+
+const bucketSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, {
+      error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end"),
+    })
+    .describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
+  access: z.enum(["upload-download", "download"]).default("upload-download").describe("What clients may do."),
+  token: z.enum(["off", "required"]).default("off").describe("required: downloads need ?sign= (Token 防盗链)."),
+  oneTimeDownloads: z
+    .enum(["reuse", "once", "refuse"])
+    .default("reuse")
+    .describe("What a one-time token does on a download: any number of times, exactly once, or refused."),
+  referers: referersSchema.prefault({}).describe("Referer lists (域名防盗链)."),
+  cacheControl: headerValue().default("public, max-age=86400").describe("Cache-Control of unsigned downloads."),
+  signedCacheControl: z
+    .enum(["private", "shared"])
+    .default("private")
+    .describe("shared: signed downloads may be kept by a CDN that checks tokens itself."),
+  separators: z
+    .array(z.enum(["-", "_", "/", "!"]))
+    .default(["!"])
+    .describe("What divides a fileid from an alias: any of - _ / !"),
+  aliases: z
+    .record(styleName, z.string().min(1).max(4096))
+    .default({})
+    .describe("Download aliases (样式下载别名): name → processing instruction."),
+  grammarEra: later(z.literal([2015, "later"]), 2015).describe("Which of the two manuals is followed."),
+  originalProtection: later(flag(), false).describe("Only aliases are served (原图保护). Not supported yet."),
+  cors: z
+    .array(
+      z
+        .string()
+        .regex(/^(?:\*|https?:\/\/[^\s/]+)$/i, { error: wanted('"*" or an origin such as https://example.com') }),
+    )
+    .default(["*"])
+    .describe("Origins that may read downloads from scripts."),
+  styles: later(z.record(z.string(), z.string()), {}).describe("Styles rendered after an upload. Not supported yet."),
+  notFound: z
+    .strictObject({ file: z.string().min(1).describe("Path of an HTML page or image, from this file's folder.") })
+    .optional()
+    .describe("Body of a 404."),
+  callback: laterKey().describe("Tells your server of uploads. Not supported yet."),
+  domains: z.array(domainSchema).default([]).describe("Host names of this bucket beside its default domain."),
+});
+
+// projects
+
+const keySchema = z.strictObject({
+  secretId: z
+    .string()
+    .regex(/^[\x21-\x25\x27-\x7e]{1,128}$/, {
+      error: wanted("1 to 128 printable ASCII characters without blanks and &"),
+    })
+    .describe("SecretID: public, named in every token."),
+  secretKey: secret("the SecretKey, as env:NAME or file:PATH").describe("SecretKey (env:NAME or file:PATH)."),
+  enabled: flag().default(true).describe("false: its tokens are refused."),
+});
+
+const projectSchema = z.strictObject({
+  appid: z
+    .string({ error: wanted('a decimal number in quotes, such as "10001234"') })
+    .regex(/^[0-9]{1,20}$/)
+    .describe("Project id, decimal, in quotes."),
+  enabled: flag().default(true).describe("false: everything is refused with -64."),
+  acceptV1Signature: flag()
+    .default(true)
+    .describe("Takes tokens of the first generation, for the project's first bucket."),
+  // No max(): zod would then look no further. cross-checks.ts counts, and editors are told here.
+  keys: z
+    .array(keySchema)
+    .min(1)
+    .meta({ maxItems: MAX_KEYS })
+    .describe("One or two key pairs, at least one of them enabled."),
+  buckets: z.array(bucketSchema).default([]).describe("The project's buckets."),
+});
+
+/** The whole file. Its output has secrets as they were given in and paths still relative; load.ts finishes them. */
+export const settingsSchema = z
+  .strictObject({
+    server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
+    data: z.string().min(1).default("./data").describe("Folder of the embedded bucket, disk tier, spool and journal."),
+    store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
+    coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
+    limits: limitsSchema.prefault({}).describe("Every bound."),
+    projects: z.array(projectSchema).min(1).describe("Projects (项目) with their keys and buckets."),
+  })
+  // Runs over faulty files too, so that one run tells everything.
+  .superRefine(
+    (settings, context) => {
+      for (const { path, message } of crossFaults(settings)) {
+        context.addIssue({ code: "custom", path: [...path], message });
+      }
+    },
+    { when: () => true },
+  );
+
+type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
+
+/** The whole file with every default filled in: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
+export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
+export type ServerSettings = Settings["server"];
+export type StoreSettings = Settings["store"];
+export type LimitSettings = Settings["limits"];
+export type ProjectSettings = Settings["projects"][number];
+export type KeySettings = ProjectSettings["keys"][number];
+export type BucketSettings = ProjectSettings["buckets"][number];
+export type RefererSettings = BucketSettings["referers"];
+export type DomainSettings = BucketSettings["domains"][number];
+export type MirrorSettings = NonNullable<DomainSettings["mirror"]>;
+/** Milliseconds. */
+export type Timeouts = MirrorSettings["timeouts"];
+export type OriginSettings = MirrorSettings["origins"][number];
+/** `url` has no slash at its end. */
+export type SiteOriginSettings = Extract<OriginSettings, { readonly type: "site" }>;

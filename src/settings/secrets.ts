@@ -1,0 +1,136 @@
+// Where secrets stand in the settings, how `env:NAME` and `file:PATH` become their values, and how they are kept out
+// of dumps. Reading is done by the functions that the caller passes.
+import { resolve } from "node:path";
+import { inspect } from "node:util";
+import type { PathFault, SettingsPath } from "./faults.ts";
+
+/** `*` stands for any key or list position. The one list of what is secret. */
+const SECRET_PATHS: readonly (readonly string[])[] = [
+  ["server", "adminToken"],
+  ["projects", "*", "keys", "*", "secretKey"],
+  // An Authorization or Cookie header is a credential of the origin.
+  ["projects", "*", "buckets", "*", "domains", "*", "mirror", "origins", "*", "headers", "*"],
+];
+
+/** True for a path whose value must never be shown. */
+export function isSecretPath(path: readonly PropertyKey[]): boolean {
+  return SECRET_PATHS.some(
+    (pattern) =>
+      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
+  );
+}
+
+/** What secrets are read with. */
+export interface SecretSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** UTF-8 text of a file; throws when it cannot be read. */
+  readonly readFile: (path: string) => string;
+  /** The folder that relative paths start from. */
+  readonly folder: string;
+}
+
+/** The tree with every reference replaced by its value. The input is left as it is. */
+export function resolveSecrets(
+  tree: unknown,
+  sources: SecretSources,
+): { readonly tree: unknown; readonly faults: readonly PathFault[] } {
+  const faults: PathFault[] = [];
+  const replace = (value: unknown, path: SettingsPath): unknown => {
+    if (typeof value !== "string") return value;
+    const secret = resolveSecret(value, sources);
+    if (typeof secret === "string") return secret;
+    faults.push({ path, message: secret.fault });
+    return "unresolved"; // so that the missing value is not reported a second time
+  };
+  const resolved = SECRET_PATHS.reduce((current, pattern) => mapAt(current, pattern, replace), tree);
+  return { tree: resolved, faults };
+}
+
+/** Absolute paths of every file that the tree's secrets are read from. */
+export function secretFiles(tree: unknown, folder: string): readonly string[] {
+  const files: string[] = [];
+  for (const pattern of SECRET_PATHS) {
+    mapAt(tree, pattern, (value) => {
+      if (typeof value === "string" && value.startsWith("file:")) files.push(resolve(folder, value.slice(5)));
+      return value;
+    });
+  }
+  return files;
+}
+
+function resolveSecret(text: string, sources: SecretSources): string | { readonly fault: string } {
+  if (text.startsWith("env:")) return fromEnvironment(text.slice(4), sources.env);
+  if (text.startsWith("file:")) return fromFile(text.slice(5), sources);
+  return text;
+}
+
+function fromEnvironment(name: string, env: SecretSources["env"]): string | { readonly fault: string } {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { fault: "env: is not followed by the name of a variable" };
+  const value = env[name];
+  if (value === undefined) return { fault: `the environment variable ${name} is not set` };
+  return value === "" ? { fault: `the environment variable ${name} is empty` } : value;
+}
+
+function fromFile(path: string, sources: SecretSources): string | { readonly fault: string } {
+  if (path === "") return { fault: "file: is not followed by a path" };
+  try {
+    const value = sources.readFile(resolve(sources.folder, path)).replace(/\r?\n$/, "");
+    return value === "" ? { fault: `the file ${path} is empty` } : value;
+  } catch (error) {
+    return { fault: `the file ${path} cannot be read (${readFailure(error)})` };
+  }
+}
+
+/** The short reason of a failed read: `ENOENT`, `EACCES`, … */
+export function readFailure(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
+}
+
+/** Makes JSON.stringify and util.inspect write `[secret]`; the values themselves stay plain text for those who read them. */
+export function hideSecrets(settings: unknown): void {
+  for (const pattern of SECRET_PATHS) {
+    const leaf = pattern.at(-1);
+    mapAt(settings, pattern.slice(0, -1), (owner) => {
+      if (isMapping(owner)) {
+        const masked = () => mask(owner, leaf);
+        Object.defineProperty(owner, "toJSON", { value: masked });
+        Object.defineProperty(owner, inspect.custom, { value: masked });
+      }
+      return owner;
+    });
+  }
+}
+
+function mask(owner: Readonly<Record<string, unknown>>, leaf: string | undefined): Record<string, unknown> {
+  const isHidden = (key: string, value: unknown) => value !== undefined && (leaf === "*" || leaf === key);
+  return Object.fromEntries(
+    Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? "[secret]" : value]),
+  );
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A copy of the tree in which `change` has replaced the values at the pattern; what is unchanged is shared. */
+function mapAt(
+  tree: unknown,
+  pattern: readonly string[],
+  change: (value: unknown, path: SettingsPath) => unknown,
+  path: SettingsPath = [],
+): unknown {
+  const [part, ...rest] = pattern;
+  if (part === undefined) return change(tree, path);
+  if (Array.isArray(tree)) {
+    if (part !== "*") return tree;
+    const items = tree.map((item, index) => mapAt(item, rest, change, [...path, index]));
+    return items.some((item, index) => item !== tree[index]) ? items : tree;
+  }
+  if (!isMapping(tree)) return tree;
+  let copy = tree;
+  for (const key of part === "*" ? Object.keys(tree) : Object.hasOwn(tree, part) ? [part] : []) {
+    const value = mapAt(tree[key], rest, change, [...path, key]);
+    if (value !== tree[key]) copy = { ...copy, [key]: value };
+  }
+  return copy;
+}

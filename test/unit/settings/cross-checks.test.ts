@@ -1,0 +1,155 @@
+import { expect, test } from "vitest";
+import { MINIMAL, pathsOf, withBucket, withMirror, withOrigin } from "./parse.ts";
+
+const KEY = "{ secretId: AKID, secretKey: SECRET }";
+const bucket = "projects[0].buckets[0]";
+const mirror = `${bucket}.domains[0].mirror`;
+const origin = `${mirror}.origins[0]`;
+const project = (appid: string, secretId: string, buckets: string) =>
+  `  - { appid: "${appid}", keys: [{ secretId: ${secretId}, secretKey: x }], buckets: [${buckets}] }\n`;
+
+test.each([
+  [
+    "three key pairs",
+    MINIMAL.replace(KEY, `${KEY}, { secretId: B, secretKey: x }, { secretId: C, secretKey: x }`),
+    "projects[0].keys",
+  ],
+  ["no key pair", MINIMAL.replace(KEY, ""), "projects[0].keys"],
+  ["disabled keys only", MINIMAL.replace("SECRET }", "SECRET, enabled: false }"), "projects[0].keys"],
+  ["an empty secretKey", MINIMAL.replace("SECRET", '""'), "projects[0].keys[0].secretKey"],
+  ["a secretId of another project", MINIMAL + project("2", "AKID", ""), "projects[1].keys[0].secretId"],
+  ["a duplicate appid", MINIMAL + project("10001234", "B", ""), "projects[1].appid"],
+  ["an appid with letters", MINIMAL.replace('"10001234"', "a1"), "projects[0].appid"],
+  [
+    "a duplicate bucket",
+    MINIMAL.replace("{ name: photos }", "{ name: photos }, { name: photos }"),
+    "projects[0].buckets[1].name",
+  ],
+  ["an upper-case bucket", MINIMAL.replace("photos", "Photos"), `${bucket}.name`],
+  ["a bucket that ends in -", MINIMAL.replace("photos", "photos-"), `${bucket}.name`],
+  ["a bucket of 65", MINIMAL.replace("photos", "p".repeat(65)), `${bucket}.name`],
+  ["an open admin port without a token", `server: { adminHost: 0.0.0.0 }\n${MINIMAL}`, "server.adminToken"],
+  ["one port for both", `server: { port: 8081 }\n${MINIMAL}`, "server.adminPort"],
+  ["an unknown separator", withBucket('separators: ["."]'), `${bucket}.separators[0]`],
+  [
+    "an alias with a separator",
+    withBucket('separators: ["-", "!"], aliases: { a-b: imageView2/1 }'),
+    `${bucket}.aliases.a-b`,
+  ],
+  ["aliases without separators", withBucket("separators: [], aliases: { a: imageView2/1 }"), `${bucket}.separators`],
+  ["a cacheControl with a line break", withBucket('cacheControl: "a\\nb"'), `${bucket}.cacheControl`],
+  ["a missing 404 file", withBucket("notFound: { file: nope.png }"), `${bucket}.notFound.file`],
+  [
+    "a duplicate host",
+    withBucket("domains: [{ host: a.example }, { host: A.EXAMPLE.:80 }]"),
+    `${bucket}.domains[1].host`,
+  ],
+  ["a second *", withBucket('domains: [{ host: "*" }, { host: "*" }]'), `${bucket}.domains[1].host`],
+  [
+    "another bucket's default domain",
+    MINIMAL + project("2", "B", "{ name: b, domains: [{ host: Photos-10001234.localhost }] }"),
+    "projects[1].buckets[0].domains[0].host",
+  ],
+  ["no origin", withBucket("domains: [{ host: a.example, mirror: { origins: [] } }]"), `${mirror}.origins`],
+  ["total below firstByte", withMirror("timeouts: { total: 9s }"), `${mirror}.timeouts.total`],
+  ["a time-out of nothing", withMirror("timeouts: { idle: 0s }"), `${mirror}.timeouts.idle`],
+])("%s is a fault", (_, text, path) => {
+  expect(pathsOf(text)).toEqual([path]);
+});
+
+test.each([
+  ["two key pairs, one disabled", MINIMAL.replace(KEY, `${KEY}, { secretId: B, secretKey: x, enabled: false }`)],
+  ["a bucket of 64", MINIMAL.replace("photos", "p".repeat(64))],
+  ["the same bucket name in two projects", MINIMAL + project("2", "B", "{ name: photos }")],
+  ["a bucket's own default domain", withBucket("domains: [{ host: photos-10001234.localhost }]")],
+  ["an open admin port with a token", `server: { adminHost: "::", adminToken: t }\n${MINIMAL}`],
+  ["ports of nobody's choice", `server: { port: 0, adminPort: 0 }\n${MINIMAL}`],
+  ["an alias with a separator that is not enabled", withBucket("aliases: { a-b: imageView2/1 }")],
+  ["total equal to firstByte", withMirror("timeouts: { total: 10s }")],
+  ["negativeTtl off", withMirror("negativeTtl: 0s")],
+])("%s is fine", (_, text) => {
+  expect(pathsOf(text)).toEqual([]);
+});
+
+test.each([
+  "ftp://h",
+  "h",
+  "https://",
+  "https:///x",
+  "https://h?a=1",
+  "https://h/?",
+  "https://h#a",
+  "https://user@h",
+  "https://@h",
+  "https://user:pass@h",
+  "https://h\\\\x",
+  "https://h /x",
+  "http://127.0.0.1",
+  "http://0x7f.1",
+  "http://2130706433",
+  "http://localhost:9000",
+  "http://[::ffff:7f00:1]",
+  "http://169.254.169.254/latest",
+  "https://img.example.com",
+  "https://IMG.example.com.:8443/x",
+])("the origin url %s is a fault", (url) => {
+  expect(pathsOf(withOrigin(`url: "${url}"`))).toEqual([`${origin}.url`]);
+});
+
+test.each(["https://h", "http://h:8080/base/", "https://h/a@b", "https://8.8.8.8", "https://图片.example"])(
+  "the origin url %s is fine",
+  (url) => {
+    expect(pathsOf(withOrigin(`url: "${url}"`))).toEqual([]);
+  },
+);
+
+test("allowPrivate lifts the guard for literal addresses, but never for an own port", () => {
+  expect(pathsOf(withOrigin('url: "http://localhost:9000", allowPrivate: true'))).toEqual([]);
+  expect(pathsOf(withOrigin('url: "http://127.0.0.1:9000", allowPrivate: true'))).toEqual([]);
+  expect(pathsOf(withOrigin('url: "http://localhost:8080", allowPrivate: true'))).toEqual([`${origin}.url`]);
+  expect(pathsOf(withOrigin('url: "http://photos-10001234.localhost:8080", allowPrivate: true'))).toEqual([
+    `${origin}.url`,
+  ]);
+});
+
+test("an origin below the own baseDomain is a fault", () => {
+  const text = `server: { baseDomain: image.example.net }\n${withOrigin('url: "https://photos-10001234.image.example.net"')}`;
+  expect(pathsOf(text)).toEqual([`${origin}.url`]);
+});
+
+test.each([
+  "Range",
+  "If-None-Match",
+  "if-range",
+  "Content-Length",
+  "Host",
+  "Referer",
+  "Connection",
+  "Keep-Alive",
+  "Proxy-Authorization",
+  "TE",
+  "Trailer",
+  "Transfer-Encoding",
+  "Upgrade",
+  "Accept-Encoding",
+  "Via",
+  "CDN-Loop",
+])("the origin header %s is a fault", (name) => {
+  expect(pathsOf(withOrigin(`url: "https://h", headers: { ${name}: x }`))).toEqual([`${origin}.headers.${name}`]);
+});
+
+test.each([
+  ["a name with a blank", '"a b": x', `${origin}.headers["a b"]`],
+  ["a value with a line break", 'X-A: "a\\r\\nX-B: b"', `${origin}.headers.X-A`],
+  ["the same name twice", "X-A: a, x-a: b", `${origin}.headers.x-a`],
+  ["eleven headers", Array.from({ length: 11 }, (_, index) => `X-${index}: a`).join(", "), `${origin}.headers`],
+])("origin headers with %s are a fault", (_, headers, path) => {
+  expect(pathsOf(withOrigin(`url: "https://h", headers: { ${headers} }`))).toEqual([path]);
+});
+
+test("origin headers may be ten, Cookie and Authorization among them", () => {
+  const more = Array.from({ length: 8 }, (_, index) => `X-${index}: a`).join(", ");
+  expect(pathsOf(withOrigin(`url: "https://h", headers: { Cookie: a=b, Authorization: Basic x, ${more} }`))).toEqual(
+    [],
+  );
+});

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { bindDomains } from "../../../src/settings/domains.ts";
+import { parse, withBucket } from "./parse.ts";
+
+const mirrorOf = (url: string) => `mirror: { origins: [{ type: site, url: "${url}" }] }`;
+const urlOf = (text: string, host: string) => {
+  const origin = bindDomains(parse(text)).hosts.get(host)?.mirror?.origins[0];
+  return origin?.url;
+};
+const DEFAULT = "photos-10001234.localhost";
+
+test("bindDomains() binds the default domain of a bucket without domains, without a mirror", () => {
+  const { hosts, star } = bindDomains(parse(withBucket("domains: []")));
+  expect([...hosts.keys()]).toEqual([DEFAULT]);
+  expect(hosts.get(DEFAULT)).toMatchObject({ project: { appid: "10001234" }, bucket: { name: "photos" } });
+  expect([hosts.get(DEFAULT)?.mirror, star]).toEqual([undefined, undefined]);
+});
+
+test("bindDomains() gives the default domain the mirror of its own entry, before that of *", () => {
+  const star = `{ host: "*", ${mirrorOf("https://star.example")} }`;
+  const own = `{ host: ${DEFAULT}, ${mirrorOf("https://own.example")} }`;
+  expect(urlOf(withBucket(`domains: [${own}, ${star}]`), DEFAULT)).toBe("https://own.example");
+  expect(urlOf(withBucket(`domains: [${star}]`), DEFAULT)).toBe("https://star.example");
+});
+
+test("bindDomains() keeps an own entry without a mirror away from the mirror of *", () => {
+  const text = withBucket(`domains: [{ host: ${DEFAULT} }, { host: "*", ${mirrorOf("https://star.example")} }]`);
+  expect(urlOf(text, DEFAULT)).toBeUndefined();
+});
+
+test("bindDomains() gives no mirror of one domain to another, nor the * of one bucket to another", () => {
+  const text = withBucket(
+    `domains: [{ host: a.example, ${mirrorOf("https://o.example")} }, { host: b.example }, { host: "*", ${mirrorOf("https://star.example")} }] }, { name: other`,
+  );
+  const { hosts, star } = bindDomains(parse(text));
+  expect(hosts.get("a.example")?.mirror?.origins[0]?.url).toBe("https://o.example");
+  expect(hosts.get("b.example")?.mirror).toBeUndefined();
+  expect(hosts.get("other-10001234.localhost")?.mirror).toBeUndefined();
+  expect([star?.bucket.name, star?.mirror?.origins[0]?.url]).toEqual(["photos", "https://star.example"]);
+  expect(hosts.has("*")).toBe(false);
+});
+
+test("bindDomains() uses baseDomain in lower case", () => {
+  const { hosts } = bindDomains(parse(`server: { baseDomain: Image.Example.com }\n${withBucket("domains: []")}`));
+  expect([...hosts.keys()]).toEqual(["photos-10001234.image.example.com"]);
+});

@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import { formatPath, nearMiss } from "../../../src/settings/faults.ts";
+import { faultsOf, MINIMAL, pathsOf, withBucket } from "./parse.ts";
+
+test("parseSettings() lists every fault of a file at once, in its order, each at its place", () => {
+  const text = `server:
+  port: 99999
+  prot: 80
+limits:
+  fills: 0
+  memory: lots
+projects:
+  - appid: 12
+    keys:
+      - { secretId: A, secretKey: env:NOPE }
+      - { secretId: A, enabled: maybe }
+    buckets:
+      - name: Photos
+        cachecontrol: none
+        callback: { url: x }
+        domains:
+          - host: "*"
+          - host: "*"
+`;
+  expect(faultsOf(text).map(({ path, line, column }) => `${line}:${column} ${path}`)).toEqual([
+    "2:9 server.port",
+    "3:3 server.prot",
+    "5:10 limits.fills",
+    "6:11 limits.memory",
+    "8:12 projects[0].appid",
+    "10:35 projects[0].keys[0].secretKey",
+    "11:9 projects[0].keys[1].secretKey",
+    "11:21 projects[0].keys[1].secretId",
+    "11:33 projects[0].keys[1].enabled",
+    "13:15 projects[0].buckets[0].name",
+    "14:9 projects[0].buckets[0].cachecontrol",
+    "15:9 projects[0].buckets[0].callback",
+    "18:19 projects[0].buckets[0].domains[1].host",
+  ]);
+});
+
+test("an unknown key is named with the key that it nearly is", () => {
+  const [fault] = faultsOf(withBucket("cachecontrol: x"));
+  expect(fault?.message).toBe('unknown key, did you mean "cacheControl"?');
+});
+
+test("two unknown keys of one mapping are two faults", () => {
+  expect(pathsOf(`server: { wokers: 1, colour: red }\n${MINIMAL}`)).toEqual(["server.wokers", "server.colour"]);
+});
+
+test.each([
+  ["cache_control", "cacheControl"],
+  ["PORT", "port"],
+  ["prot", "port"],
+  ["hots", "host"],
+  ["colour", undefined],
+  ["", undefined],
+])("nearMiss(%j) is %j", (word, expected) => {
+  expect(nearMiss(word, ["cacheControl", "port", "host"])).toBe(expected);
+});
+
+test("formatPath() quotes what is not a plain word", () => {
+  expect(formatPath(["projects", 0, "buckets", 1, "aliases", "a.b"])).toBe('projects[0].buckets[1].aliases["a.b"]');
+});
+
+test.each([
+  ["an empty file", "", "projects"],
+  ["a comment only", "# nothing\n", "projects"],
+  ["a list", "- 1\n", ""],
+  ["text", "hello\n", ""],
+  ["a server that is no mapping", `server: 5\n${MINIMAL}`, "server"],
+  ["a section without content", `limits:\n${MINIMAL}`, "limits"],
+  ["an empty project list", "projects: []\n", "projects"],
+])("parseSettings() refuses %s", (_, text, path) => {
+  expect(pathsOf(text)).toEqual([path]);
+});
+
+test.each([
+  ["a duplicate key", `data: a\ndata: b\n${MINIMAL}`, 2],
+  ["a tab", `server:\n\tport: 1\n${MINIMAL}`, 2],
+  ["an open bracket", `${MINIMAL}data: [\n`, 6],
+  ["a second document", `${MINIMAL}---\na: 1\n`, 5],
+  ["an unknown alias", `data: *nowhere\n${MINIMAL}`, 1],
+  ["an unknown tag", `data: !secret x\n${MINIMAL}`, 1],
+])("parseSettings() refuses %s at its line", (_, text, line) => {
+  expect(faultsOf(text)[0]?.line).toBe(line);
+});
+
+test("a duplicate key does not hide the other faults", () => {
+  expect(faultsOf(`data: a\ndata: b\nserver: { port: x }\n${MINIMAL}`)).toMatchObject([
+    { line: 2, message: "this key stands twice in the same mapping" },
+    { line: 3, path: "server.port" },
+  ]);
+});
+
+test("parseSettings() refuses an alias bomb and endless nesting", () => {
+  const bomb = ["a: &a [x, x, x, x, x, x, x, x, x, x]"];
+  for (const [index, name] of [..."bcdefg"].entries()) {
+    const previous = "abcdef"[index];
+    bomb.push(`${name}: &${name} [${Array(10).fill(`*${previous}`).join(", ")}]`);
+  }
+  expect(faultsOf(bomb.join("\n"))).toHaveLength(1);
+  expect(faultsOf("[".repeat(100_000)).length).toBeGreaterThan(0);
+});
+
+test("a broken text gives one fault a line, and ten at most", () => {
+  expect(faultsOf("a: } } }\n").length).toBe(1);
+  expect(faultsOf("a: }\n".repeat(50)).length).toBeLessThanOrEqual(10);
+});

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { settingsJsonSchema } from "../../../src/settings/json-schema.ts";
+import { parseSettings } from "../../../src/settings/load.ts";
+
+const config = (name: string) => readFileSync(new URL(`../../../config/${name}`, import.meta.url), "utf8");
+
+test("config/huiyuan.schema.json is current (npx tsx config/make-schema.ts)", () => {
+  expect(config("huiyuan.schema.json")).toBe(`${JSON.stringify(settingsJsonSchema(), null, 2)}\n`);
+});
+
+test("settingsJsonSchema() describes every key", () => {
+  const undescribed: string[] = [];
+  const visit = (schema: unknown, path: string): void => {
+    if (typeof schema !== "object" || schema === null) return;
+    for (const [name, value] of Object.entries(schema)) {
+      if (name !== "properties") visit(value, `${path}/${name}`);
+      else
+        for (const [key, property] of Object.entries(value as Record<string, { description?: string }>)) {
+          if (property.description === undefined) undescribed.push(`${path}/${key}`);
+          visit(property, `${path}/${key}`);
+        }
+    }
+  };
+  visit(settingsJsonSchema(), "");
+  expect(undescribed).toEqual([]);
+});
+
+test("settingsJsonSchema() offers only origins and stores that work", () => {
+  const text = JSON.stringify(settingsJsonSchema());
+  expect(text).toContain('"site"');
+  for (const name of ["qiniu", "s3", "valkey"]) expect(text).not.toContain(`"${name}"`);
+});
+
+test("config/huiyuan.yaml is good as it is", () => {
+  const readFile = () => {
+    throw new Error("the trial reads no other file");
+  };
+  const settings = parseSettings(config("huiyuan.yaml"), { env: {}, readFile, file: "config/huiyuan.yaml" });
+  expect(settings.projects[0]?.buckets.map((bucket) => bucket.token)).toEqual(["off", "required"]);
+});

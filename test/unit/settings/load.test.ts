@@ -1,0 +1,233 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { SettingsFaults } from "../../../src/settings/faults.ts";
+import { loadSettings } from "../../../src/settings/load.ts";
+import { faultsOf, MINIMAL, parse, withBucket, withMirror, withOrigin } from "./parse.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "huiyuan-settings-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+test("parseSettings() fills in every default of the contract", () => {
+  const settings = parse(withMirror(""));
+  const { projects, ...root } = settings;
+  expect(root).toEqual({
+    server: {
+      host: "0.0.0.0",
+      port: 8080,
+      adminHost: "127.0.0.1",
+      adminPort: 8081,
+      baseDomain: "localhost",
+      publicScheme: "http",
+      trustedProxies: [],
+      accessLog: "misses",
+      workers: 1,
+    },
+    data: "/etc/huiyuan/data",
+    store: { type: "fs" },
+    coordination: { type: "local" },
+    limits: {
+      memory: 256_000_000,
+      disk: 20_000_000_000,
+      objectSize: 20_971_520,
+      imagePixels: 100_000_000,
+      imageFrames: 300,
+      renderTime: 5000,
+      fills: 256,
+      spoolMemory: 67_108_864,
+      hotObjectSize: 2_097_152,
+      freeDisk: 2_000_000_000,
+      renders: "auto",
+    },
+  });
+  expect(projects).toEqual([
+    {
+      appid: "10001234",
+      enabled: true,
+      acceptV1Signature: true,
+      keys: [{ secretId: "AKID", secretKey: "SECRET", enabled: true }],
+      buckets: [
+        {
+          name: "photos",
+          access: "upload-download",
+          token: "off",
+          oneTimeDownloads: "reuse",
+          referers: { mode: "off", domains: [], allowEmpty: true },
+          cacheControl: "public, max-age=86400",
+          signedCacheControl: "private",
+          separators: ["!"],
+          aliases: {},
+          grammarEra: 2015,
+          originalProtection: false,
+          cors: ["*"],
+          styles: {},
+          domains: [
+            {
+              host: "img.example.com",
+              mirror: {
+                type: "originals",
+                keyQuery: "drop",
+                processedMiss: "local",
+                headMiss: "origin",
+                transparentErrors: false,
+                negativeTtl: 30_000,
+                passQuery: false,
+                suspects: "pass",
+                freshness: { mode: "never", ttl: 86_400_000, staleIfError: 604_800_000, onGone: "keep" },
+                origins: [
+                  {
+                    type: "site",
+                    url: "https://src.example.com",
+                    host: "",
+                    referer: "",
+                    headers: {},
+                    allowPrivate: false,
+                    connections: 64,
+                    standby: false,
+                  },
+                ],
+                failoverOn: ["5xx", "timeout", "connect"],
+                timeouts: { connect: 3000, firstByte: 10_000, idle: 10_000, total: 60_000 },
+                breaker: { failures: 5, within: 10_000, open: 10_000 },
+                rules: [],
+              },
+            },
+          ],
+        },
+      ],
+    },
+  ]);
+});
+
+test.each([
+  ["off", true],
+  ["allow", false],
+  ["deny", true],
+])("referers.allowEmpty defaults by mode %s to %s", (mode, allowEmpty) => {
+  expect(parse(withBucket(`referers: { mode: ${mode} }`)).projects[0]?.buckets[0]?.referers.allowEmpty).toBe(
+    allowEmpty,
+  );
+});
+
+test("parseSettings() freezes everything", () => {
+  const settings = parse(withMirror(""));
+  const seen: unknown[] = [];
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    seen.push(value);
+    expect(Object.isFrozen(value), inspect(value)).toBe(true);
+    for (const inner of Object.values(value)) visit(inner);
+  };
+  visit(settings);
+  expect(seen.length).toBeGreaterThan(20);
+});
+
+test("parseSettings() takes hosts in one spelling, and an origin URL without its last slash", () => {
+  const settings = parse(
+    withBucket(
+      'domains: [{ host: "IMG.Example.com.:8080", mirror: { origins: [{ type: site, url: "https://h/base/" }] } }]',
+    ),
+  );
+  const domain = settings.projects[0]?.buckets[0]?.domains[0];
+  expect([domain?.host, domain?.mirror?.origins[0]?.url]).toEqual(["img.example.com", "https://h/base"]);
+});
+
+test("parseSettings() resolves paths from the folder of the file", () => {
+  const settings = parse(`data: ../d\n${withBucket("notFound: { file: ./404.png }")}`, {
+    files: { "/etc/huiyuan/404.png": "x" },
+  });
+  expect([settings.data, settings.projects[0]?.buckets[0]?.notFound?.file]).toEqual(["/etc/d", "/etc/huiyuan/404.png"]);
+});
+
+test("parseSettings() reads secrets from the environment and from files, without the final newline", () => {
+  const text = `server: { adminToken: "file:token" }\n${withOrigin('url: "https://h", headers: { Authorization: "env:AUTH" }').replace("SECRET", "env:KEY")}`;
+  const settings = parse(text, {
+    env: { KEY: "k1", AUTH: "Basic abc" },
+    files: { "/etc/huiyuan/token": "t0ken\n" },
+  });
+  const project = settings.projects[0];
+  expect(settings.server.adminToken).toBe("t0ken");
+  expect(project?.keys[0]?.secretKey).toBe("k1");
+  expect(project?.buckets[0]?.domains[0]?.mirror?.origins[0]?.headers.Authorization).toBe("Basic abc");
+});
+
+test.each([
+  ["env:NOPE", "NOPE"],
+  ["env:EMPTY", "EMPTY"],
+  ["env:", "env:"],
+  ["file:nope", "nope"],
+  ["file:empty", "empty"],
+  ["file:", "file:"],
+])("parseSettings() refuses the secret %s at its place", (reference, named) => {
+  const faults = faultsOf(MINIMAL.replace("SECRET", `"${reference}"`), {
+    env: { EMPTY: "" },
+    files: { "/etc/huiyuan/empty": "\n" },
+  });
+  expect(faults).toMatchObject([{ path: "projects[0].keys[0].secretKey", line: 3, column: 41 }]);
+  expect(faults[0]?.message).toContain(named);
+});
+
+test("parseSettings() resolves a secret under a YAML alias once", () => {
+  const text = `projects:
+  - { appid: "1", keys: [{ secretId: A, secretKey: &secret "env:KEY" }] }
+  - { appid: "2", keys: [{ secretId: B, secretKey: *secret }] }
+`;
+  const settings = parse(text, { env: { KEY: "env:not-again" } });
+  expect(settings.projects.map((project) => project.keys[0]?.secretKey)).toEqual(["env:not-again", "env:not-again"]);
+});
+
+test("settings show no secret in JSON or inspect, twice over", () => {
+  const text = `server: { adminToken: hush-token }\n${withOrigin('url: "https://h", headers: { Cookie: hush-cookie }').replace("SECRET", "hush-key")}`;
+  for (const settings of [parse(text), parse(text)]) {
+    expect(JSON.stringify(settings)).not.toContain("hush");
+    expect(inspect(settings, { depth: 20 })).not.toContain("hush");
+    expect(settings.projects[0]?.keys[0]?.secretKey).toBe("hush-key");
+  }
+});
+
+test("no fault repeats a secret, whatever is wrong around it", () => {
+  const hush = "hush-hush";
+  const texts = [
+    `server: { adminToken: "${hush} ${hush}" }\n${MINIMAL}`,
+    MINIMAL.replace("{ secretId: AKID, secretKey: SECRET }", hush),
+    MINIMAL.replace("[{ secretId: AKID, secretKey: SECRET }]", hush),
+    MINIMAL.replace("SECRET", `[${hush}]`),
+    MINIMAL.replace("SECRET", `!${hush}`),
+    MINIMAL.replace("SECRET", `*${hush}`),
+    MINIMAL.replace("SECRET", `"\\q${hush}"`),
+    MINIMAL.replace("SECRET", `"${hush}" ${hush}`),
+    MINIMAL.replace("SECRET", `|${hush}\n${hush}`),
+    withOrigin(`url: "https://user:${hush}@h"`),
+    withOrigin(`url: "https://h", headers: { Cookie: "${hush}\\n" }`),
+    withOrigin(`url: "https://h", headers: { Range: "${hush}" }`),
+  ];
+  for (const text of texts) {
+    const faults = faultsOf(text);
+    expect(faults.length, text).toBeGreaterThan(0);
+    expect(JSON.stringify(faults), text).not.toContain(hush);
+  }
+});
+
+test("loadSettings() reads a file and its secrets", async () => {
+  await writeFile(join(folder, "key"), "from-file\n");
+  await writeFile(join(folder, "huiyuan.yaml"), MINIMAL.replace("SECRET", '"file:key"'));
+  const settings = await loadSettings(join(folder, "huiyuan.yaml"), { env: {} });
+  expect(settings.projects[0]?.keys[0]?.secretKey).toBe("from-file");
+});
+
+test.each([
+  ["a missing file", undefined],
+  ["a file over 1 MiB", Buffer.alloc(1_048_577, "#")],
+  ["bytes that are not UTF-8", Buffer.from([0xff, 0xfe, 0x00])],
+])("loadSettings() throws SettingsFaults for %s", async (_, content) => {
+  const file = join(folder, "huiyuan.yaml");
+  if (content !== undefined) await writeFile(file, content);
+  const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(SettingsFaults);
+  expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 1, column: 1 }] });
+});

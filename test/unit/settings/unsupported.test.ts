@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { faultsOf, MINIMAL, withBucket, withMirror, withOrigin } from "./parse.ts";
+
+const bucket = "projects[0].buckets[0]";
+const mirror = `${bucket}.domains[0].mirror`;
+
+test.each([
+  [`server: { workers: auto }\n${MINIMAL}`, "server.workers"],
+  [`server: { workers: 2 }\n${MINIMAL}`, "server.workers"],
+  [`store: { type: s3, endpoint: "https://h", bucket: b }\n${MINIMAL}`, "store.type"],
+  [`coordination: { type: valkey, url: "redis://h" }\n${MINIMAL}`, "coordination.type"],
+  [withBucket("grammarEra: later"), `${bucket}.grammarEra`],
+  [withBucket("originalProtection: true"), `${bucket}.originalProtection`],
+  [withBucket("styles: { small: imageView2/2/w/200 }"), `${bucket}.styles`],
+  [withBucket('callback: { url: "https://h" }'), `${bucket}.callback`],
+  [withMirror("type: everything"), `${mirror}.type`],
+  [withMirror("keyQuery: keep"), `${mirror}.keyQuery`],
+  [withMirror("keyQuery: [v]"), `${mirror}.keyQuery`],
+  [withMirror("processedMiss: origin"), `${mirror}.processedMiss`],
+  [withMirror("transparentErrors: true"), `${mirror}.transparentErrors`],
+  [withMirror("passQuery: true"), `${mirror}.passQuery`],
+  [withMirror("freshness: { mode: ttl }"), `${mirror}.freshness.mode`],
+  [withMirror("freshness: { ttl: 2d }"), `${mirror}.freshness.ttl`],
+  [withMirror("freshness: { staleIfError: 1d }"), `${mirror}.freshness.staleIfError`],
+  [withMirror("freshness: { onGone: remove }"), `${mirror}.freshness.onGone`],
+  [withMirror("failoverOn: [404]"), `${mirror}.failoverOn`],
+  [withMirror("breaker: { failures: 6 }"), `${mirror}.breaker.failures`],
+  [withMirror("breaker: { within: 1m }"), `${mirror}.breaker.within`],
+  [withMirror("breaker: { open: 1m }"), `${mirror}.breaker.open`],
+  [withMirror("rules: [{ match: { prefix: a } }]"), `${mirror}.rules`],
+  [withOrigin('url: "https://h", standby: true'), `${mirror}.origins[0].standby`],
+  [
+    withBucket("domains: [{ host: h.example, mirror: { origins: [{ type: qiniu, domain: x, accessKey: AK }] } }]"),
+    `${mirror}.origins[0].type`,
+  ],
+  [
+    withBucket("domains: [{ host: h.example, mirror: { origins: [{ type: s3, preset: oss }] } }]"),
+    `${mirror}.origins[0].type`,
+  ],
+])("%s is not supported yet", (text, path) => {
+  const faults = faultsOf(text);
+  expect(faults.map((fault) => fault.path)).toEqual([path]);
+  expect(faults[0]?.message).toContain("is not supported yet");
+});
+
+test("what is not supported yet may be given with its default, in any spelling", () => {
+  const mirrorKeys = [
+    "type: originals, keyQuery: drop, processedMiss: local, transparentErrors: false, passQuery: false, rules: []",
+    "freshness: { mode: never, ttl: 24h, staleIfError: 7d, onGone: keep }, failoverOn: [5xx, timeout, connect]",
+    "breaker: { failures: 5, within: 10000ms, open: 10s }",
+  ];
+  expect(faultsOf(withMirror(mirrorKeys.join(", ")))).toEqual([]);
+  expect(faultsOf(withBucket("grammarEra: 2015, originalProtection: false, styles: {}"))).toEqual([]);
+  const root = "server: { workers: 1 }\nstore: { type: fs }\ncoordination: { type: local }\n";
+  expect(faultsOf(root + MINIMAL)).toEqual([]);
+});

@@ -1,0 +1,105 @@
+import { EventEmitter, once } from "node:events";
+import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { watchSettings } from "../../../src/settings/watch.ts";
+import { MINIMAL } from "./parse.ts";
+
+const NEVER_MS = 3_600_000;
+
+let folder: string;
+let file: string;
+let end: AbortController;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "huiyuan-watch-"));
+  file = join(folder, "huiyuan.yaml");
+  end = new AbortController();
+  await writeFile(file, MINIMAL);
+});
+afterEach(async () => {
+  end.abort();
+  await rm(folder, { recursive: true });
+});
+
+/** Starts a watch; `next()` resolves at the next change and names what it waited for when none comes. */
+async function start(pollMs: number) {
+  const changes = new EventEmitter();
+  let count = 0;
+  const onChange = () => {
+    count++;
+    changes.emit("change");
+  };
+  await watchSettings({ file, onChange, pollMs, signal: end.signal });
+  return {
+    count: () => count,
+    next: (what: string) =>
+      once(changes, "change", { signal: AbortSignal.timeout(5000) }).catch(() => {
+        throw new Error(`no change seen: ${what}`);
+      }),
+  };
+}
+
+test("watchSettings() sees a file that is written in place", async () => {
+  const watch = await start(NEVER_MS);
+  const seen = watch.next("write in place");
+  await writeFile(file, `${MINIMAL}# new\n`);
+  await seen;
+});
+
+test("watchSettings() sees a file that an editor renames over the old one", async () => {
+  const watch = await start(NEVER_MS);
+  const seen = watch.next("rename");
+  await writeFile(join(folder, ".tmp"), `${MINIMAL}# new\n`);
+  await rename(join(folder, ".tmp"), file);
+  await seen;
+});
+
+test("watchSettings() sees a config map, whose folder link is swapped", async () => {
+  for (const name of ["v1", "v2"]) {
+    await mkdir(join(folder, name));
+    await writeFile(join(folder, name, "huiyuan.yaml"), `${MINIMAL}# ${name}\n`);
+  }
+  await symlink("v1", join(folder, "..data"));
+  await unlink(file);
+  await symlink(join("..data", "huiyuan.yaml"), file);
+  const watch = await start(NEVER_MS);
+  const seen = watch.next("swapped link");
+  await symlink("v2", join(folder, "..new"));
+  await rename(join(folder, "..new"), join(folder, "..data"));
+  await seen;
+});
+
+test("watchSettings() sees by polling what sends no event here", async () => {
+  const elsewhere = join(folder, "elsewhere");
+  await mkdir(elsewhere);
+  await writeFile(join(elsewhere, "real.yaml"), MINIMAL);
+  await unlink(file);
+  await symlink(join("elsewhere", "real.yaml"), file);
+  const watch = await start(10);
+  const seen = watch.next("poll");
+  await writeFile(join(elsewhere, "real.yaml"), `${MINIMAL}# new\n`);
+  await seen;
+});
+
+test("watchSettings() sees new content of a secret's file", async () => {
+  const secrets = join(folder, "secrets");
+  await mkdir(secrets);
+  await writeFile(join(secrets, "key"), "one");
+  await writeFile(file, MINIMAL.replace("SECRET", '"file:secrets/key"'));
+  const watch = await start(10);
+  const seen = watch.next("secret");
+  await writeFile(join(secrets, "key"), "two");
+  await seen;
+});
+
+test("watchSettings() says nothing for equal content, nor while the file is away", async () => {
+  const watch = await start(10);
+  await unlink(file);
+  await writeFile(file, MINIMAL);
+  const seen = watch.next("change after equal content");
+  await writeFile(join(folder, ".tmp"), `${MINIMAL}# new\n`);
+  await rename(join(folder, ".tmp"), file);
+  await seen;
+  expect(watch.count()).toBe(1);
+});
