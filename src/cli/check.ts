@@ -1,0 +1,68 @@
+// `huiyuan check`: says whether a settings file is good, and if not, everything that is wrong with it.
+import { Command } from "commander";
+import { formatFault, SettingsFaults } from "../settings/faults.ts";
+import { loadSettings } from "../settings/load.ts";
+import type { Settings } from "../settings/schema.ts";
+import type { ExitCode, Terminal } from "./terminal.ts";
+
+interface CheckOptions {
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError after setting 2. */
+export function checkCommand(terminal: Terminal): Command {
+  return new Command("check")
+    .description("validate a settings file and list every fault with its line")
+    .option("--config <file>", "settings file", "huiyuan.yaml")
+    .option("--json", "print one JSON object", false)
+    .configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+    })
+    .exitOverride((error) => {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      throw error;
+    })
+    .action(async (options: CheckOptions) => {
+      process.exitCode = await check(options, terminal);
+    });
+}
+
+async function check({ config, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
+  try {
+    const counts = countParts(await loadSettings(config, { env: process.env }));
+    terminal.out.write(json ? line({ ok: true, file: config, ...counts }) : `${config} is good: ${summary(counts)}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof SettingsFaults)) throw error;
+    if (json) terminal.out.write(line({ ok: false, file: config, faults: error.faults }));
+    else terminal.out.write(`${error.faults.map((fault) => formatFault(config, fault)).join("\n")}\n`);
+    return 1;
+  }
+}
+
+interface Counts {
+  readonly projects: number;
+  readonly buckets: number;
+  readonly domains: number;
+  readonly origins: number;
+}
+
+/** `domains`: those written down; every bucket has its default domain besides. */
+function countParts({ projects }: Settings): Counts {
+  const buckets = projects.flatMap((project) => project.buckets);
+  const domains = buckets.flatMap((bucket) => bucket.domains);
+  const origins = domains.flatMap((domain) => domain.mirror?.origins ?? []);
+  return { projects: projects.length, buckets: buckets.length, domains: domains.length, origins: origins.length };
+}
+
+function summary(counts: Counts): string {
+  return Object.entries(counts)
+    .map(([plural, count]) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`)
+    .join(", ");
+}
+
+function line(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

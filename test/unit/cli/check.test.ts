@@ -1,0 +1,84 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { checkCommand } from "../../../src/cli/check.ts";
+
+const GOOD = `projects:
+  - appid: "1"
+    keys: [{ secretId: A, secretKey: hush }]
+    buckets:
+      - name: b
+        domains: [{ host: "*", mirror: { origins: [{ type: site, url: "https://h" }] } }]
+`;
+
+let folder: string;
+let file: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "huiyuan-check-"));
+  file = join(folder, "huiyuan.yaml");
+});
+afterEach(async () => {
+  process.exitCode = undefined;
+  await rm(folder, { recursive: true });
+});
+
+/** Runs the command; what it throws is part of the result. */
+async function run(...args: string[]) {
+  const out = new PassThrough();
+  const err = new PassThrough();
+  const thrown = await checkCommand({ out, err, isInteractive: false })
+    .parseAsync(args, { from: "user" })
+    .then(() => undefined)
+    .catch((error: unknown) => error);
+  const textOf = (stream: PassThrough) => String(stream.read() ?? "");
+  return { out: textOf(out), err: textOf(err), exitCode: process.exitCode, thrown };
+}
+
+test("check says what a good file holds and ends with 0", async () => {
+  await writeFile(file, GOOD);
+  const { out, exitCode } = await run("--config", file);
+  expect([out, exitCode]).toEqual([`${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n`, 0]);
+});
+
+test("check prints every fault with file, line and column and ends with 1", async () => {
+  await writeFile(file, `server: { port: x }\n${GOOD.replace('"1"', '"one"')}`);
+  const { out, exitCode } = await run("--config", file);
+  const places = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split("  ").slice(0, 2));
+  expect(places).toEqual([
+    [`${file}:1:17`, "server.port"],
+    [`${file}:3:12`, "projects[0].appid"],
+  ]);
+  expect(exitCode).toBe(1);
+});
+
+test("check --json is one object, good or not", async () => {
+  await writeFile(file, GOOD);
+  const good = await run("--config", file, "--json");
+  expect(JSON.parse(good.out)).toEqual({ ok: true, file, projects: 1, buckets: 1, domains: 1, origins: 1 });
+  await writeFile(file, `limits: { fills: 0 }\n${GOOD}`);
+  const bad = await run("--config", file, "--json");
+  expect(JSON.parse(bad.out)).toMatchObject({
+    ok: false,
+    file,
+    faults: [{ path: "limits.fills", line: 1, column: 18 }],
+  });
+  expect([good.exitCode, bad.exitCode]).toEqual([0, 1]);
+});
+
+test("check ends with 1 for a file that is not there", async () => {
+  const { out, exitCode } = await run("--config", file);
+  expect(out).toContain(`${file}:1:1`);
+  expect(exitCode).toBe(1);
+});
+
+test("check ends with 2 for an option that it does not have", async () => {
+  const { thrown, exitCode, err } = await run("--colour");
+  expect(thrown).toMatchObject({ code: "commander.unknownOption" });
+  expect(exitCode).toBe(2);
+  expect(err).toContain("--colour");
+});
