@@ -1,0 +1,154 @@
+// The one page of the sample site: a gallery whose pictures are addressed to the mirror, and a switch that stops the
+// origin. Self-contained HTML in two languages; works without its script, which only adds figures.
+import type { SamplePicture } from "../image/sample-pictures.ts";
+
+/** What the page shows. Everything is escaped here. */
+export interface SamplePage {
+  readonly pictures: readonly SamplePicture[];
+  /** Where a picture is served by the mirror; absolute. */
+  readonly mirrorUrl: (name: string) => string;
+  /** Picture requests that have reached the site, by name. */
+  readonly requests: ReadonlyMap<string, number>;
+  readonly isServing: boolean;
+  /** Counts page views: it makes each view's URLs new to the browser's cache, and the mirror drops it from the key. */
+  readonly visit: number;
+  /** The Content-Security-Policy nonce of the style and the script. */
+  readonly nonce: string;
+}
+
+/** Text made safe for HTML, inside quoted attributes too. */
+export function escapeHtml(text: string): string {
+  const entities: Readonly<Record<string, string>> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+}
+
+/** The whole document. */
+export function renderSamplePage(page: SamplePage): string {
+  const total = [...page.requests.values()].reduce((sum, count) => sum + count, 0);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>A small picture site · Huiyuan</title>
+<link rel="icon" href="data:,">
+<style nonce="${page.nonce}">${STYLE}</style>
+</head>
+<body>
+<header>
+  <div>
+    <p class="eyebrow">The origin · <span lang="zh-Hans">源站</span></p>
+    <h1>A small picture site</h1>
+    <p class="zh" lang="zh-Hans">一个小小的图片站</p>
+    <p>Every picture here is served by <b>Huiyuan</b>. On the first visit Huiyuan fetched each one from this site and stored it.
+      Reload: they no longer come from here.</p>
+    <p class="zh" lang="zh-Hans">本页的每张图片都由回源（Huiyuan）提供：首次访问时从本站取回并存储；刷新页面，图片便不再来自本站。</p>
+  </div>
+  ${renderSwitch(page.isServing, total)}
+</header>
+<main>
+${page.pictures.map((picture) => renderPicture(picture, page)).join("\n")}
+</main>
+<footer>Pictures drawn by the program itself · <span lang="zh-Hans">图片均由程序绘制</span></footer>
+<script nonce="${page.nonce}">${SCRIPT}</script>
+</body>
+</html>
+`;
+}
+
+function renderSwitch(isServing: boolean, total: number): string {
+  const state = isServing
+    ? {
+        action: "stop-serving",
+        label: "Stop the origin",
+        labelZh: "停止源站",
+        text: "Serving pictures",
+        textZh: "源站正常",
+      }
+    : {
+        action: "resume-serving",
+        label: "Start it again",
+        labelZh: "恢复源站",
+        text: "Stopped: every picture answers 503",
+        textZh: "源站已停",
+      };
+  const hint = isServing
+    ? "Stop the origin and reload: the pictures stay."
+    : "The origin is down and the pictures are still there. Reload as often as you like.";
+  return `<aside class="${isServing ? "up" : "down"}">
+    <p class="state"><i></i>${state.text} · <span lang="zh-Hans">${state.textZh}</span></p>
+    <p class="count"><output id="total">${total}</output> picture requests have reached this site<br><span class="zh" lang="zh-Hans">次图片请求到达过源站</span></p>
+    <form method="post" action="/${state.action}"><button>${state.label} · <span lang="zh-Hans">${state.labelZh}</span></button></form>
+    <p class="hint">${hint}</p>
+  </aside>`;
+}
+
+function renderPicture(picture: SamplePicture, page: SamplePage): string {
+  const url = page.mirrorUrl(picture.name);
+  const source = `${url}${url.includes("?") ? "&" : "?"}visit=${page.visit}`;
+  const format = picture.mediaType.replace("image/", "").toUpperCase();
+  const kilobytes = Math.round(picture.bytes.length / 1000);
+  return `<figure data-name="${escapeHtml(picture.name)}" data-asked="${page.requests.get(picture.name) ?? 0}">
+  <a href="${escapeHtml(url)}"><img src="${escapeHtml(source)}" width="${picture.width}" height="${picture.height}" alt="${escapeHtml(picture.title)}"></a>
+  <figcaption><b>${escapeHtml(picture.title)} <span lang="zh-Hans">${escapeHtml(picture.titleZh)}</span></b><small>${format} · ${kilobytes} kB</small><small class="came"></small></figcaption>
+</figure>`;
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --paper: #f6f4ef; --card: #fff; --ink: #1d2430; --soft: #667085; --line: #e4e0d8; --accent: #1f6f8b; --good: #2c8a57; --bad: #c2452d; }
+@media (prefers-color-scheme: dark) { :root { --paper: #10141b; --card: #181e28; --ink: #e8ecf2; --soft: #94a0b3; --line: #262e3b; --accent: #63b3cd; --good: #5cc48c; --bad: #f0836a; } }
+* { box-sizing: border-box; margin: 0; }
+body { background: var(--paper); color: var(--ink); font: 16px/1.6 system-ui, -apple-system, "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; padding: clamp(20px, 4vw, 56px); }
+header, main, footer { max-width: 1240px; margin-inline: auto; }
+header { display: grid; grid-template-columns: 1fr minmax(280px, 360px); gap: clamp(24px, 5vw, 72px); align-items: center; margin-bottom: clamp(24px, 4vw, 48px); }
+h1 { font-size: clamp(30px, 4.4vw, 50px); line-height: 1.1; letter-spacing: -.025em; }
+header p { max-width: 62ch; } header p + p { margin-top: 6px; } h1 + .zh { font-size: 19px; margin: 6px 0 18px; }
+.zh { color: var(--soft); } .eyebrow { color: var(--accent); font-size: 13px; font-weight: 600; letter-spacing: .06em; margin-bottom: 10px; }
+aside { background: var(--card); border: 1px solid var(--line); border-radius: 18px; padding: 22px 24px; box-shadow: 0 10px 34px rgb(20 30 50 / .07); }
+.state { font-size: 14px; font-weight: 600; color: var(--good); } .down .state { color: var(--bad); }
+.state i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; background: currentColor; margin-right: 8px; box-shadow: 0 0 0 4px color-mix(in srgb, currentColor 18%, transparent); }
+.count { font-size: 14px; line-height: 1.45; color: var(--soft); margin: 10px 0 16px; }
+output { display: block; font-size: 46px; line-height: 1.1; font-weight: 700; letter-spacing: -.03em; color: var(--ink); font-variant-numeric: tabular-nums; }
+button { width: 100%; font: inherit; font-weight: 600; color: #fff; background: var(--bad); border: 0; border-radius: 11px; padding: 10px 14px; cursor: pointer; }
+.down button { background: var(--good); } @media (prefers-color-scheme: dark) { button { color: #10141b; } }
+button:hover { filter: brightness(1.07); } :is(button, a):focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.hint { font-size: 13px; color: var(--soft); margin-top: 10px; }
+main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 22px; }
+figure { display: flex; flex-direction: column; background: var(--card); border: 1px solid var(--line); border-radius: 16px; overflow: hidden; transition: transform .2s, box-shadow .2s; }
+figure:hover { transform: translateY(-3px); box-shadow: 0 14px 34px rgb(20 30 50 / .14); }
+figure a { display: block; flex: 1; background: var(--line); min-height: 0; } img { display: block; width: 100%; height: 100%; aspect-ratio: 3 / 2; object-fit: cover; }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; align-items: baseline; padding: 11px 16px 13px; font-size: 15px; }
+figcaption b { flex: 1 0 100%; font-weight: 600; } figcaption b span { color: var(--soft); font-weight: 400; margin-left: 4px; }
+small { font-size: 12.5px; color: var(--soft); font-variant-numeric: tabular-nums; } .came { margin-left: auto; font-weight: 600; } .came.kept { color: var(--good); } .came.fetched { color: var(--accent); } .came.failed { color: var(--bad); }
+@media (min-width: 1080px) { figure:first-child { grid-column: span 2; grid-row: span 2; } }
+@media (max-width: 820px) { header { grid-template-columns: 1fr; } }
+@media (prefers-reduced-motion: reduce) { figure { transition: none; } }
+footer { color: var(--soft); font-size: 13px; text-align: center; margin-top: 44px; }
+`;
+
+/** When all pictures are there: asks the site which of them it was asked for, and writes how each one came. */
+const SCRIPT = `
+const figures = [...document.querySelectorAll("figure")];
+const settled = (image) => image.complete ? Promise.resolve() : new Promise((done) => { image.onload = image.onerror = done; });
+addEventListener("load", async () => {
+  await Promise.all(figures.map((figure) => settled(figure.querySelector("img"))));
+  const state = await (await fetch("/state")).json();
+  document.getElementById("total").textContent = state.total;
+  for (const figure of figures) {
+    const image = figure.querySelector("img");
+    const came = figure.querySelector(".came");
+    const [timing] = performance.getEntriesByName(image.src);
+    const took = timing ? " · " + Math.round(timing.duration) + " ms" : "";
+    const wasAsked = (state.requests[figure.dataset.name] ?? 0) > Number(figure.dataset.asked);
+    const [kind, text] = image.naturalWidth === 0 ? ["failed", "not loaded"] : wasAsked ? ["fetched", "fetched from this site"] : ["kept", "kept by Huiyuan"];
+    came.classList.add(kind);
+    came.textContent = text + took;
+  }
+});
+`;

@@ -1,0 +1,184 @@
+// The origin of a newcomer's trial: a small picture site on loopback that can be told to stop serving its pictures, so
+// that one sees them still come from the mirror. It knows nothing of the mirror but the URLs that it is given.
+import { createHash, randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { SamplePicture } from "../image/sample-pictures.ts";
+import { renderSamplePage } from "./sample-page.ts";
+
+export interface SampleSiteOptions {
+  readonly pictures: readonly SamplePicture[];
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where the mirror serves a picture (absolute URL); called when the page is asked for, so the mirror may start later. */
+  readonly mirrorUrl: (name: string) => string;
+  /** How long each picture's answer takes to begin, in milliseconds, as a distant origin's would; 0: at once. */
+  readonly delayMs: number;
+}
+
+export interface SampleSite {
+  /** `http://host:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
+  readonly url: string;
+  /** Requests for existing pictures so far, those refused while stopped included. */
+  requests(): number;
+  /** Breaks off open connections; resolves when the port is free. */
+  close(): Promise<void>;
+}
+
+const PICTURES_PATH = "/images/";
+
+/** Starts the site; resolves when it listens. Rejects with the listener's error (a port in use). */
+export async function startSampleSite(options: SampleSiteOptions): Promise<SampleSite> {
+  const closing = new AbortController();
+  const site = createHandler(options, closing.signal);
+  const server = createServer((request, response) => {
+    site.answer(request, response).catch(() => response.destroy()); // the client left, or the site is closing
+  });
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 20_000;
+  server.maxConnections = 512;
+  const { port } = await listen(server, options);
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${host}:${port}`,
+    requests: () => sum(site.requests),
+    close: () =>
+      new Promise((resolve) => {
+        closing.abort();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function listen(server: Server, options: SampleSiteOptions): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  return server.address() as AddressInfo; // a TCP listener's address is never a string
+}
+
+interface Handler {
+  readonly requests: ReadonlyMap<string, number>;
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
+}
+
+function createHandler(options: SampleSiteOptions, closing: AbortSignal): Handler {
+  const pictures = new Map(options.pictures.map((picture) => [picture.name, withValidators(picture)]));
+  // By the names of the pictures alone, so it cannot grow.
+  const requests = new Map<string, number>();
+  let isServing = true;
+  let visit = 0;
+
+  async function answerPicture(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
+    const picture = pictures.get(name);
+    if (picture === undefined) {
+      answerText(response, 404, "no such picture");
+      return;
+    }
+    requests.set(name, (requests.get(name) ?? 0) + 1);
+    if (options.delayMs > 0) await delay(options.delayMs, undefined, { signal: closing });
+    if (!isServing) {
+      answerText(response, 503, "this site has stopped serving its pictures");
+      return;
+    }
+    const { etag, lastModified, bytes, mediaType } = picture;
+    const validators = { ETag: etag, "Last-Modified": lastModified, "Cache-Control": "public, max-age=3600" };
+    if (request.headers["if-none-match"] === etag) {
+      response.writeHead(304, validators).end();
+      return;
+    }
+    response.writeHead(200, { ...validators, "Content-Type": mediaType, "Content-Length": bytes.length });
+    response.end(request.method === "HEAD" ? undefined : bytes);
+  }
+
+  function answerPage(response: ServerResponse): void {
+    visit += 1;
+    const nonce = randomBytes(16).toString("base64url");
+    const page = renderSamplePage({ ...options, requests, isServing, visit, nonce });
+    response.writeHead(200, {
+      "Content-Type": "text/html; charset=utf-8",
+      "Cache-Control": "no-store",
+      "Content-Security-Policy": `default-src 'none'; img-src http: https: data:; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
+      "X-Content-Type-Options": "nosniff",
+    });
+    response.end(page);
+  }
+
+  function answerState(response: ServerResponse): void {
+    response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+    response.end(JSON.stringify({ isServing, total: sum(requests), requests: Object.fromEntries(requests) }));
+  }
+
+  function answerSwitch(request: IncomingMessage, response: ServerResponse, serving: boolean): void {
+    if (request.method !== "POST") answerText(response, 405, "use POST", { Allow: "POST" });
+    else if (!isSameOrigin(request)) answerText(response, 403, "this button belongs to the site's own page");
+    else {
+      isServing = serving;
+      response.writeHead(303, { Location: "/" }).end();
+    }
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    request.resume();
+    const path = decodePath(request.url ?? "/") ?? "";
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    if (path === "/stop-serving") answerSwitch(request, response, false);
+    else if (path === "/resume-serving") answerSwitch(request, response, true);
+    else if (!isRead) answerText(response, 405, "only GET and HEAD", { Allow: "GET, HEAD" });
+    else if (path === "/") answerPage(response);
+    else if (path === "/state") answerState(response);
+    else if (path.startsWith(PICTURES_PATH)) await answerPicture(request, response, path.slice(PICTURES_PATH.length));
+    else answerText(response, 404, "nothing here");
+  }
+
+  return { requests, answer };
+}
+
+interface ValidatedPicture extends SamplePicture {
+  readonly etag: string;
+  readonly lastModified: string;
+}
+
+function withValidators(picture: SamplePicture): ValidatedPicture {
+  const digest = createHash("sha256").update(picture.bytes).digest("hex");
+  // A fixed day: the pictures are the same on every run, and so is what is said of them.
+  return { ...picture, etag: `"${digest.slice(0, 16)}"`, lastModified: "Wed, 15 Jul 2015 08:00:00 GMT" };
+}
+
+/** The path without its query, decoded once; undefined where it is not valid percent-encoded UTF-8. */
+function decodePath(target: string): string | undefined {
+  try {
+    return decodeURIComponent(target.split("?", 1)[0] ?? "");
+  } catch {
+    return undefined; // `%zz` or half a character: no page has such a name
+  }
+}
+
+/** True unless a browser says that another site's page sends this. */
+function isSameOrigin(request: IncomingMessage): boolean {
+  const { origin, host } = request.headers;
+  return origin === undefined || origin === `http://${host}`;
+}
+
+function answerText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { ...headers, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" });
+  response.end(`${text}\n`);
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  let total = 0;
+  for (const count of counts.values()) total += count;
+  return total;
+}
