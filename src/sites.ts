@@ -57,9 +57,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     const maxObjectBytes = next.limits.objectSize;
     const toSite = (binding: Binding): Site => {
       const id = bucketId(binding);
-      const bucket = stored.take(id, () =>
-        createStored(id, createBucket({ driver: parts.store.bucket(id) }), parts.hot),
-      );
+      const bucket = stored.take(id, () => {
+        const driver = parts.store.bucket(id);
+        return createStored(id, createBucket({ driver, now: parts.now, maxObjectBytes: MAX_STORED_BYTES }), parts.hot);
+      });
       const mirror = binding.mirror === undefined ? undefined : toMirror(bucket, binding.mirror);
       return makeSite(binding, { bucket, mirror, admit: tokenDoor(binding, { tokens, ...parts }) });
     };
