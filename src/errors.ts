@@ -38,9 +38,9 @@ const ERROR_ROWS = {
   sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file" },
   sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here" },
   sign_v1_refused: { status: 403, errNo: -46618, text: "signatures of the V1 shape are not accepted here" },
+  project_disabled: { status: 403, errNo: -64, text: "the project is disabled" },
   // Copy and delete alone ask for one-time tokens; never sent to a download
   sign_not_one_time: { status: 403, errNo: -46618, text: "a one-time signature is required" },
-  project_disabled: { status: 403, errNo: -64, text: "the project is disabled" },
   // The object
   not_found: { status: 404, errNo: -6101, text: "no such image" },
   deleted: { status: 404, errNo: -6101, text: "the image was deleted" },

@@ -269,7 +269,11 @@ export function verifyToken(text: string, keys: KeyLookup, scope: Scope, now: nu
 }
 
 function malformed(found: string, cause?: unknown): HuiyuanError {
-  return new HuiyuanError("sign_malformed", `Cannot read the signature: ${found}`, { cause });
+  return new HuiyuanError(
+    "sign_malformed",
+    `Cannot read the signature: ${found}`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 function refused(code: ErrorCode, found: string): HuiyuanError {

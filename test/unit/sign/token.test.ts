@@ -126,6 +126,7 @@ describe("parseToken()", () => {
     ["no f", signBytes(HEAD)],
     ["e twice", signBytes(`${HEAD}&e=9&f=x`)],
     ["a field nobody knows", signBytes(`${HEAD}&x=1&f=x`)],
+    ["a byte order mark before the fields", signBytes(`\ufeff${HEAD}&f=x`)],
     ["an empty part", signBytes(`${HEAD}&&f=x`)],
     ...["", "-1", "1.0", "1e3", "0x10", " 1", "१", "9".repeat(16)].map((e) => [
       `e=${e}`,
