@@ -1,0 +1,149 @@
+// The portable bucket: what every caller uses and every driver may rely on. It validates, bounds and describes; what is
+// there and what may replace it is decided by the driver, in one step.
+import type { WholeBody } from "../body/spool.ts";
+import { HuiyuanError } from "../errors.ts";
+import { type ImageFacts, type Key, type ObjectInfo, type Provenance, STORED_HEADERS, toKey } from "../object.ts";
+import type { BucketDriver, Entry, ListPage, ObjectReader, PutCondition, PutResult } from "./driver.ts";
+
+/** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
+export interface Bucket {
+  lookup(key: Key): Promise<Entry>;
+  /** Undefined when the object is not there (any more): look it up again. The caller closes the reader. */
+  open(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  /**
+   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away then,
+   * whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (info is not the body's).
+   */
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /** The same bytes under another key, with the source's facts. Undefined when the source is not there. */
+  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
+  /** Removes the object if there is one and leaves a tombstone. True when an object was there. */
+  delete(key: Key, reason: string): Promise<boolean>;
+  /** Lifts a tombstone, so that the next miss may ask the origin again. True when there was one. */
+  undelete(key: Key): Promise<boolean>;
+  /** Raises the epoch and marks what the mirror brought as stale (`hard`: removes it). True when there was such an object. */
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. */
+  list(options: {
+    readonly prefix?: string;
+    readonly after?: Key | undefined;
+    readonly limit?: number;
+  }): Promise<ListPage>;
+  /** Objects, and their bytes before equal ones are stored once. */
+  usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
+}
+
+/** The parts of a description that the body does not tell. */
+export interface ObjectParts {
+  readonly key: Key;
+  readonly body: WholeBody;
+  readonly image: ImageFacts;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly provenance: Provenance;
+  /** The origin's `Last-Modified` as received; what cannot be read, or lies ahead of `now`, counts as not sent. */
+  readonly lastModified?: string | undefined;
+  readonly isSuspect?: boolean;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** The description under which a body is stored. Pure. */
+export function describeObject(parts: ObjectParts): ObjectInfo {
+  const sentAt = parts.lastModified === undefined ? Number.NaN : Date.parse(parts.lastModified);
+  return {
+    key: parts.key,
+    size: parts.body.size,
+    hashes: parts.body.hashes,
+    image: parts.image,
+    headers: parts.headers ?? {},
+    provenance: parts.provenance,
+    modifiedAt: sentAt > 0 && sentAt <= parts.now ? sentAt : parts.now,
+    storedAt: parts.now,
+    isSuspect: parts.isSuspect ?? false,
+  };
+}
+
+export interface BucketOptions {
+  readonly driver: BucketDriver;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly maxObjectBytes: number;
+}
+
+const MAX_HEADER_CHARACTERS = 1_024;
+const MAX_ORIGIN_URL_CHARACTERS = 8_192;
+const MAX_REASON_CHARACTERS = 256;
+const MAX_PAGE = 1_000;
+// The source may change between look-up and copy; a key that changes faster than this is treated as absent.
+const COPY_ATTEMPTS = 3;
+
+export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
+  return {
+    lookup: (key) => driver.lookup(key),
+    open: (info) => driver.open(info),
+    async put(info, body, condition) {
+      checkBody(info, body, maxObjectBytes);
+      return driver.put(bounded(info), body, condition);
+    },
+    async copy(from, to, condition) {
+      toKey(to);
+      for (let attempt = 0; attempt < COPY_ATTEMPTS; attempt += 1) {
+        const source = await driver.lookup(from);
+        if (source.state !== "object") return undefined;
+        const result = await driver.copy(from, { ...source.info, key: to, storedAt: now() }, condition);
+        if (result !== undefined) return result;
+      }
+      return undefined;
+    },
+    delete: (key, reason) =>
+      driver.delete(toKey(key), { deletedAt: now(), reason: reason.slice(0, MAX_REASON_CHARACTERS) }),
+    undelete: (key) => driver.undelete(key),
+    purge: (key, options) => driver.purge(toKey(key), options),
+    list: ({ prefix = "", after, limit = MAX_PAGE }) =>
+      driver.list({ prefix, after, limit: Math.min(Math.max(1, Math.trunc(limit)), MAX_PAGE) }),
+    usage: () => driver.usage(),
+  };
+}
+
+function checkBody(info: ObjectInfo, body: WholeBody, maxObjectBytes: number): void {
+  const key = toKey(info.key);
+  if (body.size > maxObjectBytes) {
+    throw new HuiyuanError(
+      "origin_too_large",
+      `Cannot store "${key}": ${body.size} bytes, the limit is ${maxObjectBytes}`,
+    );
+  }
+  if (body.size < 1) throw new HuiyuanError("origin_empty", `Cannot store "${key}": no bytes, at least one is needed`);
+  const { sha256, sha1, md5 } = info.hashes;
+  const isBodys = info.size === body.size && sha256 === body.hashes.sha256 && sha1 !== "" && md5 !== "";
+  if (!isBodys) throw new HuiyuanError("internal", `Cannot store "${key}": the description belongs to another body`);
+}
+
+/** The description without what an origin has no business to make us keep. Most have nothing to take away. */
+function bounded(info: ObjectInfo): ObjectInfo {
+  const { provenance } = info;
+  return {
+    ...info,
+    headers: storedHeaders(info.headers),
+    provenance: {
+      ...provenance,
+      originUrl: within(provenance.originUrl, MAX_ORIGIN_URL_CHARACTERS),
+      originEtag: within(provenance.originEtag, MAX_HEADER_CHARACTERS),
+      originLastModified: within(provenance.originLastModified, MAX_HEADER_CHARACTERS),
+    },
+  };
+}
+
+function storedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const kept: Record<string, string> = {};
+  for (const name of STORED_HEADERS) {
+    const value = within(headers[name], MAX_HEADER_CHARACTERS);
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/** A value cut short would mean something else, so a long one is not kept at all. */
+function within(value: string | undefined, maxCharacters: number): string | undefined {
+  return value !== undefined && value.length <= maxCharacters ? value : undefined;
+}

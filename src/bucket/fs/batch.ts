@@ -1,0 +1,177 @@
+// One group commit: many operations, one fsync of the catalogue. Files come before rows: blobs are renamed into place
+// and their folders synced, then one transaction writes every row, each operation in a savepoint of its own.
+// Knows nothing of threads.
+import type Database from "better-sqlite3";
+import { pruneSpent, spendOnce } from "../../sign/once.ts";
+import { type BlobFolder, type Placement, unlinkIfThere } from "./blob-folder.ts";
+import { type CatalogueWrites, prepareCatalogueWrites } from "./catalogue-writes.ts";
+import { isDamage, storeFailure } from "./failure.ts";
+import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
+
+/** Runs a batch and returns how each operation ended, in order. Never throws. */
+export type RunBatch = (batch: Batch) => Outcome[];
+
+// These take files away. They go before the others and in a transaction of their own, so that no put of the same batch
+// believes in a file that is about to vanish.
+const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set(["sweep", "setAside", "removeOrphans"]);
+
+type Handlers = { [Name in OperationName]: (request: RequestOf<Name>, now: number) => AnswerOf<Name> };
+
+export function prepareBatches(database: Database.Database, blobs: BlobFolder): RunBatch {
+  const writes = prepareCatalogueWrites(database);
+  const handlers = operationHandlers(database, writes, blobs);
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  const rollback = database.prepare("ROLLBACK");
+  const save = database.prepare("SAVEPOINT operation");
+  const keep = database.prepare("RELEASE operation");
+  const undo = database.prepare("ROLLBACK TO operation");
+
+  function runOne({ name, request }: Operation, now: number): Outcome {
+    save.run();
+    try {
+      // The table's type ties the request to the name; the compiler cannot follow that through a union.
+      const answer = (handlers[name] as (request: unknown, now: number) => unknown)(request, now);
+      keep.run();
+      return { ok: true, answer };
+    } catch (error) {
+      // SQLite has rolled everything back by itself (disk full, I/O error): no operation of the batch stands.
+      if (!database.inTransaction) throw error;
+      undo.run();
+      keep.run();
+      return failure(error);
+    }
+  }
+
+  function runGroup(group: readonly Operation[], now: number): Outcome[] {
+    const files = placeFiles(group, writes, blobs);
+    try {
+      begin.run();
+      const outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
+      commit.run();
+      for (const path of files.leftOver) dropLeftOver(path);
+      return outcomes;
+    } catch (error) {
+      if (database.inTransaction) rollback.run();
+      takeBack(files.placements, blobs);
+      const outcome = failure(error);
+      return group.map(() => outcome);
+    }
+  }
+
+  return ({ now, operations }) => {
+    const outcomes = new Map<Operation, Outcome>();
+    for (const isFirst of [true, false]) {
+      const group = operations.filter(({ name }) => TAKES_FILES_AWAY.has(name) === isFirst);
+      if (group.length === 0) continue;
+      runGroup(group, now).forEach((outcome, index) => {
+        outcomes.set(group[index]!, outcome);
+      });
+    }
+    return operations.map((operation) => outcomes.get(operation)!);
+  };
+}
+
+/** What became of the files of a batch, before any row. `outcomes`: of the operations that have ended already. */
+interface PlacedFiles {
+  readonly outcomes: (Outcome | undefined)[];
+  readonly placements: readonly Placement[];
+  /** Sources that were not needed, to be removed once the rows are written. */
+  readonly leftOver: readonly string[];
+}
+
+function placeFiles(group: readonly Operation[], writes: CatalogueWrites, blobs: BlobFolder): PlacedFiles {
+  const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
+  const placedBy = new Map<string, Placement>();
+  const leftOver: string[] = [];
+  const waiting: [index: number, sha256: string][] = [];
+  group.forEach(({ name, request }, index) => {
+    if (name !== "put") return;
+    const { source, info } = request;
+    const { sha256 } = info.hashes;
+    try {
+      if (placedBy.has(sha256) || (writes.hasBlob(sha256) && blobs.has(sha256, info.size))) {
+        if (source !== undefined) leftOver.push(source.path);
+      } else if (source?.isSynced === true) {
+        // Also over a file without a row, which may be what an earlier crash left.
+        placedBy.set(sha256, blobs.place(sha256, source.path));
+      } else {
+        outcomes[index] = { ok: true, answer: "blob-missing" };
+        return;
+      }
+      waiting.push([index, sha256]);
+    } catch (error) {
+      outcomes[index] = failure(error);
+    }
+  });
+  const failed = blobs.sync([...placedBy.values()]);
+  takeBack([...failed.keys()], blobs);
+  for (const [index, sha256] of waiting) {
+    const placement = placedBy.get(sha256);
+    if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
+  }
+  return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)), leftOver };
+}
+
+/** So that the caller, who still holds the body, can try again. */
+function takeBack(placements: readonly Placement[], blobs: BlobFolder): void {
+  for (const placement of placements) {
+    try {
+      blobs.takeBack(placement);
+    } catch {
+      // The disk is failing: the file stays as one without a row, and the scan for orphans removes it.
+    }
+  }
+}
+
+function dropLeftOver(path: string): void {
+  try {
+    unlinkIfThere(path);
+  } catch {
+    // The rows are written and stand; a stray file is removed at the next start.
+  }
+}
+
+function operationHandlers(database: Database.Database, writes: CatalogueWrites, blobs: BlobFolder): Handlers {
+  return {
+    put: (request, now) => writes.put(request, now),
+    copy: (request, now) => writes.copy(request, now),
+    delete: (request, now) => writes.delete(request, now),
+    undelete: (request) => writes.undelete(request),
+    purge: (request, now) => writes.purge(request, now),
+    spend: (request) => spendOnce(database, request),
+    pruneSpent: ({ now }) => pruneSpent(database, now),
+    probe({ at }) {
+      writes.probe(at);
+      return true;
+    },
+    setAside({ sha256, inode }, now) {
+      // Another file than the one that was read wrongly is a good one that was stored since.
+      if (blobs.stat(sha256)?.ino !== inode) return [];
+      const entries = writes.forgetDamaged(sha256);
+      blobs.setAside(sha256, now);
+      return entries;
+    },
+    sweep(request) {
+      const swept = writes.forgetUnused(request);
+      for (const { sha256 } of swept) blobs.remove(sha256);
+      return swept;
+    },
+    removeOrphans({ sha256s, changedBefore }) {
+      const orphans = sha256s.filter((sha256) => {
+        const file = blobs.stat(sha256);
+        return file !== undefined && file.ctimeMs < changedBefore && !writes.hasBlob(sha256);
+      });
+      for (const sha256 of orphans) blobs.remove(sha256);
+      return orphans.length;
+    },
+  };
+}
+
+function failure(error: unknown): Outcome {
+  const action = isDamage(error)
+    ? "write the catalogue, which is damaged: restore the data folder from a backup"
+    : "write";
+  const { code, message } = storeFailure(error, action);
+  return { ok: false, code, message };
+}

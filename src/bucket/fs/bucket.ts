@@ -1,0 +1,91 @@
+// One bucket of the embedded store: reads from the catalogue on the event loop, bytes into files beside it, and every
+// change through the writer.
+import type { WholeBody } from "../../body/spool.ts";
+import type { ObjectInfo } from "../../object.ts";
+import { decidePut } from "../conditions.ts";
+import type { BucketDriver, Entry, PutCondition, PutResult } from "../driver.ts";
+import type { BlobReaders } from "./blob-reader.ts";
+import type { CatalogueReads } from "./catalogue-reads.ts";
+import { storeFailure } from "./failure.ts";
+import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
+import type { FreeSpace } from "./free-space.ts";
+import type { BlobSource } from "./write-operations.ts";
+import type { Writer } from "./writer.ts";
+
+/** What all buckets of a store share. */
+export interface FsBucketParts {
+  readonly reads: CatalogueReads;
+  readonly writer: Writer;
+  readonly readers: BlobReaders;
+  readonly freeSpace: FreeSpace;
+  /** A path for a new file, on the store's file system, given out once. */
+  readonly newFilePath: () => string;
+}
+
+export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
+  const { reads, writer, readers, freeSpace, newFilePath } = parts;
+
+  async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    // The writer decides; asking here first spares the disk a body that would be refused.
+    const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
+    if (early !== "stored") return early;
+
+    const blockSums = body.blockSums.toString("latin1");
+    const submit = (source: BlobSource | undefined) =>
+      writer.submit("put", { bucket, info, blockSums, condition, source });
+    const { content } = body;
+    if (reads.hasBlob(info.hashes.sha256)) {
+      const source = content.kind === "file" ? { path: content.path, isSynced: false } : undefined;
+      const result = await submit(source);
+      if (result !== "blob-missing") return result;
+    }
+
+    await freeSpace.check();
+    if (content.kind === "file") {
+      await syncFile(content.path).catch((error: unknown) => {
+        throw storeFailure(error, `write "${content.path}" to the disk`);
+      });
+      return neverMissing(await submit({ path: content.path, isSynced: true }), info);
+    }
+    return putBuffer(content.buffer, async (path) => neverMissing(await submit({ path, isSynced: true }), info));
+  }
+
+  async function putBuffer(bytes: Buffer, submit: (path: string) => Promise<PutResult>): Promise<PutResult> {
+    const path = newFilePath();
+    try {
+      await writeSyncedFile(path, bytes);
+      return await submit(path);
+    } catch (error) {
+      await removeFile(path);
+      throw storeFailure(error, `write "${path}"`);
+    }
+  }
+
+  return {
+    lookup: async (key) => reads.entry(bucket, key),
+    async open(info) {
+      const { sha256 } = info.hashes;
+      const entry = reads.entry(bucket, info.key);
+      if (entry.state !== "object" || entry.info.hashes.sha256 !== sha256) return undefined;
+      return readers.open(sha256, info.size);
+    },
+    put,
+    copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
+    delete: (key, { deletedAt, reason }) => writer.submit("delete", { bucket, key, deletedAt, reason }),
+    undelete: (key) => writer.submit("undelete", { bucket, key }),
+    purge: (key, { hard }) => writer.submit("purge", { bucket, key, hard }),
+    list: async (options) => reads.list(bucket, options),
+    usage: async () => reads.usage(bucket),
+  };
+}
+
+/** The writer places what it is given synced, so only a fault of ours can lead here. */
+function neverMissing(result: PutResult | "blob-missing", info: ObjectInfo): PutResult {
+  if (result === "blob-missing") throw new Error(`the writer did not place the body of "${info.key}"`);
+  return result;
+}
+
+function occupantOf(entry: Entry) {
+  const { state, epoch } = entry;
+  return { state, epoch, sha256: entry.state === "object" ? entry.info.hashes.sha256 : undefined };
+}

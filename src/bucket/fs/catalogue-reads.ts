@@ -1,0 +1,156 @@
+// What the event loop asks the catalogue: prepared statements on a connection that only reads, a few microseconds each,
+// and that never waits for the writer's fsync.
+import type Database from "better-sqlite3";
+import { HuiyuanError } from "../../errors.ts";
+import type { ImageFormat, Key, ObjectInfo, Provenance } from "../../object.ts";
+import type { Entry, ListPage } from "../driver.ts";
+import { isDamage, storeFailure } from "./failure.ts";
+
+/** Every function throws store_failed when the catalogue cannot be read. */
+export interface CatalogueReads {
+  entry(bucket: string, key: Key): Entry;
+  list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
+  usage(bucket: string): { objects: number; bytes: number };
+  buckets(): string[];
+  hasBlob(sha256: string): boolean;
+  /** CRC-32 of each block, 4 bytes each, big-endian; undefined when the blob has no row (any more). */
+  blockSums(sha256: string): Buffer | undefined;
+  /** Blobs and their bytes on disk, unused ones in their grace time included. */
+  totals(): { blobs: number; bytes: number };
+}
+
+interface ObjectRow {
+  readonly key: Key;
+  readonly size: number;
+  readonly sha256: string;
+  readonly sha1: string;
+  readonly md5: string;
+  readonly format: ImageFormat;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly is_suspect: number;
+  readonly headers: string | null;
+  readonly via: Provenance["via"];
+  readonly origin_url: string | null;
+  readonly origin_etag: string | null;
+  readonly origin_last_modified: string | null;
+  readonly fetched_at: number;
+  readonly modified_at: number;
+  readonly stored_at: number;
+}
+
+type EntryRow = { readonly epoch: number } & (
+  | ({ readonly state: "object"; readonly is_stale: number } & ObjectRow)
+  | { readonly state: "tombstone"; readonly deleted_at: number; readonly reason: string }
+  | { readonly state: "absent" }
+);
+
+const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
+  origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at`;
+
+const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+export function prepareCatalogueReads(database: Database.Database): CatalogueReads {
+  const statements = {
+    bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
+    buckets: database.prepare<[], { name: string }>("SELECT name FROM buckets ORDER BY name"),
+    usage: database.prepare<[string], { objects: number; bytes: number }>(
+      "SELECT objects, bytes FROM buckets WHERE name = ?",
+    ),
+    entry: database.prepare<[number, string], EntryRow>(
+      `SELECT state, epoch, is_stale, deleted_at, reason, ${OBJECT_COLUMNS}
+       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+    ),
+    listFrom: database.prepare<[number, string], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
+    ),
+    listAfter: database.prepare<[number, string], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
+    ),
+    blob: database.prepare<[string], { id: number }>("SELECT id FROM blobs WHERE sha256 = ?"),
+    blockSums: database.prepare<[string], { block_sums: Buffer }>("SELECT block_sums FROM blobs WHERE sha256 = ?"),
+    totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
+  };
+  // Numbers of buckets that have been seen; a bucket keeps its number for ever. As many as the settings name.
+  const bucketIds = new Map<string, number>();
+
+  function bucketOf(name: string): number | undefined {
+    const known = bucketIds.get(name) ?? statements.bucketId.get(name)?.id;
+    if (known !== undefined) bucketIds.set(name, known);
+    return known;
+  }
+
+  return {
+    entry: (bucket, key) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        const row = id === undefined ? undefined : statements.entry.get(id, key);
+        return row === undefined ? UNTOUCHED : entryOf(row);
+      }),
+    list: (bucket, { prefix, after, limit }) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        if (id === undefined) return { objects: [], next: undefined };
+        const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
+        const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
+        return pageOf(rows, prefix, limit);
+      }),
+    usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
+    buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
+    hasBlob: (sha256) => guarded(() => statements.blob.get(sha256) !== undefined),
+    blockSums: (sha256) => guarded(() => statements.blockSums.get(sha256)?.block_sums),
+    totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
+  };
+}
+
+/** Keys with a prefix lie together, so the first without it ends the listing. */
+function pageOf(rows: Iterable<ObjectRow>, prefix: string, limit: number): ListPage {
+  const objects: ObjectInfo[] = [];
+  for (const row of rows) {
+    if (!row.key.startsWith(prefix)) break;
+    if (objects.length === limit) return { objects, next: objects.at(-1)?.key };
+    objects.push(infoOf(row));
+  }
+  return { objects, next: undefined };
+}
+
+function entryOf(row: EntryRow): Entry {
+  const { epoch } = row;
+  if (row.state === "object") return { state: "object", info: infoOf(row), epoch, isStale: row.is_stale === 1 };
+  if (row.state === "absent") return { state: "absent", epoch };
+  return { state: "tombstone", deletedAt: row.deleted_at, reason: row.reason, epoch };
+}
+
+function infoOf(row: ObjectRow): ObjectInfo {
+  return {
+    key: row.key,
+    size: row.size,
+    hashes: { sha256: row.sha256, sha1: row.sha1, md5: row.md5 },
+    image: { format: row.format, width: row.width ?? undefined, height: row.height ?? undefined },
+    headers: row.headers === null ? NO_HEADERS : (JSON.parse(row.headers) as Record<string, string>), // written by us
+    provenance: {
+      via: row.via,
+      originUrl: row.origin_url ?? undefined,
+      originEtag: row.origin_etag ?? undefined,
+      originLastModified: row.origin_last_modified ?? undefined,
+      fetchedAt: row.fetched_at,
+    },
+    modifiedAt: row.modified_at,
+    storedAt: row.stored_at,
+    isSuspect: row.is_suspect === 1,
+  };
+}
+
+function guarded<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isDamage(error)) throw storeFailure(error, "read the catalogue");
+    throw new HuiyuanError(
+      "store_failed",
+      "Cannot read the catalogue: it is damaged; stop huiyuan and restore the data folder from a backup",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,204 @@
+// Everything that changes the catalogue's objects, as plain functions on a database. Each call is made inside the
+// writer's transaction (batch.ts) and so is atomic. They touch no blob files.
+import type Database from "better-sqlite3";
+import type { Key, ObjectInfo } from "../../object.ts";
+import { decidePut, epochAfterPut, type Occupant } from "../conditions.ts";
+import type { PutCondition, PutResult } from "../driver.ts";
+import type { PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
+
+/** `now` is Unix milliseconds everywhere. */
+export interface CatalogueWrites {
+  /** True when the blob has a row; whether its file is there is for the blob folder to say. */
+  hasBlob(sha256: string): boolean;
+  /** The blob's file must be in its place. A put that is refused leaves the blob to the sweeper. */
+  put(request: Omit<PutRequest, "source">, now: number): PutResult;
+  copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
+  delete(request: RequestOf<"delete">, now: number): boolean;
+  undelete(request: RequestOf<"undelete">): boolean;
+  purge(request: RequestOf<"purge">, now: number): boolean;
+  /** Makes every entry of the blob absent and forgets the blob. */
+  forgetDamaged(sha256: string): SetAsideEntry[];
+  /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
+  forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
+  probe(at: number): void;
+}
+
+interface EntryRow extends Occupant {
+  readonly blob: number | null;
+  readonly size: number | null;
+  readonly via: string | null;
+}
+
+const UNTOUCHED: EntryRow = { state: "absent", epoch: 0, sha256: undefined, blob: null, size: null, via: null };
+
+const OBJECT_COLUMNS =
+  "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at";
+
+export function prepareCatalogueWrites(database: Database.Database): CatalogueWrites {
+  const statements = {
+    bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
+    addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
+    count: database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ? WHERE id = ?"),
+    blob: database.prepare<[string], { id: number }>("SELECT id FROM blobs WHERE sha256 = ?"),
+    addBlob: database.prepare(
+      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, unused_since)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
+    unuse: database.prepare(
+      "UPDATE blobs SET refs = refs - 1, unused_since = CASE WHEN refs = 1 THEN ? END WHERE id = ?",
+    ),
+    removeBlob: database.prepare("DELETE FROM blobs WHERE id = ?"),
+    unused: database.prepare<[number, number], SweptBlob & { id: number }>(
+      "SELECT id, sha256, size FROM blobs WHERE unused_since < ? AND refs = 0 ORDER BY unused_since LIMIT ?",
+    ),
+    entry: database.prepare<[number, string], EntryRow>(
+      `SELECT state, epoch, via, blob, blobs.sha256 AS sha256, blobs.size AS size
+       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+    ),
+    entriesOf: database.prepare<[number], SetAsideEntry & { bucketId: number; epoch: number; size: number }>(
+      `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
+       FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
+    ),
+    setObject: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, ${OBJECT_COLUMNS})
+       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    setTombstone: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason) VALUES (?, ?, 'tombstone', ?, ?, ?)`,
+    ),
+    setAbsent: database.prepare(
+      "INSERT OR REPLACE INTO entries (bucket, key, state, epoch) VALUES (?, ?, 'absent', ?)",
+    ),
+    setEpoch: database.prepare("UPDATE entries SET epoch = ?, is_stale = ? WHERE bucket = ? AND key = ?"),
+    probe: database.prepare("UPDATE probes SET at = ?"),
+  };
+
+  // Looked up each time: a number that was remembered from a transaction that failed would name no bucket.
+  function bucketOf(name: string): number {
+    return statements.bucketId.get(name)?.id ?? Number(statements.addBucket.run(name).lastInsertRowid);
+  }
+
+  function entryOf(bucket: number, key: string): EntryRow {
+    return statements.entry.get(bucket, key) ?? UNTOUCHED;
+  }
+
+  /** The blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
+  function ensureBlob(info: ObjectInfo, blockSums: string, now: number): number {
+    const known = statements.blob.get(info.hashes.sha256);
+    if (known !== undefined) return known.id;
+    const { hashes, size, image } = info;
+    const sums = Buffer.from(blockSums, "latin1");
+    const { width = null, height = null, format } = image;
+    const added = statements.addBlob.run(
+      hashes.sha256,
+      hashes.sha1,
+      hashes.md5,
+      size,
+      format,
+      width,
+      height,
+      sums,
+      now,
+    );
+    return Number(added.lastInsertRowid);
+  }
+
+  function release(bucket: number, entry: EntryRow, now: number): void {
+    if (entry.blob === null) return;
+    statements.unuse.run(now, entry.blob);
+    statements.count.run(-1, -(entry.size ?? 0), bucket);
+  }
+
+  function storeObject(
+    target: { bucket: number; info: ObjectInfo; blob: number; condition: PutCondition },
+    now: number,
+  ) {
+    const { bucket, info, blob, condition } = target;
+    const entry = entryOf(bucket, info.key);
+    const result = decidePut(entry, condition);
+    if (result !== "stored") return result;
+    // Used before the old one is released: the same bytes again must not look unused in between.
+    statements.use.run(blob);
+    statements.count.run(1, info.size, bucket);
+    release(bucket, entry, now);
+    statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, ...objectColumns(info));
+    return result;
+  }
+
+  return {
+    hasBlob: (sha256) => statements.blob.get(sha256) !== undefined,
+    put({ bucket, info, blockSums, condition }, now) {
+      const blob = ensureBlob(info, blockSums, now);
+      return storeObject({ bucket: bucketOf(bucket), info, blob, condition }, now);
+    },
+    copy({ bucket, from, to, condition }, now) {
+      const id = bucketOf(bucket);
+      const source = entryOf(id, from);
+      if (source.blob === null || source.sha256 !== to.hashes.sha256) return undefined;
+      return storeObject({ bucket: id, info: to, blob: source.blob, condition }, now);
+    },
+    delete({ bucket, key, deletedAt, reason }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key);
+      release(id, entry, now);
+      statements.setTombstone.run(id, key, entry.epoch + 1, deletedAt, reason);
+      return entry.state === "object";
+    },
+    undelete({ bucket, key }) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key);
+      if (entry.state !== "tombstone") return false;
+      statements.setAbsent.run(id, key, entry.epoch);
+      return true;
+    },
+    purge: ({ bucket, key, hard }, now) => purge(bucketOf(bucket), key, hard, now),
+    forgetDamaged(sha256) {
+      const blob = statements.blob.get(sha256);
+      if (blob === undefined) return [];
+      const entries = statements.entriesOf.all(blob.id);
+      for (const entry of entries) {
+        statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
+        statements.count.run(-1, -entry.size, entry.bucketId);
+      }
+      statements.removeBlob.run(blob.id);
+      return entries.map(({ bucket, key, via }) => ({ bucket, key, via }));
+    },
+    forgetUnused({ unusedBefore, limit }) {
+      const blobs = statements.unused.all(unusedBefore, limit);
+      for (const { id } of blobs) statements.removeBlob.run(id);
+      return blobs.map(({ sha256, size }) => ({ sha256, size }));
+    },
+    probe(at) {
+      statements.probe.run(at);
+    },
+  };
+
+  function purge(bucket: number, key: Key, isHard: boolean, now: number): boolean {
+    const entry = entryOf(bucket, key);
+    const epoch = entry.epoch + 1;
+    const isMirrored = entry.state === "object" && entry.via === "mirror";
+    if (isMirrored && isHard) release(bucket, entry, now);
+    // A key without a row gets one: the epoch must stand against a fill that is under way.
+    if (entry === UNTOUCHED || (isMirrored && isHard)) statements.setAbsent.run(bucket, key, epoch);
+    else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, bucket, key);
+    return isMirrored;
+  }
+}
+
+function objectColumns(info: ObjectInfo): (string | number | null)[] {
+  const { provenance, headers } = info;
+  let hasHeaders = false;
+  for (const _name in headers) hasHeaders = true;
+  return [
+    info.isSuspect ? 1 : 0,
+    hasHeaders ? JSON.stringify(headers) : null,
+    provenance.via,
+    provenance.originUrl ?? null,
+    provenance.originEtag ?? null,
+    provenance.originLastModified ?? null,
+    provenance.fetchedAt,
+    info.modifiedAt,
+    info.storedAt,
+  ];
+}

@@ -1,0 +1,91 @@
+// The few asynchronous file steps of the store, on raw descriptors: a FileHandle costs several times as much a step,
+// and a miss pays for each.
+import { close, closeSync, fstat, fsync, open, read, type Stats, unlink, write } from "node:fs";
+
+/** `flags` as for `fs.open`. The caller closes the descriptor. */
+export function openFile(path: string, flags: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o600, (error, descriptor) => (error === null ? resolve(descriptor) : reject(error)));
+  });
+}
+
+export function statOpenFile(descriptor: number): Promise<Stats> {
+  return new Promise((resolve, reject) => {
+    fstat(descriptor, (error, stats) => (error === null ? resolve(stats) : reject(error)));
+  });
+}
+
+/** Fills `target` from `position` on; returns the bytes read, fewer than asked for only at the end of the file. */
+export async function readInto(descriptor: number, target: Buffer, position: number): Promise<number> {
+  let filled = 0;
+  while (filled < target.length) {
+    const got = await readOnce(descriptor, target, filled, position + filled);
+    if (got === 0) break;
+    filled += got;
+  }
+  return filled;
+}
+
+/** A new file (it must not be there yet) with these bytes, on the disk when it resolves; none is left when it throws. */
+export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void> {
+  const descriptor = await openFile(path, "wx");
+  try {
+    let written = 0;
+    while (written < bytes.length) written += await writeOnce(descriptor, bytes, written);
+    await sync(descriptor);
+  } catch (error) {
+    await removeFile(path);
+    throw error;
+  } finally {
+    // Closing a synced file does not wait for the disk.
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Puts a finished file's bytes on the disk. When that fails the file is removed: the kernel reports a lost write once
+ * and then forgets it, so a second fsync would succeed over bytes that are not there.
+ */
+export async function syncFile(path: string): Promise<void> {
+  const descriptor = await openFile(path, "r+");
+  try {
+    await sync(descriptor);
+  } catch (error) {
+    await removeFile(path);
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Best effort: what stays is removed at the next start. */
+export function removeFile(path: string): Promise<void> {
+  return new Promise((resolve) => unlink(path, () => resolve()));
+}
+
+/** Nothing that a reader could do about an error here. */
+export function closeFile(descriptor: number): void {
+  close(descriptor, () => {});
+}
+
+function readOnce(descriptor: number, target: Buffer, offset: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, target, offset, target.length - offset, position, (error, got) =>
+      error === null ? resolve(got) : reject(error),
+    );
+  });
+}
+
+function writeOnce(descriptor: number, bytes: Buffer, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(descriptor, bytes, offset, bytes.length - offset, null, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
+  });
+}
+
+function sync(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(descriptor, (error) => (error === null ? resolve() : reject(error)));
+  });
+}

@@ -1,0 +1,201 @@
+// The embedded store: content-addressed blobs, a SQLite catalogue, and one thread that writes both. This file opens,
+// wires, tends (sweeping, scanning) and closes; what a bucket does is in bucket.ts.
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type Database from "better-sqlite3";
+import { HuiyuanError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { createOnceLedger, type OnceLedger } from "../../sign/once.ts";
+import type { BucketDriver, Store } from "../driver.ts";
+import { syncDirectory } from "./blob-folder.ts";
+import { createBlobReaders, type Damage } from "./blob-reader.ts";
+import { createFsBucket } from "./bucket.ts";
+import { prepareCatalogueReads } from "./catalogue-reads.ts";
+import { storeFailure } from "./failure.ts";
+import { removeFile, writeSyncedFile } from "./files.ts";
+import { createFreeSpace } from "./free-space.ts";
+import { type DataLock, lockData } from "./lock.ts";
+import { removeOrphans } from "./orphans.ts";
+import { openCatalogueForReading } from "./schema.ts";
+import { startTending } from "./tending.ts";
+import type { SweptBlob } from "./write-operations.ts";
+import { startWriter, type Writer } from "./writer.ts";
+
+export interface FsStoreOptions {
+  /** The data folder; made where it is missing. */
+  readonly dir: string;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly log: Log;
+  /** Below this much free disk nothing new is stored; 0 turns the check off. */
+  readonly minFreeBytes: number;
+  /** How long a blob that no object uses is kept, and a file without a row. Milliseconds. */
+  readonly graceMs?: number;
+  /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
+  readonly sweepEveryMs?: number;
+}
+
+export interface FsStore extends Store {
+  /** One-time tokens, spent by the same writer. */
+  readonly once: OnceLedger;
+  /** Where spools put their files, so that a body becomes a blob by renaming. Made by the store. */
+  readonly spoolDir: string;
+  /** Ids of all buckets that have ever been written to, in order. */
+  listBuckets(): string[];
+  /** Distinct blobs and the bytes that they take, unused ones in their grace time included. */
+  blobUsage(): { readonly blobs: number; readonly bytes: number };
+  /** Removes blobs that nothing has used for the grace time. */
+  sweep(): Promise<{ readonly blobs: number; readonly bytes: number }>;
+  /** Removes files without a row that are older than the grace time. Returns how many; walks slowly on purpose. */
+  scanOrphans(): Promise<number>;
+}
+
+const HOUR_MS = 3_600_000;
+const GRACE_MS = HOUR_MS;
+const SWEEP_EVERY_MS = 300_000;
+const SWEEP_AT_ONCE = 200;
+const SCAN_EVERY_MS = 6 * HOUR_MS;
+const PRUNE_EVERY_MS = 24 * HOUR_MS;
+
+/**
+ * Opens the store of a data folder. Throws data_locked when another process has it, and store_failed with what to do
+ * when the folder cannot be written or the catalogue is damaged or of a newer version.
+ */
+export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
+  const dir = resolve(options.dir);
+  const lock = lockData(dir);
+  let writer: Writer | undefined;
+  let database: Database.Database | undefined;
+  try {
+    prepareFolders(dir);
+    writer = await startWriter({ dataDir: dir, now: options.now });
+    database = openCatalogueForReading(join(dir, "catalogue.db"));
+    syncDirectory(dir);
+    return wireStore({ ...options, dir, lock, writer, database });
+  } catch (error) {
+    database?.close();
+    await writer?.close();
+    lock.release();
+    throw storeFailure(error, `open the store in "${dir}"`);
+  }
+}
+
+function prepareFolders(dir: string): void {
+  // What a crash left half-written; the folder holds only what is being written at the moment.
+  rmSync(join(dir, "temp"), { recursive: true, force: true });
+  for (const name of ["blobs", "spool", "quarantine", "temp"]) mkdirSync(join(dir, name), { recursive: true });
+  syncDirectory(dirname(dir));
+  const device = statSync(join(dir, "blobs")).dev;
+  for (const name of ["spool", "quarantine", "temp"]) {
+    if (statSync(join(dir, name)).dev === device) continue;
+    throw new HuiyuanError(
+      "store_failed",
+      `Cannot use "${join(dir, name)}": it lies on another file system than "${join(dir, "blobs")}", files are renamed between them`,
+    );
+  }
+}
+
+interface StoreParts extends FsStoreOptions {
+  readonly lock: DataLock;
+  readonly writer: Writer;
+  readonly database: Database.Database;
+}
+
+function wireStore(parts: StoreParts): FsStore {
+  const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS } = parts;
+  const reads = prepareCatalogueReads(database);
+  const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
+  const buckets = new Map<string, BucketDriver>();
+  const closing = new AbortController();
+  let filesMade = 0;
+
+  const readers = createBlobReaders({
+    dataDir: dir,
+    blockSums: (sha256) => reads.blockSums(sha256),
+    onDamage: (damage) => setAside(damage, { writer, log }),
+  });
+  const newFilePath = () => {
+    filesMade += 1;
+    return `${dir}/temp/${filesMade}`;
+  };
+
+  async function sweep(): Promise<{ blobs: number; bytes: number }> {
+    const total = { blobs: 0, bytes: 0 };
+    let swept: readonly SweptBlob[];
+    do {
+      swept = await writer.submit("sweep", { unusedBefore: now() - graceMs, limit: SWEEP_AT_ONCE });
+      readers.forget(swept.map(({ sha256 }) => sha256));
+      total.blobs += swept.length;
+      for (const { size } of swept) total.bytes += size;
+    } while (swept.length === SWEEP_AT_ONCE);
+    return total;
+  }
+
+  function scanOrphans(): Promise<number> {
+    return removeOrphans({
+      dataDir: dir,
+      hasBlob: (sha256) => reads.hasBlob(sha256),
+      remove: (sha256s) => writer.submit("removeOrphans", { sha256s, changedBefore: now() - graceMs }),
+      signal: closing.signal,
+    });
+  }
+
+  const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { now, log }, [
+    { what: "sweep unused blobs", everyMs: 0, run: sweep },
+    { what: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
+    {
+      what: "forget old one-time tokens",
+      everyMs: PRUNE_EVERY_MS,
+      run: () => writer.submit("pruneSpent", { now: Math.floor(now() / 1_000) }),
+    },
+  ]);
+
+  return {
+    bucket(id) {
+      const known = buckets.get(id) ?? createFsBucket(id, { reads, writer, readers, freeSpace, newFilePath });
+      buckets.set(id, known);
+      return known;
+    },
+    once: createOnceLedger((request) => writer.submit("spend", request)),
+    spoolDir: join(dir, "spool"),
+    listBuckets: () => reads.buckets(),
+    blobUsage: () => reads.totals(),
+    sweep,
+    scanOrphans,
+    async probe() {
+      await freeSpace.check();
+      const path = newFilePath();
+      await writeSyncedFile(path, Buffer.from("probe")).catch((error: unknown) => {
+        throw storeFailure(error, `write "${path}"`);
+      });
+      await removeFile(path);
+      await writer.submit("probe", { at: now() });
+    },
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.abort();
+      await stopTending();
+      await writer.close();
+      readers.close();
+      database.close();
+      lock.release();
+    },
+  };
+}
+
+/** The damaged blob goes to quarantine and what pointed to it is absent: the next request fetches it again. */
+async function setAside(
+  { sha256, inode, found }: Damage,
+  { writer, log }: { writer: Writer; log: Log },
+): Promise<void> {
+  const entries = await writer.submit("setAside", { sha256, inode });
+  for (const { bucket, key, via } of entries) {
+    const fields = { bucket, key, sha256, found };
+    if (via === "mirror") log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
+    else
+      log.error(
+        { ...fields, via },
+        "a stored image is damaged and was set aside; no origin has it, restore it from a backup",
+      );
+  }
+}

@@ -1,0 +1,85 @@
+// What the writer can be asked to do: the one table of names, requests and answers that both sides of the thread share.
+// Everything in it survives a structured clone and is small. Bytes stay in files.
+import type { ErrorCode } from "../../errors.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
+import type { SpendRequest } from "../../sign/once.ts";
+import type { PutCondition, PutResult } from "../driver.ts";
+
+/** A complete file on the store's file system that is to become the blob by renaming. */
+export interface BlobSource {
+  readonly path: string;
+  /** False: its bytes are not known to be on the disk, so it may only be dropped in favour of a blob that is there. */
+  readonly isSynced: boolean;
+}
+
+export interface PutRequest {
+  readonly bucket: string;
+  readonly info: ObjectInfo;
+  /** Block sums as a latin-1 string: a Buffer would be cloned with the whole pool that it lies in. */
+  readonly blockSums: string;
+  readonly condition: PutCondition;
+  readonly source: BlobSource | undefined;
+}
+
+/** `[request, answer]` by name. */
+export interface WriteOperations {
+  /** `blob-missing`: nothing changed; ask again with a synced source. */
+  put: [PutRequest, PutResult | "blob-missing"];
+  copy: [
+    { readonly bucket: string; readonly from: Key; readonly to: ObjectInfo; readonly condition: PutCondition },
+    PutResult | undefined,
+  ];
+  delete: [
+    { readonly bucket: string; readonly key: Key; readonly deletedAt: number; readonly reason: string },
+    boolean,
+  ];
+  undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
+  purge: [{ readonly bucket: string; readonly key: Key; readonly hard: boolean }, boolean];
+  spend: [SpendRequest, boolean];
+  /** `now`: Unix seconds. Returns how many were forgotten. */
+  pruneSpent: [{ readonly now: number }, number];
+  probe: [{ readonly at: number }, true];
+  setAside: [SetAsideRequest, readonly SetAsideEntry[]];
+  /** Removes blobs that no entry uses since before `unusedBefore` (Unix milliseconds). */
+  sweep: [{ readonly unusedBefore: number; readonly limit: number }, readonly SweptBlob[]];
+  /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
+  removeOrphans: [{ readonly sha256s: readonly string[]; readonly changedBefore: number }, number];
+}
+
+/** `inode`: of the file that was read wrongly, so that a good one that took its place is left alone; undefined: it was missing. */
+export interface SetAsideRequest {
+  readonly sha256: string;
+  readonly inode: number | undefined;
+}
+
+/** An entry that has become absent because its blob was damaged. */
+export interface SetAsideEntry {
+  readonly bucket: string;
+  readonly key: string;
+  readonly via: string;
+}
+
+export interface SweptBlob {
+  readonly sha256: string;
+  readonly size: number;
+}
+
+export type OperationName = keyof WriteOperations;
+export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
+export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
+
+/** An operation with its request, as it is sent. */
+export type Operation = {
+  [Name in OperationName]: { readonly name: Name; readonly request: RequestOf<Name> };
+}[OperationName];
+
+/** `now`: Unix milliseconds, for what the operations stamp. */
+export interface Batch {
+  readonly now: number;
+  readonly operations: readonly Operation[];
+}
+
+/** How one operation ended. */
+export type Outcome =
+  | { readonly ok: true; readonly answer: unknown }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };

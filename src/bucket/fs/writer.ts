@@ -1,0 +1,149 @@
+// The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
+// that those who arrive during an fsync share the next one.
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, HuiyuanError } from "../../errors.ts";
+import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
+
+export interface WriterData {
+  readonly dataDir: string;
+}
+
+export type ToWriter = { readonly kind: "batch"; readonly batch: Batch } | { readonly kind: "close" };
+
+export type FromWriter =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] };
+
+export interface Writer {
+  /**
+   * Resolves when the operation is durable, with its answer. Throws store_failed, store_full; `overloaded` when
+   * the queue is full; and nothing has changed then.
+   */
+  submit<Name extends OperationName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
+  /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
+  close(): Promise<void>;
+}
+
+export interface WriterOptions extends WriterData {
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Operations waiting at the most. */
+  readonly capacity?: number;
+}
+
+const CAPACITY = 10_000;
+// Batches start at least this far apart, milliseconds: under load more operations share an fsync; a lone one never waits.
+const GATHER_MS = 2;
+const MAX_BATCH = 512;
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: HuiyuanError) => void;
+}
+
+/** Throws what opening the catalogue throws. */
+export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterOptions): Promise<Writer> {
+  const worker = new Worker(writerUrl(), { workerData: { dataDir } satisfies WriterData, name: "huiyuan-writer" });
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  await becomesReady(worker);
+
+  let waiting: Waiting[] = [];
+  let running: Waiting[] = [];
+  let isScheduled = false;
+  let lastSentAt = 0;
+  let refusal: HuiyuanError | undefined;
+  let becameIdle: (() => void) | undefined;
+
+  function schedule(): void {
+    if (isScheduled || running.length > 0 || waiting.length === 0) return;
+    isScheduled = true;
+    const waitMs = lastSentAt + GATHER_MS - performance.now();
+    // At the end of this turn of the loop, so that what its callbacks ask for goes together.
+    if (waitMs <= 0) setImmediate(send);
+    else setTimeout(send, waitMs);
+  }
+
+  function send(): void {
+    isScheduled = false;
+    if (waiting.length === 0) return;
+    running = waiting.slice(0, MAX_BATCH);
+    waiting = waiting.slice(MAX_BATCH);
+    lastSentAt = performance.now();
+    const batch: Batch = { now: now(), operations: running.map(({ operation }) => operation) };
+    worker.postMessage({ kind: "batch", batch } satisfies ToWriter);
+  }
+
+  function settle(outcomes: readonly Outcome[]): void {
+    const settled = running;
+    running = [];
+    schedule();
+    settled.forEach(({ operation, resolve, reject }, index) => {
+      const outcome = outcomes[index]!;
+      if (outcome.ok) resolve(outcome.answer);
+      else reject(new HuiyuanError(outcome.code, `${outcome.message} (${operation.name})`));
+    });
+    if (waiting.length === 0 && running.length === 0) becameIdle?.();
+  }
+
+  function giveUp(cause: unknown): void {
+    refusal = new HuiyuanError("store_failed", "Cannot write: the writer thread has ended; restart huiyuan", { cause });
+    const lost = [...running, ...waiting];
+    running = [];
+    waiting = [];
+    for (const { reject } of lost) reject(refusal);
+    becameIdle?.();
+  }
+
+  worker.on("message", (message: FromWriter) => {
+    if (message.kind === "outcomes") settle(message.outcomes);
+  });
+  worker.on("error", giveUp);
+  worker.on("exit", (status) => {
+    if (refusal === undefined) giveUp(new Error(`exit status ${status}`));
+  });
+
+  return {
+    submit<Name extends OperationName>(name: Name, request: RequestOf<Name>) {
+      if (refusal !== undefined) return Promise.reject(refusal);
+      if (waiting.length + running.length >= capacity) {
+        const found = `${capacity} operations are waiting`;
+        return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
+      }
+      return new Promise<AnswerOf<Name>>((resolve, reject) => {
+        // Name and request belong together by this function's signature; the answer to them by the same table.
+        const operation = { name, request } as Operation;
+        waiting.push({ operation, resolve: resolve as (answer: unknown) => void, reject });
+        schedule();
+      });
+    },
+    async close() {
+      refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
+      if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+      worker.postMessage({ kind: "close" } satisfies ToWriter);
+      await ended;
+    },
+  };
+}
+
+/** Threads run the built program: when this file is run from source, that is in dist/. */
+function writerUrl(): URL {
+  const isSource = import.meta.url.endsWith(".ts");
+  return new URL(isSource ? "../../../dist/bucket/fs/writer-thread.js" : "./writer-thread.js", import.meta.url);
+}
+
+function becomesReady(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: unknown) =>
+      reject(new HuiyuanError("store_failed", `Cannot start the writer thread: ${String(cause)}`, { cause }));
+    worker.once("error", failed);
+    worker.once("exit", failed);
+    worker.once("message", (message: FromWriter) => {
+      worker.off("error", failed);
+      worker.off("exit", failed);
+      if (message.kind === "ready") resolve();
+      else if (message.kind === "failed") reject(new HuiyuanError(message.code, message.message));
+    });
+  });
+}
