@@ -93,10 +93,9 @@ function offsetOf(document: Document, path: SettingsPath, at: "key" | "value"): 
     const isLast = index === path.length - 1;
     const step: Step | undefined = stepInto(target(document, node), part);
     if (step === undefined) return offset;
-    const isKeyBetter = isLast && (at === "key" || isCollection(step.value) || isEmpty(step.value));
-    offset = (isKeyBetter ? step.keyOffset : undefined) ?? step.value?.range?.[0] ?? step.keyOffset ?? offset;
-    // On the way down the key is the better place for what may turn out to be missing below it.
-    if (!isLast) offset = step.keyOffset ?? offset;
+    // Collections are found by their key, since their own text begins a line later; so is what may be missing in them.
+    const isValueBetter = isLast && at === "value" && !isCollection(step.value) && !isEmpty(step.value);
+    offset = (isValueBetter ? step.value?.range?.[0] : step.keyOffset) ?? offset;
     node = step.value;
   }
   return offset;

@@ -1,5 +1,5 @@
 // Which bucket answers which host, and with which mirror. Pure: settings in, table out.
-import type { BucketSettings, MirrorSettings, ProjectSettings, Settings } from "./schema.ts";
+import type { BucketSettings, MirrorSettings, ProjectSettings, ServerSettings, Settings } from "./schema.ts";
 
 /** What a host stands for. */
 export interface Binding {
@@ -28,7 +28,7 @@ export function bindDomains(settings: Settings): DomainTable {
     for (const bucket of project.buckets) {
       const ownStar = bucket.domains.find((domain) => domain.host === "*");
       if (ownStar !== undefined) star = { project, bucket, mirror: ownStar.mirror };
-      hosts.set(defaultDomain(settings, project, bucket), { project, bucket, mirror: ownStar?.mirror });
+      hosts.set(defaultDomain(settings.server, project, bucket), { project, bucket, mirror: ownStar?.mirror });
       for (const { host, mirror } of bucket.domains) {
         // The bucket's own entry for its default domain comes after the line above and replaces it.
         if (host !== "*") hosts.set(host, { project, bucket, mirror });
@@ -40,9 +40,9 @@ export function bindDomains(settings: Settings): DomainTable {
 
 /** `<bucket>-<appid>.<baseDomain>` */
 export function defaultDomain(
-  settings: Settings,
+  server: Pick<ServerSettings, "baseDomain">,
   project: Pick<ProjectSettings, "appid">,
   bucket: Pick<BucketSettings, "name">,
 ): string {
-  return `${bucket.name}-${project.appid}.${settings.server.baseDomain}`;
+  return `${bucket.name}-${project.appid}.${server.baseDomain}`;
 }

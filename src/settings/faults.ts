@@ -79,7 +79,7 @@ export function describeIssue(issue: RawIssue): string {
     case "invalid_value":
       return found(issue, oneOf(issue.values));
     case "invalid_union":
-      return discriminator(issue);
+      return "discriminator" in issue ? unknownTag(issue) : found(issue, "another kind of value");
     case "invalid_key":
       return issue.issues[0]?.message ?? "is not a valid name";
     case "too_small":
@@ -128,12 +128,11 @@ function amount(origin: string, count: number | bigint): string {
   return origin === "string" ? `${count} characters` : String(count);
 }
 
-function discriminator(issue: Extract<RawIssue, { code: "invalid_union" }>): string {
-  const options = "options" in issue && Array.isArray(issue.options) ? issue.options : [];
-  const key = "discriminator" in issue ? String(issue.discriminator) : "";
-  // zod reports the whole mapping as the input, though the path names the key.
-  const input = (issue.input as Record<string, unknown> | undefined)?.[key];
-  return found({ ...issue, input }, oneOf(options));
+/** No variant of a tagged union has this tag. zod gives the whole mapping as the input, though the path names the tag. */
+function unknownTag(issue: Extract<RawIssue, { code: "invalid_union" }>): string {
+  const { discriminator, options, input } = issue as { discriminator?: string; options?: unknown[]; input?: unknown };
+  const tag = (input as Record<string, unknown>)[discriminator ?? ""];
+  return found({ ...issue, input: tag }, oneOf(options ?? []));
 }
 
 function oneOf(values: readonly unknown[]): string {

@@ -20,9 +20,9 @@ const port = () =>
     .max(65_535);
 const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
 
-const hostName = (words: string) =>
-  z.string().transform((text, context) => {
-    const host = normalizeHost(text);
+const hostName = (words: string, isStarAllowed = false) =>
+  z.string({ error: wanted(words) }).transform((text, context) => {
+    const host = isStarAllowed && text === "*" ? text : normalizeHost(text);
     if (host === undefined) context.addIssue({ code: "custom", message: `found "${text}", wanted ${words}` });
     return host ?? text;
   });
@@ -202,9 +202,9 @@ const mirrorSchema = z.strictObject({
 // buckets and domains
 
 const domainSchema = z.strictObject({
-  host: hostName('a host name, or "*" for any other host')
-    .or(z.literal("*"))
-    .describe('Host name that is served from this bucket; "*" answers every host that nothing else names.'),
+  host: hostName('a host name, or "*" for any other host', true).describe(
+    'Host name that is served from this bucket; "*" answers every host that nothing else names.',
+  ),
   mirror: mirrorSchema.optional().describe("What a miss does; without it this domain never goes back to an origin."),
 });
 
@@ -334,16 +334,13 @@ type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReado
 /** The whole file with every default filled in: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
 export type ServerSettings = Settings["server"];
-export type StoreSettings = Settings["store"];
 export type LimitSettings = Settings["limits"];
 export type ProjectSettings = Settings["projects"][number];
 export type KeySettings = ProjectSettings["keys"][number];
 export type BucketSettings = ProjectSettings["buckets"][number];
-export type RefererSettings = BucketSettings["referers"];
 export type DomainSettings = BucketSettings["domains"][number];
 export type MirrorSettings = NonNullable<DomainSettings["mirror"]>;
 /** Milliseconds. */
 export type Timeouts = MirrorSettings["timeouts"];
-export type OriginSettings = MirrorSettings["origins"][number];
 /** `url` has no slash at its end. */
-export type SiteOriginSettings = Extract<OriginSettings, { readonly type: "site" }>;
+export type SiteOriginSettings = Extract<MirrorSettings["origins"][number], { readonly type: "site" }>;

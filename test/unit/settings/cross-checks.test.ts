@@ -44,6 +44,10 @@ test.each([
     withBucket("domains: [{ host: a.example }, { host: A.EXAMPLE.:80 }]"),
     `${bucket}.domains[1].host`,
   ],
+  ["a host with a blank", withBucket('domains: [{ host: "a b" }]'), `${bucket}.domains[0].host`],
+  ["a domain without a host", withBucket("domains: [{}]"), `${bucket}.domains[0].host`],
+  ["a wildcard host", withBucket('domains: [{ host: "*.example.com" }]'), `${bucket}.domains[0].host`],
+  ["a referer domain with a blank", withBucket('referers: { domains: ["a b"] }'), `${bucket}.referers.domains[0]`],
   ["a second *", withBucket('domains: [{ host: "*" }, { host: "*" }]'), `${bucket}.domains[1].host`],
   [
     "another bucket's default domain",
