@@ -14,6 +14,7 @@ import type { Key } from "./object.ts";
 import type { Origin } from "./origin/origin.ts";
 import { createSite } from "./origin/site.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
+import { identityOf } from "./settings/identity.ts";
 import type { MirrorSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 import type { KeyLookup, SigningKey } from "./sign/token.ts";
@@ -66,9 +67,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const asked = source.origins.map((origin) =>
-        origins.take(JSON.stringify([origin, source.timeouts]), () => makeOrigin(origin, source, parts)),
+        origins.take(identityOf(origin, source.timeouts), () => makeOrigin(origin, source, parts)),
       );
-      return mirrors.take(JSON.stringify([bucket.bucketId, maxObjectBytes, source]), () =>
+      return mirrors.take(identityOf(bucket.bucketId, maxObjectBytes, source), () =>
         createMirror({ ...mirrorOptions(source), stored: bucket, origins: asked, maxObjectBytes }, parts.mirror),
       );
     };
