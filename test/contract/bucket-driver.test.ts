@@ -1,0 +1,339 @@
+// What every bucket driver promises. A new driver is one line in the table at the end.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/driver.ts";
+import { createFsStore } from "../../src/bucket/fs/store.ts";
+import { createMemoryStore } from "../../src/bucket/memory.ts";
+import { SILENT_LOG } from "../../src/log.ts";
+import { etagOf, type Key, toKey } from "../../src/object.ts";
+import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
+
+type OpenStore = (dir: string) => Promise<Store>;
+
+const BLOCK = 65_536;
+const A = toKey("a.jpg");
+const ONE = wholeBody(Buffer.from("one"));
+const TWO = wholeBody(Buffer.from("the second"));
+const ALWAYS: PutCondition = { when: "always" };
+const TOMBSTONE = { deletedAt: 5, reason: "by hand" };
+
+function bucketDriverContract(name: string, openStore: OpenStore): void {
+  describe(`${name} driver`, () => {
+    let dir: string;
+    let store: Store;
+    let bucket: BucketDriver;
+
+    beforeEach(async () => {
+      dir = await mkdtemp(join(tmpdir(), "huiyuan-driver-"));
+      store = await openStore(join(dir, "data"));
+      bucket = store.bucket("10001234/photos");
+    });
+
+    afterEach(async () => {
+      await store.close();
+      await rm(dir, { recursive: true });
+    });
+
+    const put = (key: string, body = ONE, condition: PutCondition = ALWAYS, via?: "upload" | "mirror" | "migration") =>
+      bucket.put(infoOf(key, body, via), body, condition);
+
+    async function bytesAt(key: Key): Promise<Buffer> {
+      const entry = await bucket.lookup(key);
+      if (entry.state !== "object") throw new Error(`"${key}" is ${entry.state}`);
+      return readAll(await bucket.open(entry.info), entry.info.size);
+    }
+
+    test("lookup() finds a key that was never touched absent, with epoch 0", async () => {
+      expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0 });
+    });
+
+    test("put() stores the bytes and every field of the description", async () => {
+      const info = { ...infoOf("a.jpg", ONE), isSuspect: true, modifiedAt: 77 };
+      expect(await bucket.put(info, ONE, { when: "absent" })).toBe("stored");
+      expect(await bucket.lookup(A)).toEqual({ state: "object", info, epoch: 0, isStale: false });
+      expect((await bytesAt(A)).toString()).toBe("one");
+    });
+
+    test("put() takes a body in a file, and the file with it", async () => {
+      const path = join(dir, "body");
+      const bytes = randomBytes(BLOCK + 1);
+      await writeFile(path, bytes);
+      const body = wholeBodyInFile(bytes, path);
+      expect(await bucket.put(infoOf("a.jpg", body), body, ALWAYS)).toBe("stored");
+      expect((await bytesAt(A)).equals(bytes)).toBe(true);
+      await expect(readFile(path)).rejects.toThrow("ENOENT");
+    });
+
+    const isOne = { when: "etag", etag: etagOf(ONE.hashes) } as const;
+    const isOther = { when: "etag", etag: etagOf(TWO.hashes) } as const;
+    // Epochs before the put: nothing 0 · object 1 (put always) · tombstone 2 · purged 1
+    const conditions: readonly [before: string, condition: PutCondition, result: PutResult, epoch: number][] = [
+      ["nothing", { when: "absent" }, "stored", 0],
+      ["nothing", { when: "absent", epoch: 0 }, "stored", 0],
+      ["nothing", { when: "absent", epoch: 1 }, "outdated", 0],
+      ["nothing", isOne, "exists", 0],
+      ["nothing", ALWAYS, "stored", 1],
+      ["object", { when: "absent" }, "exists", 1],
+      ["object", { when: "absent", epoch: 1 }, "exists", 1],
+      ["object", { when: "absent", epoch: 0 }, "exists", 1],
+      ["object", isOne, "stored", 1],
+      ["object", { ...isOne, epoch: 1 }, "stored", 1],
+      ["object", { ...isOne, epoch: 0 }, "outdated", 1],
+      ["object", isOther, "exists", 1],
+      ["object", ALWAYS, "stored", 2],
+      ["tombstone", { when: "absent" }, "deleted", 2],
+      ["tombstone", { when: "absent", epoch: 2 }, "deleted", 2],
+      ["tombstone", isOne, "deleted", 2],
+      ["tombstone", ALWAYS, "stored", 3],
+      ["purged", { when: "absent", epoch: 0 }, "outdated", 1],
+      ["purged", { when: "absent", epoch: 1 }, "stored", 1],
+      ["purged", { when: "absent" }, "stored", 1],
+    ];
+    test.each(conditions)(
+      "put() onto %s with %o is %s and leaves epoch %i",
+      async (before, condition, result, epoch) => {
+        if (before === "object" || before === "tombstone") await put("a.jpg");
+        if (before === "tombstone") await bucket.delete(A, TOMBSTONE);
+        if (before === "purged") await bucket.purge(A, { hard: true });
+        const untouched = await bucket.lookup(A);
+        expect(await put("a.jpg", TWO, condition)).toBe(result);
+        const entry = await bucket.lookup(A);
+        expect(entry.epoch).toBe(epoch);
+        if (result !== "stored") expect(entry).toEqual(untouched);
+        else expect((await bytesAt(A)).toString()).toBe("the second");
+      },
+    );
+
+    test("put() of the same bytes again keeps the object readable", async () => {
+      await put("a.jpg");
+      await put("a.jpg");
+      expect((await bytesAt(A)).toString()).toBe("one");
+      expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
+    });
+
+    test("put() when absent, 50 at once: exactly one is stored, and it is the one that is read", async () => {
+      const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
+      const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { when: "absent", epoch: 0 })));
+      expect(results.filter((result) => result === "stored")).toHaveLength(1);
+      expect(results.filter((result) => result === "exists")).toHaveLength(49);
+      expect((await bytesAt(A)).toString()).toBe(`body ${results.indexOf("stored")}`);
+      expect(await bucket.usage()).toMatchObject({ objects: 1 });
+    });
+
+    test("delete() leaves a tombstone, raises the epoch, and says whether an object was there", async () => {
+      await put("a.jpg");
+      expect(await bucket.delete(A, TOMBSTONE)).toBe(true);
+      expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 2 });
+      expect(await bucket.delete(A, { deletedAt: 6, reason: "again" })).toBe(false);
+      expect(await bucket.lookup(A)).toEqual({ state: "tombstone", deletedAt: 6, reason: "again", epoch: 3 });
+      expect(await bucket.delete(toKey("never.jpg"), TOMBSTONE)).toBe(false);
+      expect(await bucket.lookup(toKey("never.jpg"))).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 1 });
+    });
+
+    test("undelete() lifts a tombstone and keeps the epoch, so that a fill from before it stays refused", async () => {
+      expect(await bucket.undelete(A)).toBe(false);
+      await bucket.delete(A, TOMBSTONE);
+      expect(await bucket.undelete(A)).toBe(true);
+      expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 1 });
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 0 })).toBe("outdated");
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 1 })).toBe("stored");
+      expect(await bucket.undelete(A)).toBe(false);
+    });
+
+    const purges: readonly [via: "mirror" | "upload" | "migration", hard: boolean, after: string, was: boolean][] = [
+      ["mirror", false, "stale", true],
+      ["mirror", true, "absent", true],
+      ["upload", false, "fresh", false],
+      ["upload", true, "fresh", false],
+      ["migration", true, "fresh", false],
+    ];
+    test.each(purges)("purge() of what came by %s (hard: %s) leaves it %s", async (via, hard, after, was) => {
+      await put("a.jpg", ONE, { when: "absent" }, via);
+      expect(await bucket.purge(A, { hard })).toBe(was);
+      const entry = await bucket.lookup(A);
+      expect(entry.epoch).toBe(1);
+      const found = entry.state === "object" ? (entry.isStale ? "stale" : "fresh") : entry.state;
+      expect(found).toBe(after);
+    });
+
+    test("purge() raises the epoch of a key without an object, and leaves a tombstone standing", async () => {
+      expect(await bucket.purge(A, { hard: false })).toBe(false);
+      expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 1 });
+      await bucket.delete(A, TOMBSTONE);
+      expect(await bucket.purge(A, { hard: true })).toBe(false);
+      expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 3 });
+    });
+
+    test("put() over a stale object makes it fresh", async () => {
+      await put("a.jpg", ONE, { when: "absent" });
+      await bucket.purge(A, { hard: false });
+      expect(await put("a.jpg", TWO, { ...isOne, epoch: 1 })).toBe("stored");
+      expect(await bucket.lookup(A)).toMatchObject({ state: "object", isStale: false, epoch: 1 });
+    });
+
+    test("copy() makes an object of its own with the source's bytes", async () => {
+      await put("a.jpg");
+      const to = { ...infoOf("b.jpg", ONE), storedAt: 9 };
+      expect(await bucket.copy(A, to, { when: "absent" })).toBe("stored");
+      expect(await bucket.copy(A, to, { when: "absent" })).toBe("exists");
+      await bucket.delete(A, TOMBSTONE);
+      expect(await bucket.lookup(to.key)).toEqual({ state: "object", info: to, epoch: 0, isStale: false });
+      expect((await bytesAt(to.key)).toString()).toBe("one");
+    });
+
+    test("copy() is undefined when the source is not there, or has other bytes than described", async () => {
+      expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
+      await put("a.jpg", TWO);
+      expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
+      expect(await bucket.lookup(toKey("b.jpg"))).toEqual({ state: "absent", epoch: 0 });
+    });
+
+    test("copy() onto its own key keeps the bytes", async () => {
+      await put("a.jpg");
+      expect(await bucket.copy(A, infoOf("a.jpg", ONE), ALWAYS)).toBe("stored");
+      expect((await bytesAt(A)).toString()).toBe("one");
+    });
+
+    test("open() is undefined for an object that was replaced or deleted since it was looked up", async () => {
+      await put("a.jpg");
+      await put("a.jpg", TWO);
+      expect(await bucket.open(infoOf("a.jpg", ONE))).toBeUndefined();
+      await bucket.delete(A, TOMBSTONE);
+      expect(await bucket.open(infoOf("a.jpg", TWO))).toBeUndefined();
+    });
+
+    test("read() goes on with the old bytes while the object is replaced and deleted", async () => {
+      const old = wholeBody(randomBytes(3 * BLOCK));
+      await put("a.jpg", old);
+      const reader = await bucket.open(infoOf("a.jpg", old));
+      await put("a.jpg", TWO);
+      const during = await reader!.read(0, BLOCK - 1);
+      await bucket.delete(A, TOMBSTONE);
+      const after = await readAll(reader, old.size);
+      expect(old.content.kind === "buffer" && after.equals(old.content.buffer)).toBe(true);
+      expect(during.equals(after.subarray(0, BLOCK))).toBe(true);
+    });
+
+    test("read() gives exactly the bytes of any range, across blocks and at the ends", async () => {
+      const bytes = randomBytes(2 * BLOCK + 100);
+      await put("a.jpg", wholeBody(bytes));
+      const reader = (await bucket.open(infoOf("a.jpg", wholeBody(bytes))))!;
+      const last = bytes.length - 1;
+      const edges = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, last - 1, last];
+      for (const start of edges) {
+        for (const end of edges.filter((edge) => edge >= start)) {
+          const part = await reader.read(start, end);
+          expect(part.equals(bytes.subarray(start, end + 1)), `${start}-${end}`).toBe(true);
+        }
+      }
+      reader.close();
+    });
+
+    test("put() and read() hold for an object of 20 MiB", async () => {
+      const bytes = randomBytes(20 * 1_048_576);
+      await put("a.jpg", wholeBody(bytes));
+      expect((await bytesAt(A)).equals(bytes)).toBe(true);
+    });
+
+    test("keys that look alike to a file system are objects of their own", async () => {
+      const keys = [
+        "a",
+        "a/b",
+        "A",
+        "a/",
+        "a//b",
+        "caf\u00e9",
+        "cafe\u0301",
+        "CON",
+        "x.",
+        "x",
+        "%2F",
+        "a b",
+        "a+b",
+        "\\",
+      ];
+      keys.push(
+        "长".repeat(341),
+        `${"s".repeat(300)}/${"t".repeat(723)}`,
+        "🌄.jpg",
+        "..x/...",
+        "'); DROP TABLE entries; --",
+      );
+      await Promise.all(keys.map((key) => put(key, wholeBody(Buffer.from(`bytes of ${key}`)))));
+      for (const key of keys) expect((await bytesAt(toKey(key))).toString()).toBe(`bytes of ${key}`);
+      expect(await bucket.usage()).toMatchObject({ objects: keys.length });
+    });
+
+    test("list() goes by UTF-8 bytes, which UTF-16 does not, through pages of any size", async () => {
+      // U+FF5E sorts after U+1F304 in UTF-16 and before it in UTF-8.
+      const keys = ["a", "a!", "a/b", "a/～", "a/🌄", "a0", "b", "é", "～", "🌄", "🌄/x"];
+      await Promise.all([...keys].reverse().map((key) => put(key)));
+      const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      expect(sorted).not.toEqual([...keys].sort());
+      for (const limit of [1, 2, 3, keys.length, 100]) expect(await listAll("", limit)).toEqual(sorted);
+      expect(await listAll("a/", 2)).toEqual(["a/b", "a/～", "a/🌄"]);
+      expect(await listAll("🌄", 1)).toEqual(["🌄", "🌄/x"]);
+      expect(await listAll("zz", 5)).toEqual([]);
+    });
+
+    test("list() tells the whole description, skips what is no object, and ends without a next page", async () => {
+      for (const key of ["a", "b", "c", "d"]) await put(key);
+      await bucket.delete(toKey("b"), TOMBSTONE);
+      await bucket.purge(toKey("c"), { hard: true });
+      const page = await bucket.list({ prefix: "", after: undefined, limit: 2 });
+      expect(page).toEqual({ objects: [infoOf("a", ONE), infoOf("d", ONE)], next: undefined });
+      expect(await bucket.list({ prefix: "c", after: toKey("a"), limit: 9 })).toEqual({ objects: [], next: undefined });
+      expect((await bucket.list({ prefix: "d", after: toKey("a"), limit: 9 })).objects).toHaveLength(1);
+    });
+
+    async function listAll(prefix: string, limit: number): Promise<string[]> {
+      const keys: string[] = [];
+      let after: Key | undefined;
+      do {
+        const page = await bucket.list({ prefix, after, limit });
+        expect(page.objects.length).toBeLessThanOrEqual(limit);
+        keys.push(...page.objects.map(({ key }) => key));
+        after = page.next;
+      } while (after !== undefined);
+      return keys;
+    }
+
+    test("usage() counts objects and their bytes through every way that they come and go", async () => {
+      expect(await bucket.usage()).toEqual({ objects: 0, bytes: 0 });
+      await put("a");
+      await put("b");
+      await bucket.copy(toKey("a"), infoOf("c", ONE), ALWAYS);
+      await put("b", TWO);
+      expect(await bucket.usage()).toEqual({ objects: 3, bytes: 3 + 3 + 10 });
+      await bucket.delete(toKey("b"), TOMBSTONE);
+      await bucket.purge(toKey("c"), { hard: true });
+      expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
+      await put("b", TWO);
+      expect(await bucket.usage()).toEqual({ objects: 2, bytes: 13 });
+    });
+
+    test("buckets of one store know nothing of each other", async () => {
+      const other = store.bucket("10001234/other");
+      await put("a.jpg");
+      const untouched: Entry = { state: "absent", epoch: 0 };
+      expect(await other.lookup(A)).toEqual(untouched);
+      await other.put(infoOf("a.jpg", ONE), ONE, ALWAYS);
+      await bucket.delete(A, TOMBSTONE);
+      expect((await readAll(await other.open(infoOf("a.jpg", ONE)), 3)).toString()).toBe("one");
+      expect(store.bucket("10001234/other")).toBe(other);
+    });
+
+    test("probe() resolves while the store takes writes", async () => {
+      await expect(store.probe()).resolves.toBeUndefined();
+    });
+  });
+}
+
+const DRIVERS: readonly [name: string, open: OpenStore][] = [
+  ["memory", async () => createMemoryStore()],
+  ["fs", (dir) => createFsStore({ dir, now: () => 1_000, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 })],
+];
+
+for (const [name, open] of DRIVERS) bucketDriverContract(name, open);

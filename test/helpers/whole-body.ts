@@ -1,0 +1,65 @@
+// Bodies and descriptions for tests of buckets: real bytes, real hashes, no spool.
+import { createHash, randomFillSync } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { BLOCK_BYTES, type WholeBody } from "../../src/body/spool.ts";
+import { describeObject } from "../../src/bucket/bucket.ts";
+import type { ObjectReader } from "../../src/bucket/driver.ts";
+import { type ObjectInfo, type Provenance, toKey } from "../../src/object.ts";
+
+/** The body that a spool would make of these bytes. */
+export function wholeBody(bytes: Buffer): WholeBody {
+  const hash = (name: string) => createHash(name).update(bytes).digest("hex");
+  const blocks = Math.ceil(bytes.length / BLOCK_BYTES);
+  const blockSums = Buffer.alloc(blocks * 4);
+  for (let block = 0; block < blocks; block += 1) {
+    const sum = crc32(bytes.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES));
+    blockSums.writeUInt32BE(sum, block * 4);
+  }
+  return {
+    size: bytes.length,
+    hashes: { sha256: hash("sha256"), sha1: hash("sha1"), md5: hash("md5") },
+    blockSums,
+    content: { kind: "buffer", buffer: bytes },
+  };
+}
+
+/** The same body as a file that a spool has written. */
+export function wholeBodyInFile(bytes: Buffer, path: string): WholeBody {
+  return { ...wholeBody(bytes), content: { kind: "file", path } };
+}
+
+export function randomBytes(size: number): Buffer {
+  return randomFillSync(Buffer.alloc(size));
+}
+
+/** A description as the mirror makes it, at Unix millisecond 1,000. */
+export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "mirror"): ObjectInfo {
+  return describeObject({
+    key: toKey(key),
+    body,
+    image: { format: "jpeg", width: 640, height: undefined },
+    headers: { "content-language": "zh" },
+    provenance: {
+      via,
+      originUrl: via === "upload" ? undefined : "http://origin.example/a.jpg",
+      originEtag: '"origin"',
+      originLastModified: undefined,
+      fetchedAt: 1_000,
+    },
+    now: 1_000,
+  });
+}
+
+/** Every byte of an open object, read in the largest steps that a reader allows; closes it. */
+export async function readAll(reader: ObjectReader | undefined, size: number): Promise<Buffer> {
+  if (reader === undefined) throw new Error("the object could not be opened");
+  try {
+    const parts: Buffer[] = [];
+    for (let start = 0; start < size; start += 1_048_576) {
+      parts.push(await reader.read(start, Math.min(start + 1_048_576, size) - 1));
+    }
+    return Buffer.concat(parts);
+  } finally {
+    reader.close();
+  }
+}
