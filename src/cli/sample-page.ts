@@ -17,7 +17,7 @@ export interface SamplePage {
 }
 
 /** Text made safe for HTML, inside quoted attributes too. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
     "&": "&amp;",
     "<": "&lt;",

@@ -4,7 +4,7 @@ import sharp from "sharp";
 import type { Random } from "./brush.ts";
 
 /** One pixel to be set: red, green, blue, alpha, 0–255; out-of-range values are clamped. */
-export type Texel = [number, number, number, number];
+type Texel = [number, number, number, number];
 
 /** Paints one pixel; `u` and `v` run from 0 to 1 across and down. The texel is reused: it holds the last pixel's values. */
 export type TexturePaint = (texel: Texel, u: number, v: number) => void;
