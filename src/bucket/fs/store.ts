@@ -175,9 +175,10 @@ function wireStore(parts: StoreParts): FsStore {
       if (closing.signal.aborted) return;
       closing.abort();
       await stopTending();
-      await writer.close();
       readers.close();
+      // Before the writer, whose connection as the last one folds the log into the catalogue.
       database.close();
+      await writer.close();
       lock.release();
     },
   };
