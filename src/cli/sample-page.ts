@@ -75,7 +75,7 @@ function renderSwitch(isServing: boolean, total: number): string {
         action: "resume-serving",
         label: "Start it again",
         labelZh: "恢复源站",
-        text: "Stopped: every picture answers 503",
+        text: "Stopped: answers 503",
         textZh: "源站已停",
       };
   const hint = isServing
