@@ -25,6 +25,8 @@ const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
  */
 export function classifyAddress(text: string): AddressClass {
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return "forbidden";
+  // ipaddr.js reads the deprecated ::1.2.3.4 as ::ffff:1.2.3.4; the kernel does not.
+  if (/^::\d+\./.test(text)) return "forbidden";
   const address = ipaddr.process(text); // ::ffff:127.0.0.1 becomes 127.0.0.1
   return address.kind() === "ipv4" ? classifyV4(address as ipaddr.IPv4) : classifyV6(address as ipaddr.IPv6);
 }

@@ -103,7 +103,6 @@ function dial(address: string, endpoint: Endpoint, rules: ConnectRules, timeoutM
     };
     const succeed = () => {
       clearTimeout(timer);
-      nameResets(socket);
       resolve(socket);
     };
     const timer = setTimeout(() => {
@@ -152,21 +151,4 @@ function translateDialFailure(cause: Error, isTcpUp: boolean, where: string): Hu
   // Our own descriptors are exhausted: that says nothing about the origin.
   if (code === "EMFILE" || code === "ENFILE") return new HuiyuanError("overloaded", message, { cause });
   return new HuiyuanError("origin_refused", message, { cause });
-}
-
-/**
- * undici takes ECONNRESET in a close-delimited body for its end (a macOS quirk in its client-h1.js), and asserts when
- * the body is paused just then. A reset under another name is an error to it, always.
- */
-function nameResets(socket: Socket): void {
-  const destroy = socket.destroy;
-  socket.destroy = (error?: Error) => {
-    const isReset = error !== undefined && "code" in error && error.code === "ECONNRESET";
-    const named = isReset
-      ? new HuiyuanError("origin_reset", `The connection to ${socket.remoteAddress ?? "the origin"} was reset`, {
-          cause: error,
-        })
-      : error;
-    return destroy.call(socket, named);
-  };
 }

@@ -1,8 +1,8 @@
 // The guarded dialer, the only door to undici: HTTP/1.1 pools whose every connection goes through connect.ts. Origins,
 // callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
 import type { Socket } from "node:net";
-import { type Dispatcher, Pool } from "undici";
-import { asHuiyuanError } from "../errors.ts";
+import { type Dispatcher, errors, Pool } from "undici";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { type AddressClass, classifyAddress } from "./addresses.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import type { Resolve } from "./lookup.ts";
@@ -47,7 +47,7 @@ export function createDialer(options: DialerOptions): Dialer {
   // In order of last use, oldest first.
   const pools = new Map<string, Pool>();
   const sockets = new Set<Socket>();
-  let isClosed = false;
+  let closing: Promise<void> | undefined;
 
   const openPool = (endpoint: Endpoint): Pool => {
     const { isSecure, hostname, port } = endpoint;
@@ -64,6 +64,7 @@ export function createDialer(options: DialerOptions): Dialer {
           session = fresh;
         },
       });
+      renameErrors(socket);
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
       return socket;
@@ -96,6 +97,12 @@ export function createDialer(options: DialerOptions): Dialer {
     void pool.close();
   };
 
+  const closeAll = async () => {
+    await Promise.all([...pools.values()].map((pool) => pool.close()));
+    // A pool forgets a client whose dial failed while others waited for it; what that client opened since ends here.
+    await Promise.all([...sockets].map(endSocket));
+  };
+
   return {
     dispatcher(endpoint) {
       const key = `${endpoint.isSecure}|${endpoint.hostname}|${endpoint.port}|${endpoint.servername ?? ""}`;
@@ -103,7 +110,7 @@ export function createDialer(options: DialerOptions): Dialer {
       if (pool === undefined) {
         makeRoom();
         pool = openPool(endpoint);
-        if (isClosed) void pool.close(); // its requests fail as those of any closed pool
+        if (closing !== undefined) void pool.close(); // its requests fail as those of any closed pool
       }
       pools.delete(key);
       pools.set(key, pool);
@@ -112,13 +119,27 @@ export function createDialer(options: DialerOptions): Dialer {
     get openConnections() {
       return sockets.size;
     },
-    async close() {
-      isClosed = true;
-      await Promise.all([...pools.values()].map((pool) => pool.close()));
-      // A pool forgets a client whose dial failed while others waited for it; what that client opened since ends here.
-      await Promise.all([...sockets].map(endSocket));
+    close() {
+      closing ??= closeAll();
+      return closing;
     },
   };
+}
+
+/**
+ * Gives two errors of a connection the names under which undici (7.30, client-h1.js) does the right thing.
+ * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts when the body is paused just then.
+ * UND_ERR_INFO: of a request that was aborted undici takes it for "not sent yet", and dials again for it in vain.
+ */
+function renameErrors(socket: Socket): void {
+  const destroy = socket.destroy;
+  socket.destroy = (error?: Error) => destroy.call(socket, error && renamed(error));
+}
+
+function renamed(error: Error): Error {
+  const code = "code" in error ? error.code : undefined;
+  if (code === "ECONNRESET") return new HuiyuanError("origin_reset", "The connection was reset", { cause: error });
+  return code === "UND_ERR_INFO" ? new errors.SocketError(error.message) : error;
 }
 
 function endSocket(socket: Socket): Promise<void> {

@@ -2,6 +2,7 @@
 // It counts every byte itself and translates every failure. It judges no status and follows nothing.
 import { HuiyuanError } from "../errors.ts";
 import type { Dispatcher } from "./dialer.ts";
+import { headFailureCode } from "./head-failure.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { OriginBody, OriginSink } from "./origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
@@ -60,7 +61,7 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
         path: request.target,
         method: request.method,
         headers: request.headers,
-        // Both are kept here: undici's run in steps of half a second and count the sink's pauses.
+        // Both are kept here: to the millisecond, and without the time that the sink pauses.
         headersTimeout: 0,
         bodyTimeout: 0,
       },
@@ -143,7 +144,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseError(_controller: unknown, cause: Error): void {
-    this.#finish(this.#phase === "head" ? this.#translateInHead(cause) : this.#translateInBody(cause));
+    if (this.#phase === "body") this.#finish(this.#truncated(cause));
+    else
+      this.#finish(cause instanceof HuiyuanError ? cause : this.#error(headFailureCode(cause), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
@@ -221,25 +224,8 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#settleOver();
   }
 
-  #translateInHead(cause: Error): Error {
-    if (cause instanceof HuiyuanError) return cause;
-    const code = "code" in cause ? String(cause.code) : "";
-    if (code.startsWith("HPE_") || HEAD_FAULTS.has(code)) {
-      return this.#error("origin_head_invalid", cause.message, cause);
-    }
-    // undici closes a connection over a senseless head (100, 101) with the code that a close by the peer has.
-    if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) {
-      return this.#error("origin_head_invalid", cause.message, cause);
-    }
-    if (code === "UND_ERR_CLOSED" || code === "UND_ERR_DESTROYED") return this.#error("draining", cause.message, cause);
-    if (code === "ETIMEDOUT") return this.#error("origin_timeout", code, cause);
-    if (code.startsWith("ERR_SSL_")) return this.#error("origin_tls", code, cause);
-    if (code === "UND_ERR_SOCKET" || RESETS.has(code)) return this.#error("origin_reset", cause.message, cause);
-    return this.#error("internal", cause.message, cause);
-  }
-
   /** Whatever ends a connection inside the body leaves a cut body; our own reasons came through stop(). */
-  #translateInBody(cause: Error): Error {
+  #truncated(cause: Error): HuiyuanError {
     const wanted = this.#declared === undefined ? "its end" : `${this.#declared}`;
     return this.#error("origin_truncated", `${cause.message} after ${this.#received} bytes, ${wanted} wanted`, cause);
   }
@@ -253,6 +239,3 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     return new HuiyuanError(code, message, cause === undefined ? {} : { cause });
   }
 }
-
-const HEAD_FAULTS: ReadonlySet<string> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
-const RESETS: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);

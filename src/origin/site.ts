@@ -13,6 +13,7 @@ import type { Origin, OriginAnswer, OriginRequest } from "./origin.ts";
 import { nextHop, sameHost } from "./redirect.ts";
 import { createRequestHead } from "./request-head.ts";
 import { type HeadVerdict, judgeHead } from "./response-head.ts";
+import { createSlots } from "./slots.ts";
 
 /** Milliseconds. */
 export interface SiteTimeouts {
@@ -35,6 +36,7 @@ export interface SiteOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Private addresses may be dialled for the URL's host and port, and redirects within them; for nothing else. */
   readonly allowPrivate: boolean;
+  /** Requests at once, to the origin and to where it redirects; further ones wait in order. */
   readonly connections: number;
   readonly timeouts: SiteTimeouts;
   readonly userAgent: string;
@@ -76,7 +78,8 @@ export function createSite(options: SiteOptions): Origin {
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
   const tlsName = options.host?.replace(/:\d+$/, "") || undefined;
-  let isClosed = false;
+  const slots = createSlots(options.connections);
+  let closing: Promise<void> | undefined;
   let running = 0;
   let onIdle: (() => void) | undefined;
 
@@ -86,17 +89,22 @@ export function createSite(options: SiteOptions): Origin {
     if (running === 0) onIdle?.();
   };
 
-  const ask = (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> =>
-    exchange(
-      dialer.dispatcher(hopEndpoint(hop, hop.isHome ? tlsName : undefined)),
-      {
-        method: request.method,
-        target: hop.target,
-        headers: requestHead.headers(request, hop.isHome),
-        label: hopUrl(hop),
-      },
-      { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
-    );
+  const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+    const headers = requestHead.headers(request, hop.isHome);
+    const give = await slots.take(lifetime);
+    try {
+      const reply = await exchange(
+        dialer.dispatcher(hopEndpoint(hop, hop.isHome ? tlsName : undefined)),
+        { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
+        { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
+      );
+      void reply.body.over.then(give);
+      return reply;
+    } catch (error) {
+      give();
+      throw error;
+    }
+  };
 
   /** Follows redirects to the last reply. The one retry is spent on the first failure that another dial may mend. */
   const walk = async (request: OriginRequest, lifetime: Lifetime) => {
@@ -122,10 +130,20 @@ export function createSite(options: SiteOptions): Origin {
     }
   };
 
+  const closeAll = async () => {
+    if (running > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
+    await dialer.close();
+  };
+
   return {
     id,
     async fetch(request): Promise<OriginAnswer | undefined> {
-      if (isClosed) throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
+      if (closing !== undefined)
+        throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
       const startedAt = performance.now();
       const lifetime = createLifetime(request.signal, timeouts.total, () => {
         const message = `Cannot fetch "${request.key}" from ${options.url}: not done in ${timeouts.total} ms`;
@@ -144,14 +162,9 @@ export function createSite(options: SiteOptions): Origin {
         if (!isAnswered) over(lifetime);
       }
     },
-    async close() {
-      isClosed = true;
-      if (running > 0) {
-        await new Promise<void>((resolve) => {
-          onIdle = resolve;
-        });
-      }
-      await dialer.close();
+    close() {
+      closing ??= closeAll();
+      return closing;
     },
   };
 }

@@ -20,7 +20,7 @@ export interface ScriptedRequest {
 
 /** One accepted connection. */
 export interface ScriptedConnection {
-  /** From 0, in order of arrival. */
+  /** From 0, in order of arrival; refused TLS handshakes do not count. */
   readonly index: number;
   /** True once the peer has closed or reset, or this side has ended. */
   readonly isGone: boolean;
@@ -66,7 +66,7 @@ export interface ScriptedOrigin {
   readonly port: number;
   /** Every request so far, in order of arrival. */
   readonly requests: readonly ScriptedRequest[];
-  /** Connections accepted so far. */
+  /** TCP connections accepted so far. */
   readonly connections: number;
   readonly openConnections: number;
   /** Resolves when at most `count` connections are open; throws after `withinMs`. */
@@ -91,15 +91,21 @@ export async function startScriptedOrigin(
   };
   let connections = 0;
 
-  const accept = (socket: Socket) => {
-    const connection = wrap(socket, connections++);
+  // Under TLS these are the raw connections, refused handshakes included.
+  const count = (socket: Socket) => {
+    connections += 1;
     sockets.add(socket);
     socket.on("close", () => {
       sockets.delete(socket);
       changed();
     });
-    if (options.isHalfOpen !== true) socket.on("end", () => socket.end());
     changed();
+  };
+
+  let served = 0;
+  const accept = (socket: Socket) => {
+    const connection = wrap(socket, served++);
+    if (options.isHalfOpen !== true) socket.on("end", () => socket.end());
     if (options.onConnection?.(connection) === false) {
       socket.resume();
       return;
@@ -115,7 +121,9 @@ export async function startScriptedOrigin(
     options.tls === undefined
       ? createServer({ allowHalfOpen: true, noDelay: true }, accept)
       : createTlsServer({ ...options.tls, allowHalfOpen: true, noDelay: true }, accept);
-  server.on("tlsClientError", () => {}); // a refused handshake is what some tests are about
+  server.prependListener("connection", count);
+  // A refused handshake is what some tests are about; nobody else ends its half-open connection.
+  server.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
   server.listen(0, host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo; // a TCP server's address is never a string

@@ -1,0 +1,44 @@
+// So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
+// it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
+import type { Lifetime } from "./lifetime.ts";
+
+export interface Slots {
+  /**
+   * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
+   * as long as there are fetches, which the mirror bounds.
+   */
+  take(lifetime: Lifetime): Promise<() => void>;
+}
+
+export function createSlots(count: number): Slots {
+  let free = count;
+  // A Set keeps the order of arrival and lets anyone leave at once.
+  const waiting = new Set<() => void>();
+  const give = () => {
+    const [next] = waiting;
+    if (next === undefined) {
+      free += 1;
+      return;
+    }
+    waiting.delete(next);
+    next();
+  };
+  return {
+    take(lifetime) {
+      return new Promise((resolve, reject) => {
+        const enter = () => resolve(give);
+        lifetime.watch((reason) => {
+          waiting.delete(enter);
+          reject(reason);
+        });
+        if (lifetime.failure !== undefined) return;
+        if (free === 0) {
+          waiting.add(enter);
+          return;
+        }
+        free -= 1;
+        enter();
+      });
+    },
+  };
+}

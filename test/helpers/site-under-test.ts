@@ -1,0 +1,82 @@
+// An origin `site` with short deadlines in front of a scripted origin, and a sink that gathers what a body does.
+import { SILENT_LOG } from "../../src/log.ts";
+import { toKey } from "../../src/object.ts";
+import type { Origin, OriginAnswer, OriginBody, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+import { createSite, type SiteOptions, type SiteTimeouts } from "../../src/origin/site.ts";
+
+/** Long enough for a busy machine where nothing should expire; a test shortens the one it is about. */
+const PATIENT: SiteTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };
+
+/** A site at `url`, private addresses allowed unless `options` says otherwise. */
+export function siteAt(
+  url: string,
+  options: Partial<Omit<SiteOptions, "timeouts">> & { readonly timeouts?: Partial<SiteTimeouts> } = {},
+): Origin {
+  return createSite({
+    url,
+    allowPrivate: true,
+    connections: 8,
+    userAgent: "Huiyuan/test",
+    serverId: "test",
+    log: SILENT_LOG,
+    ...options,
+    timeouts: { ...PATIENT, ...options.timeouts },
+  });
+}
+
+/** A GET for `key` with a limit of 1 MiB, changed by `changes`. */
+export function ask(key: string, changes: Partial<OriginRequest> = {}): OriginRequest {
+  return {
+    key: toKey(key),
+    method: "GET",
+    via: undefined,
+    cdnLoop: undefined,
+    maxBytes: 1_048_576,
+    signal: new AbortController().signal,
+    ...changes,
+  };
+}
+
+/** What a sink heard: all bytes, and the error or undefined for a proper end. */
+export interface Heard {
+  readonly bytes: Buffer;
+  readonly error: unknown;
+}
+
+/** Starts a body and gathers it to its end. */
+export function gather(body: OriginBody): Promise<Heard> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const done = (error: unknown) => resolve({ bytes: Buffer.concat(chunks), error });
+    const sink: OriginSink = {
+      data: (bytes) => {
+        chunks.push(bytes);
+        return true;
+      },
+      end: () => done(undefined),
+      error: done,
+    };
+    body.start(sink);
+  });
+}
+
+/** Fetches and gathers. Throws what fetch() throws, and when the object is absent. */
+export async function fetchWhole(
+  site: Origin,
+  key: string,
+  changes: Partial<OriginRequest> = {},
+): Promise<Heard & { readonly answer: OriginAnswer }> {
+  const answer = await site.fetch(ask(key, changes));
+  if (answer === undefined) throw new Error(`${key} is absent`);
+  return { answer, ...(await gather(answer.body)) };
+}
+
+/** The code that `work` fails with; `none` when it does not. */
+export async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+    return "none";
+  } catch (error) {
+    return error instanceof Error && "code" in error ? error.code : error;
+  }
+}
