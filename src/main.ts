@@ -8,6 +8,7 @@ import { signCommand } from "./cli/sign.ts";
 import { processTerminal } from "./cli/terminal.ts";
 import { tryCommand } from "./cli/try.ts";
 import { HuiyuanError } from "./errors.ts";
+import { SettingsFaults } from "./settings/faults.ts";
 import { readVersion } from "./version.ts";
 
 const USAGE = 2;
@@ -41,7 +42,8 @@ function exitCodeOf(error: unknown): number {
   if (isUsage(error)) return error.exitCode === 0 ? 0 : USAGE;
   const message = error instanceof Error ? error.message : String(error);
   terminal.err.write(`huiyuan: ${message}\n`);
-  if (!(error instanceof HuiyuanError) && error instanceof Error) terminal.err.write(`${error.stack}\n`);
+  const isNamed = error instanceof HuiyuanError || error instanceof SettingsFaults;
+  if (!isNamed && error instanceof Error) terminal.err.write(`${error.stack}\n`);
   return 1;
 }
 

@@ -14,6 +14,11 @@ export function toKey(text: string): Key {
   return text as Key; // checked on the line above
 }
 
+/** Whether `toKey` would take the text. */
+export function isKey(text: string): text is Key {
+  return keyFault(text) === undefined;
+}
+
 function keyFault(text: string): string | undefined {
   if (text.length === 0) return "it is empty";
   if (Buffer.byteLength(text) > MAX_KEY_BYTES) return `it has more than ${MAX_KEY_BYTES} bytes`;

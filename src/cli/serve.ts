@@ -26,19 +26,30 @@ export function serveCommand(terminal: Terminal): Command {
 }
 
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
-  const settings = await loadSettings(flags.config, { env: process.env });
-  const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
-  const app = await startApp({ settings, log });
-  const { host, adminHost } = settings.server;
-  terminal.out.write(
-    `huiyuan is ready: downloads on http://${urlHost(host)}:${app.downloadPort}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
-  );
   const watching = new AbortController();
-  await watchSettings({ file: flags.config, signal: watching.signal, onChange: () => reload(app, flags.config, log) });
-  const signal = await untilStopped();
-  log.info({ signal }, "stopping");
-  watching.abort();
-  await app.stop();
+  let app: App | undefined;
+  let isChanged = false;
+  const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
+  const onChange = async () => {
+    if (app === undefined) isChanged = true;
+    else await reload(app, flags.config, log);
+  };
+  // Before the file is read: a change that comes while the server starts must not be missed.
+  await watchSettings({ file: flags.config, signal: watching.signal, onChange });
+  try {
+    const settings = await loadSettings(flags.config, { env: process.env });
+    app = await startApp({ settings, log });
+    const { host, adminHost } = settings.server;
+    const downloads = `http://${urlHost(host)}:${app.downloadPort}`;
+    terminal.out.write(
+      `huiyuan is ready: downloads on ${downloads}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
+    );
+    if (isChanged) await reload(app, flags.config, log);
+    log.info({ signal: await untilStopped() }, "stopping");
+  } finally {
+    watching.abort();
+    await app?.stop();
+  }
 }
 
 async function reload(app: App, file: string, log: Log): Promise<void> {

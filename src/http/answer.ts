@@ -1,5 +1,6 @@
 // Answers a download with an object whose size and validators are known: conditions, ranges, HEAD, whole. The same
 // function serves memory, bucket and finished spools; what still arrives is answer-filling.ts.
+import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../errors.ts";
 import { type ByteRange, etagOf, MEDIA_TYPES, type ObjectInfo } from "../object.ts";
 import { evaluate } from "./conditional.ts";
@@ -126,7 +127,7 @@ function layOut(info: ObjectInfo, planned: Exclude<Plan, { kind: "not-modified" 
     const type = ["Content-Type", mediaType, "Content-Range", `bytes ${only.start}-${only.end}/${size}`];
     return { status: 206, length: only.end - only.start + 1, type, parts: [{ span: only }] };
   }
-  const multipart = createMultipart(planned.ranges, { size, mediaType });
+  const multipart = createMultipart(planned.ranges, { size, mediaType, boundary: randomBytes(12).toString("hex") });
   const parts: Part[] = planned.ranges.map((span, index) => ({ before: multipart.heads[index], span }));
   parts.push({ before: multipart.trailer });
   return { status: 206, length: multipart.length, type: ["Content-Type", multipart.mediaType], parts };

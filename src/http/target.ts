@@ -1,0 +1,106 @@
+// The request-target, read byte for byte: host, key, query. The key is decoded once and exactly; nothing is collapsed,
+// resolved or repaired. No I/O.
+import { HuiyuanError } from "../errors.ts";
+import { type Key, toKey } from "../object.ts";
+
+export interface Target {
+  /** Lower case, without port and trailing dot; empty for an HTTP/1.0 request without Host. */
+  readonly host: string;
+  readonly key: Key;
+  /** Without `?`; empty where there is none. */
+  readonly rawQuery: string;
+}
+
+const MAX_TARGET_CHARACTERS = 8_192;
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)$/;
+
+/**
+ * `rawTarget` as node gives it: one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
+ * url_too_long, host_invalid (two Hosts, garbage), request_invalid (an absolute target that disagrees with Host).
+ */
+export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
+  if (rawTarget.length > MAX_TARGET_CHARACTERS) {
+    throw new HuiyuanError(
+      "url_too_long",
+      `Cannot read a URL of ${rawTarget.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`,
+    );
+  }
+  if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
+  const [hostHeader = ""] = hosts;
+  let host = hostOf(hostHeader);
+  let rest = rawTarget;
+  if (rawTarget.charCodeAt(0) !== SLASH) {
+    const [whole = "", authority = ""] = ABSOLUTE.exec(rawTarget) ?? [];
+    if (whole === "") throw invalid("it is neither a path nor an http URL");
+    const named = hostOf(authority);
+    if (hosts.length === 1 && named !== host) {
+      throw new HuiyuanError("request_invalid", `Cannot serve "${named}": the Host header says "${host}"`);
+    }
+    host = named;
+    rest = rawTarget.slice(whole.length);
+    if (rest.charCodeAt(0) !== SLASH) rest = `/${rest}`;
+  }
+  const mark = rest.indexOf("?");
+  const rawPath = mark === -1 ? rest : rest.slice(0, mark);
+  return { host, key: decodeKey(rawPath.slice(1)), rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
+}
+
+const SLASH = 0x2f;
+const PERCENT = 0x25;
+const HASH = 0x23;
+
+/** `Example.com.:8080` → `example.com`. Throws host_invalid. */
+export function hostOf(authority: string): string {
+  if (authority === "") return "";
+  const name = authority.replace(/:\d{0,5}$/, "").toLowerCase();
+  const bare = name.endsWith(".") ? name.slice(0, -1) : name;
+  if (bare.length > 253 || !HOST.test(bare))
+    throw new HuiyuanError("host_invalid", "Cannot read the Host header: it is no host name");
+  return bare;
+}
+
+const PLAIN = /^[\x21\x24-\x7e]*$/;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The key that a raw path without its first slash names. `%XX` is decoded once, `+` stays `+`, slashes are literal.
+ * Raw bytes beyond ASCII are taken where they are UTF-8: browsers escape them, some old clients do not.
+ */
+function decodeKey(raw: string): Key {
+  if (raw.includes("%") || !PLAIN.test(raw)) return toKey(decodeBytes(raw));
+  return toKey(raw);
+}
+
+function decodeBytes(raw: string): string {
+  const bytes = Buffer.allocUnsafe(raw.length);
+  let length = 0;
+  for (let index = 0; index < raw.length; index += 1) {
+    const code = raw.charCodeAt(index);
+    if (code <= 0x20 || code === 0x7f || code === HASH || code > 0xff)
+      throw invalid("it holds a character that must be escaped");
+    bytes[length] = code === PERCENT ? readEscape(raw, index) : code;
+    length += 1;
+    if (code === PERCENT) index += 2;
+  }
+  try {
+    return utf8.decode(bytes.subarray(0, length));
+  } catch {
+    throw invalid("its bytes are not UTF-8");
+  }
+}
+
+function readEscape(raw: string, index: number): number {
+  const digits = raw.slice(index + 1, index + 3);
+  if (!/^[0-9A-Fa-f]{2}$/.test(digits)) throw invalid("it holds a broken percent escape");
+  return Number.parseInt(digits, 16);
+}
+
+/** The path of a key, to follow a slash: everything but unreserved characters and slashes is escaped. */
+export function encodeKeyForPath(key: Key): string {
+  return key.split("/").map(encodeURIComponent).join("/");
+}
+
+function invalid(why: string): HuiyuanError {
+  return new HuiyuanError("url_invalid", `Cannot read the URL: ${why}`);
+}

@@ -1,0 +1,151 @@
+// What a bad answer of the origin does: never stored as good, a clear code or a broken connection for the client, and
+// the next good answer repairs the key.
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
+import {
+  chunk,
+  head,
+  response,
+  type Script,
+  type ScriptedOrigin,
+  startScriptedOrigin,
+} from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+interface Fault {
+  readonly name: string;
+  readonly script: (jpeg: Buffer) => Script;
+  /** `broken`: no head, or a connection that broke. `passed`: 200, whole, `no-store`. */
+  readonly client: "broken" | "passed";
+}
+
+const length = (jpeg: Buffer) => ["Content-Length", String(jpeg.length)] as const;
+const FAULTS: readonly Fault[] = [
+  {
+    name: "length short, FIN",
+    client: "broken",
+    script: (jpeg) => [head("200 OK", [length(jpeg)]), jpeg.subarray(0, jpeg.length / 2), "FIN"],
+  },
+  {
+    name: "length short, RST",
+    client: "broken",
+    script: (jpeg) => [head("200 OK", [length(jpeg)]), jpeg.subarray(0, jpeg.length / 2), { pause: 50 }, "RST"],
+  },
+  {
+    name: "no last chunk",
+    client: "broken",
+    script: (jpeg) => [head("200 OK", [["Transfer-Encoding", "chunked"]]), chunk(jpeg), "FIN"],
+  },
+  {
+    name: "close-delimited, cut",
+    client: "broken",
+    script: (jpeg) => [head("200 OK", [["Connection", "close"]]), jpeg.subarray(0, jpeg.length / 2), "FIN"],
+  },
+  {
+    name: "an HTML page",
+    client: "broken",
+    script: () => [
+      response("<!doctype html><title>Please log in</title>", { headers: { "Content-Type": "image/jpeg" } }),
+    ],
+  },
+  {
+    name: "an empty body",
+    client: "broken",
+    script: () => [response("", { headers: { "Content-Type": "image/jpeg" } })],
+  },
+  { name: "status 500", client: "broken", script: () => [response("oops", { status: "500 Oops" })] },
+  {
+    name: "206 to a whole request",
+    client: "broken",
+    script: (jpeg) => [
+      response(jpeg, {
+        status: "206 Partial Content",
+        headers: { "Content-Range": `bytes 0-${jpeg.length - 1}/${jpeg.length}` },
+      }),
+    ],
+  },
+  {
+    name: "gzip that was not asked for",
+    client: "broken",
+    script: (jpeg) => [response(jpeg, { headers: { "Content-Encoding": "gzip" } })],
+  },
+  {
+    name: "an SVG",
+    client: "broken",
+    script: () => [
+      response('<svg xmlns="http://www.w3.org/2000/svg"/>', { headers: { "Content-Type": "image/svg+xml" } }),
+    ],
+  },
+  {
+    name: "a wrong MD5",
+    client: "passed",
+    script: (jpeg) => [
+      response(jpeg, { headers: { "Content-MD5": createHash("md5").update("another").digest("base64") } }),
+    ],
+  },
+  { name: "a JPEG without its end", client: "passed", script: (jpeg) => [response(jpeg.subarray(0, jpeg.length - 2))] },
+];
+
+const slug = (name: string) => `${name.replace(/[^a-z0-9]+/gi, "-").toLowerCase()}.jpg`;
+
+describe("broken origins", () => {
+  let jpeg: Buffer;
+  let origin: ScriptedOrigin;
+  let installation: Installation;
+  let program: Program;
+  const asked = (key: string) => origin.requests.filter((request) => request.target === `/${key}`).length;
+
+  beforeAll(async () => {
+    jpeg = await noisyJpeg(320, 240);
+    const scripts = FAULTS.map(
+      ({ name, script }) => [`/${slug(name)}`, { inTurn: [script(jpeg), [response(jpeg)]] }] as const,
+    );
+    origin = await startScriptedOrigin(Object.fromEntries(scripts));
+    installation = await install(
+      oneBucket(mirrorOf(origin.url, { timeouts: { connect: "500ms", firstByte: "1s", idle: "1s", total: "5s" } })),
+    );
+    program = await installation.start();
+  });
+  afterAll(async () => {
+    await program?.stop();
+    await origin?.close();
+    await installation?.remove();
+  });
+
+  test.each(FAULTS)("$name: not stored, and repaired by the next good answer", async ({ name, client }) => {
+    const key = slug(name);
+    const bad = await get({ port: program.downloadPort, path: `/${key}` });
+    if (client === "passed") {
+      expect([bad.status, bad.isWhole, bad.headers["cache-control"], bad.headers["x-errno"]]).toEqual([
+        200,
+        true,
+        "no-store",
+        "-120",
+      ]);
+    } else if (bad.status === 200) {
+      expect(bad.isWhole).toBe(false);
+    } else {
+      expect([bad.status, bad.headers["x-errno"], bad.headers["x-request-id"]]).toEqual([
+        424,
+        "-120",
+        expect.any(String),
+      ]);
+      expect(JSON.parse(bad.body.toString())).toMatchObject({ code: -120, requestId: bad.headers["x-request-id"] });
+    }
+    const before = asked(key);
+    // A failure is remembered for half a second at most.
+    let good = await get({ port: program.downloadPort, path: `/${key}` });
+    for (let tries = 0; good.status === 424 && tries < 2_000; tries += 1)
+      good = await get({ port: program.downloadPort, path: `/${key}` });
+    expect(good.status).toBe(200);
+    expect(good.body.equals(jpeg)).toBe(true);
+    expect(asked(key)).toBe(before + 1);
+    const third = await get({ port: program.downloadPort, path: `/${key}` });
+    expect(third.headers["cache-status"]).toMatch(/hit/);
+    expect(third.body.equals(jpeg)).toBe(true);
+    expect(asked(key)).toBe(before + 1);
+  });
+});

@@ -1,0 +1,86 @@
+// Many clients, one fill: it serves them all, and goes on when they leave.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { head, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+let jpeg: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(1200, 900);
+  origin = await startScriptedOrigin(async (request, connection) => {
+    if (request.method === "HEAD") {
+      await connection.send(head("405 Method Not Allowed", [["Content-Length", "0"]]));
+      return;
+    }
+    await connection.pause(200);
+    await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
+    for (let offset = 0; offset < jpeg.length; offset += 65_536) {
+      await connection.send(jpeg.subarray(offset, offset + 65_536));
+      await connection.pause(10);
+    }
+  });
+  installation = await install(oneBucket(mirrorOf(origin.url)));
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+test("50 clients on a cold key cost 1 origin request and get 50 whole answers", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/fifty.jpg" })),
+  );
+  for (const answer of answers) {
+    expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
+  }
+  expect(asked("/fifty.jpg")).toBe(1);
+  const said = answers.map((answer) => answer.headers["cache-status"]);
+  expect(said.filter((status) => status === "huiyuan; fwd=uri-miss")).toHaveLength(1);
+  expect(said.filter((status) => status === "huiyuan; fwd=uri-miss; collapsed")).toHaveLength(49);
+});
+
+test("a client that leaves at 10 % does not stop the storing", async () => {
+  const left = await get({ port: program.downloadPort, path: "/left.jpg", leaveAfter: jpeg.length / 10 });
+  expect(left.isWhole).toBe(false);
+  await eventually(async () => {
+    const answer = await get({ port: program.downloadPort, path: "/left.jpg" });
+    expect(answer.body.equals(jpeg)).toBe(true);
+    return /detail=(bucket|memory)/.test(String(answer.headers["cache-status"]));
+  }, "stored although the client left");
+  expect(asked("/left.jpg")).toBe(1);
+});
+
+test("a Range on a cold key costs one un-ranged origin request and gets exactly its bytes", async () => {
+  const [first, suffix, far] = await Promise.all([
+    get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=0-99" } }),
+    get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=-50" } }),
+    get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: `bytes=${jpeg.length}-` } }),
+  ]);
+  expect([first.status, first.body.equals(jpeg.subarray(0, 100))]).toEqual([206, true]);
+  expect([suffix.status, suffix.body.equals(jpeg.subarray(-50))]).toEqual([206, true]);
+  expect([far.status, far.headers["content-range"], far.headers["x-errno"]]).toEqual([
+    416,
+    `bytes */${jpeg.length}`,
+    "-124",
+  ]);
+  expect(asked("/ranged.jpg")).toBe(1);
+  expect(origin.requests.every((request) => request.headers.range === undefined)).toBe(true);
+});
+
+test("an origin that refuses HEAD is asked with GET, and the image stored", async () => {
+  const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
+  expect([answer.status, answer.headers["content-length"], answer.body.length]).toEqual([200, String(jpeg.length), 0]);
+  expect(origin.requests.filter((request) => request.target === "/head.jpg").map((request) => request.method)).toEqual([
+    "HEAD",
+    "GET",
+  ]);
+});

@@ -1,0 +1,70 @@
+// A client of the download port that sends its request target byte for byte and tells a whole answer from a broken one.
+import { type IncomingHttpHeaders, request } from "node:http";
+
+export interface GetOptions {
+  readonly port: number;
+  /** The request target, raw. */
+  readonly path: string;
+  readonly host?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Leaves after so many body bytes. */
+  readonly leaveAfter?: number;
+  /** Milliseconds; default 30 s. */
+  readonly deadlineMs?: number;
+}
+
+export interface GetResult {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** False: the connection broke before the end, or this client left. */
+  readonly isWhole: boolean;
+}
+
+/** Rejects only when no response head came. */
+export function get(options: GetOptions): Promise<GetResult> {
+  const {
+    port,
+    path,
+    host = "any.example",
+    method = "GET",
+    headers = {},
+    leaveAfter = Number.POSITIVE_INFINITY,
+  } = options;
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(options.deadlineMs ?? 30_000);
+    const sent = request({
+      host: "127.0.0.1",
+      port,
+      path,
+      method,
+      headers: { host, ...headers },
+      agent: false,
+      signal,
+    });
+    sent.on("error", reject);
+    sent.on("response", (response) => {
+      const parts: Buffer[] = [];
+      let received = 0;
+      const settle = (isWhole: boolean) =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), isWhole });
+      response.on("data", (part: Buffer) => {
+        parts.push(part);
+        received += part.byteLength;
+        if (received < leaveAfter) return;
+        settle(false);
+        sent.destroy();
+      });
+      response.on("end", () => settle(response.complete));
+      response.on("error", () => settle(false));
+      response.on("close", () => settle(response.complete));
+    });
+    sent.end();
+  });
+}
+
+/** The bytes of a path segment list as clients spell them: everything but unreserved and `/` percent-encoded. */
+export function pathOf(key: string): string {
+  return `/${key.split("/").map(encodeURIComponent).join("/")}`;
+}

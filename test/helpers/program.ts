@@ -1,0 +1,136 @@
+// Runs the built program as a person would: its own process, its own settings file and data folder.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const MAIN = new URL("../../dist/main.js", import.meta.url).pathname;
+const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
+
+export interface Program {
+  readonly downloadPort: number;
+  readonly adminPort: number;
+  readonly pid: number;
+  /** All it has said on stdout and stderr so far. */
+  readonly output: string;
+  /** kill -9; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** A folder with a settings file in it, and a data folder beside. The caller removes it. */
+export interface Installation {
+  readonly folder: string;
+  readonly file: string;
+  readonly data: string;
+  /** Overwrites the settings file. */
+  write(settings: object): Promise<void>;
+  start(options?: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly wrap?: readonly string[];
+  }): Promise<Program>;
+  remove(): Promise<void>;
+}
+
+/** `settings` without server ports and data, which are filled in: any free ports, `<folder>/data`. */
+export async function install(settings: object): Promise<Installation> {
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-test-"));
+  const file = join(folder, "huiyuan.yaml");
+  const data = join(folder, "data");
+  const write = (next: object) => writeFile(file, JSON.stringify(filledIn(next, data)));
+  await write(settings);
+  return {
+    folder,
+    file,
+    data,
+    write,
+    start: (options = {}) => start(file, options),
+    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 3 }),
+  };
+}
+
+function filledIn(settings: object, data: string): object {
+  const { server, limits, ...rest } = settings as { server?: object; limits?: object };
+  return {
+    server: { host: "127.0.0.1", port: 0, adminPort: 0, accessLog: "off", ...server },
+    data,
+    limits: { freeDisk: "1MB", ...limits },
+    ...rest,
+  };
+}
+
+async function start(
+  file: string,
+  { env = {}, wrap = [] }: { readonly env?: Readonly<Record<string, string>>; readonly wrap?: readonly string[] },
+): Promise<Program> {
+  const [command = process.execPath, ...before] = [...wrap, process.execPath];
+  const child = spawn(command, [...before, MAIN, "serve", "--config", file], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const ready = new Promise<RegExpExecArray>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      output += chunk.toString();
+      const match = READY.exec(output);
+      if (match !== null) resolve(match);
+    };
+    child.stdout.on("data", listen);
+    child.stderr.on("data", listen);
+    child.once("error", reject);
+    child.once("exit", (code, signal) =>
+      reject(new Error(`the program ended (${code ?? signal}) before it was ready:\n${output}`)),
+    );
+  });
+  const [, downloadPort = "", adminPort = ""] = await within(
+    ready,
+    20_000,
+    () => `the program was not ready in time:\n${output}`,
+  );
+  return {
+    downloadPort: Number(downloadPort),
+    adminPort: Number(adminPort),
+    pid: child.pid ?? 0,
+    get output() {
+      return output;
+    },
+    kill: () => end(child, "SIGKILL").then(() => undefined),
+    stop: () => end(child, "SIGTERM"),
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = once(child, "exit");
+  child.kill(signal);
+  await within(exited, 20_000, () => `the program did not end after ${signal}`);
+  return child.exitCode;
+}
+
+/** The promise, or an error that says what was awaited. */
+export async function within<Value>(promise: Promise<Value>, milliseconds: number, what: () => string): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(what())), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks again and again, giving way between, until `check` holds. For what no event tells from outside the process. */
+export async function eventually(
+  check: () => Promise<boolean> | boolean,
+  what: string,
+  milliseconds = 10_000,
+): Promise<void> {
+  const deadline = Date.now() + milliseconds;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${milliseconds} ms`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
