@@ -124,7 +124,9 @@ function bucketId({ project, bucket }: Binding): string {
 
 function mirrorOptions(source: MirrorSettings) {
   const { headMiss, negativeTtl, suspects, timeouts } = source;
-  return { headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
+  // A failing primary sends all its fetches to the next, which must bear them.
+  const connections = Math.min(...source.origins.map((origin) => origin.connections));
+  return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
 }
 
 function makeOrigin(origin: SiteOriginSettings, source: MirrorSettings, parts: SiteParts): Origin {

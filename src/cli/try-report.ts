@@ -59,7 +59,7 @@ function nextSteps({ galleryUrl, mirrorUrl, signedUrl, adminUrl }: TrialReport):
   const steps = [`  curl -I '${mirrorUrl}'`];
   if (signedUrl !== undefined) steps.push(`  curl -I '${signedUrl.split("?", 1)[0]}'      without its token: 403`);
   if (galleryUrl !== undefined) {
-    steps.push("  press “stop serving” on the gallery page and reload: the pictures still come");
+    steps.push("  press “Stop the origin” on the gallery page and reload: the pictures still come");
     steps.push("  npm start -- https://your.site                  mirrors your own site");
   } else {
     steps.push("  ask for any image of the site by its path under the mirror's address");

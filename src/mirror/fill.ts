@@ -6,6 +6,7 @@ import type { Spool, SpoolPool, WholeBody } from "../body/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import type { Admission } from "./admission.ts";
 import { fetchInOrder } from "./failover.ts";
 import type { MirrorMeter } from "./meter.ts";
 
@@ -44,6 +45,8 @@ export interface Fill {
 export interface FillParts {
   readonly key: Key;
   readonly epoch: number;
+  /** Entered before the first origin is asked, left when the fill has ended. */
+  readonly admission: Admission;
   readonly origins: readonly Origin[];
   readonly spools: SpoolPool;
   readonly maxBytes: number;
@@ -85,9 +88,11 @@ export function startFill(parts: FillParts): Fill {
 }
 
 async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {
-  parts.meter.fillStarted();
+  let leave: (() => void) | undefined;
   let spool: Spool | undefined;
   try {
+    leave = await parts.admission();
+    parts.meter.fillStarted();
     const answer = await fetchInOrder(parts.origins, { ...parts, method: "GET" });
     if (answer === undefined) return { kind: "absent" };
     parts.meter.originAnswered(answer.headMs);
@@ -96,6 +101,8 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
   } catch (error) {
     spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };
+  } finally {
+    leave?.();
   }
 }
 

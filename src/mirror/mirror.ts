@@ -3,10 +3,12 @@
 // by the caller (stored.ts).
 import type { SpoolPool, WholeBody } from "../body/spool.ts";
 import { describeObject } from "../bucket/bucket.ts";
-import { HuiyuanError } from "../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import { createAdmission } from "./admission.ts";
+import { createBulkhead } from "./bulkhead.ts";
 import { createExpiring } from "./expiring.ts";
 import { fetchInOrder } from "./failover.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
@@ -65,6 +67,8 @@ export interface MirrorOptions {
   readonly stored: Stored;
   /** In the order in which they are asked. */
   readonly origins: readonly Origin[];
+  /** Fetches of this mirror at once; more wait for at most `timeouts.firstByte`. */
+  readonly connections: number;
   readonly headMiss: "origin" | "store";
   readonly negativeTtlMs: number;
   readonly suspects: "pass" | "keep";
@@ -92,12 +96,18 @@ export interface MirrorParts {
 
 const FAILURE_MS = 500;
 const MAX_REMEMBERED = 100_000;
+const MAX_WAITING = 1_000;
+// Not the origin's failures: this server had no room, is stopping, or the request itself carried the mark of a loop.
+const OWN_AFFAIR: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop"];
 // Refusals of HEAD as a method; a fill then finds out what the origin has.
 const HEAD_REFUSED: readonly number[] = [400, 403, 405, 501];
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origins, timeouts } = options;
-  const { spools, writeBack, slots, meter, log, now } = parts;
+  const { spools, writeBack, slots, meter, log, now, signal } = parts;
+  const { connections: places } = options;
+  const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
+  const admission = createAdmission({ bulkhead, slots, signal });
   const fills = new Map<Key, Fill>();
   const negatives = createExpiring<true>(MAX_REMEMBERED);
   const failures = createExpiring<HuiyuanError>(MAX_REMEMBERED);
@@ -111,12 +121,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   function start({ key, epoch, via, cdnLoop }: MissRequest): Fill {
-    takeSlot(key);
     const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, now: now() });
     const { maxObjectBytes: maxBytes } = options;
     const fill = startFill({
       key,
       epoch,
+      admission,
       origins,
       spools,
       maxBytes,
@@ -124,22 +134,11 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       via,
       cdnLoop,
-      signal: parts.signal,
+      signal,
     });
     fills.set(key, fill);
-    void fill.done.then((end) => {
-      slots.free();
-      return settle(fill, end);
-    });
+    void fill.done.then((end) => settle(fill, end));
     return fill;
-  }
-
-  function takeSlot(key: Key): void {
-    if (parts.signal.aborted) throw new HuiyuanError("draining", `Cannot fetch "${key}": the server is stopping`);
-    if (slots.take()) return;
-    throw new HuiyuanError("overloaded", `Cannot fetch "${key}": ${slots.taken} fetches run, none is free`, {
-      retryAfterSeconds: 1,
-    });
   }
 
   async function settle(fill: Fill, end: FillEnd): Promise<void> {
@@ -169,7 +168,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     } else if (end.kind === "failed") {
       meter.refused(end.error.code);
       log.warn({ bucket: stored.bucketId, key, code: end.error.code, err: end.error }, "an image could not be fetched");
-      failures.set(key, end.error, { now: at, ttlMs: FAILURE_MS });
+      if (!OWN_AFFAIR.includes(end.error.code)) failures.set(key, end.error, { now: at, ttlMs: FAILURE_MS });
     } else if (end.kind === "suspect") {
       meter.refused("suspect");
       log.warn(
@@ -210,16 +209,16 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** Undefined: the origin refuses HEAD. */
   async function ask({ key, via, cdnLoop, signal: client }: MissRequest): Promise<OriginAnswer | undefined> {
-    takeSlot(key);
+    const leave = await admission();
     try {
-      const signal = AbortSignal.any([client, parts.signal]);
+      const either = AbortSignal.any([client, signal]);
       const answer = await fetchInOrder(origins, {
         key,
         method: "HEAD",
         via,
         cdnLoop,
         maxBytes: options.maxObjectBytes,
-        signal,
+        signal: either,
       });
       if (answer !== undefined) {
         answer.body.destroy();
@@ -229,7 +228,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       if (error instanceof HuiyuanError && HEAD_REFUSED.includes(error.originStatus ?? 0)) return undefined;
       throw error;
     } finally {
-      slots.free();
+      leave();
     }
     negatives.set(key, true, { now: now(), ttlMs: options.negativeTtlMs });
     throw absent(key);

@@ -1,0 +1,118 @@
+// The main job on real input: a real nginx full of real photographs is mirrored through signed URLs, dies, and nothing
+// is missed. Huiyuan itself is killed in the middle and goes on.
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeToken } from "../../src/sign/token.ts";
+import { get, pathOf } from "../helpers/get.ts";
+import { type CorpusImage, photographCorpus } from "../helpers/photographs.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+let images: readonly CorpusImage[];
+let nginx: Nginx;
+let installation: Installation;
+let program: Program;
+
+const sign = (fileid: string) => {
+  const issuedAt = Math.floor(Date.now() / 1_000);
+  const fields = {
+    appid: APPID,
+    bucket: "photos",
+    secretId: KEYS[0].secretId,
+    expires: issuedAt + 3_600,
+    issuedAt,
+    random: 1,
+    userid: "0",
+    fileid,
+  };
+  return makeToken(fields, KEYS[0].secretKey);
+};
+const download = (key: string) =>
+  get({ port: program.downloadPort, path: `${pathOf(key)}?sign=${encodeURIComponent(sign(key))}`, deadlineMs: 60_000 });
+
+async function sha256(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}
+
+/** Downloads all, four at a time, and checks every byte; returns the Cache-Status of each. */
+async function downloadAll(list: readonly CorpusImage[]): Promise<string[]> {
+  const said: string[] = [];
+  const queue = [...list];
+  const worker = async () => {
+    for (let image = queue.shift(); image !== undefined; image = queue.shift()) {
+      const answer = await download(image.key);
+      const equal =
+        answer.isWhole && createHash("sha256").update(answer.body).digest("hex") === (await sha256(image.path));
+      expect({ key: image.key, status: answer.status, equal }).toEqual({ key: image.key, status: 200, equal: true });
+      said.push(String(answer.headers["cache-status"]));
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return said;
+}
+
+const skip = !serviceAvailable("nginx");
+
+beforeAll(async () => {
+  if (skip) return;
+  const corpus = await photographCorpus();
+  images = corpus.images;
+  nginx = await startNginx({ root: corpus.root });
+  installation = await install(oneBucket(mirrorOf(nginx.url), { token: "required" }));
+  program = await installation.start();
+}, 180_000);
+afterAll(async () => {
+  await program?.kill();
+  await nginx?.stop();
+  await installation?.remove();
+});
+
+test.skipIf(skip)("hundreds of photographs are mirrored, outlive the origin, and outlive a kill -9", async () => {
+  expect(images.length).toBeGreaterThan(300);
+  const half = Math.floor(images.length / 2);
+
+  await downloadAll(images.slice(0, half));
+  // In mid-run: downloads and stores are under way when the process is killed.
+  const cut = Promise.allSettled(images.slice(half, half + 40).map((image) => download(image.key)));
+  await program.kill();
+  await cut;
+  program = await installation.start();
+  await downloadAll(images);
+  await eventually(() => countObjects() === images.length, "every image is in the catalogue", 30_000);
+
+  await nginx.stop();
+  const said = await downloadAll(images);
+  expect(said.filter((status) => !status.startsWith("huiyuan; hit"))).toEqual([]);
+
+  await program.kill();
+  program = await installation.start();
+  const afterRestart = await downloadAll(images);
+  expect(afterRestart.filter((status) => !status.startsWith("huiyuan; hit"))).toEqual([]);
+  await expectNothingTornOrTwice();
+});
+
+function countObjects(): number {
+  const database = new Database(join(installation.data, "catalogue.db"), { readonly: true });
+  try {
+    return (database.prepare("SELECT count(*) AS count FROM entries WHERE state = 'object'").get() as { count: number })
+      .count;
+  } finally {
+    database.close();
+  }
+}
+
+/** Every blob file is whole, named by its hash, and there is exactly one for each different image. */
+async function expectNothingTornOrTwice(): Promise<void> {
+  const entries = await readdir(join(installation.data, "blobs"), { recursive: true, withFileTypes: true });
+  const blobs = entries.filter((entry) => entry.isFile());
+  for (const blob of blobs) expect(await sha256(join(blob.parentPath, blob.name))).toBe(blob.name);
+  const different = new Set(await Promise.all(images.map((image) => sha256(image.path))));
+  expect(new Set(blobs.map((blob) => blob.name))).toEqual(different);
+  expect(blobs).toHaveLength(different.size);
+}

@@ -1,0 +1,225 @@
+// The server around the downloads: bad requests, reload, health, metrics, stopping.
+import { writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { sendRaw } from "../helpers/raw.ts";
+import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+let jpeg: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(640, 480);
+  origin = await startScriptedOrigin(async (request, connection) => {
+    if (request.target.startsWith("/gone")) return connection.send(response("", { status: "404 Not Found" }));
+    if (!request.target.startsWith("/slow"))
+      return connection.send(response(jpeg, { headers: { "Set-Cookie": "a=b" } }));
+    await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
+    await connection.send(jpeg.subarray(0, 20_000));
+    await connection.pause(1_000);
+    return connection.send(jpeg.subarray(20_000));
+  });
+  installation = await install(
+    oneBucket(mirrorOf(origin.url), { separators: ["!"], aliases: { small: "imageView2/2/w/100" } }),
+  );
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+const request = (target: string, more = "", host = "Host: any.example\r\n") =>
+  `GET ${target} HTTP/1.1\r\n${host}${more}Connection: close\r\n\r\n`;
+
+describe("bad requests get a 4xx, a code and a request id", () => {
+  test.each<[string, string, number]>([
+    ["a broken percent escape", request("/%zz"), 400],
+    ["NUL in the key", request("/a%00b"), 400],
+    ["bytes that are not UTF-8", request("/%ff%fe.jpg"), 400],
+    ["a dot segment", request("/a/../b.jpg"), 400],
+    ["an escaped dot segment", request("/a/%2e%2e/b.jpg"), 400],
+    ["a key of 1,025 bytes", request(`/${"a".repeat(1_025)}`), 400],
+    ["no key", request("/"), 400],
+    ["a URL that is too long", request(`/a.jpg?${"x".repeat(9_000)}`), 414],
+    ["two Host headers", request("/a.jpg", "Host: other.example\r\n"), 400],
+    ["a Host that is no host", request("/a.jpg", "", "Host: a b\r\n"), 400],
+    ["an absolute target against its Host", request("http://other.example/a.jpg"), 400],
+    ["a POST", "POST /a.jpg HTTP/1.1\r\nHost: any.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 405],
+    ["TRACE", "TRACE /a.jpg HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n", 405],
+    [
+      "two different lengths",
+      "GET /a.jpg HTTP/1.1\r\nHost: any.example\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      400,
+    ],
+    [
+      "length and chunked together",
+      "GET /a.jpg HTTP/1.1\r\nHost: any.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      400,
+    ],
+    ["a folded header", "GET /a.jpg HTTP/1.1\r\nHost: any.example\r\nX-A: b\r\n c\r\n\r\n", 400],
+    ["garbage", "\u0016\u0003\u0001 hello\r\n\r\n", 400],
+    ["20 KB of headers", request("/a.jpg", `X-Big: ${"x".repeat(20_000)}\r\n`), 431],
+  ])("%s", async (_name, bytes, status) => {
+    const answer = await sendRaw(program.downloadPort, bytes);
+    expect(answer.status).toBe(status);
+    expect(answer.head).toMatch(/^X-ErrNo: -\d+/im);
+    const id = /^X-Request-Id: (\S+)/im.exec(answer.head)?.[1];
+    const body = JSON.parse(answer.body) as { code: number; message: string; requestId: string };
+    expect(body).toMatchObject({ code: expect.any(Number), message: expect.any(String), requestId: id });
+    expect(answer.body).not.toMatch(/at .*\.js|node_modules/);
+  });
+
+  test("nothing of them reached the origin", () => {
+    expect(origin.requests).toHaveLength(0);
+  });
+
+  test("a processed URL and an alias are answered 501, never with the original", async () => {
+    for (const path of ["/p.jpg?imageView2/2/w/100", "/p.jpg!small", "/p.jpg?imageMogr2%2Fthumbnail%2F50x"]) {
+      const answer = await get({ port: program.downloadPort, path });
+      expect([path, answer.status, answer.headers["x-errno"]]).toEqual([path, 501, "-106"]);
+    }
+  });
+
+  test("an unknown host is 404 where no domain answers any other", async () => {
+    const other = await install({
+      projects: [{ appid: APPID, keys: [{ secretId: "A", secretKey: "B" }], buckets: [{ name: "photos" }] }],
+    });
+    const alone = await other.start();
+    try {
+      const answer = await get({ port: alone.downloadPort, path: "/a.jpg", host: "nobody.example" });
+      expect([answer.status, answer.headers["x-errno"]]).toEqual([404, "-104"]);
+      const own = await get({ port: alone.downloadPort, path: "/a.jpg", host: `photos-${APPID}.localhost` });
+      expect([own.status, own.headers["x-errno"]]).toEqual([404, "-6101"]);
+    } finally {
+      await alone.stop();
+      await other.remove();
+    }
+  });
+});
+
+test("a stored answer has validators and no cookie, and conditions and ranges hold", async () => {
+  const path = "/plain.jpg";
+  const first = await get({ port: program.downloadPort, path });
+  expect([first.status, first.headers["set-cookie"]]).toEqual([200, undefined]);
+  await eventually(
+    async () => /detail=memory/.test(String((await get({ port: program.downloadPort, path })).headers["cache-status"])),
+    "a hit in memory",
+  );
+  const hit = await get({ port: program.downloadPort, path });
+  const etag = String(hit.headers.etag);
+  expect(hit.headers).toMatchObject({
+    "content-type": "image/jpeg",
+    "content-length": String(jpeg.length),
+    "accept-ranges": "bytes",
+    "cache-control": "public, max-age=86400",
+    "cache-status": "huiyuan; hit; detail=memory",
+    "x-content-type-options": "nosniff",
+    "access-control-allow-origin": "*",
+    etag: expect.stringMatching(/^"[0-9a-f]{32}"$/),
+    "last-modified": expect.stringMatching(/GMT$/),
+  });
+  expect(hit.headers["set-cookie"]).toBeUndefined();
+  const ask = (headers: Record<string, string>, method = "GET") =>
+    get({ port: program.downloadPort, path, headers, method });
+  expect((await ask({ "If-None-Match": etag })).status).toBe(304);
+  expect((await ask({ "If-None-Match": etag })).headers).toMatchObject({
+    etag,
+    "cache-control": "public, max-age=86400",
+  });
+  expect((await ask({ "If-Modified-Since": String(hit.headers["last-modified"]) })).status).toBe(304);
+  expect((await ask({ "If-Match": '"other"' })).status).toBe(412);
+  const part = await ask({ Range: "bytes=10-19", "If-Range": etag });
+  expect([part.status, part.headers["content-range"], part.body.equals(jpeg.subarray(10, 20))]).toEqual([
+    206,
+    `bytes 10-19/${jpeg.length}`,
+    true,
+  ]);
+  expect((await ask({ Range: "bytes=10-19", "If-Range": '"other"' })).status).toBe(200);
+  expect((await ask({ Range: `bytes=${jpeg.length}-` })).status).toBe(416);
+  const several = await ask({ Range: "bytes=0-1,-2" });
+  expect([several.status, several.headers["content-type"]]).toEqual([
+    206,
+    expect.stringMatching(/^multipart\/byteranges; boundary=/),
+  ]);
+  expect(several.body.length).toBe(Number(several.headers["content-length"]));
+  const asHead = await ask({}, "HEAD");
+  const { date: _a, "x-request-id": _b, ...headHeaders } = asHead.headers;
+  const { date: _c, "x-request-id": _d, ...getHeaders } = (await ask({})).headers;
+  expect(headHeaders).toEqual(getHeaders);
+});
+
+test("a 404 of the origin is remembered, and is no failure", async () => {
+  for (let time = 0; time < 3; time += 1) {
+    const answer = await get({ port: program.downloadPort, path: "/gone.jpg" });
+    expect([answer.status, answer.headers["x-errno"], answer.headers["cache-control"]]).toEqual([
+      404,
+      "-6101",
+      "no-store",
+    ]);
+  }
+  expect(origin.requests.filter((one) => one.target === "/gone.jpg")).toHaveLength(1);
+});
+
+test("health, readiness and metrics answer on the admin port, and only under its own names", async () => {
+  const admin = (path: string, host = "localhost", headers = {}) =>
+    get({ port: program.adminPort, path, host, headers });
+  expect((await admin("/healthz")).status).toBe(200);
+  expect((await admin("/readyz")).status).toBe(200);
+  const metrics = (await admin("/metrics")).body.toString();
+  expect(metrics).toMatch(/^huiyuan_requests_total\{outcome="hit",tier="memory"\} [1-9]/m);
+  expect(metrics).toMatch(/^huiyuan_fills_total [1-9]/m);
+  expect(metrics).toMatch(/^huiyuan_origin_seconds_bucket/m);
+  expect(metrics).toMatch(/^huiyuan_saved_bytes_total [1-9]/m);
+  expect((await admin("/metrics", "rebound.example")).status).toBe(421);
+  expect((await admin("/metrics", "localhost", { Origin: "https://evil.example" })).status).toBe(403);
+  expect((await admin("/nothing")).status).toBe(404);
+});
+
+test("a faulty settings file is refused and told; a good one takes effect without dropping a request", async () => {
+  const slow = get({ port: program.downloadPort, path: "/slow-reload.jpg" });
+  await eventually(
+    () => origin.requests.some((one) => one.target === "/slow-reload.jpg"),
+    "the slow request is under way",
+  );
+  await writeFile(installation.file, "projects: nonsense\nunknown: 1\n");
+  await eventually(
+    async () =>
+      /is refused/.test((await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString()),
+    "the fault is told",
+  );
+  expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
+  expect(program.output).toMatch(/faults/);
+  const began = Date.now();
+  await installation.write(oneBucket(mirrorOf(origin.url), { cacheControl: "public, max-age=5" }));
+  await eventually(
+    async () =>
+      (await get({ port: program.downloadPort, path: "/plain.jpg" })).headers["cache-control"] === "public, max-age=5",
+    "the new settings are in force",
+  );
+  expect(Date.now() - began).toBeLessThan(1_000);
+  const answer = await slow;
+  expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
+});
+
+test("SIGTERM lets a running download end, and exits 0", async () => {
+  const slow = get({ port: program.downloadPort, path: "/slow-stop.jpg" });
+  await eventually(
+    () => origin.requests.some((one) => one.target === "/slow-stop.jpg"),
+    "the slow request is under way",
+  );
+  const code = program.stop();
+  const answer = await slow;
+  expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
+  expect(await code).toBe(0);
+  program = await installation.start();
+  expect((await get({ port: program.downloadPort, path: "/slow-stop.jpg" })).headers["cache-status"]).toBe(
+    "huiyuan; hit; detail=bucket",
+  );
+});
