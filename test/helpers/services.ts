@@ -1,0 +1,172 @@
+// The real programs that tests lean on: whether they are here, and an nginx to stand as an origin.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { within } from "./program.ts";
+
+/** Where Debian's mate-backgrounds puts its photographs. */
+export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
+
+const SERVICES = {
+  nginx: { isHere: () => programPath("nginx") !== undefined, how: "apt-get install nginx" },
+  // Containers may forbid ptrace, so that the program is there and of no use.
+  strace: {
+    isHere: () => spawnSync("strace", ["-o", "/dev/null", "true"], { stdio: "ignore" }).status === 0,
+    how: "apt-get install strace, and allow ptrace",
+  },
+  photographs: { isHere: () => existsSync(PHOTOGRAPHS_FOLDER), how: "apt-get install mate-backgrounds" },
+} as const;
+
+export type ServiceName = keyof typeof SERVICES;
+
+const told = new Set<ServiceName>();
+
+/**
+ * Whether all of `names` are on this machine, for `test.skipIf(!serviceAvailable("nginx"))`. What is missing is told
+ * with the way to get it, once; with CI=true it is thrown, for there nothing may be skipped.
+ */
+export function serviceAvailable(...names: readonly ServiceName[]): boolean {
+  const missing = names.filter((name) => !SERVICES[name].isHere());
+  for (const name of missing) {
+    const hint = `Cannot test with ${name}: it is not on this machine (${SERVICES[name].how})`;
+    if (process.env.CI === "true") throw new Error(hint);
+    if (!told.has(name)) console.warn(`${hint}; its tests are skipped`);
+    told.add(name);
+  }
+  return missing.length === 0;
+}
+
+/** Debian keeps servers in /usr/sbin, which is not on everybody's PATH. */
+function programPath(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false; // not there, or not for us
+  }
+}
+
+export interface Nginx {
+  /** `http://127.0.0.1:<port>`, the same after stop() and start(). */
+  readonly url: string;
+  readonly port: number;
+  /** Request lines so far, oldest first. nginx writes one when its answer has ended, which a client may see earlier. */
+  accessLog(): Promise<string[]>;
+  /** kill -9, open connections with it; resolves when it is gone. Harmless when it is not running. */
+  stop(): Promise<void>;
+  /** Once more on the same port, after stop(). */
+  start(): Promise<void>;
+  /** stop(), and its logs go too. */
+  remove(): Promise<void>;
+}
+
+export interface NginxOptions {
+  /** The folder that is served, an absolute path. */
+  readonly root: string;
+  /** Further directives of the server block, such as `limit_rate 64k;`. */
+  readonly conf?: string;
+}
+
+/** A real nginx on a free loopback port, answering when this resolves. The caller stops or removes it. */
+export async function startNginx({ root, conf = "" }: NginxOptions): Promise<Nginx> {
+  const program = programPath("nginx");
+  if (program === undefined) throw new Error("Cannot start nginx: it is not on this machine");
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-nginx-"));
+  await mkdir(join(folder, "logs"));
+  const port = await freePort();
+  const file = join(folder, "nginx.conf");
+  await writeFile(file, configuration({ folder, port, root, conf }));
+
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    child = spawn(program, ["-p", folder, "-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    await listening(child);
+  };
+  const stop = async () => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await within(exited, 10_000, () => "nginx did not end after SIGKILL");
+  };
+  await start();
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    accessLog: async () => (await readFile(join(folder, "logs/access.log"), "utf8")).split("\n").slice(0, -1),
+    stop,
+    start,
+    remove: async () => {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One process and no master, so that killing it leaves no workers behind, and root and others run it alike. */
+function configuration({ folder, port, root, conf }: Required<NginxOptions> & { folder: string; port: number }) {
+  const quoted = (path: string) => `"${path.replace(/["\\$]/g, "\\$&")}"`;
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  return `
+daemon off;
+master_process off;
+pid ${quoted(join(folder, "nginx.pid"))};
+error_log stderr notice;
+events { worker_connections 1024; }
+http {
+  types {
+    image/jpeg jpg jpeg;
+    image/png png;
+    image/gif gif;
+    image/webp webp;
+    image/avif avif;
+    image/bmp bmp;
+    text/html html;
+  }
+  default_type application/octet-stream;
+  log_format line escape=none '$request';
+  access_log ${quoted(join(folder, "logs/access.log"))} line;
+  ${temporary.map((kind) => `${kind}_temp_path ${quoted(join(folder, kind))};`).join("\n  ")}
+  large_client_header_buffers 4 32k;
+  server {
+    listen 127.0.0.1:${port};
+    root ${quoted(root)};
+    ${conf}
+  }
+}
+`;
+}
+
+/** Resolves when nginx has its socket; rejects with what it said when it ends instead. */
+function listening(child: ChildProcess): Promise<void> {
+  let said = "";
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stderr?.on("data", (chunk: Buffer) => {
+      // Kept short: the notices of a long run go nowhere else.
+      said = (said + chunk.toString()).slice(-8_192);
+      // Said by the event module, which is set up after the sockets are open: what connects now is in their backlog.
+      if (/using the "\w+" event method/.test(said)) resolve();
+    });
+    child.once("error", reject);
+    child.once("exit", (code, signal) => reject(new Error(`nginx ended (${code ?? signal}):\n${said}`)));
+  });
+  return within(ready, 10_000, () => `nginx was not ready in time:\n${said}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("Cannot find a free port: no address");
+  return address.port;
+}
