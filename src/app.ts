@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createSpoolPool } from "./body/spool.ts";
+import { createSpoolPool } from "./body/spool-pool.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { asHuiyuanError, HuiyuanError } from "./errors.ts";
 import { createAccessLog } from "./http/access-log.ts";

@@ -1,5 +1,6 @@
-// The body of a fill while it arrives: one writer, many readers, each from any byte. In memory up to a bound, then on
-// disk. It does not judge whether the body is whole (gate.ts does) and does not store it (bucket/ does).
+// The words of a spool: the body of a fill while it arrives, one writer, many readers, each from any byte. In memory up
+// to a bound, then on disk. It does not judge whether the body is whole (gate.ts does) and does not store it (bucket/
+// does). Spools are opened by spool-pool.ts.
 import type { HuiyuanError } from "../errors.ts";
 import type { Hashes } from "../object.ts";
 
@@ -22,6 +23,18 @@ export interface WholeBody {
 /** How much of a body one block checksum covers, and how much is read from disk at a time. Bytes. */
 export const BLOCK_BYTES = 65_536;
 
+/** How the names of spool files end; nothing else in their folder does. */
+export const SPOOL_SUFFIX = ".part";
+
+/**
+ * `whole`: all bytes came and are kept. `unstored`: all bytes came, but the disk could not keep them (store_full,
+ * store_failed); readers end cleanly all the same. `failed`: bytes are missing.
+ */
+export type SpoolEnd =
+  | { readonly kind: "whole"; readonly body: WholeBody }
+  | { readonly kind: "unstored"; readonly error: HuiyuanError }
+  | { readonly kind: "failed"; readonly error: HuiyuanError };
+
 /**
  * One arriving body. Reference counted: it begins with one hold (the fill's own); when the last hold is released the
  * descriptor is closed, the memory given back, and a spool file that nobody renamed away is removed.
@@ -30,24 +43,28 @@ export interface Spool {
   /** Bytes that have arrived so far. */
   readonly received: number;
   /** Undefined while bytes may still come. */
-  readonly end:
-    | { readonly kind: "whole"; readonly body: WholeBody }
-    | { readonly kind: "failed"; readonly error: HuiyuanError }
-    | undefined;
-  /** Takes ownership of the chunk. False: stop the origin until `drained()` resolves (disk behind by over 1 MiB). */
+  readonly end: SpoolEnd | undefined;
+  /**
+   * Takes ownership of the chunk. False: stop the origin until `drained()` resolves. The disk is behind by over 1 MiB
+   * (64 KiB while the pool's memory is used up), or has failed and the fastest reader is behind by over 256 KiB.
+   * Dropped after `fail()`.
+   */
   write(chunk: Buffer): boolean;
-  /** Resolves when the backlog is written; at once where there is none. Never rejects. */
+  /** Resolves when the backlog is written, or taken by the fastest reader where the disk has failed. Never rejects. */
   drained(): Promise<void>;
-  /** No more bytes; hashes are made and the file is complete (not yet synced). Resolves with the body, or throws store_failed. */
+  /**
+   * No more bytes; hashes are made and the file is complete (not yet synced). Throws store_full or store_failed when
+   * the disk has failed, and the error of `fail()` when that came first.
+   */
   finish(): Promise<WholeBody>;
-  /** The body is broken; every reader gets this error after the bytes that did arrive. */
+  /** The body is broken; every reader gets this error after the bytes that did arrive. Ignored after the end. */
   fail(error: HuiyuanError): void;
-  /** What is in memory from `offset` on, or undefined: nothing there yet, or only on disk. Never waits. */
+  /** What is in memory from `offset` on, or undefined: nothing there yet, or only on disk. Never waits, never copies. */
   peek(offset: number): Buffer | undefined;
   /**
-   * The next bytes from `offset` (at least one, at most 64 KiB or one chunk); waits until they are there. Undefined at
-   * the end of a whole body. Throws the fill's error when the body failed and no bytes are left before it, and the
-   * signal's reason when aborted.
+   * The next bytes from `offset` (at least one, at most 256 KiB); waits until they are there. Undefined at the end of a
+   * body of which all bytes came. Throws the fill's error when the body failed and no bytes are left before it,
+   * store_failed when the disk does not give the bytes back, and the signal's reason when aborted.
    */
   read(offset: number, signal: AbortSignal): Promise<Buffer | undefined>;
   /** One more user of the spool. */

@@ -2,7 +2,8 @@
 // At start such files are adopted after their bytes have been hashed again; every other spool file is removed.
 import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hashFile, SPOOL_SUFFIX } from "../body/spool.ts";
+import { hashFile } from "../body/hashing.ts";
+import { SPOOL_SUFFIX } from "../body/spool.ts";
 import { asHuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";

@@ -2,7 +2,8 @@
 // deadlines alone. It proves the body; it does not store it (mirror.ts hands the finished spool to write-back.ts).
 import type { DeclaredDigests } from "../body/gate.ts";
 import { createGate, type Gate, type Verdict } from "../body/gate.ts";
-import type { Spool, SpoolPool, WholeBody } from "../body/spool.ts";
+import type { Spool, WholeBody } from "../body/spool.ts";
+import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";

@@ -1,7 +1,8 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
 // remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
 // by the caller (stored.ts).
-import type { SpoolPool, WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool.ts";
+import type { SpoolPool } from "../body/spool-pool.ts";
 import { describeObject } from "../bucket/bucket.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";

@@ -1,0 +1,98 @@
+// The hashes and block checksums of a body: at once for bytes in memory, step by step for bytes that go by, and over
+// again for a file that is already there. It compares them with nothing.
+import { createHash, hash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { crc32 } from "node:zlib";
+import { HuiyuanError } from "../errors.ts";
+import type { Hashes } from "../object.ts";
+import { BLOCK_BYTES, type WholeBody } from "./spool.ts";
+
+/** What a body is known by. */
+export type BodyDigest = Pick<WholeBody, "hashes" | "blockSums">;
+
+/** Takes a body in pieces of any size, in order. */
+export interface BodyHasher {
+  update(piece: Buffer): void;
+  /** Once, after the last piece. */
+  digest(): BodyDigest;
+}
+
+const FILE_PIECE_BYTES = 262_144;
+
+export function createBodyHasher(): BodyHasher {
+  const sha256 = createHash("sha256");
+  const sha1 = createHash("sha1");
+  const md5 = createHash("md5");
+  const sums = createBlockSums();
+  return {
+    update(piece) {
+      sha256.update(piece);
+      sha1.update(piece);
+      md5.update(piece);
+      sums.update(piece);
+    },
+    digest: () => ({
+      hashes: { sha256: sha256.digest("hex"), sha1: sha1.digest("hex"), md5: md5.digest("hex") },
+      blockSums: sums.digest(),
+    }),
+  };
+}
+
+/** The digest of bytes that are all there; cheaper than a hasher for small bodies. */
+export function digestBytes(bytes: Buffer): BodyDigest {
+  const hashes: Hashes = { sha256: hash("sha256", bytes), sha1: hash("sha1", bytes), md5: hash("md5", bytes) };
+  const sums = createBlockSums();
+  sums.update(bytes);
+  return { hashes, blockSums: sums.digest() };
+}
+
+/** A file as a body, read through once. Throws store_failed. */
+export async function hashFile(path: string): Promise<WholeBody> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    const hasher = createBodyHasher();
+    const piece = Buffer.allocUnsafe(FILE_PIECE_BYTES);
+    let size = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(piece, 0, piece.byteLength, size);
+      if (bytesRead === 0) break;
+      hasher.update(piece.subarray(0, bytesRead));
+      size += bytesRead;
+    }
+    return { size, ...hasher.digest(), content: { kind: "file", path } };
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    throw new HuiyuanError("store_failed", `Cannot hash "${path}": ${found}`, { cause: error });
+  } finally {
+    await file?.close();
+  }
+}
+
+/** CRC-32 of each block in order, in the form of WholeBody.blockSums. */
+function createBlockSums(): { update(piece: Buffer): void; digest(): Buffer } {
+  const sums: number[] = [];
+  let sum = 0;
+  let filled = 0;
+  return {
+    update(piece) {
+      for (let at = 0; at < piece.byteLength; ) {
+        const part = piece.subarray(at, at + BLOCK_BYTES - filled);
+        sum = crc32(part, sum);
+        at += part.byteLength;
+        filled += part.byteLength;
+        if (filled === BLOCK_BYTES) {
+          sums.push(sum);
+          sum = 0;
+          filled = 0;
+        }
+      }
+    },
+    digest() {
+      if (filled > 0) sums.push(sum);
+      const bytes = Buffer.alloc(sums.length * 4);
+      for (const [index, value] of sums.entries()) bytes.writeUInt32BE(value, index * 4);
+      return bytes;
+    },
+  };
+}

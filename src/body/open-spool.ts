@@ -1,0 +1,204 @@
+// One spool. All bytes are in memory until it has grown too large; then they go to a file and only the latest stay. When
+// the disk fails, the body is passed on without being kept: the fastest reader sets the pace, the slow ones fall out.
+import { HuiyuanError } from "../errors.ts";
+import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
+import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
+import type { SpoolFile } from "./spool-file.ts";
+import { createSpoolWindow } from "./spool-window.ts";
+import { createWaiters } from "./waiters.ts";
+
+export interface SpoolParts {
+  /** The account of the pool's memory. `count` takes the change in bytes. */
+  readonly memory: { count(change: number): void; readonly isUsedUp: boolean };
+  readonly perSpoolBytes: number;
+  /** Called once at most. */
+  readonly newFile: () => SpoolFile;
+  readonly diskFailed: (error: HuiyuanError) => void;
+  /** The last hold has gone; the file is the callee's to discard. */
+  readonly released: (file: SpoolFile | undefined) => void;
+}
+
+/** How much the disk may be behind before the origin is stopped. Bytes. */
+const BACKLOG_BYTES = 1_048_576;
+/** How much of a body on disk stays in memory for readers at its head. Bytes. */
+const LATEST_BYTES = 262_144;
+
+export function openSpool(parts: SpoolParts): Spool {
+  const { memory } = parts;
+  const window = createSpoolWindow();
+  const arrival = createWaiters();
+  const backlog = createWaiters();
+  let received = 0;
+  let end: SpoolEnd | undefined;
+  let isFinishing = false;
+  let holds = 1;
+  let file: SpoolFile | undefined;
+  let hasher: BodyHasher | undefined;
+  let flushing: Promise<void> | undefined;
+  let diskError: HuiyuanError | undefined;
+  /** Every byte before it has been taken by the fastest of the present readers. */
+  let taken = 0;
+
+  function spill(): void {
+    file = parts.newFile();
+    hasher = createBodyHasher();
+    for (const piece of window.from(0)) hasher.update(piece);
+  }
+
+  /** Writes until the disk has everything. Never rejects. */
+  async function flush(target: SpoolFile): Promise<void> {
+    try {
+      while (target.written < received && holds > 0) {
+        await target.append(window.from(target.written));
+        trim();
+      }
+    } catch (error) {
+      diskError = error as HuiyuanError; // append throws nothing else
+      hasher = undefined;
+      parts.diskFailed(diskError);
+      trim();
+    }
+    flushing = undefined;
+    if (isDrained()) backlog.wake();
+  }
+
+  /** Drops what is not needed in memory any more. */
+  function trim(): void {
+    if (file === undefined) return;
+    // Without a disk, memory is all that readers have: it is not given up to others.
+    const keepBytes = diskError === undefined && memory.isUsedUp ? 0 : LATEST_BYTES;
+    memory.count(-window.trim(keepBytes, Math.max(file.written, passedOn())));
+  }
+
+  /** Without a disk, up to where nobody is waited for; 0 with one. */
+  function passedOn(): number {
+    if (diskError === undefined) return 0;
+    return holds > 1 ? taken : received;
+  }
+
+  function isBehind(): boolean {
+    if (file === undefined || end !== undefined) return false;
+    if (diskError !== undefined) return window.bytes > LATEST_BYTES;
+    return received - file.written > (memory.isUsedUp ? BLOCK_BYTES : BACKLOG_BYTES);
+  }
+
+  function isDrained(): boolean {
+    if (file === undefined || end !== undefined || holds === 0) return true;
+    return diskError === undefined ? file.written === received : window.bytes <= LATEST_BYTES;
+  }
+
+  /** A reader wants `offset`, so it has all that came before. One that waits far ahead has all there is. */
+  function noteReader(offset: number): void {
+    const reached = Math.min(offset, received);
+    if (reached > taken) taken = reached;
+    if (diskError !== undefined) passOn();
+  }
+
+  /** Without a disk: a reader has moved on or left. */
+  function passOn(): void {
+    // After the end nothing more comes, and slow readers may have what is left.
+    if (end === undefined) trim();
+    if (isDrained()) backlog.wake();
+  }
+
+  function settle(outcome: SpoolEnd): void {
+    end = outcome;
+    backlog.wake();
+    arrival.wake();
+  }
+
+  function finishInMemory(): WholeBody {
+    const buffer = window.join();
+    return { size: received, ...digestBytes(buffer), content: { kind: "buffer", buffer } };
+  }
+
+  async function finishOnDisk(target: SpoolFile): Promise<WholeBody> {
+    await flushing;
+    if (end?.kind === "failed") throw end.error;
+    if (hasher === undefined) {
+      const error = diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released meanwhile");
+      settle({ kind: "unstored", error });
+      throw error;
+    }
+    // The disk has it all; a finished body may wait long for its place in the store.
+    memory.count(-window.clear());
+    return { size: received, ...hasher.digest(), content: { kind: "file", path: target.path } };
+  }
+
+  async function readBehind(offset: number): Promise<Buffer> {
+    if (file !== undefined && offset < file.written) {
+      return file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
+    }
+    const message = `Cannot read byte ${offset} of an arriving body: it is on no disk and no longer in memory`;
+    throw new HuiyuanError("store_failed", message, { cause: diskError });
+  }
+
+  return {
+    get received() {
+      return received;
+    },
+    get end() {
+      return end;
+    },
+    write(chunk) {
+      if (end !== undefined || holds === 0) return true;
+      if (isFinishing) throw new Error("Cannot write to a spool: it was finished");
+      if (chunk.byteLength === 0) return !isBehind();
+      window.append(chunk);
+      received += chunk.byteLength;
+      memory.count(chunk.byteLength);
+      hasher?.update(chunk);
+      if (file === undefined && (received > parts.perSpoolBytes || memory.isUsedUp)) spill();
+      if (file !== undefined && diskError === undefined) flushing ??= flush(file);
+      trim();
+      arrival.wake();
+      return !isBehind();
+    },
+    drained: () => (isDrained() ? Promise.resolve() : backlog.wait()),
+    async finish() {
+      if (end?.kind === "failed") throw end.error;
+      if (isFinishing) throw new Error("Cannot finish a spool: it was finished before");
+      if (holds === 0) throw new Error("Cannot finish a spool: it was released");
+      isFinishing = true;
+      const body = file === undefined ? finishInMemory() : await finishOnDisk(file);
+      settle({ kind: "whole", body });
+      return body;
+    },
+    fail(error) {
+      if (end === undefined) settle({ kind: "failed", error });
+    },
+    peek(offset) {
+      noteReader(offset);
+      return window.at(offset);
+    },
+    async read(offset, signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        if (holds === 0) throw new Error("Cannot read from a spool: it was released");
+        noteReader(offset);
+        const ready = window.at(offset);
+        if (ready !== undefined) return ready;
+        if (offset < received) return readBehind(offset);
+        if (end?.kind === "failed") throw end.error;
+        if (end !== undefined) return undefined;
+        await arrival.wait(signal);
+      }
+    },
+    hold() {
+      if (holds === 0) throw new Error("Cannot hold a spool: it was released");
+      holds += 1;
+    },
+    release() {
+      if (holds === 0) throw new Error("Cannot release a spool: nobody holds it");
+      holds -= 1;
+      // It may have been the fastest that left; those who wait have all there is, the others say when they read on.
+      taken = arrival.count > 0 ? received : 0;
+      if (diskError !== undefined) passOn();
+      if (holds > 0) return;
+      memory.count(-window.clear());
+      backlog.wake();
+      arrival.wake();
+      parts.released(file);
+    },
+  };
+}

@@ -1,0 +1,87 @@
+// All spools of a program, and the memory that they may take together. A spool that finds it used up goes to disk.
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { openSpool } from "./open-spool.ts";
+import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
+import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
+
+export interface SpoolPool {
+  /** A new spool with one hold, the caller's. Throws draining after `close`. */
+  open(): Spool;
+  /** Spools that somebody holds, and the bytes of them that are in memory. */
+  readonly usage: { readonly spools: number; readonly bytes: number };
+  /** Another bound from now on; spools above it go to disk as they grow. */
+  resize(memoryBytes: number): void;
+  /**
+   * Opens no more and resolves when the files of released spools are gone. Those still held stay: a finished body that
+   * could not be stored in time is adopted at the next start.
+   */
+  close(): Promise<void>;
+}
+
+export interface SpoolPoolOptions {
+  /** Where spool files go; on the store's file system, and there already. */
+  readonly dir: string;
+  /** Bytes in memory of all spools together, before they go to disk. */
+  readonly memoryBytes: number;
+  /** Bytes of one spool in memory, before it goes to disk. */
+  readonly perSpoolBytes?: number;
+  readonly log: Log;
+  readonly disk?: Disk;
+}
+
+const PER_SPOOL_BYTES = 262_144;
+
+export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
+  const { dir, perSpoolBytes = PER_SPOOL_BYTES, log, disk = REAL_DISK } = options;
+  let { memoryBytes } = options;
+  let bytes = 0;
+  let spools = 0;
+  let isClosed = false;
+  const discards = new Set<Promise<void>>();
+
+  const memory = {
+    count(change: number) {
+      bytes += change;
+    },
+    get isUsedUp() {
+      return bytes > memoryBytes;
+    },
+  };
+
+  return {
+    open() {
+      if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
+      spools += 1;
+      return openSpool({
+        memory,
+        perSpoolBytes,
+        newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), disk),
+        diskFailed(error) {
+          log.error({ err: error }, "an arriving image cannot be written to disk; it is passed on only");
+        },
+        released(file) {
+          spools -= 1;
+          if (file === undefined) return;
+          const discard = file
+            .discard()
+            .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "a spool file was not removed"))
+            .finally(() => discards.delete(discard));
+          discards.add(discard);
+        },
+      });
+    },
+    get usage() {
+      return { spools, bytes };
+    },
+    resize(next) {
+      memoryBytes = next;
+    },
+    async close() {
+      isClosed = true;
+      await Promise.all(discards);
+    },
+  };
+}

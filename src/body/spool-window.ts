@@ -1,0 +1,116 @@
+// The bytes of a spool that are in memory: one run without gaps that ends at the newest byte. It is appended to at the
+// end and trimmed at the front. It counts bytes; what may be dropped is the spool's affair.
+
+export interface SpoolWindow {
+  /** Bytes in memory. */
+  readonly bytes: number;
+  /** Takes ownership of the chunk, which is not empty. */
+  append(chunk: Buffer): void;
+  /** From `offset` on, at most MAX_PIECE_BYTES and without copying; undefined outside the window. */
+  at(offset: number): Buffer | undefined;
+  /** Everything from `offset` on, which lies in the window. */
+  from(offset: number): Buffer[];
+  /** Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the bytes dropped. */
+  trim(keepBytes: number, offset: number): number;
+  /** Everything as one Buffer, which is what is in memory from now on; copies only where there were several chunks. */
+  join(): Buffer;
+  /** Drops everything and returns how many bytes that were. */
+  clear(): number;
+}
+
+/** What a reader is given at a time, at the most. */
+export const MAX_PIECE_BYTES = 262_144;
+
+// An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
+const SMALL_BYTES = 1_024;
+const GATHER_BYTES = 8_192;
+
+interface Part {
+  readonly start: number;
+  bytes: Buffer;
+  /** Where small chunks are gathered; `bytes` is its beginning. Written only behind what readers have been given. */
+  gathered: Buffer | undefined;
+}
+
+export function createSpoolWindow(): SpoolWindow {
+  let parts: Part[] = [];
+  let end = 0;
+  let total = 0;
+
+  /** The part that holds `offset`; the caller has seen that it lies in the window. */
+  function indexAt(offset: number): number {
+    let low = 0;
+    let high = parts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (parts[middle]!.start <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  const isInside = (offset: number) => offset >= end - total && offset < end;
+
+  function clear(): number {
+    const dropped = total;
+    parts = [];
+    total = 0;
+    return dropped;
+  }
+
+  return {
+    get bytes() {
+      return total;
+    },
+    append(chunk) {
+      const last = parts.at(-1);
+      if (last === undefined || !gather(last, chunk)) parts.push({ start: end, bytes: chunk, gathered: undefined });
+      end += chunk.byteLength;
+      total += chunk.byteLength;
+    },
+    at(offset) {
+      if (!isInside(offset)) return undefined;
+      const { start, bytes } = parts[indexAt(offset)]!;
+      const from = offset - start;
+      return from === 0 && bytes.byteLength <= MAX_PIECE_BYTES ? bytes : bytes.subarray(from, from + MAX_PIECE_BYTES);
+    },
+    from(offset) {
+      if (!isInside(offset)) return [];
+      const [first, ...rest] = parts.slice(indexAt(offset));
+      return [first!.bytes.subarray(offset - first!.start), ...rest.map(({ bytes }) => bytes)];
+    },
+    trim(keepBytes, offset) {
+      let count = 0;
+      let dropped = 0;
+      for (const { start, bytes } of parts) {
+        if (total - dropped <= keepBytes || start + bytes.byteLength > offset) break;
+        count += 1;
+        dropped += bytes.byteLength;
+      }
+      if (count > 0) parts.splice(0, count);
+      total -= dropped;
+      return dropped;
+    },
+    join() {
+      const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
+      parts = [{ start: end - total, bytes, gathered: undefined }];
+      return bytes;
+    },
+    clear,
+  };
+}
+
+/** Puts a small chunk behind another small one or behind those gathered before; false where it must stand alone. */
+function gather(last: Part, chunk: Buffer): boolean {
+  const used = last.bytes.byteLength;
+  const size = used + chunk.byteLength;
+  if (chunk.byteLength >= SMALL_BYTES || size > GATHER_BYTES) return false;
+  if (last.gathered === undefined) {
+    if (used >= SMALL_BYTES) return false;
+    last.gathered = Buffer.allocUnsafeSlow(GATHER_BYTES);
+    last.bytes.copy(last.gathered);
+  }
+  chunk.copy(last.gathered, used);
+  last.bytes = last.gathered.subarray(0, size);
+  return true;
+}
