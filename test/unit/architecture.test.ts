@@ -1,0 +1,208 @@
+// The law of the house: who may import whom, through which door each dependency comes in, and what a file looks like.
+// docs/architecture.md explains it. A new room or dependency is a row here, with its reason where it is an exception.
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, posix } from "node:path";
+import { expect, test } from "vitest";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
+const LAYERS: readonly (readonly string[])[] = [
+  ["errors", "object", "log", "version"],
+  ["sign", "settings"],
+  ["body"],
+  ["bucket", "origin", "image"],
+  ["mirror", "upload"],
+  ["migrate"],
+  ["insight"],
+  ["http"],
+  ["sites"],
+  ["app"],
+  ["cli"],
+  ["main"],
+];
+/** The words of the bottom layer are one vocabulary and may use each other. */
+const WORDS = LAYERS[0];
+/** Rooms that have their place already but no file yet. */
+const NOT_BUILT = ["upload", "migrate", "insight"];
+
+/** Rooms that fewer may import than their layer would allow. */
+const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
+  // Whole Settings; every other room takes small option objects.
+  settings: ["sites", "app", "cli", "main"],
+  // What a token allows is decided before the mirror and its stores are asked.
+  sign: ["upload", "http", "sites", "app", "cli", "main"],
+};
+
+const EXCEPTIONS = [
+  { from: "bucket/fs/", to: "sign/once.ts", why: "a spent one-time token is a row that the one writer commits" },
+];
+
+/** Where a dependency may be imported: files, or folders with a `/` at the end. */
+const DOORS: Readonly<Record<string, readonly string[]>> = {
+  "@hono/node-server": ["http/"],
+  "better-sqlite3": ["bucket/fs/"],
+  commander: ["cli/", "main.ts"],
+  hono: ["http/"],
+  "ipaddr.js": ["origin/", "settings/", "http/"],
+  "lru-cache": ["mirror/hot.ts", "sign/verified.ts", "bucket/fs/"],
+  pino: ["cli/", "main.ts"],
+  "pino-pretty": ["cli/", "main.ts"],
+  "prom-client": ["http/metrics.ts"],
+  sharp: ["image/"],
+  undici: ["origin/dialer.ts"],
+  yaml: ["settings/"],
+  zod: ["settings/"],
+};
+
+const LONGEST_UNEXPLAINED_LINES = 300;
+const NAMES_THAT_SAY_NOTHING = /(^|-)(index|utils?|helpers?|common|managers?|base)$/;
+
+interface SourceFile {
+  /** Below src/, with `/`. */
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const IMPORTS = [
+  /^\s*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']/gm,
+  /^\s*import\s*["']([^"']+)["']/gm,
+  /\b(?:import|require)\(\s*["'`]([^"'`]+)["'`]/g,
+  // Worker threads are imports too.
+  /\bnew URL\(\s*["'`](\.[^"'`]+\.[tj]s)["'`],\s*import\.meta\.url/g,
+];
+
+function importsIn(text: string): string[] {
+  return IMPORTS.flatMap((pattern) => [...text.matchAll(pattern)].map((match) => match[1] ?? ""));
+}
+
+const FILES: readonly SourceFile[] = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .sort()
+  .map((path) => {
+    const text = readFileSync(`${ROOT}src/${path}`, "utf8");
+    return { path, text, imports: importsIn(text) };
+  });
+
+/** `http/server.ts` → `http`, `app.ts` → `app`. */
+const roomOf = (path: string) => path.split("/")[0]?.replace(/\.ts$/, "") ?? "";
+const layerOf = (room: string) => LAYERS.findIndex((rooms) => rooms.includes(room));
+const isRelative = (specifier: string) => specifier.startsWith(".");
+/** Where a relative import leads, below src/ (or `../…` outside it). */
+const targetOf = (file: string, specifier: string) => posix.join(posix.dirname(file), specifier);
+/** `hono/cors` → `hono`, `@hono/node-server/serve` → `@hono/node-server`. */
+const packageOf = (specifier: string) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+
+/** `file → import` of every import that `isOffence` holds for. */
+function offences(isOffence: (file: string, specifier: string) => boolean): string[] {
+  return FILES.flatMap(({ path, imports }) =>
+    imports.filter((specifier) => isOffence(path, specifier)).map((specifier) => `${path} → ${specifier}`),
+  );
+}
+
+function mayImport(file: string, target: string): boolean {
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === to) return true;
+  if (EXCEPTIONS.some((exception) => file.startsWith(exception.from) && target === exception.to)) return true;
+  const guests = ONLY_FOR[to];
+  if (guests !== undefined) return guests.includes(from);
+  if (WORDS?.includes(from) && WORDS.includes(to)) return true;
+  return layerOf(to) < layerOf(from);
+}
+
+test("the walk of src/ sees its files, their imports and every room", () => {
+  expect(FILES.length).toBeGreaterThanOrEqual(60);
+  expect(FILES.flatMap((file) => file.imports).length).toBeGreaterThanOrEqual(FILES.length);
+  const built = LAYERS.flat().filter((room) => !NOT_BUILT.includes(room));
+  expect([...new Set(FILES.map((file) => roomOf(file.path)))].sort()).toEqual(built.sort());
+});
+
+test("importsIn() sees every way to import", () => {
+  const text = `
+import a, { type B } from "./a.ts";
+import type {
+  C,
+} from "../b/c.ts";
+import "./d.ts";
+export * from "./e.ts";
+export { f } from './f.ts';
+const g = await import("./g.ts");
+const h = createRequire(import.meta.url)("h"), i = require("i");
+new Worker(new URL("./j.ts", import.meta.url));
+`;
+  const seen = ["./a.ts", "../b/c.ts", "./e.ts", "./f.ts", "./d.ts", "./g.ts", "i", "./j.ts"];
+  expect(importsIn(text)).toEqual(seen);
+});
+
+test.each([
+  { file: "mirror/fill.ts", target: "body/spool.ts", may: true },
+  { file: "log.ts", target: "errors.ts", may: true },
+  { file: "body/spool.ts", target: "mirror/fill.ts", may: false },
+  { file: "origin/site.ts", target: "bucket/bucket.ts", may: false },
+  { file: "sign/token.ts", target: "settings/schema.ts", may: false },
+  { file: "http/server.ts", target: "settings/schema.ts", may: false },
+  { file: "http/download.ts", target: "sign/token.ts", may: true },
+  { file: "bucket/fs/batch.ts", target: "sign/once.ts", may: true },
+  { file: "bucket/fs/batch.ts", target: "sign/token.ts", may: false },
+  { file: "cli/serve.ts", target: "settings/load.ts", may: true },
+  { file: "app.ts", target: "cli/terminal.ts", may: false },
+])("mayImport($file, $target) is $may", ({ file, target, may }) => {
+  expect(mayImport(file, target)).toBe(may);
+});
+
+test("each room imports only itself and the layers below", () => {
+  const isUpward = (file: string, specifier: string) =>
+    isRelative(specifier) && !mayImport(file, targetOf(file, specifier));
+  expect(offences(isUpward)).toEqual([]);
+});
+
+test("nothing in src/ imports from outside src/", () => {
+  const leavesSrc = (file: string, specifier: string) =>
+    isRelative(specifier) && targetOf(file, specifier).startsWith("..");
+  expect(offences(leavesSrc)).toEqual([]);
+});
+
+test("each dependency comes in through its door", () => {
+  const isByTheWindow = (file: string, specifier: string) => {
+    if (isRelative(specifier) || specifier.startsWith("node:")) return false;
+    const doors = DOORS[packageOf(specifier)] ?? [];
+    return !doors.some((door) => (door.endsWith("/") ? file.startsWith(door) : file === door));
+  };
+  expect(offences(isByTheWindow)).toEqual([]);
+});
+
+test("no module is loaded by a name that this test cannot read", () => {
+  const hides = /\bcreateRequire\b|\b(?:import|require)\(\s*[^"'`\s)]/;
+  expect(FILES.filter(({ text }) => hides.test(text)).map(({ path }) => path)).toEqual([]);
+});
+
+test("every dependency has a door, and no door is bricked up", () => {
+  const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { dependencies: object };
+  expect(Object.keys(DOORS).sort()).toEqual(Object.keys(dependencies).sort());
+  const used = new Set(FILES.flatMap((file) => file.imports.map(packageOf)));
+  expect(Object.keys(DOORS).filter((name) => !used.has(name))).toEqual([]);
+});
+
+test("process.exit is called in main.ts only", () => {
+  const callers = FILES.filter(({ text }) => /\bprocess\s*\.\s*exit\b/.test(text)).map(({ path }) => path);
+  expect(callers).toEqual(["main.ts"]);
+});
+
+test("every file begins with a header comment", () => {
+  const headless = FILES.filter(({ text }) => !/^(#!.*\n)?\/[/*]/.test(text)).map(({ path }) => path);
+  expect(headless).toEqual([]);
+});
+
+test("a long file says in its header why it is long", () => {
+  const unexplained = FILES.filter(({ text }) => {
+    const header = /^(?:#!.*\n)?((?:\/\/.*\n)+|\/\*[\s\S]*?\*\/)/.exec(text)?.[1] ?? "";
+    return text.split("\n").length - 1 > LONGEST_UNEXPLAINED_LINES && !/\b(long|lines)\b/.test(header);
+  });
+  expect(unexplained.map(({ path }) => path)).toEqual([]);
+});
+
+test("no file is a barrel or has a name that says nothing", () => {
+  const nameless = FILES.filter(({ path }) => NAMES_THAT_SAY_NOTHING.test(basename(path, ".ts")));
+  expect(nameless.map(({ path }) => path)).toEqual([]);
+});
