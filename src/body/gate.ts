@@ -1,7 +1,16 @@
 // The proof that a body is a whole image: framing, magic, structure and declared hashes, read as the bytes stream by.
 // No decoding and no I/O. What is done with the verdict is mirror/'s affair.
 import type { ErrorCode } from "../errors.ts";
-import type { ImageFacts } from "../object.ts";
+import type { ImageFacts, ImageFormat } from "../object.ts";
+import { scanBmp } from "./formats/bmp.ts";
+import { scanGif } from "./formats/gif.ts";
+import { scanIco } from "./formats/ico.ts";
+import { scanAvif, scanHeic } from "./formats/iso-media.ts";
+import { scanJpeg } from "./formats/jpeg.ts";
+import { scanPng } from "./formats/png.ts";
+import { type Findings, feed, type Scanner } from "./formats/scan.ts";
+import { sniff } from "./formats/sniff.ts";
+import { scanWebp } from "./formats/webp.ts";
 
 /** How the origin's message was delimited. `length`: Content-Length. `chunked`: ended by the last chunk. `close`: by closing. */
 export type Framing = "length" | "chunked" | "close";
@@ -25,6 +34,15 @@ export type Verdict =
       readonly code: Extract<ErrorCode, "origin_truncated" | "origin_empty" | "origin_not_image">;
     };
 
+/** How a body ended. */
+export interface BodyEnd {
+  readonly framing: Framing;
+  /** The declared length was met, or the last chunk seen. Means nothing for `close`, where only structure can prove anything. */
+  readonly isFramingWhole: boolean;
+  /** False when a digest that the origin declared differs. */
+  readonly isHashRight: boolean;
+}
+
 /** Watches one body go by. Holds at most a few KiB, whatever the body does. */
 export interface Gate {
   /** The next bytes, in order. */
@@ -35,9 +53,89 @@ export interface Gate {
   readonly image: ImageFacts | undefined;
   /** True once the structure is complete; trailing bytes after a complete image are fine. */
   readonly isStructureWhole: boolean;
-  /**
-   * The verdict at the end of the body. `isFramingWhole`: the declared length was met, or the last chunk seen; always
-   * false for `close`, where only structure can prove anything. `isHashRight`: false when a declared digest differs.
-   */
-  verdict(end: { readonly isFramingWhole: boolean; readonly framing: Framing; readonly isHashRight: boolean }): Verdict;
+  /** The verdict at the end of the body. */
+  verdict(end: BodyEnd): Verdict;
+}
+
+const SCANNERS: Readonly<Record<ImageFormat, Scanner | undefined>> = {
+  jpeg: scanJpeg,
+  png: scanPng,
+  gif: scanGif,
+  webp: scanWebp,
+  avif: scanAvif,
+  bmp: scanBmp,
+  heic: scanHeic,
+  tiff: undefined,
+  ico: scanIco,
+};
+
+/** Stored as they are: nothing in them is taken as the proof of their end. */
+const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico"]);
+
+/** A gate for one body. Its methods never throw, whatever the bytes. */
+export function createGate(): Gate {
+  let received = 0;
+  let head: Gate["head"] = "more";
+  /** A copy of the bytes so far while they are too few to tell; under SNIFF_BYTES. */
+  let opening: Buffer | undefined;
+  let format: ImageFormat | undefined;
+  let scan: ((chunk: Buffer) => void) | undefined;
+  const findings: Findings = { width: undefined, height: undefined, structure: "incomplete" };
+
+  /** Settles what the body is; returns the bytes that the scan begins with. */
+  function open(chunk: Buffer): Buffer {
+    const bytes = opening === undefined ? chunk : Buffer.concat([opening, chunk]);
+    const sniffed = sniff(bytes);
+    opening = undefined;
+    if (sniffed === "more") {
+      opening = Buffer.from(bytes);
+    } else if (sniffed === "foreign") {
+      head = "foreign";
+    } else {
+      head = "image";
+      format = sniffed;
+      if (UNMARKED_FORMATS.has(sniffed)) findings.structure = "unmarked";
+      const scanner = SCANNERS[sniffed];
+      if (scanner !== undefined) scan = feed(scanner(findings));
+    }
+    return bytes;
+  }
+
+  function imageFacts(): ImageFacts | undefined {
+    return format && { format, width: findings.width, height: findings.height };
+  }
+
+  return {
+    push(chunk) {
+      received += chunk.length;
+      const bytes = head === "more" ? open(chunk) : chunk;
+      scan?.(bytes);
+    },
+    get head() {
+      return head;
+    },
+    get image() {
+      return imageFacts();
+    },
+    get isStructureWhole() {
+      return findings.structure === "complete";
+    },
+    verdict(end) {
+      const image = imageFacts();
+      if (received === 0) return { kind: "broken", code: "origin_empty" };
+      if (image === undefined) return { kind: "broken", code: "origin_not_image" };
+      return judge(image, findings.structure, end);
+    },
+  };
+}
+
+/** The rule: structure proves a body of any framing, framing alone one that does not mark its end, and neither a wrong hash. */
+function judge(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
+  const isFramingWhole = end.isFramingWhole && end.framing !== "close";
+  const isCut = end.framing !== "close" && !end.isFramingWhole;
+  if (isCut) return { kind: "broken", code: "origin_truncated" };
+  if (structure === "incomplete" && end.framing === "length") return { kind: "suspect", image, reason: "structure" };
+  const isProven = structure === "complete" || (structure === "unmarked" && isFramingWhole);
+  if (!isProven) return { kind: "broken", code: "origin_truncated" };
+  return end.isHashRight ? { kind: "whole", image } : { kind: "suspect", image, reason: "hash" };
 }

@@ -1,0 +1,67 @@
+// BMP: where the pixels begin (BITMAPFILEHEADER) and how many bytes they are (the DIB header that follows it).
+import { type Findings, type Scan, skip, take } from "./scan.ts";
+
+const FILE_HEADER_BYTES = 14;
+/** BITMAPCOREHEADER, whose fields are half as wide. */
+const CORE_HEADER_BYTES = 12;
+/** BITMAPINFOHEADER; later headers begin with its fields. Shorter ones end in the midst of them, uncompressed. */
+const INFO_HEADER_BYTES = 40;
+/** BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS: rows of pixels, not compressed. */
+const PLAIN: ReadonlySet<number> = new Set([0, 3, 6]);
+
+/** Complete at the last byte of pixel data. */
+export function* scanBmp(findings: Findings): Scan {
+  const head = yield take(FILE_HEADER_BYTES + 4);
+  const fileBytes = head.readUInt32LE(2);
+  const pixelsAt = head.readUInt32LE(10);
+  const headerBytes = head.readUInt32LE(14);
+  const header = readHeader(yield take(Math.min(headerBytes, INFO_HEADER_BYTES) - 4), headerBytes);
+  if (header.width <= 0 || header.height === 0) return;
+  findings.width = header.width;
+  // Negative: the rows go from top to bottom.
+  findings.height = Math.abs(header.height);
+  const read = FILE_HEADER_BYTES + Math.min(headerBytes, INFO_HEADER_BYTES);
+  if (pixelsAt < FILE_HEADER_BYTES + headerBytes) return;
+  if (header.bitsPerPixel === 0 && PLAIN.has(header.compression)) return;
+  const end = pixelsEnd(header, pixelsAt, fileBytes);
+  if (end === undefined) {
+    findings.structure = "unmarked";
+    return;
+  }
+  yield skip(end - read);
+  findings.structure = "complete";
+}
+
+interface Header {
+  readonly width: number;
+  readonly height: number;
+  readonly bitsPerPixel: number;
+  readonly compression: number;
+  /** Bytes; 0 is allowed for pixels that are not compressed. */
+  readonly pixelBytes: number;
+}
+
+function readHeader(bytes: Buffer, headerBytes: number): Header {
+  if (headerBytes === CORE_HEADER_BYTES) {
+    const [width, height] = [bytes.readUInt16LE(0), bytes.readUInt16LE(2)];
+    return { width, height, bitsPerPixel: bytes.readUInt16LE(6), compression: 0, pixelBytes: 0 };
+  }
+  const isInfo = headerBytes >= INFO_HEADER_BYTES;
+  return {
+    width: bytes.readInt32LE(0),
+    height: bytes.readInt32LE(4),
+    bitsPerPixel: bytes.readUInt16LE(10),
+    compression: isInfo ? bytes.readUInt32LE(12) : 0,
+    pixelBytes: isInfo ? bytes.readUInt32LE(16) : 0,
+  };
+}
+
+/** Where the pixels end in the file; undefined where no field tells. */
+function pixelsEnd(header: Header, pixelsAt: number, fileBytes: number): number | undefined {
+  if (PLAIN.has(header.compression)) {
+    const rowBytes = Math.ceil((header.width * header.bitsPerPixel) / 32) * 4;
+    return pixelsAt + rowBytes * Math.abs(header.height);
+  }
+  if (header.pixelBytes > 0) return pixelsAt + header.pixelBytes;
+  return fileBytes > pixelsAt ? fileBytes : undefined;
+}
