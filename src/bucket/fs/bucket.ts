@@ -65,8 +65,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     lookup: async (key) => reads.entry(bucket, key),
     async open(info) {
       const { sha256 } = info.hashes;
-      const entry = reads.entry(bucket, info.key);
-      if (entry.state !== "object" || entry.info.hashes.sha256 !== sha256) return undefined;
+      if (reads.sha256Of(bucket, info.key) !== sha256) return undefined;
       return readers.open(sha256, info.size);
     },
     put,

@@ -9,6 +9,8 @@ import { isDamage, storeFailure } from "./failure.ts";
 /** Every function throws store_failed when the catalogue cannot be read. */
 export interface CatalogueReads {
   entry(bucket: string, key: Key): Entry;
+  /** SHA-256 of the object under the key, lower-case hex; undefined where there is none. */
+  sha256Of(bucket: string, key: Key): string | undefined;
   list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   buckets(): string[];
@@ -62,6 +64,9 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
       `SELECT state, epoch, is_stale, deleted_at, reason, ${OBJECT_COLUMNS}
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
+    sha256: database.prepare<[number, string], { sha256: string }>(
+      "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
+    ),
     listFrom: database.prepare<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
     ),
@@ -87,6 +92,11 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
         const id = bucketOf(bucket);
         const row = id === undefined ? undefined : statements.entry.get(id, key);
         return row === undefined ? UNTOUCHED : entryOf(row);
+      }),
+    sha256Of: (bucket, key) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
       }),
     list: (bucket, { prefix, after, limit }) =>
       guarded(() => {

@@ -1,6 +1,6 @@
 // The data lock: one process a data folder. It is the kernel's lock on a small SQLite file, so it vanishes with its
 // process, kill -9 included. Nothing else may open that file: POSIX locks die when any descriptor of it is closed.
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
@@ -16,6 +16,8 @@ export function lockData(dir: string): DataLock {
   let database: Database.Database | undefined;
   try {
     mkdirSync(dir, { recursive: true });
+    // SQLite would open and lock a read-only file as well.
+    accessSync(dir, constants.W_OK);
     database = new Database(path, { timeout: 0 });
     // In memory: the transaction writes nothing, and no journal file is left behind by a kill.
     database.pragma("journal_mode = MEMORY");

@@ -1,0 +1,31 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { startTending } from "../../../src/bucket/fs/tending.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("startTending() runs each chore when it is due, none at the start, and goes on after a failure", async () => {
+  const runs: string[] = [];
+  const stop = startTending(1_000, { now: Date.now, log: SILENT_LOG }, [
+    {
+      what: "fail",
+      everyMs: 0,
+      run: async () => {
+        runs.push(`fail ${Date.now()}`);
+        throw new Error("as planned");
+      },
+    },
+    { what: "work", everyMs: 2_500, run: async () => runs.push(`work ${Date.now()}`) },
+  ]);
+  expect(runs).toEqual([]);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(runs).toEqual(["fail 1000", "fail 2000", "fail 3000", "work 3000", "fail 4000"]);
+  await stop();
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(runs).toHaveLength(5);
+});
