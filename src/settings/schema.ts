@@ -334,13 +334,9 @@ type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReado
 /** The whole file with every default filled in: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
 export type ServerSettings = Settings["server"];
-export type LimitSettings = Settings["limits"];
 export type ProjectSettings = Settings["projects"][number];
-export type KeySettings = ProjectSettings["keys"][number];
 export type BucketSettings = ProjectSettings["buckets"][number];
 export type DomainSettings = BucketSettings["domains"][number];
 export type MirrorSettings = NonNullable<DomainSettings["mirror"]>;
-/** Milliseconds. */
-export type Timeouts = MirrorSettings["timeouts"];
 /** `url` has no slash at its end. */
 export type SiteOriginSettings = Extract<MirrorSettings["origins"][number], { readonly type: "site" }>;
