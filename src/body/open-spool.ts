@@ -141,8 +141,8 @@ export function openSpool(parts: SpoolParts): Spool {
       return end;
     },
     write(chunk) {
-      if (end !== undefined || holds === 0) return true;
       if (isFinishing) throw new Error("Cannot write to a spool: it was finished");
+      if (end !== undefined || holds === 0) return true;
       if (chunk.byteLength === 0) return !isBehind();
       window.append(chunk);
       received += chunk.byteLength;
@@ -178,7 +178,11 @@ export function openSpool(parts: SpoolParts): Spool {
         noteReader(offset);
         const ready = window.at(offset);
         if (ready !== undefined) return ready;
-        if (offset < received) return readBehind(offset);
+        if (offset < received) {
+          const bytes = await readBehind(offset);
+          signal.throwIfAborted();
+          return bytes;
+        }
         if (end?.kind === "failed") throw end.error;
         if (end !== undefined) return undefined;
         await arrival.wait(signal);

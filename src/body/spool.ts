@@ -47,7 +47,7 @@ export interface Spool {
   /**
    * Takes ownership of the chunk. False: stop the origin until `drained()` resolves. The disk is behind by over 1 MiB
    * (64 KiB while the pool's memory is used up), or has failed and the fastest reader is behind by over 256 KiB.
-   * Dropped after `fail()`.
+   * Dropped after `fail()`; throws after `finish()`, which is a fault of the program.
    */
   write(chunk: Buffer): boolean;
   /** Resolves when the backlog is written, or taken by the fastest reader where the disk has failed. Never rejects. */

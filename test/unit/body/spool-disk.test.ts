@@ -1,0 +1,311 @@
+// When a spool goes to disk, how the disk slows the origin, and what becomes of the body when the disk fails.
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Spool } from "../../../src/body/spool.ts";
+import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { createLatch, diskError, NEVER, readToEnd, testPool, writeAll } from "../../helpers/spools.ts";
+import { randomBytes } from "../../helpers/whole-body.ts";
+
+const KIB = 1_024;
+const MIB = 1_048_576;
+
+/** A disk that takes `room` bytes and then fails, which resolves `failed`. */
+function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly failed: Promise<void> } {
+  let left = room;
+  const latch = createLatch();
+  return {
+    failed: latch.opened,
+    async write(descriptor, pieces, position) {
+      if (left === 0) {
+        // Once those who asked have been told.
+        setImmediate(latch.open);
+        throw diskError(code);
+      }
+      const all = Buffer.concat(pieces);
+      const part = all.subarray(0, left);
+      left -= part.byteLength;
+      return REAL_DISK.write(descriptor, [part], position);
+    },
+  };
+}
+
+test.each([
+  [99, "buffer"],
+  [100, "buffer"],
+  [101, "file"],
+])("a body of %d bytes ends as a %s where a spool may keep 100 in memory", async (size, kind) => {
+  const pool = testPool({ perSpoolBytes: 100 });
+  const spool = pool.open();
+  const bytes = randomBytes(size);
+  await writeAll(spool, bytes, 10);
+  const { content } = await spool.finish();
+  expect(content.kind).toBe(kind);
+  expect(pool.files()).toHaveLength(kind === "file" ? 1 : 0);
+  if (content.kind === "file") {
+    expect(readFileSync(content.path).equals(bytes)).toBe(true);
+    expect(statSync(content.path).mode & 0o777).toBe(0o600);
+    expect(content.path.endsWith(".part")).toBe(true);
+  }
+  spool.release();
+});
+
+test("spools go to disk when the pool's memory is used up, and stay in memory before", async () => {
+  const pool = testPool({ memoryBytes: 250_000 });
+  const spools = [pool.open(), pool.open(), pool.open()];
+  for (const spool of spools) spool.write(randomBytes(100_000));
+  const kinds: string[] = [];
+  for (const spool of spools) kinds.push((await spool.finish()).content.kind);
+  expect(kinds).toEqual(["buffer", "buffer", "file"]);
+  expect(pool.usage).toEqual({ spools: 3, bytes: 200_000 });
+  for (const spool of spools) spool.release();
+  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+});
+
+test("resize() counts from the next write on", async () => {
+  const pool = testPool({ memoryBytes: 250_000 });
+  const spool = pool.open();
+  spool.write(randomBytes(100_000));
+  pool.resize(50_000);
+  spool.write(randomBytes(1));
+  expect((await spool.finish()).content.kind).toBe("file");
+  spool.release();
+});
+
+test("a spool on disk keeps the latest 256 KiB in memory, and nothing while the pool's memory is used up", async () => {
+  const pool = testPool({ perSpoolBytes: 0 });
+  const spool = pool.open();
+  const bytes = randomBytes(MIB);
+  await writeAll(spool, bytes, 16 * KIB);
+  spool.write(Buffer.from("!"));
+  await spool.drained();
+  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
+  expect(spool.peek(MIB - 240 * KIB)?.byteLength).toBe(16 * KIB);
+  expect(spool.peek(0)).toBeUndefined();
+  pool.resize(0);
+  spool.write(Buffer.from("!"));
+  await spool.drained();
+  expect(pool.usage.bytes).toBe(0);
+  await spool.finish();
+  expect((await readToEnd(spool)).equals(Buffer.concat([bytes, Buffer.from("!!")]))).toBe(true);
+  spool.release();
+});
+
+test("write() is false once the disk is behind by over 1 MiB, until drained() resolves", async () => {
+  const latch = createLatch();
+  const pool = testPool({
+    perSpoolBytes: 0,
+    disk: {
+      async write(...step) {
+        await latch.opened;
+        return REAL_DISK.write(...step);
+      },
+    },
+  });
+  const spool = pool.open();
+  const bytes = randomBytes(MIB + 1);
+  expect(spool.write(bytes.subarray(0, MIB))).toBe(true);
+  expect(spool.write(bytes.subarray(MIB))).toBe(false);
+  let isDrained = false;
+  const drained = spool.drained().then(() => {
+    isDrained = true;
+  });
+  expect(spool.peek(0)?.byteLength).toBe(256 * KIB);
+  await new Promise(setImmediate);
+  expect(isDrained).toBe(false);
+  latch.open();
+  await drained;
+  expect(spool.write(Buffer.from("!"))).toBe(true);
+  expect((await spool.finish()).size).toBe(MIB + 2);
+  spool.release();
+});
+
+test.each<[string, (spool: Spool) => void]>([
+  ["fails", (spool) => spool.fail(new HuiyuanError("origin_reset", "Cannot use the body: it broke off"))],
+  ["is released", (spool) => spool.release()],
+])("drained() resolves when the body %s while the disk hangs", async (_name, finishOff) => {
+  const latch = createLatch();
+  const pool = testPool({ perSpoolBytes: 0, disk: { open: (path) => latch.opened.then(() => REAL_DISK.open(path)) } });
+  const spool = pool.open();
+  expect(spool.write(randomBytes(2 * MIB))).toBe(false);
+  const drained = spool.drained();
+  finishOff(spool);
+  await drained;
+  latch.open();
+  if (spool.end !== undefined) spool.release();
+  await pool.close();
+  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+  expect(pool.files()).toEqual([]);
+});
+
+test("short writes of the disk lose nothing", async () => {
+  const pool = testPool({
+    perSpoolBytes: 0,
+    disk: { write: (fd, pieces, position) => REAL_DISK.write(fd, [pieces[0]!.subarray(0, 7_001)], position) },
+  });
+  const spool = pool.open();
+  const bytes = randomBytes(200_000);
+  await writeAll(spool, bytes, 30_000);
+  const { content } = await spool.finish();
+  expect(readFileSync(content.kind === "file" ? content.path : "").equals(bytes)).toBe(true);
+  spool.release();
+});
+
+test("the store may rename the file away: readers go on, and the release removes nothing", async () => {
+  const pool = testPool({ perSpoolBytes: 0 });
+  const spool = pool.open();
+  const bytes = randomBytes(300_000);
+  await writeAll(spool, bytes);
+  const { content } = await spool.finish();
+  const blob = join(pool.dir, "blob");
+  renameSync(content.kind === "file" ? content.path : "", blob);
+  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+  spool.release();
+  await pool.close();
+  expect(readFileSync(blob).equals(bytes)).toBe(true);
+});
+
+test("a file that was there before is neither written nor removed", async () => {
+  let foreign = "";
+  const pool = testPool({
+    perSpoolBytes: 0,
+    disk: {
+      open(path) {
+        foreign = path;
+        writeFileSync(path, "foreign");
+        return REAL_DISK.open(path);
+      },
+    },
+  });
+  const spool = pool.open();
+  spool.write(randomBytes(10));
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_failed" });
+  spool.release();
+  await pool.close();
+  expect(existsSync(foreign) && readFileSync(foreign, "utf8")).toBe("foreign");
+});
+
+test.each([
+  ["ENOSPC", "store_full"],
+  ["EDQUOT", "store_full"],
+  ["EIO", "store_failed"],
+  ["EROFS", "store_failed"],
+])("finish() turns %s into %s, and a reader that keeps up gets every byte and a clean end", async (code, expected) => {
+  const pool = testPool({ perSpoolBytes: 0, disk: failingDisk(100_000, code) });
+  const spool = pool.open();
+  const bytes = randomBytes(3 * MIB);
+  spool.hold();
+  const reader = readToEnd(spool).finally(() => spool.release());
+  await writeAll(spool, bytes);
+  await expect(spool.finish()).rejects.toMatchObject({ code: expected, cause: { code } });
+  expect(spool.end).toMatchObject({ kind: "unstored", error: { code: expected } });
+  expect((await reader).equals(bytes)).toBe(true);
+  spool.release();
+  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+  await pool.close();
+  expect(pool.files()).toEqual([]);
+});
+
+test("a disk that cannot be opened at all costs a reader nothing", async () => {
+  const pool = testPool({ perSpoolBytes: 0, disk: { open: () => Promise.reject(diskError("EMFILE")) } });
+  const spool = pool.open();
+  const bytes = randomBytes(MIB);
+  spool.hold();
+  const reader = readToEnd(spool).finally(() => spool.release());
+  await writeAll(spool, bytes, 10_000);
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_failed" });
+  expect((await reader).equals(bytes)).toBe(true);
+  spool.release();
+  expect(pool.usage.bytes).toBe(0);
+});
+
+test("without a disk write() is false until the fastest reader has moved on; the slow one loses its place", async () => {
+  const disk = failingDisk(64 * KIB);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  const bytes = randomBytes(MIB);
+  spool.hold();
+  await writeAll(spool, bytes.subarray(0, 320 * KIB));
+  await disk.failed;
+  expect(spool.write(bytes.subarray(320 * KIB, 384 * KIB))).toBe(false);
+  let isDrained = false;
+  const drained = spool.drained().then(() => {
+    isDrained = true;
+  });
+  await new Promise(setImmediate);
+  expect(isDrained).toBe(false);
+  expect((await spool.read(64 * KIB, NEVER))?.equals(bytes.subarray(64 * KIB, 128 * KIB))).toBe(true);
+  spool.peek(128 * KIB);
+  await drained;
+  await expect(spool.read(64 * KIB, NEVER)).rejects.toMatchObject({ code: "store_failed" });
+  expect((await spool.read(0, NEVER))?.equals(bytes.subarray(0, 64 * KIB))).toBe(true);
+  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
+  spool.release();
+  spool.release();
+});
+
+test("without a disk and without readers the origin is not stopped, and memory stays bounded", async () => {
+  const disk = failingDisk(0);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  spool.write(randomBytes(10));
+  await disk.failed;
+  for (let round = 0; round < 20; round += 1) expect(spool.write(randomBytes(100_000))).toBe(true);
+  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
+  spool.release();
+});
+
+test("without a disk the origin goes on when the last reader leaves", async () => {
+  const disk = failingDisk(0);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  spool.hold();
+  spool.write(randomBytes(600_000));
+  await disk.failed;
+  expect(spool.write(randomBytes(10))).toBe(false);
+  const drained = spool.drained();
+  spool.release();
+  await drained;
+  expect(spool.write(randomBytes(10))).toBe(true);
+  spool.release();
+});
+
+test("a file that cannot be read back gives store_failed", async () => {
+  const pool = testPool({ perSpoolBytes: 0, disk: { read: () => Promise.reject(diskError("EIO")) } });
+  const spool = pool.open();
+  await writeAll(spool, randomBytes(MIB));
+  await spool.finish();
+  await expect(spool.read(0, NEVER)).rejects.toMatchObject({ code: "store_failed", cause: { code: "EIO" } });
+  spool.release();
+});
+
+test("the descriptor is closed once, after a read that was under way at the last release", async () => {
+  const latch = createLatch();
+  const steps: string[] = [];
+  const pool = testPool({
+    perSpoolBytes: 0,
+    disk: {
+      async read(...step) {
+        await latch.opened;
+        const got = await REAL_DISK.read(...step);
+        steps.push("read");
+        return got;
+      },
+      close(descriptor) {
+        steps.push("close");
+        return REAL_DISK.close(descriptor);
+      },
+    },
+  });
+  const spool = pool.open();
+  const bytes = randomBytes(1_000);
+  spool.write(bytes);
+  await spool.finish();
+  const reading = spool.read(0, NEVER);
+  spool.release();
+  latch.open();
+  expect((await reading)?.equals(bytes)).toBe(true);
+  await pool.close();
+  expect(steps).toEqual(["read", "close"]);
+});
