@@ -57,7 +57,7 @@ async function downloadAll(list: readonly CorpusImage[]): Promise<string[]> {
   return said;
 }
 
-const skip = !serviceAvailable("nginx");
+const skip = !serviceAvailable("nginx", "photographs");
 
 beforeAll(async () => {
   if (skip) return;
@@ -69,7 +69,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(async () => {
   await program?.kill();
-  await nginx?.stop();
+  await nginx?.remove();
   await installation?.remove();
 });
 
