@@ -76,7 +76,7 @@ const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico
 export function createGate(): Gate {
   let received = 0;
   let head: Gate["head"] = "more";
-  /** A copy of the bytes so far while they are too few to tell; under SNIFF_BYTES. */
+  /** A copy of the bytes so far while they are too few to tell; a few dozen at most. */
   let opening: Buffer | undefined;
   let format: ImageFormat | undefined;
   let scan: ((chunk: Buffer) => void) | undefined;
@@ -129,13 +129,13 @@ export function createGate(): Gate {
   };
 }
 
-/** The rule: structure proves a body of any framing, framing alone one that does not mark its end, and neither a wrong hash. */
+/** What structure, framing and hash together allow. A complete structure proves any body, framing one that does not mark its end. */
 function judge(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
-  const isFramingWhole = end.isFramingWhole && end.framing !== "close";
-  const isCut = end.framing !== "close" && !end.isFramingWhole;
-  if (isCut) return { kind: "broken", code: "origin_truncated" };
-  if (structure === "incomplete" && end.framing === "length") return { kind: "suspect", image, reason: "structure" };
-  const isProven = structure === "complete" || (structure === "unmarked" && isFramingWhole);
-  if (!isProven) return { kind: "broken", code: "origin_truncated" };
+  const truncated = { kind: "broken", code: "origin_truncated" } as const;
+  const isClosed = end.framing === "close";
+  if (!isClosed && !end.isFramingWhole) return truncated;
+  const isProven = structure === "complete" || (structure === "unmarked" && !isClosed);
+  // Only a declared length tells a file that is odd at its source from one that was cut on the way.
+  if (!isProven) return end.framing === "length" ? { kind: "suspect", image, reason: "structure" } : truncated;
   return end.isHashRight ? { kind: "whole", image } : { kind: "suspect", image, reason: "hash" };
 }

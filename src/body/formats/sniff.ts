@@ -2,7 +2,7 @@
 import type { ImageFormat } from "../../object.ts";
 
 /** So many bytes always decide. */
-export const SNIFF_BYTES = 64;
+const SNIFF_BYTES = 64;
 
 const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -32,7 +32,7 @@ const STRUCTURAL_BRANDS: ReadonlySet<string> = new Set(["mif1", "mif2", "msf1", 
 /** `more`: the bytes so far may yet become an image. */
 export type Sniffed = ImageFormat | "more" | "foreign";
 
-/** Takes the beginning of a body, of any length, and never answers `more` to SNIFF_BYTES or more of it. */
+/** Takes the beginning of a body, of any length, and never answers `more` to 64 bytes or more of it. */
 export function sniff(head: Buffer): Sniffed {
   switch (head[0]) {
     case undefined:
