@@ -6,10 +6,10 @@ const NOISE_SEED = 0x9e3779b9;
 /** How far noise moves a sample from the gradient: enough that no encoder makes the picture small. */
 const NOISE_SPAN = 64;
 
-/** Raw pixels, row by row; `channels` 4 has a varying alpha. The seed makes pictures of one size differ. */
-export function noisyPixels(width: number, height: number, channels: 3 | 4 = 3, seed = NOISE_SEED): Buffer {
+/** Raw pixels, row by row; `channels` 4 has a varying alpha. */
+function noisyPixels(width: number, height: number, channels: 3 | 4 = 3): Buffer {
   const pixels = Buffer.allocUnsafe(width * height * channels);
-  let state = seed | 1;
+  let state = NOISE_SEED;
   for (let at = 0; at < pixels.length; at += 1) {
     // xorshift32
     state ^= state << 13;

@@ -134,7 +134,16 @@ describe("webp", () => {
   });
 
   test.each([
+    ["VP8L", "VP8L\x06\0\0\0\x2f\xff\xff\xff\x0f\0", 16_384, 16_384],
+    ["VP8X", "VP8X\x0a\0\0\0\0\0\0\0\xff\xff\x01\x01\x02\0", 131_072, 514],
+    ["VP8, scale bits set", "VP8 \x0a\0\0\0\0\0\0\x9d\x01\x2a\xff\xff\x01\x42", 16_383, 513],
+  ])("image has all bits of a large size: %s", (_, chunk, width, height) => {
+    expect(gated(riff(4 + chunk.length, chunk)).image).toEqual({ format: "webp", width, height });
+  });
+
+  test.each([
     ["no chunk", riff(4)],
+    ["a chunk beyond the end, though its bytes come", riff(4 + 14, "VP8L\x20\0\0\0\x2f\x02\x40\0\0", "x".repeat(40))],
     ["a size of nothing", riff(0, lossless)],
     ["a chunk beyond the end", riff(4 + 14, "VP8L\xff\xff\0\0\x2f\x02\x40\0\0\0")],
     ["a first chunk of no known kind", riff(4 + 14, "ALPH\x05\0\0\0\x2f\x02\x40\0\0\0")],
