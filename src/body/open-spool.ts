@@ -195,8 +195,8 @@ export function openSpool(parts: SpoolParts): Spool {
     release() {
       if (holds === 0) throw new Error("Cannot release a spool: nobody holds it");
       holds -= 1;
-      // It may have been the fastest that left; those who wait have all there is, the others say when they read on.
-      taken = arrival.count > 0 ? received : 0;
+      // It may have been the fastest that left; the others say when they read on.
+      taken = 0;
       if (diskError !== undefined) passOn();
       if (holds > 0) return;
       memory.count(-window.clear());

@@ -1,7 +1,6 @@
 // Those who wait for the same thing to happen. Neither being woken nor an abort leaves a listener behind.
 
 export interface Waiters {
-  readonly count: number;
   /** Resolves at the next `wake`. Rejects with the signal's reason when that aborts first; it has not aborted yet. */
   wait(signal?: AbortSignal): Promise<void>;
   wake(): void;
@@ -10,9 +9,6 @@ export interface Waiters {
 export function createWaiters(): Waiters {
   let waiters = new Set<() => void>();
   return {
-    get count() {
-      return waiters.size;
-    },
     wait: (signal) =>
       new Promise((resolve, reject) => {
         const leave = () => {

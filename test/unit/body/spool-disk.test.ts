@@ -121,6 +121,16 @@ test("write() is false once the disk is behind by over 1 MiB, until drained() re
   spool.release();
 });
 
+test("write() is false once the disk is behind by over 64 KiB while the pool's memory is used up", async () => {
+  const pool = testPool({ memoryBytes: 0 });
+  const spool = pool.open();
+  expect(spool.write(randomBytes(64 * KIB))).toBe(true);
+  expect(spool.write(randomBytes(1))).toBe(false);
+  await spool.drained();
+  expect(pool.usage.bytes).toBe(0);
+  spool.release();
+});
+
 test.each<[string, (spool: Spool) => void]>([
   ["fails", (spool) => spool.fail(new HuiyuanError("origin_reset", "Cannot use the body: it broke off"))],
   ["is released", (spool) => spool.release()],
@@ -268,6 +278,37 @@ test("without a disk the origin goes on when the last reader leaves", async () =
   spool.release();
   await drained;
   expect(spool.write(randomBytes(10))).toBe(true);
+  spool.release();
+});
+
+test("without a disk the next reader sets the pace when the fastest has left", async () => {
+  const disk = failingDisk(0);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  const bytes = randomBytes(320 * KIB);
+  spool.hold();
+  spool.hold();
+  spool.write(bytes.subarray(0, 64 * KIB));
+  await disk.failed;
+  for (let at = 64 * KIB; at < 256 * KIB; at += 64 * KIB) spool.write(bytes.subarray(at, at + 64 * KIB));
+  spool.peek(256 * KIB);
+  spool.release();
+  expect(spool.write(bytes.subarray(256 * KIB))).toBe(false);
+  await spool.finish().catch(() => undefined);
+  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+  spool.release();
+  spool.release();
+});
+
+test("a fast reader takes nothing from a slow one after the end of a body that is on no disk", async () => {
+  const spool = testPool({ perSpoolBytes: 0, disk: failingDisk(0) }).open();
+  const bytes = randomBytes(MIB);
+  spool.hold();
+  for (let at = 0; at < MIB; at += 64 * KIB) spool.write(bytes.subarray(at, at + 64 * KIB));
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+  spool.release();
   spool.release();
 });
 
