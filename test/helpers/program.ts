@@ -27,11 +27,16 @@ export interface Installation {
   readonly data: string;
   /** Overwrites the settings file. */
   write(settings: object): Promise<void>;
-  start(options?: {
-    readonly env?: Readonly<Record<string, string>>;
-    readonly wrap?: readonly string[];
-  }): Promise<Program>;
+  start(options?: StartOptions): Promise<Program>;
   remove(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs it, such as `taskset -c 0`. */
+  readonly wrap?: readonly string[];
+  /** For node itself, such as --cpu-prof. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** `settings` without server ports and data, which are filled in: any free ports, `<folder>/data`. */
@@ -61,11 +66,8 @@ function filledIn(settings: object, data: string): object {
   };
 }
 
-async function start(
-  file: string,
-  { env = {}, wrap = [] }: { readonly env?: Readonly<Record<string, string>>; readonly wrap?: readonly string[] },
-): Promise<Program> {
-  const [command = process.execPath, ...before] = [...wrap, process.execPath];
+async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: StartOptions): Promise<Program> {
+  const [command = process.execPath, ...before] = [...wrap, process.execPath, ...nodeFlags];
   const child = spawn(command, [...before, MAIN, "serve", "--config", file], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
