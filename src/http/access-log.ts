@@ -56,11 +56,17 @@ export function clientAddress(
   if (trusted.length === 0 || forwarded === undefined) return address;
   const hops = String(forwarded).split(",");
   while (isTrusted(address, trusted)) {
-    const next = hops.pop()?.trim();
-    if (next === undefined || !ipaddr.isValid(next)) break;
+    const next = withoutPort(hops.pop() ?? "");
+    if (!ipaddr.isValid(next)) break;
     address = plain(next);
   }
   return address;
+}
+
+/** Some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  const text = hop.trim();
+  return /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? text;
 }
 
 function plain(address: string): string {

@@ -32,7 +32,8 @@ function withLimit(bucket: string, limit: number, isPrivate: boolean): string {
     if (word === "" || (isPrivate && ["public", "private", "s-maxage"].includes(word))) continue;
     // Promises about later than the limit cannot be kept.
     if (word === "immutable" || word.startsWith("stale-")) continue;
-    const isLife = (word === "max-age" || word === "s-maxage") && value !== "";
+    const isLife = word === "max-age" || word === "s-maxage";
+    if (isLife && value === "") continue;
     hasLife ||= isLife || word === "no-store" || word === "no-cache";
     kept.push(isLife ? `${word}=${Math.min(Number(value), limit)}` : directive);
   }

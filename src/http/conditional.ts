@@ -20,7 +20,7 @@ export interface Validators {
 /** `range`: the Range header applies. `full`: it does not, or there is none. */
 export type ConditionVerdict = "full" | "range" | "not-modified" | "precondition-failed";
 
-/** In the order of RFC 9110 §13.2.2. A date that cannot be read is as if it had not been sent. */
+/** For GET and HEAD, in the order of RFC 9110 §13.2.2. A date that cannot be read is as if it had not been sent. */
 export function evaluate(conditions: Conditions, object: Validators): ConditionVerdict {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
   if (ifMatch !== undefined) {
@@ -49,7 +49,7 @@ function matches(list: string, etag: string, comparison: "strong" | "weak"): boo
   return false;
 }
 
-/** A date counts when it is exactly the object's: this server makes no second version within a second of the first. */
+/** A date has to be exactly the object's (§13.1.5): a client that has an older or a newer copy gets the whole again. */
 function holdsIfRange(value: string, object: Validators): boolean {
   const text = value.trim();
   if (text.startsWith('"')) return text === object.etag;
@@ -60,22 +60,35 @@ function seconds(milliseconds: number): number {
   return Math.floor(milliseconds / 1_000);
 }
 
-const IMF = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
-const RFC850 = /^[A-Z][a-z]+day, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}:\d{2}:\d{2}) GMT$/;
-const ASCTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}:\d{2}:\d{2}) (\d{4})$/;
+const TIME = "(?<time>\\d{2}:\\d{2}:\\d{2})";
+const FORMATS = [
+  new RegExp(`^[A-Z][a-z]{2}, (?<day>\\d{2}) (?<month>[A-Z][a-z]{2}) (?<year>\\d{4}) ${TIME} GMT$`),
+  new RegExp(`^[A-Z][a-z]{2,5}day, (?<day>\\d{2})-(?<month>[A-Z][a-z]{2})-(?<year>\\d{2}) ${TIME} GMT$`),
+  new RegExp(`^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`),
+];
 
-/** Unix seconds of the three date formats of RFC 9110 §5.6.7; undefined for anything else. */
-export function parseHttpDate(text: string): number | undefined {
+/**
+ * Unix seconds of the three date formats of RFC 9110 §5.6.7; undefined for anything else and for days that are in no
+ * calendar. `now`, Unix milliseconds, decides the century of a two-digit year.
+ */
+export function parseHttpDate(text: string, now: number = Date.now()): number | undefined {
   const date = text.trim();
-  if (IMF.test(date)) return toSeconds(date);
-  const old = RFC850.exec(date);
-  // A two-digit year is of this century up to 69, as POSIX reads it.
-  if (old !== null) return toSeconds(`${old[1]} ${old[2]} ${Number(old[3]) < 70 ? "20" : "19"}${old[3]} ${old[4]} GMT`);
-  const c = ASCTIME.exec(date);
-  return c === null ? undefined : toSeconds(`${c[2]?.trim()} ${c[1]} ${c[4]} ${c[3]} GMT`);
+  for (const format of FORMATS) {
+    const parts = format.exec(date)?.groups;
+    if (parts === undefined) continue;
+    const { day = "", month, year = "", time } = parts;
+    const fullYear = year.length === 2 ? fullYearOf(Number(year), now) : year;
+    const usual = `${day.trim().padStart(2, "0")} ${month} ${fullYear} ${time} GMT`;
+    const milliseconds = Date.parse(usual);
+    // Date.parse carries 31 February over into March; what it reads back as tells.
+    return new Date(milliseconds).toUTCString().endsWith(`, ${usual}`) ? milliseconds / 1_000 : undefined;
+  }
+  return undefined;
 }
 
-function toSeconds(text: string): number | undefined {
-  const milliseconds = Date.parse(text);
-  return Number.isNaN(milliseconds) ? undefined : milliseconds / 1_000;
+/** A year that would lie more than 50 years ahead is the past one with the same digits (RFC 9110 §5.6.7). */
+function fullYearOf(twoDigits: number, now: number): number {
+  const thisYear = new Date(now).getUTCFullYear();
+  const year = thisYear - (thisYear % 100) + twoDigits;
+  return year > thisYear + 50 ? year - 100 : year;
 }

@@ -28,7 +28,7 @@ export function preflightHeaders(rules: CorsRules, origin: string | undefined): 
     "Access-Control-Allow-Methods",
     "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers",
-    "Range, If-Range, If-None-Match, If-Modified-Since",
+    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
     "Access-Control-Max-Age",
     "86400",
   ];

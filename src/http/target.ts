@@ -1,10 +1,11 @@
 // The request-target, read byte for byte: host, key, query. The key is decoded once and exactly; nothing is collapsed,
 // resolved or repaired. No I/O.
+import { isIPv6 } from "node:net";
 import { HuiyuanError } from "../errors.ts";
 import { type Key, toKey } from "../object.ts";
 
 export interface Target {
-  /** Lower case, without port and trailing dot; empty for an HTTP/1.0 request without Host. */
+  /** Lower case, without port and trailing dot; empty where the request has no Host, or an empty one. */
   readonly host: string;
   readonly key: Key;
   /** Without `?`; empty where there is none. */
@@ -13,7 +14,9 @@ export interface Target {
 
 const MAX_TARGET_CHARACTERS = 8_192;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
-const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)$/;
+const MAX_HOST_CHARACTERS = 253;
+// A name, perhaps with the root's dot, or an IPv6 address in brackets; then perhaps a port.
+const AUTHORITY = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::\d{0,5})?$/i;
 
 /**
  * `rawTarget` as node gives it: one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
@@ -34,6 +37,7 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
     const [whole = "", authority = ""] = ABSOLUTE.exec(rawTarget) ?? [];
     if (whole === "") throw invalid("it is neither a path nor an http URL");
     const named = hostOf(authority);
+    if (named === "") throw invalid("it names no host");
     if (hosts.length === 1 && named !== host) {
       throw new HuiyuanError("request_invalid", `Cannot serve "${named}": the Host header says "${host}"`);
     }
@@ -50,14 +54,15 @@ const SLASH = 0x2f;
 const PERCENT = 0x25;
 const HASH = 0x23;
 
-/** `Example.com.:8080` → `example.com`. Throws host_invalid. */
+/** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */
 export function hostOf(authority: string): string {
   if (authority === "") return "";
-  const name = authority.replace(/:\d{0,5}$/, "").toLowerCase();
-  const bare = name.endsWith(".") ? name.slice(0, -1) : name;
-  if (bare.length > 253 || !HOST.test(bare))
+  const [, name, address] = AUTHORITY.exec(authority) ?? [];
+  const host = name ?? address;
+  const isRight = host !== undefined && host.length <= MAX_HOST_CHARACTERS;
+  if (!isRight || (address !== undefined && !isIPv6(address.slice(1, -1))))
     throw new HuiyuanError("host_invalid", "Cannot read the Host header: it is no host name");
-  return bare;
+  return host.toLowerCase();
 }
 
 const PLAIN = /^[\x21\x24-\x7e]*$/;
@@ -96,9 +101,15 @@ function readEscape(raw: string, index: number): number {
   return Number.parseInt(digits, 16);
 }
 
-/** The path of a key, to follow a slash: everything but unreserved characters and slashes is escaped. */
+/**
+ * The path of a key, to follow a slash: everything but slashes and the unreserved characters of RFC 3986 is escaped, so
+ * that the URL may also stand in quotes in a shell or a page.
+ */
 export function encodeKeyForPath(key: Key): string {
-  return key.split("/").map(encodeURIComponent).join("/");
+  const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(key)
+    .replaceAll("%2F", "/")
+    .replace(/[!'()*]/g, escaped);
 }
 
 function invalid(why: string): HuiyuanError {

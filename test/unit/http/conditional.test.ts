@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Conditions, type ConditionVerdict, evaluate, parseHttpDate } from "../../../src/http/conditional.ts";
+
+const ETAG = '"0123456789abcdef0123456789abcdef"';
+// With milliseconds, which no HTTP date can carry.
+const OBJECT = { etag: ETAG, modifiedAt: Date.UTC(1994, 10, 6, 8, 49, 37, 750) };
+const SAME = "Sun, 06 Nov 1994 08:49:37 GMT";
+const BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT";
+const AFTER = "Sun, 06 Nov 1994 08:49:38 GMT";
+const NO_CONDITIONS: Conditions = {
+  method: "GET",
+  ifMatch: undefined,
+  ifNoneMatch: undefined,
+  ifModifiedSince: undefined,
+  ifUnmodifiedSince: undefined,
+  ifRange: undefined,
+  range: undefined,
+};
+
+type Row = [claim: string, conditions: Partial<Conditions>, verdict: ConditionVerdict];
+const verdictOf = (conditions: Partial<Conditions>) => evaluate({ ...NO_CONDITIONS, ...conditions }, OBJECT);
+
+describe("evaluate() judges If-None-Match by weak comparison", () => {
+  test.each<Row>([
+    ["the tag", { ifNoneMatch: ETAG }, "not-modified"],
+    ["the tag made weak on the way", { ifNoneMatch: `W/${ETAG}` }, "not-modified"],
+    ["any", { ifNoneMatch: "*" }, "not-modified"],
+    ["any, with blanks", { ifNoneMatch: " * " }, "not-modified"],
+    ["a list with the tag", { ifNoneMatch: `"a", ${ETAG} ,W/"b"` }, "not-modified"],
+    ["a list without blanks", { ifNoneMatch: `"a",W/${ETAG}` }, "not-modified"],
+    ["a tag with a comma before it", { ifNoneMatch: `"a,b", ${ETAG}` }, "not-modified"],
+    ["for HEAD too", { ifNoneMatch: ETAG, method: "HEAD" }, "not-modified"],
+    ["another tag", { ifNoneMatch: '"other"' }, "full"],
+    ["the start of the tag", { ifNoneMatch: `${ETAG.slice(0, 20)}"` }, "full"],
+    ["the tag in other letters", { ifNoneMatch: ETAG.toUpperCase() }, "full"],
+    ["the tag without quotes", { ifNoneMatch: ETAG.slice(1, -1) }, "full"],
+    ["nothing", { ifNoneMatch: "" }, "full"],
+    ["an asterisk in quotes", { ifNoneMatch: '"*"' }, "full"],
+    ["it overrules If-Modified-Since", { ifNoneMatch: '"other"', ifModifiedSince: AFTER }, "full"],
+    ["it comes before a range", { ifNoneMatch: ETAG, range: "bytes=0-1" }, "not-modified"],
+  ])("%s", (_claim, conditions, verdict) => {
+    expect(verdictOf(conditions)).toBe(verdict);
+  });
+});
+
+describe("evaluate() judges If-Modified-Since to the second", () => {
+  test.each<Row>([
+    ["the object's own date", { ifModifiedSince: SAME }, "not-modified"],
+    ["a later date", { ifModifiedSince: AFTER }, "not-modified"],
+    ["an earlier date", { ifModifiedSince: BEFORE }, "full"],
+    ["a date far ahead", { ifModifiedSince: "Fri, 31 Dec 9999 23:59:59 GMT" }, "not-modified"],
+    ["no date", { ifModifiedSince: "yesterday" }, "full"],
+    ["a date that some programs would read", { ifModifiedSince: "2030-01-01" }, "full"],
+    ["the day that is not", { ifModifiedSince: "Sun, 31 Feb 2030 00:00:00 GMT" }, "full"],
+  ])("%s", (_claim, conditions, verdict) => {
+    expect(verdictOf(conditions)).toBe(verdict);
+  });
+});
+
+describe("evaluate() refuses what If-Match and If-Unmodified-Since do not allow", () => {
+  test.each<Row>([
+    ["the tag", { ifMatch: ETAG }, "full"],
+    ["any", { ifMatch: "*" }, "full"],
+    ["a list with the tag", { ifMatch: `"a", ${ETAG}` }, "full"],
+    ["another tag", { ifMatch: '"other"' }, "precondition-failed"],
+    ["a weak tag, which strong comparison never takes", { ifMatch: `W/${ETAG}` }, "precondition-failed"],
+    ["nothing", { ifMatch: "" }, "precondition-failed"],
+    ["the object's own date", { ifUnmodifiedSince: SAME }, "full"],
+    ["a later date", { ifUnmodifiedSince: AFTER }, "full"],
+    ["an earlier date", { ifUnmodifiedSince: BEFORE }, "precondition-failed"],
+    ["no date", { ifUnmodifiedSince: "0" }, "full"],
+    ["If-Match overrules the date", { ifMatch: ETAG, ifUnmodifiedSince: BEFORE }, "full"],
+    ["before If-None-Match", { ifMatch: '"other"', ifNoneMatch: ETAG }, "precondition-failed"],
+    ["and then If-None-Match", { ifMatch: ETAG, ifNoneMatch: ETAG }, "not-modified"],
+    ["before a range", { ifMatch: '"other"', range: "bytes=0-1" }, "precondition-failed"],
+  ])("%s", (_claim, conditions, verdict) => {
+    expect(verdictOf(conditions)).toBe(verdict);
+  });
+});
+
+describe("evaluate() applies a range only where If-Range lets it", () => {
+  const range = "bytes=0-1";
+  test.each<Row>([
+    ["no range", {}, "full"],
+    ["no If-Range", { range }, "range"],
+    ["a HEAD has no ranges", { range, method: "HEAD" }, "full"],
+    ["the tag", { range, ifRange: ETAG }, "range"],
+    ["the tag with blanks", { range, ifRange: ` ${ETAG} ` }, "range"],
+    ["another tag", { range, ifRange: '"other"' }, "full"],
+    ["a weak tag", { range, ifRange: `W/${ETAG}` }, "full"],
+    ["any, which is no tag", { range, ifRange: "*" }, "full"],
+    ["a list, which it may not be", { range, ifRange: `${ETAG}, "a"` }, "full"],
+    ["exactly the object's date", { range, ifRange: SAME }, "range"],
+    ["an earlier date", { range, ifRange: BEFORE }, "full"],
+    ["a later date", { range, ifRange: AFTER }, "full"],
+    ["no date", { range, ifRange: "x" }, "full"],
+    ["without a range", { ifRange: ETAG }, "full"],
+  ])("%s", (_claim, conditions, verdict) => {
+    expect(verdictOf(conditions)).toBe(verdict);
+  });
+});
+
+test("evaluate() takes any texts", () => {
+  const text = fc.option(
+    fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.array(fc.constantFrom('"', "W/", ",", " ", "*", ETAG, SAME, "GMT")).map((parts) => parts.join("")),
+    ),
+    { nil: undefined },
+  );
+  const conditions = fc.record({
+    method: fc.constantFrom("GET", "HEAD"),
+    ifMatch: text,
+    ifNoneMatch: text,
+    ifModifiedSince: text,
+    ifUnmodifiedSince: text,
+    ifRange: text,
+    range: text,
+  });
+  fc.assert(
+    fc.property(conditions, (all) => {
+      const verdict = evaluate(all, OBJECT);
+      expect(["full", "range", "not-modified", "precondition-failed"]).toContain(verdict);
+      if (all.range === undefined || all.method === "HEAD") expect(verdict).not.toBe("range");
+      if (all.ifMatch === undefined && all.ifUnmodifiedSince === undefined)
+        expect(verdict).not.toBe("precondition-failed");
+      if (all.ifNoneMatch === undefined && all.ifModifiedSince === undefined) expect(verdict).not.toBe("not-modified");
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+const SECONDS = Date.UTC(1994, 10, 6, 8, 49, 37) / 1_000;
+const NOW = Date.UTC(2026, 0, 1);
+
+test.each([
+  ["Sun, 06 Nov 1994 08:49:37 GMT", SECONDS],
+  ["Sunday, 06-Nov-94 08:49:37 GMT", SECONDS],
+  ["Sun Nov  6 08:49:37 1994", SECONDS],
+  ["Wed Nov 16 08:49:37 1994", SECONDS + 10 * 86_400],
+  ["  Sun, 06 Nov 1994 08:49:37 GMT ", SECONDS],
+  ["Mon, 06 Nov 1994 08:49:37 GMT", SECONDS],
+  ["Thu, 29 Feb 2024 00:00:00 GMT", Date.UTC(2024, 1, 29) / 1_000],
+  ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
+  ["Wednesday, 01-Jan-76 00:00:00 GMT", Date.UTC(2076, 0, 1) / 1_000],
+  ["Saturday, 01-Jan-77 00:00:00 GMT", Date.UTC(1977, 0, 1) / 1_000],
+  ["Saturday, 01-Jan-00 00:00:00 GMT", Date.UTC(2000, 0, 1) / 1_000],
+])("parseHttpDate(%j) is %d", (text, seconds) => {
+  expect(parseHttpDate(text, NOW)).toBe(seconds);
+});
+
+test.each([
+  "",
+  "0",
+  "now",
+  "784111777",
+  "1994-11-06T08:49:37Z",
+  "06 Nov 1994 08:49:37 GMT",
+  "Sun, 6 Nov 1994 08:49:37 GMT",
+  "Sun, 06 Nov 1994 08:49:37",
+  "Sun, 06 Nov 1994 08:49:37 UTC",
+  "Sun, 06 Nov 1994 08:49:37 +0000",
+  "Sun, 06 Nov 1994 8:49:37 GMT",
+  "Sun, 06 Nov 94 08:49:37 GMT",
+  "Sun, 31 Feb 1994 08:49:37 GMT",
+  "Wed, 29 Feb 2023 08:49:37 GMT",
+  "Sun, 00 Nov 1994 08:49:37 GMT",
+  "Sun, 06 Nox 1994 08:49:37 GMT",
+  "Sun, 06 nov 1994 08:49:37 GMT",
+  "Sun, 06 Nov 1994 24:00:00 GMT",
+  "Sun, 06 Nov 1994 08:60:37 GMT",
+  "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+  "Sun, 06 Nov 1994 08:49:37 GMT; length=10",
+  "Sun, 06-Nov-94 08:49:37 GMT",
+])("parseHttpDate(%j) is undefined", (text) => {
+  expect(parseHttpDate(text, NOW)).toBeUndefined();
+});
+
+test("parseHttpDate() reads back every second that toUTCString() writes", () => {
+  const min = Date.UTC(1900, 0, 1) / 1_000;
+  const max = Date.UTC(9_999, 11, 31) / 1_000;
+  fc.assert(
+    fc.property(fc.integer({ min, max }), (seconds) => {
+      expect(parseHttpDate(new Date(seconds * 1_000).toUTCString(), NOW)).toBe(seconds);
+    }),
+  );
+});
