@@ -4,24 +4,39 @@ import { type Key, toKey } from "../object.ts";
 
 const DEADLINE_MS = 5_000;
 const MAX_PAGE_CHARACTERS = 500_000;
-const SOURCES = /<img\b[^>]*?\bsrc\s*=\s*["']?([^"'\s>]+)/gi;
+// Two steps, neither of which can look at a character again and again: a page may be anything.
+const IMAGE_TAG = /<img\s[^<>]*>/gi;
+const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
 /** The key of an image below `siteUrl` that its home page shows; undefined when none is found in time. */
 export async function findPicture(siteUrl: string): Promise<Key | undefined> {
   try {
     const response = await fetch(`${siteUrl}/`, { signal: AbortSignal.timeout(DEADLINE_MS) });
-    const page = (await response.text()).slice(0, MAX_PAGE_CHARACTERS);
-    return pictureOn(page, response.url, siteUrl);
+    return pictureOn(await readStart(response), response.url, siteUrl);
   } catch {
     return undefined; // Not reachable now: the first request will say so in its own words.
   }
 }
 
+/** The page's first characters as UTF-8; the rest is not waited for. */
+async function readStart(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let page = "";
+  // Leaving the loop cancels the body.
+  for await (const chunk of response.body ?? []) {
+    page += decoder.decode(chunk, { stream: true });
+    if (page.length >= MAX_PAGE_CHARACTERS) break;
+  }
+  return page.slice(0, MAX_PAGE_CHARACTERS);
+}
+
 /** Pure. The first `<img>` of the page whose path names an image below the site's base and whose URL has no query. */
 export function pictureOn(page: string, pageUrl: string, siteUrl: string): Key | undefined {
   const base = new URL(`${siteUrl}/`);
-  for (const [, source = ""] of page.matchAll(SOURCES)) {
+  for (const [tag] of page.matchAll(IMAGE_TAG)) {
+    const [, doubled, single, bare] = SOURCE.exec(tag) ?? [];
+    const source = (doubled ?? single ?? bare ?? "").replaceAll("&amp;", "&");
     const url = URL.canParse(source, pageUrl) ? new URL(source, pageUrl) : undefined;
     if (url === undefined || url.host !== base.host || url.search !== "") continue;
     if (!url.pathname.startsWith(base.pathname) || !IMAGE_PATH.test(url.pathname)) continue;
