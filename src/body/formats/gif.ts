@@ -7,22 +7,24 @@ const TRAILER = 0x3b;
 /** Some encoders leave a zero between blocks; every decoder passes over it. */
 const STRAY_ZERO = 0x00;
 
-/** Complete at the trailer. */
+/** Complete at the trailer, when there was a picture. */
 export function* scanGif(findings: Findings): Scan {
   const screen = yield take(13);
   findings.width = screen.readUInt16LE(6) || undefined;
   findings.height = screen.readUInt16LE(8) || undefined;
   let toSkip = tableBytes(screen.readUInt8(10));
+  let isPictureSeen = false;
   for (;;) {
     const block = (yield take(1, toSkip)).readUInt8(0);
     toSkip = 0;
     if (block === EXTENSION) {
       yield* passSubBlocks(1);
     } else if (block === IMAGE) {
+      isPictureSeen = true;
       const descriptor = yield take(9);
       yield* passSubBlocks(tableBytes(descriptor.readUInt8(8)) + 1);
     } else if (block === TRAILER) {
-      findings.structure = "complete";
+      if (isPictureSeen) findings.structure = "complete";
       return;
     } else if (block !== STRAY_ZERO) {
       return;

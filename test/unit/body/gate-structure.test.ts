@@ -90,7 +90,6 @@ describe("gif", () => {
     ],
     ["a comment that holds a script", `${screen}\x21\xfe\x10*/=1;alert(1);//\0${picture}\x3b`],
     ["zeros between blocks", `${screen}\0\0${picture}\0\x3b`],
-    ["no picture at all", `${screen}\x3b`],
   ])("isStructureWhole at the trailer: %s", (_, text) => {
     const body = Buffer.from(text, "latin1");
     expect(wholeAfter(body)).toBe(body.length);
@@ -103,6 +102,8 @@ describe("gif", () => {
 
   test.each([
     ["no trailer", `${screen}${picture}`],
+    ["no picture", `${screen}\x3b`],
+    ["no picture, only a comment", `${screen}\x21\xfe\x01a\0\x3b`],
     ["a block of no known kind", `${screen}\x40${picture}\x3b`],
     ["a trailer inside a sub-block", `${screen}\x21\xfe\x09\x3b\x3b`],
   ])("verdict() is suspect: %s", (_, text) => {
@@ -147,9 +148,16 @@ describe("webp", () => {
     ["a size of nothing", riff(0, lossless)],
     ["a chunk beyond the end", riff(4 + 14, "VP8L\xff\xff\0\0\x2f\x02\x40\0\0\0")],
     ["a first chunk of no known kind", riff(4 + 14, "ALPH\x05\0\0\0\x2f\x02\x40\0\0\0")],
+    ["an extended header and no picture", riff(4 + 18, `VP8X\x0a${"\0".repeat(13)}`)],
+    ["an extended header and metadata only", riff(4 + 30, `VP8X\x0a${"\0".repeat(13)}`, "EXIF\x04\0\0\0abcd")],
     ["a first chunk too short for a size", riff(4 + 10, "VP8X\x02\0\0\0\0\0")],
   ])("verdict() is suspect: %s", (_, body) => {
     expect(gated(body).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
+  });
+
+  test.each(["VP8L", "VP8 ", "ANMF"])("isStructureWhole after an extended header and %s", (type) => {
+    const body = riff(4 + 30, `VP8X\x0a${"\0".repeat(13)}`, `${type}\x04\0\0\0abcd`);
+    expect(wholeAfter(body)).toBe(body.length);
   });
 
   test("isStructureWhole is false for a real file whose last chunk is cut by one byte more than a pad", async () => {
