@@ -115,7 +115,8 @@ export function openSpool(parts: SpoolParts): Spool {
   async function finishOnDisk(target: SpoolFile): Promise<WholeBody> {
     await flushing;
     if (end?.kind === "failed") throw end.error;
-    if (hasher === undefined) {
+    // Released meanwhile: the disk was not waited for, and the file is being removed.
+    if (hasher === undefined || holds === 0) {
       const error = diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released meanwhile");
       settle({ kind: "unstored", error });
       throw error;

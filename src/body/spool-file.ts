@@ -84,8 +84,12 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
       const descriptor = await opening?.catch(() => undefined);
       if (descriptor === undefined) return;
       try {
-        await disk.close(descriptor);
-        await disk.unlink(path);
+        try {
+          await disk.close(descriptor);
+        } finally {
+          // The descriptor is gone even when closing reports a fault; the file must not stay for that.
+          await disk.unlink(path);
+        }
       } catch (error) {
         // The store has renamed it away; nothing else is ever given this name.
         if (systemCode(error) !== "ENOENT") throw diskFailure(error, `remove "${path}"`);

@@ -350,3 +350,40 @@ test("the descriptor is closed once, after a read that was under way at the last
   await pool.close();
   expect(steps).toEqual(["read", "close"]);
 });
+
+test("a file whose closing fails is removed all the same", async () => {
+  const close: Disk["close"] = async (descriptor) => {
+    await REAL_DISK.close(descriptor);
+    throw diskError("EIO");
+  };
+  const pool = testPool({ perSpoolBytes: 0, disk: { close } });
+  const spool = pool.open();
+  spool.write(randomBytes(1_000));
+  await spool.finish();
+  expect(pool.files()).toHaveLength(1);
+  spool.release();
+  await pool.close();
+  expect(pool.files()).toEqual([]);
+});
+
+test("finish() never resolves for a spool that is released while the disk is behind", async () => {
+  const latch = createLatch();
+  const pool = testPool({
+    perSpoolBytes: 0,
+    disk: {
+      async write(descriptor, pieces, position) {
+        await latch.opened;
+        return REAL_DISK.write(descriptor, [Buffer.concat(pieces).subarray(0, 100)], position);
+      },
+    },
+  });
+  const spool = pool.open();
+  spool.write(randomBytes(1_000));
+  const finished = expect(spool.finish()).rejects.toBeInstanceOf(HuiyuanError);
+  spool.release();
+  latch.open();
+  await finished;
+  expect(spool.end).toMatchObject({ kind: "unstored" });
+  await pool.close();
+  expect(pool.files()).toEqual([]);
+});
