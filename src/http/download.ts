@@ -78,7 +78,11 @@ export function createDownloads(
 /** Undefined: answered already (a CORS preflight). Throws the 4xx and 501 codes; no I/O. */
 function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const { request } = exchange;
-  const target = parseTarget(request.url ?? "", hostsOf(request));
+  const hosts = hostsOf(request);
+  // RFC 9112 §3.2: HTTP/1.0 alone may leave it out.
+  if (hosts.length === 0 && request.httpVersion !== "1.0")
+    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
+  const target = parseTarget(request.url ?? "", hosts);
   const site = sites.find(target.host);
   if (site === undefined)
     throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);

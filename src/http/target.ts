@@ -29,6 +29,7 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
       `Cannot read a URL of ${rawTarget.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`,
     );
   }
+  if (!ALLOWED.test(rawTarget)) throw invalid("it holds a character that must be escaped");
   if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
   const [hostHeader = ""] = hosts;
   let host = hostOf(hostHeader);
@@ -52,7 +53,8 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
 
 const SLASH = 0x2f;
 const PERCENT = 0x25;
-const HASH = 0x23;
+// No control character, blank or DEL, and no fragment, which is not for servers: neither in the path nor in the query.
+const ALLOWED = /^[!"$-~\x80-\xff]*$/;
 
 /** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */
 export function hostOf(authority: string): string {
@@ -65,7 +67,7 @@ export function hostOf(authority: string): string {
   return host.toLowerCase();
 }
 
-const PLAIN = /^[\x21\x24-\x7e]*$/;
+const ENCODED = /[%\x80-\xff]/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -73,8 +75,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * Raw bytes beyond ASCII are taken where they are UTF-8: browsers escape them, some old clients do not.
  */
 function decodeKey(raw: string): Key {
-  if (raw.includes("%") || !PLAIN.test(raw)) return toKey(decodeBytes(raw));
-  return toKey(raw);
+  return toKey(ENCODED.test(raw) ? decodeBytes(raw) : raw);
 }
 
 function decodeBytes(raw: string): string {
@@ -82,8 +83,6 @@ function decodeBytes(raw: string): string {
   let length = 0;
   for (let index = 0; index < raw.length; index += 1) {
     const code = raw.charCodeAt(index);
-    if (code <= 0x20 || code === 0x7f || code === HASH || code > 0xff)
-      throw invalid("it holds a character that must be escaped");
     bytes[length] = code === PERCENT ? readEscape(raw, index) : code;
     length += 1;
     if (code === PERCENT) index += 2;

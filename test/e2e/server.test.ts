@@ -48,6 +48,9 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     ["a key of 1,025 bytes", request(`/${"a".repeat(1_025)}`), 400],
     ["no key", request("/"), 400],
     ["a URL that is too long", request(`/a.jpg?${"x".repeat(9_000)}`), 414],
+    ["no Host header", request("/a.jpg", "", ""), 400],
+    ["an absolute target without a Host header", request("http://any.example/a.jpg", "", ""), 400],
+    ["a fragment", request("/a.jpg?b#c"), 400],
     ["two Host headers", request("/a.jpg", "Host: other.example\r\n"), 400],
     ["a Host that is no host", request("/a.jpg", "", "Host: a b\r\n"), 400],
     ["an absolute target against its Host", request("http://other.example/a.jpg"), 400],
@@ -78,6 +81,12 @@ describe("bad requests get a 4xx, a code and a request id", () => {
 
   test("nothing of them reached the origin", () => {
     expect(origin.requests).toHaveLength(0);
+  });
+
+  test("an HTTP/1.0 request may leave Host out: the domain for any host answers it", async () => {
+    const answer = await sendRaw(program.downloadPort, "GET /no-host.jpg HTTP/1.0\r\n\r\n");
+    expect(answer.status).toBe(200);
+    expect(answer.head).toMatch(new RegExp(`^Content-Length: ${jpeg.length}\r?$`, "im"));
   });
 
   test("a processed URL and an alias are answered 501, never with the original", async () => {
