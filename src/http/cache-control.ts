@@ -22,19 +22,23 @@ export function cacheControlFor(bucket: string, scope: TokenScope, state: Answer
   return withLimit(bucket, Math.max(0, Math.min(limit, scope.expiresInSeconds)), scope.mode === "private");
 }
 
+// A name, and perhaps a value, which may hold commas where it is in quotes.
+const DIRECTIVE = /([\w-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g;
+
 /** Every lifetime is at most `limit`; `isPrivate` turns `public` and `s-maxage`, which are for shared caches, away. */
 function withLimit(bucket: string, limit: number, isPrivate: boolean): string {
   const kept: string[] = isPrivate ? ["private"] : [];
   let hasLife = false;
-  for (const directive of bucket.split(",").map((part) => part.trim())) {
-    const [, name = "", value = ""] = /^([\w-]+)(?:\s*=\s*"?(\d+)"?)?/.exec(directive) ?? [];
+  for (const [directive, name = "", quoted, bare] of bucket.matchAll(DIRECTIVE)) {
     const word = name.toLowerCase();
-    if (word === "" || (isPrivate && ["public", "private", "s-maxage"].includes(word))) continue;
+    if (isPrivate && ["public", "private", "s-maxage"].includes(word)) continue;
     // Promises about later than the limit cannot be kept.
     if (word === "immutable" || word.startsWith("stale-")) continue;
+    const value = quoted ?? bare;
     const isLife = word === "max-age" || word === "s-maxage";
-    if (isLife && value === "") continue;
-    hasLife ||= isLife || word === "no-store" || word === "no-cache";
+    if (isLife && !/^\d+$/.test(value ?? "")) continue;
+    // A browser does not read s-maxage, and `no-cache="set-cookie"` speaks of one header only.
+    hasLife ||= word === "max-age" || (value === undefined && (word === "no-store" || word === "no-cache"));
     kept.push(isLife ? `${word}=${Math.min(Number(value), limit)}` : directive);
   }
   // Without a lifetime a cache may invent one that is longer.

@@ -39,10 +39,16 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   [DAY, shared(600), "filling", "public, max-age=60"],
   ["public, max-age=60, s-maxage=86400", shared(600), "stored", "public, max-age=60, s-maxage=600"],
   ["private, max-age=86400", shared(600), "stored", "private, max-age=600"],
+  // A browser does not read s-maxage, and a cache without a lifetime invents one.
+  ["s-maxage=86400", shared(600), "stored", "s-maxage=600, max-age=600"],
+  ["public, s-maxage=86400", NONE, "filling", "public, s-maxage=60, max-age=60"],
   // Spellings.
   ["Public,Max-Age=86400", privately(600), "stored", "private, max-age=600"],
   ['max-age="86400"', privately(600), "stored", "private, max-age=600"],
   ["max-age = 86400", privately(600), "stored", "private, max-age=600"],
+  ['private="x-one, x-two", max-age=86400', privately(600), "stored", "private, max-age=600"],
+  ['no-cache="x-one, x-two", max-age=86400', shared(600), "stored", 'no-cache="x-one, x-two", max-age=600'],
+  ['no-cache="x-one"', privately(600), "stored", 'private, no-cache="x-one", max-age=600'],
   ["max-age=soon", privately(600), "stored", "private, max-age=600"],
   ["max-age=99999999999999999999", privately(600), "stored", "private, max-age=600"],
   // What works once must not be answered again by a cache; damage must not be kept.
