@@ -20,11 +20,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ["app"],
   ["cli"],
   ["main"],
+  ["client"],
 ];
 /** The words of the bottom layer are one vocabulary and may use each other. */
 const WORDS = LAYERS[0];
 /** Rooms that have their place already but no file yet. */
-const NOT_BUILT = ["upload", "migrate", "insight"];
+const NOT_BUILT = ["upload", "migrate", "insight", "client"];
 
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
@@ -32,6 +33,15 @@ const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   settings: ["sites", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
   sign: ["upload", "http", "sites", "app", "cli", "main"],
+  // The SDK is for other people's programs.
+  client: [],
+};
+
+/** Rooms and files that import less than their layer would allow: of the rest of src/ only these files. */
+const NOTHING_BUT: Readonly<Record<string, readonly string[]>> = {
+  // The SDK carries no server along.
+  client: ["sign/token.ts"],
+  "sign/token.ts": ["errors.ts"],
 };
 
 const EXCEPTIONS = [
@@ -103,7 +113,11 @@ function offences(isOffence: (file: string, specifier: string) => boolean): stri
 
 function mayImport(file: string, target: string): boolean {
   const [from, to] = [roomOf(file), roomOf(target)];
+  const all = NOTHING_BUT[file];
+  if (all !== undefined) return all.includes(target);
   if (from === to) return true;
+  const foreign = NOTHING_BUT[from];
+  if (foreign !== undefined) return foreign.includes(target);
   if (EXCEPTIONS.some((exception) => file.startsWith(exception.from) && target === exception.to)) return true;
   const guests = ONLY_FOR[to];
   if (guests !== undefined) return guests.includes(from);
@@ -147,6 +161,13 @@ test.each([
   { file: "bucket/fs/batch.ts", target: "sign/token.ts", may: false },
   { file: "cli/serve.ts", target: "settings/load.ts", may: true },
   { file: "app.ts", target: "cli/terminal.ts", may: false },
+  { file: "client/upload.ts", target: "client/url.ts", may: true },
+  { file: "client/upload.ts", target: "sign/token.ts", may: true },
+  { file: "client/upload.ts", target: "errors.ts", may: false },
+  { file: "cli/serve.ts", target: "client/url.ts", may: false },
+  { file: "sign/token.ts", target: "errors.ts", may: true },
+  { file: "sign/token.ts", target: "log.ts", may: false },
+  { file: "sign/token.ts", target: "sign/once.ts", may: false },
 ])("mayImport($file, $target) is $may", ({ file, target, may }) => {
   expect(mayImport(file, target)).toBe(may);
 });
