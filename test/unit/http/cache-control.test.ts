@@ -42,6 +42,11 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   // A browser does not read s-maxage, and a cache without a lifetime invents one.
   ["s-maxage=86400", shared(600), "stored", "s-maxage=600, max-age=600"],
   ["public, s-maxage=86400", NONE, "filling", "public, s-maxage=60, max-age=60"],
+  // A lifetime that browsers do not read is none for them, and what speaks of one header is not said of the answer.
+  ["s-maxage=99", shared(600), "stored", "s-maxage=99, max-age=600"],
+  ["s-maxage=99", NONE, "filling", "s-maxage=60, max-age=60"],
+  ['no-cache="set-cookie, x-a"', shared(600), "stored", 'no-cache="set-cookie, x-a", max-age=600'],
+  ['private="a, max-age=9999", max-age=700', privately(600), "stored", "private, max-age=600"],
   // Spellings.
   ["Public,Max-Age=86400", privately(600), "stored", "private, max-age=600"],
   ['max-age="86400"', privately(600), "stored", "private, max-age=600"],

@@ -96,6 +96,11 @@ describe("parseTarget() refuses what names no key", () => {
     ["a raw DEL", "/a\u007fb"],
     ["a fragment", "/a#b"],
     ["a fragment behind the query", "/a?b#c"],
+    ["a raw blank in the query", "/a?b c"],
+    ["a raw line end in the query", "/a?b\r\nc"],
+    ["a raw DEL in the query", "/a?b\u007f"],
+    ["a raw character that is no byte", "/a\u0100"],
+    ["a fragment behind the query", "/a?b#c"],
     ["a raw control character in the query", "/a?b\u000bc"],
     ["a raw blank in the query", "/a?b c"],
     ["a character that is no byte", "/图"],
@@ -121,6 +126,7 @@ test.each([
   ["/a?imageView2/2/w/100", "imageView2/2/w/100"],
   ["/a?b?c", "b?c"],
   ["/a?x=%2F+%zz&&sign=", "x=%2F+%zz&&sign="],
+  ['/a?"<>|\\^`{}\u00e9', '"<>|\\^`{}\u00e9'],
   ["http://img.example/a?b=1", "b=1"],
 ])("parseTarget(%j) leaves the query as it came: %j", (target, rawQuery) => {
   expect(parseTarget(target, HOSTS).rawQuery).toBe(rawQuery);
