@@ -144,8 +144,8 @@ function sendPlanned(
 ): void | Promise<void> {
   const { request, response, requestId } = exchange;
   const layout = layOut(info, planned);
-  const sized = [...layout.type, "Content-Length", String(layout.length)];
-  const head = [...sized, ...headersOf(info).all, ...context.headers, "X-Request-Id", requestId];
+  const head = layout.type.concat(headersOf(info).all, context.headers);
+  head.push("Content-Length", String(layout.length), "X-Request-Id", requestId);
   if (request.method === "HEAD") {
     response.writeHead(layout.status, head);
     response.end();

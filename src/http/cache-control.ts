@@ -13,21 +13,31 @@ export type AnswerState = "stored" | "filling" | "suspect";
 
 const MAX_UNPROVEN_SECONDS = 60;
 
-/** The Cache-Control of a 2xx or 304. `bucket`: the bucket's own text. */
-export function cacheControlFor(bucket: string, scope: TokenScope, state: AnswerState): string {
-  if (state === "suspect" || scope.kind === "one-time") return "no-store";
-  if (scope.kind === "reusable-one-time") return "private, no-cache";
-  const limit = state === "filling" ? MAX_UNPROVEN_SECONDS : Number.POSITIVE_INFINITY;
-  if (scope.kind === "none") return limit === Number.POSITIVE_INFINITY ? bucket : withLimit(bucket, limit, false);
-  return withLimit(bucket, Math.max(0, Math.min(limit, scope.expiresInSeconds)), scope.mode === "private");
+/** Says the Cache-Control of a 2xx or 304. */
+export type CacheControl = (scope: TokenScope, state: AnswerState) => string;
+
+/** `bucket`: the bucket's own text, read once. */
+export function createCacheControl(bucket: string): CacheControl {
+  const open = readTemplate(bucket, false);
+  const closed = readTemplate(bucket, true);
+  return (scope, state) => {
+    if (state === "suspect" || scope.kind === "one-time") return "no-store";
+    if (scope.kind === "reusable-one-time") return "private, no-cache";
+    const limit = state === "filling" ? MAX_UNPROVEN_SECONDS : Number.POSITIVE_INFINITY;
+    if (scope.kind === "none") return state === "stored" ? bucket : withLimit(open, limit);
+    return withLimit(scope.mode === "private" ? closed : open, Math.max(0, Math.min(limit, scope.expiresInSeconds)));
+  };
 }
+
+/** Directives as they are sent; a lifetime is a text and the seconds that the bucket gives it. */
+type Template = readonly (string | { readonly before: string; readonly seconds: number })[];
 
 // A name, and perhaps a value, which may hold commas where it is in quotes.
 const DIRECTIVE = /([\w-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g;
 
-/** Every lifetime is at most `limit`; `isPrivate` turns `public` and `s-maxage`, which are for shared caches, away. */
-function withLimit(bucket: string, limit: number, isPrivate: boolean): string {
-  const kept: string[] = isPrivate ? ["private"] : [];
+/** `isPrivate` turns `public` and `s-maxage`, which are for shared caches, away. */
+function readTemplate(bucket: string, isPrivate: boolean): Template {
+  const kept: Template[number][] = isPrivate ? ["private"] : [];
   let hasLife = false;
   for (const [directive, name = "", quoted, bare] of bucket.matchAll(DIRECTIVE)) {
     const word = name.toLowerCase();
@@ -39,9 +49,19 @@ function withLimit(bucket: string, limit: number, isPrivate: boolean): string {
     if (isLife && !/^\d+$/.test(value ?? "")) continue;
     // A browser does not read s-maxage, and `no-cache="set-cookie"` speaks of one header only.
     hasLife ||= word === "max-age" || (value === undefined && (word === "no-store" || word === "no-cache"));
-    kept.push(isLife ? `${word}=${Math.min(Number(value), limit)}` : directive);
+    kept.push(isLife ? { before: `${word}=`, seconds: Number(value) } : directive);
   }
   // Without a lifetime a cache may invent one that is longer.
-  if (!hasLife) kept.push(`max-age=${limit}`);
-  return kept.join(", ");
+  if (!hasLife) kept.push({ before: "max-age=", seconds: Number.POSITIVE_INFINITY });
+  return kept;
+}
+
+/** Every lifetime is at most `limit`. */
+function withLimit(template: Template, limit: number): string {
+  let text = "";
+  for (const part of template) {
+    if (text !== "") text += ", ";
+    text += typeof part === "string" ? part : part.before + Math.min(part.seconds, limit);
+  }
+  return text;
 }

@@ -9,7 +9,7 @@ import type { Key } from "../object.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
-import { type AnswerState, cacheControlFor } from "./cache-control.ts";
+import type { AnswerState } from "./cache-control.ts";
 import { corsHeaders, preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
 import { beginExchange, type Exchange, type Outcome } from "./exchange.ts";
@@ -246,12 +246,7 @@ async function exists(site: Site, key: Key): Promise<boolean> {
 
 function contextOf({ site, exchange, admission }: Admitted, state: AnswerState, cacheStatus: string): AnswerContext {
   const { headers } = exchange.request;
-  const list = [
-    "Cache-Control",
-    cacheControlFor(site.cacheControl, admission.scope, state),
-    "Cache-Status",
-    cacheStatus,
-  ];
+  const list = ["Cache-Control", site.cacheControl(admission.scope, state), "Cache-Status", cacheStatus];
   for (const value of corsHeaders(site.cors, headers.origin)) list.push(value);
   if (site.referers.mode !== "off") list.push("Vary", "Referer");
   if (state === "suspect") list.push("X-ErrNo", "-120");

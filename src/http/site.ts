@@ -3,7 +3,7 @@
 import type { Mirror } from "../mirror/mirror.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Key } from "../object.ts";
-import type { TokenScope } from "./cache-control.ts";
+import type { CacheControl, TokenScope } from "./cache-control.ts";
 import type { CorsRules } from "./cors.ts";
 import type { RefererRules } from "./referer.ts";
 
@@ -26,8 +26,7 @@ export interface Site {
   readonly referers: RefererRules;
   /** Undefined: Token 防盗链 is off and a token is ignored. Throws the sign_* codes. */
   readonly admit: ((sign: string | undefined, key: Key) => Admission) | undefined;
-  /** The bucket's own, for answers without a token. */
-  readonly cacheControl: string;
+  readonly cacheControl: CacheControl;
   readonly cors: CorsRules;
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;
 }

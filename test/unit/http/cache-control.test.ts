@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type AnswerState, cacheControlFor, type TokenScope } from "../../../src/http/cache-control.ts";
+import { type AnswerState, createCacheControl, type TokenScope } from "../../../src/http/cache-control.ts";
 
 const DAY = "public, max-age=86400";
 const NONE: TokenScope = { kind: "none" };
@@ -65,8 +65,8 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   [DAY, privately(600), "suspect", "no-store"],
   [DAY, shared(600), "suspect", "no-store"],
   [DAY, REUSABLE, "suspect", "no-store"],
-])("cacheControlFor(%j, %j, %j) is %j", (bucket, scope, state, expected) => {
-  expect(cacheControlFor(bucket, scope, state)).toBe(expected);
+])("createCacheControl(%j)(%j, %j) is %j", (bucket, scope, state, expected) => {
+  expect(createCacheControl(bucket)(scope, state)).toBe(expected);
 });
 
 test("no cache is ever told a life longer than the token's or, unproven, than a minute", () => {
@@ -89,7 +89,7 @@ test("no cache is ever told a life longer than the token's or, unproven, than a 
   fc.assert(
     fc.property(bucket, life, fc.constantFrom("private", "shared"), fc.constantFrom("stored", "filling"), (...all) => {
       const [text, expiresInSeconds, mode, state] = all;
-      const directives = cacheControlFor(text, { kind: "signed", mode, expiresInSeconds }, state).split(", ");
+      const directives = createCacheControl(text)({ kind: "signed", mode, expiresInSeconds }, state).split(", ");
       const limit = state === "filling" ? Math.min(60, expiresInSeconds) : expiresInSeconds;
       const lives = directives.filter((one) => /^(max-age|s-maxage)/.test(one)).map((one) => Number(one.split("=")[1]));
       expect(lives.length).toBeGreaterThan(0);

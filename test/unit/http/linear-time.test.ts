@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { pictureOn } from "../../../src/cli/find-picture.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { clientAddress, withoutToken } from "../../../src/http/access-log.ts";
-import { cacheControlFor } from "../../../src/http/cache-control.ts";
+import { createCacheControl } from "../../../src/http/cache-control.ts";
 import { evaluate } from "../../../src/http/conditional.ts";
 import { corsHeaders } from "../../../src/http/cors.ts";
 import { readInstruction } from "../../../src/http/instruction.ts";
@@ -53,8 +53,8 @@ const READERS: readonly [name: string, read: (text: string) => unknown, pieces: 
   ],
   ["corsHeaders", (text) => corsHeaders(["https://a.example"], text), ["https://", "a", "/"]],
   [
-    "cacheControlFor",
-    (text) => cacheControlFor(text, { kind: "none" }, "filling"),
+    "createCacheControl",
+    (text) => createCacheControl(text)({ kind: "none" }, "filling"),
     ["max-age", "=", " ", '"', "1", ",", "-"],
   ],
   ["withoutToken", withoutToken, ["?", "&", "sign=", "a"]],
