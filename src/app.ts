@@ -89,6 +89,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       port: settings.server.port,
       nextRequestId,
       refused: metrics.refused,
+      idleMs: idleMs(settings),
       listener: createDownloads({
         sites: () => registry.sites,
         nextRequestId,
@@ -127,6 +128,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
             fills: () => slots.taken,
           }),
         version,
+        log,
       }),
     });
 
@@ -134,13 +136,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       downloadPort: downloads.port,
       adminPort: admin.port,
       reload(next) {
+        registry.apply(next);
         const kept = settingsNeedingRestart(initial, next);
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
         settings = next;
         fault = undefined;
         hot.resize(hotBounds(next));
         slots.resize(next.limits.fills);
-        registry.apply(next);
+        spools.resize(next.limits.spoolMemory);
+        downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
       },
       noteFault(text) {
@@ -161,6 +165,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     for (const close of undo.reverse()) await close();
     throw error;
   }
+}
+
+const MIN_IDLE_MS = 120_000;
+
+/** A client that waits for an origin hears nothing for as long as the settings let the origin take. */
+function idleMs({ projects }: Settings): number {
+  const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
+  const waits = domains.map(({ mirror }) => (mirror === undefined ? 0 : mirror.timeouts.total + 10_000));
+  return Math.max(MIN_IDLE_MS, ...waits);
 }
 
 function hotBounds({ limits }: Settings) {

@@ -175,7 +175,13 @@ function tokenDoor(
     if (grant.kind === "multi-use")
       return { scope: { kind: "signed", mode, expiresInSeconds: grant.expires - seconds }, spend: undefined };
     if (grant.spend === "reuse") return { scope: { kind: "reusable-one-time" }, spend: undefined };
-    return { scope: { kind: "one-time" }, spend: () => once.spend(grant.token, seconds) };
+    // Once a request: an answer that is begun again, because damage was found, has paid.
+    let spent: Promise<boolean> | undefined;
+    const spend = () => {
+      spent ??= once.spend(grant.token, seconds);
+      return spent;
+    };
+    return { scope: { kind: "one-time" }, spend };
   };
 }
 

@@ -4,6 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
+import type { Log } from "../log.ts";
 
 /** Whether the server may be sent traffic, and what an operator should know. */
 export interface Readiness {
@@ -20,12 +21,15 @@ export interface AdminOptions {
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
   readonly version: string;
+  readonly log: Log;
 }
 
 /** The `request` listener of the admin port. */
 export function createAdmin(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const app = new Hono();
   app.use(async (context, next) => {
+    context.header("X-Content-Type-Options", "nosniff");
+    context.header("Cache-Control", "no-store");
     const { allowedHosts } = options;
     if (allowedHosts !== undefined && !allowedHosts.has(hostName(context.req.header("host") ?? ""))) {
       return context.json({ code: -107, message: "this port answers only to its own names" }, 421);
@@ -37,8 +41,10 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
     ) {
       return context.json({ code: -103, message: "requests from other sites are refused" }, 403);
     }
-    context.header("X-Content-Type-Options", "nosniff");
-    context.header("Cache-Control", "no-store");
+    if (context.req.method !== "GET" && context.req.method !== "HEAD") {
+      context.header("Allow", "GET, HEAD");
+      return context.json({ code: -103, message: "only GET and HEAD are served here" }, 405);
+    }
     return next();
   });
   app.get("/healthz", (context) => context.json({ status: "alive", version: options.version }));
@@ -56,7 +62,10 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
   });
   app.get("/", (context) => context.html(page(options.version)));
   app.notFound((context) => context.json({ code: -106, message: "no such page; see /" }, 404));
-  app.onError((_error, context) => context.json({ code: -100, message: "something went wrong in here" }, 500));
+  app.onError((error, context) => {
+    options.log.error({ err: error }, "an admin request failed");
+    return context.json({ code: -100, message: "something went wrong in here" }, 500);
+  });
   return getRequestListener(app.fetch, { overrideGlobalObjects: false });
 }
 

@@ -5,51 +5,58 @@ import type { FillHead } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/mirror.ts";
 import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
-import { type AnswerContext, answerObject } from "./answer.ts";
+import { type AnswerContext, answerObject, spend } from "./answer.ts";
+import type { AnswerState } from "./cache-control.ts";
 import type { Exchange, HeaderList } from "./exchange.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 
+/** What the answer carries, once it is known how good the body is. `isProven`: the gate has passed before the head. */
+export type ContextFor = (state: AnswerState, isProven: boolean) => AnswerContext;
+
 /** Sends what arrives as it arrives. The caller releases `filling`, and destroys the response when this throws. */
-export async function answerFilling(exchange: Exchange, filling: Filling, context: AnswerContext): Promise<void> {
+export async function answerFilling(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { request } = exchange;
-  const wantsRange =
-    request.headers.range !== undefined && request.headers["if-range"] === undefined && request.method === "GET";
+  const { size } = filling.head;
+  const range = requestedRange(exchange);
   // Without a length an HTTP/1.0 client could not tell a broken body from a whole one, and a range has no meaning.
-  const mustWait = filling.head.size === undefined && (wantsRange || request.httpVersion === "1.0");
-  if (mustWait) return answerEnded(exchange, filling, context);
-  const range =
-    wantsRange && filling.head.size !== undefined
-      ? parseRange(request.headers.range ?? "", filling.head.size)
-      : undefined;
-  if (range?.kind === "unsatisfiable") throw outside(filling.head.size ?? 0);
-  if (range === undefined) return stream(exchange, filling, { context, span: undefined });
-  const [only, second] = range.ranges;
-  if (only === undefined || second !== undefined) return answerEnded(exchange, filling, context);
-  return stream(exchange, filling, { context, span: only });
+  const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
+  if (size === undefined && needsLength) return answerEnded(exchange, filling, contextFor);
+  const context = contextFor(filling.isSuspect ? "suspect" : "filling", false);
+  if (range === undefined || size === undefined) return stream(exchange, filling, { context, span: undefined });
+  const set = parseRange(range, size);
+  if (set?.kind === "unsatisfiable") throw outside(size);
+  if (set !== undefined && set.ranges.length > 1) return answerEnded(exchange, filling, contextFor);
+  return stream(exchange, filling, { context, span: set?.ranges[0] });
+}
+
+/** An answer without validators meets no If-Range. */
+function requestedRange({ request }: Exchange): string | undefined {
+  const { range, "if-range": ifRange } = request.headers;
+  return request.method === "GET" && ifRange === undefined ? range : undefined;
 }
 
 /** Waits for the end of the fill, then answers as from a stored object where it is one. */
-async function answerEnded(exchange: Exchange, filling: Filling, context: AnswerContext): Promise<void> {
+async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const end = await filling.follower.end();
   if (end.kind === "failed") throw end.error;
   if (end.kind === "absent") throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
   if (end.kind === "whole") {
-    await answerObject(
-      exchange,
-      end.info,
-      { kind: "read", read: (offset) => spool.read(offset, context.client()) },
-      context,
-    );
+    const context = contextFor("stored", true);
+    const read: ReadAt = (offset) => spool.peek(offset) ?? spool.read(offset, context.client());
+    await answerObject(exchange, end.info, { kind: "read", read }, context);
     return;
   }
-  const range = parseRange(exchange.request.headers.range ?? "", spool.received);
-  if (range?.kind === "unsatisfiable") throw outside(spool.received);
-  const only = range?.ranges.length === 1 ? range.ranges[0] : undefined;
-  await stream(exchange, { ...filling, head: end.head }, { context, span: only });
+  const context = contextFor(end.kind === "suspect" ? "suspect" : "filling", false);
+  const range = requestedRange(exchange);
+  const set = range === undefined ? undefined : parseRange(range, spool.received);
+  if (set?.kind === "unsatisfiable") throw outside(spool.received);
+  // Several ranges of a body that will not be stored: the whole is allowed, and simple.
+  const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
+  await stream(exchange, { ...filling, head: end.head }, { context, span });
 }
 
 async function stream(
@@ -58,28 +65,24 @@ async function stream(
   { context, span }: { readonly context: AnswerContext; readonly span: ByteRange | undefined },
 ): Promise<void> {
   const { request, response, requestId } = exchange;
-  const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
-  const isHead = request.method === "HEAD";
-  // A range may begin far behind the bytes that are there: its first byte decides between an answer and a 424.
-  const first = isHead || span === undefined ? undefined : await read(span.start, span.end);
-  if (context.spend !== undefined && !isHead && !(await context.spend())) {
-    throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
-  }
   const headers = [...bodyHeaders(head, span), ...context.headers, "X-Request-Id", requestId];
-  response.writeHead(span === undefined ? 200 : 206, headers);
-  if (!isHead) {
-    const readOn: ReadAt = (offset, end) =>
-      span !== undefined && offset === span.start && first !== undefined ? first : read(offset, end);
-    await pump(
-      response,
-      readOn,
-      span ?? { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 },
-      context.client(),
-    );
-    // The last byte of a declared length may be there before the fill has failed; the end is told from the spool.
-    if (span === undefined && (await follower.read(head, head.size ?? head.spool.received)) !== undefined) {
-      throw new HuiyuanError("origin_truncated", "Cannot end the answer: more bytes came than were declared");
-    }
+  const status = span === undefined ? 200 : 206;
+  if (request.method === "HEAD") {
+    response.writeHead(status, headers);
+    response.end();
+    return;
+  }
+  const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
+  // A range may begin far behind the bytes that are there: its first byte decides between an answer and a 424.
+  const first = span === undefined ? undefined : await read(span.start, span.end);
+  await spend(context);
+  response.writeHead(status, headers);
+  const readOn: ReadAt = (offset, end) => (offset === span?.start ? first : read(offset, end));
+  const whole = { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
+  await pump(response, readOn, span ?? whole, context.client());
+  // The last byte of a declared length may be there before the fill has failed; the end is told from the spool.
+  if (span === undefined && (await follower.read(head, head.size ?? head.spool.received)) !== undefined) {
+    throw new HuiyuanError("origin_truncated", "Cannot end the answer: more bytes came than were declared");
   }
   response.end();
 }

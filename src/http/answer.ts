@@ -79,21 +79,20 @@ export function answerObject(
   context: AnswerContext,
 ): void | Promise<void> {
   const planned = plan(exchange, info);
-  const { request, response, requestId } = exchange;
+  const { response, requestId } = exchange;
   const own = headersOf(info);
   if (planned.kind === "not-modified") {
     response.writeHead(304, [...own.validators, ...context.headers, "X-Request-Id", requestId] as string[]);
     response.end();
     return;
   }
-  const isHead = request.method === "HEAD";
-  if (context.spend !== undefined && !isHead) {
-    return context.spend().then((isSpent) => {
-      if (!isSpent) throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
-      return sendPlanned(exchange, info, { bytes, context, planned });
-    });
-  }
   return sendPlanned(exchange, info, { bytes, context, planned });
+}
+
+/** Before a 2xx head of a GET. Throws sign_spent. */
+export async function spend(context: AnswerContext): Promise<void> {
+  if (context.spend === undefined || (await context.spend())) return;
+  throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
 }
 
 /** Some text, then some bytes of the object; either may be missing. */
@@ -152,13 +151,22 @@ function sendPlanned(
     return;
   }
   exchange.bodyBytes = layout.length;
-  if (bytes.kind === "read") return stream(response, { layout, head, read: bytes.read, client: context.client() });
+  if (bytes.kind === "read") return stream(response, { layout, head, read: bytes.read, context });
+  const { body } = bytes;
+  if (context.spend === undefined) return sendFromMemory(response, { layout, head, body });
+  return spend(context).then(() => sendFromMemory(response, { layout, head, body }));
+}
+
+function sendFromMemory(
+  response: Exchange["response"],
+  { layout, head, body }: { layout: Layout; head: string[]; body: Buffer },
+): void {
   response.writeHead(layout.status, head);
   for (const { before, span } of layout.parts) {
     if (before !== undefined) response.write(before);
     // The usual answer is one part, and one `end` with the bytes costs least.
-    if (span !== undefined && layout.parts.length === 1) return void response.end(slice(bytes.body, span));
-    if (span !== undefined) response.write(slice(bytes.body, span));
+    if (span !== undefined && layout.parts.length === 1) return void response.end(slice(body, span));
+    if (span !== undefined) response.write(slice(body, span));
   }
   response.end();
 }
@@ -169,17 +177,18 @@ function slice(body: Buffer, span: ByteRange): Buffer {
 
 async function stream(
   response: Exchange["response"],
-  { layout, head, read, client }: { layout: Layout; head: readonly string[]; read: ReadAt; client: AbortSignal },
+  { layout, head, read, context }: { layout: Layout; head: string[]; read: ReadAt; context: AnswerContext },
 ): Promise<void> {
   // The first bytes are read before the head goes out: damage found there is still repaired or told.
   const start = layout.parts.find((part) => part.span !== undefined)?.span;
   const first = start === undefined ? undefined : await read(start.start, start.end);
-  response.writeHead(layout.status, head as string[]);
+  await spend(context);
+  response.writeHead(layout.status, head);
   for (const { before, span } of layout.parts) {
     if (before !== undefined) response.write(before);
     if (span === undefined) continue;
     const readPart: ReadAt = (offset, end) => (span === start && offset === span.start ? first : read(offset, end));
-    await pump(response, readPart, span, client);
+    await pump(response, readPart, span, context.client());
   }
   response.end();
 }

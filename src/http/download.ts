@@ -1,7 +1,7 @@
 // The walk of one download, top to bottom: host → token and Referer → key and instruction → memory → bucket → origin.
 // A hit in memory runs through the same lines as every other request, synchronously.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Join, MissAnswer } from "../mirror/mirror.ts";
 import type { Found } from "../mirror/stored.ts";
@@ -42,36 +42,35 @@ const READ_BYTES = 262_144;
 export function createDownloads(
   options: DownloadOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  const { log, answered } = options;
   const fail = (exchange: Exchange, error: unknown) => {
     const known = asHuiyuanError(error);
-    const { response } = exchange;
-    exchange.outcome = { kind: "error", tier: "none" };
+    const { response, requestId } = exchange;
+    const isGone = known.code === "client_gone";
+    exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };
     exchange.errorCode = known.code;
-    if (response.headersSent || response.destroyed) {
-      // Never a clean end: the client must see that the body is not whole.
-      response.destroy();
-    } else {
-      if (known.code === "internal")
-        options.log.error({ requestId: exchange.requestId, err: error }, "a request failed unexpectedly");
-      sendError(exchange, known);
+    if (errorRow(known.code).status === 500) log.error({ requestId, err: known }, "a request failed");
+    else if (response.headersSent && !isGone) log.warn({ requestId, err: known }, "an answer was broken off");
+    // Once the head is out never a clean end: the client must see that the body is not whole.
+    if (response.headersSent || response.destroyed) response.destroy();
+    else sendError(exchange, known);
+  };
+
+  /** Undefined: answered within this turn. */
+  const begin = (exchange: Exchange): void | Promise<void> => {
+    try {
+      const admitted = admit(exchange, options.sites());
+      return admitted === undefined ? undefined : serve(admitted);
+    } catch (error) {
+      return fail(exchange, error);
     }
-    options.answered(exchange);
   };
 
   return (request, response) => {
     const exchange = beginExchange(request, response, options.nextRequestId());
-    try {
-      const admitted = admit(exchange, options.sites());
-      if (admitted === undefined) return options.answered(exchange);
-      const done = serve(admitted);
-      if (done === undefined) return options.answered(exchange);
-      done.then(
-        () => options.answered(exchange),
-        (error: unknown) => fail(exchange, error),
-      );
-    } catch (error) {
-      fail(exchange, error);
-    }
+    const rest = begin(exchange);
+    if (rest === undefined) answered(exchange);
+    else void rest.catch((error: unknown) => fail(exchange, error)).then(() => answered(exchange));
   };
 }
 
@@ -218,8 +217,8 @@ async function serveMiss(admitted: Admitted, miss: MissAnswer): Promise<void> {
     return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed));
   try {
     if (miss.kind === "filling") {
-      const state = miss.isSuspect ? "suspect" : "filling";
-      await answerFilling(exchange, miss, contextOf(admitted, state, missStatus(miss.how, false)));
+      const { how } = miss;
+      await answerFilling(exchange, miss, (state, isProven) => contextOf(admitted, state, missStatus(how, isProven)));
       return;
     }
     if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
@@ -247,8 +246,12 @@ async function exists(site: Site, key: Key): Promise<boolean> {
 function contextOf({ site, exchange, admission }: Admitted, state: AnswerState, cacheStatus: string): AnswerContext {
   const { headers } = exchange.request;
   const list = ["Cache-Control", site.cacheControl(admission.scope, state), "Cache-Status", cacheStatus];
-  for (const value of corsHeaders(site.cors, headers.origin)) list.push(value);
-  if (site.referers.mode !== "off") list.push("Vary", "Referer");
+  // One Vary line: some caches read only the first.
+  const isByReferer = site.referers.mode !== "off";
+  for (const value of corsHeaders(site.cors, headers.origin)) {
+    list.push(isByReferer && value === "Origin" ? "Origin, Referer" : value);
+  }
+  if (isByReferer && !list.includes("Vary")) list.push("Vary", "Referer");
   if (state === "suspect") list.push("X-ErrNo", "-120");
   return { headers: list, spend: admission.spend, client: () => clientSignal(exchange) };
 }

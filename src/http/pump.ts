@@ -1,7 +1,7 @@
 // Moves bytes from a source that is read by offset to a client, at the client's speed. Breaks the connection, never
 // ends it cleanly, when the bytes do not come.
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import { HuiyuanError } from "../errors.ts";
 
 /** Some bytes from `offset` on, up to `end` inclusive where there are so many; undefined at the end of the body. */
 export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined> | Buffer | undefined;
@@ -11,7 +11,7 @@ const STALL_MS = 30_000;
 
 /**
  * Writes `start` to `end` (inclusive; Infinity: to the end of the body) without ending the response. Throws what the
- * source throws, and the signal's reason when the client has left or stalled; the caller then destroys the response.
+ * source throws, and client_gone when the client has left or takes nothing; the caller then destroys the response.
  */
 export async function pump(
   response: ServerResponse,
@@ -31,11 +31,31 @@ export async function pump(
     if (!response.write(part)) await drained(response, client);
   }
   if (offset <= span.end && span.end !== Number.POSITIVE_INFINITY) {
-    throw new Error(`the source ended at byte ${offset}, byte ${span.end} was wanted`);
+    throw new HuiyuanError(
+      "internal",
+      `Cannot go on answering: the source ended at byte ${offset}, byte ${span.end} was wanted`,
+    );
   }
 }
 
-async function drained(response: ServerResponse, client: AbortSignal): Promise<void> {
-  const stall = AbortSignal.timeout(STALL_MS);
-  await once(response, "drain", { signal: AbortSignal.any([client, stall]) });
+function drained(response: ServerResponse, client: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (reason?: unknown) => {
+      clearTimeout(stall);
+      response.off("drain", settleWell);
+      client.removeEventListener("abort", leave);
+      if (reason === undefined) resolve();
+      else reject(reason);
+    };
+    const settleWell = () => settle();
+    const leave = () => settle(client.reason);
+    const stall = setTimeout(
+      () =>
+        settle(new HuiyuanError("client_gone", `Cannot go on answering: the client took nothing for ${STALL_MS} ms`)),
+      STALL_MS,
+    );
+    response.on("drain", settleWell);
+    client.addEventListener("abort", leave);
+    if (client.aborted) leave();
+  });
 }

@@ -29,6 +29,8 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Abort
   const total = setTimeout(expire("end"), timeouts.total);
   const waiting = setTimeout(expire("first byte"), timeouts.head);
   let idle: NodeJS.Timeout | undefined;
+  // Then only the client's own speed is left, and that is not the origin's time.
+  void fill.done.then(() => clearTimeout(total));
   return {
     async head() {
       const head = await abortable(fill.head, signal);
@@ -39,7 +41,6 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Abort
       const ready = spool.peek(offset);
       if (ready !== undefined) return ready;
       if (fill.end === undefined) idle = idle?.refresh() ?? setTimeout(expire("next byte"), timeouts.idle);
-      else clearTimeout(total); // Only the client's own speed is left, and that is not the origin's time.
       const chunk = await spool.read(offset, signal);
       clearTimeout(idle);
       idle = undefined;

@@ -9,9 +9,9 @@ import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
+import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { createExpiring } from "./expiring.ts";
-import { fetchInOrder } from "./failover.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -100,8 +100,6 @@ const MAX_REMEMBERED = 100_000;
 const MAX_WAITING = 1_000;
 // Not the origin's failures: this server had no room, is stopping, or the request itself carried the mark of a loop.
 const OWN_AFFAIR: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop"];
-// Refusals of HEAD as a method; a fill then finds out what the origin has.
-const HEAD_REFUSED: readonly number[] = [400, 403, 405, 501];
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origins, timeouts } = options;
@@ -208,31 +206,17 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     }
   }
 
-  /** Undefined: the origin refuses HEAD. */
-  async function ask({ key, via, cdnLoop, signal: client }: MissRequest): Promise<OriginAnswer | undefined> {
+  /** What the origin says to a HEAD; undefined: it refuses the method. */
+  async function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
     try {
-      const either = AbortSignal.any([client, signal]);
-      const answer = await fetchInOrder(origins, {
-        key,
-        method: "HEAD",
-        via,
-        cdnLoop,
-        maxBytes: options.maxObjectBytes,
-        signal: either,
-      });
-      if (answer !== undefined) {
-        answer.body.destroy();
-        return answer;
-      }
-    } catch (error) {
-      if (error instanceof HuiyuanError && HEAD_REFUSED.includes(error.originStatus ?? 0)) return undefined;
-      throw error;
+      const outcome = await askHead(origins, { ...request, maxBytes: options.maxObjectBytes });
+      if (outcome !== "absent") return outcome === "refused" ? undefined : outcome;
     } finally {
       leave();
     }
-    negatives.set(key, true, { now: now(), ttlMs: options.negativeTtlMs });
-    throw absent(key);
+    negatives.set(request.key, true, { now: now(), ttlMs: options.negativeTtlMs });
+    throw absent(request.key);
   }
 
   return {
