@@ -19,7 +19,7 @@ export interface SpoolWindow {
 }
 
 /** What a reader is given at a time, at the most. */
-export const MAX_PIECE_BYTES = 262_144;
+const MAX_PIECE_BYTES = 262_144;
 
 // An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
 const SMALL_BYTES = 1_024;

@@ -1,5 +1,6 @@
 // Where `huiyuan sign` signs for: which bucket, with which key pair, and the URL of its default domain. Makes no token.
 import type { Command } from "commander";
+import { defaultDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema.ts";
@@ -79,16 +80,14 @@ function servedAt(host: string, places: readonly Candidate[], server: ServerSett
   const wanted = normalizeHost(host);
   const isServedAs = (place: Candidate, name: string | undefined) =>
     place.bucket.domains.some((domain) => domain.host === name);
-  const exact = places.filter((place) => defaultDomain(place, server) === wanted || isServedAs(place, wanted));
+  const exact = places.filter(
+    (place) => defaultDomain(server, place.project, place.bucket) === wanted || isServedAs(place, wanted),
+  );
   return exact.length > 0 ? exact : places.filter((place) => isServedAs(place, "*"));
 }
 
-function defaultDomain({ project, bucket }: Candidate, server: ServerSettings): string {
-  return `${bucket.name}-${project.appid}.${server.baseDomain}`;
-}
-
 function defaultBase(place: Candidate, server: ServerSettings): string | undefined {
-  const domain = defaultDomain(place, server);
+  const domain = defaultDomain(server, place.project, place.bucket);
   // https is spoken by a TLS terminator in front, on its own port.
   if (server.publicScheme === "https") return `https://${domain}`;
   if (server.port === 0) return undefined;

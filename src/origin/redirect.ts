@@ -4,7 +4,7 @@ import { isForbiddenPort } from "./addresses.ts";
 import { type Hop, hopOrigin, hopUrl, portOf } from "./hop.ts";
 
 /** Redirects of one fetch at most. */
-export const MAX_REDIRECTS = 5;
+const MAX_REDIRECTS = 5;
 
 /** Statuses that name another place for a GET or HEAD (RFC 9110 §15.4); the method stays. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
