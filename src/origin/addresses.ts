@@ -1,5 +1,5 @@
-// Which addresses and ports may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing;
-// connect.ts asks it before and after every dial.
+// Which addresses may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing; connect.ts asks
+// it before and after every dial. Ports are ports.ts.
 import ipaddr from "ipaddr.js";
 
 /**
@@ -47,19 +47,4 @@ function classifyV6(address: ipaddr.IPv6): AddressClass {
   if (PRIVATE_RANGES.has(address.range()) || address.match(NAT64_LOCAL)) return "private";
   // Teredo, ::/96, documentation and the rest: nothing outside 2000::/3 is global unicast, and not all inside it.
   return address.match(GLOBAL_UNICAST_V6) && address.range() === "unicast" ? "public" : "forbidden";
-}
-
-// The ports that browsers refuse (https://fetch.spec.whatwg.org/#port-blocking), then those of common data stores:
-// a request line sent there may be read as a command.
-const FORBIDDEN_PORTS: ReadonlySet<number> = new Set([
-  ...[1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
-  ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
-  ...[531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190],
-  ...[5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080],
-  ...[1433, 1521, 2375, 2379, 3306, 3389, 5432, 5672, 6379, 6380, 9042, 9092, 11211, 27017],
-]);
-
-/** True for a port that is never dialled, private origin or not. */
-export function isForbiddenPort(port: number): boolean {
-  return port === 0 || FORBIDDEN_PORTS.has(port);
 }

@@ -3,7 +3,8 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { HuiyuanError } from "../errors.ts";
-import { type AddressClass, isForbiddenPort } from "./addresses.ts";
+import { isForbiddenPort } from "../ports.ts";
+import type { AddressClass } from "./addresses.ts";
 import type { Resolve } from "./lookup.ts";
 
 /** Whom to connect to. */

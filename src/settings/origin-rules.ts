@@ -1,4 +1,5 @@
 // What the settings of an origin may say: its URL and its extra headers. Pure; it never looks a name up.
+import { isForbiddenPort } from "../ports.ts";
 import { isPrivateHost } from "./hosts.ts";
 
 /** Why the text cannot be an origin's base URL; undefined when it can. The text is never repeated: it may hold a password. */
@@ -12,6 +13,8 @@ export function originUrlFault(text: string): string | undefined {
   }
   if (text.includes("?")) return "the URL has a query, wanted scheme, host and path only";
   if (text.includes("#")) return "the URL has a fragment, wanted scheme, host and path only";
+  if (url.port !== "" && isForbiddenPort(Number(url.port)))
+    return `port ${url.port} is never dialled, wanted another one`;
   return undefined;
 }
 

@@ -8,7 +8,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["errors", "object", "log", "version"],
+  ["errors", "object", "log", "ports", "version"],
   ["sign", "settings"],
   ["body"],
   ["bucket", "origin", "image"],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type AddressClass, classifyAddress, isForbiddenPort } from "../../../src/origin/addresses.ts";
+import { type AddressClass, classifyAddress } from "../../../src/origin/addresses.ts";
 
 const CASES: readonly (readonly [AddressClass, readonly string[]])[] = [
   ["public", ["1.1.1.1", "93.184.216.34", "223.5.5.5", "100.128.0.1", "172.32.0.1", "198.20.0.1", "2606:4700::1111"]],
@@ -37,9 +37,4 @@ test("URL parsing turns every odd spelling of a loopback address into a literal 
   for (const spelling of spellings) {
     expect(classifyAddress(new URL(`http://${spelling}/`).hostname), spelling).not.toBe("public");
   }
-});
-
-test("isForbiddenPort() refuses services that are no web servers", () => {
-  for (const port of [0, 22, 25, 53, 6379, 11211, 27017]) expect(isForbiddenPort(port), `${port}`).toBe(true);
-  for (const port of [80, 81, 443, 3000, 8080, 8443, 9000]) expect(isForbiddenPort(port), `${port}`).toBe(false);
 });

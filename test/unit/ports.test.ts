@@ -1,0 +1,8 @@
+// The ports that are never dialled.
+import { expect, test } from "vitest";
+import { isForbiddenPort } from "../../src/ports.ts";
+
+test("isForbiddenPort() refuses services that are no web servers", () => {
+  for (const port of [0, 22, 25, 53, 6379, 11211, 27017]) expect(isForbiddenPort(port), `${port}`).toBe(true);
+  for (const port of [80, 81, 443, 3000, 8080, 8443, 9000]) expect(isForbiddenPort(port), `${port}`).toBe(false);
+});
