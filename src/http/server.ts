@@ -30,11 +30,23 @@ const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
 const IDLE_MS = 120_000;
 const SWEEP_MS = 100;
+const LINGER_MS = 1_000;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // The last answer of each connection: what the parser refuses may come while it still runs.
   const latest = new WeakMap<Socket, ServerResponse>();
+  const refused = new WeakSet<Socket>();
+  const refuse = (code: ErrorCode, socket: Socket) => {
+    refused.add(socket);
+    const isBusy = latest.get(socket)?.writableFinished === false || latest.get(socket)?.req.complete === false;
+    if (!socket.writable || isBusy) {
+      socket.destroy();
+      return;
+    }
+    options.refused?.(code);
+    hangUp(code, socket, options.nextRequestId());
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
@@ -47,6 +59,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       noDelay: true,
     },
     (request, response) => {
+      // The parser lets such a request through and gives up behind it, when it may have been answered.
+      if (isForeignCoding(request.headers["transfer-encoding"])) return refuse("request_invalid", request.socket);
       latest.set(request.socket, response);
       options.listener(request, response);
     },
@@ -56,12 +70,12 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // Read once, or it is unknown by the time a client that has left is logged.
   server.on("connection", (socket: Socket) => void socket.remoteAddress);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    const isBusy = latest.get(socket)?.writableFinished === false || latest.get(socket)?.req.complete === false;
-    if (error.code === "ECONNRESET" || !socket.writable || isBusy) socket.destroy();
-    else refuse(parserFault(error.code), socket, options);
+    if (refused.has(socket)) return; // What else it sends is an error each time.
+    if (error.code === "ECONNRESET") socket.destroy();
+    else refuse(parserFault(error.code), socket);
   });
-  server.on("connect", (_request, socket: Socket) => refuse("method_not_allowed", socket, options));
-  server.on("checkExpectation", (request: IncomingMessage) => refuse("request_invalid", request.socket, options));
+  server.on("connect", (_request, socket: Socket) => refuse("method_not_allowed", socket));
+  server.on("checkExpectation", (request: IncomingMessage) => refuse("request_invalid", request.socket));
   await listen(server, options);
   return {
     port: (server.address() as AddressInfo).port, // bound to TCP above
@@ -82,11 +96,9 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-/** Answers what never became a request for the listener; after it the connection cannot be used. */
-function refuse(code: ErrorCode, socket: Socket, options: ServerOptions): void {
-  options.refused?.(code);
+/** Answers what never became a request for the listener, and ends a connection that cannot be used any more. */
+function hangUp(code: ErrorCode, socket: Socket, requestId: string): void {
   const { status, errNo, text } = errorRow(code);
-  const requestId = options.nextRequestId();
   const body = errorBody(new HuiyuanError(code, text), requestId);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -99,7 +111,15 @@ function refuse(code: ErrorCode, socket: Socket, options: ServerOptions): void {
     `X-Request-Id: ${requestId}`,
     "Connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body.toString()}`, () => socket.destroy());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body.toString()}`);
+  // Closed while the client still sends, the connection is reset and the answer lost with it.
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+/** Any transfer coding but plain `chunked`: where the body ends would be a matter of opinion. */
+function isForeignCoding(coding: string | undefined): boolean {
+  return coding !== undefined && coding.trim().toLowerCase() !== "chunked";
 }
 
 function parserFault(code: string | undefined): ErrorCode {
