@@ -10,6 +10,8 @@ export interface GetOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Leaves after so many body bytes. */
   readonly leaveAfter?: number;
+  /** Called when the response head is there. */
+  readonly onHead?: () => void;
   /** Milliseconds; default 30 s. */
   readonly deadlineMs?: number;
 }
@@ -45,6 +47,7 @@ export function get(options: GetOptions): Promise<GetResult> {
     });
     sent.on("error", reject);
     sent.on("response", (response) => {
+      options.onHead?.();
       const parts: Buffer[] = [];
       let received = 0;
       const settle = (isWhole: boolean) =>

@@ -215,7 +215,8 @@ function runTable(table: ScriptTable): OriginHandler {
   };
 }
 
-async function take(step: Step, connection: ScriptedConnection): Promise<void> {
+/** Does one step on a connection. */
+export async function take(step: Step, connection: ScriptedConnection): Promise<void> {
   if (step === "FIN") connection.end();
   else if (step === "RST") connection.reset();
   else if (step === "HANG") await connection.hang();

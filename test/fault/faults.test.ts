@@ -1,0 +1,54 @@
+// Every fault of the table against the whole program, and docs/faults.md as the record of what was seen.
+// UPDATE_DOCS=1 writes the record anew.
+import { readFile, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Seen } from "./fault.ts";
+import { GROUPS, LAB_OPTIONS } from "./faults.ts";
+import { type Lab, startLab, tell } from "./lab.ts";
+import { report } from "./report.ts";
+import { SIGNED_PATH } from "./rows/signatures.ts";
+
+const DOCS = new URL("../../docs/faults.md", import.meta.url);
+const seen = new Map<string, Seen>();
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await startLab(LAB_OPTIONS);
+});
+afterAll(() => lab?.close());
+
+test("every fault has an id of its own", () => {
+  const ids = GROUPS.flatMap(({ faults }) => faults.map(({ id }) => id));
+  expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+});
+
+describe.each(GROUPS)("$title", ({ faults }) => {
+  test.concurrent.each(faults)("$id: $what", async ({ id, observe, expected }) => {
+    const found = await observe(lab);
+    seen.set(id, found);
+    expect(found).toEqual(expected);
+  });
+});
+
+test("the signed file was fetched once, whoever was refused", () => {
+  expect(lab.asked(SIGNED_PATH)).toBe(1);
+});
+
+test("after kill -9 and without any origin, all that was stored is served and spent tokens stay spent", async () => {
+  await lab.restartAlone();
+  const lost: string[] = [];
+  for (const [path, bytes] of lab.kept) {
+    const answer = await lab.get({ path });
+    if (tell(answer, bytes) !== "200 whole") lost.push(`${path}: ${tell(answer, bytes)}`);
+  }
+  expect(lost).toEqual([]);
+  expect(lab.kept.size).toBeGreaterThan(100);
+  for (const wish of lab.spent) expect((await lab.get(wish)).headers["x-errno"]).toBe("-77");
+  expect(lab.spent).toHaveLength(1);
+});
+
+test("docs/faults.md is what was seen", async () => {
+  const text = report(GROUPS, seen);
+  if (process.env.UPDATE_DOCS === "1") await writeFile(DOCS, text);
+  expect(await readFile(DOCS, "utf8")).toBe(text);
+});

@@ -1,0 +1,70 @@
+// The settings of the fault lab: one bucket of many domains whose origins differ in address and patience, two buckets
+// behind tokens, and a project whose key pairs a row may disable.
+import { APPID, KEYS } from "../helpers/settings.ts";
+
+/** Where a row waits for a deadline; a busy machine must still do everything else within them. */
+const SHORT_TIMES = { connect: "2s", firstByte: "1s", idle: "1s", total: "4s" };
+const PATIENT_TIMES = { connect: "5s", firstByte: "10s", idle: "10s", total: "30s" };
+
+export const SIGNED = "signed.test";
+export const ONCE = "once.test";
+/** Of the project whose key pairs change. */
+export const ROTATED = "rotated.test";
+export const ROTATED_APPID = "10009999";
+export const ROTATED_KEYS = [
+  { secretId: "AKIDROTATEDROTATEDROTATEDROTATED0001", secretKey: "rotated-0123456789abcdefghijABCD" },
+  { secretId: "AKIDROTATEDROTATEDROTATEDROTATED0002", secretKey: "rotated-ABCDEFGHIJKL0123456789ab" },
+] as const;
+
+/** Domain → origin URL, by what the mirror is like. */
+export interface LabPlan {
+  readonly patient: Readonly<Record<string, string>>;
+  readonly short: Readonly<Record<string, string>>;
+  /** One connection to the origin. */
+  readonly single: Readonly<Record<string, string>>;
+  readonly secure: Readonly<Record<string, string>>;
+  /** Origins by name; only `isHome` ones may lie on a private address. */
+  readonly named: readonly { readonly domain: string; readonly url: string; readonly isHome: boolean }[];
+}
+
+export function labSettings(plan: LabPlan, areRotatedKeysEnabled: readonly [boolean, boolean] = [true, true]): object {
+  const site = (url: string, more: object = {}) => ({ type: "site", url, allowPrivate: true, ...more });
+  const domain = (host: string, timeouts: object, origin: object) => ({
+    host,
+    mirror: { timeouts, negativeTtl: "300ms", origins: [origin] },
+  });
+  const each = (urls: Readonly<Record<string, string>>, timeouts: object, more: object = {}) =>
+    Object.entries(urls).map(([host, url]) => domain(host, timeouts, site(url, more)));
+  const [patientUrl = ""] = Object.values(plan.patient);
+  const signed = (host: string) => ({ token: "required", domains: [domain(host, PATIENT_TIMES, site(patientUrl))] });
+  return {
+    limits: { objectSize: "1MiB" },
+    projects: [
+      {
+        appid: APPID,
+        keys: KEYS,
+        buckets: [
+          {
+            name: "photos",
+            domains: [
+              ...each(plan.patient, PATIENT_TIMES),
+              ...each(plan.short, SHORT_TIMES),
+              ...each(plan.single, SHORT_TIMES, { connections: 1 }),
+              ...each(plan.secure, PATIENT_TIMES),
+              ...plan.named.map(({ domain: host, url, isHome }) =>
+                domain(host, SHORT_TIMES, site(url, { allowPrivate: isHome })),
+              ),
+            ],
+          },
+          { name: "signed", ...signed(SIGNED) },
+          { name: "once", oneTimeDownloads: "once", ...signed(ONCE) },
+        ],
+      },
+      {
+        appid: ROTATED_APPID,
+        keys: ROTATED_KEYS.map((key, index) => ({ ...key, enabled: areRotatedKeysEnabled[index] ?? true })),
+        buckets: [{ name: "rotated", ...signed(ROTATED) }],
+      },
+    ],
+  };
+}

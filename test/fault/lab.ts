@@ -1,0 +1,248 @@
+// The fault lab: the whole built program between a scripted origin, fault proxies and a name server of the lab's own,
+// and clients that say what they saw. One lab serves all rows at once, each under a key of its own.
+// It judges nothing: what a row expects stands in rows/.
+import { readFile } from "node:fs/promises";
+import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg, noisyPng } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import {
+  head,
+  response,
+  type ScriptedConnection,
+  type ScriptedOrigin,
+  type ScriptedRequest,
+  type Step,
+  startScriptedOrigin,
+  take,
+  unusedPort,
+} from "../helpers/scripted-origin.ts";
+import { type LabPlan, labSettings } from "./lab-settings.ts";
+import { type NameServer, type NameTable, startNameServer } from "./name-server.ts";
+import { type FaultProxy, type ProxyFault, startFaultProxy } from "./proxy.ts";
+
+/** A step of an origin's answer. `CLIENT HAS HEAD` waits until a client of this target has received a response head. */
+export type LabStep = Step | "CLIENT HAS HEAD";
+
+/** Steps, or a program for what steps cannot say. */
+export type LabAnswer =
+  | readonly LabStep[]
+  | ((request: ScriptedRequest, connection: ScriptedConnection) => Promise<void>);
+
+/** What an origin does for a target: the same each time, or in turn (the last one repeats). */
+export type LabScript = LabAnswer | { readonly inTurn: readonly LabAnswer[] };
+
+export interface LabOptions {
+  /** Domain → the fault of the proxy that stands between it and the origin. */
+  readonly proxies: Readonly<Record<string, ProxyFault>>;
+  /** Domain → how the name of its origin is answered; the origin's port is `inside`'s unless `isHome`. */
+  readonly names: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>>;
+}
+
+export interface Lab {
+  /** About 100 kB of JPEG, and another of another length. */
+  readonly picture: Buffer;
+  readonly otherPicture: Buffer;
+  readonly png: Buffer;
+  readonly program: Program;
+  readonly origin: ScriptedOrigin;
+  readonly secureOrigin: ScriptedOrigin;
+  /** A server on loopback that no request may ever reach. */
+  readonly inside: ScriptedOrigin;
+  readonly names: NameServer;
+  readonly installation: Installation;
+  /** A new settings file in which the rotated project's first key pair is disabled. */
+  disableFirstKey(): Promise<void>;
+  /** What the origin does for `target` from now on; a target without a script gets the picture. */
+  script(target: string, script: LabScript): void;
+  /** Requests for `target` so far. */
+  asked(target: string): number;
+  /** As a client of the download port. `host`: default a domain whose origin has time. */
+  get(options: Omit<GetOptions, "port">): Promise<GetResult>;
+  /** A path of PATIENT that must be served with these bytes after a crash, without an origin. */
+  keep(path: string, bytes: Buffer): void;
+  readonly kept: ReadonlyMap<string, Buffer>;
+  /** A URL whose one-time token must stay spent after a crash. */
+  spend(path: string, host: string): void;
+  readonly spent: readonly { readonly path: string; readonly host: string }[];
+  /** kill -9 and once more, with every origin closed. */
+  restartAlone(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const PATIENT = "patient.test";
+export const SHORT = "short.test";
+export const SINGLE = "single.test";
+export const OTHER_SINGLE = "other-single.test";
+export const SECURE = "secure.test";
+export const REFUSED = "refused.test";
+
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const picture = await noisyJpeg(640, 480);
+  const otherPicture = await noisyJpeg(600, 480);
+  const png = await noisyPng(40, 30);
+  const scripts = new Map<string, LabScript>();
+  const turns = new Map<string, number>();
+  const heads = new Map<string, Signal>();
+  const headOf = (target: string) => {
+    const known = heads.get(target) ?? createSignal();
+    heads.set(target, known);
+    return known;
+  };
+
+  const handle = async (request: ScriptedRequest, connection: ScriptedConnection) => {
+    const { target } = request;
+    const script = scripts.get(target) ?? [response(picture)];
+    const turn = turns.get(target) ?? 0;
+    turns.set(target, turn + 1);
+    const answer = "inTurn" in script ? (script.inTurn[turn] ?? script.inTurn.at(-1) ?? []) : script;
+    if (typeof answer === "function") return answer(request, connection);
+    for (const step of answer) {
+      if (step === "CLIENT HAS HEAD") await headOf(target).given;
+      else await take(step, connection);
+    }
+  };
+
+  const tls = await testCertificate();
+  const origin = await startScriptedOrigin(handle);
+  const secureOrigin = await startScriptedOrigin(handle, { tls });
+  const inside = await startScriptedOrigin({ "*": [response(picture)] });
+  const proxies = new Map<string, FaultProxy>();
+  for (const [domain, fault] of Object.entries(options.proxies)) {
+    proxies.set(domain, await startFaultProxy(origin.port, fault));
+  }
+  const table = Object.entries(options.names).map(([domain, { answers }]) => [nameOf(domain), answers] as const);
+  const names = await startNameServer({
+    localhost: ["127.0.0.1", "::1"],
+    "origin.test": ["127.0.0.1"],
+    ...Object.fromEntries(table),
+  });
+
+  const url = (port: number) => `http://127.0.0.1:${port}`;
+  const plan: LabPlan = {
+    patient: { [PATIENT]: origin.url },
+    short: {
+      [SHORT]: origin.url,
+      [REFUSED]: url(await unusedPort()),
+      ...Object.fromEntries([...proxies].map(([domain, proxy]) => [domain, url(proxy.port)])),
+    },
+    single: { [SINGLE]: origin.url, [OTHER_SINGLE]: origin.url },
+    secure: { [SECURE]: `https://origin.test:${secureOrigin.port}` },
+    named: Object.entries(options.names).map(([domain, { isHome = false }]) => ({
+      domain,
+      url: `http://${nameOf(domain)}:${(isHome ? origin : inside).port}`,
+      isHome,
+    })),
+  };
+  const installation = await install(labSettings(plan));
+  const env = {
+    NODE_OPTIONS: `--import=${new URL("answer-names.mjs", import.meta.url).href}`,
+    NODE_EXTRA_CA_CERTS: new URL("../fixtures/tls/cert.pem", import.meta.url).pathname,
+    LAB_NAME_SERVER: names.address,
+  };
+  let program = await installation.start({ env });
+  const origins = [origin, secureOrigin, inside];
+  const kept = new Map<string, Buffer>();
+  const spent: { readonly path: string; readonly host: string }[] = [];
+
+  return {
+    picture,
+    otherPicture,
+    png,
+    origin,
+    secureOrigin,
+    inside,
+    names,
+    installation,
+    get program() {
+      return program;
+    },
+    disableFirstKey: () => installation.write(labSettings(plan, [false, true])),
+    script(target, script) {
+      scripts.set(target, script);
+      turns.set(target, 0);
+    },
+    asked: (target) =>
+      [origin, secureOrigin].flatMap(({ requests }) => requests).filter((one) => one.target === target).length,
+    get: (wish) => get({ host: PATIENT, ...wish, port: program.downloadPort, onHead: () => headOf(wish.path).give() }),
+    keep: (path, bytes) => kept.set(path, bytes),
+    kept,
+    spend: (path, host) => spent.push({ path, host }),
+    spent,
+    async restartAlone() {
+      await program.kill();
+      await Promise.all(origins.map((each) => each.close()));
+      program = await installation.start({ env });
+    },
+    async close() {
+      await program.stop();
+      await Promise.all([...proxies.values(), ...origins, names].map((each) => each.close().catch(ignoreClosed)));
+      await installation.remove();
+    },
+  };
+}
+
+/** `restartAlone` has closed the origins before. */
+function ignoreClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ERR_SERVER_NOT_RUNNING") throw error;
+}
+
+/** The host name in the origin URL of a domain of `LabOptions.names`. */
+function nameOf(domain: string): string {
+  return `origin.${domain}`;
+}
+
+interface Signal {
+  readonly given: Promise<void>;
+  give(): void;
+}
+
+function createSignal(): Signal {
+  let give = () => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give };
+}
+
+async function testCertificate(): Promise<{ key: string; cert: string }> {
+  const read = (name: string) => readFile(new URL(`../fixtures/tls/${name}.pem`, import.meta.url), "utf8");
+  return { key: await read("key"), cert: await read("cert") };
+}
+
+/** What one client saw, in words that stand in docs/faults.md. `wanted`: the bytes of a whole answer. */
+export function tell(seen: GetResult, wanted: Buffer): string {
+  const { status, headers, body, isWhole } = seen;
+  if (status >= 300) {
+    const errNo = headers["x-errno"];
+    const wait = headers["retry-after"] === undefined ? "" : `, Retry-After ${headers["retry-after"]}`;
+    return errNo === undefined ? `${status}` : `${status}, ${errNo}${wait}`;
+  }
+  const isRight = isWhole ? body.equals(wanted) : wanted.subarray(0, body.length).equals(body);
+  const warning = headers["x-errno"] === undefined ? "" : `, ${headers["x-errno"]}, ${headers["cache-control"]}`;
+  return `${status} ${isWhole ? "whole" : "broken"}${isRight ? "" : ", WRONG BYTES"}${warning}`;
+}
+
+/** Asks again until no remembered failure stands in the way. */
+export async function getFresh(lab: Lab, options: Omit<GetOptions, "port">): Promise<GetResult> {
+  let seen = await lab.get(options);
+  await eventually(async () => {
+    if (seen.status < 400) return true;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    seen = await lab.get(options);
+    return false;
+  }, `${options.path} is served once the origin is well`);
+  return seen;
+}
+
+/** The half of a picture under a declared length, and the same under chunks, for what comes after. */
+export function halfOf(bytes: Buffer): Buffer {
+  return bytes.subarray(0, bytes.length / 2);
+}
+
+/** A head that declares `length` bytes of JPEG. */
+export function lengthHead(length: number): Buffer {
+  return head("200 OK", [
+    ["Content-Type", "image/jpeg"],
+    ["Content-Length", String(length)],
+  ]);
+}

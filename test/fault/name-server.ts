@@ -1,0 +1,88 @@
+// A name server on loopback that answers as a test says, and differently each time where it says so. It reads one
+// question a packet and knows A and AAAA only. answer-names.mjs makes the program ask it.
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import ipaddr from "ipaddr.js";
+
+/** Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no packet comes back. */
+export type NameAnswer = readonly string[] | "unknown" | "failing" | "silent";
+
+/** Name → its answer, or one for each look-up in turn (the last one repeats). Any other name is unknown. */
+export type NameTable = Readonly<Record<string, NameAnswer | { readonly inTurn: readonly NameAnswer[] }>>;
+
+export interface NameServer {
+  /** `127.0.0.1:port`. */
+  readonly address: string;
+  /** Questions for the name's A records so far: one a look-up. */
+  asked(name: string): number;
+  close(): Promise<void>;
+}
+
+const A = 1;
+const AAAA = 28;
+const NO_ERROR = 0;
+const SERVER_FAILURE = 2;
+const NAME_ERROR = 3;
+
+export async function startNameServer(table: NameTable): Promise<NameServer> {
+  const questions = new Map<string, number>();
+  const socket: Socket = createSocket("udp4");
+  socket.on("message", (packet, peer) => {
+    const { name, type, end } = readQuestion(packet);
+    const count = questions.get(`${name} ${type}`) ?? 0;
+    questions.set(`${name} ${type}`, count + 1);
+    const entry = table[name] ?? "unknown";
+    const answer =
+      typeof entry === "object" && "inTurn" in entry ? (entry.inTurn[count] ?? entry.inTurn.at(-1)) : entry;
+    if (answer === undefined || answer === "silent") return;
+    socket.send(answerPacket(packet.subarray(0, end), type, answer), peer.port, peer.address);
+  });
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return {
+    address: `127.0.0.1:${socket.address().port}`,
+    asked: (name) => questions.get(`${name} ${A}`) ?? 0,
+    async close() {
+      const closed = once(socket, "close");
+      socket.close();
+      await closed;
+    },
+  };
+}
+
+const HEAD_BYTES = 12;
+
+/** The first question; `end`: where it ends in the packet. */
+function readQuestion(packet: Buffer): { readonly name: string; readonly type: number; readonly end: number } {
+  const labels: string[] = [];
+  let at = HEAD_BYTES;
+  for (let length = packet[at] ?? 0; length !== 0; length = packet[at] ?? 0) {
+    labels.push(packet.toString("latin1", at + 1, at + 1 + length));
+    at += 1 + length;
+  }
+  return { name: labels.join(".").toLowerCase(), type: packet.readUInt16BE(at + 1), end: at + 5 };
+}
+
+function answerPacket(question: Buffer, type: number, answer: Exclude<NameAnswer, "silent">): Buffer {
+  const addresses = typeof answer === "string" ? [] : answer.map((text) => addressBytes(text));
+  const wanted = addresses.filter(
+    (bytes) => (type === A && bytes.length === 4) || (type === AAAA && bytes.length === 16),
+  );
+  const code = answer === "unknown" ? NAME_ERROR : answer === "failing" ? SERVER_FAILURE : NO_ERROR;
+  const packet = Buffer.from(question);
+  packet.writeUInt16BE(0x8180 | code, 2); // a response, recursion desired and available
+  packet.writeUInt16BE(1, 4);
+  packet.writeUInt16BE(wanted.length, 6);
+  packet.writeUInt32BE(0, 8);
+  return Buffer.concat([packet, ...wanted.map((bytes) => record(type, bytes))]);
+}
+
+/** ipaddr.js keeps ::ffff:127.0.0.1 as an IPv6 address here, as a name server would. */
+function addressBytes(text: string): Buffer {
+  return Buffer.from(ipaddr.parse(text).toByteArray());
+}
+
+function record(type: number, bytes: Buffer): Buffer {
+  const head = Buffer.from([0xc0, HEAD_BYTES, 0, type, 0, 1, 0, 0, 0, 0, 0, bytes.length]); // the question's name, no life
+  return Buffer.concat([head, bytes]);
+}

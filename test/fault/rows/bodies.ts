@@ -1,0 +1,261 @@
+// Bodies that are cut, foreign, empty, damaged or mislabelled, and answers whose policy headers say this or that.
+import { createHash } from "node:crypto";
+import { chunk, head, response } from "../../helpers/scripted-origin.ts";
+import type { FaultGroup } from "../fault.ts";
+import { getFresh, halfOf, lengthHead, tell } from "../lab.ts";
+import { type MissFault, missFault, NOT_STORED, STORED } from "./misses.ts";
+
+const chunked = head("200 OK", [["Transfer-Encoding", "chunked"]]);
+const close = head("200 OK", [["Connection", "close"]]);
+const BROKEN = { client: "200 broken", requests: 1, ...NOT_STORED } as const;
+const REFUSED = { client: "424, -120", requests: 1, ...NOT_STORED } as const;
+const GOOD = { client: "200 whole", requests: 1, ...STORED } as const;
+const PASSED = { client: "200 whole, -120, no-store", requests: 1, ...NOT_STORED } as const;
+
+const digest = (name: string, bytes: Buffer) => createHash(name).update(bytes).digest("base64");
+
+const CUTS: readonly MissFault[] = [
+  {
+    id: "length-fin",
+    what: "half of the declared length, then FIN",
+    script: ({ picture }) => [lengthHead(picture.length), halfOf(picture), "CLIENT HAS HEAD", "FIN"],
+    expected: BROKEN,
+  },
+  {
+    id: "length-rst",
+    what: "half of the declared length, then RST",
+    script: ({ picture }) => [lengthHead(picture.length), halfOf(picture), "CLIENT HAS HEAD", "RST"],
+    expected: BROKEN,
+  },
+  {
+    id: "length-fin-at-once",
+    what: "a declared length and no body, then FIN",
+    script: ({ picture }) => [lengthHead(picture.length), "FIN"],
+    expected: REFUSED,
+  },
+  {
+    id: "last-byte-missing",
+    what: "all but the last byte of the declared length, then FIN",
+    script: ({ picture }) => [lengthHead(picture.length), picture.subarray(0, -1), "CLIENT HAS HEAD", "FIN"],
+    expected: BROKEN,
+  },
+  {
+    id: "no-last-chunk",
+    what: "a whole image in chunks without the last chunk, then FIN",
+    script: ({ picture }) => [chunked, chunk(picture), "CLIENT HAS HEAD", "FIN"],
+    expected: BROKEN,
+  },
+  {
+    id: "half-chunks",
+    what: "half of an image in chunks with the last chunk",
+    script: ({ picture }) => [chunked, chunk(halfOf(picture)), "CLIENT HAS HEAD", chunk("")],
+    expected: BROKEN,
+  },
+  {
+    id: "chunk-cut",
+    what: "FIN inside a chunk",
+    script: ({ picture }) => [chunked, chunk(picture).subarray(0, 50_000), "CLIENT HAS HEAD", "FIN"],
+    expected: BROKEN,
+  },
+  {
+    id: "chunk-size-broken",
+    what: "a chunk size that is no number",
+    script: ({ picture }) => [chunked, chunk(halfOf(picture)), "CLIENT HAS HEAD", "zz\r\n"],
+    expected: BROKEN,
+  },
+  {
+    id: "close-cut",
+    what: "close-delimited, half of the image",
+    script: ({ picture }) => [close, halfOf(picture), "CLIENT HAS HEAD", "FIN"],
+    expected: BROKEN,
+  },
+  {
+    id: "close-rst",
+    what: "close-delimited, RST after the whole image",
+    script: ({ picture }) => [close, picture, "CLIENT HAS HEAD", "RST"],
+    expected: BROKEN,
+  },
+  {
+    id: "close-whole",
+    what: "close-delimited, the whole image",
+    script: ({ picture }) => [close, picture, "FIN"],
+    expected: GOOD,
+  },
+  {
+    id: "length-differs-on-retry",
+    what: "half of one image, and at the next request another image of another length",
+    script: ({ picture, otherPicture }) => ({
+      inTurn: [[lengthHead(picture.length), halfOf(picture), "CLIENT HAS HEAD", "FIN"], [response(otherPicture)]],
+    }),
+    ask: async (lab, path) => {
+      const first = tell(await lab.get({ path }), lab.picture);
+      return `${first}; ${tell(await getFresh(lab, { path }), lab.otherPicture)}`;
+    },
+    good: ({ otherPicture }) => otherPicture,
+    expected: { client: "200 broken; 200 whole", requests: 2, ...STORED },
+  },
+];
+
+const FOREIGN: readonly MissFault[] = [
+  {
+    id: "html",
+    what: "an HTML page declared image/jpeg",
+    script: () => [
+      response("<!doctype html><title>Please log in</title>", { headers: { "Content-Type": "image/jpeg" } }),
+    ],
+    expected: REFUSED,
+  },
+  {
+    id: "json",
+    what: "a JSON error under status 200",
+    script: () => [response('{"error":"no such file"}', { headers: { "Content-Type": "application/json" } })],
+    expected: REFUSED,
+  },
+  {
+    id: "svg",
+    what: "an SVG",
+    script: () => [
+      response('<svg xmlns="http://www.w3.org/2000/svg"/>', { headers: { "Content-Type": "image/svg+xml" } }),
+    ],
+    expected: REFUSED,
+  },
+  {
+    id: "empty-length",
+    what: "Content-Length: 0",
+    script: () => [response("", { headers: { "Content-Type": "image/jpeg" } })],
+    expected: REFUSED,
+  },
+  { id: "empty-chunks", what: "only the last chunk", script: () => [chunked, chunk("")], expected: REFUSED },
+  { id: "empty-close", what: "close-delimited, no byte", script: () => [close, "FIN"], expected: REFUSED },
+  {
+    id: "one-byte",
+    what: "one byte of a JPEG, length met",
+    script: ({ picture }) => [response(picture.subarray(0, 1))],
+    expected: REFUSED,
+  },
+  {
+    id: "zeros",
+    what: "the declared length in zeros",
+    script: ({ picture }) => [response(Buffer.alloc(picture.length))],
+    expected: REFUSED,
+  },
+  {
+    id: "too-large-declared",
+    what: "a declared length over the limit",
+    script: () => [lengthHead(1_048_577), "HANG"],
+    expected: REFUSED,
+  },
+  {
+    id: "too-large-chunks",
+    what: "an image in chunks that goes on beyond the limit of 1 MiB",
+    script: ({ picture }) => [
+      chunked,
+      chunk(picture),
+      "CLIENT HAS HEAD",
+      ...Array(12).fill(chunk(Buffer.alloc(100_000))),
+      "HANG",
+    ],
+    ask: async (lab, path) => tell(await lab.get({ path }), Buffer.concat([lab.picture, Buffer.alloc(1_200_000)])),
+    expected: BROKEN,
+  },
+  {
+    id: "gzip",
+    what: "Content-Encoding: gzip that was not asked for",
+    script: ({ picture }) => [response(picture, { headers: { "Content-Encoding": "gzip" } })],
+    expected: REFUSED,
+  },
+  {
+    id: "png-as-jpeg",
+    what: "a whole PNG declared image/jpeg",
+    script: ({ png }) => [response(png, { headers: { "Content-Type": "image/jpeg" } })],
+    ask: async (lab, path) => {
+      const seen = await lab.get({ path });
+      return `${tell(seen, lab.png)}, ${seen.headers["content-type"]}`;
+    },
+    good: ({ png }) => png,
+    expected: { client: "200 whole, image/png", requests: 1, ...STORED },
+  },
+];
+
+const DAMAGED: readonly MissFault[] = [
+  {
+    id: "no-end-of-image",
+    what: "a JPEG without its end, declared length met",
+    script: ({ picture }) => [response(picture.subarray(0, -2))],
+    ask: async (lab, path) => tell(await lab.get({ path }), lab.picture.subarray(0, -2)),
+    expected: PASSED,
+  },
+  {
+    id: "wrong-md5",
+    what: "a Content-MD5 of other bytes",
+    script: ({ picture }) => [response(picture, { headers: { "Content-MD5": digest("md5", Buffer.from("other")) } })],
+    expected: PASSED,
+  },
+  {
+    id: "right-md5",
+    what: "the right Content-MD5",
+    script: ({ picture }) => [response(picture, { headers: { "Content-MD5": digest("md5", picture) } })],
+    expected: GOOD,
+  },
+  {
+    id: "wrong-digest",
+    what: "a Repr-Digest of other bytes",
+    script: ({ picture }) => [
+      response(picture, { headers: { "Repr-Digest": `sha-256=:${digest("sha256", Buffer.from("other"))}:` } }),
+    ],
+    expected: PASSED,
+  },
+  {
+    id: "trailing-bytes",
+    what: "a whole JPEG with 100 bytes behind its end",
+    script: ({ picture }) => [response(Buffer.concat([picture, Buffer.alloc(100)]))],
+    good: ({ picture }) => Buffer.concat([picture, Buffer.alloc(100)]),
+    expected: GOOD,
+  },
+];
+
+const withHeader =
+  (name: string, value: string): MissFault["script"] =>
+  ({ picture }) => [response(picture, { headers: { [name]: value } })];
+
+const POLICY: readonly MissFault[] = [
+  {
+    id: "set-cookie",
+    what: "a whole image with Set-Cookie",
+    script: withHeader("Set-Cookie", "session=secret"),
+    ask: async (lab, path) => {
+      const seen = [await lab.get({ path }), await lab.get({ path })];
+      const cookies = seen.filter(({ headers }) => headers["set-cookie"] !== undefined).length;
+      return `${seen.map((each) => tell(each, lab.picture)).join("; ")}, ${cookies} cookies`;
+    },
+    expected: { client: "200 whole; 200 whole, 0 cookies", requests: 1, ...STORED },
+  },
+  { id: "vary-star", what: "a whole image with Vary: *", script: withHeader("Vary", "*"), expected: GOOD },
+  {
+    id: "private",
+    what: "a whole image with Cache-Control: private, no-store",
+    script: withHeader("Cache-Control", "private, no-store"),
+    expected: GOOD,
+  },
+  {
+    id: "etag-changes",
+    what: "another image under another ETag at each request, clients take it in two ranges",
+    script: ({ picture, otherPicture }) => ({
+      inTurn: [picture, otherPicture].map((bytes, index) => [response(bytes, { headers: { ETag: `"${index}"` } })]),
+    }),
+    ask: async (lab, path) => {
+      const first = await lab.get({ path, headers: { Range: "bytes=0-99" } });
+      const second = await lab.get({ path, headers: { Range: "bytes=100-" } });
+      const isOne = Buffer.concat([first.body, second.body]).equals(lab.picture);
+      return `${first.status}, ${second.status}, ${isOne ? "one image" : "TWO IMAGES"}`;
+    },
+    expected: { client: "206, 206, one image", requests: 1, ...STORED },
+  },
+];
+
+export const bodies: FaultGroup = {
+  title: "Bodies",
+  about:
+    "What the origin sends after a good head. `broken`: the connection ended without a clean end, so that no client takes the bytes for an image.",
+  faults: [...CUTS, ...FOREIGN, ...DAMAGED, ...POLICY].map(missFault),
+};
