@@ -1,0 +1,152 @@
+// Load by wrk, and what it cost the server: CPU time a request, from the server's own processes, so that the figure
+// stays honest where load tool and server share a machine. Contenders take turns within one run.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { get } from "../helpers/get.ts";
+import type { Effort, Figures } from "./case.ts";
+import type { Contender } from "./contenders.ts";
+import { cpuMicros, idle, LOAD_CORE, pinnedTo, residentBytes } from "./processes.ts";
+
+/**
+ * What is asked for: one path over and over, any of many at random, or a new one each time (`/<bytes>/<run>-<n>.jpg`).
+ */
+export type Paths =
+  | { readonly kind: "one"; readonly path: string }
+  | { readonly kind: "random"; readonly paths: readonly string[] }
+  | { readonly kind: "new"; readonly bytes: number };
+
+const CONNECTIONS = 64;
+
+/** Warms each contender up, then loads them in turn, `repeats` times. Throws when an answer was not 200 and whole. */
+export async function compare(
+  contenders: readonly Contender[],
+  paths: Paths,
+  effort: Effort,
+  /** Called with the number of requests after each load of a contender, warm-up included. */
+  afterLoad: (contender: Contender, requests: number) => Promise<void> = async () => {},
+): Promise<Figures[]> {
+  const runs = new Map<Contender, Run[]>(contenders.map((contender) => [contender, []]));
+  for (let round = 0; round <= effort.repeats; round += 1) {
+    for (const [contender, list] of runs) {
+      const run = await load(contender, paths, round === 0 ? effort.warmUpSeconds : effort.seconds);
+      await afterLoad(contender, run.requests);
+      if (round > 0) list.push(run);
+    }
+  }
+  return [...runs].map(([contender, list]) => {
+    const middle = (pick: (run: Run) => number) => median(list.map(pick));
+    return {
+      contender: contender.name,
+      cpuMicros: middle((run) => run.cpuMicros / run.requests),
+      p50: middle((run) => run.p50),
+      p99: middle((run) => run.p99),
+      perSecond: middle((run) => run.perSecond),
+      peakBytes: residentBytes(contender.pid).peak,
+    };
+  });
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Asks once over a connection of its own. Throws unless the answer is 200, whole, and exactly these bytes. */
+export async function verify(contender: Contender, path: string, bytes: Buffer): Promise<string> {
+  const answer = await get({ port: contender.port, path: contender.target(path) });
+  if (answer.status !== 200 || !answer.isWhole || !answer.body.equals(bytes)) {
+    throw new Error(
+      `${contender.name} answered ${path} with ${answer.status} and ${answer.body.length} bytes, not whole`,
+    );
+  }
+  return String(answer.headers["cache-status"] ?? "");
+}
+
+interface Run {
+  readonly requests: number;
+  readonly cpuMicros: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly perSecond: number;
+}
+
+async function load(contender: Contender, paths: Paths, seconds: number): Promise<Run> {
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-load-"));
+  try {
+    const script = join(folder, "load.lua");
+    await writeFile(script, scriptFor(contender, paths));
+    await idle(contender.pid);
+    const before = cpuMicros(contender.pid);
+    const said = await wrk(contender.port, seconds, script);
+    // What is done behind the answers belongs to them: storing what a miss has brought.
+    await idle(contender.pid);
+    return readRun(contender.name, said, cpuMicros(contender.pid) - before);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function scriptFor(contender: Contender, paths: Paths): string {
+  const request = (target: string) => `return wrk.format("GET", ${target})`;
+  switch (paths.kind) {
+    case "one":
+      // Formatted once: the load tool's own work must not set the pace.
+      return `local made
+init = function() made = wrk.format("GET", "${contender.target(paths.path)}") end
+request = function() return made end
+`;
+    case "random": {
+      const targets = paths.paths.map((path) => contender.target(path));
+      return `local made = {}
+local targets = { ${targets.map((target) => `"${target}"`).join(", ")} }
+init = function() for index, target in ipairs(targets) do made[index] = wrk.format("GET", target) end end
+request = function() return made[math.random(#made)] end
+`;
+    }
+    case "new":
+      return `local count = 0
+request = function() count = count + 1; ${request(`"/${paths.bytes}/${process.hrtime.bigint()}-" .. count .. ".jpg"`)} end
+`;
+  }
+}
+
+/** Runs beside this process, which must go on: it may be reading what the servers say. */
+function wrk(port: number, seconds: number, script: string): Promise<string> {
+  const options = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "30s", "--latency", "-s", script];
+  const [command = "", ...args] = [...pinnedTo(LOAD_CORE), "wrk", ...options, `http://127.0.0.1:${port}`];
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+      });
+    }
+    child.once("error", reject);
+    child.once("close", (code) => (code === 0 ? resolve(said) : reject(new Error(`wrk ended with ${code}:\n${said}`))));
+  });
+}
+
+function readRun(name: string, said: string, cpu: number): Run {
+  const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(said);
+  if (bad !== null) throw new Error(`${name} did not answer every request: ${bad[0]}`);
+  const number = (pattern: RegExp) => {
+    const found = pattern.exec(said)?.[1];
+    if (found === undefined) throw new Error(`Cannot read what wrk says:\n${said}`);
+    return found;
+  };
+  return {
+    requests: Number(number(/(\d+) requests in/)),
+    cpuMicros: cpu,
+    p50: milliseconds(number(/50%\s+(\S+)/)),
+    p99: milliseconds(number(/99%\s+(\S+)/)),
+    perSecond: Number(number(/Requests\/sec:\s+(\S+)/)),
+  };
+}
+
+function milliseconds(text: string): number {
+  const value = Number.parseFloat(text);
+  if (text.endsWith("us")) return value / 1_000;
+  return text.endsWith("ms") ? value : value * 1_000;
+}

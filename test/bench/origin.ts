@@ -1,0 +1,74 @@
+// The origin of the bench, a process of its own: answers every path with the picture of that path, at little cost.
+// The first segment says how: /<bytes>/…, /late/<bytes>/… (the head comes after 100 ms), /slow/<bytes>/<seconds>/… (the
+// body comes in even pieces). /asked tells how many other requests came. Prints its port, then serves until it is killed.
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Picture, pictureOf } from "./pictures.ts";
+
+const LATE_MS = 100;
+const PIECE_MS = 100;
+
+const pictures = new Map<number, Promise<Picture>>();
+let asked = 0;
+
+function picture(bytes: number): Promise<Picture> {
+  const known = pictures.get(bytes) ?? pictureOf(bytes);
+  pictures.set(bytes, known);
+  return known;
+}
+
+const headOf = (bytes: number, type = "image/jpeg") =>
+  `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`;
+
+async function answer(socket: Socket, path: string): Promise<void> {
+  if (path === "/asked") {
+    const text = String(asked);
+    socket.write(headOf(text.length, "text/plain") + text);
+    return;
+  }
+  asked += 1;
+  const [first = "", second = "", third = ""] = path.slice(1).split("/");
+  if (first === "late") await delay(LATE_MS);
+  const { bytes, headFor, rest } = await picture(Number(first === "late" || first === "slow" ? second : first));
+  socket.cork();
+  socket.write(headOf(bytes));
+  socket.write(headFor(path));
+  if (first !== "slow") socket.write(rest);
+  socket.uncork();
+  if (first === "slow") await trickle(socket, rest, Number(third));
+}
+
+async function trickle(socket: Socket, bytes: Buffer, seconds: number): Promise<void> {
+  const piece = Math.ceil(bytes.length / ((seconds * 1_000) / PIECE_MS));
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += piece) {
+    await delay(PIECE_MS);
+    if (!socket.write(bytes.subarray(at, at + piece)))
+      await Promise.race([once(socket, "drain"), once(socket, "close")]);
+  }
+}
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let pending = "";
+  let isBusy = false;
+  const next = async () => {
+    if (isBusy) return;
+    isBusy = true;
+    for (let end = pending.indexOf("\r\n\r\n"); end >= 0; end = pending.indexOf("\r\n\r\n")) {
+      // Without the query, where other servers carry their signatures.
+      const path = /^\S+ ([^ ?]*)/.exec(pending)?.[1] ?? "/";
+      pending = pending.slice(end + 4);
+      await answer(socket, path);
+    }
+    isBusy = false;
+  };
+  socket.on("data", (bytes) => {
+    pending += bytes.toString("latin1");
+    void next();
+  });
+  socket.on("error", () => {}); // a client that leaves is no affair of an origin's
+});
+
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+console.log((server.address() as AddressInfo).port); // a TCP server's address is never a string

@@ -1,0 +1,74 @@
+// Puts outcomes into words: tables for the terminal and for docs/performance.md. Pure but for reading what machine it is.
+import { cpus, totalmem } from "node:os";
+import type { Figures, Outcome, Verdict } from "./case.ts";
+import { outputOf } from "./processes.ts";
+
+const BEGIN = "<!-- figures: begin -->";
+const END = "<!-- figures: end -->";
+
+/** Markdown tables, aligned so that they read well on a terminal too. */
+export function tables(outcomes: readonly Outcome[]): string {
+  const verdicts = outcomes.flatMap((outcome) => outcome.verdicts);
+  const figures = outcomes.flatMap(({ title, figures: list }) => list.map((each) => figuresRow(title, each)));
+  const parts = [table(["case", "measured", "must", "aim", ""], verdicts.map(verdictRow))];
+  if (figures.length > 0) {
+    parts.push(table(["case", "server", "CPU µs", "p50 ms", "p99 ms", "requests/s", "peak RSS MB"], figures));
+  }
+  return parts.join("\n\n");
+}
+
+export function missesMust({ value, target }: Verdict): boolean {
+  return target !== undefined && !(value <= target.must);
+}
+
+function verdictRow(verdict: Verdict): string[] {
+  const { what, value, unit, target } = verdict;
+  const text = (number: number, digits: number) => `${number.toFixed(digits)}${unit === "×" ? "" : ` ${unit}`}`;
+  const bound = (number: number) => `≤ ${text(number, unit === "×" ? 2 : 0)}`;
+  if (target === undefined) return [what, text(value, unit === "×" ? 2 : 0), "", "", ""];
+  const word = missesMust(verdict) ? "**over**" : value <= target.aim ? "aim" : "must";
+  return [what, text(value, unit === "×" ? 2 : 0), bound(target.must), bound(target.aim), word];
+}
+
+function figuresRow(title: string, figures: Figures): string[] {
+  const { contender, cpuMicros, p50, p99, perSecond, peakBytes } = figures;
+  return [
+    title,
+    contender,
+    cpuMicros.toFixed(1),
+    p50.toFixed(2),
+    p99.toFixed(2),
+    perSecond.toFixed(0),
+    (peakBytes / 1_000_000).toFixed(0),
+  ];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
+
+/** Which machine and which versions; nothing that names a host or a place. */
+export function machine(fileSystem: string): string {
+  const version = (command: string, flag: string, pattern: RegExp) =>
+    pattern.exec(outputOf(command, [flag]))?.[1] ?? "of unknown version";
+  return [
+    `${cpus().length} cores (${cpus()[0]?.model.trim() || "unnamed"})`,
+    `${Math.round(totalmem() / 2 ** 30)} GiB of memory`,
+    `data on ${fileSystem}`,
+    `Node ${process.versions.node}`,
+    `nginx ${version("nginx", "-v", /nginx\/(\S+)/)}`,
+    `Varnish ${version("varnishd", "-V", /varnish-([\d.]+)/)}`,
+    `wrk ${version("wrk", "-v", /wrk (?:debian\/)?([\d.]+)/)}`,
+  ].join(", ");
+}
+
+/** The page with new figures between its markers. Throws when it has none. */
+export function withFigures(page: string, figures: string): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`Cannot write the figures: the page has no ${BEGIN} … ${END}`);
+  return `${page.slice(0, begin + BEGIN.length)}\n${figures}\n${page.slice(end)}`;
+}

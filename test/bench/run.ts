@@ -1,0 +1,102 @@
+// `npm run bench`: measures what a request costs, beside nginx and Varnish on the same machine in the same run, and
+// says whether the targets hold. How it measures: docs/performance.md. Needs nginx, varnish, wrk and a second core.
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Bench, Effort, Outcome } from "./case.ts";
+import { startOrigin } from "./contenders.ts";
+import { diskHits, SIGNED_HITS, signedHits, UNSIGNED_HITS, unsignedHits } from "./hits.ts";
+import { atRest, slowFills } from "./memory.ts";
+import { addedTime, coldClients, STORED_MISSES, storedMisses } from "./misses.ts";
+import { LOAD_CORE, outputOf } from "./processes.ts";
+import { machine, missesMust, tables, withFigures } from "./report.ts";
+import { costByObjects } from "./scale.ts";
+
+const PAGE = new URL("../../docs/performance.md", import.meta.url).pathname;
+const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
+
+FILTER         only the cases whose name contains it
+--quick        one short round each: to see that it works, not for the record
+--write        puts the figures into docs/performance.md; only a whole run that is not quick
+--folder DIR   where all servers keep their files, default ${tmpdir()}
+--list         the names of the cases
+`;
+
+const RECORDED: Effort = { warmUpSeconds: 3, seconds: 5, repeats: 3, isQuick: false };
+const QUICK: Effort = { warmUpSeconds: 1, seconds: 2, repeats: 1, isQuick: true };
+
+const CASES: Readonly<Record<string, (bench: Bench) => Promise<Outcome>>> = {
+  ...named("signed-hit", SIGNED_HITS, signedHits),
+  ...named("hit", UNSIGNED_HITS, unsignedHits),
+  "disk-hit": diskHits,
+  ...named("miss", STORED_MISSES, storedMisses),
+  "added-time": addedTime,
+  "cold-clients": coldClients,
+  objects: costByObjects,
+  "memory-rest": atRest,
+  "memory-slow-fills": slowFills,
+};
+
+function named<Case extends { readonly bytes: number }>(
+  name: string,
+  list: readonly Case[],
+  run: (each: Case, bench: Bench) => Promise<Outcome>,
+) {
+  return Object.fromEntries(list.map((each) => [`${name}-${each.bytes}`, (bench: Bench) => run(each, bench)]));
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+    folder: { type: "string", default: tmpdir() },
+  },
+});
+const [filter = ""] = positionals;
+const chosen = Object.entries(CASES).filter(([name]) => name.includes(filter));
+
+if (values.help) process.stdout.write(USAGE);
+else if (values.list) for (const name of Object.keys(CASES)) console.log(name);
+else if (chosen.length === 0 || (values.write && (values.quick || filter !== ""))) {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+} else await measure();
+
+async function measure(): Promise<void> {
+  if (cpus().length < 2)
+    throw new Error("Cannot measure: two cores are needed, one for the servers and one for the load");
+  for (const program of ["nginx", "varnishd", "wrk", "taskset"]) outputOf(program, ["-V"]);
+  // This process reads the servers' answers too, and must not take their core.
+  execFileSync("taskset", ["-a", "-c", "-p", String(LOAD_CORE), String(process.pid)]);
+
+  const folder = await mkdtemp(join(values.folder, "huiyuan-bench-"));
+  const origin = await startOrigin();
+  const outcomes: Outcome[] = [];
+  try {
+    for (const [name, run] of chosen) {
+      const place = { folder: join(folder, name), originPort: origin.port };
+      const outcome = await run({ place, origin, effort: values.quick ? QUICK : RECORDED });
+      await rm(place.folder, { recursive: true, force: true });
+      process.stdout.write(`\n${tables([outcome])}\n`);
+      outcomes.push(outcome);
+    }
+  } finally {
+    await origin.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+  const fileSystem = outputOf("stat", ["-f", "-c", "%T", values.folder]).trim();
+  const facts = `${new Date().toISOString().slice(0, 10)}, ${machine(fileSystem)}.`;
+  process.stdout.write(`\n${facts}\n${outcomes.length > 1 ? `\n${tables(outcomes)}\n` : ""}`);
+  if (values.write) await write(facts, outcomes);
+  if (outcomes.some(({ verdicts }) => verdicts.some(missesMust))) process.exitCode = 1;
+}
+
+async function write(facts: string, outcomes: readonly Outcome[]): Promise<void> {
+  const figures = `\n\`npm run bench -- --write\`, ${facts}\n\n${tables(outcomes)}\n`;
+  await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), figures));
+}

@@ -1,0 +1,100 @@
+// What a hit from the bucket costs when the catalogue holds 10 thousand, 100 thousand and a million objects. The keys
+// that are asked for lie scattered among all; the others have rows in the catalogue and no file, which nobody reads.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { openCatalogue } from "../../src/bucket/fs/schema.ts";
+import type { Bench, Outcome, Verdict } from "./case.ts";
+import { among, type ContenderOptions, startHuiyuan } from "./contenders.ts";
+import { compare, verify } from "./load.ts";
+import { pictureOf } from "./pictures.ts";
+
+const BYTES = 20_000;
+const AT_ONCE = 16;
+
+export async function costByObjects({ place, effort }: Bench): Promise<Outcome> {
+  const asked = effort.isQuick ? 1_000 : 10_000;
+  const counts = effort.isQuick ? [1_000, 100_000] : [10_000, 100_000, 1_000_000];
+  const paths = Array.from({ length: asked }, (_, index) => `/${BYTES}/${scattered(index)}.jpg`);
+  const first = join(place.folder, "filled");
+  await fill({ ...place, data: first }, paths);
+  const starts = counts.map((count) => async () => {
+    const data = join(place.folder, `grown-${count}`);
+    await grownCopy(first, data, count - asked);
+    return startHuiyuan({ ...place, name: named(count), data, limits: { memory: "1MiB" } });
+  });
+  return among(starts, async (contenders) => {
+    const figures = await compare(contenders, { kind: "random", paths }, effort);
+    const [least, ...others] = figures;
+    const verdicts = others.map(
+      ({ contender, cpuMicros }, index): Verdict => ({
+        what: `bucket hit 20 KB: CPU, ${contender} ÷ ${least?.contender}`,
+        value: cpuMicros / (least?.cpuMicros ?? Number.NaN),
+        unit: "×",
+        target: index === others.length - 1 ? { must: 1.15, aim: 1 } : undefined,
+      }),
+    );
+    return { title: "bucket hit 20 KB", figures, verdicts };
+  });
+}
+
+function named(count: number): string {
+  return `${count.toLocaleString("en")} objects`;
+}
+
+function scattered(index: number): string {
+  return createHash("md5").update(String(index)).digest("hex");
+}
+
+async function fill(options: ContenderOptions & { readonly data: string }, paths: readonly string[]): Promise<void> {
+  const picture = await pictureOf(BYTES);
+  // A stop ends when all is stored.
+  await among([() => startHuiyuan({ ...options, limits: { memory: "1MiB" } })], async ([huiyuan]) => {
+    const queue = [...paths];
+    const worker = async () => {
+      for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+        await verify(huiyuan, path, picture.for(path));
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  });
+}
+
+/** The same blobs, linked, and a catalogue with `more` further objects. */
+async function grownCopy(from: string, to: string, more: number): Promise<void> {
+  await mkdir(to);
+  await promisify(execFile)("cp", ["-al", join(from, "blobs"), join(to, "blobs")]);
+  const catalogue = join(to, "catalogue.db");
+  await copyFile(join(from, "catalogue.db"), catalogue);
+  if (more === 0) return;
+  const database = openCatalogue(catalogue);
+  try {
+    // Nothing here must survive a crash, and an unsorted index wants to be in memory while it grows.
+    database.pragma("synchronous = OFF");
+    database.pragma("cache_size = -2000000");
+    database.transaction(() => {
+      const { last } = database.prepare<[], { last: number }>("SELECT max(id) AS last FROM blobs").get() ?? { last: 0 };
+      database
+        .prepare(
+          `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+           INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs)
+           SELECT lower(hex(randomblob(32))), lower(hex(randomblob(20))), lower(hex(randomblob(16))),
+             ?, 'jpeg', 160, 120, randomblob(4), 1 FROM numbers`,
+        )
+        .run(more, BYTES);
+      database
+        .prepare(
+          `INSERT INTO entries (bucket, key, state, epoch, blob, via, origin_url, fetched_at, modified_at, stored_at)
+           SELECT buckets.id, ? || lower(hex(randomblob(16))) || '.jpg', 'object', 0, blobs.id, 'mirror',
+             'http://127.0.0.1:8080/seeded.jpg', 1700000000000, 1700000000000, 1700000000000
+           FROM blobs, (SELECT id FROM buckets LIMIT 1) AS buckets WHERE blobs.id > ?`,
+        )
+        .run(`${BYTES}/`, last);
+      database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ?").run(more, more * BYTES);
+    })();
+  } finally {
+    database.close();
+  }
+}
