@@ -1,0 +1,92 @@
+// What must be true of a data folder after anything that may have happened to it: it opens, holds one of the states that
+// are allowed, counts right, has a whole blob for every row and no file without one.
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect } from "vitest";
+import { toKey } from "../../../src/object.ts";
+import { readAll } from "../../helpers/whole-body.ts";
+import { type OpenStore, openStore } from "./open-store.ts";
+import { type Cell, cellOf, type Model, numberOfBytes, usageOf } from "./store-model.ts";
+
+const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
+
+/** Opens the store and closes it again; fails unless it is in one of the `allowed` states, which is returned. */
+export async function checkStore(dir: string, allowed: readonly Model[]): Promise<Model> {
+  const open = await openStore(dir);
+  try {
+    const found = await readModel(open);
+    const match = allowed.find((model) => isSame(model, found));
+    if (match === undefined) expect(show(found), "none of the allowed states").toEqual(allowed.map(show).join(" or "));
+    expect(await open.stored.bucket.usage()).toEqual(usageOf(found));
+    await open.store.scanOrphans();
+    await open.store.sweep();
+    expect(show(await readModel(open)), "after the sweep").toEqual(show(found));
+    return match ?? found;
+  } finally {
+    await open.store.close();
+    checkFiles(dir);
+  }
+}
+
+/** What the store says of every key, each object read from its first byte to its last. */
+async function readModel({ stored: { bucket } }: OpenStore): Promise<Model> {
+  const cells = new Map<string, Cell>();
+  for (const name of KEYS) {
+    const key = toKey(name);
+    const entry = await bucket.lookup(key);
+    const { state, epoch } = entry;
+    if (entry.state !== "object") {
+      cells.set(key, { state, epoch });
+      continue;
+    }
+    const { info, isStale } = entry;
+    const body = numberOfBytes(await readAll(await bucket.open(info), info.size));
+    const via = info.provenance.via === "upload" ? "upload" : "mirror";
+    cells.set(key, { state, epoch, body, via, isStale });
+  }
+  return cells;
+}
+
+function isSame(one: Model, other: Model): boolean {
+  return show(one) === show(other);
+}
+
+function show(model: Model): string {
+  return KEYS.map((key) => {
+    const { state, epoch, body = "", via = "", isStale = false } = cellOf(model, key);
+    return `${key}: ${state} ${epoch} ${body} ${via}${isStale ? " stale" : ""}`;
+  }).join("; ");
+}
+
+/** The folder of a closed store, behind its back. */
+function checkFiles(dir: string): void {
+  for (const name of ["temp", "spool", "quarantine"]) expect(readdirSync(join(dir, name)), name).toEqual([]);
+  expect(existsSync(join(dir, "catalogue.db-wal")), "a log that was not folded in").toBe(false);
+  const database = new Database(join(dir, "catalogue.db"), { readonly: true });
+  try {
+    expect(database.pragma("integrity_check", { simple: true })).toBe("ok");
+    const blobs = database
+      .prepare<[], { id: number; sha256: string; refs: number; used: number; unused: number | null }>(
+        `SELECT id, sha256, refs, unused_since AS unused,
+           (SELECT count(*) FROM entries WHERE blob = blobs.id) AS used FROM blobs`,
+      )
+      .all();
+    for (const blob of blobs) expect(blob.refs, blob.sha256).toBe(blob.used);
+    // The sweep has been: what is left is in use.
+    for (const blob of blobs) expect(blob.unused, blob.sha256).toBeNull();
+    const totals = database.prepare<[], { blobs: number }>("SELECT blobs FROM totals").get();
+    expect(totals?.blobs).toBe(blobs.length);
+    const files = readdirSync(join(dir, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) =>
+      /[0-9a-f]{64}$/.test(name),
+    );
+    expect(files.map((name) => name.slice(-64)).sort()).toEqual(blobs.map(({ sha256 }) => sha256).sort());
+    for (const name of files) {
+      const digest = createHash("sha256").update(readFileSync(join(dir, "blobs", name)));
+      expect(digest.digest("hex")).toBe(name.slice(-64));
+    }
+  } finally {
+    database.close();
+  }
+}

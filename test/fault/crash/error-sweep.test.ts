@@ -1,0 +1,56 @@
+// Each of the system calls by which a store changes the disk fails once, with an I/O error or for want of room: the step
+// says so, changes nothing, and the next one works again.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { serviceAvailable } from "../../helpers/services.ts";
+import { checkStore } from "./check-store.ts";
+import { type ChildRun, countCalls, type DiskCall, type Injection, runWithFault } from "./run-child.ts";
+import { allowedAfter, SCENARIO } from "./scenario.ts";
+import { isLab, pick } from "./sweep.ts";
+
+const CODES: Readonly<Record<string, readonly string[]>> = {
+  EIO: ["store_failed"],
+  EROFS: ["store_failed"],
+  // SQLite reports want of room in a sync as an I/O error.
+  ENOSPC: ["store_full", "store_failed"],
+};
+
+let parent: string;
+let calls: ReadonlyMap<DiskCall, number>;
+
+beforeAll(async () => {
+  parent = await mkdtemp(join(tmpdir(), "huiyuan-errors-"));
+  if (serviceAvailable("strace")) calls = await countCalls(join(parent, "count"), SCENARIO);
+});
+
+afterAll(() => rm(parent, { recursive: true }));
+
+function checkReports({ reports }: ChildRun, { what }: Injection): void {
+  expect(reports.at(-1)).not.toHaveProperty("begun");
+  const failed = reports.filter((report) => "failed" in report);
+  // Once in each thread: the event loop's, the pool's, and the two writers' of the scenario's two starts.
+  expect(failed.length, JSON.stringify(failed)).toBeLessThanOrEqual(4);
+  for (const { code } of failed) expect(CODES[what], JSON.stringify(failed)).toContain(code);
+}
+
+test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
+  "%s once from any call loses nothing acknowledged, and the next step works",
+  async (what) => {
+    for (const { call, when } of pick(calls, 9)) {
+      const fault = { call, when, what };
+      const dir = join(parent, `${what}-${call}-${when}`);
+      try {
+        const run = await runWithFault(dir, SCENARIO, fault);
+        expect(run.signal).toBeNull();
+        checkReports(run, fault);
+        await checkStore(dir, allowedAfter(SCENARIO, run));
+      } catch (error) {
+        throw new Error(`${what} at ${call} number ${when}`, { cause: error });
+      }
+      await rm(dir, { recursive: true });
+    }
+  },
+  isLab() ? 1_800_000 : 60_000,
+);

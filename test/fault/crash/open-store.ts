@@ -1,0 +1,120 @@
+// The store with the parts around it that write: adoption at the start, spool and write-back. What the crash lab does to
+// it, in this process or in a child.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createSpoolPool } from "../../../src/body/spool-pool.ts";
+import { createBucket } from "../../../src/bucket/bucket.ts";
+import type { PutCondition } from "../../../src/bucket/driver.ts";
+import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
+import type { HuiyuanError } from "../../../src/errors.ts";
+import { type Log, SILENT_LOG } from "../../../src/log.ts";
+import { adoptSpoolFiles } from "../../../src/mirror/adopt.ts";
+import { createHot } from "../../../src/mirror/hot.ts";
+import { SILENT_METER } from "../../../src/mirror/meter.ts";
+import { createStored, type Stored } from "../../../src/mirror/stored.ts";
+import { createWriteBack } from "../../../src/mirror/write-back.ts";
+import { etagOf, toKey } from "../../../src/object.ts";
+import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
+import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
+import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
+
+const BUCKET_ID = "1/b";
+/** An open store as the program has it: with what the last run left behind taken over. */
+export interface OpenStore {
+  readonly store: FsStore;
+  readonly stored: Stored;
+}
+
+/** Opens it and waits until the adoption has ended. What nothing uses may be swept at once: each look at the clock is later. */
+export async function openStore(dir: string): Promise<OpenStore> {
+  let looks = 0;
+  const now = () => {
+    looks += 1;
+    return Date.now() + looks;
+  };
+  const store = await createFsStore({ dir, now, log: SILENT_LOG, minFreeBytes: 0, graceMs: 0, sweepEveryMs: 0 });
+  try {
+    const bucket = createBucket({ driver: store.bucket(BUCKET_ID), now, maxObjectBytes: 1_000_000 });
+    const stored = createStored(BUCKET_ID, bucket, createHot({ maxBytes: 0, maxObjectBytes: 0 }));
+    const storedOf = (id: string) => (id === BUCKET_ID ? stored : undefined);
+    const { adopting } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf, log: SILENT_LOG });
+    await adopting;
+    return { store, stored };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function conditionOf(condition: Condition): PutCondition {
+  if (typeof condition === "object")
+    return { when: "etag", etag: etagOf(wholeBody(bytesOfNumber(condition.over)).hashes) };
+  return { when: condition };
+}
+
+async function fill({ store, stored }: OpenStore, key: string, number: number): Promise<true> {
+  let failure: HuiyuanError | undefined;
+  const log: Log = {
+    ...SILENT_LOG,
+    error(fields) {
+      failure = (fields as { readonly err: HuiyuanError }).err; // as write-back.ts gives up
+    },
+  };
+  const spools = createSpoolPool({ dir: store.spoolDir, memoryBytes: 0, perSpoolBytes: 0, log: SILENT_LOG });
+  const spool = spools.open();
+  spool.write(bytesOfNumber(number));
+  const body = await spool.finish().catch((error: unknown) => {
+    spool.release();
+    throw error;
+  });
+  const { epoch } = await stored.bucket.lookup(toKey(key));
+  const writeBack = createWriteBack({ now: Date.now, log, meter: SILENT_METER, retryMs: [] });
+  await writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch });
+  await spools.close();
+  if (failure !== undefined) throw failure;
+  return true;
+}
+
+/** Does one operation on an open store. `newName` names spool files. */
+export async function perform(
+  open: OpenStore,
+  operation: StoreOperation,
+  newName: () => string,
+): Promise<string | boolean | number | null> {
+  const { store, stored } = open;
+  const { bucket } = stored;
+  switch (operation.kind) {
+    case "put": {
+      const bytes = bytesOfNumber(operation.body);
+      const path = join(store.spoolDir, newName());
+      if (operation.form === "file") await writeFile(path, bytes);
+      const body = operation.form === "file" ? wholeBodyInFile(bytes, path) : wholeBody(bytes);
+      return bucket.put(infoOf(operation.key, body, operation.via), body, conditionOf(operation.condition));
+    }
+    case "fill":
+      return fill(open, operation.key, operation.body);
+    case "copy": {
+      const { key, to, condition } = operation;
+      return (await bucket.copy(toKey(key), toKey(to), conditionOf(condition))) ?? null;
+    }
+    case "delete":
+      return bucket.delete(toKey(operation.key), "test");
+    case "undelete":
+      return bucket.undelete(toKey(operation.key));
+    case "purge":
+      return bucket.purge(toKey(operation.key), { hard: operation.hard });
+    case "sweep":
+      await store.sweep();
+      return true;
+    case "read": {
+      const entry = await bucket.lookup(toKey(operation.key));
+      if (entry.state !== "object") return null;
+      return numberOfBytes(await readAll(await bucket.open(entry.info), entry.info.size));
+    }
+    case "close":
+      await store.close();
+      return true;
+    case "open":
+      return true;
+  }
+}

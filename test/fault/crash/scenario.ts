@@ -1,0 +1,49 @@
+// The one sequence of steps that the sweeps go through: every way of changing a store, two starts, and a sweep.
+import { expect } from "vitest";
+import type { ChildRun } from "./run-child.ts";
+import { applyOperation, EMPTY_MODEL, type Model, type StoreOperation } from "./store-model.ts";
+
+const put = (key: string, body: number, more: Partial<Extract<StoreOperation, { kind: "put" }>> = {}) =>
+  ({ kind: "put", key, body, form: "buffer", condition: "absent", via: "mirror", ...more }) as const;
+
+export const SCENARIO: readonly StoreOperation[] = [
+  { kind: "open" },
+  put("a", 1),
+  put("b", 2, { form: "file" }),
+  put("a", 3, { condition: "always", via: "upload" }),
+  { kind: "copy", key: "b", to: "c", condition: "absent" },
+  { kind: "fill", key: "e", body: 4 },
+  { kind: "read", key: "e" },
+  { kind: "delete", key: "b" },
+  // The same bytes again: the blob is there already, and the file is not needed.
+  put("d", 2, { form: "file" }),
+  put("d", 5, { form: "file", condition: { over: 2 } }),
+  { kind: "purge", key: "c", hard: true },
+  { kind: "sweep" },
+  { kind: "read", key: "a" },
+  { kind: "close" },
+  { kind: "open" },
+  { kind: "undelete", key: "b" },
+  put("b", 6, { form: "file" }),
+  { kind: "read", key: "b" },
+  { kind: "close" },
+];
+
+/** The states that may be found after this run: what was acknowledged, without or with the step that was under way. A failed step has changed nothing. */
+export function allowedAfter(
+  operations: readonly StoreOperation[],
+  { reports }: ChildRun,
+  from = EMPTY_MODEL,
+): Model[] {
+  let model = from;
+  let underWay: StoreOperation | undefined;
+  for (const report of reports) {
+    if ("begun" in report) underWay = operations[report.begun];
+    else underWay = undefined;
+    if (!("done" in report)) continue;
+    const expected = applyOperation(model, operations[report.done]!);
+    expect(report.answer, `the answer to step ${report.done}`).toBe(expected.answer);
+    model = expected.model;
+  }
+  return underWay === undefined ? [model] : [model, applyOperation(model, underWay).model];
+}

@@ -1,0 +1,45 @@
+// A child process that does operations on a store, one after another, and says before and after each what it does and
+// what came of it; so whoever kills it, or breaks its disk, knows what was acknowledged.
+// argv: data folder, operations as JSON.
+import { asHuiyuanError } from "../../../src/errors.ts";
+import { type OpenStore, openStore, perform } from "./open-store.ts";
+import type { StoreOperation } from "./store-model.ts";
+
+/** One line of the child's stdout. */
+export type Report =
+  | { readonly begun: number }
+  | { readonly done: number; readonly answer: string | boolean | number | null }
+  | { readonly failed: number; readonly code: string; readonly message: string };
+
+function say(report: Report): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function performAll(dir: string, operations: readonly StoreOperation[]): Promise<void> {
+  let open: OpenStore | undefined;
+  let files = 0;
+  const newName = () => {
+    files += 1;
+    return `${process.pid}-${files}.part`;
+  };
+  for (const [index, operation] of operations.entries()) {
+    say({ begun: index });
+    try {
+      open ??= await openStore(dir);
+      say({ done: index, answer: await perform(open, operation, newName) });
+      if (operation.kind === "close") open = undefined;
+    } catch (error) {
+      const { code, message } = asHuiyuanError(error);
+      say({ failed: index, code, message });
+      // As the program does where it cannot start.
+      if (open === undefined) return;
+    }
+  }
+}
+
+const [, script, dir, operations] = process.argv;
+if (script?.endsWith("store-child.ts") === true && dir !== undefined && operations !== undefined) {
+  await performAll(dir, JSON.parse(operations) as StoreOperation[]);
+  // A store whose closing failed, or was not asked for, would keep the process.
+  process.exit();
+}

@@ -1,0 +1,134 @@
+// What a bucket is allowed to say, as a plain map: the model that the crash lab holds the real store against. Operations
+// are data, so that another process can be told to do them and a random generator can make them.
+import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
+
+/** When a put may happen; `over`: only over the object with the body of that number. */
+export type Condition = "absent" | "always" | { readonly over: number };
+
+/** `body` numbers the bytes (bytesOfNumber). `fill` is a put as the mirror does it: spool file, note, write-back. */
+export type StoreOperation =
+  | { readonly kind: "open" | "close" | "sweep" }
+  | {
+      readonly kind: "put";
+      readonly key: string;
+      readonly body: number;
+      readonly form: "buffer" | "file";
+      readonly condition: Condition;
+      readonly via: "mirror" | "upload";
+    }
+  | { readonly kind: "fill"; readonly key: string; readonly body: number }
+  | { readonly kind: "copy"; readonly key: string; readonly to: string; readonly condition: "absent" | "always" }
+  | { readonly kind: "delete" | "undelete" | "read"; readonly key: string }
+  | { readonly kind: "purge"; readonly key: string; readonly hard: boolean };
+
+/** What is under a key. */
+export interface Cell {
+  readonly state: "object" | "tombstone" | "absent";
+  readonly epoch: number;
+  readonly body?: number;
+  readonly via?: "mirror" | "upload";
+  readonly isStale?: boolean;
+}
+
+/** Key → cell; a key that is not in it has never been touched. */
+export type Model = ReadonlyMap<string, Cell>;
+
+export const EMPTY_MODEL: Model = new Map();
+const UNTOUCHED: Cell = { state: "absent", epoch: 0 };
+
+export function cellOf(model: Model, key: string): Cell {
+  return model.get(key) ?? UNTOUCHED;
+}
+
+/** The model after the operation, and what the store must have answered: a put's result, a truth, or a body's number. */
+export function applyOperation(
+  model: Model,
+  operation: StoreOperation,
+): { readonly model: Model; readonly answer: string | boolean | number | null } {
+  switch (operation.kind) {
+    case "open":
+    case "close":
+    case "sweep":
+      return { model, answer: true };
+    case "put": {
+      const { key, body, condition, via } = operation;
+      return put(model, { key, object: { body, via }, condition });
+    }
+    case "fill": {
+      const object = { body: operation.body, via: "mirror" } as const;
+      const { model: next } = put(model, { key: operation.key, object, condition: "absent" });
+      return { model: next, answer: true };
+    }
+    case "copy": {
+      const source = cellOf(model, operation.key);
+      if (source.state !== "object") return { model, answer: null };
+      return put(model, { key: operation.to, object: source, condition: operation.condition });
+    }
+    default:
+      return change(model, operation);
+  }
+}
+
+function put(
+  model: Model,
+  {
+    key,
+    object,
+    condition,
+  }: { readonly key: string; readonly object: Pick<Cell, "body" | "via">; readonly condition: Condition },
+) {
+  const old = cellOf(model, key);
+  if (condition !== "always") {
+    if (old.state === "tombstone") return { model, answer: "deleted" };
+    const isMet = condition === "absent" ? old.state === "absent" : old.body === condition.over;
+    if (!isMet) return { model, answer: "exists" };
+  }
+  const epoch = old.epoch + (condition === "always" ? 1 : 0);
+  const cell: Cell = { state: "object", epoch, body: object.body!, via: object.via!, isStale: false };
+  return { model: withCell(model, key, cell), answer: "stored" };
+}
+
+function change(model: Model, operation: Extract<StoreOperation, { kind: "delete" | "undelete" | "read" | "purge" }>) {
+  const { kind, key } = operation;
+  const old = cellOf(model, key);
+  const isObject = old.state === "object";
+  switch (kind) {
+    case "read":
+      return { model, answer: old.body ?? null };
+    case "delete":
+      return { model: withCell(model, key, { state: "tombstone", epoch: old.epoch + 1 }), answer: isObject };
+    case "undelete":
+      if (old.state !== "tombstone") return { model, answer: false };
+      return { model: withCell(model, key, { state: "absent", epoch: old.epoch }), answer: true };
+    case "purge": {
+      const isMirrored = isObject && old.via === "mirror";
+      const epoch = old.epoch + 1;
+      const next: Cell =
+        isMirrored && operation.hard
+          ? { state: "absent", epoch }
+          : { ...old, epoch, ...(isObject ? { isStale: isMirrored } : {}) };
+      return { model: withCell(model, key, next), answer: isMirrored };
+    }
+  }
+}
+
+function withCell(model: Model, key: string, cell: Cell): Model {
+  return new Map(model).set(key, cell);
+}
+
+/** Objects of the model and their bytes, as a bucket counts them. */
+export function usageOf(model: Model): { readonly objects: number; readonly bytes: number } {
+  const bodies = [...model.values()].flatMap(({ body }) => body ?? []);
+  return { objects: bodies.length, bytes: bodies.reduce((sum, body) => sum + bytesOfNumber(body).length, 0) };
+}
+
+/** Bodies that the crash lab uses are numbered from 1 to this. */
+export const BODIES = 40;
+
+/** Which of the numbered bodies these bytes are; -1: none, so they are torn or mixed. */
+export function numberOfBytes(bytes: Buffer): number {
+  for (let number = 1; number <= BODIES; number += 1) {
+    if (bytesOfNumber(number).equals(bytes)) return number;
+  }
+  return -1;
+}
