@@ -37,8 +37,8 @@ export interface HotBounds {
 const ENTRY_OVERHEAD_BYTES = 1_024;
 
 /** An empty memory tier. */
-export function createHot(bounds: HotBounds): Hot {
-  let maxObjectBytes = bounds.maxObjectBytes;
+export function createHot(initial: HotBounds): Hot {
+  let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
     new LRUCache<string, HotObject>({
@@ -49,7 +49,7 @@ export function createHot(bounds: HotBounds): Hot {
   return {
     get: (bucketId, key) => objects.get(`${bucketId}\n${key}`),
     set(bucketId, object, readAt) {
-      if (readAt !== generation || object.body.byteLength > maxObjectBytes) return;
+      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       objects.set(`${bucketId}\n${object.info.key}`, object);
     },
     drop(bucketId, key) {
@@ -60,17 +60,17 @@ export function createHot(bounds: HotBounds): Hot {
       return generation;
     },
     get maxObjectBytes() {
-      return maxObjectBytes;
+      return bounds.maxObjectBytes;
     },
     usage: () => ({ objects: objects.size, bytes: objects.calculatedSize }),
     resize(next) {
-      maxObjectBytes = next.maxObjectBytes;
-      if (next.maxBytes === objects.maxSize) return;
+      if (next.maxBytes === bounds.maxBytes && next.maxObjectBytes === bounds.maxObjectBytes) return;
+      bounds = next;
       const old = objects;
       objects = create(next.maxBytes);
       // Oldest first, so that the most recent survive a smaller bound.
       for (const [key, object] of [...old.entries()].reverse()) {
-        if (object.body.byteLength <= maxObjectBytes) objects.set(key, object);
+        if (object.body.byteLength <= bounds.maxObjectBytes) objects.set(key, object);
       }
     },
   };

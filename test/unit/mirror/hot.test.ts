@@ -1,0 +1,87 @@
+// The memory tier: its bounds, who goes first, and what may not come back.
+import { expect, test } from "vitest";
+import { createHot, type Hot, type HotObject } from "../../../src/mirror/hot.ts";
+import { toKey } from "../../../src/object.ts";
+import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
+
+// What an entry is counted for beside its bytes.
+const OVERHEAD = 1_024;
+
+function objectOf(key: string, size: number): HotObject {
+  const body = randomBytes(size);
+  return { info: infoOf(key, wholeBody(body)), body };
+}
+
+function keep(hot: Hot, key: string, size: number): HotObject {
+  const object = objectOf(key, size);
+  hot.set("a/b", object, hot.generation);
+  return object;
+}
+
+const kept = (hot: Hot, ...keys: string[]) => keys.filter((key) => hot.get("a/b", toKey(key)) !== undefined);
+
+test("get() gives the very object, of its bucket alone", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const object = keep(hot, "x", 100);
+  expect(hot.get("a/b", toKey("x"))).toBe(object);
+  expect(hot.get("a/c", toKey("x"))).toBeUndefined();
+  expect(hot.usage()).toEqual({ objects: 1, bytes: 100 + OVERHEAD });
+});
+
+test("set() keeps an object of the largest size and none above it", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  keep(hot, "largest", 1_000);
+  keep(hot, "larger", 1_001);
+  expect(kept(hot, "largest", "larger")).toEqual(["largest"]);
+});
+
+test("set() beyond the bound evicts what was used longest ago", () => {
+  const hot = createHot({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+  keep(hot, "a", 100);
+  keep(hot, "b", 100);
+  hot.get("a/b", toKey("a"));
+  keep(hot, "c", 100);
+  expect(kept(hot, "a", "b", "c")).toEqual(["a", "c"]);
+});
+
+test("a memory of 0 bytes keeps nothing", () => {
+  const hot = createHot({ maxBytes: 0, maxObjectBytes: 1_000 });
+  keep(hot, "a", 1);
+  expect(hot.usage().objects).toBe(0);
+});
+
+test("set() refuses what was read before any drop", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  keep(hot, "a", 10);
+  const { generation } = hot;
+  hot.drop("a/b", toKey("a"));
+  hot.set("a/b", objectOf("a", 10), generation);
+  expect(kept(hot, "a")).toEqual([]);
+  hot.set("a/b", objectOf("a", 10), hot.generation);
+  expect(kept(hot, "a")).toEqual(["a"]);
+});
+
+test("resize() to fewer bytes keeps the most recent", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  for (const key of ["a", "b", "c"]) keep(hot, key, 100);
+  hot.get("a/b", toKey("a"));
+  hot.resize({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+  expect(kept(hot, "a", "b", "c")).toEqual(["a", "c"]);
+  expect(hot.usage().bytes).toBe(2 * (100 + OVERHEAD));
+});
+
+test("resize() of the object bound alone evicts what is now too large", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  keep(hot, "small", 100);
+  keep(hot, "large", 900);
+  hot.resize({ maxBytes: 1_000_000, maxObjectBytes: 500 });
+  expect([hot.maxObjectBytes, kept(hot, "small", "large")]).toEqual([500, ["small"]]);
+});
+
+test("resize() keeps all where the bounds grow", () => {
+  const hot = createHot({ maxBytes: 10_000, maxObjectBytes: 1_000 });
+  for (const key of ["a", "b"]) keep(hot, key, 100);
+  hot.resize({ maxBytes: 1_000_000, maxObjectBytes: 5_000 });
+  keep(hot, "c", 4_000);
+  expect(kept(hot, "a", "b", "c")).toEqual(["a", "b", "c"]);
+});
