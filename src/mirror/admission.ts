@@ -18,14 +18,26 @@ export function createAdmission(parts: {
     slots.free();
     bulkhead.leave();
   };
-  return async () => {
+  const refuseIfStopping = () => {
     if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
-    const waiting = bulkhead.enter();
-    if (waiting !== undefined) await waiting;
+  };
+  const takeSlot = () => {
+    refuseIfStopping();
     if (slots.take()) return leave;
-    bulkhead.leave();
     throw new HuiyuanError("overloaded", `Cannot fetch: ${slots.taken} fetches run, none is free`, {
       retryAfterSeconds: 1,
     });
+  };
+  return async () => {
+    refuseIfStopping();
+    const waiting = bulkhead.enter();
+    if (waiting !== undefined) await waiting;
+    try {
+      // Once more: the program may have begun to stop while this one waited.
+      return takeSlot();
+    } catch (error) {
+      bulkhead.leave();
+      throw error;
+    }
   };
 }

@@ -1,0 +1,130 @@
+// Origins without a network for tests of the mirror: each answers its requests in turn, with a body that is all there
+// or that a test lets arrive step by step. They keep to what origin.ts asks of every origin.
+import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/errors.ts";
+import type { Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+
+/** What an origin does with one request. */
+export type Reply = (request: OriginRequest) => OriginAnswer | undefined | Promise<OriginAnswer | undefined>;
+
+export interface FakeOrigin extends Origin {
+  /** Every request so far, in order. */
+  readonly requests: readonly OriginRequest[];
+}
+
+/** Takes the replies in turn; the last one repeats. */
+export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
+  const requests: OriginRequest[] = [];
+  return {
+    id: "fake",
+    requests,
+    async fetch(request) {
+      requests.push(request);
+      const reply = replies[Math.min(requests.length, replies.length) - 1];
+      if (reply === undefined) throw new Error("a fake origin needs a reply");
+      return reply(request);
+    },
+    async close() {},
+  };
+}
+
+/** What a head may say beside the length. */
+export type HeadFacts = Partial<Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified">>;
+
+/** 200 with a whole body of declared length, unless `facts` say otherwise. */
+export function image(bytes: Buffer, facts: HeadFacts = {}): Reply {
+  return (request) => {
+    const body = arriving({ size: bytes.byteLength, ...facts });
+    if (request.method === "GET") body.send(bytes);
+    body.end();
+    return body.reply(request);
+  };
+}
+
+/** 404. */
+export const absent: Reply = () => undefined;
+
+/** No answer, or one that may not be used. */
+export function failing(code: ErrorCode, details: ErrorDetails = {}): Reply {
+  return () => {
+    throw new HuiyuanError(code, "Cannot fetch: the test says so", details);
+  };
+}
+
+/** A body that arrives as a test says. */
+export interface Arriving {
+  /** Answers with this body. */
+  readonly reply: Reply;
+  send(bytes: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+  /** Its taker has ended the exchange. */
+  readonly isDestroyed: boolean;
+}
+
+/** Bytes wait until the body is started, and while its taker has paused it. Fails with the reason when the request is aborted. */
+export function arriving(facts: HeadFacts = {}): Arriving {
+  let sink: OriginSink | undefined;
+  let isPaused = false;
+  let isDestroyed = false;
+  let isOver = false;
+  const waiting: ((to: OriginSink) => void)[] = [];
+
+  function flow(): void {
+    while (sink !== undefined && !isPaused && !isDestroyed) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      next(sink);
+    }
+  }
+  function then(step: (to: OriginSink) => void): void {
+    waiting.push(step);
+    flow();
+  }
+  function fail(error: Error): void {
+    if (isOver) return;
+    isOver = true;
+    then((to) => to.error(error));
+  }
+
+  return {
+    send: (bytes) =>
+      then((to) => {
+        isPaused = !to.data(bytes);
+      }),
+    end() {
+      isOver = true;
+      then((to) => to.end());
+    },
+    fail,
+    get isDestroyed() {
+      return isDestroyed;
+    },
+    reply({ key, signal }) {
+      signal.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
+      return {
+        url: `http://origin.example/${key}`,
+        size: undefined,
+        framing: facts.size === undefined ? "chunked" : "length",
+        digests: {},
+        etag: undefined,
+        lastModified: undefined,
+        headers: {},
+        headMs: 7,
+        ...facts,
+        body: {
+          start(to) {
+            sink = to;
+            flow();
+          },
+          resume() {
+            isPaused = false;
+            flow();
+          },
+          destroy() {
+            isDestroyed = true;
+          },
+        },
+      };
+    },
+  };
+}
