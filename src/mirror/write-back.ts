@@ -1,5 +1,6 @@
 // Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
 // stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
+import { access } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
@@ -69,7 +70,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       for (const waitMs of [...retryMs, undefined]) {
         const failure = await attempt(task);
         if (failure === undefined) return;
-        if (waitMs === undefined || isDraining || running.size > maxWaiting) {
+        const isHopeless = waitMs === undefined || isDraining || running.size > maxWaiting;
+        if (isHopeless || !(await isStillThere(task.body))) {
           meter.notStored(failure.code);
           log.error({ bucket: task.stored.bucketId, key: task.info.key, err: failure }, "gave up storing an image");
           return;
@@ -98,4 +100,13 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([Promise.allSettled(running.keys()), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** False where the store has removed the file, whose bytes the disk had refused: only the origin can give them again. */
+async function isStillThere({ content }: WholeBody): Promise<boolean> {
+  if (content.kind === "buffer") return true;
+  return access(content.path).then(
+    () => true,
+    () => false,
+  );
 }

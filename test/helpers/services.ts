@@ -1,7 +1,7 @@
 // The real programs that tests lean on: whether they are here, and an nginx to stand as an origin.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,6 +18,8 @@ const SERVICES = {
     isHere: () => spawnSync("strace", ["-o", "/dev/null", "true"], { stdio: "ignore" }).status === 0,
     how: "apt-get install strace, and allow ptrace",
   },
+  // A file system of a few MiB, to be full or read-only.
+  tmpfs: { isHere: isMountAllowed, how: "run as root, with CAP_SYS_ADMIN in a container" },
   photographs: { isHere: () => existsSync(PHOTOGRAPHS_FOLDER), how: "apt-get install mate-backgrounds" },
 } as const;
 
@@ -38,6 +40,14 @@ export function serviceAvailable(...names: readonly ServiceName[]): boolean {
     told.add(name);
   }
   return missing.length === 0;
+}
+
+function isMountAllowed(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "huiyuan-mount-"));
+  const isMounted = spawnSync("mount", ["-t", "tmpfs", "tmpfs", folder], { stdio: "ignore" }).status === 0;
+  if (isMounted) spawnSync("umount", [folder], { stdio: "ignore" });
+  rmdirSync(folder);
+  return isMounted;
 }
 
 /** Debian keeps servers in /usr/sbin, which is not on everybody's PATH. */

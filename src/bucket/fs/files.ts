@@ -78,7 +78,7 @@ function readOnce(descriptor: number, target: Buffer, offset: number, position: 
 
 function writeOnce(descriptor: number, bytes: Buffer, offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    write(descriptor, bytes, offset, bytes.length - offset, null, (error, written) =>
+    write(descriptor, bytes, offset, bytes.length - offset, offset, (error, written) =>
       error === null ? resolve(written) : reject(error),
     );
   });

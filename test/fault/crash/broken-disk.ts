@@ -1,0 +1,52 @@
+// Disks that fail under a running program: system calls that answer with an error from now until repaired, and small
+// file systems that fill up.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { eventually } from "../../helpers/program.ts";
+import type { DiskCall } from "./run-child.ts";
+
+/** Makes the calls of every thread but the main one fail with `errno`. The returned function repairs the disk. */
+export async function breakDisk(
+  pid: number,
+  { calls, errno }: { readonly calls: readonly DiskCall[]; readonly errno: string },
+): Promise<() => Promise<void>> {
+  // The main thread does no writing to the disk, but to the clients' sockets, which must stay well.
+  const threads = readdirSync(`/proc/${pid}/task`).filter((thread) => thread !== String(pid));
+  const list = calls.join(",");
+  const strace = spawn(
+    "strace",
+    [
+      ...["-qq", "-o", "/dev/null", "-e", `trace=${list}`, "-e", `inject=${list}:error=${errno}`],
+      ...threads.flatMap((thread) => ["-p", thread]),
+    ],
+    { stdio: "ignore" },
+  );
+  const isTraced = (thread: string) =>
+    /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"));
+  await eventually(() => threads.every(isTraced), "every thread is traced");
+  return async () => {
+    if (strace.exitCode !== null || strace.signalCode !== null) return;
+    const ended = once(strace, "exit");
+    strace.kill("SIGINT");
+    await ended;
+  };
+}
+
+/** A small file system in memory at `folder`, which is made. `unmount` it before the folder is removed. */
+export async function mountSmall(folder: string, size: string): Promise<{ unmount(): void }> {
+  await mkdir(folder, { recursive: true });
+  run("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder]);
+  return { unmount: () => run("umount", ["--lazy", folder]) };
+}
+
+/** Of a mounted file system on which no file is open for writing. */
+export function makeReadOnly(folder: string): void {
+  run("mount", ["-o", "remount,ro", folder]);
+}
+
+function run(command: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+}

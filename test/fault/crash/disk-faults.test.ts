@@ -1,0 +1,152 @@
+// The disk fails under the whole program, or is full: clients get their images all the same, nothing that was stored is
+// lost, and what could not be stored is stored when the disk works again, without a restart.
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { eventually, type Program } from "../../helpers/program.ts";
+import { serviceAvailable } from "../../helpers/services.ts";
+import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
+import { downloadRight, FROM_BUCKET, type Mirrored, prepareMirrored, readiness } from "./mirrored.ts";
+import type { DiskCall } from "./run-child.ts";
+import { isLab } from "./sweep.ts";
+
+const clean: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const step of clean.splice(0).reverse()) await step();
+});
+
+async function begin(limits: object = {}): Promise<Mirrored> {
+  const mirrored = await prepareMirrored(limits);
+  clean.push(() => mirrored.close());
+  return mirrored;
+}
+
+async function start({ installation }: Mirrored): Promise<Program> {
+  const program = await installation.start();
+  clean.push(() => program.kill());
+  return program;
+}
+
+/** Until it comes from the bucket; each download on the way is right. */
+async function stored(program: Program, path: string): Promise<void> {
+  await eventually(async () => (await downloadRight(program, path)) === FROM_BUCKET, `${path} is stored`);
+}
+
+const WRITES: readonly DiskCall[] = [
+  "pwrite64",
+  "pwritev",
+  "fsync",
+  "fdatasync",
+  "rename",
+  "mkdir",
+  "unlink",
+  "ftruncate",
+];
+
+interface DiskFault {
+  readonly calls: readonly DiskCall[];
+  readonly errno: string;
+  /** What /readyz says meanwhile; undefined where its own small write does not meet the fault. */
+  readonly code: "store_failed" | "store_full" | undefined;
+}
+
+const ALL_FAULTS: readonly DiskFault[] = [
+  { calls: ["fsync", "fdatasync"], errno: "EIO", code: "store_failed" },
+  { calls: ["fsync", "fdatasync"], errno: "ENOSPC", code: "store_full" },
+  { calls: ["rename"], errno: "EIO", code: undefined },
+  { calls: ["rename"], errno: "ENOSPC", code: undefined },
+  { calls: ["pwrite64", "pwritev"], errno: "EIO", code: "store_failed" },
+  { calls: ["pwrite64", "pwritev"], errno: "ENOSPC", code: "store_full" },
+  { calls: WRITES, errno: "EROFS", code: "store_failed" },
+];
+
+/** At every commit: each call with one of the errors. */
+const FAULTS = isLab() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
+
+describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
+  test.each(FAULTS)(
+    "$errno from $calls.0: clients are served, and all is stored once the disk works",
+    async (fault) => {
+      const mirrored = await begin();
+      const program = await start(mirrored);
+      for (const path of ["/small-before", "/large-before"]) await stored(program, path);
+
+      const repair = await breakDisk(program.pid, fault);
+      clean.push(repair);
+      for (const path of ["/small-during", "/large-during"]) await downloadRight(program, path);
+      for (const path of ["/small-before", "/large-before"])
+        expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
+      const { status, text } = await readiness(program);
+      expect(status).toBe(fault.code === undefined ? 200 : 503);
+      expect(text).toContain(fault.code ?? "");
+
+      await repair();
+      await eventually(async () => (await readiness(program)).status === 200, "ready again");
+      for (const path of ["/small-during", "/large-during"]) await stored(program, path);
+      await program.kill();
+
+      const asked = mirrored.origin.requests.length;
+      const next = await start(mirrored);
+      for (const path of ["/small-before", "/large-before", "/small-during", "/large-during"]) {
+        expect(await downloadRight(next, path)).toBe(FROM_BUCKET);
+      }
+      expect(mirrored.origin.requests.length).toBe(asked);
+      expect(await next.stop()).toBe(0);
+    },
+  );
+});
+
+describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
+  async function onSmallDisk(limits: object): Promise<Mirrored> {
+    const mirrored = await begin(limits);
+    const { unmount } = await mountSmall(mirrored.installation.data, "8m");
+    clean.push(unmount);
+    return mirrored;
+  }
+
+  test.each([
+    ["full to the last byte", { freeDisk: "0MB" }],
+    ["fuller than freeDisk allows", { freeDisk: "2MB" }],
+  ])("%s: clients are served, and all is stored once there is room", async (_, limits) => {
+    const mirrored = await onSmallDisk(limits);
+    const program = await start(mirrored);
+    await stored(program, "/small-before");
+
+    const filler = join(mirrored.installation.data, "filler");
+    const isFull = limits.freeDisk === "0MB";
+    const room = isFull ? Number.POSITIVE_INFINITY : 6_500_000;
+    await fill(filler, room);
+    for (const path of ["/small-during", "/large-during"]) await downloadRight(program, path);
+    expect(await downloadRight(program, "/small-before")).toBe(FROM_BUCKET);
+    await eventually(async () => (await readiness(program)).text.includes("store_full"), "not ready: store_full");
+
+    await rm(filler);
+    await eventually(async () => (await readiness(program)).status === 200, "ready again");
+    for (const path of ["/small-during", "/large-during"]) await stored(program, path);
+    expect(await program.stop()).toBe(0);
+  });
+
+  test("read-only at the start: refused with words that say so", async () => {
+    const mirrored = await onSmallDisk({});
+    await (await start(mirrored)).stop();
+    makeReadOnly(mirrored.installation.data);
+    await expect(start(mirrored)).rejects.toThrow(/ended \(1\)[\s\S]*must be a folder that this user may write to/);
+  });
+});
+
+/** Writes zeros until `room` bytes are taken or the disk takes no more. */
+async function fill(path: string, room: number): Promise<void> {
+  const chunk = Buffer.alloc(65_536);
+  try {
+    for (let written = 0; written < room; written += chunk.length) await writeFile(path, chunk, { flag: "a" });
+    return;
+  } catch {
+    // Full, to within a chunk.
+  }
+  try {
+    for (;;) await writeFile(path, Buffer.alloc(512), { flag: "a" });
+  } catch {
+    // Full to the last byte.
+  }
+}

@@ -1,0 +1,55 @@
+// The whole program before an origin of pictures that counts what it is asked, for faults of the disk: what the client
+// got, from where, and how often the origin was asked.
+import { expect } from "vitest";
+import { get } from "../../helpers/get.ts";
+import { noisyBmp } from "../../helpers/images.ts";
+import { type Installation, install, type Program } from "../../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
+
+/** `/small-…` stays in memory while it arrives, `/large-…` goes through a spool file and has several blocks. */
+export const SMALL = noisyBmp(60, 60);
+export const LARGE = noisyBmp(400, 500);
+
+export interface Mirrored {
+  readonly installation: Installation;
+  readonly origin: ScriptedOrigin;
+  close(): Promise<void>;
+}
+
+/** Nothing is started yet. Memory keeps nothing, so that every hit reads the disk. */
+export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
+  const origin = await startScriptedOrigin((request, connection) =>
+    connection.send(response(bodyOf(request.target), { headers: { "Content-Type": "image/bmp" } })),
+  );
+  const more = { limits: { hotObjectSize: "1KB", ...limits } };
+  const installation = await install(oneBucket(mirrorOf(origin.url), {}, more));
+  return {
+    installation,
+    origin,
+    async close() {
+      await origin.close();
+      await installation.remove();
+    },
+  };
+}
+
+export function bodyOf(path: string): Buffer {
+  return path.startsWith("/small") ? SMALL : LARGE;
+}
+
+/** Downloads it whole and right, whatever is the matter, and returns its Cache-Status. */
+export async function downloadRight(program: Program, path: string): Promise<string> {
+  const answer = await get({ port: program.downloadPort, path });
+  const isRight = answer.isWhole && answer.body.equals(bodyOf(path));
+  expect({ path, status: answer.status, isRight }).toEqual({ path, status: 200, isRight: true });
+  return String(answer.headers["cache-status"]);
+}
+
+/** Status and text of /readyz. */
+export async function readiness(program: Program): Promise<{ readonly status: number; readonly text: string }> {
+  const answer = await get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" });
+  return { status: answer.status, text: answer.body.toString() };
+}
+
+export const FROM_BUCKET = "huiyuan; hit; detail=bucket";
