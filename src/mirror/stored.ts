@@ -1,5 +1,5 @@
-// A bucket with the memory tier in front of it: what is asked first for every key. It knows nothing of origins.
-
+// A bucket with the memory tier in front of it: what is asked first for every key, and whoever changes an object changes
+// it here, so that memory never outlives the bucket. It knows nothing of origins.
 import type { WholeBody } from "../body/spool.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult } from "../bucket/driver.ts";
@@ -24,6 +24,10 @@ export interface Stored {
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /** These three as in Bucket. Memory has let go of the key when they end, also when they fail. */
+  delete(key: Key, reason: string): Promise<boolean>;
+  undelete(key: Key): Promise<boolean>;
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
 }
 
 // An object found on disk is taken into memory the second time within so many other objects.
@@ -76,6 +80,15 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
     }
   }
 
+  /** Afterwards, and not before: what a reader brings in meanwhile goes too, and what it brings later is refused. */
+  async function changing<Result>(key: Key, change: Promise<Result>): Promise<Result> {
+    try {
+      return await change;
+    } finally {
+      hot.drop(bucketId, key);
+    }
+  }
+
   return {
     bucketId,
     bucket,
@@ -91,6 +104,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
     async put(info, body, condition) {
+      if (condition.when !== "absent") return changing(info.key, bucket.put(info, body, condition));
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
       if (result === "stored" && body.content.kind === "buffer") {
@@ -98,5 +112,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       }
       return result;
     },
+    delete: (key, reason) => changing(key, bucket.delete(key, reason)),
+    undelete: (key) => changing(key, bucket.undelete(key)),
+    purge: (key, options) => changing(key, bucket.purge(key, options)),
   };
 }

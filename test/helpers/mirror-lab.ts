@@ -1,0 +1,175 @@
+// A mirror over a memory store, a real pool of spools and origins without a network; asked as the downloads ask it.
+import type { Disk } from "../../src/body/spool-file.ts";
+import { createBucket } from "../../src/bucket/bucket.ts";
+import type { BucketDriver } from "../../src/bucket/driver.ts";
+import { createMemoryStore } from "../../src/bucket/memory.ts";
+import { SILENT_LOG } from "../../src/log.ts";
+import { createHot, type Hot } from "../../src/mirror/hot.ts";
+import type { MirrorMeter } from "../../src/mirror/meter.ts";
+import { createMirror, type Mirror, type MirrorOptions, type MissAnswer } from "../../src/mirror/mirror.ts";
+import { createSlots, type Slots } from "../../src/mirror/slots.ts";
+import { createStored, type Found, type Stored } from "../../src/mirror/stored.ts";
+import { createWriteBack, type WriteBack } from "../../src/mirror/write-back.ts";
+import { type Key, type ObjectInfo, toKey } from "../../src/object.ts";
+import type { Origin } from "../../src/origin/origin.ts";
+import { eventually } from "./program.ts";
+import { NEVER, readToEnd, type TestPool, testPool } from "./spools.ts";
+
+export const BUCKET_ID = "10001234/photos";
+
+export interface StoredLab {
+  readonly stored: Stored;
+  readonly hot: Hot;
+  readonly driver: BucketDriver;
+}
+
+/** An empty bucket in memory with the memory tier before it; `over` replaces parts of the driver. */
+export function storedLab(
+  options: {
+    readonly hotBytes?: number;
+    readonly maxHotObjectBytes?: number;
+    readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+    readonly now?: () => number;
+  } = {},
+): StoredLab {
+  const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000 } = options;
+  const memory = createMemoryStore().bucket(BUCKET_ID);
+  const driver = { ...memory, ...over?.(memory) };
+  const hot = createHot({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
+  const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
+  return { stored: createStored(BUCKET_ID, bucket, hot), hot, driver };
+}
+
+/** A meter that keeps what it was told, such as `stored 120` or `refused not_found`. */
+export function countingMeter(): MirrorMeter & { readonly told: string[] } {
+  const told: string[] = [];
+  const note = (text: string) => void told.push(text);
+  return {
+    told,
+    fillStarted: () => note("fill"),
+    collapsed: () => note("collapsed"),
+    originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
+    refused: (code) => note(`refused ${code}`),
+    stored: (bytes) => note(`stored ${bytes}`),
+    notStored: (code) => note(`not stored ${code}`),
+  };
+}
+
+export interface MirrorLabOptions {
+  readonly origins: readonly Origin[];
+  readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origins">>;
+  readonly slots?: number;
+  readonly retryMs?: readonly number[];
+  readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+  readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
+}
+
+export interface AskOptions {
+  readonly method?: "GET" | "HEAD";
+  readonly signal?: AbortSignal;
+}
+
+export interface MirrorLab extends StoredLab {
+  readonly mirror: Mirror;
+  readonly pool: TestPool;
+  readonly meter: ReturnType<typeof countingMeter>;
+  readonly slots: Slots;
+  readonly writeBack: WriteBack;
+  /** Aborted by a test that stops the program. */
+  readonly stopping: AbortController;
+  /** Unix milliseconds; a test moves it on. */
+  readonly clock: { now: number };
+  /** The bucket, then the mirror. */
+  ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found, { state: "absent" }>>;
+  /** As `ask`, for a key that the bucket lacks. */
+  miss(key: string, options?: AskOptions): Promise<MissAnswer>;
+  /** Starts without asking the bucket, at the given epoch. */
+  missAt(key: string, epoch: number, options?: AskOptions): Promise<MissAnswer>;
+  /** The whole body of a miss, released. Throws what a client would be told, and what breaks the body. */
+  fetch(key: string, options?: AskOptions): Promise<Buffer>;
+  /** What the bucket has. */
+  object(key: string): Promise<ObjectInfo | undefined>;
+  /** Resolves when no fill runs and no spool is held; throws when some still is after a while. */
+  settled(): Promise<void>;
+}
+
+export function mirrorLab(options: MirrorLabOptions): MirrorLab {
+  const clock = { now: 1_700_000_000_000 };
+  const now = () => clock.now;
+  const { over, retryMs = [1, 1] } = options;
+  const { stored, hot, driver } = storedLab({ now, ...(over === undefined ? {} : { over }) });
+  const pool = testPool(options.pool);
+  const meter = countingMeter();
+  const slots = createSlots(options.slots ?? 100);
+  const writeBack = createWriteBack({ now, log: SILENT_LOG, meter, retryMs });
+  const stopping = new AbortController();
+  const mirror = createMirror(
+    {
+      stored,
+      origins: options.origins,
+      connections: 100,
+      headMiss: "origin",
+      negativeTtlMs: 30_000,
+      suspects: "pass",
+      timeouts: { connect: 5_000, firstByte: 5_000, idle: 5_000, total: 5_000 },
+      maxObjectBytes: 10_000_000,
+      ...options.mirror,
+    },
+    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, signal: stopping.signal },
+  );
+
+  const missAt = (key: string, epoch: number, { method = "GET", signal = NEVER }: AskOptions = {}) =>
+    mirror.fetch({ key: toKey(key), epoch, method, via: undefined, cdnLoop: undefined, signal });
+
+  async function ask(key: string, how?: AskOptions) {
+    const found = await stored.find(toKey(key));
+    return found.state === "absent" ? missAt(key, found.epoch, how) : found;
+  }
+
+  async function miss(key: string, how?: AskOptions): Promise<MissAnswer> {
+    const answer = await ask(key, how);
+    if ("state" in answer) throw new Error(`${key} is in the bucket: ${answer.state}`);
+    return answer;
+  }
+
+  return {
+    mirror,
+    stored,
+    hot,
+    driver,
+    pool,
+    meter,
+    slots,
+    writeBack,
+    stopping,
+    clock,
+    ask,
+    miss,
+    missAt,
+    fetch: async (key, how) => bodyOf(await miss(key, how)),
+    async object(key) {
+      const entry = await driver.lookup(key as Key); // given to toKey() before it was asked for
+      return entry.state === "object" ? entry.info : undefined;
+    },
+    settled: () =>
+      eventually(() => mirror.running === 0 && pool.usage.spools === 0, "no fill runs and no spool is held", 5_000),
+  };
+}
+
+/** All bytes of a miss; releases it. */
+export async function bodyOf(answer: MissAnswer): Promise<Buffer> {
+  if (answer.kind === "asked") throw new Error("the answer to a HEAD has no body");
+  const { head } = answer;
+  try {
+    if (answer.kind === "finished") return await readToEnd(head.spool);
+    const pieces: Buffer[] = [];
+    for (let offset = 0; ; ) {
+      const piece = await answer.follower.read(head, offset);
+      if (piece === undefined) return Buffer.concat(pieces);
+      pieces.push(piece);
+      offset += piece.byteLength;
+    }
+  } finally {
+    answer.release();
+  }
+}

@@ -1,0 +1,193 @@
+// The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
+import { describe, expect, test } from "vitest";
+import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+import type { Found, Stored } from "../../../src/mirror/stored.ts";
+import { type ObjectInfo, toKey } from "../../../src/object.ts";
+import { storedLab } from "../../helpers/mirror-lab.ts";
+import { createLatch } from "../../helpers/spools.ts";
+import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+const ALWAYS = { when: "always" } as const;
+
+/** Into the bucket, past the memory. */
+async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo> {
+  const body = wholeBody(bytes);
+  const info = infoOf(KEY, body);
+  await bucket.put(info, body, ALWAYS);
+  return info;
+}
+
+const bytesOf = (found: Found) => ("object" in found ? found.object.body : undefined);
+
+describe("find()", () => {
+  test("an object of the bucket is loaded, and in memory from the second time on", async () => {
+    const { stored, hot } = storedLab();
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    const states: string[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      const found = await stored.find(KEY);
+      states.push(found.state);
+      expect(bytesOf(found)?.equals(bytes)).toBe(true);
+    }
+    expect(states).toEqual(["loaded", "loaded", "memory"]);
+    expect([stored.peek(KEY)?.body.equals(bytes), hot.usage().objects]).toEqual([true, 1]);
+  });
+
+  test("an object above the memory's bound is given to be read, every time", async () => {
+    const { stored, hot } = storedLab({ maxHotObjectBytes: 49_999 });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    for (let time = 0; time < 3; time += 1) {
+      const found = await stored.find(KEY);
+      if (found.state !== "large") throw new Error(found.state);
+      expect((await readAll(found.reader, bytes.byteLength)).equals(bytes)).toBe(true);
+    }
+    expect(hot.usage().objects).toBe(0);
+  });
+
+  test("an object of more than one read is loaded whole", async () => {
+    const { stored } = storedLab({ maxHotObjectBytes: 3_000_000 });
+    const bytes = randomBytes(2_500_001);
+    await putBehind(stored, bytes);
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+  });
+
+  test("what is absent has its epoch, and what was deleted is a tombstone", async () => {
+    const { stored } = storedLab();
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 0 });
+    await stored.delete(KEY, "test");
+    expect(await stored.find(KEY)).toEqual({ state: "tombstone" });
+    await stored.undelete(KEY);
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 1 });
+  });
+
+  test("a damaged object, which the store sets aside, is absent and its reader closed", async () => {
+    let opened = 0;
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          opened += 1;
+          return {
+            async read() {
+              await driver.purge(info.key, { hard: true });
+              throw new HuiyuanError("store_corrupt", "Cannot read: the test says so");
+            },
+            close() {
+              opened -= 1;
+            },
+          };
+        },
+      }),
+    });
+    await putBehind(stored, randomBytes(100));
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 2 });
+    expect(opened).toBe(0);
+  });
+
+  test("an object that vanishes before it is opened is looked up again, and a key that never holds still is a failure", async () => {
+    let vanishings = 2;
+    const { stored } = storedLab({
+      over: (driver) => ({ open: async (info) => (vanishings-- > 0 ? undefined : driver.open(info)) }),
+    });
+    const bytes = randomBytes(100);
+    await putBehind(stored, bytes);
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+    vanishings = 3;
+    await expect(stored.find(KEY)).rejects.toMatchObject({ code: "store_failed" });
+  });
+
+  test("a failure of the store is thrown", async () => {
+    const failed = new HuiyuanError("store_failed", "Cannot look up: the test says so");
+    const { stored } = storedLab({ over: () => ({ lookup: () => Promise.reject(failed) }) });
+    await expect(stored.find(KEY)).rejects.toBe(failed);
+  });
+});
+
+describe("put()", () => {
+  test("a body in memory is kept there at once, if the bucket took it", async () => {
+    const { stored } = storedLab();
+    const first = wholeBody(randomBytes(100));
+    const second = wholeBody(randomBytes(100));
+    expect(await stored.put(infoOf(KEY, first), first, { when: "absent" })).toBe("stored");
+    expect(await stored.put(infoOf(KEY, second), second, { when: "absent" })).toBe("exists");
+    expect(stored.peek(KEY)?.info.hashes).toEqual(first.hashes);
+  });
+
+  test("memory lets go of an object that another replaces", async () => {
+    const { stored } = storedLab({ maxHotObjectBytes: 1_000 });
+    const old = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, old), old, { when: "absent" });
+    expect(stored.peek(KEY)).toBeDefined();
+    // Too large for memory, so nothing takes the place of what was there.
+    const next = wholeBody(randomBytes(2_000));
+    await stored.put(infoOf(KEY, next), next, ALWAYS);
+    expect(stored.peek(KEY)).toBeUndefined();
+    const found = await stored.find(KEY);
+    expect(found.state === "large" && found.info.hashes).toEqual(next.hashes);
+  });
+});
+
+/** The three ways in which an object stops being what it was. */
+const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>, Found["state"]])[] = [
+  ["delete()", (stored) => stored.delete(KEY, "test"), "tombstone"],
+  ["purge() hard", (stored) => stored.purge(KEY, { hard: true }), "absent"],
+  ["purge() soft", (stored) => stored.purge(KEY, { hard: false }), "loaded"],
+];
+
+describe.each(CHANGES)("%s", (_name, change, after) => {
+  /** A bucket whose reads wait for `reading`, with the object in it. */
+  async function slowBucket() {
+    const reading = createLatch();
+    const lab = storedLab({
+      over: (driver: BucketDriver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          const read = async (start: number, end: number) => {
+            await reading.opened;
+            return reader.read(start, end);
+          };
+          return { read, close: () => reader.close() };
+        },
+      }),
+    });
+    await putBehind(lab.stored, randomBytes(100));
+    return { ...lab, reading };
+  }
+
+  test("memory lets go of the object", async () => {
+    const { stored } = storedLab();
+    const body = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, body), body, { when: "absent" });
+    expect(stored.peek(KEY)).toBeDefined();
+    expect(await change(stored)).toBe(true);
+    expect(stored.peek(KEY)).toBeUndefined();
+    expect((await stored.find(KEY)).state).toBe(after);
+  });
+
+  test("a reader that began before does not bring it back into memory", async () => {
+    const { stored, reading } = await slowBucket();
+    // Two of them: the second would keep it.
+    const readers = [stored.find(KEY), stored.find(KEY)];
+    await new Promise((resolve) => setImmediate(resolve));
+    await change(stored);
+    reading.open();
+    expect((await Promise.all(readers)).map(({ state }) => state)).toEqual(["loaded", "loaded"]);
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("memory lets go also when the store fails in it: nobody knows then whether it was done", async () => {
+    const failed = new HuiyuanError("store_failed", "Cannot delete: the test says so");
+    const fail = () => Promise.reject(failed);
+    const { stored } = storedLab({ over: () => ({ delete: fail, purge: fail }) });
+    const body = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, body), body, { when: "absent" });
+    await expect(change(stored)).rejects.toBe(failed);
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+});
