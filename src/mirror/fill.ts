@@ -97,13 +97,23 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
     const answer = await fetchInOrder(parts.origins, { ...parts, method: "GET" });
     if (answer === undefined) return { kind: "absent" };
     parts.meter.originAnswered(answer.headMs);
-    spool = parts.spools.open();
+    spool = openSpool(parts.spools, answer);
     return await judge({ answer, spool, gate: createGate(), announce, describe: parts.describe });
   } catch (error) {
     spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };
   } finally {
     leave?.();
+  }
+}
+
+/** Whoever does not take the body lets it go. Throws draining. */
+function openSpool(spools: SpoolPool, { body }: OriginAnswer): Spool {
+  try {
+    return spools.open();
+  } catch (error) {
+    body.destroy();
+    throw error;
   }
 }
 

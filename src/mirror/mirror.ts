@@ -108,15 +108,23 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   const fills = new Map<Key, Fill>();
-  const negatives = createExpiring<true>(MAX_REMEMBERED);
-  const failures = createExpiring<HuiyuanError>(MAX_REMEMBERED);
+  // With the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
+  const negatives = createExpiring<number>(MAX_REMEMBERED);
+  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_REMEMBERED);
   const suspects = createSuspects();
 
-  function refuseIfKnown(key: Key): void {
+  function refuseIfKnown({ key, epoch }: MissRequest): void {
     const at = now();
-    if (negatives.get(key, at) === true) throw absent(key);
+    const absentAt = negatives.get(key, at);
+    if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
     const failure = failures.get(key, at);
-    if (failure !== undefined) throw failure;
+    if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
+  }
+
+  /** The key's fill, unless it began before the key was deleted, purged or written. */
+  function runningFor({ key, epoch }: MissRequest): Fill | undefined {
+    const fill = fills.get(key);
+    return fill !== undefined && fill.epoch >= epoch ? fill : undefined;
   }
 
   function start({ key, epoch, via, cdnLoop }: MissRequest): Fill {
@@ -152,22 +160,23 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
       await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
     } else {
-      remember(key, end);
+      remember(fill, end);
       // After the followers, who were woken in this same turn, have taken their own holds.
       if ("head" in end) setImmediate(() => end.head.spool.release());
     }
     if (fills.get(key) === fill) fills.delete(key);
   }
 
-  function remember(key: Key, end: Exclude<FillEnd, { kind: "whole" }>): void {
+  function remember({ key, epoch }: Fill, end: Exclude<FillEnd, { kind: "whole" }>): void {
     const at = now();
     if (end.kind === "absent") {
       meter.refused("not_found");
-      negatives.set(key, true, { now: at, ttlMs: options.negativeTtlMs });
+      negatives.set(key, epoch, { now: at, ttlMs: options.negativeTtlMs });
     } else if (end.kind === "failed") {
       meter.refused(end.error.code);
       log.warn({ bucket: stored.bucketId, key, code: end.error.code, err: end.error }, "an image could not be fetched");
-      if (!OWN_AFFAIR.includes(end.error.code)) failures.set(key, end.error, { now: at, ttlMs: FAILURE_MS });
+      if (OWN_AFFAIR.includes(end.error.code)) return;
+      failures.set(key, { epoch, error: end.error }, { now: at, ttlMs: FAILURE_MS });
     } else if (end.kind === "suspect") {
       meter.refused("suspect");
       log.warn(
@@ -206,6 +215,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     }
   }
 
+  function joinRunning(fill: Fill, client: AbortSignal): Promise<MissAnswer> {
+    if (fill.end !== undefined) return join(fill, "after", client);
+    meter.collapsed();
+    return join(fill, "collapsed", client);
+  }
+
   /** What the origin says to a HEAD; undefined: it refuses the method. */
   async function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
@@ -215,28 +230,22 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     } finally {
       leave();
     }
-    negatives.set(request.key, true, { now: now(), ttlMs: options.negativeTtlMs });
+    negatives.set(request.key, request.epoch, { now: now(), ttlMs: options.negativeTtlMs });
     throw absent(request.key);
   }
 
   return {
     async fetch(request) {
-      const running = fills.get(request.key);
-      if (running !== undefined && running.epoch === request.epoch) {
-        const how = running.end === undefined ? "collapsed" : "after";
-        if (how === "collapsed") meter.collapsed();
-        return join(running, how, request.signal);
-      }
-      refuseIfKnown(request.key);
+      const running = runningFor(request);
+      if (running !== undefined) return joinRunning(running, request.signal);
+      refuseIfKnown(request);
       if (request.method === "HEAD" && options.headMiss === "origin") {
         const answer = await ask(request);
         if (answer !== undefined) return { kind: "asked", answer };
       }
       // Another request may have begun the fill while the origin was asked.
-      const begun = fills.get(request.key);
-      return begun === undefined
-        ? join(start(request), "first", request.signal)
-        : join(begun, "collapsed", request.signal);
+      const begun = runningFor(request);
+      return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
     },
     get running() {
       return fills.size;
