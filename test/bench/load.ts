@@ -139,8 +139,8 @@ function readRun(name: string, said: string, cpu: number): Run {
   return {
     requests: Number(number(/(\d+) requests in/)),
     cpuMicros: cpu,
-    p50: milliseconds(number(/50%\s+(\S+)/)),
-    p99: milliseconds(number(/99%\s+(\S+)/)),
+    p50: milliseconds(number(/^\s+50%\s+(\S+)/m)),
+    p99: milliseconds(number(/^\s+99%\s+(\S+)/m)),
     perSecond: Number(number(/Requests\/sec:\s+(\S+)/)),
   };
 }

@@ -89,7 +89,7 @@ async function measure(): Promise<void> {
     await origin.stop();
     await rm(folder, { recursive: true, force: true });
   }
-  const fileSystem = outputOf("stat", ["-f", "-c", "%T", values.folder]).trim();
+  const fileSystem = outputOf("df", ["--output=fstype", values.folder]).trim().split("\n").at(-1) ?? "";
   const facts = `${new Date().toISOString().slice(0, 10)}, ${machine(fileSystem)}.`;
   process.stdout.write(`\n${facts}\n${outcomes.length > 1 ? `\n${tables(outcomes)}\n` : ""}`);
   if (values.write) await write(facts, outcomes);
