@@ -1,7 +1,7 @@
 // Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
 // stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
 import { access } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
@@ -26,7 +26,10 @@ export interface WriteBack {
   store(task: WriteBackTask): Promise<void>;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
-  /** Resolves when nothing is left to store; gives up waiting after `deadlineMs`. */
+  /**
+   * For the stop: whatever waits is tried once more, at once. A body on disk that fails then stays there with its note,
+   * for the next start. Resolves when nothing is under way; gives up waiting after `deadlineMs`.
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 
@@ -46,7 +49,7 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, retryMs = RETRY_MS } = options;
   const running = new Map<Promise<void>, number>();
-  let isDraining = false;
+  const draining = new AbortController();
 
   /** Undefined: stored, or settled by what the bucket already knew. */
   async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {
@@ -64,25 +67,40 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     else log.debug({ bucket: task.stored.bucketId, key: task.info.key, result }, "not stored: the key has moved on");
   }
 
+  /** `left`: the body stays on disk with its note. */
+  async function bring(task: WriteBackTask, hasNote: boolean): Promise<"settled" | "left"> {
+    const about = { bucket: task.stored.bucketId, key: task.info.key };
+    for (const waitMs of [...retryMs, undefined]) {
+      const failure = await attempt(task);
+      if (failure === undefined) return "settled";
+      const isThere = await isStillThere(task.body);
+      if (draining.signal.aborted && hasNote && isThere) {
+        log.warn({ ...about, err: failure }, "left an image for the next start to store");
+        return "left";
+      }
+      if (waitMs === undefined || draining.signal.aborted || running.size > maxWaiting || !isThere) {
+        meter.notStored(failure.code);
+        log.error({ ...about, err: failure }, "gave up storing an image");
+        return "settled";
+      }
+      log.warn({ ...about, err: failure, waitMs }, "will try to store again");
+      await delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
+    }
+    return "settled";
+  }
+
   async function run(task: WriteBackTask): Promise<void> {
     const note = await leaveNote(task, log);
-    try {
-      for (const waitMs of [...retryMs, undefined]) {
-        const failure = await attempt(task);
-        if (failure === undefined) return;
-        const isHopeless = waitMs === undefined || isDraining || running.size > maxWaiting;
-        if (isHopeless || !(await isStillThere(task.body))) {
-          meter.notStored(failure.code);
-          log.error({ bucket: task.stored.bucketId, key: task.info.key, err: failure }, "gave up storing an image");
-          return;
-        }
-        log.warn({ bucket: task.stored.bucketId, key: task.info.key, err: failure, waitMs }, "will try to store again");
-        await delay(waitMs, undefined, { ref: false });
-      }
-    } finally {
-      await removeNote(note);
-      task.spool.release();
-    }
+    // Kept, the hold keeps the file.
+    if ((await bring(task, note !== undefined)) === "left") return;
+    await removeNote(note);
+    task.spool.release();
+  }
+
+  async function emptied(): Promise<void> {
+    // A fill that has just ended hands its body over within this turn.
+    await nextTurn();
+    while (running.size > 0) await Promise.allSettled(running.keys());
   }
 
   return {
@@ -96,8 +114,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       return { depth: running.size, oldestMs: oldest.done === true ? 0 : now() - oldest.value };
     },
     async drain(deadlineMs) {
-      isDraining = true;
-      await Promise.race([Promise.allSettled(running.keys()), delay(deadlineMs, undefined, { ref: false })]);
+      draining.abort();
+      await Promise.race([emptied(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
 }

@@ -1,0 +1,108 @@
+// What a crash leaves in the spool folder, and what the next start makes of it.
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { adoptSpoolFiles, leaveNote } from "../../../src/mirror/adopt.ts";
+import type { Stored } from "../../../src/mirror/stored.ts";
+import { toKey } from "../../../src/object.ts";
+import { BUCKET_ID, storedLab } from "../../helpers/mirror-lab.ts";
+import { testPool } from "../../helpers/spools.ts";
+import { infoOf, randomBytes, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+let dir: string;
+let stored: Stored;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "adopt-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  ({ stored } = storedLab());
+});
+
+/** A finished spool file with its note, as a kill -9 leaves them; returns the file's path. */
+async function leave(name: string, bytes: Buffer, epoch = 0): Promise<string> {
+  const path = join(dir, `${name}.part`);
+  writeFileSync(path, bytes);
+  const body = wholeBodyInFile(bytes, path);
+  await leaveNote({ stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch }, SILENT_LOG);
+  return path;
+}
+
+const knowing = (known: Stored | undefined) => (bucketId: string) => (bucketId === BUCKET_ID ? known : undefined);
+
+/** A start; resolves when it is done with the folder. */
+async function start(storedOf = knowing(stored)): Promise<{ removed: number; adopted: number; left: string[] }> {
+  const { removed, adopting } = await adoptSpoolFiles({ dir, storedOf, log: SILENT_LOG });
+  return { removed, adopted: await adopting, left: readdirSync(dir) };
+}
+
+test("a finished file with its note is stored, under its own description", async () => {
+  const bytes = randomBytes(200_000);
+  await leave("one", bytes);
+  expect(await start()).toEqual({ removed: 0, adopted: 1, left: [] });
+  const found = await stored.find(KEY);
+  if (found.state !== "large") throw new Error(found.state);
+  expect(found.info).toEqual(infoOf(KEY, wholeBody(bytes)));
+  expect((await found.reader.read(0, bytes.byteLength - 1)).equals(bytes)).toBe(true);
+});
+
+test("an unfinished file and a note without a file are removed; what is neither stays", async () => {
+  for (const name of ["unfinished.part", "alone.part.json", "other.txt"]) writeFileSync(join(dir, name), "x");
+  expect(await start()).toEqual({ removed: 2, adopted: 0, left: ["other.txt"] });
+});
+
+test.each<[string, (path: string) => void]>([
+  ["a note that was torn", (path) => writeFileSync(`${path}.json`, '{"bucketId":"10001234/photos","ep')],
+  ["an empty note", (path) => writeFileSync(`${path}.json`, "")],
+  ["a note that is no object", (path) => writeFileSync(`${path}.json`, "null")],
+  ["a note without a description", (path) => writeFileSync(`${path}.json`, `{"bucketId":"${BUCKET_ID}","epoch":0}`)],
+  ["a note that is far too long", (path) => writeFileSync(`${path}.json`, " ".repeat(70_000))],
+  ["a file that has other bytes", (path) => writeFileSync(path, randomBytes(1_000))],
+  ["a file that lost its end", (path) => writeFileSync(path, randomBytes(999))],
+])("%s: not stored, and both are removed", async (_name, damage) => {
+  damage(await leave("one", randomBytes(1_000)));
+  expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
+  expect((await stored.find(KEY)).state).toBe("absent");
+});
+
+test("a bucket that the settings no longer name gets nothing", async () => {
+  await leave("one", randomBytes(1_000));
+  expect(await start(knowing(undefined))).toEqual({ removed: 0, adopted: 0, left: [] });
+  expect((await stored.find(KEY)).state).toBe("absent");
+});
+
+test.each<[string, () => Promise<unknown>, string]>([
+  ["deleted", () => stored.delete(KEY, "test"), "tombstone"],
+  ["purged", () => stored.purge(KEY, { hard: true }), "absent"],
+])("a key that was %s after the fetch began gets nothing", async (_name, change, state) => {
+  await leave("one", randomBytes(1_000));
+  await change();
+  expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
+  expect((await stored.find(KEY)).state).toBe(state);
+});
+
+test("one file that cannot be stored does not stop the next", async () => {
+  let failures = 1;
+  ({ stored } = storedLab({
+    over: (driver) => ({
+      put: (...put) =>
+        failures-- > 0
+          ? Promise.reject(new HuiyuanError("store_failed", "Cannot store: the test says so"))
+          : driver.put(...put),
+    }),
+  }));
+  await leave("one", randomBytes(1_000));
+  await leave("two", randomBytes(1_000));
+  expect(await start()).toEqual({ removed: 0, adopted: 1, left: [] });
+});
+
+test("leaveNote() leaves none for a body in memory, and tells a folder that takes none by undefined", async () => {
+  const body = wholeBody(randomBytes(100));
+  const task = { stored, info: infoOf(KEY, body), spool: testPool().open(), epoch: 0 };
+  expect(await leaveNote({ ...task, body }, SILENT_LOG)).toBeUndefined();
+  const gone = wholeBodyInFile(randomBytes(100), join(dir, "no-such-folder", "one.part"));
+  expect(await leaveNote({ ...task, body: gone }, SILENT_LOG)).toBeUndefined();
+});

@@ -1,0 +1,217 @@
+// Storing behind the client's back: tried again, given up in the end, and what a stop leaves for the next start.
+import { existsSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { Spool, WholeBody } from "../../../src/body/spool.ts";
+import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { createWriteBack, type WriteBackOptions } from "../../../src/mirror/write-back.ts";
+import { toKey } from "../../../src/object.ts";
+import { countingMeter, storedLab } from "../../helpers/mirror-lab.ts";
+import { createLatch, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
+import { infoOf, randomBytes } from "../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+const AN_HOUR = 3_600_000;
+
+interface Lab {
+  readonly perSpoolBytes?: number;
+  readonly options?: Partial<WriteBackOptions>;
+  readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+}
+
+/** A write-back over an empty bucket, and `store()` for a new body under KEY. */
+function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
+  const pool = testPool({ perSpoolBytes });
+  const { stored, driver } = storedLab(over === undefined ? {} : { over });
+  const meter = countingMeter();
+  const clock = { now: 1_000 };
+  const waiting = createLatch();
+  const log = { ...SILENT_LOG, warn: () => waiting.open() };
+  const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
+  const store = async (epoch = 0) => {
+    const { spool, body } = await finished(pool);
+    const done = writeBack.store({ stored, info: infoOf(KEY, body), body, spool, epoch });
+    return { done, body, spool };
+  };
+  /** Resolves when the first try has failed and another will follow. */
+  const isWaiting = waiting.opened;
+  return { pool, stored, driver, meter, clock, writeBack, store, isWaiting };
+}
+
+async function finished(pool: TestPool): Promise<{ spool: Spool; body: WholeBody }> {
+  const spool = pool.open();
+  await writeAll(spool, randomBytes(10_000));
+  return { spool, body: await spool.finish() };
+}
+
+/** A store that refuses the first `count` puts; `Infinity`: all of them. */
+const refusing = (count: number) => {
+  let left = count;
+  return (driver: BucketDriver): Partial<BucketDriver> => ({
+    put: (...put) =>
+      left-- > 0
+        ? Promise.reject(new HuiyuanError("store_full", "Cannot store: the test says so"))
+        : driver.put(...put),
+  });
+};
+
+test.each([
+  ["in memory", 262_144],
+  ["on disk", 0],
+])("store() of a body %s puts it into the bucket, and lets go of the spool", async (_name, perSpoolBytes) => {
+  const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes });
+  const { done, body } = await store();
+  await done;
+  expect(await driver.lookup(KEY)).toMatchObject({ state: "object", info: { hashes: body.hashes } });
+  expect(meter.told).toEqual(["stored 10000"]);
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("store() tries again until the bucket takes it", async () => {
+  const { store, driver, meter } = writeBackLab({ over: refusing(2) });
+  await (await store()).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["object", ["stored 10000"]]);
+});
+
+test("store() gives up after the last try, and says why", async () => {
+  const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes: 0, over: refusing(3) });
+  await (await store()).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", ["not stored store_full"]]);
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("store() of a key that has moved on stores nothing, and is no failure", async () => {
+  const { store, stored, driver, meter } = writeBackLab();
+  await stored.purge(KEY, { hard: true });
+  await (await store(0)).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", []]);
+  await (await store(1)).done;
+  const first = await driver.lookup(KEY);
+  await (await store(1)).done;
+  expect([await driver.lookup(KEY), meter.told]).toEqual([first, ["stored 10000"]]);
+});
+
+test("a body on disk has a note beside it while it waits, and one in memory has none", async () => {
+  for (const [perSpoolBytes, hasNote] of [
+    [0, true],
+    [262_144, false],
+  ] as const) {
+    const putting = createLatch();
+    const begun = createLatch();
+    const { store, pool } = writeBackLab({
+      perSpoolBytes,
+      over: (driver) => ({
+        async put(...put) {
+          begun.open();
+          await putting.opened;
+          return driver.put(...put);
+        },
+      }),
+    });
+    const { done } = await store();
+    await begun.opened;
+    expect(pool.files().some((name) => name.endsWith(".part.json"))).toBe(hasNote);
+    putting.open();
+    await done;
+    await pool.close();
+    expect(pool.files()).toEqual([]);
+  }
+});
+
+test("backlog() counts what is not stored yet, and how long the oldest has waited", async () => {
+  const putting = createLatch();
+  const { store, clock, writeBack } = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        await putting.opened;
+        return driver.put(...put);
+      },
+    }),
+  });
+  expect(writeBack.backlog()).toEqual({ depth: 0, oldestMs: 0 });
+  const first = await store();
+  clock.now += 300;
+  const second = await store();
+  clock.now += 50;
+  expect(writeBack.backlog()).toEqual({ depth: 2, oldestMs: 350 });
+  putting.open();
+  await Promise.all([first.done, second.done]);
+  expect(writeBack.backlog()).toEqual({ depth: 0, oldestMs: 0 });
+});
+
+test("above its bound a body is given up at once instead of waiting for another try", async () => {
+  const { store, meter, writeBack, isWaiting } = writeBackLab({
+    options: { maxWaiting: 1, retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await store();
+  await isWaiting;
+  await (await store()).done;
+  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 1]);
+});
+
+test("drain() tries at once what waits for another try, and resolves when all is stored", async () => {
+  const { store, driver, writeBack, meter, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(1),
+  });
+  const { done } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  expect([(await driver.lookup(KEY)).state, meter.told, writeBack.backlog().depth]).toEqual([
+    "object",
+    ["stored 10000"],
+    0,
+  ]);
+});
+
+test("drain() also waits for what is handed over in the same turn", async () => {
+  const { pool, stored, driver, writeBack } = writeBackLab();
+  const { spool, body } = await finished(pool);
+  const drained = writeBack.drain(5_000);
+  void writeBack.store({ stored, info: infoOf(KEY, body), body, spool, epoch: 0 });
+  await drained;
+  expect((await driver.lookup(KEY)).state).toBe("object");
+});
+
+test("what cannot be stored at the stop stays on disk with its note, for the next start", async () => {
+  const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  const { done, body } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  await pool.close();
+  if (body.content.kind !== "file") throw new Error("the body is not on disk");
+  expect([existsSync(body.content.path), existsSync(`${body.content.path}.json`), meter.told]).toEqual([
+    true,
+    true,
+    [],
+  ]);
+});
+
+test("what cannot be stored at the stop and is in memory is counted as not stored", async () => {
+  const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  const { done } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  expect([meter.told, pool.usage.spools]).toEqual([["not stored store_full"], 0]);
+});
+
+test("drain() gives up waiting when its time is over", async () => {
+  const { store, writeBack } = writeBackLab({ over: () => ({ put: () => new Promise(() => {}) }) });
+  await store();
+  await writeBack.drain(1);
+  expect(writeBack.backlog().depth).toBe(1);
+});
