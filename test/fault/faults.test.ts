@@ -2,6 +2,7 @@
 // UPDATE_DOCS=1 writes the record anew.
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sendRaw } from "../helpers/raw.ts";
 import type { Seen } from "./fault.ts";
 import { GROUPS, LAB_OPTIONS } from "./faults.ts";
 import { type Lab, startLab, tell } from "./lab.ts";
@@ -28,6 +29,12 @@ describe.each(GROUPS)("$title", ({ faults }) => {
     seen.set(id, found);
     expect(found).toEqual(expected);
   });
+});
+
+test("nobody came inside, where the door was open all the time", async () => {
+  expect(lab.inside.connections).toBe(0);
+  expect((await sendRaw(lab.inside.port, "GET / HTTP/1.1\r\n\r\n", 200)).status).toBe(200);
+  expect(lab.inside.connections).toBe(1);
 });
 
 test("the signed file was fetched once, whoever was refused", () => {

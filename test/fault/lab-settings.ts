@@ -20,7 +20,7 @@ export const ROTATED_KEYS = [
 export interface LabPlan {
   readonly patient: Readonly<Record<string, string>>;
   readonly short: Readonly<Record<string, string>>;
-  /** One connection to the origin. */
+  /** One connection to the origin each. */
   readonly single: Readonly<Record<string, string>>;
   readonly secure: Readonly<Record<string, string>>;
   /** Origins by name; only `isHome` ones may lie on a private address. */
@@ -33,8 +33,8 @@ export function labSettings(plan: LabPlan, areRotatedKeysEnabled: readonly [bool
     host,
     mirror: { timeouts, negativeTtl: "300ms", origins: [origin] },
   });
-  const each = (urls: Readonly<Record<string, string>>, timeouts: object, more: object = {}) =>
-    Object.entries(urls).map(([host, url]) => domain(host, timeouts, site(url, more)));
+  const each = (urls: Readonly<Record<string, string>>, timeouts: object) =>
+    Object.entries(urls).map(([host, url]) => domain(host, timeouts, site(url)));
   const [patientUrl = ""] = Object.values(plan.patient);
   const signed = (host: string) => ({ token: "required", domains: [domain(host, PATIENT_TIMES, site(patientUrl))] });
   return {
@@ -49,7 +49,10 @@ export function labSettings(plan: LabPlan, areRotatedKeysEnabled: readonly [bool
             domains: [
               ...each(plan.patient, PATIENT_TIMES),
               ...each(plan.short, SHORT_TIMES),
-              ...each(plan.single, SHORT_TIMES, { connections: 1 }),
+              // Mirrors whose settings are equal are one mirror, with one connection for all of them.
+              ...Object.entries(plan.single).map(([host, url]) =>
+                domain(host, SHORT_TIMES, site(url, { connections: 1, headers: { "X-Lab": host } })),
+              ),
               ...each(plan.secure, PATIENT_TIMES),
               ...plan.named.map(({ domain: host, url, isHome }) =>
                 domain(host, SHORT_TIMES, site(url, { allowPrivate: isHome })),

@@ -2,6 +2,7 @@
 // and clients that say what they saw. One lab serves all rows at once, each under a key of its own.
 // It judges nothing: what a row expects stands in rows/.
 import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
@@ -46,7 +47,7 @@ export interface Lab {
   readonly program: Program;
   readonly origin: ScriptedOrigin;
   readonly secureOrigin: ScriptedOrigin;
-  /** A server on loopback that no request may ever reach. */
+  /** A server on every address of this machine that no request may ever reach. */
   readonly inside: ScriptedOrigin;
   readonly names: NameServer;
   readonly installation: Installation;
@@ -105,7 +106,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const tls = await testCertificate();
   const origin = await startScriptedOrigin(handle);
   const secureOrigin = await startScriptedOrigin(handle, { tls });
-  const inside = await startScriptedOrigin({ "*": [response(picture)] });
+  const inside = await startInside(picture);
   const proxies = new Map<string, FaultProxy>();
   for (const [domain, fault] of Object.entries(options.proxies)) {
     proxies.set(domain, await startFaultProxy(origin.port, fault));
@@ -181,6 +182,13 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   };
 }
 
+/** On every address of this machine, of both families where there are two. */
+async function startInside(picture: Buffer): Promise<ScriptedOrigin> {
+  const table = { "*": [response(picture)] };
+  const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ family }) => family === "IPv6"));
+  return startScriptedOrigin(table, { host: hasIPv6 ? "::" : "0.0.0.0" });
+}
+
 /** `restartAlone` has closed the origins before. */
 function ignoreClosed(error: NodeJS.ErrnoException): void {
   if (error.code !== "ERR_SERVER_NOT_RUNNING") throw error;
@@ -234,7 +242,18 @@ export async function getFresh(lab: Lab, options: Omit<GetOptions, "port">): Pro
   return seen;
 }
 
-/** The half of a picture under a declared length, and the same under chunks, for what comes after. */
+/** Resolves with an answer from the bucket or from memory, which holds only what the bucket holds: kill -9 cannot take it. */
+export async function getStored(lab: Lab, options: Omit<GetOptions, "port">): Promise<GetResult> {
+  let seen = await lab.get(options);
+  await eventually(async () => {
+    if (/; detail=(memory|bucket)/.test(String(seen.headers["cache-status"]))) return true;
+    seen = await lab.get(options);
+    return false;
+  }, `${options.path} is in the bucket`);
+  return seen;
+}
+
+/** The first half of a picture. */
 export function halfOf(bytes: Buffer): Buffer {
   return bytes.subarray(0, bytes.length / 2);
 }

@@ -1,7 +1,7 @@
 // Awkward names: what the origin is asked for, that each name has bytes of its own, and what is refused before any I/O.
 import { response } from "../../helpers/scripted-origin.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
-import { type Lab, tell } from "../lab.ts";
+import { getStored, type Lab, tell } from "../lab.ts";
 
 interface KeySeen {
   readonly client: string;
@@ -85,7 +85,7 @@ function keyFault([what, name, expected]: (typeof ROWS)[number], index: number):
       lab.script(target, [response(pictureOf(lab, target))]);
       const wanted = pictureOf(lab, target);
       const first = tell(await lab.get({ path }), wanted);
-      const second = await lab.get({ path });
+      const second = await (isServed ? getStored(lab, { path }) : lab.get({ path }));
       const targets = lab.origin.requests.slice(before).map((request) => request.target);
       const isAsked = targets.filter((each) => each === target).length;
       const again = tell(second, wanted) + (/; hit/.test(String(second.headers["cache-status"])) ? ", hit" : "");

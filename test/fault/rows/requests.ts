@@ -2,20 +2,15 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { eventually } from "../../helpers/program.ts";
 import { sendRaw } from "../../helpers/raw.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
-import { type Lab, lengthHead, PATIENT, tell } from "../lab.ts";
+import { getStored, type Lab, lengthHead, PATIENT, tell } from "../lab.ts";
 
 const PATH = "/requests.jpg";
 
 /** A stored object and its validators. */
 async function stored(lab: Lab) {
-  await eventually(async () => {
-    const seen = await lab.get({ path: PATH });
-    return /detail=(memory|bucket)/.test(String(seen.headers["cache-status"]));
-  }, "the object is stored");
-  const { headers } = await lab.get({ path: PATH });
+  const { headers } = await getStored(lab, { path: PATH });
   return { etag: String(headers.etag), modified: String(headers["last-modified"]) };
 }
 
@@ -279,31 +274,33 @@ const behind = BEHIND.map(
     async observe(lab) {
       const path = `/request-behind-${index}.jpg`;
       const half = lab.picture.length >> 1;
-      let goOn = () => {};
-      const wasAnswered = new Promise<void>((resolve) => {
-        goOn = resolve;
+      const socket = connect(lab.program.downloadPort, "127.0.0.1");
+      // The program has the time to say something, or to hang up, before the other half is there.
+      const wasHeard = new Promise<void>((resolve) => {
+        socket.once("close", () => resolve());
+        setTimeout(resolve, 1_000).unref();
       });
       lab.script(path, async (_request, connection) => {
         await connection.send(lengthHead(lab.picture.length));
         await connection.send(lab.picture.subarray(0, half));
-        await wasAnswered;
+        await wasHeard;
         await connection.send(lab.picture.subarray(half));
       });
-      const socket = connect(lab.program.downloadPort, "127.0.0.1");
       const parts: Buffer[] = [];
       let received = 0;
       socket.on("error", () => {}); // a reset is as good an end; `close` follows
       socket.on("data", (piece) => {
         parts.push(piece);
         // Once: the head and the first half are there, whatever the head's length.
-        if (received < half && received + piece.length >= half) socket.write(bytes, goOn);
+        if (received < half && received + piece.length >= half) socket.write(bytes);
         received += piece.length;
       });
       socket.write(`GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`);
-      socket.setTimeout(1_500, () => socket.destroy());
+      socket.setTimeout(3_000, () => socket.destroy());
       await once(socket, "close");
       const answer = Buffer.concat(parts);
-      const body = answer.subarray(answer.indexOf("\r\n\r\n") + 4);
+      const start = answer.indexOf("\r\n\r\n") + 4;
+      const body = answer.subarray(start, start + lab.picture.length);
       const isRight = lab.picture.subarray(0, body.length).equals(body);
       return { client: `${answer.toString("latin1", 9, 12)}, ${isRight ? 0 : "SOME"} bytes that are not the image's` };
     },
@@ -316,7 +313,7 @@ const raw = RAW.map(
     what,
     expected: { client: expected },
     async observe(lab) {
-      const answer = await sendRaw(lab.program.downloadPort, bytes, 800);
+      const answer = await sendRaw(lab.program.downloadPort, bytes, 2_500);
       const errNo = /^X-ErrNo: (-\d+)/im.exec(answer.head)?.[1];
       const heads = answer.body.split("HTTP/1.1 ").length;
       const told = errNo === undefined ? `${answer.status}` : `${answer.status}, ${errNo}`;
