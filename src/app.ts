@@ -1,5 +1,6 @@
 // The composition root: Settings → a wired, running server { reload, stop }. It decides nothing by itself.
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -54,6 +55,8 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   let isDraining = false;
   const version = readVersion();
   const stopping = new AbortController();
+  // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
+  setMaxListeners(0, stopping.signal);
   const undo: (() => Promise<void> | void)[] = [];
 
   try {

@@ -1,5 +1,6 @@
 // Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
 // stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
+import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
@@ -50,6 +51,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, retryMs = RETRY_MS } = options;
   const running = new Map<Promise<void>, number>();
   const draining = new AbortController();
+  // Every waiting body listens; Node 20 takes more than ten for a leak.
+  setMaxListeners(0, draining.signal);
 
   /** Undefined: stored, or settled by what the bucket already knew. */
   async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {

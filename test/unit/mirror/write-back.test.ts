@@ -1,6 +1,6 @@
 // Storing behind the client's back: tried again, given up in the end, and what a stop leaves for the next start.
 import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Spool, WholeBody } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
@@ -214,4 +214,18 @@ test("drain() gives up waiting when its time is over", async () => {
   await store();
   await writeBack.drain(1);
   expect(writeBack.backlog().depth).toBe(1);
+});
+
+test("many bodies may wait without a warning of Node", async () => {
+  const warned: string[] = [];
+  const note = (warning: Error) => warned.push(warning.name);
+  process.on("warning", note);
+  onTestFinished(() => void process.off("warning", note));
+  const { store, writeBack } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  for (let count = 0; count < 20; count += 1) await store();
+  await writeBack.drain(5_000);
+  expect(warned).toEqual([]);
 });

@@ -1,0 +1,335 @@
+// Single answers in the corners, on the wire: ranges of what is not proven, damage on disk, old clients, who may keep an
+// answer and where it comes from; and what the log says of them.
+import { open, readdir, stat, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeToken } from "../../src/sign/token.ts";
+import { type GetOptions, get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { sendRaw } from "../helpers/raw.ts";
+import { chunk, head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
+
+const PAGE = "<!doctype html><title>Nothing here</title>";
+const FRIENDS = ["https://a.example", "https://b.example"];
+const HOST = {
+  any: "any.example",
+  mirrorless: "mirrorless.example",
+  eager: "eager.example",
+  shared: "shared.example",
+  once: "once.example",
+} as const;
+
+let jpeg: Buffer;
+let other: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+
+function settings(): object {
+  const mirror = mirrorOf(origin.url);
+  const signed = { token: "required" };
+  return {
+    server: { accessLog: "all" },
+    limits: { hotObjectSize: "1KB" },
+    projects: [
+      {
+        appid: APPID,
+        keys: [KEYS[0]],
+        buckets: [
+          {
+            name: "photos",
+            cors: FRIENDS,
+            notFound: { file: "./404.html" },
+            domains: [
+              { host: "*", mirror },
+              { host: HOST.mirrorless },
+              { host: HOST.eager, mirror: mirrorOf(origin.url, { negativeTtl: "0s" }) },
+            ],
+          },
+          { name: "shared", ...signed, signedCacheControl: "shared", domains: [{ host: HOST.shared, mirror }] },
+          { name: "once", ...signed, oneTimeDownloads: "once", domains: [{ host: HOST.once, mirror }] },
+        ],
+      },
+    ],
+  };
+}
+
+beforeAll(async () => {
+  [jpeg, other] = await Promise.all([noisyJpeg(640, 480), noisyJpeg(480, 640)]);
+  origin = await startScriptedOrigin(async ({ target, method }, connection) => {
+    const chunked = ["Transfer-Encoding", "chunked"] as const;
+    if (target.startsWith("/gone")) return connection.send(response("", { status: "404 Not Found" }));
+    if (method === "HEAD") return connection.send(head("405 Method Not Allowed", [["Content-Length", "0"]]));
+    if (target.startsWith("/other")) return connection.send(response(other));
+    if (target.startsWith("/md5")) {
+      const wrong = ["Content-MD5", Buffer.alloc(16).toString("base64")] as const;
+      await connection.send(head("200 OK", [chunked, wrong]));
+    } else if (target.startsWith("/chunked")) {
+      await connection.send(head("200 OK", [chunked]));
+    } else if (target.startsWith("/slow")) {
+      await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
+      await connection.send(jpeg.subarray(0, 20_000));
+      await connection.pause(500);
+      return connection.send(jpeg.subarray(20_000));
+    } else {
+      return connection.send(response(jpeg));
+    }
+    await connection.send(chunk(jpeg.subarray(0, 20_000)));
+    await connection.pause(20);
+    await connection.send(chunk(jpeg.subarray(20_000)));
+    return connection.send(chunk(""));
+  });
+  installation = await install(settings());
+  await writeFile(join(installation.folder, "404.html"), PAGE);
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+const ask = (path: string, options: Partial<GetOptions> = {}) => get({ port: program.downloadPort, path, ...options });
+
+let random = 0;
+/** A token; without a life it is good for one use of one file. */
+function token(bucket: string, fileid: string, lifeSeconds?: number): string {
+  const issuedAt = Math.floor(Date.now() / 1_000) - 10;
+  random += 1;
+  const expires = lifeSeconds === undefined ? 0 : issuedAt + 10 + lifeSeconds;
+  const fields = { appid: APPID, bucket, secretId: KEYS[0].secretId, expires, issuedAt, random, userid: "0", fileid };
+  return makeToken(fields, KEYS[0].secretKey);
+}
+const signed = (path: string, sign: string) => `${path}?sign=${encodeURIComponent(sign)}`;
+
+/** Asks again until the bucket answers. */
+async function stored(path: string, options: Partial<GetOptions> = {}): Promise<void> {
+  await eventually(
+    async () => /detail=(bucket|memory)/.test(String((await ask(path, options)).headers["cache-status"])),
+    `${path} is stored`,
+  );
+}
+
+describe("garbage behind a request", () => {
+  /** Everything that comes back for `first`, with `then` sent when the first bytes of the answer are there. */
+  function pipelined(first: string, then: string): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(program.downloadPort, "127.0.0.1");
+      const parts: Buffer[] = [];
+      socket.setTimeout(10_000, () => reject(new Error("the connection was not closed")));
+      socket.on("data", (part) => {
+        if (parts.push(part) === 1) socket.write(then);
+      });
+      socket.on("error", () => {}); // `close` follows
+      socket.on("close", () => resolve(Buffer.concat(parts)));
+      socket.write(first);
+    });
+  }
+
+  test("never gets into the bytes of the image before it: the connection is closed", async () => {
+    const request = `GET /slow-garbage.jpg HTTP/1.1\r\nHost: ${HOST.any}\r\n\r\n`;
+    const received = await pipelined(request, "\u0016\u0003 GARBAGE\r\n\r\n");
+    const bodyAt = received.indexOf("\r\n\r\n") + 4;
+    const body = received.subarray(bodyAt);
+    expect(received.toString("latin1", 0, bodyAt)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(body.equals(jpeg.subarray(0, body.length))).toBe(true);
+    expect(body.length).toBeLessThan(jpeg.length);
+    // The fill does not mind.
+    await stored("/slow-garbage.jpg");
+    expect(asked("/slow-garbage.jpg")).toBe(1);
+  });
+});
+
+describe("ranges of a key that the bucket lacks", () => {
+  test("of a chunked body with a wrong Content-MD5: the bytes, told to be damaged, and not kept", async () => {
+    const part = await ask("/md5-one.jpg", { headers: { Range: "bytes=10-19" } });
+    expect([part.status, part.headers["content-range"], part.body.equals(jpeg.subarray(10, 20))]).toEqual([
+      206,
+      `bytes 10-19/${jpeg.length}`,
+      true,
+    ]);
+    expect([part.headers["cache-control"], part.headers["x-errno"], part.headers.etag]).toEqual([
+      "no-store",
+      "-120",
+      undefined,
+    ]);
+    await ask("/md5-one.jpg");
+    expect(asked("/md5-one.jpg")).toBe(2);
+  });
+
+  test("several of a body that is not proven: the whole of it", async () => {
+    const answer = await ask("/md5-several.jpg", { headers: { Range: "bytes=0-9,20-29" } });
+    expect([answer.status, answer.isWhole, answer.body.equals(jpeg), answer.headers["cache-control"]]).toEqual([
+      200,
+      true,
+      true,
+      "no-store",
+    ]);
+  });
+
+  test.each(["/several.jpg", "/slow-several.jpg", "/chunked-several.jpg"])(
+    "several of %s are answered as from a stored object",
+    async (path) => {
+      const headers = { Range: "bytes=0-9,-10,20000-20009" };
+      const cold = await ask(path, { headers });
+      await stored(path);
+      const warm = await ask(path, { headers });
+      const boundary = (type: unknown) => /boundary=(\S+)/.exec(String(type))?.[1] ?? "none";
+      const plain = ({ body, headers: { "content-type": type } }: typeof cold) =>
+        body.toString("latin1").replaceAll(boundary(type), "boundary");
+      expect([cold.status, cold.headers.etag, cold.headers["content-length"]]).toEqual([
+        206,
+        warm.headers.etag,
+        warm.headers["content-length"],
+      ]);
+      expect(plain(cold)).toBe(plain(warm));
+      expect(asked(path)).toBe(1);
+    },
+  );
+});
+
+test("an HTTP/1.0 client gets the whole body with its length, whatever the origin's framing", async () => {
+  for (const path of ["/chunked-old.jpg", "/slow-old.jpg", "/md5-old.jpg", "/old.jpg"]) {
+    const answer = await sendRaw(program.downloadPort, `GET ${path} HTTP/1.0\r\nHost: ${HOST.any}\r\n\r\n`);
+    expect([path, answer.status, /^Content-Length: (\d+)/im.exec(answer.head)?.[1]]).toEqual([
+      path,
+      200,
+      String(jpeg.length),
+    ]);
+    expect(answer.head).not.toMatch(/^Transfer-Encoding/im);
+    expect(Buffer.from(answer.body, "latin1").equals(jpeg)).toBe(true);
+  }
+});
+
+test("a damaged object on disk is fetched again, and a token that works once pays for it once", async () => {
+  const host = HOST.once;
+  const path = "/other-damaged.jpg";
+  await stored(signed(path, token("once", "other-damaged.jpg", 60)), { host });
+  expect(asked(path)).toBe(1);
+  const blobs = join(installation.data, "blobs");
+  for (const name of await readdir(blobs, { recursive: true })) {
+    const file = join(blobs, name);
+    if ((await stat(file)).size !== other.length) continue;
+    const blob = await open(file, "r+");
+    await blob.write(Buffer.from([0x5a, 0xa5, 0x5a]), 0, 3, 5_000);
+    await blob.close();
+  }
+  const sign = token("once", "other-damaged.jpg");
+  const repaired = await ask(signed(path, sign), { host });
+  expect([repaired.status, repaired.isWhole, repaired.body.equals(other), asked(path)]).toEqual([200, true, true, 2]);
+  const again = await ask(signed(path, sign), { host });
+  expect([again.status, again.headers["x-errno"]]).toEqual([403, "-77"]);
+  await stored(signed(path, token("once", "other-damaged.jpg", 60)), { host });
+  expect(asked(path)).toBe(2);
+});
+
+describe("settings of a bucket and its domains", () => {
+  test("notFound: the bucket's own page, with the code beside it; a HEAD gets its length", async () => {
+    for (const method of ["GET", "HEAD"]) {
+      const answer = await ask("/gone-page.jpg", { method });
+      expect([answer.status, answer.headers["x-errno"], answer.headers["content-length"]]).toEqual([
+        404,
+        "-6101",
+        String(PAGE.length),
+      ]);
+      expect(answer.headers["content-type"]).toBe("text/html; charset=utf-8");
+      expect(answer.body.toString()).toBe(method === "GET" ? PAGE : "");
+    }
+  });
+
+  test("cors: an origin of the list may read, another may not, and caches are told that answers differ", async () => {
+    await stored("/cors.jpg");
+    for (const path of ["/cors.jpg", "/gone-cors.jpg"]) {
+      const said = async (headers: Record<string, string>, method = "GET") => {
+        const answer = await ask(path, { headers, method });
+        return [answer.headers["access-control-allow-origin"], answer.headers.vary];
+      };
+      expect(await said({ Origin: "https://b.example" })).toEqual(["https://b.example", "Origin"]);
+      expect(await said({ Origin: "https://evil.example" })).toEqual([undefined, "Origin"]);
+      expect(await said({})).toEqual([undefined, "Origin"]);
+      expect(await said({ Origin: "https://a.example" }, "OPTIONS")).toEqual(["https://a.example", "Origin"]);
+    }
+  });
+
+  test("signedCacheControl: shared lets a CDN keep what a token opens, for as long as the token lives", async () => {
+    const path = signed("/shared.jpg", token("shared", "shared.jpg", 600));
+    await stored(path, { host: HOST.shared });
+    const answer = await ask(path, { host: HOST.shared });
+    const seconds = /^public, max-age=(\d+)$/.exec(String(answer.headers["cache-control"]))?.[1];
+    expect(Number(seconds)).toBeGreaterThan(500);
+    expect(Number(seconds)).toBeLessThanOrEqual(600);
+  });
+
+  test("token: off ignores a token, good or bad, and it is no part of the key", async () => {
+    await stored("/open.jpg");
+    for (const sign of ["garbage", token("once", "another.jpg", -5)]) {
+      const answer = await ask(signed("/open.jpg", sign));
+      expect([answer.status, answer.headers["cache-control"]]).toEqual([200, "public, max-age=86400"]);
+    }
+    expect(origin.requests.filter(({ target }) => target.startsWith("/open.jpg"))).toHaveLength(1);
+  });
+
+  test("a domain without a mirror never goes to the origin, and serves what another has brought", async () => {
+    const host = HOST.mirrorless;
+    const missing = await ask("/brought.jpg", { host });
+    expect([missing.status, missing.headers["x-errno"], asked("/brought.jpg")]).toEqual([404, "-6101", 0]);
+    await stored("/brought.jpg");
+    expect((await ask("/brought.jpg", { host })).body.equals(jpeg)).toBe(true);
+    expect(asked("/brought.jpg")).toBe(1);
+  });
+
+  test("a default domain has the mirror of its bucket's domain for any host, or none", async () => {
+    const photos = await ask("/default.jpg", { host: `photos-${APPID}.localhost` });
+    expect([photos.status, photos.body.equals(jpeg)]).toEqual([200, true]);
+    const path = signed("/default-once.jpg", token("once", "default-once.jpg", 60));
+    const once = await ask(path, { host: `once-${APPID}.localhost` });
+    expect([once.status, once.headers["x-errno"], asked("/default-once.jpg")]).toEqual([404, "-6101", 0]);
+  });
+
+  test("negativeTtl: 0s asks the origin every time", async () => {
+    for (const count of [1, 2, 3]) {
+      expect((await ask("/gone-eager.jpg", { host: HOST.eager })).status).toBe(404);
+      expect(asked("/gone-eager.jpg")).toBe(count);
+    }
+  });
+});
+
+describe("the log", () => {
+  const lines = () =>
+    program.output
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lineOf = async (word: string) => {
+    const find = () => lines().find(({ msg, url }) => msg === "download" && String(url).includes(word));
+    await eventually(() => find() !== undefined, `the line of ${word} is written`);
+    return find();
+  };
+
+  test("a line of access has no token, and names the client also where it has left", async () => {
+    const sign = token("shared", "logged.jpg", 60);
+    await ask(signed("/logged.jpg", sign), { host: HOST.shared });
+    expect(await lineOf("/logged.jpg")).toMatchObject({
+      url: "/logged.jpg?sign=…",
+      client: "127.0.0.1",
+      status: 200,
+      outcome: "miss",
+      bucket: `${APPID}/shared`,
+    });
+    await ask("/slow-left.jpg", { leaveAfter: 1 });
+    expect(await lineOf("/slow-left.jpg")).toMatchObject({ client: "127.0.0.1", code: "client_gone" });
+    const secrets = [sign.slice(0, 20), encodeURIComponent(sign).slice(0, 20), KEYS[0].secretKey];
+    expect(secrets.filter((secret) => program.output.includes(secret))).toEqual([]);
+  });
+
+  test("forty fetches at once are nothing to warn of", async () => {
+    const paths = Array.from({ length: 40 }, (_, index) => `/slow-many-${index}.jpg`);
+    const answers = await Promise.all(paths.map((path) => ask(path)));
+    expect(answers.every(({ status, isWhole }) => status === 200 && isWhole)).toBe(true);
+    expect(program.output.match(/.*Warning.*/g)).toBeNull();
+  });
+});
