@@ -4,6 +4,7 @@ import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import type { ImageFormat, Key, ObjectInfo, Provenance } from "../../object.ts";
 import type { Entry, ListPage } from "../driver.ts";
+import { entrySum } from "./entry-sum.ts";
 import { isDamage, storeFailure } from "./failure.ts";
 
 /** Every function throws store_failed when the catalogue cannot be read. */
@@ -39,6 +40,7 @@ interface ObjectRow {
   readonly fetched_at: number;
   readonly modified_at: number;
   readonly stored_at: number;
+  readonly sum: number | null;
 }
 
 type EntryRow = { readonly epoch: number } & (
@@ -48,7 +50,7 @@ type EntryRow = { readonly epoch: number } & (
 );
 
 const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
-  origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at`;
+  origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at, sum`;
 
 const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
@@ -90,8 +92,11 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
     entry: (bucket, key) =>
       guarded(() => {
         const id = bucketOf(bucket);
-        const row = id === undefined ? undefined : statements.entry.get(id, key);
-        return row === undefined ? UNTOUCHED : entryOf(row);
+        if (id === undefined) return UNTOUCHED;
+        const row = statements.entry.get(id, key);
+        if (row === undefined) return UNTOUCHED;
+        if (row.state === "object") checkSum(row, id);
+        return entryOf(row);
       }),
     sha256Of: (bucket, key) =>
       guarded(() => {
@@ -104,7 +109,7 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
         if (id === undefined) return { objects: [], next: undefined };
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
         const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
-        return pageOf(rows, prefix, limit);
+        return pageOf(rows, { bucket: id, prefix, limit });
       }),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
@@ -115,11 +120,15 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
 }
 
 /** Keys with a prefix lie together, so the first without it ends the listing. */
-function pageOf(rows: Iterable<ObjectRow>, prefix: string, limit: number): ListPage {
+function pageOf(
+  rows: Iterable<ObjectRow>,
+  { bucket, prefix, limit }: { readonly bucket: number; readonly prefix: string; readonly limit: number },
+): ListPage {
   const objects: ObjectInfo[] = [];
   for (const row of rows) {
     if (!row.key.startsWith(prefix)) break;
     if (objects.length === limit) return { objects, next: objects.at(-1)?.key };
+    checkSum(row, bucket);
     objects.push(infoOf(row));
   }
   return { objects, next: undefined };
@@ -152,15 +161,24 @@ function infoOf(row: ObjectRow): ObjectInfo {
   };
 }
 
+/** Throws where the row does not belong to the blob that it names. */
+function checkSum({ key, sha256, sum }: ObjectRow, bucket: number): void {
+  if (sum !== null && sum !== entrySum(bucket, key, sha256)) throw damaged(undefined);
+}
+
 function guarded<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!isDamage(error)) throw storeFailure(error, "read the catalogue");
-    throw new HuiyuanError(
-      "store_failed",
-      "Cannot read the catalogue: it is damaged; stop huiyuan and restore the data folder from a backup",
-      { cause: error },
-    );
+    throw damaged(error);
   }
+}
+
+function damaged(cause: unknown): HuiyuanError {
+  return new HuiyuanError(
+    "store_failed",
+    "Cannot read the catalogue: it is damaged; stop huiyuan and restore the data folder from a backup",
+    { cause },
+  );
 }

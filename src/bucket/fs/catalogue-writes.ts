@@ -4,6 +4,7 @@ import type Database from "better-sqlite3";
 import type { Key, ObjectInfo } from "../../object.ts";
 import { decidePut, epochAfterPut, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
+import { entrySum } from "./entry-sum.ts";
 import type { PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
 
 /** `now` is Unix milliseconds everywhere. */
@@ -61,8 +62,8 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
        FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
     ),
     setObject: database.prepare(
-      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, ${OBJECT_COLUMNS})
-       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, sum, ${OBJECT_COLUMNS})
+       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     setTombstone: database.prepare(
       `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason) VALUES (?, ?, 'tombstone', ?, ?, ?)`,
@@ -122,7 +123,8 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     statements.use.run(blob);
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
-    statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, ...objectColumns(info));
+    const sum = entrySum(bucket, info.key, info.hashes.sha256);
+    statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, sum, ...objectColumns(info));
     return result;
   }
 

@@ -1,15 +1,17 @@
 // The catalogue's tables and how its file is opened. Only the writer opens it for writing.
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
-// outside; a blob with refs = 0 has `unused_since` and is the sweeper's. Times are Unix milliseconds.
+// outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
+// older than it. Times are Unix milliseconds.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,
@@ -39,6 +41,7 @@ const SCHEMA = `
     state TEXT NOT NULL CHECK (state IN ('object', 'tombstone', 'absent')),
     epoch INTEGER NOT NULL,
     blob INTEGER,
+    sum INTEGER,
     is_stale INTEGER NOT NULL DEFAULT 0,
     is_suspect INTEGER NOT NULL DEFAULT 0,
     headers TEXT,
@@ -79,6 +82,7 @@ const CHECKED_AT_START_BYTES = 96 * 1_048_576;
 export function openCatalogue(path: string): Database.Database {
   let database: Database.Database | undefined;
   try {
+    refuseEmptied(path);
     database = new Database(path, { timeout: 1_000 });
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
@@ -99,6 +103,13 @@ export function openCatalogueForReading(path: string): Database.Database {
   return new Database(path, { readonly: true, fileMustExist: true, timeout: 200 });
 }
 
+/** SQLite takes a file of no bytes for a new one. Beside blobs it is what is left of a catalogue, and they would be swept. */
+function refuseEmptied(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
+  const hasBlobs = readdirSync(join(dirname(path), "blobs")).length > 0;
+  if (hasBlobs) throw damaged(path, new Error("it has no bytes, though there are blobs"));
+}
+
 function checkWhole(database: Database.Database, path: string): void {
   if (statSync(path).size > CHECKED_AT_START_BYTES) return;
   const verdict = database.pragma("quick_check(1)", { simple: true });
@@ -115,13 +126,15 @@ function migrate(database: Database.Database, path: string): void {
   }
   if (version === SCHEMA_VERSION) return;
   database.transaction(() => {
-    database.exec(SCHEMA + ONCE_SCHEMA);
+    if (version === 0) database.exec(SCHEMA + ONCE_SCHEMA);
+    else database.exec("ALTER TABLE entries ADD COLUMN sum INTEGER");
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
   })();
 }
 
 function damaged(path: string, cause: unknown): HuiyuanError {
-  const found = cause instanceof Error ? cause.message : String(cause);
+  // SQLite writes several lines.
+  const found = (cause instanceof Error ? cause.message : String(cause)).replaceAll("\n", " ");
   return new HuiyuanError(
     "store_failed",
     `Cannot open the catalogue "${path}": it is damaged (${found}); restore the data folder from a backup, or move ` +

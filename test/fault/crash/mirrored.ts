@@ -7,9 +7,9 @@ import { type Installation, install, type Program } from "../../helpers/program.
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
 
-/** `/small-…` stays in memory while it arrives, `/large-…` goes through a spool file and has several blocks. */
-export const SMALL = noisyBmp(60, 60);
-export const LARGE = noisyBmp(400, 500);
+/** Blobs of large pictures have ten blocks, the last of them short. */
+const LARGE_WIDTH = 400;
+const LARGE_HEIGHT = 500;
 
 export interface Mirrored {
   readonly installation: Installation;
@@ -34,8 +34,13 @@ export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
   };
 }
 
+/**
+ * The picture of a path. `/small…` stays in memory while it arrives, `/large…` goes through a spool file; a number at the
+ * end makes it one of its own.
+ */
 export function bodyOf(path: string): Buffer {
-  return path.startsWith("/small") ? SMALL : LARGE;
+  const number = Number(/\d*$/.exec(path)?.[0] ?? 0);
+  return path.startsWith("/small") ? noisyBmp(60, 60 + number) : noisyBmp(LARGE_WIDTH, LARGE_HEIGHT + number);
 }
 
 /** Downloads it whole and right, whatever is the matter, and returns its Cache-Status. */

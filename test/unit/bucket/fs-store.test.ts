@@ -92,7 +92,7 @@ describe("createFsStore()", () => {
     });
     const untouched = new Database(join(dir, "catalogue.db"));
     expect(untouched.pragma("user_version", { simple: true })).toBe(99);
-    untouched.pragma("user_version = 1");
+    untouched.pragma("user_version = 2");
     untouched.close();
     store = await openStore();
   });
