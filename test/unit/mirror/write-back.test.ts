@@ -170,7 +170,15 @@ test("drain() tries at once what waits for another try, and resolves when all is
 });
 
 test("drain() also waits for what is handed over in the same turn", async () => {
-  const { pool, stored, driver, writeBack } = writeBackLab();
+  const { pool, stored, driver, writeBack } = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        // As a store that writes to a disk, not within the turn.
+        await new Promise((resolve) => setImmediate(resolve));
+        return driver.put(...put);
+      },
+    }),
+  });
   const { spool, body } = await finished(pool);
   const drained = writeBack.drain(5_000);
   void writeBack.store({ stored, info: infoOf(KEY, body), body, spool, epoch: 0 });
