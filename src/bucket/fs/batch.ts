@@ -26,6 +26,9 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
   const save = database.prepare("SAVEPOINT operation");
   const keep = database.prepare("RELEASE operation");
   const undo = database.prepare("ROLLBACK TO operation");
+  const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
+  /** Blobs of commits that failed, until the next that succeeds; as many as there are such files without a row. */
+  const unsettled = new Set<string>();
 
   function runOne({ name, request }: Operation, now: number): Outcome {
     save.run();
@@ -45,18 +48,47 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
 
   function runGroup(group: readonly Operation[], now: number): Outcome[] {
     const files = placeFiles(group, writes, blobs);
+    let isCommitting = false;
+    let outcomes: Outcome[];
     try {
+      const changesBefore = unsettled.size > 0 ? changes.get()?.count : 0;
       begin.run();
-      const outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
+      outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
+      isCommitting = true;
       commit.run();
-      for (const path of files.leftOver) dropLeftOver(path);
-      return outcomes;
+      if (unsettled.size > 0 && changes.get()?.count !== changesBefore) settle();
     } catch (error) {
       if (database.inTransaction) rollback.run();
-      takeBack(files.placements, blobs);
+      if (isCommitting) leaveInPlace(files.placements);
+      else takeBack(files.placements, blobs);
       const outcome = failure(error);
       return group.map(() => outcome);
     }
+    for (const path of files.leftOver) dropLeftOver(path);
+    return outcomes;
+  }
+
+  /**
+   * The log may hold the whole transaction although its fsync failed, and a crash now would bring it to life: its blobs
+   * must be where its rows would look for them.
+   */
+  function leaveInPlace(placements: readonly Placement[]): void {
+    for (const placement of placements) {
+      giveBack(placement, blobs);
+      unsettled.add(placement.sha256);
+    }
+  }
+
+  /** A later commit has overwritten the failed ones in the log: what has no row now will never have one. */
+  function settle(): void {
+    for (const sha256 of unsettled) {
+      try {
+        if (!writes.hasBlob(sha256)) blobs.remove(sha256);
+      } catch {
+        // The commit stands all the same, and the scan for orphans finds the file.
+      }
+    }
+    unsettled.clear();
   }
 
   return ({ now, operations }) => {
@@ -121,6 +153,14 @@ function takeBack(placements: readonly Placement[], blobs: BlobFolder): void {
     } catch {
       // The disk is failing: the file stays as one without a row, and the scan for orphans removes it.
     }
+  }
+}
+
+function giveBack(placement: Placement, blobs: BlobFolder): void {
+  try {
+    blobs.giveBack(placement);
+  } catch {
+    // Without hard links the caller has lost its file, and the image is fetched again.
   }
 }
 

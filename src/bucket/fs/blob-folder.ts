@@ -1,6 +1,16 @@
 // The folder of content-addressed blobs, `blobs/ab/cd/<sha256>`: paths, placing by rename, removing, setting aside.
 // Synchronous, for the writer thread: a path changes only under the write lock. It does not know the catalogue.
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { errorCodeOf } from "./failure.ts";
 
@@ -27,6 +37,8 @@ export interface BlobFolder {
   sync(placements: readonly Placement[]): ReadonlyMap<Placement, unknown>;
   /** Undoes `place`: the file goes back to where it was. */
   takeBack(placement: Placement): void;
+  /** The file has its old name again, and keeps the blob's. */
+  giveBack(placement: Placement): void;
   /** No error when the file is not there. */
   remove(sha256: string): void;
   /** Moves the file to `quarantine/`, for a person to look at. False when it is not there. */
@@ -82,6 +94,9 @@ export function openBlobFolder(dataDir: string): BlobFolder {
     },
     takeBack({ sha256, sourcePath }) {
       renameSync(blobPath(dataDir, sha256), sourcePath);
+    },
+    giveBack({ sha256, sourcePath }) {
+      linkSync(blobPath(dataDir, sha256), sourcePath);
     },
     remove(sha256) {
       unlinkIfThere(blobPath(dataDir, sha256));

@@ -12,7 +12,6 @@ import { isLab, pick } from "./sweep.ts";
 
 const CODES: Readonly<Record<string, readonly string[]>> = {
   EIO: ["store_failed"],
-  EROFS: ["store_failed"],
   // SQLite reports want of room in a sync as an I/O error.
   ENOSPC: ["store_full", "store_failed"],
 };
@@ -49,6 +48,22 @@ test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
       } catch (error) {
         throw new Error(`${what} at ${call} number ${when}`, { cause: error });
       }
+      await rm(dir, { recursive: true });
+    }
+  },
+  isLab() ? 1_800_000 : 60_000,
+);
+
+test.skipIf(!serviceAvailable("strace"))(
+  "EIO and then kill -9: what had been acknowledged is still there, the failed step may or may not be",
+  async () => {
+    const writes = new Map([...calls].filter(([call]) => ["fsync", "fdatasync", "pwrite64", "rename"].includes(call)));
+    for (const { call, when } of pick(writes, 8)) {
+      const dir = join(parent, `fatal-${call}-${when}`);
+      const run = await runWithFault(dir, SCENARIO, { call, when, what: "EIO", isFatal: true });
+      await checkStore(dir, allowedAfter(SCENARIO, run)).catch((error: unknown) => {
+        throw new Error(`EIO at ${call} number ${when}, then kill -9`, { cause: error });
+      });
       await rm(dir, { recursive: true });
     }
   },

@@ -31,7 +31,9 @@ export interface Injection {
   readonly call: DiskCall;
   readonly when: number;
   /** `KILL`: the process dies before the call is carried out; an errno: the call fails with it, once. */
-  readonly what: "KILL" | "EIO" | "ENOSPC" | "EROFS";
+  readonly what: "KILL" | "EIO" | "ENOSPC";
+  /** kill -9 as soon as a step has failed. */
+  readonly isFatal?: boolean;
 }
 
 export interface ChildRun {
@@ -40,26 +42,30 @@ export interface ChildRun {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Resolves when the child has ended by itself or by `kill -9` after `killAfterMs` or by the injection. */
+/** Resolves when the child has ended: by itself, by its wrapping, or by kill -9 `killAfterMs` after its first word. */
 export async function runChild(
   dir: string,
   operations: readonly StoreOperation[],
-  options: { readonly wrap?: readonly string[]; readonly killAfterMs?: () => number } = {},
+  options: { readonly wrap?: readonly string[]; readonly killAfterMs?: number; readonly isFatal?: boolean } = {},
 ): Promise<ChildRun> {
-  const { wrap = [], killAfterMs } = options;
+  const { wrap = [], killAfterMs, isFatal = false } = options;
   const [command = process.execPath, ...before] = [...wrap, process.execPath];
-  const child = spawn(command, [...before, "--import", "tsx", CHILD, dir, JSON.stringify(operations)], {
-    cwd: ROOT,
-    // One thread for files, so that the calls of the pool are counted in one row.
-    env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    command,
+    [...before, "--import", "tsx", CHILD, dir, JSON.stringify(operations), isFatal ? "die" : "go on"],
+    {
+      cwd: ROOT,
+      // One thread for files, so that the calls of the pool are counted in one row.
+      env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let said = "";
   let complained = "";
   let timer: NodeJS.Timeout | undefined;
   child.stdout.on("data", (chunk: Buffer) => {
     said += chunk.toString();
-    if (killAfterMs !== undefined) timer ??= setTimeout(() => child.kill("SIGKILL"), killAfterMs());
+    if (killAfterMs !== undefined) timer ??= setTimeout(() => child.kill("SIGKILL"), killAfterMs);
   });
   child.stderr.on("data", (chunk: Buffer) => {
     complained += chunk.toString();
@@ -88,7 +94,7 @@ export function runWithFault(dir: string, operations: readonly StoreOperation[],
   // Under --seccomp-bpf, which spares the other calls, strace 6 injects no signal.
   const faster = fault.what === "KILL" ? [] : ["--seccomp-bpf"];
   const wrap = ["strace", "-f", ...faster, "-qq", "-o", "/dev/null", "-e", `trace=${fault.call}`, "-e", inject];
-  return runChild(dir, operations, { wrap });
+  return runChild(dir, operations, { wrap, isFatal: fault.isFatal ?? false });
 }
 
 /** How often each call occurs, in the thread that makes the most of them. */

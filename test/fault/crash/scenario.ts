@@ -29,21 +29,24 @@ export const SCENARIO: readonly StoreOperation[] = [
   { kind: "close" },
 ];
 
-/** The states that may be found after this run: what was acknowledged, without or with the step that was under way. A failed step has changed nothing. */
+/**
+ * The states that may be found after this run: what was acknowledged; where the process was killed also with the step
+ * that was under way, or had failed just then. A failed step has changed nothing for as long as the process lived.
+ */
 export function allowedAfter(
   operations: readonly StoreOperation[],
-  { reports }: ChildRun,
+  { reports, signal }: ChildRun,
   from = EMPTY_MODEL,
 ): Model[] {
   let model = from;
-  let underWay: StoreOperation | undefined;
   for (const report of reports) {
-    if ("begun" in report) underWay = operations[report.begun];
-    else underWay = undefined;
     if (!("done" in report)) continue;
     const expected = applyOperation(model, operations[report.done]!);
     expect(report.answer, `the answer to step ${report.done}`).toBe(expected.answer);
     model = expected.model;
   }
-  return underWay === undefined ? [model] : [model, applyOperation(model, underWay).model];
+  const last = reports.at(-1);
+  if (signal !== "SIGKILL" || last === undefined || "done" in last) return [model];
+  const unsettled = operations["begun" in last ? last.begun : last.failed]!;
+  return [model, applyOperation(model, unsettled).model];
 }

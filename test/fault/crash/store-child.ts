@@ -1,6 +1,6 @@
 // A child process that does operations on a store, one after another, and says before and after each what it does and
 // what came of it; so whoever kills it, or breaks its disk, knows what was acknowledged.
-// argv: data folder, operations as JSON.
+// argv: data folder, operations as JSON, and `die` to be killed as soon as one of them has failed.
 import { asHuiyuanError } from "../../../src/errors.ts";
 import { type OpenStore, openStore, perform } from "./open-store.ts";
 import type { StoreOperation } from "./store-model.ts";
@@ -15,7 +15,7 @@ function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-async function performAll(dir: string, operations: readonly StoreOperation[]): Promise<void> {
+async function performAll(dir: string, operations: readonly StoreOperation[], isFatal: boolean): Promise<void> {
   let open: OpenStore | undefined;
   let files = 0;
   const newName = () => {
@@ -31,15 +31,16 @@ async function performAll(dir: string, operations: readonly StoreOperation[]): P
     } catch (error) {
       const { code, message } = asHuiyuanError(error);
       say({ failed: index, code, message });
+      if (isFatal) process.kill(process.pid, "SIGKILL");
       // As the program does where it cannot start.
       if (open === undefined) return;
     }
   }
 }
 
-const [, script, dir, operations] = process.argv;
+const [, script, dir, operations, onFailure] = process.argv;
 if (script?.endsWith("store-child.ts") === true && dir !== undefined && operations !== undefined) {
-  await performAll(dir, JSON.parse(operations) as StoreOperation[]);
+  await performAll(dir, JSON.parse(operations) as StoreOperation[], onFailure === "die");
   // A store whose closing failed, or was not asked for, would keep the process.
   process.exit();
 }
