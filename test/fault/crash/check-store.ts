@@ -10,7 +10,8 @@ import { readAll } from "../../helpers/whole-body.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Cell, cellOf, type Model, numberOfBytes, usageOf } from "./store-model.ts";
 
-const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
+/** The keys that the crash lab uses. */
+export const STORE_KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 
 /** Opens the store and closes it again; fails unless it is in one of the `allowed` states, which is returned. */
 export async function checkStore(dir: string, allowed: readonly Model[]): Promise<Model> {
@@ -33,7 +34,7 @@ export async function checkStore(dir: string, allowed: readonly Model[]): Promis
 /** What the store says of every key, each object read from its first byte to its last. */
 async function readModel({ stored: { bucket } }: OpenStore): Promise<Model> {
   const cells = new Map<string, Cell>();
-  for (const name of KEYS) {
+  for (const name of STORE_KEYS) {
     const key = toKey(name);
     const entry = await bucket.lookup(key);
     const { state, epoch } = entry;
@@ -54,7 +55,7 @@ function isSame(one: Model, other: Model): boolean {
 }
 
 function show(model: Model): string {
-  return KEYS.map((key) => {
+  return STORE_KEYS.map((key) => {
     const { state, epoch, body = "", via = "", isStale = false } = cellOf(model, key);
     return `${key}: ${state} ${epoch} ${body} ${via}${isStale ? " stale" : ""}`;
   }).join("; ");
