@@ -76,7 +76,9 @@ async function adoptAll(paths: readonly string[], options: AdoptOptions): Promis
     try {
       if (await adopt(path, options)) adopted += 1;
     } catch (error) {
-      options.log.warn({ err: asHuiyuanError(error) }, "cannot adopt a spool file; it is removed");
+      // The disk may be full or failing now and well at the next start; the file is all there is of the image.
+      options.log.warn({ err: asHuiyuanError(error) }, "cannot adopt a spool file now; it is left for the next start");
+      continue;
     }
     await rm(path, { force: true });
     await removeNote(path + NOTE_SUFFIX);
@@ -84,6 +86,7 @@ async function adoptAll(paths: readonly string[], options: AdoptOptions): Promis
   return adopted;
 }
 
+/** False: nothing to adopt, or the bucket has moved on. Throws where reading or storing fails. */
 async function adopt(path: string, { storedOf }: AdoptOptions): Promise<boolean> {
   const note = await readNote(path + NOTE_SUFFIX);
   const stored = note === undefined ? undefined : storedOf(note.bucketId);

@@ -18,8 +18,9 @@ export function failsOver(error: HuiyuanError): boolean {
 }
 
 /**
- * Asks the origins in order until one answers. Undefined: an origin said that there is no such object. Throws the last
- * origin's error when none is left, or the first error that does not fail over.
+ * Asks the origins in order until one answers. Undefined: an origin said that there is no such object, and none before
+ * it had failed: the one that did not answer may have what the next lacks. Throws the last failure when none is left,
+ * or the first that does not fail over.
  */
 export async function fetchInOrder(
   origins: readonly Origin[],
@@ -28,7 +29,8 @@ export async function fetchInOrder(
   let last: HuiyuanError | undefined;
   for (const origin of origins) {
     try {
-      return await origin.fetch(request);
+      const answer = await origin.fetch(request);
+      if (answer !== undefined || last === undefined) return answer;
     } catch (error) {
       last = asHuiyuanError(error);
       if (request.signal.aborted || !failsOver(last)) throw last;

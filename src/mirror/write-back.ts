@@ -5,7 +5,7 @@ import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
-import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
@@ -47,6 +47,9 @@ export interface WriteBackOptions {
 const MAX_WAITING = 1_000;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
+// Failures of the disk, which may be well again in a minute; any other would be the same.
+const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
+
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, retryMs = RETRY_MS } = options;
   const running = new Map<Promise<void>, number>();
@@ -81,7 +84,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         log.warn({ ...about, err: failure }, "left an image for the next start to store");
         return "left";
       }
-      if (waitMs === undefined || draining.signal.aborted || running.size > maxWaiting || !isThere) {
+      const mayPass = PASSING.includes(failure.code) && isThere;
+      if (waitMs === undefined || draining.signal.aborted || running.size > maxWaiting || !mayPass) {
         meter.notStored(failure.code);
         log.error({ ...about, err: failure }, "gave up storing an image");
         return "settled";
