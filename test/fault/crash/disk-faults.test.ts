@@ -70,12 +70,12 @@ describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
     async (fault) => {
       const mirrored = await begin();
       const program = await start(mirrored);
-      for (const path of ["/small-before", "/large-before"]) await stored(program, path);
+      for (const path of ["/small-before-1", "/large-before-1"]) await stored(program, path);
 
       const repair = await breakDisk(program.pid, fault);
       clean.push(repair);
-      for (const path of ["/small-during", "/large-during"]) await downloadRight(program, path);
-      for (const path of ["/small-before", "/large-before"])
+      for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+      for (const path of ["/small-before-1", "/large-before-1"])
         expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
       const { status, text } = await readiness(program);
       expect(status).toBe(fault.code === undefined ? 200 : 503);
@@ -83,12 +83,12 @@ describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
 
       await repair();
       await eventually(async () => (await readiness(program)).status === 200, "ready again");
-      for (const path of ["/small-during", "/large-during"]) await stored(program, path);
+      for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
       await program.kill();
 
       const asked = mirrored.origin.requests.length;
       const next = await start(mirrored);
-      for (const path of ["/small-before", "/large-before", "/small-during", "/large-during"]) {
+      for (const path of ["/small-before-1", "/large-before-1", "/small-during-2", "/large-during-2"]) {
         expect(await downloadRight(next, path)).toBe(FROM_BUCKET);
       }
       expect(mirrored.origin.requests.length).toBe(asked);
@@ -111,19 +111,19 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
   ])("%s: clients are served, and all is stored once there is room", async (_, limits) => {
     const mirrored = await onSmallDisk(limits);
     const program = await start(mirrored);
-    await stored(program, "/small-before");
+    await stored(program, "/small-before-1");
 
     const filler = join(mirrored.installation.data, "filler");
     const isFull = limits.freeDisk === "0MB";
     const room = isFull ? Number.POSITIVE_INFINITY : 6_500_000;
     await fill(filler, room);
-    for (const path of ["/small-during", "/large-during"]) await downloadRight(program, path);
-    expect(await downloadRight(program, "/small-before")).toBe(FROM_BUCKET);
+    for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+    expect(await downloadRight(program, "/small-before-1")).toBe(FROM_BUCKET);
     await eventually(async () => (await readiness(program)).text.includes("store_full"), "not ready: store_full");
 
     await rm(filler);
     await eventually(async () => (await readiness(program)).status === 200, "ready again");
-    for (const path of ["/small-during", "/large-during"]) await stored(program, path);
+    for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
     expect(await program.stop()).toBe(0);
   });
 

@@ -16,6 +16,8 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
   ENOSPC: ["store_full", "store_failed"],
 };
 
+const MOST_USED: ReadonlySet<DiskCall> = new Set(["fsync", "pwrite64", "rename"]);
+
 let parent: string;
 let calls: ReadonlyMap<DiskCall, number>;
 
@@ -37,7 +39,9 @@ function checkReports({ reports }: ChildRun, { what }: Injection): void {
 test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
   "%s once from any call loses nothing acknowledged, and the next step works",
   async (what) => {
-    for (const { call, when } of pick(calls, 9)) {
+    // Want of room differs from an I/O error in its code alone.
+    const points = pick(calls, 9).filter(({ call }) => isLab() || what === "EIO" || MOST_USED.has(call));
+    for (const { call, when } of points) {
       const fault = { call, when, what };
       const dir = join(parent, `${what}-${call}-${when}`);
       try {
