@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createSpoolPool } from "./body/spool-pool.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
-import { asHuiyuanError, HuiyuanError } from "./errors.ts";
+import { HuiyuanError } from "./errors.ts";
 import { createAccessLog } from "./http/access-log.ts";
-import { createAdmin, type Readiness } from "./http/admin.ts";
+import { createAdmin } from "./http/admin.ts";
 import { createDownloads } from "./http/download.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { createReadiness } from "./http/readiness.ts";
 import { createRequestIds } from "./http/request-id.ts";
 import { startServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
@@ -44,7 +45,10 @@ export interface App {
 }
 
 const CLIENT_GRACE_MS = 5_000;
-const DRAIN_MS = 10_000;
+// Each from the beginning of the stop.
+const FILL_GRACE_MS = 7_500;
+const STORE_GRACE_MS = 8_500;
+const DRAIN_MS = 9_500;
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
 
 /** Opens the store, wires the rooms and listens. Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
@@ -105,16 +109,12 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     });
     undo.push(() => downloads.stop(0));
 
-    const readiness = async (): Promise<Readiness> => {
-      const notes = [fault, restartNote].filter((note) => note !== undefined);
-      if (isDraining) return { isReady: false, notes: ["the server is shutting down", ...notes] };
-      try {
-        await store.probe();
-        return { isReady: true, notes };
-      } catch (error) {
-        return { isReady: false, notes: [`the store does not take writes: ${asHuiyuanError(error).code}`, ...notes] };
-      }
-    };
+    const readiness = createReadiness({
+      probe: store.probe,
+      isDraining: () => isDraining,
+      notes: () => [fault, restartNote].filter((note) => note !== undefined),
+      now,
+    });
     const admin = await startServer({
       host: settings.server.adminHost,
       port: settings.server.adminPort,
@@ -156,21 +156,28 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       async stop() {
         isDraining = true;
         const began = now();
+        const until = (ms: number) => delay(Math.max(0, began + ms - now()), undefined, { ref: false });
         await downloads.stop(CLIENT_GRACE_MS);
-        await Promise.race([slots.empty(), delay(DRAIN_MS - (now() - began), undefined, { ref: false })]);
+        await Promise.race([slots.empty(), until(FILL_GRACE_MS)]);
         stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
-        await writeBack.drain(Math.max(0, DRAIN_MS - (now() - began)));
-        await admin.stop(0);
-        for (const close of undo.reverse()) await close();
+        await writeBack.drain(Math.max(0, began + STORE_GRACE_MS - now()));
+        const closing = admin.stop(0).then(() => closeAll(undo));
+        const isLate = await Promise.race([closing.then(() => false), until(DRAIN_MS).then(() => true)]);
+        if (isLate) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
       },
     };
   } catch (error) {
-    for (const close of undo.reverse()) await close();
+    await closeAll(undo);
     throw error;
   }
 }
 
-const MIN_IDLE_MS = 120_000;
+/** In the reverse of the order in which the parts were opened. */
+async function closeAll(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
+  for (const close of [...undo].reverse()) await close();
+}
+
+const MIN_IDLE_MS = 60_000;
 
 /** A client that waits for an origin hears nothing for as long as the settings let the origin take. */
 function idleMs({ projects }: Settings): number {

@@ -2,6 +2,7 @@
 // (buckets with their memory, origins with their connections, mirrors with their running fills) is carried over.
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { createBucket } from "./bucket/bucket.ts";
 import type { Store } from "./bucket/driver.ts";
 import { HuiyuanError } from "./errors.ts";
@@ -16,6 +17,7 @@ import type { Origin } from "./origin/origin.ts";
 import { createSite } from "./origin/site.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
+import { MAX_PAGE_BYTES } from "./settings/load.ts";
 import type { MirrorSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 import type { KeyLookup, SigningKey } from "./sign/token.ts";
@@ -52,9 +54,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   let sites: Sites;
 
-  function apply(next: Settings): void {
-    keys = keyLookup(next);
-    tokens.clear();
+  // Origins of earlier settings, until the requests that still use them are done.
+  const retiring = new Set<Origin>();
+
+  function build(next: Settings): Sites {
     const { hosts, star } = bindDomains(next);
     const maxObjectBytes = next.limits.objectSize;
     const toSite = (binding: Binding): Site => {
@@ -76,10 +79,36 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
     const other = star === undefined ? undefined : toSite(star);
-    sites = { find: (host) => byHost.get(host) ?? other };
-    stored.drop();
-    mirrors.drop();
-    for (const origin of origins.drop()) void origin.close();
+    return { find: (host) => byHost.get(host) ?? other };
+  }
+
+  function apply(next: Settings): void {
+    let built: Sites;
+    try {
+      built = build(next);
+    } catch (error) {
+      // Nothing of a refused file is in force.
+      stored.abandon();
+      mirrors.abandon();
+      for (const origin of origins.abandon()) void origin.close();
+      throw error;
+    }
+    keys = keyLookup(next);
+    tokens.clear();
+    sites = built;
+    stored.keep();
+    void retire(origins.keep(), mirrors.keep());
+  }
+
+  async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
+    for (const origin of gone) retiring.add(origin);
+    // A request that has found its domain may not have come to its mirror yet.
+    await delay(RETIRE_MS, undefined, { ref: false });
+    await Promise.all(users.map((mirror) => mirror.idle()));
+    for (const origin of gone) {
+      retiring.delete(origin);
+      void origin.close();
+    }
   }
 
   apply(settings);
@@ -90,10 +119,12 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     apply,
     storedOf: (id) => stored.get(id),
     async close() {
-      await Promise.all(origins.drop().map((origin) => origin.close()));
+      await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
     },
   };
 }
+
+const RETIRE_MS = 5_000;
 
 // Each way in has its own smaller bound, which a reload may change; this is the largest that settings allow.
 const MAX_STORED_BYTES = 1_073_741_824;
@@ -109,12 +140,18 @@ function createCarried<Value>() {
       current.set(identity, value);
       return value;
     },
-    /** Ends a round: what was not taken since the last one is forgotten and returned. */
-    drop(): Value[] {
+    /** Ends a round: what was not taken in it is forgotten and returned. */
+    keep(): Value[] {
       const forgotten = [...old].filter(([identity]) => !current.has(identity)).map(([, value]) => value);
       old = current;
       current = new Map();
       return forgotten;
+    },
+    /** Ends a round as if it had not been: what was made in it is forgotten and returned. */
+    abandon(): Value[] {
+      const made = [...current].filter(([identity]) => !old.has(identity)).map(([, value]) => value);
+      current = new Map();
+      return made;
     },
   };
 }
@@ -190,8 +227,6 @@ function keyLookup(settings: Settings): KeyLookup {
   for (const { appid, keys } of settings.projects) projects.set(appid, new Map(keys.map((key) => [key.secretId, key])));
   return (secretId, appid) => projects.get(appid)?.get(secretId);
 }
-
-const MAX_PAGE_BYTES = 1_048_576;
 
 /** The bucket's own 404 page, in memory: it is sent when the disk may be failing. */
 function readPage(file: string): NonNullable<Site["notFoundPage"]> {

@@ -56,12 +56,12 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   if (set?.kind === "unsatisfiable") throw outside(spool.received);
   // Several ranges of a body that will not be stored: the whole is allowed, and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
-  await stream(exchange, { ...filling, head: end.head }, { context, span });
+  await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
 }
 
 async function stream(
   exchange: Exchange,
-  { head, follower }: Filling,
+  { head, follower, isSuspect }: Filling,
   { context, span }: { readonly context: AnswerContext; readonly span: ByteRange | undefined },
 ): Promise<void> {
   const { request, response, requestId } = exchange;
@@ -77,13 +77,27 @@ async function stream(
   const first = span === undefined ? undefined : await read(span.start, span.end);
   await spend(context);
   response.writeHead(status, headers);
-  const readOn: ReadAt = (offset, end) => (offset === span?.start ? first : read(offset, end));
+  // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
+  const held = async (offset: number, ready: ReturnType<ReadAt>) => {
+    const chunk = await ready;
+    if (chunk !== undefined && offset + chunk.byteLength >= (head.size ?? Number.POSITIVE_INFINITY)) await ended();
+    return chunk;
+  };
+  const ended = async () => {
+    const end = await follower.end();
+    if (end.kind === "failed") throw end.error;
+    // What was known before the head is marked as such; what turns out now can only be told by breaking off.
+    if (end.kind !== "suspect" || end.reason !== "hash" || isSuspect) return;
+    throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
+  };
   const whole = { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
-  await pump(response, readOn, span ?? whole, context.client());
-  // The last byte of a declared length may be there before the fill has failed; the end is told from the spool.
-  if (span === undefined && (await follower.read(head, head.size ?? head.spool.received)) !== undefined) {
-    throw new HuiyuanError("origin_truncated", "Cannot end the answer: more bytes came than were declared");
-  }
+  await pump(
+    response,
+    (offset, end) => held(offset, offset === span?.start ? first : read(offset, end)),
+    span ?? whole,
+    context.client(),
+  );
+  if (head.size === undefined) await ended();
   response.end();
 }
 

@@ -6,12 +6,10 @@ import { HuiyuanError } from "../errors.ts";
 /** Some bytes from `offset` on, up to `end` inclusive where there are so many; undefined at the end of the body. */
 export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined> | Buffer | undefined;
 
-/** A client that takes nothing for so long is let go. Milliseconds. */
-const STALL_MS = 30_000;
-
 /**
  * Writes `start` to `end` (inclusive; Infinity: to the end of the body) without ending the response. Throws what the
- * source throws, and client_gone when the client has left or takes nothing; the caller then destroys the response.
+ * source throws, and client_gone when the client has left; the caller then destroys the response. A client that takes
+ * nothing is let go by the server's own idle limit, which sees whether bytes still move.
  */
 export async function pump(
   response: ServerResponse,
@@ -40,22 +38,14 @@ export async function pump(
 
 function drained(response: ServerResponse, client: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (reason?: unknown) => {
-      clearTimeout(stall);
-      response.off("drain", settleWell);
-      client.removeEventListener("abort", leave);
-      if (reason === undefined) resolve();
-      else reject(reason);
+    const settle = () => {
+      response.off("drain", settle);
+      client.removeEventListener("abort", settle);
+      if (client.aborted) reject(client.reason);
+      else resolve();
     };
-    const settleWell = () => settle();
-    const leave = () => settle(client.reason);
-    const stall = setTimeout(
-      () =>
-        settle(new HuiyuanError("client_gone", `Cannot go on answering: the client took nothing for ${STALL_MS} ms`)),
-      STALL_MS,
-    );
-    response.on("drain", settleWell);
-    client.addEventListener("abort", leave);
-    if (client.aborted) leave();
+    response.on("drain", settle);
+    client.addEventListener("abort", settle);
+    if (client.aborted) settle();
   });
 }

@@ -10,7 +10,7 @@ export interface ServerOptions {
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   readonly nextRequestId: () => string;
-  /** A socket on which nothing moves for so long is closed. Milliseconds; default 120 s. */
+  /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
   /** Told of what was refused before there was a request. */
   readonly refused?: (code: ErrorCode) => void;
@@ -28,7 +28,7 @@ export interface HttpServer {
 const HEAD_MS = 30_000;
 const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
-const IDLE_MS = 120_000;
+const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
 const LINGER_MS = 1_000;
 
@@ -66,6 +66,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
+  server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
   // Read once, or it is unknown by the time a client that has left is logged.
   server.on("connection", (socket: Socket) => void socket.remoteAddress);

@@ -76,9 +76,11 @@ async function adoptAll(paths: readonly string[], options: AdoptOptions): Promis
     try {
       if (await adopt(path, options)) adopted += 1;
     } catch (error) {
-      // The disk may be full or failing now and well at the next start; the file is all there is of the image.
-      options.log.warn({ err: asHuiyuanError(error) }, "cannot adopt a spool file now; it is left for the next start");
-      continue;
+      const failure = asHuiyuanError(error);
+      const isPassing = failure.code === "store_full" || failure.code === "store_failed";
+      options.log.warn({ err: failure, isLeft: isPassing }, "cannot adopt a spool file");
+      // The disk may be well again at the next start, and the file is all there is of the image.
+      if (isPassing) continue;
     }
     await rm(path, { force: true });
     await removeNote(path + NOTE_SUFFIX);

@@ -25,9 +25,13 @@ export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
       if (ttlMs <= 0) return;
       entries.delete(key);
       entries.set(key, { value, expiresAt: now + ttlMs });
-      if (entries.size <= maxEntries) return;
-      const oldest = entries.keys().next();
-      if (oldest.done !== true) entries.delete(oldest.value);
+      let looked = 0;
+      for (const [oldest, { expiresAt }] of entries) {
+        // Two for one, so that what nobody asks for again does not stay until the memory is full.
+        if (entries.size <= maxEntries && (expiresAt > now || looked === 2)) return;
+        entries.delete(oldest);
+        looked += 1;
+      }
     },
     delete: (key) => void entries.delete(key),
     clear: () => entries.clear(),

@@ -26,7 +26,12 @@ export interface FillHead {
  */
 export type FillEnd =
   | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
-  | { readonly kind: "suspect"; readonly head: FillHead; readonly body: WholeBody }
+  | {
+      readonly kind: "suspect";
+      readonly head: FillHead;
+      readonly body: WholeBody;
+      readonly reason: "structure" | "hash";
+    }
   | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError }
   | { readonly kind: "absent" }
   | { readonly kind: "failed"; readonly error: HuiyuanError };
@@ -151,7 +156,7 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
   }
   const isHashRight = matchesDeclared(answer.digests, body.hashes);
   const verdict = isHashRight ? structural : gate.verdict({ ...end, isHashRight });
-  if (verdict.kind !== "whole") return { kind: "suspect", head, body };
+  if (verdict.kind === "suspect") return { kind: "suspect", head, body, reason: verdict.reason };
   return { kind: "whole", head, body, info: arrival.describe(head, body) };
 }
 

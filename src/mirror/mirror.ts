@@ -62,6 +62,8 @@ export interface Mirror {
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** Fills that run or wait to be stored. */
   readonly running: number;
+  /** Resolves when no origin is asked or waited for; requests that come meanwhile are waited for too. */
+  idle(): Promise<void>;
 }
 
 export interface MirrorOptions {
@@ -96,7 +98,8 @@ export interface MirrorParts {
 }
 
 const FAILURE_MS = 500;
-const MAX_REMEMBERED = 100_000;
+const MAX_NEGATIVES = 100_000;
+const MAX_FAILURES = 10_000;
 const MAX_WAITING = 1_000;
 // Not the origin's failures: this server had no room, is stopping, or the request itself carried the mark of a loop.
 const OWN_AFFAIR: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop"];
@@ -109,9 +112,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const admission = createAdmission({ bulkhead, slots, signal });
   const fills = new Map<Key, Fill>();
   // With the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
-  const negatives = createExpiring<number>(MAX_REMEMBERED);
-  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_REMEMBERED);
+  const negatives = createExpiring<number>(MAX_NEGATIVES);
+  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILURES);
   const suspects = createSuspects();
+  const asking = new Set<Promise<OriginAnswer | undefined>>();
 
   function refuseIfKnown({ key, epoch }: MissRequest): void {
     const at = now();
@@ -221,8 +225,20 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return join(fill, "collapsed", client);
   }
 
+  /** Everything that needs the origins now. */
+  function pending(): Promise<unknown>[] {
+    const running = [...fills.values()].filter((fill) => fill.end === undefined).map((fill) => fill.done);
+    return [...running, ...asking];
+  }
+
+  function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
+    const asked = askOrigins(request).finally(() => asking.delete(asked));
+    asking.add(asked);
+    return asked;
+  }
+
   /** What the origin says to a HEAD; undefined: it refuses the method. */
-  async function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
+  async function askOrigins(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
     try {
       const outcome = await askHead(origins, { ...request, maxBytes: options.maxObjectBytes });
@@ -249,6 +265,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     },
     get running() {
       return fills.size;
+    },
+    async idle() {
+      for (let left = pending(); left.length > 0; left = pending()) await Promise.allSettled(left);
     },
   };
 }

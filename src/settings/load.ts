@@ -103,15 +103,27 @@ function withAbsolutePaths(settings: Settings, folder: string): Settings {
   };
 }
 
+/** Bytes. */
+export const MAX_PAGE_BYTES = 1_048_576;
+
 function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {
   return settings.projects.flatMap((project, projectIndex) =>
     project.buckets.flatMap(({ notFound }, bucketIndex) => {
-      const failure = notFound === undefined ? undefined : failureOf(() => readFile(notFound.file));
-      if (failure === undefined) return [];
-      const path = ["projects", projectIndex, "buckets", bucketIndex, "notFound", "file"];
-      return [{ path, message: `the file cannot be read (${failure})` }];
+      const fault = notFound === undefined ? undefined : pageFault(() => readFile(notFound.file));
+      if (fault === undefined) return [];
+      return [{ path: ["projects", projectIndex, "buckets", bucketIndex, "notFound", "file"], message: fault }];
     }),
   );
+}
+
+/** A page is kept in memory, so it is bounded. */
+function pageFault(read: () => string): string | undefined {
+  let length = 0;
+  const failure = failureOf(() => {
+    length = read().length;
+  });
+  if (failure !== undefined) return `the file cannot be read (${failure})`;
+  return length > MAX_PAGE_BYTES ? `the file is larger than 1 MiB, the limit of a notFound page` : undefined;
 }
 
 function failureOf(action: () => unknown): string | undefined {

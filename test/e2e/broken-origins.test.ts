@@ -148,4 +148,33 @@ describe("broken origins", () => {
     expect(third.body.equals(jpeg)).toBe(true);
     expect(asked(key)).toBe(before + 1);
   });
+
+  test("a wrong MD5 that turns out after the head breaks the connection, and is repaired", async () => {
+    const wrong = createHash("md5").update("another").digest("base64");
+    const late = await startScriptedOrigin({
+      "/late.jpg": {
+        inTurn: [
+          [
+            head("200 OK", [length(jpeg), ["Content-MD5", wrong]]),
+            jpeg.subarray(0, 1_000),
+            { pause: 200 },
+            jpeg.subarray(1_000),
+          ],
+          [response(jpeg)],
+        ],
+      },
+    });
+    const other = await install(oneBucket(mirrorOf(late.url)));
+    const server = await other.start();
+    try {
+      const bad = await get({ port: server.downloadPort, path: "/late.jpg" });
+      expect([bad.status, bad.isWhole, bad.body.length < jpeg.length]).toEqual([200, false, true]);
+      const good = await get({ port: server.downloadPort, path: "/late.jpg" });
+      expect([good.status, good.isWhole, good.body.equals(jpeg)]).toEqual([200, true, true]);
+    } finally {
+      await server.stop();
+      await late.close();
+      await other.remove();
+    }
+  });
 });

@@ -217,6 +217,32 @@ test("a faulty settings file is refused and told; a good one takes effect withou
   expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
 });
 
+test("a reload drops no request that waits for the origin's connections", async () => {
+  const waiting = await startScriptedOrigin(async (_request, connection) => {
+    await connection.pause(700);
+    await connection.send(response(jpeg));
+  });
+  const one = (connections: number) =>
+    oneBucket({ origins: [{ type: "site", url: waiting.url, allowPrivate: true, connections }] });
+  const other = await install(one(2));
+  const server = await other.start();
+  try {
+    const asked = [1, 2, 3, 4, 5, 6].map((number) =>
+      get({ port: server.downloadPort, path: `/waiting-${number}.jpg` }),
+    );
+    await waiting.received(2);
+    await other.write(one(3));
+    await eventually(() => /new settings are in force/.test(server.output), "the reload");
+    expect((await Promise.all(asked)).map((answer) => [answer.status, answer.body.equals(jpeg)])).toEqual(
+      asked.map(() => [200, true]),
+    );
+  } finally {
+    await server.stop();
+    await waiting.close();
+    await other.remove();
+  }
+});
+
 test("SIGTERM lets a running download end, and exits 0", async () => {
   const slow = get({ port: program.downloadPort, path: "/slow-stop.jpg" });
   await eventually(

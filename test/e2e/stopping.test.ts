@@ -81,13 +81,13 @@ describe.concurrent("a stop", () => {
     socket.destroy();
   });
 
-  test("takes 10 s while an origin goes on and on", async () => {
+  test("gives a fetch its time and takes less than 10 s while an origin goes on and on", async () => {
     const program = await start();
     const socket = askWithoutReading(program.downloadPort, "/hanging.jpg");
     await eventually(() => origin.requests.some(({ target }) => target === "/hanging.jpg"), "the image is asked for");
     const milliseconds = await stopTime(program);
-    expect(milliseconds).toBeGreaterThan(9_500);
-    expect(milliseconds).toBeLessThan(12_000);
+    expect(milliseconds).toBeGreaterThan(7_000);
+    expect(milliseconds).toBeLessThan(10_000);
     socket.destroy();
   });
 });

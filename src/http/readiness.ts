@@ -1,0 +1,36 @@
+// Whether the server should be sent traffic. A store that has no room is told, but serving goes on without storing; a
+// store that cannot be written at all, or a server that is stopping, is not ready.
+import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
+import type { Readiness } from "./admin.ts";
+
+export interface ReadinessParts {
+  /** Writes to the store; throws store_full or store_failed. */
+  readonly probe: () => Promise<void>;
+  readonly isDraining: () => boolean;
+  /** What else an operator should know. */
+  readonly notes: () => readonly string[];
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+// The probe costs an fsync, and anyone may ask.
+const PROBE_MS = 1_000;
+
+export function createReadiness({ probe, isDraining, notes, now }: ReadinessParts): () => Promise<Readiness> {
+  let probed: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
+
+  function storeFailure(): Promise<HuiyuanError | undefined> {
+    if (probed === undefined || now() - probed.at >= PROBE_MS) {
+      probed = { at: now(), failure: probe().then(() => undefined, asHuiyuanError) };
+    }
+    return probed.failure;
+  }
+
+  return async () => {
+    if (isDraining()) return { isReady: false, notes: ["the server is shutting down", ...notes()] };
+    const failure = await storeFailure();
+    if (failure === undefined) return { isReady: true, notes: notes() };
+    if (failure.code !== "store_full") return { isReady: false, notes: ["the store cannot be written", ...notes()] };
+    return { isReady: true, notes: ["there is no room to store more; serving goes on", ...notes()] };
+  };
+}
