@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { serviceAvailable } from "../../helpers/services.ts";
 import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
-import { downloadRight, FROM_BUCKET, type Mirrored, prepareMirrored, readiness } from "./mirrored.ts";
+import { downloadRight, FROM_BUCKET, type Mirrored, notStored, prepareMirrored, readiness } from "./mirrored.ts";
 import type { DiskCall } from "./run-child.ts";
 import { isLab } from "./sweep.ts";
 
@@ -61,6 +61,10 @@ const ALL_FAULTS: readonly DiskFault[] = [
   { calls: WRITES, errno: "EROFS", code: "store_failed" },
 ];
 
+function codeOf({ errno }: DiskFault): string {
+  return errno === "ENOSPC" ? "store_full" : "store_failed";
+}
+
 /** At every commit: each call with one of the errors. */
 const FAULTS = isLab() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
 
@@ -80,6 +84,9 @@ describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
       const { status, text } = await readiness(program);
       expect(status).toBe(fault.code === undefined ? 200 : 503);
       expect(text).toContain(fault.code ?? "");
+      // The large one: no spool file, or one that must not be trusted any more. All else is tried again.
+      const lost = fault.calls.some((call) => call === "fsync" || call === "pwritev") ? 1 : 0;
+      await eventually(async () => (await notStored(program, codeOf(fault))) === lost, "what is lost is counted");
 
       await repair();
       await eventually(async () => (await readiness(program)).status === 200, "ready again");
@@ -120,6 +127,8 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
     expect(await downloadRight(program, "/small-before-1")).toBe(FROM_BUCKET);
     await eventually(async () => (await readiness(program)).text.includes("store_full"), "not ready: store_full");
+    // What memory or a spool file holds is tried again; the large one found no room for its spool file.
+    expect(await notStored(program, "store_full")).toBe(isFull ? 1 : 0);
 
     await rm(filler);
     await eventually(async () => (await readiness(program)).status === 200, "ready again");

@@ -57,4 +57,11 @@ export async function readiness(program: Program): Promise<{ readonly status: nu
   return { status: answer.status, text: answer.body.toString() };
 }
 
+/** How many images could not be stored for this reason, by the program's own count. */
+export async function notStored(program: Program, reason: string): Promise<number> {
+  const answer = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
+  const found = new RegExp(`not_stored_total\\{reason="${reason}"\\} (\\d+)`).exec(answer.body.toString());
+  return Number(found?.[1] ?? 0);
+}
+
 export const FROM_BUCKET = "huiyuan; hit; detail=bucket";
