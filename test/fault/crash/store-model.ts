@@ -123,7 +123,7 @@ export function usageOf(model: Model): { readonly objects: number; readonly byte
 }
 
 /** Bodies that the crash lab uses are numbered from 1 to this. */
-export const BODIES = 40;
+const BODIES = 40;
 
 /** Which of the numbered bodies these bytes are; -1: none, so they are torn or mixed. */
 export function numberOfBytes(bytes: Buffer): number {
