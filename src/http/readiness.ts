@@ -30,7 +30,8 @@ export function createReadiness({ probe, isDraining, notes, now }: ReadinessPart
     if (isDraining()) return { isReady: false, notes: ["the server is shutting down", ...notes()] };
     const failure = await storeFailure();
     if (failure === undefined) return { isReady: true, notes: notes() };
-    if (failure.code !== "store_full") return { isReady: false, notes: ["the store cannot be written", ...notes()] };
-    return { isReady: true, notes: ["there is no room to store more; serving goes on", ...notes()] };
+    if (failure.code !== "store_full")
+      return { isReady: false, notes: [`the store cannot be written (${failure.code})`, ...notes()] };
+    return { isReady: true, notes: [`no room to store more (${failure.code}); serving goes on`, ...notes()] };
   };
 }
