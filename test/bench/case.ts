@@ -27,6 +27,8 @@ export interface Figures {
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;
+  /** Of the time that the servers' core was busy, the part that went to programs outside the bench, 0 to 1. */
+  readonly foreign: number;
   /** Resident, the most ever, all its processes. */
   readonly peakBytes: number;
 }

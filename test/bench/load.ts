@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { get } from "../helpers/get.ts";
 import type { Effort, Figures } from "./case.ts";
 import type { Contender } from "./contenders.ts";
-import { cpuMicros, idle, LOAD_CORE, pinnedTo, residentBytes } from "./processes.ts";
+import { coreMicros, cpuMicros, idle, LOAD_CORE, pinnedTo, residentBytes, SERVER_CORE } from "./processes.ts";
 
 /**
  * What is asked for: one path over and over, any of many at random, or a new one each time (`/<bytes>/<run>-<n>.jpg`).
@@ -43,6 +43,7 @@ export async function compare(
       p50: middle((run) => run.p50),
       p99: middle((run) => run.p99),
       perSecond: middle((run) => run.perSecond),
+      foreign: middle((run) => run.foreign),
       peakBytes: residentBytes(contender.pid).peak,
     };
   });
@@ -69,6 +70,7 @@ interface Run {
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;
+  readonly foreign: number;
 }
 
 async function load(contender: Contender, paths: Paths, seconds: number): Promise<Run> {
@@ -77,11 +79,14 @@ async function load(contender: Contender, paths: Paths, seconds: number): Promis
     const script = join(folder, "load.lua");
     await writeFile(script, scriptFor(contender, paths));
     await idle(contender.pid);
-    const before = cpuMicros(contender.pid);
+    const [before, coreBefore] = [cpuMicros(contender.pid), coreMicros(SERVER_CORE)];
     const said = await wrk(contender.port, seconds, script);
+    const ours = cpuMicros(contender.pid) - before;
+    const all = coreMicros(SERVER_CORE) - coreBefore;
     // What is done behind the answers belongs to them: storing what a miss has brought.
     await idle(contender.pid);
-    return readRun(contender.name, said, cpuMicros(contender.pid) - before);
+    const cpu = cpuMicros(contender.pid) - before;
+    return { ...readRun(contender.name, said), cpuMicros: cpu, foreign: Math.max(0, 1 - ours / all) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -128,7 +133,7 @@ function wrk(port: number, seconds: number, script: string): Promise<string> {
   });
 }
 
-function readRun(name: string, said: string, cpu: number): Run {
+function readRun(name: string, said: string): Omit<Run, "cpuMicros" | "foreign"> {
   const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(said);
   if (bad !== null) throw new Error(`${name} did not answer every request: ${bad[0]}`);
   const number = (pattern: RegExp) => {
@@ -138,7 +143,6 @@ function readRun(name: string, said: string, cpu: number): Run {
   };
   return {
     requests: Number(number(/(\d+) requests in/)),
-    cpuMicros: cpu,
     p50: milliseconds(number(/^\s+50%\s+(\S+)/m)),
     p99: milliseconds(number(/^\s+99%\s+(\S+)/m)),
     perSecond: Number(number(/Requests\/sec:\s+(\S+)/)),

@@ -70,6 +70,13 @@ export function cpuMicros(pid: number): number {
   return familyOf(pid).reduce((sum, member) => sum + ticksOf(member) * TICK_MICROS, 0);
 }
 
+/** User and system time of everything that ran on a core so far, µs. */
+export function coreMicros(core: number): number {
+  const [, user, nice, system] =
+    new RegExp(`^cpu${core} (\\d+) (\\d+) (\\d+)`, "m").exec(readOrNothing("/proc/stat")) ?? [];
+  return (Number(user) + Number(nice) + Number(system)) * TICK_MICROS;
+}
+
 /** Sum over a process and its descendants, bytes: the most ever (VmHWM) and now (VmRSS). */
 export function residentBytes(pid: number): { readonly peak: number; readonly now: number } {
   const total = { peak: 0, now: 0 };

@@ -12,7 +12,9 @@ export function tables(outcomes: readonly Outcome[]): string {
   const figures = outcomes.flatMap(({ title, figures: list }) => list.map((each) => figuresRow(title, each)));
   const parts = [table(["case", "measured", "must", "aim", ""], verdicts.map(verdictRow))];
   if (figures.length > 0) {
-    parts.push(table(["case", "server", "CPU µs", "p50 ms", "p99 ms", "requests/s", "peak RSS MB"], figures));
+    parts.push(
+      table(["case", "server", "CPU µs", "p50 ms", "p99 ms", "requests/s", "peak RSS MB", "foreign"], figures),
+    );
   }
   return parts.join("\n\n");
 }
@@ -31,7 +33,7 @@ function verdictRow(verdict: Verdict): string[] {
 }
 
 function figuresRow(title: string, figures: Figures): string[] {
-  const { contender, cpuMicros, p50, p99, perSecond, peakBytes } = figures;
+  const { contender, cpuMicros, p50, p99, perSecond, peakBytes, foreign } = figures;
   return [
     title,
     contender,
@@ -40,6 +42,7 @@ function figuresRow(title: string, figures: Figures): string[] {
     p99.toFixed(2),
     perSecond.toFixed(0),
     (peakBytes / 1_000_000).toFixed(0),
+    `${(foreign * 100).toFixed(0)} %`,
   ];
 }
 
