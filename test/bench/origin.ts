@@ -1,6 +1,7 @@
 // The origin of the bench, a process of its own: answers every path with the picture of that path, at little cost.
-// The first segment says how: /<bytes>/…, /late/<bytes>/… (the head comes after 100 ms), /slow/<bytes>/<seconds>/… (the
-// body comes in even pieces). /asked tells how many other requests came. Prints its port, then serves until it is killed.
+// The first segment says how: /<bytes>/…, /late/<bytes>/… (the head comes after 100 ms), /slow/<bytes>/<seconds>/<name>/…
+// (the body comes in even pieces; paths of one name have one picture), anything else (404). /asked tells how many other
+// requests came. Prints its port, then serves until it is killed.
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -28,12 +29,17 @@ async function answer(socket: Socket, path: string): Promise<void> {
     return;
   }
   asked += 1;
-  const [first = "", second = "", third = ""] = path.slice(1).split("/");
+  const [first = "", second = "", third = "", name = ""] = path.slice(1).split("/");
+  const size = Number(first === "late" || first === "slow" ? second : first);
+  if (!(size > 0)) {
+    socket.write("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    return;
+  }
   if (first === "late") await delay(LATE_MS);
-  const { bytes, headFor, rest } = await picture(Number(first === "late" || first === "slow" ? second : first));
+  const { bytes, headFor, rest } = await picture(size);
   socket.cork();
   socket.write(headOf(bytes));
-  socket.write(headFor(path));
+  socket.write(headFor(first === "slow" ? `/slow/${second}/${third}/${name}` : path));
   if (first !== "slow") socket.write(rest);
   socket.uncork();
   if (first === "slow") await trickle(socket, rest, Number(third));

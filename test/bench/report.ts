@@ -3,9 +3,6 @@ import { cpus, totalmem } from "node:os";
 import type { Figures, Outcome, Verdict } from "./case.ts";
 import { outputOf } from "./processes.ts";
 
-const BEGIN = "<!-- figures: begin -->";
-const END = "<!-- figures: end -->";
-
 /** Markdown tables, aligned so that they read well on a terminal too. */
 export function tables(outcomes: readonly Outcome[]): string {
   const verdicts = outcomes.flatMap((outcome) => outcome.verdicts);
@@ -46,32 +43,40 @@ function figuresRow(title: string, figures: Figures): string[] {
   ];
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
-/** Which machine and which versions; nothing that names a host or a place. */
-export function machine(fileSystem: string): string {
-  const version = (command: string, flag: string, pattern: RegExp) =>
-    pattern.exec(outputOf(command, [flag]))?.[1] ?? "of unknown version";
+/** Which machine and which Node; nothing that names a host or a place. */
+export function host(fileSystem: string): string {
   return [
     `${cpus().length} cores (${cpus()[0]?.model.trim() || "unnamed"})`,
     `${Math.round(totalmem() / 2 ** 30)} GiB of memory`,
     `data on ${fileSystem}`,
     `Node ${process.versions.node}`,
+  ].join(", ");
+}
+
+/** With the versions of the peers. */
+export function machine(fileSystem: string): string {
+  const version = (command: string, flag: string, pattern: RegExp) =>
+    pattern.exec(outputOf(command, [flag]))?.[1] ?? "of unknown version";
+  return [
+    host(fileSystem),
     `nginx ${version("nginx", "-v", /nginx\/(\S+)/)}`,
     `Varnish ${version("varnishd", "-V", /varnish-([\d.]+)/)}`,
     `wrk ${version("wrk", "-v", /wrk (?:debian\/)?([\d.]+)/)}`,
   ].join(", ");
 }
 
-/** The page with new figures between its markers. Throws when it has none. */
-export function withFigures(page: string, figures: string): string {
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`Cannot write the figures: the page has no ${BEGIN} … ${END}`);
-  return `${page.slice(0, begin + BEGIN.length)}\n${figures}\n${page.slice(end)}`;
+/** The page with new figures between the markers of its part `name`. Throws when it has none. */
+export function withFigures(page: string, figures: string, name = "figures"): string {
+  const beginMark = `<!-- ${name}: begin -->`;
+  const begin = page.indexOf(beginMark);
+  const end = page.indexOf(`<!-- ${name}: end -->`);
+  if (begin < 0 || end < begin) throw new Error(`Cannot write the figures: the page has no ${beginMark} … end`);
+  return `${page.slice(0, begin + beginMark.length)}\n${figures}\n${page.slice(end)}`;
 }

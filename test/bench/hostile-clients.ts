@@ -1,0 +1,143 @@
+// Clients as the net has them, on raw sockets: idle ones, ones that read at a trickle, ones whose request head never
+// ends, floods of headers. Each runs until its signal aborts and leaves nothing open then.
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A socket that is destroyed when the signal aborts; `connect` may fail when the server has no time to accept. */
+export function openSocket(port: number, signal: AbortSignal): Socket {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {}); // `close` follows
+  const destroy = () => socket.destroy();
+  if (signal.aborted) destroy();
+  signal.addEventListener("abort", destroy, { once: true });
+  socket.once("close", () => signal.removeEventListener("abort", destroy));
+  return socket;
+}
+
+/** Resolves when the peer has closed, or this side. */
+async function gone(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket, "close");
+}
+
+/** Sleeps, shorter where the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined); // an abort is what ends it
+}
+
+const requestFor = (path: string, host = "any.example", more = "") =>
+  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`;
+
+/** Asks once on a connection, then only holds it; opens another when the server has closed it. `answered`: each answer. */
+export async function idleClient(port: number, path: string, signal: AbortSignal, answered: () => void): Promise<void> {
+  while (!signal.aborted) {
+    const socket = openSocket(port, signal);
+    socket.once("data", answered);
+    socket.resume();
+    socket.write(requestFor(path));
+    await gone(socket);
+    await pause(100, signal);
+  }
+}
+
+/** What a slow reader got. */
+export interface SlowAnswer {
+  readonly status: number;
+  /** As long as its Content-Length said. */
+  readonly isWhole: boolean;
+  /** SHA-256 of the body, hexadecimal. */
+  readonly sha256: string;
+  readonly bodyBytes: number;
+}
+
+/** How fast a slow reader takes: so many bytes, then nothing for so long. */
+export interface Pace {
+  readonly bytes: number;
+  readonly pauseMs: number;
+}
+
+/** Reads one answer at a pace of its own. */
+export async function readSlowly(
+  { port, path, host }: { readonly port: number; readonly path: string; readonly host?: string },
+  pace: Pace,
+  signal: AbortSignal,
+): Promise<SlowAnswer> {
+  const socket = openSocket(port, signal);
+  socket.write(requestFor(path, host, "Connection: close\r\n"));
+  const hash = createHash("sha256");
+  let head = "";
+  let isInBody = false;
+  let bodyBytes = 0;
+  let sinceRest = 0;
+  socket.on("data", (bytes: Buffer) => {
+    sinceRest += bytes.length;
+    if (sinceRest >= pace.bytes) {
+      sinceRest = 0;
+      socket.pause();
+      setTimeout(() => socket.resume(), pace.pauseMs);
+    }
+    let body = bytes;
+    if (!isInBody) {
+      const before = head.length;
+      head += bytes.toString("latin1");
+      const end = head.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      isInBody = true;
+      head = head.slice(0, end);
+      body = bytes.subarray(end + 4 - before);
+    }
+    hash.update(body);
+    bodyBytes += body.length;
+  });
+  await gone(socket);
+  const declared = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? Number.NaN);
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
+  return { status, isWhole: bodyBytes === declared, sha256: hash.digest("hex"), bodyBytes };
+}
+
+/** A request head of one byte a second. Resolves with the milliseconds until the server had enough, and its status. */
+export async function drip(
+  port: number,
+  signal: AbortSignal,
+): Promise<{ readonly ms: number; readonly status: number }> {
+  const startedAt = performance.now();
+  const socket = openSocket(port, signal);
+  let answer = "";
+  socket.on("data", (bytes: Buffer) => {
+    answer += bytes.toString("latin1");
+  });
+  const head = `GET /slow-head.jpg HTTP/1.1\r\nHost: any.example\r\nX-Slow: ${"s".repeat(4_096)}`;
+  let sent = 0;
+  const timer = setInterval(() => socket.write(head.charAt(sent++)), 1_000);
+  await gone(socket);
+  clearInterval(timer);
+  return { ms: performance.now() - startedAt, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0) };
+}
+
+/** One head with `count` headers of 60 bytes. Resolves with the status, 0 where the connection broke without one. */
+export async function floodOfHeaders(port: number, count: number, signal: AbortSignal): Promise<number> {
+  const socket = openSocket(port, signal);
+  let answer = "";
+  socket.on("data", (bytes: Buffer) => {
+    answer += bytes.toString("latin1", 0, 64);
+  });
+  const headers = Array.from({ length: count }, (_, index) => `X-Flood-${index}: ${"f".repeat(42)}\r\n`).join("");
+  socket.write(requestFor("/flood.jpg", "any.example", `${headers}Connection: close\r\n`));
+  await gone(socket);
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
+}
+
+/** So many requests at once on one connection, each with 100 headers. Resolves with the answers of 200. */
+export async function floodOfRequests(port: number, path: string, count: number, signal: AbortSignal): Promise<number> {
+  const socket = openSocket(port, signal);
+  const headers = Array.from({ length: 100 }, (_, index) => `X-Many-${index}: many\r\n`).join("");
+  const request = (more: string) => `HEAD ${path} HTTP/1.1\r\nHost: any.example\r\n${headers}${more}\r\n`;
+  let answers = "";
+  socket.on("data", (bytes: Buffer) => {
+    answers += bytes.toString("latin1");
+  });
+  socket.write(request("").repeat(count - 1) + request("Connection: close\r\n"));
+  await gone(socket);
+  return answers.split("HTTP/1.1 200 OK\r\n").length - 1;
+}

@@ -1,0 +1,202 @@
+// `npm run soak`: the built program under everything that a mirror meets in the open, at once and for minutes, and the
+// question whether it stays flat: memory, descriptors, sockets, spool folder. What runs is in soak-load.ts.
+import { setMaxListeners } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { get } from "../helpers/get.ts";
+import { install, type Program } from "../helpers/program.ts";
+import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
+import { startOrigin } from "./contenders.ts";
+import { outputOf } from "./processes.ts";
+import { host, table, withFigures } from "./report.ts";
+import { isAtRest, type Sample, settled, slopePerMinute, takeSample } from "./sampling.ts";
+import {
+  createTally,
+  drawPictures,
+  LARGE_IN_BUCKET,
+  LARGE_IN_MEMORY,
+  runLoads,
+  SCALE,
+  SIZES,
+  SLOW_HOST,
+  type Tally,
+} from "./soak-load.ts";
+
+const PAGE = new URL("../../docs/performance.md", import.meta.url).pathname;
+const SAMPLE_MS = 5_000;
+/** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
+const WARM_UP = 0.4;
+/** MB a minute; slower growth cannot be told from a heap that breathes. */
+const MAX_SLOPE_MB = 1;
+const MB = 1_000_000;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    write: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+const minutes = Number(values.minutes);
+
+if (values.help || !(minutes > 0)) {
+  process.stdout.write(`npm run soak -- [--minutes N] [--write]
+
+--minutes N   how long the load lasts, default 10; about two more minutes until all is at rest
+--write       puts the figures into docs/performance.md
+`);
+  process.exitCode = values.help ? 0 : 2;
+} else await soak();
+
+async function soak(): Promise<void> {
+  const pictures = await drawPictures();
+  const origin = await startOrigin();
+  const installation = await install(settings(origin.port));
+  let program: Program | undefined;
+  try {
+    // It draws a picture when it is first asked for the size, which takes longer than a fetch may.
+    for (const bytes of SIZES) await get({ port: origin.port, path: `/${bytes}/first.jpg`, deadlineMs: 120_000 });
+    program = await installation.start();
+    const watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
+    const { downloadPort: port } = program;
+    // What is opened once and kept is no growth: the origin's connection, the readers of the catalogue, a blob.
+    for (const bytes of [LARGE_IN_MEMORY, LARGE_IN_BUCKET]) await bringIn(port, `/${bytes}/large.jpg`);
+    await delay(SAMPLE_MS);
+
+    const startedAt = performance.now();
+    const start = await takeSample(watched, startedAt);
+    const samples = [start];
+    const tally = createTally();
+    const over = AbortSignal.timeout(minutes * 60_000);
+    // Every client listens.
+    setMaxListeners(0, over);
+    const loads = runLoads({ port, pictures, tally, signal: over });
+    process.stdout.write(`${rowsOf([start])}\n`);
+    while (!over.aborted) {
+      await delay(SAMPLE_MS);
+      samples.push(await takeSample(watched, startedAt));
+      process.stdout.write(`${rowsOf(samples.slice(-1)).split("\n").at(-1)}\n`);
+    }
+    await loads;
+    // The fills that nobody waits for any more go on to their end.
+    const end = await settled(watched, start, startedAt, (SCALE.slowFillSeconds + 60) * 1_000);
+    const text = report({ samples, end, tally, complaints: program.output.match(/"level":(50|60)/g)?.length ?? 0 });
+    process.stdout.write(`\n${text}\n`);
+    for (const fault of tally.faults) process.stdout.write(`fault: ${fault}\n`);
+    if (values.write) await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), `\n${text}\n`, "soak"));
+  } finally {
+    await program?.stop();
+    await installation.remove();
+    await origin.stop();
+  }
+}
+
+/** Resolves when the picture has been stored and read from the bucket once. */
+async function bringIn(port: number, path: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const { status, headers } = await get({ port, path });
+    if (status !== 200) throw new Error(`Cannot soak: ${path} was answered ${status}`);
+    if (String(headers["cache-status"]).includes("detail=bucket")) return;
+    await delay(50);
+    if (String(headers["cache-status"]).includes("detail=memory")) return;
+  }
+  throw new Error(`Cannot soak: ${path} was never stored`);
+}
+
+/** Slow fills have a mirror of their own, so that only the program's bound on fills is common. */
+function settings(originPort: number): object {
+  const url = `http://127.0.0.1:${originPort}`;
+  const mirror = (connections: number) =>
+    mirrorOf(url, {
+      origins: [{ type: "site", url, allowPrivate: true, connections }],
+      timeouts: { total: "300s" },
+    });
+  const domains = [
+    { host: "*", mirror: mirror(64) },
+    { host: SLOW_HOST, mirror: mirror(2 * SCALE.slowFills) },
+  ];
+  return {
+    limits: { memory: "48MB", hotObjectSize: "8MB", fills: 3 * SCALE.slowFills },
+    projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+  };
+}
+
+interface Result {
+  readonly samples: readonly Sample[];
+  readonly end: Sample;
+  readonly tally: Tally;
+  /** Lines of the program's log that say error or worse. */
+  readonly complaints: number;
+}
+
+function report({ samples, end, tally, complaints }: Result): string {
+  const [start = end] = samples;
+  const steady = samples.filter(({ seconds }) => seconds >= minutes * 60 * WARM_UP);
+  const rss = slopePerMinute(steady, ({ rssBytes }) => rssBytes) / MB;
+  const heap = slopePerMinute(steady, ({ heapBytes }) => heapBytes) / MB;
+  const verdict = (holds: boolean) => (holds ? "yes" : "**no**");
+  const checks: readonly (readonly [string, string, boolean])[] = [
+    [
+      `memory flat after warm-up (≤ ${MAX_SLOPE_MB} MB a minute)`,
+      `RSS ${rss.toFixed(2)}, heap ${heap.toFixed(2)}`,
+      rss <= MAX_SLOPE_MB,
+    ],
+    ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
+    ["sockets back", `${start.sockets} → ${end.sockets}`, end.sockets <= start.sockets],
+    [
+      "nothing stuck",
+      `fills ${end.fillsRunning}, waiting to be stored ${end.storingDepth}, spool files ${end.spoolFiles}`,
+      isAtRest({ ...end, descriptors: 0, sockets: 0 }, start),
+    ],
+    ["every answer as it must be", `${tally.counts.get("faults") ?? 0} faults`, tally.faults.length === 0],
+    ["no error in the log", `${complaints} lines`, complaints === 0],
+  ];
+  if (checks.some(([, , holds]) => !holds)) process.exitCode = 1;
+  const counts = [...tally.counts].filter(([what]) => what !== "faults").sort();
+  const twelfth = Math.max(1, Math.ceil(samples.length / 12));
+  const fileSystem = outputOf("df", ["--output=fstype", tmpdir()]).trim().split("\n").at(-1) ?? "";
+  return [
+    `\`npm run soak -- --minutes ${minutes} --write\`, ${new Date().toISOString().slice(0, 10)}, ${host(fileSystem)}.`,
+    table(
+      ["question", "measured", "holds"],
+      checks.map(([what, found, holds]) => [what, found, verdict(holds)]),
+    ),
+    rowsOf([...samples.filter((_, index) => index % twelfth === 0), end]),
+    table(
+      ["what clients did", "times"],
+      counts.map(([what, times]) => [what, String(times)]),
+    ),
+  ].join("\n\n");
+}
+
+function rowsOf(samples: readonly Sample[]): string {
+  const head = [
+    "s",
+    "RSS MB",
+    "heap MB",
+    "descriptors",
+    "sockets",
+    "threads",
+    "spool files",
+    "catalogue MB",
+    "to store",
+    "fills",
+  ];
+  return table(
+    head,
+    samples.map((sample) => [
+      sample.seconds.toFixed(0),
+      (sample.rssBytes / MB).toFixed(0),
+      (sample.heapBytes / MB).toFixed(0),
+      String(sample.descriptors),
+      String(sample.sockets),
+      String(sample.threads),
+      String(sample.spoolFiles),
+      (sample.catalogueBytes / MB).toFixed(1),
+      String(sample.storingDepth),
+      String(sample.fillsRunning),
+    ]),
+  );
+}
