@@ -22,10 +22,14 @@ export interface Follower {
 
 /** Joins a fill. `client` aborts when the client has left. */
 export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: AbortSignal): Follower {
-  const own = new AbortController();
-  const signal = AbortSignal.any([own.signal, client]);
+  const patience = new AbortController();
+  const { signal } = patience;
+  // Not AbortSignal.any(), which costs more than all else here.
+  const leave = () => patience.abort(client.reason);
+  client.addEventListener("abort", leave);
+  if (client.aborted) leave();
   const expire = (phase: string) => () =>
-    own.abort(new HuiyuanError("origin_timeout", `Cannot wait longer for "${fill.key}": no ${phase} in time`));
+    patience.abort(new HuiyuanError("origin_timeout", `Cannot wait longer for "${fill.key}": no ${phase} in time`));
   const total = setTimeout(expire("end"), timeouts.total);
   const waiting = setTimeout(expire("first byte"), timeouts.head);
   let idle: NodeJS.Timeout | undefined;
@@ -48,6 +52,7 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Abort
     },
     end: () => abortable(fill.done, signal),
     close() {
+      client.removeEventListener("abort", leave);
       clearTimeout(total);
       clearTimeout(waiting);
       clearTimeout(idle);

@@ -40,18 +40,21 @@ export interface WriteBackOptions {
   readonly meter: MirrorMeter;
   /** Bodies held for another try at the most; one more is given up at once. */
   readonly maxWaiting?: number;
+  /** Bodies on their way at the most, tried or not; one more is given up at once. */
+  readonly maxQueued?: number;
   /** Waits between tries, milliseconds; after the last the body is given up and counted as not stored. */
   readonly retryMs?: readonly number[];
 }
 
 const MAX_WAITING = 1_000;
+const MAX_QUEUED = 4_096;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 // Failures of the disk, which may be well again in a minute; any other would be the same.
 const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
-  const { now, log, meter, maxWaiting = MAX_WAITING, retryMs = RETRY_MS } = options;
+  const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
   const running = new Map<Promise<void>, number>();
   const draining = new AbortController();
   // Every waiting body listens; Node 20 takes more than ten for a leak.
@@ -110,8 +113,16 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     while (running.size > 0) await Promise.allSettled(running.keys());
   }
 
+  /** The store is far behind: what comes now is fetched again when it is next asked for. */
+  async function giveUp({ spool }: WriteBackTask): Promise<void> {
+    meter.notStored("overloaded");
+    // Whoever still reads it has a hold of their own by the end of this turn.
+    setImmediate(() => spool.release());
+  }
+
   return {
     store(task) {
+      if (running.size >= maxQueued) return giveUp(task);
       const promise = run(task).finally(() => running.delete(promise));
       running.set(promise, now());
       return promise;

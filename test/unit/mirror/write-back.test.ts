@@ -217,6 +217,18 @@ test("what cannot be stored at the stop and is in memory is counted as not store
   expect([meter.told, pool.usage.spools]).toEqual([["not stored store_full"], 0]);
 });
 
+test("store() gives up at once what is beyond maxQueued", async () => {
+  const { store, writeBack, meter, pool } = writeBackLab({
+    options: { maxQueued: 1 },
+    over: () => ({ put: () => new Promise(() => {}) }),
+  });
+  await store();
+  await (await store()).done;
+  expect([writeBack.backlog().depth, meter.told]).toEqual([1, ["not stored overloaded"]]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(pool.usage.spools).toBe(1);
+});
+
 test("drain() gives up waiting when its time is over", async () => {
   const { store, writeBack } = writeBackLab({ over: () => ({ put: () => new Promise(() => {}) }) });
   await store();
