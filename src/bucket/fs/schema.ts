@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import { ONCE_SCHEMA } from "../../sign/once.ts";
-import { isDamage, storeFailure } from "./failure.ts";
+import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
 const SCHEMA_VERSION = 2;
@@ -92,9 +92,23 @@ export function openCatalogue(path: string): Database.Database {
     return database;
   } catch (error) {
     database?.close();
-    if (isDamage(error)) throw damaged(path, error);
-    throw storeFailure(error, `open the catalogue "${path}"`);
+    throw openingFailure(path, error);
   }
+}
+
+/** Prepares statements on a catalogue that was just opened. Throws store_failed as openCatalogue() does. */
+export function prepareOn<Prepared>(path: string, prepare: () => Prepared): Prepared {
+  try {
+    return prepare();
+  } catch (error) {
+    throw openingFailure(path, error);
+  }
+}
+
+/** The statements are ours: tables that they do not fit (SQLITE_ERROR) are not the tables that were made. */
+function openingFailure(path: string, error: unknown): HuiyuanError {
+  if (isDamage(error) || errorCodeOf(error) === "SQLITE_ERROR") return damaged(path, error);
+  return storeFailure(error, `open the catalogue "${path}"`);
 }
 
 /** A connection that only reads; the writer has opened the file before. */

@@ -16,7 +16,7 @@ import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace } from "./free-space.ts";
 import { type DataLock, lockData } from "./lock.ts";
 import { removeOrphans } from "./orphans.ts";
-import { openCatalogueForReading } from "./schema.ts";
+import { openCatalogueForReading, prepareOn } from "./schema.ts";
 import { startTending } from "./tending.ts";
 import type { SweptBlob } from "./write-operations.ts";
 import { startWriter, type Writer } from "./writer.ts";
@@ -103,7 +103,7 @@ interface StoreParts extends FsStoreOptions {
 
 function wireStore(parts: StoreParts): FsStore {
   const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS } = parts;
-  const reads = prepareCatalogueReads(database);
+  const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database));
   const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
   const buckets = new Map<string, BucketDriver>();
   const closing = new AbortController();

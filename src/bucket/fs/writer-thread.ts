@@ -3,14 +3,15 @@ import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../../errors.ts";
 import { prepareBatches } from "./batch.ts";
 import { openBlobFolder } from "./blob-folder.ts";
-import { openCatalogue } from "./schema.ts";
+import { openCatalogue, prepareOn } from "./schema.ts";
 import type { FromWriter, ToWriter, WriterData } from "./writer.ts";
 
 function serve(port: NonNullable<typeof parentPort>, { dataDir }: WriterData): void {
   const answer = (message: FromWriter) => port.postMessage(message);
   try {
-    const database = openCatalogue(`${dataDir}/catalogue.db`);
-    const runBatch = prepareBatches(database, openBlobFolder(dataDir));
+    const path = `${dataDir}/catalogue.db`;
+    const database = openCatalogue(path);
+    const runBatch = prepareOn(path, () => prepareBatches(database, openBlobFolder(dataDir)));
     port.on("message", (message: ToWriter) => {
       if (message.kind === "batch") {
         answer({ kind: "outcomes", outcomes: runBatch(message.batch) });
