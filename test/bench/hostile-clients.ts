@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** A socket that is destroyed when the signal aborts; `connect` may fail when the server has no time to accept. */
-export function openSocket(port: number, signal: AbortSignal): Socket {
+function openSocket(port: number, signal: AbortSignal): Socket {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {}); // `close` follows
   const destroy = () => socket.destroy();
@@ -57,9 +57,14 @@ export interface Pace {
   readonly pauseMs: number;
 }
 
-/** Reads one answer at a pace of its own. */
+/** Reads one answer at a pace of its own. `begun`: called when the head and the first bytes are there. */
 export async function readSlowly(
-  { port, path, host }: { readonly port: number; readonly path: string; readonly host?: string },
+  {
+    port,
+    path,
+    host,
+    begun,
+  }: { readonly port: number; readonly path: string; readonly host?: string; readonly begun?: () => void },
   pace: Pace,
   signal: AbortSignal,
 ): Promise<SlowAnswer> {
@@ -84,6 +89,7 @@ export async function readSlowly(
       const end = head.indexOf("\r\n\r\n");
       if (end < 0) return;
       isInBody = true;
+      begun?.();
       head = head.slice(0, end);
       body = bytes.subarray(end + 4 - before);
     }

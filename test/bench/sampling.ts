@@ -10,8 +10,10 @@ export interface Sample {
   readonly seconds: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
-  /** Open descriptors, sockets included. */
+  /** Open descriptors, sockets included; without `keptBlobs`. */
   readonly descriptors: number;
+  /** Images that the bucket keeps open to read them again: a cache with a bound, MAX_KEPT_BLOBS. */
+  readonly keptBlobs: number;
   readonly sockets: number;
   readonly threads: number;
   readonly spoolFiles: number;
@@ -20,6 +22,9 @@ export interface Sample {
   readonly storingDepth: number;
   readonly fillsRunning: number;
 }
+
+/** As src/bucket/fs/blob-reader.ts has it, plus those being read. */
+export const MAX_KEPT_BLOBS = 256;
 
 /** A program under watch. */
 export interface Watched {
@@ -36,11 +41,14 @@ export async function takeSample({ pid, adminPort, data }: Watched, startedAt: n
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN);
   const open = descriptorsOf(pid);
+  const blobs = join(data, "blobs");
+  const keptBlobs = open.filter((target) => target.startsWith(blobs)).length;
   return {
     seconds: (performance.now() - startedAt) / 1_000,
     rssBytes: 1_024 * field("VmRSS"),
     heapBytes: metric("heap_used_bytes"),
-    descriptors: open.length,
+    descriptors: open.length - keptBlobs,
+    keptBlobs,
     sockets: open.filter((target) => target.startsWith("socket:")).length,
     threads: field("Threads"),
     spoolFiles: readdirSync(join(data, "spool")).length,
@@ -51,7 +59,7 @@ export async function takeSample({ pid, adminPort, data }: Watched, startedAt: n
 }
 
 /** What every open descriptor of a process stands for, as /proc spells it: a path, `socket:[…]`, `pipe:[…]`. */
-export function descriptorsOf(pid: number): string[] {
+function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${name}`);
@@ -79,6 +87,7 @@ export function slopePerMinute(samples: readonly Sample[], pick: (sample: Sample
 export function isAtRest(sample: Sample, start: Sample): boolean {
   return (
     sample.descriptors <= start.descriptors &&
+    sample.keptBlobs <= MAX_KEPT_BLOBS &&
     sample.sockets <= start.sockets &&
     sample.spoolFiles === 0 &&
     sample.storingDepth === 0 &&

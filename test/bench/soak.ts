@@ -11,7 +11,7 @@ import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { startOrigin } from "./contenders.ts";
 import { outputOf } from "./processes.ts";
 import { host, table, withFigures } from "./report.ts";
-import { isAtRest, type Sample, settled, slopePerMinute, takeSample } from "./sampling.ts";
+import { isAtRest, MAX_KEPT_BLOBS, type Sample, settled, slopePerMinute, takeSample } from "./sampling.ts";
 import {
   createTally,
   drawPictures,
@@ -144,6 +144,7 @@ function report({ samples, end, tally, complaints }: Result): string {
       rss <= MAX_SLOPE_MB,
     ],
     ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
+    [`images kept open to be read again (≤ ${MAX_KEPT_BLOBS})`, `${end.keptBlobs}`, end.keptBlobs <= MAX_KEPT_BLOBS],
     ["sockets back", `${start.sockets} → ${end.sockets}`, end.sockets <= start.sockets],
     [
       "nothing stuck",
@@ -177,6 +178,7 @@ function rowsOf(samples: readonly Sample[]): string {
     "RSS MB",
     "heap MB",
     "descriptors",
+    "kept open",
     "sockets",
     "threads",
     "spool files",
@@ -191,6 +193,7 @@ function rowsOf(samples: readonly Sample[]): string {
       (sample.rssBytes / MB).toFixed(0),
       (sample.heapBytes / MB).toFixed(0),
       String(sample.descriptors),
+      String(sample.keptBlobs),
       String(sample.sockets),
       String(sample.threads),
       String(sample.spoolFiles),

@@ -1,0 +1,175 @@
+// Load and bounds, in short: what many clients and one bad origin may take from the others is bounded, and all of it
+// comes back. The whole built program; the minutes-long version is `npm run soak`.
+import { setMaxListeners } from "node:events";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { floodOfHeaders, readSlowly } from "../bench/hostile-clients.ts";
+import { residentBytes } from "../bench/processes.ts";
+import { isAtRest, settled, takeSample, type Watched } from "../bench/sampling.ts";
+import { type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg, segment } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { APPID, KEYS } from "../helpers/settings.ts";
+
+const HUNG = "hung.test";
+const WELL = "well.test";
+const PLACES = 4;
+const FIRST_BYTE_MS = 2_000;
+/** What a busy machine may add to a deadline. */
+const SLACK_MS = 2_000;
+const CLIENTS = 200;
+const MB = 1_000_000;
+
+let small: Buffer;
+/** Larger than what the kernels buffer between the program and a client. */
+let large: Buffer;
+let hung: ScriptedOrigin;
+let well: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+let watched: Watched;
+
+beforeAll(async () => {
+  small = await noisyJpeg(320, 240);
+  large = padded(small, 16 * MB);
+  hung = await startScriptedOrigin((_request, connection) => connection.hang());
+  // One connection a request: none stays open that would have to be told from a leak.
+  well = await startScriptedOrigin(async ({ target }, connection) => {
+    await connection.send(response(target.startsWith("/large") ? large : small, { headers: { Connection: "close" } }));
+    connection.end();
+  });
+  const timeouts = { connect: "2s", firstByte: `${FIRST_BYTE_MS}ms`, idle: "5s", total: "20s" };
+  const site = (url: string, connections: number) => ({ type: "site", url, allowPrivate: true, connections });
+  const domains = [
+    { host: HUNG, mirror: { timeouts, origins: [site(hung.url, PLACES)] } },
+    { host: WELL, mirror: { timeouts, origins: [site(well.url, CLIENTS)] } },
+  ];
+  installation = await install({
+    // Hardly more than the hung origin may take: it must not take them all.
+    limits: { fills: PLACES + CLIENTS, hotObjectSize: "2MB", memory: "16MB" },
+    projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+  });
+  program = await installation.start();
+  watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
+  // Opened once and kept: readers of the catalogue, threads, the first blob.
+  for (const path of ["/small.jpg", "/large.jpg"]) await bringIn(path);
+});
+
+afterAll(async () => {
+  await program.stop();
+  await Promise.all([hung.close(), well.close()]);
+  await installation.remove();
+});
+
+const ask = (host: string, path: string, more: { readonly leaveAfter?: number } = {}) =>
+  get({ port: program.downloadPort, host, path, ...more });
+
+async function bringIn(path: string): Promise<void> {
+  await eventually(async () => {
+    const { headers } = await ask(WELL, path);
+    return /; detail=(memory|bucket)/.test(String(headers["cache-status"]));
+  }, `${path} is stored`);
+}
+
+/** The picture with comments up to about `bytes`. */
+function padded(jpeg: Buffer, bytes: number): Buffer {
+  const comment = segment(0xfe, Buffer.alloc(65_000, 0x20));
+  const comments = Array<Buffer>(Math.floor((bytes - jpeg.length) / comment.length)).fill(comment);
+  return Buffer.concat([jpeg.subarray(0, 2), ...comments, jpeg.subarray(2)]);
+}
+
+async function timed(work: Promise<GetResult>): Promise<GetResult & { readonly ms: number }> {
+  const startedAt = performance.now();
+  return { ...(await work), ms: performance.now() - startedAt };
+}
+
+/** The most memory that the program had resident while `work` went on, less what it had before. */
+async function growthWhile(work: Promise<unknown>): Promise<number> {
+  const before = residentBytes(program.pid).now;
+  let most = before;
+  const timer = setInterval(() => {
+    most = Math.max(most, residentBytes(program.pid).now);
+  }, 50);
+  await work.finally(() => clearInterval(timer));
+  return most - before;
+}
+
+/** At rest with no more descriptors than at `start`, or what is left. */
+async function expectBackTo(start: Awaited<ReturnType<typeof takeSample>>): Promise<void> {
+  const end = await settled(watched, start, performance.now(), 15_000);
+  expect(isAtRest(end, start), JSON.stringify({ start, end })).toBe(true);
+}
+
+test("a hung origin takes its own places only, and who waits for one is told to come again", async () => {
+  const waiting = Array.from({ length: 50 }, (_, index) => timed(ask(HUNG, `/hung-${index}.jpg`)));
+  await hung.received(PLACES);
+  const others = await Promise.all(Array.from({ length: 20 }, (_, index) => timed(ask(WELL, `/other-${index}.jpg`))));
+  expect(others.map(({ status, body }) => [status, body.equals(small)])).toEqual(Array(20).fill([200, true]));
+  expect(Math.max(...others.map(({ ms }) => ms))).toBeLessThan(FIRST_BYTE_MS);
+  expect(hung.requests).toHaveLength(PLACES);
+
+  const answers = await Promise.all(waiting);
+  expect(new Set(answers.map(({ headers }) => headers["x-errno"]))).toEqual(new Set(["-902"]));
+  const refused = answers.filter(({ status }) => status === 503);
+  // A few may have got a place that became free just before their time was up.
+  expect(refused.length).toBeGreaterThanOrEqual(50 - 2 * PLACES);
+  for (const { headers, ms } of refused) {
+    expect(Number(headers["retry-after"])).toBeGreaterThan(0);
+    expect(ms).toBeLessThan(FIRST_BYTE_MS + SLACK_MS);
+  }
+  const tried = answers.filter(({ status }) => status !== 503);
+  expect(new Set(tried.map(({ status }) => status))).toEqual(new Set([424]));
+  expect(tried.length).toBe(hung.requests.length);
+});
+
+test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing open when they go`, async () => {
+  const start = await takeSample(watched, 0);
+  const over = new AbortController();
+  setMaxListeners(0, over.signal);
+  const pace = { bytes: 65_536, pauseMs: 500 };
+  let begun = 0;
+  const hasBegun = () => {
+    begun += 1;
+  };
+  const where = { port: program.downloadPort, path: "/large.jpg", host: WELL, begun: hasBegun };
+  const growth = growthWhile(eventually(() => begun === CLIENTS, "all are being answered"));
+  const clients = Array.from({ length: CLIENTS }, () => readSlowly(where, pace, over.signal));
+  // For each a piece of 256 KiB on its way and one being read.
+  expect(await growth).toBeLessThan(CLIENTS * 2 * 262_144 + 50 * MB);
+  over.abort();
+  const seen = await Promise.all(clients);
+  expect(seen.filter(({ isWhole }) => isWhole)).toEqual([]);
+  expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200]));
+  await expectBackTo(start);
+});
+
+test(`${CLIENTS} clients that leave in the middle leave nothing open, and what they began is stored`, async () => {
+  const start = await takeSample(watched, 0);
+  const paths = Array.from({ length: CLIENTS }, (_, index) => `/left-${index}.jpg`);
+  await Promise.all(
+    paths.flatMap((path) => [ask(WELL, path, { leaveAfter: 1 }), ask(WELL, "/large.jpg", { leaveAfter: 1 })]),
+  );
+  await expectBackTo(start);
+  const asked = well.requests.length;
+  const again = await Promise.all(paths.map((path) => ask(WELL, path)));
+  expect(again.filter(({ status, body }) => status !== 200 || !body.equals(small))).toEqual([]);
+  expect(well.requests).toHaveLength(asked);
+});
+
+test("floods of headers get 431, and memory does not grow with them", async () => {
+  const start = await takeSample(watched, 0);
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  const statuses: number[] = [];
+  const flood = async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const sizes = Array.from({ length: 50 }, (_, index) => (index % 2 === 0 ? 400 : 2_000));
+      statuses.push(...(await Promise.all(sizes.map((size) => floodOfHeaders(program.downloadPort, size, signal)))));
+    }
+  };
+  // A head is given up after 16 KiB; what else was read of it is garbage at once.
+  expect(await growthWhile(flood())).toBeLessThan(64 * MB);
+  expect(statuses).toHaveLength(500);
+  expect(new Set(statuses)).toEqual(new Set([431]));
+  await expectBackTo(start);
+});
