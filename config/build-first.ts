@@ -1,8 +1,9 @@
 // Builds dist/ before the tests: worker threads and the end-to-end tests run the built program, never a stale one.
 import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 export default function buildFirst(): void {
-  const root = new URL("..", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("..", import.meta.url));
   const build = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "config/tsconfig.build.json"], {
     cwd: root,
     encoding: "utf8",

@@ -2,11 +2,13 @@
 // the dist/ that was copied in is used as it is.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
-const compiler = new URL("../node_modules/typescript/bin/tsc", import.meta.url).pathname;
+// Never `.pathname`: it stays percent-encoded where the folder has a blank or Chinese in its name.
+const compiler = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
 if (existsSync(compiler)) {
   rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
-  const project = new URL("./tsconfig.build.json", import.meta.url).pathname;
+  const project = fileURLToPath(new URL("./tsconfig.build.json", import.meta.url));
   process.exitCode = spawnSync(process.execPath, [compiler, "-p", project], { stdio: "inherit" }).status ?? 1;
 } else if (!existsSync(new URL("../dist/main.js", import.meta.url))) {
   console.error("huiyuan: neither the TypeScript compiler nor dist/ is here; install with development dependencies");

@@ -1,10 +1,11 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 /** Quick suites run at every commit (`npm run check`); the others start real servers (`npm test` runs all). */
 const suite = (name: string, timeoutMs: number) => ({
   test: {
     name,
-    root: new URL("..", import.meta.url).pathname,
+    root: fileURLToPath(new URL("..", import.meta.url)),
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
@@ -13,7 +14,7 @@ const suite = (name: string, timeoutMs: number) => ({
 
 export default defineConfig({
   test: {
-    globalSetup: [new URL("./build-first.ts", import.meta.url).pathname],
+    globalSetup: [fileURLToPath(new URL("./build-first.ts", import.meta.url))],
     pool: "forks",
     maxWorkers: 2,
     projects: [suite("unit", 10_000), suite("contract", 20_000), suite("e2e", 120_000), suite("fault", 60_000)],

@@ -4,8 +4,9 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const MAIN = new URL("../../dist/main.js", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
 export interface Program {

@@ -2,9 +2,10 @@
 // docs/architecture.md explains it. A new room or dependency is a row here, with its reason where it is an exception.
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, posix } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [

@@ -5,13 +5,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
 import { readAll } from "../../helpers/whole-body.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 let dir: string;
 let child: ChildProcess | undefined;
