@@ -47,7 +47,7 @@ export async function findSignPlace(
     return { appid, bucket: name, secretId, secretKey, defaultBase: undefined };
   }
   const file = options.config ?? "huiyuan.yaml";
-  const { server, projects } = await loadSettings(file, { env: process.env });
+  const { server, projects } = await loadSettings(file, { env: process.env, needs: "keys" });
   const named = candidates(projects, options);
   // A bucket that is named is believed: the URL may be that of a CDN in front, which the settings do not know.
   const fitting = host === undefined || name !== undefined ? named : servedAt(host, named, server);

@@ -15,19 +15,27 @@ export interface ParseOptions {
   readonly readFile: (path: string) => string;
   /** Path of the settings file: named in faults, and relative paths start from its folder. */
   readonly file: string;
+  /**
+   * `keys`: for whoever only signs. Of the secrets those under `projects[].keys` must be there, every other may be
+   * missing and is then a placeholder, and no notFound page is read. Default: all that a server needs.
+   */
+  readonly needs?: "all" | "keys";
 }
 
 /**
  * The settings of a file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also where the file
  * cannot be read.
  */
-export async function loadSettings(file: string, { env }: Pick<ParseOptions, "env">): Promise<Settings> {
+export async function loadSettings(
+  file: string,
+  { env, needs }: Pick<ParseOptions, "env" | "needs">,
+): Promise<Settings> {
   const text = await readSettingsText(file);
-  return parseSettings(text, { env, readFile: (path) => readFileSync(path, "utf8"), file });
+  return parseSettings(text, { env, readFile: (path) => readFileSync(path, "utf8"), file, ...(needs && { needs }) });
 }
 
 /** As loadSettings, from a text. Throws SettingsFaults. */
-export function parseSettings(text: string, { env, readFile, file }: ParseOptions): Settings {
+export function parseSettings(text: string, { env, readFile, file, needs = "all" }: ParseOptions): Settings {
   const folder = dirname(resolve(file));
   const document = readDocument(text);
   if (document.tree === undefined) throw new SettingsFaults(file, inOrder(document.faults));
@@ -35,9 +43,9 @@ export function parseSettings(text: string, { env, readFile, file }: ParseOption
   const parsed = settingsSchema.safeParse(tree ?? {}, { error: describeIssue });
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
   const located = [
-    ...secretFaults,
+    ...secretFaults.filter(({ path }) => needs === "all" || isOfKey(path)),
     ...(parsed.error?.issues ?? []).flatMap(issueFaults),
-    ...(settings === undefined ? [] : missingFiles(settings, readFile)),
+    ...(settings === undefined || needs === "keys" ? [] : missingFiles(settings, readFile)),
   ].map((fault) => document.locate(fault));
   if (settings === undefined || located.length + document.faults.length > 0) {
     throw new SettingsFaults(file, inOrder([...document.faults, ...located]));
@@ -71,6 +79,11 @@ async function readBounded(file: string): Promise<Buffer | string> {
 
 function wholeFileFault(file: string, message: string): SettingsFaults {
   return new SettingsFaults(file, [{ path: "", line: 1, column: 1, message }]);
+}
+
+/** Below `projects[].keys`. */
+function isOfKey(path: SettingsPath): boolean {
+  return path[0] === "projects" && path[2] === "keys";
 }
 
 function inOrder(faults: readonly Fault[]): readonly Fault[] {

@@ -217,3 +217,18 @@ test("sign with a faulty settings file throws its faults", async () => {
   const { error } = await run(signCommand, ["delete", "a.jpg", "--config", broken]);
   expect(error).toMatchObject({ code: "settings_invalid" });
 });
+
+test("sign needs no secret but the keys', and no page of errors", async () => {
+  const elsewhere = join(folder, "elsewhere.yaml");
+  const text = SETTINGS.replace("server: {", "server: { adminToken: env:HUIYUAN_NOT_SET_HERE,").replace(
+    'host: "*" }',
+    'host: "*", mirror: { origins: [{ type: site, url: "https://a.example", headers: { Cookie: file:nowhere } }] } }',
+  );
+  writeFileSync(elsewhere, text.replace("name: videos }", "name: videos, notFound: { file: ./nowhere.html } }"));
+  const token = await printed("delete", "a.jpg", "--config", elsewhere, "--appid", "10001234");
+  expect(granted(token, { fileid: "a.jpg" }).kind).toBe("one-time");
+
+  writeFileSync(elsewhere, SETTINGS.replace("secretKey: one", "secretKey: env:HUIYUAN_NOT_SET_HERE"));
+  const { error } = await run(signCommand, ["delete", "a.jpg", "--config", elsewhere]);
+  expect(error).toMatchObject({ code: "settings_invalid" });
+});
