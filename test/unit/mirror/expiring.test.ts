@@ -29,3 +29,14 @@ test("set() beyond the bound forgets what was set longest ago, and a renewed ent
   memory.set("c", 4, until);
   expect(["a", "b", "c"].map((key) => memory.get(key, 0))).toEqual([3, undefined, 4]);
 });
+
+test("set() forgets the oldest that have expired, so that a flood of keys leaves nothing behind", () => {
+  const memory = createExpiring<number>(1_000);
+  for (let at = 0; at < 100; at += 1) memory.set(`old-${at}`, at, { now: 0, ttlMs: 100 });
+  for (let at = 0; at < 50; at += 1) memory.set(`new-${at}`, at, { now: 200, ttlMs: 100 });
+  // A clock that goes back tells what is still there.
+  expect(
+    Array.from({ length: 100 }, (_, at) => memory.get(`old-${at}`, 50)).filter((value) => value !== undefined),
+  ).toEqual([]);
+  expect(memory.get("new-0", 250)).toBe(0);
+});
