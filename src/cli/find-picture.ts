@@ -1,6 +1,14 @@
 // Finds one image on the home page of a site that somebody wants to try the mirror with. A guess that may fail: then
 // the trial runs all the same and only has no example to show.
 import { type Key, toKey } from "../object.ts";
+import { describeTrouble } from "./named-origin.ts";
+
+export interface HomePage {
+  /** The key of an image below the site's base that the page shows. */
+  readonly picture: Key | undefined;
+  /** Why the site did not answer, as describeTrouble() says it. A page that is an error is an answer. */
+  readonly trouble: string | undefined;
+}
 
 const DEADLINE_MS = 5_000;
 const MAX_PAGE_CHARACTERS = 500_000;
@@ -9,13 +17,13 @@ const IMAGE_TAG = /<img\s[^<>]*>/gi;
 const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
-/** The key of an image below `siteUrl` that its home page shows; undefined when none is found in time. */
-export async function findPicture(siteUrl: string): Promise<Key | undefined> {
+/** Looks for an image below `siteUrl` on its home page, for 5 s at most. Never throws. */
+export async function findPicture(siteUrl: string): Promise<HomePage> {
   try {
     const response = await fetch(`${siteUrl}/`, { signal: AbortSignal.timeout(DEADLINE_MS) });
-    return pictureOn(await readStart(response), response.url, siteUrl);
-  } catch {
-    return undefined; // Not reachable now: the first request will say so in its own words.
+    return { picture: pictureOn(await readStart(response), response.url, siteUrl), trouble: undefined };
+  } catch (error) {
+    return { picture: undefined, trouble: describeTrouble(error, siteUrl) };
   }
 }
 

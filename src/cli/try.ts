@@ -1,23 +1,24 @@
 // `huiyuan try`: a mirror that runs a minute after the clone: temporary settings, an embedded bucket, and a sample
 // site as its origin unless one is named. It makes the first two requests itself and says what they did.
-import { randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { encodeKeyForPath } from "../http/target.ts";
 import { makeSamplePictures } from "../image/sample-pictures.ts";
 import { type Key, toKey } from "../object.ts";
-import { parseSettings } from "../settings/load.ts";
-import { makeToken } from "../sign/token.ts";
-import { findPicture } from "./find-picture.ts";
+import { isLoopbackHost } from "../settings/hosts.ts";
+import { findPicture, type HomePage } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
+import { lookAtOrigin } from "./named-origin.ts";
 import { type SampleSite, startSampleSite } from "./sample-site.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 import { timedGet } from "./timed-get.ts";
-import { describeTrial, type FirstRequests } from "./try-report.ts";
+import { MEMBERS_HOST, makeTrialKeys, type TrialParts, trialSettings, trialToken } from "./trial-settings.ts";
+import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./try-report.ts";
 
 interface TryFlags {
   readonly port: number;
@@ -25,16 +26,16 @@ interface TryFlags {
   readonly json: boolean;
 }
 
-/** What the trial mirrors: the base URL, one image of it, and the sample site when there is no other. */
-interface TrialOrigin {
+/** What the trial mirrors. `sample`: the sample site, when no other is named. */
+interface TrialOrigin extends HomePage {
   readonly url: string;
-  readonly picture: Key | undefined;
+  readonly isPrivate: boolean;
   readonly sample: SampleSite | undefined;
 }
 
-const APPID = "10001234";
 const SAMPLE_DELAY_MS = 60;
-const TOKEN_LIFE_SECONDS = 7 * 86_400;
+const STORED_TRIES = 20;
+const STORED_EVERY_MS = 25;
 
 export function tryCommand(terminal: Terminal): Command {
   return new Command("try")
@@ -55,120 +56,126 @@ export function tryCommand(terminal: Terminal): Command {
 }
 
 async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal: Terminal): Promise<void> {
-  const stopped = untilStopped();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  void untilStopped().then(() => stopping.abort());
+  // Who read the words has gone (`| head -5`): nobody would see that it runs, and unheard the error would end it here.
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => stopping.abort());
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
+    const clear = flags.json ? () => {} : announce(terminal, originUrl);
     let mirrorBase = "";
-    const origin = await openOrigin(originUrl, (name) => `${mirrorBase}/images/${encodeKeyForPath(toKey(name))}`);
+    const mirrorUrl = (name: string) => `${mirrorBase}/images/${encodeKeyForPath(toKey(name))}`;
+    const origin = await unlessAborted(signal, openOrigin(originUrl, mirrorUrl));
     undo.push(async () => origin.sample?.close());
-    const keys = {
-      secretId: `AKID${randomBytes(16).toString("hex")}`,
-      secretKey: randomBytes(24).toString("base64url"),
-    };
-    const app = await startOnFreePorts({ flags, folder, origin, keys, terminal });
+    const keys = makeTrialKeys();
+    const parts = { folder, originUrl: origin.url, isPrivate: origin.isPrivate, keys };
+    const { app, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
     undo.push(() => app.stop());
     mirrorBase = `http://localhost:${app.downloadPort}`;
-    const signedBase = `http://members-${APPID}.localhost:${app.downloadPort}`;
-    const sign = (key: Key) => `${signedBase}/${encodeKeyForPath(key)}?sign=${encodeURIComponent(tokenFor(key, keys))}`;
+    const { picture, trouble } = origin;
+    const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
+    const token = encodeURIComponent(trialToken(picture ?? "", keys));
     const report = {
       originUrl: origin.url,
+      trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: origin.picture === undefined ? `${mirrorBase}/` : `${mirrorBase}/${encodeKeyForPath(origin.picture)}`,
-      signedUrl: origin.picture === undefined ? undefined : sign(origin.picture),
+      mirrorUrl: `${mirrorBase}/${path}`,
+      signedUrl: `http://${MEMBERS_HOST}:${app.downloadPort}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
-      requests: origin.picture === undefined ? undefined : await firstRequests(app, origin.picture),
+      replacedPorts,
+      requests: picture === undefined ? undefined : await unlessAborted(signal, firstRequests(app, picture)),
     };
+    clear();
     terminal.out.write(flags.json ? `${JSON.stringify(report)}\n` : describeTrial(report, terminal.isInteractive));
-    await stopped;
+    await unlessAborted(signal, new Promise(() => {}));
+  } catch (error) {
+    if (!signal.aborted) throw error;
     if (!flags.json) terminal.out.write("\nStopping; the trial's images are removed.\n");
   } finally {
     for (const step of undo.reverse()) await step();
   }
 }
 
+/** The first line, so that the screen is not empty for seconds. Returns what wipes it away again, on a terminal. */
+function announce({ out, isInteractive }: Terminal, originUrl: string | undefined): () => void {
+  const text = originUrl === undefined ? "Making sample pictures …" : `Looking at ${originUrl} …`;
+  out.write(isInteractive ? text : `${text}\n`);
+  return () => void (isInteractive && out.write("\r\u001b[K"));
+}
+
+/** As `work`; rejects when the signal aborts first, and then nobody waits for `work`. */
+async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
+}
+
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
-  if (originUrl !== undefined) return { url: originUrl, picture: await findPicture(originUrl), sample: undefined };
+  if (originUrl !== undefined) {
+    const { isPrivate, trouble } = await lookAtOrigin(originUrl);
+    const page = trouble === undefined ? await findPicture(originUrl) : { picture: undefined, trouble };
+    return { url: originUrl, isPrivate, ...page, sample: undefined };
+  }
   const pictures = await makeSamplePictures();
   const sample = await startSampleSite({ pictures, host: "127.0.0.1", port: 0, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
   const [first] = pictures;
-  return { url: sample.url, picture: first === undefined ? undefined : toKey(`images/${first.name}`), sample };
+  const picture = first === undefined ? undefined : toKey(`images/${first.name}`);
+  return { url: sample.url, isPrivate: true, picture, trouble: undefined, sample };
 }
 
-interface TrialParts {
-  readonly flags: TryFlags;
-  readonly folder: string;
-  readonly origin: TrialOrigin;
-  readonly keys: { readonly secretId: string; readonly secretKey: string };
-  readonly terminal: Terminal;
-}
-
-/** Where the wanted ports are taken any free ones will do: a trial must start. */
-async function startOnFreePorts(parts: TrialParts): Promise<App> {
-  const { flags, terminal } = parts;
+/** Where a wanted port is taken any free one will do: a trial must start. */
+async function startOnFreePorts(
+  parts: TrialParts,
+  wanted: TryFlags,
+  terminal: Terminal,
+): Promise<{ readonly app: App; readonly replacedPorts: readonly ReplacedPort[] }> {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
-  const start = (port: number, adminPort: number) =>
-    startApp({ settings: trialSettings(parts, { port, adminPort }), log });
-  try {
-    return await start(flags.port, flags.adminPort);
-  } catch (error) {
-    const isPortTaken =
-      error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE";
-    if (!isPortTaken) throw error;
-    return start(0, 0);
+  const ports = { port: wanted.port, adminPort: wanted.adminPort };
+  // A site on this machine has it already, and settings that name it would be refused as a mirror of itself.
+  if (loopbackPort(parts.originUrl) === ports.port) ports.port = 0;
+  for (;;) {
+    try {
+      const app = await startApp({ settings: trialSettings(parts, ports), log });
+      const used = { port: app.downloadPort, adminPort: app.adminPort };
+      const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
+      return { app, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
+    } catch (error) {
+      const taken = takenPort(error);
+      if (taken === undefined) throw error;
+      // Each turn gives one of the two up, so there are three at most.
+      if (taken === ports.port) ports.port = 0;
+      else if (taken === ports.adminPort) ports.adminPort = 0;
+      else throw error;
+    }
   }
 }
 
-/** The settings of a trial, as a person would write them. */
-function trialSettings(
-  { folder, origin, keys }: TrialParts,
-  ports: { readonly port: number; readonly adminPort: number },
-) {
-  const mirror = { origins: [{ type: "site", url: origin.url, allowPrivate: isLocal(origin.url) }] };
-  const file = {
-    server: { host: "127.0.0.1", ...ports, accessLog: "off" },
-    data: folder,
-    limits: { freeDisk: "100MB" },
-    projects: [
-      {
-        appid: APPID,
-        keys: [{ secretId: keys.secretId, secretKey: keys.secretKey }],
-        buckets: [
-          { name: "open", domains: [{ host: "*", mirror }] },
-          { name: "members", token: "required", domains: [{ host: `members-${APPID}.localhost`, mirror }] },
-        ],
-      },
-    ],
-  };
-  // JSON is YAML, and this way the trial passes the same checks as every settings file.
-  const readFile = (path: string): never => {
-    throw new Error(`a trial reads no file such as ${path}`);
-  };
-  return parseSettings(JSON.stringify(file), { env: {}, readFile, file: join(folder, "huiyuan.yaml") });
+/** The port of an origin on this machine. */
+function loopbackPort(originUrl: string): number | undefined {
+  const { hostname, port, protocol } = new URL(originUrl);
+  if (!isLoopbackHost(hostname)) return undefined;
+  return Number(port || (protocol === "https:" ? 443 : 80));
 }
 
-/** A person who names a local site means it; every other address stays guarded. */
-function isLocal(url: string): boolean {
-  const { hostname } = new URL(url);
-  return (
-    hostname === "localhost" || hostname === "[::1]" || /^(127|10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(hostname)
-  );
+function takenPort(error: unknown): number | undefined {
+  const cause = error instanceof Error ? (error.cause as { code?: unknown; port?: unknown } | undefined) : undefined;
+  return cause?.code === "EADDRINUSE" && typeof cause.port === "number" ? cause.port : undefined;
 }
 
-/** One miss and one hit, through the socket like everyone's. */
+/** One miss and one hit, through the socket like everyone's. Between them it waits, not long, until the image is stored. */
 async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
   const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: "localhost" };
-  return { first: await timedGet(target), second: await timedGet(target) };
-}
-
-function tokenFor(key: Key, { secretId, secretKey }: TrialParts["keys"]): string {
-  const issuedAt = Math.floor(Date.now() / 1_000);
-  const random = randomInt(2 ** 31);
-  const expires = issuedAt + TOKEN_LIFE_SECONDS;
-  return makeToken(
-    { appid: APPID, bucket: "members", secretId, expires, issuedAt, random, userid: "0", fileid: key },
-    secretKey,
-  );
+  const first = await timedGet(target);
+  for (let left = STORED_TRIES; first.status === 200 && left > 0; left -= 1) {
+    const { cacheStatus } = await timedGet({ ...target, method: "HEAD" });
+    if (/detail=(?:memory|bucket)/.test(cacheStatus)) break;
+    await delay(STORED_EVERY_MS);
+  }
+  return { first, second: await timedGet(target) };
 }
 
 function parseOrigin(text: string): string {

@@ -102,7 +102,7 @@ test("findPicture() reads the page that the home page redirects to", async () =>
     if (request.url === "/") response.writeHead(302, { Location: "/en/" }).end();
     else response.end('<img src="a.jpg">');
   });
-  expect(await findPicture(url)).toBe("en/a.jpg");
+  expect(await findPicture(url)).toEqual({ picture: "en/a.jpg", trouble: undefined });
 });
 
 test("findPicture() does not wait for the end of a page that has none, and leaves it", async () => {
@@ -111,11 +111,22 @@ test("findPicture() does not wait for the end of a page that has none, and leave
   const found = findPicture(url);
   const [, response] = (await asked) as [IncomingMessage, ServerResponse];
   const left = once(response, "close");
-  expect(await found).toBe("a.jpg");
+  expect(await found).toEqual({ picture: "a.jpg", trouble: undefined });
   await left;
 });
 
-test("findPicture() finds nothing on a site that does not answer", async () => {
+test("findPicture() says what is wrong with a site that does not answer", async () => {
   const url = await serve((request) => request.socket.destroy());
-  expect(await findPicture(url)).toBeUndefined();
+  const { picture, trouble } = await findPicture(url);
+  expect(picture).toBeUndefined();
+  expect(trouble).toMatch(/^127\.0\.0\.1:\d+ closed the connection without an answer$/);
+  const closed = once(server!, "close");
+  server?.close();
+  await closed;
+  expect((await findPicture(url)).trouble).toMatch(/^127\.0\.0\.1:\d+ refuses connections/);
+});
+
+test("findPicture() takes an error page for an answer", async () => {
+  const url = await serve((_request, response) => response.writeHead(500).end("no"));
+  expect(await findPicture(url)).toEqual({ picture: undefined, trouble: undefined });
 });

@@ -1,18 +1,37 @@
 import { expect, test } from "vitest";
 import { describeTrial, type TrialReport } from "../../../src/cli/try-report.ts";
 
-const MISS = { status: 200, bytes: 1_234_567, milliseconds: 81.26, cacheStatus: "huiyuan; fwd=uri-miss" };
-const HIT = { status: 200, bytes: 1_234_567, milliseconds: 0.84, cacheStatus: "huiyuan; hit; detail=memory" };
+const MISS = {
+  status: 200,
+  isWhole: true,
+  bytes: 1_234_567,
+  milliseconds: 81.26,
+  cacheStatus: "huiyuan; fwd=uri-miss",
+};
+const HIT = {
+  status: 200,
+  isWhole: true,
+  bytes: 1_234_567,
+  milliseconds: 0.84,
+  cacheStatus: "huiyuan; hit; detail=memory",
+};
 const SAMPLE: TrialReport = {
   originUrl: "http://127.0.0.1:4000",
+  trouble: undefined,
   galleryUrl: "http://127.0.0.1:4000/",
   mirrorUrl: "http://localhost:8080/images/a.jpg",
   signedUrl: "http://members-10001234.localhost:8080/images/a.jpg?sign=abc%3D",
   adminUrl: "http://127.0.0.1:8081/",
+  replacedPorts: [],
   requests: { first: MISS, second: HIT },
 };
 const OWN: TrialReport = { ...SAMPLE, originUrl: "https://your.site", galleryUrl: undefined };
-const UNKNOWN: TrialReport = { ...OWN, mirrorUrl: "http://localhost:8080/", signedUrl: undefined, requests: undefined };
+const UNKNOWN: TrialReport = {
+  ...OWN,
+  mirrorUrl: "http://localhost:8080/<path of an image>",
+  signedUrl: "http://members-10001234.localhost:8080/<path of an image>?sign=abc%3D",
+  requests: undefined,
+};
 
 test("describeTrial() of the sample site names every address once where it is introduced", () => {
   const text = describeTrial(SAMPLE, false);
@@ -29,7 +48,7 @@ test("describeTrial() says of both requests where they were answered, how fast a
     /origin +81\.3 ms +1,234,567 bytes +200 +Cache-Status: huiyuan; fwd=uri-miss$/,
   );
   expect(lines.find((line) => line.startsWith("  2nd"))).toMatch(
-    /bucket +0\.8 ms +1,234,567 bytes +200 +Cache-Status: huiyuan; hit; detail=memory$/,
+    /bucket \(memory\) +0\.8 ms +1,234,567 bytes +200 +Cache-Status: huiyuan; hit; detail=memory$/,
   );
 });
 
@@ -58,11 +77,42 @@ test("describeTrial() of one's own site speaks of that site, and of no gallery",
   expect(text).not.toMatch(/Gallery|Stop the origin|npm start/);
 });
 
-test("describeTrial() without a known picture shows no requests and no token", () => {
+test("describeTrial() without a known picture shows what to fill in, and asks for nothing that is an error", () => {
   const text = describeTrial(UNKNOWN, false);
-  expect(text).toMatch(/^ {2}Mirror URL {3}http:\/\/localhost:8080\/$/m);
-  expect(text).not.toMatch(/Signed URL|token|1st|undefined/);
-  expect(text).toMatch(/ask for any image of the site by its path/);
+  expect(text).toMatch(/^ {2}Mirror URL {3}http:\/\/localhost:8080\/<path of an image>$/m);
+  expect(text).toMatch(/^ {2}Signed URL {3}\S+\/<path of an image>\?sign=abc%3D$/m);
+  expect(text).toMatch(/no picture was found on the home page/);
+  expect(text).toMatch(/this one fits every image/);
+  expect(text).not.toMatch(/1st|undefined|curl -I '[^<]*\/'/);
+});
+
+test("describeTrial() warns of an origin that does not answer, instead of cheering", () => {
+  const text = describeTrial({ ...UNKNOWN, trouble: "the name your.site does not exist" }, false);
+  expect(text).toMatch(/is running, but its origin https:\/\/your\.site does not answer$/m);
+  expect(text).toMatch(/^ {2}Warning {6}the name your\.site does not exist$/m);
+  expect(text).not.toMatch(/in front of|no picture was found/);
+});
+
+test("describeTrial() says which port it took instead of one that is taken", () => {
+  const text = describeTrial({ ...SAMPLE, replacedPorts: [{ wanted: 8080, used: 41234 }] }, false);
+  expect(text).toMatch(/port 8080 is taken, using 41234$/m);
+});
+
+test.each([
+  ["huiyuan; hit; detail=memory", "bucket (memory)"],
+  ["huiyuan; hit; detail=bucket", "bucket (disk)"],
+  ["huiyuan; hit; detail=spool", "being stored"],
+  ["huiyuan; fwd=uri-miss; stored", "origin"],
+  ["huiyuan; fwd=uri-miss; collapsed", "origin"],
+  ["huiyuan; detail=error", "nowhere"],
+])("describeTrial() says of %s that it came from: %s", (cacheStatus, tier) => {
+  const text = describeTrial({ ...SAMPLE, requests: { first: MISS, second: { ...HIT, cacheStatus } } }, false);
+  expect(text).toContain(`  2nd  ${tier} `);
+});
+
+test("describeTrial() says so when the first answer was broken off", () => {
+  const broken = { ...MISS, isWhole: false };
+  expect(describeTrial({ ...OWN, requests: { first: broken, second: broken } }, false)).toMatch(/broke its answer off/);
 });
 
 test("describeTrial() writes escape sequences to a terminal alone", () => {

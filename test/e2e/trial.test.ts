@@ -1,0 +1,122 @@
+// `huiyuan try` as its own process: what it says of the site that is named, and that nothing of it stays.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { within } from "../helpers/program.ts";
+
+const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+let folder: string;
+let site: Server | undefined;
+let trial: ChildProcess | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "huiyuan-trial-"));
+});
+
+afterEach(async () => {
+  trial?.kill("SIGKILL");
+  site?.close();
+  site?.closeAllConnections();
+  site = undefined;
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A site with one image at /a.jpg and this home page. Returns its port. */
+async function startSite(page: string): Promise<number> {
+  const image = await noisyJpeg(64, 64);
+  site = createServer((request, response) => {
+    if (request.url === "/") response.end(page);
+    else if (request.url === "/a.jpg") response.end(image);
+    else response.writeHead(404).end();
+  }).listen(0, "127.0.0.1");
+  await once(site, "listening");
+  return (site.address() as AddressInfo).port;
+}
+
+/** Its temporary folder lies in `folder`. */
+function startTrial(...args: string[]): ChildProcess {
+  trial = spawn(process.execPath, [MAIN, "try", "--admin-port", "0", ...args], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return trial;
+}
+
+/** The first line of stdout that begins with `start`. */
+async function lineOf(child: ChildProcess, start: string): Promise<string> {
+  let said = "";
+  const heard = new Promise<string>((resolve, reject) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      const line = said.split("\n").find((text, index, lines) => text.startsWith(start) && index < lines.length - 1);
+      if (line !== undefined) resolve(line);
+    });
+    child.once("exit", (code) => reject(new Error(`the trial ended with ${code}: ${said}`)));
+  });
+  return within(heard, 30_000, () => `no line "${start}" in: ${said}`);
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null) await within(once(child, "exit"), 20_000, () => "the trial did not end");
+  return child.exitCode;
+}
+
+test("try of a local site answers the first picture from it and then from the bucket, and leaves nothing", async () => {
+  const port = await startSite('<img src="/a.jpg">');
+  // Its own wish for a port is the site's.
+  const child = startTrial("--port", `${port}`, "--json", `http://localhost:${port}`);
+  const report = JSON.parse(await lineOf(child, "{"));
+  expect(report.requests.first).toMatchObject({ status: 200, isWhole: true });
+  expect(report.requests.first.cacheStatus).toMatch(/fwd=uri-miss/);
+  expect(report.requests.second.cacheStatus).toMatch(/^huiyuan; hit; detail=(memory|bucket)$/);
+  expect(report.replacedPorts).toEqual([{ wanted: port, used: Number(new URL(report.mirrorUrl).port) }]);
+  child.kill("SIGINT");
+  expect(await ended(child)).toBe(0);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("try of a site without pictures gives a token that fits every image", async () => {
+  const port = await startSite("<p>none");
+  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json", `http://127.0.0.1:${port}`), "{"));
+  expect(report.trouble).toBeUndefined();
+  const { host, port: mirrorPort, pathname, search } = new URL(report.signedUrl);
+  expect(decodeURI(pathname)).toBe("/<path of an image>");
+  const ask = (query: string) => get({ port: Number(mirrorPort), path: `/a.jpg${query}`, host });
+  expect((await ask(search)).status).toBe(200);
+  expect((await ask("")).status).toBe(403);
+});
+
+test("try of a site that is down says so", async () => {
+  const port = await startSite("");
+  const closed = once(site!, "close");
+  site?.close();
+  await closed;
+  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json", `http://127.0.0.1:${port}`), "{"));
+  expect(report.trouble).toMatch(/refuses connections/);
+});
+
+test("try is stopped in order by Ctrl-C while it still starts", async () => {
+  const child = startTrial("--port", "0");
+  await lineOf(child, "Making sample pictures");
+  child.kill("SIGINT");
+  expect(await ended(child)).toBe(0);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("try ends in order when nobody reads its words any more", async () => {
+  const port = await startSite('<img src="/a.jpg">');
+  const child = startTrial("--port", "0", `http://127.0.0.1:${port}`);
+  await lineOf(child, "Looking at");
+  child.stdout?.destroy();
+  expect(await ended(child)).toBe(0);
+  expect(await readdir(folder)).toEqual([]);
+});
