@@ -14,7 +14,7 @@ import { APPID, KEYS } from "../helpers/settings.ts";
 const HUNG = "hung.test";
 const WELL = "well.test";
 const PLACES = 4;
-const FIRST_BYTE_MS = 2_000;
+const FIRST_BYTE_MS = 3_000;
 /** What a busy machine may add to a deadline. */
 const SLACK_MS = 2_000;
 const CLIENTS = 200;
@@ -134,8 +134,9 @@ test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing
   const where = { port: program.downloadPort, path: "/large.jpg", host: WELL, begun: hasBegun };
   const growth = growthWhile(eventually(() => begun === CLIENTS, "all are being answered"));
   const clients = Array.from({ length: CLIENTS }, () => readSlowly(where, pace, over.signal));
-  // For each a piece of 256 KiB on its way and one being read.
-  expect(await growth).toBeLessThan(CLIENTS * 2 * 262_144 + 50 * MB);
+  // For each a piece of 256 KiB on its way and one being read, and what the kernels have just taken is not yet
+  // collected: an eighth of what it would be if the program buffered for them.
+  expect(await growth).toBeLessThan((CLIENTS * large.length) / 8);
   over.abort();
   const seen = await Promise.all(clients);
   expect(seen.filter(({ isWhole }) => isWhole)).toEqual([]);
