@@ -1,6 +1,7 @@
 # Build: docker build -t huiyuan .
-# Run:   docker run -v ./huiyuan.yaml:/etc/huiyuan/huiyuan.yaml -v huiyuan-data:/data -p 8080:8080 huiyuan
-# The settings should say `data: /data`. To reach the admin port from outside, set server.adminHost and adminToken there.
+# Run:   docker run -v "$PWD/settings:/etc/huiyuan:ro" -v huiyuan-data:/data -p 8080:8080 huiyuan
+# Mount the folder that holds huiyuan.yaml, not the file: an editor saves by renaming, which a mount of one file does not
+# see. The settings should say `data: /data`. To reach the admin port from outside, set server.adminHost and adminToken.
 FROM node:24-slim AS build
 WORKDIR /app
 # Compilers for better-sqlite3, where its prebuilt binary cannot be had.
@@ -27,6 +28,8 @@ RUN install -d -o node -g node /data
 USER node
 VOLUME /data
 EXPOSE 8080 8081
+# Asks the default adminPort. With another one start the container with --health-cmd and this command for that port, or
+# with --no-healthcheck.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell between, so that SIGTERM reaches the server: it drains within 10 s.
