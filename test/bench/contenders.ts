@@ -1,8 +1,10 @@
 // Who runs against whom: Huiyuan as a user starts it, and the two caches that it is measured by, set up as their
 // operators would. All mirror the same origin, one process or worker each, on the same core.
+
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { makeToken } from "../../src/sign/token.ts";
 import { get } from "../helpers/get.ts";
 import { eventually, install } from "../helpers/program.ts";
@@ -42,7 +44,7 @@ const SECRET = "a secret of the bench";
 const LIFE_SECONDS = 86_400;
 
 export async function startOrigin(): Promise<Origin> {
-  const file = new URL("origin.ts", import.meta.url).pathname;
+  const file = fileURLToPath(new URL("origin.ts", import.meta.url));
   const child = spawnOn(LOAD_CORE, process.execPath, ["--import", "tsx", file]);
   const port = Number(await firstLine(child));
   return {
@@ -199,7 +201,7 @@ sub vcl_backend_response { set beresp.ttl = 24h; }
 
 /** Node's http server with nothing behind it, for the picture of one path: see bare.ts. */
 export async function startBareNode(path: string): Promise<Contender> {
-  const file = new URL("bare.ts", import.meta.url).pathname;
+  const file = fileURLToPath(new URL("bare.ts", import.meta.url));
   const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", file, path]);
   const port = Number(await firstLine(child));
   return { name: "node:http, bare", port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };

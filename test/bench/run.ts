@@ -1,9 +1,11 @@
 // `npm run bench`: measures what a request costs, beside nginx and Varnish on the same machine in the same run, and
 // says whether the targets hold. How it measures: docs/performance.md. Needs nginx, varnish, wrk and a second core.
+
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Bench, Effort, Outcome } from "./case.ts";
 import { startOrigin } from "./contenders.ts";
@@ -14,7 +16,7 @@ import { LOAD_CORE, outputOf } from "./processes.ts";
 import { machine, missesMust, tables, withFigures } from "./report.ts";
 import { costByObjects } from "./scale.ts";
 
-const PAGE = new URL("../../docs/performance.md", import.meta.url).pathname;
+const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
 
 FILTER         only the cases whose name contains it

@@ -1,9 +1,11 @@
 // `npm run soak`: the built program under everything that a mirror meets in the open, at once and for minutes, and the
 // question whether it stays flat: memory, descriptors, sockets, spool folder. What runs is in soak-load.ts.
+
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { get } from "../helpers/get.ts";
 import { install, type Program } from "../helpers/program.ts";
@@ -24,7 +26,7 @@ import {
   type Tally,
 } from "./soak-load.ts";
 
-const PAGE = new URL("../../docs/performance.md", import.meta.url).pathname;
+const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const SAMPLE_MS = 5_000;
 /** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
 const WARM_UP = 0.4;

@@ -1,8 +1,10 @@
 // The fault lab: the whole built program between a scripted origin, fault proxies and a name server of the lab's own,
 // and clients that say what they saw. One lab serves all rows at once, each under a key of its own.
 // It judges nothing: what a row expects stands in rows/.
+
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
+import { fileURLToPath } from "node:url";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
@@ -137,7 +139,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const installation = await install(labSettings(plan));
   const env = {
     NODE_OPTIONS: `--import=${new URL("answer-names.mjs", import.meta.url).href}`,
-    NODE_EXTRA_CA_CERTS: new URL("../fixtures/tls/cert.pem", import.meta.url).pathname,
+    NODE_EXTRA_CA_CERTS: fileURLToPath(new URL("../fixtures/tls/cert.pem", import.meta.url)),
     LAB_NAME_SERVER: names.address,
   };
   let program = await installation.start({ env });

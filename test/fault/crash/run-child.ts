@@ -1,15 +1,17 @@
 // Runs store-child.ts, under strace where its system calls are to be counted, to kill it or to fail.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { within } from "../../helpers/program.ts";
 import type { Report } from "./store-child.ts";
 import type { StoreOperation } from "./store-model.ts";
 
-const CHILD = new URL("store-child.ts", import.meta.url).pathname;
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const CHILD = fileURLToPath(new URL("store-child.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DEADLINE_MS = 40_000;
 
 /** The calls by which a store changes the disk. */
