@@ -24,7 +24,7 @@ export interface Sample {
 }
 
 /** As src/bucket/fs/blob-reader.ts has it, plus those being read. */
-export const MAX_KEPT_BLOBS = 256;
+export const MAX_KEPT_BLOBS = 4_096;
 
 /** A program under watch. */
 export interface Watched {

@@ -196,12 +196,34 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
       expect((await bytesAt(A)).toString()).toBe("one");
     });
 
-    test("open() is undefined for an object that was replaced or deleted since it was looked up", async () => {
+    test("open() is undefined for an object that was replaced or deleted, whoever described it", async () => {
       await put("a.jpg");
       await put("a.jpg", TWO);
       expect(await bucket.open(infoOf("a.jpg", ONE))).toBeUndefined();
       await bucket.delete(A, TOMBSTONE);
       expect(await bucket.open(infoOf("a.jpg", TWO))).toBeUndefined();
+    });
+
+    test("open() is undefined for what was looked up and then replaced, deleted or purged, and opens what was not", async () => {
+      const lookedUp = async (key: Key) => {
+        const entry = await bucket.lookup(key);
+        if (entry.state !== "object") throw new Error(`"${key}" is ${entry.state}`);
+        return entry.info;
+      };
+      await put("a.jpg", ONE, ALWAYS, "mirror");
+      await put("b.jpg");
+      const first = await lookedUp(A);
+      const other = await lookedUp(toKey("b.jpg"));
+      await put("a.jpg", TWO, ALWAYS, "mirror");
+      expect(await bucket.open(first)).toBeUndefined();
+      const second = await lookedUp(A);
+      await bucket.purge(A, { hard: true });
+      expect(await bucket.open(second)).toBeUndefined();
+      await put("a.jpg");
+      const third = await lookedUp(A);
+      await bucket.delete(A, TOMBSTONE);
+      expect(await bucket.open(third)).toBeUndefined();
+      expect((await readAll(await bucket.open(other), other.size)).toString()).toBe("one");
     });
 
     test("read() goes on with the old bytes while the object is replaced and deleted", async () => {

@@ -1,5 +1,6 @@
 // Reading blobs: a small cache of open descriptors, whole 64 KiB blocks, each checked against its CRC-32 before a byte
 // of it is given out. What to do about a damaged blob is the caller's affair (`onDamage`).
+import { fstatSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { LRUCache } from "lru-cache";
 import { BLOCK_BYTES } from "../../body/spool.ts";
@@ -7,7 +8,7 @@ import { HuiyuanError } from "../../errors.ts";
 import type { ObjectReader } from "../driver.ts";
 import { blobPath } from "./blob-folder.ts";
 import { errorCodeOf, storeFailure } from "./failure.ts";
-import { closeFile, openFile, readInto, statOpenFile } from "./files.ts";
+import { closeFile, openFile, readInto } from "./files.ts";
 
 /** A blob whose bytes are not what was stored. `inode` as in SetAsideRequest. */
 export interface Damage {
@@ -30,8 +31,6 @@ export interface BlobReaderOptions {
   readonly blockSums: (sha256: string) => Buffer | undefined;
   /** Sets the blob aside; the descriptor that showed the damage stays open until this resolves. */
   readonly onDamage: (damage: Damage) => Promise<void>;
-  /** Descriptors kept open for blobs that nobody reads at the moment. */
-  readonly maxIdleDescriptors?: number;
 }
 
 interface OpenBlob {
@@ -45,31 +44,49 @@ interface OpenBlob {
   isCached: boolean;
 }
 
-const MAX_IDLE_DESCRIPTORS = 256;
+// Kept open for blobs that nobody reads at the moment. Node raises its own limit to the hard one, nearly everywhere 20,000
+// or more; where it is less, `openSparing` gives descriptors back.
+const MAX_IDLE_DESCRIPTORS = 4_096;
+// No descriptor is left to the process, or to the system.
+const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE"]);
 
-export function createBlobReaders(options: BlobReaderOptions): BlobReaders {
-  const { dataDir, blockSums, onDamage, maxIdleDescriptors = MAX_IDLE_DESCRIPTORS } = options;
+export function createBlobReaders({ dataDir, blockSums, onDamage }: BlobReaderOptions): BlobReaders {
   const cache = new LRUCache<string, OpenBlob>({
-    max: maxIdleDescriptors,
+    max: MAX_IDLE_DESCRIPTORS,
     dispose(blob) {
       blob.isCached = false;
       closeIfUnused(blob);
     },
   });
 
+  /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
+  async function openSparing(path: string): Promise<number> {
+    for (;;) {
+      try {
+        // Through the pool: a folder or an inode that is not in memory is read from the disk here.
+        return await openFile(path, "r");
+      } catch (error) {
+        if (cache.size === 0 || !EXHAUSTED_CODES.has(errorCodeOf(error))) throw error;
+        const kept = Math.floor(cache.size / 2);
+        while (cache.size > kept) cache.pop();
+      }
+    }
+  }
+
   async function openBlob(sha256: string, size: number): Promise<OpenBlob | undefined> {
     const sums = blockSums(sha256);
     if (sums === undefined) return undefined;
     let descriptor: number;
     try {
-      descriptor = await openFile(blobPath(dataDir, sha256), "r");
+      descriptor = await openSparing(blobPath(dataDir, sha256));
     } catch (error) {
       if (errorCodeOf(error) !== "ENOENT") throw storeFailure(error, `open the blob ${sha256}`);
       await onDamage({ sha256, inode: undefined, found: "the file is missing" });
       return undefined;
     }
     try {
-      const stats = await statOpenFile(descriptor);
+      // Not through the pool: the inode of an open file is in memory.
+      const stats = fstatSync(descriptor);
       if (stats.size === size) {
         return { sha256, size, sums, descriptor, inode: stats.ino, users: 1, isCached: true };
       }

@@ -24,6 +24,13 @@ export interface FsBucketParts {
 
 export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
   const { reads, writer, readers, freeSpace, newFilePath } = parts;
+  /** The writer's revision at which a description was read. Gone with the description. */
+  const readAt = new WeakMap<ObjectInfo, number>();
+
+  /** A download opens what it looked up a moment ago, and need not ask the catalogue twice. */
+  function isCurrent(info: ObjectInfo): boolean {
+    return readAt.get(info) === writer.revision() || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
+  }
 
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     // The writer decides; asking here first spares the disk a body that would be refused.
@@ -62,12 +69,12 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   }
 
   return {
-    lookup: async (key) => reads.entry(bucket, key),
-    async open(info) {
-      const { sha256 } = info.hashes;
-      if (reads.sha256Of(bucket, info.key) !== sha256) return undefined;
-      return readers.open(sha256, info.size);
+    async lookup(key) {
+      const entry = reads.entry(bucket, key);
+      if (entry.state === "object") readAt.set(entry.info, writer.revision());
+      return entry;
     },
+    open: async (info) => (isCurrent(info) ? readers.open(info.hashes.sha256, info.size) : undefined),
     put,
     copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
     delete: (key, { deletedAt, reason }) => writer.submit("delete", { bucket, key, deletedAt, reason }),

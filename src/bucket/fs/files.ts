@@ -1,17 +1,11 @@
 // The few asynchronous file steps of the store, on raw descriptors: a FileHandle costs several times as much a step,
 // and a miss pays for each.
-import { close, closeSync, fstat, fsync, open, read, type Stats, unlink, write } from "node:fs";
+import { close, closeSync, fsync, open, read, unlink, write } from "node:fs";
 
 /** `flags` as for `fs.open`. The caller closes the descriptor. */
 export function openFile(path: string, flags: string): Promise<number> {
   return new Promise((resolve, reject) => {
     open(path, flags, 0o600, (error, descriptor) => (error === null ? resolve(descriptor) : reject(error)));
-  });
-}
-
-export function statOpenFile(descriptor: number): Promise<Stats> {
-  return new Promise((resolve, reject) => {
-    fstat(descriptor, (error, stats) => (error === null ? resolve(stats) : reject(error)));
   });
 }
 

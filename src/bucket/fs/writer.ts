@@ -21,6 +21,8 @@ export interface Writer {
    * the queue is full; and nothing has changed then.
    */
   submit<Name extends OperationName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
+  /** Rises before operations resolve: while it stands still, nothing that was acknowledged has outdated what was read. */
+  revision(): number;
   /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
   close(): Promise<void>;
 }
@@ -53,6 +55,7 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
   let running: Waiting[] = [];
   let isScheduled = false;
   let lastSentAt = 0;
+  let revision = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
 
@@ -78,6 +81,7 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
   function settle(outcomes: readonly Outcome[]): void {
     const settled = running;
     running = [];
+    revision += 1;
     schedule();
     settled.forEach(({ operation, resolve, reject }, index) => {
       const outcome = outcomes[index]!;
@@ -118,6 +122,7 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
         schedule();
       });
     },
+    revision: () => revision,
     async close() {
       refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
       if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
