@@ -28,6 +28,8 @@ export interface HttpServer {
 const HEAD_MS = 30_000;
 const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
+/** Clients that come at once while the program is busy; the kernel takes no more than net.core.somaxconn. */
+const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
 const LINGER_MS = 1_000;
@@ -94,7 +96,7 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
       const found = error.code === "EADDRINUSE" ? "another program listens there" : (error.code ?? error.message);
       reject(new HuiyuanError("settings_invalid", `Cannot listen on ${host}:${port}: ${found}`, { cause: error }));
     });
-    server.listen(port, host, resolve);
+    server.listen({ port, host, backlog: BACKLOG }, resolve);
   });
 }
 
