@@ -102,13 +102,19 @@ export async function readSlowly(
   return { status, isWhole: bodyBytes === declared, sha256: hash.digest("hex"), bodyBytes };
 }
 
-/** A request head of one byte a second. Resolves with the milliseconds until the server had enough, and its status. */
+/**
+ * A request head of one byte a second. Resolves with the milliseconds from the connection until the server had enough,
+ * and its status.
+ */
 export async function drip(
   port: number,
   signal: AbortSignal,
 ): Promise<{ readonly ms: number; readonly status: number }> {
-  const startedAt = performance.now();
+  let startedAt = performance.now();
   const socket = openSocket(port, signal);
+  socket.on("connect", () => {
+    startedAt = performance.now();
+  });
   let answer = "";
   socket.on("data", (bytes: Buffer) => {
     answer += bytes.toString("latin1");
