@@ -1,0 +1,74 @@
+// Signs a request for an S3-compatible store (AWS Signature Version 4, in headers), for origins and buckets alike. It sends
+// nothing: aws4fetch's own fetch would pass by the guarded dialer.
+import { AwsV4Signer } from "aws4fetch";
+
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Of temporary credentials. */
+  readonly sessionToken?: string | undefined;
+}
+
+/** Signing keys of one day and region each, kept between requests by the caller; never more than MAX_KEYS of them. */
+export type S3KeyCache = Map<string, ArrayBuffer>;
+
+export interface S3Unsigned {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** As it will be sent: the path from encodeS3Path(), every query value by encodeURIComponent(), no parameter twice. */
+  readonly url: string;
+  /** Further headers, values Latin-1. All are signed but Content-Type, Content-Length, User-Agent, Range and Expect. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly region: string;
+  readonly credentials: S3Credentials;
+  /** SHA-256 of the body in hex, or UNSIGNED_PAYLOAD, which leaves the body to TLS. */
+  readonly payloadHash: string;
+  /** Unix milliseconds; stores refuse more than 15 minutes of difference to their own clock. */
+  readonly now: number;
+  readonly keyCache?: S3KeyCache;
+}
+
+/** Use it over TLS only: in clear text anyone on the way could put another body under the signature. */
+export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
+
+/** SHA-256 of no bytes, the payload hash of a GET, HEAD or DELETE. */
+export const EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+const MAX_KEYS = 8;
+
+/**
+ * All headers to send, lower-case names: the given ones with `host`, `x-amz-date`, `x-amz-content-sha256`,
+ * `authorization` and, for temporary credentials, `x-amz-security-token`. They hold for this URL's host only.
+ */
+export async function signS3Request(request: S3Unsigned): Promise<Record<string, string>> {
+  const { method, url, credentials, region, keyCache } = request;
+  if (keyCache !== undefined && keyCache.size >= MAX_KEYS) keyCache.clear();
+  const signer = new AwsV4Signer({
+    method,
+    url,
+    headers: { ...request.headers, "x-amz-content-sha256": request.payloadHash },
+    accessKeyId: credentials.accessKeyId,
+    secretAccessKey: credentials.secretAccessKey,
+    ...(credentials.sessionToken === undefined ? {} : { sessionToken: credentials.sessionToken }),
+    service: "s3",
+    region,
+    datetime: compactDate(request.now),
+    ...(keyCache === undefined ? {} : { cache: keyCache }),
+  });
+  const signed = await signer.sign();
+  return { host: signed.url.host, ...Object.fromEntries(signed.headers) };
+}
+
+/**
+ * A key as the path of a URL, the way the signature wants it: all but unreserved characters and `/` is `%XX`. Other
+ * spellings of the same path (`!`, `+`) are read differently by different stores.
+ */
+export function encodeS3Path(key: string): string {
+  return encodeURIComponent(key)
+    .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll("%2F", "/");
+}
+
+/** `20130524T000000Z` */
+function compactDate(now: number): string {
+  return new Date(now).toISOString().replace(/[-:]|\.\d{3}/g, "");
+}
