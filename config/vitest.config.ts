@@ -14,7 +14,9 @@ const suite = (name: string, timeoutMs: number) => ({
 
 export default defineConfig({
   test: {
-    globalSetup: [fileURLToPath(new URL("./build-first.ts", import.meta.url))],
+    globalSetup: ["./build-first.ts", "./shared-services.ts"].map((file) =>
+      fileURLToPath(new URL(file, import.meta.url)),
+    ),
     pool: "forks",
     maxWorkers: 2,
     projects: [suite("unit", 10_000), suite("contract", 20_000), suite("e2e", 120_000), suite("fault", 60_000)],

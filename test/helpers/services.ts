@@ -20,6 +20,11 @@ const SERVICES = {
   },
   // A file system of a few MiB, to be full or read-only.
   tmpfs: { isHere: isMountAllowed, how: "run as root, with CAP_SYS_ADMIN in a container" },
+  // An S3 store; ceph.ts starts it.
+  ceph: {
+    isHere: () => ["radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd"].every((name) => programPath(name)),
+    how: "apt-get install radosgw ceph-mon ceph-osd",
+  },
   photographs: { isHere: () => existsSync(PHOTOGRAPHS_FOLDER), how: "apt-get install mate-backgrounds" },
 } as const;
 
@@ -171,7 +176,8 @@ function listening(child: ChildProcess): Promise<void> {
   return within(ready, 10_000, () => `nginx was not ready in time:\n${said}`);
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 where nobody listens just now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -1,0 +1,105 @@
+// A real S3 store for tests: a Ceph RGW that all files of a run share, and further gateways to it that a test may stop.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { eventually, within } from "./program.ts";
+import { freePort } from "./services.ts";
+
+const SCRIPT = fileURLToPath(new URL("../services/ceph-rgw.sh", import.meta.url));
+
+/** Where the store is and who may do everything there. Buckets are the test's own: `<something>-<random>`. */
+export interface CephRgw {
+  /** `http://127.0.0.1:<port>`; buckets are in the path. */
+  readonly url: string;
+  readonly port: number;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/**
+ * The store of this test run. The first call of all starts it, which takes 13 s: ask in a beforeAll() with CEPH_START_MS.
+ * It ends with the run; nobody stops it. Guard the tests with `serviceAvailable("ceph")`.
+ */
+export async function sharedRgw(): Promise<CephRgw> {
+  const { folder, owner } = run();
+  const ports = [String(await freePort()), String(await freePort())];
+  // Whoever comes second waits in here for the first.
+  const { stdout } = await promisify(execFile)("bash", [SCRIPT, "start", folder, ...ports, owner], {
+    timeout: CEPH_START_MS,
+  });
+  return rgwAt(Number(stdout));
+}
+
+/** Time-out of a beforeAll() that asks for the store. */
+export const CEPH_START_MS = 90_000;
+
+/** One more gateway to the shared store, on a port of its own, which a test may kill and revive. */
+export interface Gateway extends CephRgw {
+  /** kill -9; resolves when it is gone. Harmless when it is not running. */
+  stop(): Promise<void>;
+  /** Once more on the same port, answering when this resolves. */
+  start(): Promise<void>;
+}
+
+/** Answers when this resolves. The caller stops it. */
+export async function startGateway(): Promise<Gateway> {
+  await sharedRgw();
+  const { folder } = run();
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+  const isRunning = () => child?.exitCode === null && child.signalCode === null;
+  const start = async () => {
+    child = spawn("bash", [SCRIPT, "gateway", folder, String(port)], { stdio: "ignore" });
+    await eventually(
+      async () => {
+        if (!isRunning()) throw new Error(`the gateway ended (${child?.exitCode ?? child?.signalCode})`);
+        return await isListening(port);
+      },
+      "the gateway answers",
+      30_000,
+    );
+  };
+  await start();
+  return {
+    ...rgwAt(port),
+    start,
+    async stop() {
+      if (child === undefined || !isRunning()) return;
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await within(exited, 10_000, () => "the gateway did not end after SIGKILL");
+    },
+  };
+}
+
+function rgwAt(port: number): CephRgw {
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    region: "default",
+    accessKeyId: "testkey",
+    secretAccessKey: "testsecret",
+  };
+}
+
+function run(): { readonly folder: string; readonly owner: string } {
+  const { HUIYUAN_TEST_SERVICES: services, HUIYUAN_TEST_OWNER: owner } = process.env;
+  if (services === undefined || owner === undefined) throw new Error("Cannot start Ceph: run by vitest only");
+  return { folder: join(services, "ceph"), owner };
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false; // refused: not yet
+  } finally {
+    socket.destroy();
+  }
+}
