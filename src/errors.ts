@@ -52,6 +52,8 @@ const ERROR_ROWS = {
   origin_name_unknown: { status: 424, errNo: -902, text: "the origin's name does not exist" },
   origin_dns_timeout: { status: 424, errNo: -902, text: "the origin's name could not be looked up in time" },
   origin_dns_failed: { status: 424, errNo: -902, text: "the origin's name could not be looked up" },
+  origin_failing: { status: 424, errNo: -902, text: "the origin keeps failing and is not asked for the moment" },
+  origin_busy: { status: 424, errNo: -902, text: "the origin has asked to be left alone for a while" },
   // The origin: an answer that may not be used
   origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed" },
   origin_status: { status: 424, errNo: -120, text: "the origin answered with an error" },
@@ -90,12 +92,14 @@ export function errorRow(code: ErrorCode): ErrorRow {
 export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
 
 /**
- * Facts that accompany an error. `originStatus` belongs to `origin_status`; `retryAfterSeconds` to 429 and 503;
+ * Facts that accompany an error. `originStatus` belongs to `origin_status` and `origin_busy`; `retryAfterSeconds` to 429,
+ * 503 and an origin that is left alone; `answerStatus` is sent instead of the code's own status (transparentErrors);
  * `objectBytes`, the size that a range missed, to `range_unsatisfiable`.
  */
 export interface ErrorDetails {
   readonly cause?: unknown;
   readonly originStatus?: number;
+  readonly answerStatus?: number;
   readonly retryAfterSeconds?: number;
   readonly objectBytes?: number;
 }
@@ -107,6 +111,7 @@ export interface ErrorDetails {
 export class HuiyuanError extends Error {
   readonly code: ErrorCode;
   readonly originStatus: number | undefined;
+  readonly answerStatus: number | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly objectBytes: number | undefined;
 
@@ -115,6 +120,7 @@ export class HuiyuanError extends Error {
     this.name = "HuiyuanError";
     this.code = code;
     this.originStatus = details.originStatus;
+    this.answerStatus = details.answerStatus;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.objectBytes = details.objectBytes;
   }

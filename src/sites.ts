@@ -9,6 +9,7 @@ import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
 import type { Admission, Site, Sites } from "./http/site.ts";
 import type { Log } from "./log.ts";
+import { createFailover } from "./mirror/failover.ts";
 import type { Hot } from "./mirror/hot.ts";
 import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
@@ -74,7 +75,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
         origins.take(identityOf(origin, source.timeouts), () => makeOrigin(origin, source, parts)),
       );
       return mirrors.take(identityOf(bucket.bucketId, maxObjectBytes, source), () =>
-        createMirror({ ...mirrorOptions(source), stored: bucket, origins: asked, maxObjectBytes }, parts.mirror),
+        createMirror(
+          { ...mirrorOptions(source), stored: bucket, origin: asOne(source, asked, parts), maxObjectBytes },
+          parts.mirror,
+        ),
       );
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
@@ -170,6 +174,16 @@ function mirrorOptions(source: MirrorSettings) {
 function makeOrigin(origin: SiteOriginSettings, source: MirrorSettings, parts: SiteParts): Origin {
   const { userAgent, serverId, log } = parts;
   return createSite({ ...origin, timeouts: source.timeouts, userAgent, serverId, log });
+}
+
+/** The origins of a mirror in the order of `source.origins`. */
+function asOne({ failoverOn }: MirrorSettings, origins: readonly Origin[], { mirror }: SiteParts): Origin {
+  return createFailover({
+    candidates: origins.map((origin) => ({ origin })),
+    failoverOn,
+    random: Math.random,
+    onFailover: mirror.meter.failedOver,
+  });
 }
 
 function makeSite(

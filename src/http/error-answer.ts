@@ -13,7 +13,8 @@ export function errorBody(error: HuiyuanError, requestId: string): Buffer {
 /** Answers the exchange, whose head has not been sent, with an error. */
 export function sendError(exchange: Exchange, error: HuiyuanError): void {
   const { site, request } = exchange;
-  const { status, errNo } = errorRow(error.code);
+  const { status: ownStatus, errNo } = errorRow(error.code);
+  const status = error.answerStatus ?? ownStatus;
   const headers = ["Cache-Control", "no-store", "X-ErrNo", String(errNo), "X-Content-Type-Options", "nosniff"];
   if (site !== undefined) {
     headers.push(...corsHeaders(site.cors, request.headers.origin));

@@ -1,18 +1,17 @@
 // A HEAD for a key that the bucket lacks, passed on as a HEAD. Nothing is fetched and nothing stored.
 import { HuiyuanError } from "../errors.ts";
 import type { Origin, OriginAnswer, OriginRequest } from "../origin/origin.ts";
-import { fetchInOrder } from "./failover.ts";
 
 // Statuses that refuse the method rather than the image; a fetch then finds out what the origin has.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
 /** The client's own signal ends it: nobody else waits for the answer. Throws the codes of Origin.fetch. */
 export async function askHead(
-  origins: readonly Origin[],
+  origin: Origin,
   request: Omit<OriginRequest, "method">,
 ): Promise<OriginAnswer | "absent" | "refused"> {
   try {
-    const answer = await fetchInOrder(origins, { ...request, method: "HEAD" });
+    const answer = await origin.fetch({ ...request, method: "HEAD" });
     answer?.body.destroy();
     return answer ?? "absent";
   } catch (error) {

@@ -8,7 +8,6 @@ import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
-import { fetchInOrder } from "./failover.ts";
 import type { MirrorMeter } from "./meter.ts";
 
 /** What is known when the head of the answer may go out: magic seen, first bytes there. */
@@ -51,9 +50,9 @@ export interface Fill {
 export interface FillParts {
   readonly key: Key;
   readonly epoch: number;
-  /** Entered before the first origin is asked, left when the fill has ended. */
+  /** Entered before the origin is asked, left when the fill has ended. */
   readonly admission: Admission;
-  readonly origins: readonly Origin[];
+  readonly origin: Origin;
   readonly spools: SpoolPool;
   readonly maxBytes: number;
   /** The facts under which a whole body will be stored. */
@@ -99,7 +98,7 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
   try {
     leave = await parts.admission();
     parts.meter.fillStarted();
-    const answer = await fetchInOrder(parts.origins, { ...parts, method: "GET" });
+    const answer = await parts.origin.fetch({ ...parts, method: "GET" });
     if (answer === undefined) return { kind: "absent" };
     parts.meter.originAnswered(answer.headMs);
     spool = openSpool(parts.spools, answer);

@@ -7,6 +7,8 @@ export interface MirrorMeter {
   fillStarted(): void;
   /** A request joined a running fill. */
   collapsed(): void;
+  /** A further origin was asked, since the one before had failed. */
+  failedOver(): void;
   /** A response head came after so many milliseconds. */
   originAnswered(milliseconds: number): void;
   /** A fill ended without an object: why. `not_found` included. */
@@ -21,6 +23,7 @@ export interface MirrorMeter {
 export const SILENT_METER: MirrorMeter = {
   fillStarted() {},
   collapsed() {},
+  failedOver() {},
   originAnswered() {},
   refused() {},
   stored() {},

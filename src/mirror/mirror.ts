@@ -4,17 +4,17 @@
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { describeObject } from "../bucket/bucket.ts";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
 import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
-import { createExpiring } from "./expiring.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { absent, createRecent } from "./recent.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
@@ -68,8 +68,8 @@ export interface Mirror {
 
 export interface MirrorOptions {
   readonly stored: Stored;
-  /** In the order in which they are asked. */
-  readonly origins: readonly Origin[];
+  /** One place, or several as one (failover.ts). Its owner closes it. */
+  readonly origin: Origin;
   /** Fetches of this mirror at once; more wait for at most `timeouts.firstByte`. */
   readonly connections: number;
   readonly headMiss: "origin" | "store";
@@ -97,32 +97,26 @@ export interface MirrorParts {
   readonly signal: AbortSignal;
 }
 
-const FAILURE_MS = 500;
-const MAX_NEGATIVES = 100_000;
-const MAX_FAILURES = 10_000;
 const MAX_WAITING = 1_000;
-// Not the origin's failures: this server had no room, is stopping, or the request itself carried the mark of a loop.
-const OWN_AFFAIR: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop"];
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
-  const { stored, origins, timeouts } = options;
+  const { stored, origin, timeouts } = options;
   const { spools, writeBack, slots, meter, log, now, signal } = parts;
   const { connections: places } = options;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   const fills = new Map<Key, Fill>();
-  // With the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
-  const negatives = createExpiring<number>(MAX_NEGATIVES);
-  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILURES);
+  const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
   const suspects = createSuspects();
   const asking = new Set<Promise<OriginAnswer | undefined>>();
 
-  function refuseIfKnown({ key, epoch }: MissRequest): void {
-    const at = now();
-    const absentAt = negatives.get(key, at);
-    if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
-    const failure = failures.get(key, at);
-    if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
+  function refuseIfKnown(request: MissRequest): void {
+    recent.refuseIfKnown(request);
+    // Before a place is waited for: those that wait for a dead origin hold them all.
+    const refusal = origin.refusal?.();
+    if (refusal === undefined) return;
+    meter.refused(refusal.code);
+    throw refusal;
   }
 
   /** The key's fill, unless it began before the key was deleted, purged or written. */
@@ -138,7 +132,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       key,
       epoch,
       admission,
-      origins,
+      origin,
       spools,
       maxBytes,
       describe,
@@ -171,16 +165,15 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fills.get(key) === fill) fills.delete(key);
   }
 
-  function remember({ key, epoch }: Fill, end: Exclude<FillEnd, { kind: "whole" }>): void {
-    const at = now();
+  function remember(fill: Fill, end: Exclude<FillEnd, { kind: "whole" }>): void {
+    const { key } = fill;
     if (end.kind === "absent") {
       meter.refused("not_found");
-      negatives.set(key, epoch, { now: at, ttlMs: options.negativeTtlMs });
+      recent.absent(fill);
     } else if (end.kind === "failed") {
       meter.refused(end.error.code);
-      log.warn({ bucket: stored.bucketId, key, code: end.error.code, err: end.error }, "an image could not be fetched");
-      if (OWN_AFFAIR.includes(end.error.code)) return;
-      failures.set(key, { epoch, error: end.error }, { now: at, ttlMs: FAILURE_MS });
+      tellFailure(key, end.error);
+      recent.failed(fill, end.error);
     } else if (end.kind === "suspect") {
       meter.refused("suspect");
       log.warn(
@@ -191,6 +184,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter.notStored(end.error.code);
       log.error({ bucket: stored.bucketId, key, err: end.error }, "an image was passed on but could not be kept");
     }
+  }
+
+  /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
+  function tellFailure(key: Key, err: HuiyuanError): void {
+    if (origin.refusal?.() !== undefined) return;
+    log.warn({ bucket: stored.bucketId, key, code: err.code, err }, "an image could not be fetched");
   }
 
   async function join(fill: Fill, how: Join, client: AbortSignal): Promise<MissAnswer> {
@@ -241,12 +240,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   async function askOrigins(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
     try {
-      const outcome = await askHead(origins, { ...request, maxBytes: options.maxObjectBytes });
+      const outcome = await askHead(origin, { ...request, maxBytes: options.maxObjectBytes });
       if (outcome !== "absent") return outcome === "refused" ? undefined : outcome;
     } finally {
       leave();
     }
-    negatives.set(request.key, request.epoch, { now: now(), ttlMs: options.negativeTtlMs });
+    recent.absent(request);
     throw absent(request.key);
   }
 
@@ -291,8 +290,4 @@ function describeFetched(parts: {
     fetchedAt: now,
   } as const;
   return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
-}
-
-function absent(key: Key): HuiyuanError {
-  return new HuiyuanError("not_found", `Cannot serve "${key}": the origin has no such image`);
 }

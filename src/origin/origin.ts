@@ -1,6 +1,7 @@
 // What every origin is to the rest of the program: something that is asked for one key and answers with a body that
 // still arrives. Sites, clouds and mirrors all have this shape. Nothing here knows a protocol.
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
+import type { HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 
 /** One question to an origin. */
@@ -62,6 +63,11 @@ export interface Origin {
    * origin_status, origin_unexpected, origin_head_invalid, origin_redirect, origin_too_large, origin_encoded.
    */
   fetch(request: OriginRequest): Promise<OriginAnswer | undefined>;
+  /**
+   * What fetch() would throw at once, asking nobody (origin_failing, origin_busy); undefined while it would ask. Absent:
+   * it always asks.
+   */
+  refusal?(): HuiyuanError | undefined;
   /** Lets running fetches end, then closes idle connections. */
   close(): Promise<void>;
 }

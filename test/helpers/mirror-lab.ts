@@ -4,6 +4,7 @@ import { createBucket } from "../../src/bucket/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/driver.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/log.ts";
+import { createFailover } from "../../src/mirror/failover.ts";
 import { createHot, type Hot } from "../../src/mirror/hot.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror, type MirrorOptions, type MissAnswer } from "../../src/mirror/mirror.ts";
@@ -48,6 +49,7 @@ export function countingMeter(): MirrorMeter & { readonly told: string[] } {
     told,
     fillStarted: () => note("fill"),
     collapsed: () => note("collapsed"),
+    failedOver: () => note("failed over"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
     stored: (bytes) => note(`stored ${bytes}`),
@@ -57,7 +59,7 @@ export function countingMeter(): MirrorMeter & { readonly told: string[] } {
 
 export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
-  readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origins">>;
+  readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly slots?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
@@ -106,7 +108,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const mirror = createMirror(
     {
       stored,
-      origins: options.origins,
+      origin: inOrder(options.origins),
       connections: 100,
       headMiss: "origin",
       negativeTtlMs: 30_000,
@@ -154,6 +156,15 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     settled: () =>
       eventually(() => mirror.running === 0 && pool.usage.spools === 0, "no fill runs and no spool is held", 5_000),
   };
+}
+
+/** Asked as listed, with the default `failoverOn`. */
+export function inOrder(origins: readonly Origin[]): Origin {
+  return createFailover({
+    candidates: origins.map((origin) => ({ origin })),
+    failoverOn: ["5xx", "timeout", "connect"],
+    random: () => 0,
+  });
 }
 
 /** All bytes of a miss; releases it. */

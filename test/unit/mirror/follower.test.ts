@@ -29,7 +29,7 @@ beforeEach(() => {
     key: toKey("a.jpg"),
     epoch: 0,
     admission: async () => () => {},
-    origins: [fakeOrigin((request) => body.reply(request))],
+    origin: fakeOrigin((request) => body.reply(request)),
     spools: pool,
     maxBytes: 1_000_000,
     describe: (head, whole) =>

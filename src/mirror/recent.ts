@@ -1,0 +1,57 @@
+// What a mirror has learnt of its keys a moment ago: the origin lacks it, it has just failed. Bounded, and each entry
+// holds only for the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Key } from "../object.ts";
+import { createExpiring } from "./expiring.ts";
+
+/** A key at an epoch. */
+export interface KeyAt {
+  readonly key: Key;
+  readonly epoch: number;
+}
+
+export interface Recent {
+  /** Throws not_found or the failure where the origin need not be asked again yet. */
+  refuseIfKnown(at: KeyAt): void;
+  absent(at: KeyAt): void;
+  failed(at: KeyAt, error: HuiyuanError): void;
+}
+
+const FAILURE_MS = 500;
+const MAX_ABSENT = 100_000;
+const MAX_FAILED = 10_000;
+// Not failures of the key: this server had no room or is stopping, the request itself carried the mark of a loop, or
+// the origin was left alone, which may end at any moment.
+const NOT_OF_THE_KEY: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop", "origin_failing", "origin_busy"];
+
+export function createRecent({
+  negativeTtlMs,
+  now,
+}: {
+  readonly negativeTtlMs: number;
+  readonly now: () => number;
+}): Recent {
+  const absences = createExpiring<number>(MAX_ABSENT);
+  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
+  return {
+    refuseIfKnown({ key, epoch }) {
+      const at = now();
+      const absentAt = absences.get(key, at);
+      if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
+      const failure = failures.get(key, at);
+      if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
+    },
+    absent({ key, epoch }) {
+      absences.set(key, epoch, { now: now(), ttlMs: negativeTtlMs });
+    },
+    failed({ key, epoch }, error) {
+      if (NOT_OF_THE_KEY.includes(error.code)) return;
+      failures.set(key, { epoch, error }, { now: now(), ttlMs: FAILURE_MS });
+    },
+  };
+}
+
+/** not_found */
+export function absent(key: Key): HuiyuanError {
+  return new HuiyuanError("not_found", `Cannot serve "${key}": the origin has no such image`);
+}
