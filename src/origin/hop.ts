@@ -52,10 +52,14 @@ export function portOf(url: URL): number {
   return url.protocol === "https:" ? 443 : 80;
 }
 
-/** The first hop of a fetch. The path is made by concatenation: URL resolution would collapse `//` and read `?`. */
-export function homeHop(home: Home, key: Key): Hop {
-  const { isSecure, hostname, port } = home;
-  return { isSecure, hostname, port, target: `${home.basePath}/${encodeKey(key)}`, isHome: true };
+/** The first hop of a fetch. `target`: path and query, percent-encoded. */
+export function homeHop({ isSecure, hostname, port }: Home, target: string): Hop {
+  return { isSecure, hostname, port, target, isHome: true };
+}
+
+/** The path of a key below the home's own. By concatenation: URL resolution would collapse `//` and read `?`. */
+export function keyPath(home: Home, key: Key): string {
+  return `${home.basePath}/${encodeKey(key)}`;
 }
 
 const PLAIN_KEY = /^[A-Za-z0-9\-._~!$&'()*,;=:@/]*$/;

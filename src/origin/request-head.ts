@@ -1,14 +1,17 @@
 // The head of a request to an origin, and the loop check. Nothing of the client's request gets in but Via and CDN-Loop.
 import { HuiyuanError } from "../errors.ts";
 
-/** What the operator configured for an origin's requests. */
-export interface RequestHeadOptions {
+/** What the operator configured for an origin's own host, and no other host gets. */
+export interface OwnHeaders {
+  /** Sent as Host instead of the URL's own. */
+  readonly host?: string | undefined;
+  readonly referer?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface RequestHeadOptions extends OwnHeaders {
   readonly userAgent: string;
   readonly serverId: string;
-  /** Sent as Host instead of the URL's own. */
-  readonly host: string | undefined;
-  readonly referer: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** What of the client's request is carried on. */
@@ -46,7 +49,7 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
   const home = new Map(foreign);
   if (options.host !== undefined) home.set("host", ["Host", options.host]);
   if (options.referer !== undefined) home.set("referer", ["Referer", options.referer]);
-  for (const [name, value] of Object.entries(options.headers)) {
+  for (const [name, value] of Object.entries(options.headers ?? {})) {
     if (!TOKEN.test(name) || RESERVED.test(name.toLowerCase())) throw invalid("the header name", name);
     home.set(name.toLowerCase(), [name, value]);
   }

@@ -28,16 +28,30 @@ const MAX_RETRY_AFTER_S = 86_400;
 const MAX_VALUE_BYTES = 1024;
 const VISIBLE = /^[\x20-\x7e]+$/;
 
+/** What the request was. */
+export interface Asked {
+  readonly maxBytes: number;
+  /** Names the request in messages. */
+  readonly label: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** What the body of a failing answer says, where it was read; a 404 alone then says nothing. */
+  readonly meaning?: ErrorMeaning | undefined;
+}
+
+export interface ErrorMeaning {
+  readonly isAbsent: boolean;
+  /** For the message: short, printable, without secrets. */
+  readonly says: string | undefined;
+}
+
 /**
- * Judges a final head (status 200 and above) to an un-ranged, unconditional request. `label` names the request in
- * messages; `now` is Unix milliseconds. Throws origin_status, origin_unexpected, origin_encoded, origin_too_large.
+ * Judges a final head (status 200 and above) to an un-ranged, unconditional request. Throws origin_status,
+ * origin_unexpected, origin_encoded, origin_too_large.
  */
-export function judgeHead(
-  head: { readonly status: number; readonly headers: RawHeaders },
-  asked: { readonly maxBytes: number; readonly label: string; readonly now: number },
-): HeadVerdict {
+export function judgeHead(head: { readonly status: number; readonly headers: RawHeaders }, asked: Asked): HeadVerdict {
   const { status, headers } = head;
-  if (status === 404 || status === 410) return { kind: "absent" };
+  if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
   if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };
   const found = `Cannot use the answer to "${asked.label}"`;
   if (status !== 200) {
@@ -47,7 +61,8 @@ export function judgeHead(
       });
     }
     const wait = retryAfterSeconds(firstValue(headers, "retry-after"), asked.now);
-    throw new HuiyuanError("origin_status", `${found}: status ${status}, 200 is wanted`, {
+    const says = asked.meaning?.says === undefined ? "" : ` (${asked.meaning.says})`;
+    throw new HuiyuanError("origin_status", `${found}: status ${status}${says}, 200 is wanted`, {
       originStatus: status,
       ...(wait === undefined ? {} : { retryAfterSeconds: wait }),
     });

@@ -1,16 +1,17 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that gathers what a body does.
 import { SILENT_LOG } from "../../src/log.ts";
 import { toKey } from "../../src/object.ts";
+import type { OriginTimeouts } from "../../src/origin/http-origin.ts";
 import type { Origin, OriginAnswer, OriginBody, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
-import { createSite, type SiteOptions, type SiteTimeouts } from "../../src/origin/site.ts";
+import { createSite, type SiteOptions } from "../../src/origin/site.ts";
 
 /** Long enough for a busy machine where nothing should expire; a test shortens the one it is about. */
-const PATIENT: SiteTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };
+const PATIENT: OriginTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };
 
 /** A site at `url`, private addresses allowed unless `options` says otherwise. */
 export function siteAt(
   url: string,
-  options: Partial<Omit<SiteOptions, "timeouts">> & { readonly timeouts?: Partial<SiteTimeouts> } = {},
+  options: Partial<Omit<SiteOptions, "timeouts">> & { readonly timeouts?: Partial<OriginTimeouts> } = {},
 ): Origin {
   return createSite({
     url,

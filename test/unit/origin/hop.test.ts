@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { toKey } from "../../../src/object.ts";
-import { encodeKey, homeHop, hopEndpoint, hopUrl, parseHome } from "../../../src/origin/hop.ts";
+import { encodeKey, type Hop, homeHop, hopEndpoint, hopUrl, keyPath, parseHome } from "../../../src/origin/hop.ts";
+
+/** The first hop of a fetch of `key` from the site at `url`. */
+function hopOf(url: string, key: string): Hop {
+  const home = parseHome(url);
+  return homeHop(home, keyPath(home, toKey(key)));
+}
 
 const TARGETS = [
   ["http://h", "a.jpg", "/a.jpg"],
@@ -21,8 +27,8 @@ const TARGETS = [
 ] as const;
 
 for (const [url, key, target] of TARGETS) {
-  test(`homeHop() asks ${url} for ${JSON.stringify(key)} as ${target}`, () => {
-    expect(homeHop(parseHome(url), toKey(key)).target).toBe(target);
+  test(`keyPath() asks ${url} for ${JSON.stringify(key)} as ${target}`, () => {
+    expect(hopOf(url, key).target).toBe(target);
   });
 }
 
@@ -76,7 +82,7 @@ test("hopUrl() leaves out the query and the scheme's own port", () => {
 });
 
 test("hopEndpoint() takes an IPv6 literal out of its brackets", () => {
-  const hop = homeHop(parseHome("http://[::1]:8080/x"), toKey("a"));
+  const hop = hopOf("http://[::1]:8080/x", "a");
   expect(hopEndpoint(hop, undefined)).toEqual({
     isSecure: false,
     hostname: "::1",

@@ -1,10 +1,16 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../src/object.ts";
-import { type Hop, homeHop, hopUrl, parseHome } from "../../../src/origin/hop.ts";
+import { type Hop, homeHop, hopUrl, keyPath, parseHome } from "../../../src/origin/hop.ts";
 import { nextHop } from "../../../src/origin/redirect.ts";
 
+/** The first hop of a fetch of `key` from the site at `url`. */
+function hopOf(url: string, key: string): Hop {
+  const home = parseHome(url);
+  return homeHop(home, keyPath(home, toKey(key)));
+}
+
 function follow(base: string, location: string | undefined, isPrivate = false): Hop {
-  const hop = homeHop(parseHome(base), toKey("dir/a.jpg"));
+  const hop = hopOf(base, "dir/a.jpg");
   return nextHop([hop], location, { hop, isPrivate });
 }
 
@@ -57,7 +63,7 @@ for (const [base, location] of REFUSED) {
 }
 
 test("nextHop() follows five redirects and refuses the sixth", () => {
-  const hop = homeHop(parseHome("http://h"), toKey("0"));
+  const hop = hopOf("http://h", "0");
   const hops = [hop];
   for (let index = 1; index <= 5; index += 1) hops.push(nextHop(hops, `/${index}`, { hop, isPrivate: false }));
   expect(() => nextHop(hops, "/6", { hop, isPrivate: false })).toThrow(
@@ -66,7 +72,7 @@ test("nextHop() follows five redirects and refuses the sixth", () => {
 });
 
 test("nextHop() never makes a hop home again after it has left, and none to a private home", () => {
-  const hop = homeHop(parseHome("http://h"), toKey("a"));
+  const hop = hopOf("http://h", "a");
   const away = nextHop([hop], "http://other/", { hop, isPrivate: true });
   expect(nextHop([hop, away], "http://h/b", { hop, isPrivate: false }).isHome).toBe(false);
   expect(() => nextHop([hop, away], "http://h/b", { hop, isPrivate: true })).toThrow(

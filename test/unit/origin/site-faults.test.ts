@@ -1,7 +1,7 @@
 // What a site makes of origins that fail, lie, stall or never stop.
 import { afterEach, expect, test } from "vitest";
+import type { OriginTimeouts } from "../../../src/origin/http-origin.ts";
 import type { Origin } from "../../../src/origin/origin.ts";
-import type { SiteTimeouts } from "../../../src/origin/site.ts";
 import {
   chunk,
   head,
@@ -251,7 +251,7 @@ test("a connection is not used again after a truncated body", async () => {
 });
 
 /** Name, deadline that must fire, script. */
-const SLOW_HEADS: readonly (readonly [string, Partial<SiteTimeouts>, Script])[] = [
+const SLOW_HEADS: readonly (readonly [string, Partial<OriginTimeouts>, Script])[] = [
   ["no head at all", { firstByte: 60 }, ["HANG"]],
   ["half a head", { firstByte: 60 }, [`${OK}Content-Length: 1`, "HANG"]],
   ["a dripping head", { firstByte: 60 }, [OK, ...Array.from({ length: 90 }, () => [{ pause: 20 }, "X: y\r\n"]).flat()]],
@@ -270,7 +270,7 @@ for (const [name, timeouts, script] of SLOW_HEADS) {
 
 const DRIP = Array.from({ length: 90 }, () => ["x", { pause: 20 }]).flat();
 
-const SLOW_BODIES: readonly (readonly [string, Partial<SiteTimeouts>, Script])[] = [
+const SLOW_BODIES: readonly (readonly [string, Partial<OriginTimeouts>, Script])[] = [
   ["silence inside the body", { idle: 60 }, ["abc", "HANG"]],
   ["silence before the first byte of the body", { idle: 60 }, ["HANG"]],
   ["a body that drips beyond the total time", { total: 100 }, DRIP],

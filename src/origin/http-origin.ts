@@ -1,0 +1,230 @@
+// What every origin over HTTP does alike: the guarded dial, redirects by hand, one retry before the head, one deadline
+// over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
+// qiniu.ts and s3.ts each make some.
+import { createHash } from "node:crypto";
+import type { DeclaredDigests } from "../body/gate.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Key } from "../object.ts";
+import type { AddressClass } from "./addresses.ts";
+import { createDialer } from "./dialer.ts";
+import { exchange, type Reply } from "./exchange.ts";
+import { type Home, type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
+import { createLifetime, type Lifetime } from "./lifetime.ts";
+import { createSystemResolve, type Resolve } from "./lookup.ts";
+import type { Origin, OriginAnswer, OriginRequest } from "./origin.ts";
+import { nextHop, sameHost } from "./redirect.ts";
+import { createRequestHead, type OwnHeaders } from "./request-head.ts";
+import { type Asked, type ErrorMeaning, type HeadVerdict, judgeHead, type RawHeaders } from "./response-head.ts";
+import { readShortBody } from "./short-body.ts";
+import { createSlots } from "./slots.ts";
+
+/** Milliseconds. */
+export interface OriginTimeouts {
+  /** Name, TCP and TLS together. */
+  readonly connect: number;
+  /** From the request's dispatch on a connection to the response head. */
+  readonly firstByte: number;
+  /** Between two pieces of the body, our own pauses left out. */
+  readonly idle: number;
+  /** From the call to the end of the body, redirects and the retry included. */
+  readonly total: number;
+}
+
+/** What all kinds of origin are given alike. */
+export interface HttpOriginOptions {
+  /** Private addresses may be dialled for the origin's host and port, and redirects within them; for nothing else. */
+  readonly allowPrivate: boolean;
+  /** Requests at once, to the origin and to where it redirects; further ones wait in order. */
+  readonly connections: number;
+  readonly timeouts: OriginTimeouts;
+  readonly userAgent: string;
+  /** Names this server in Via and CDN-Loop: a token, the same on every node of one installation. */
+  readonly serverId: string;
+  readonly log: Log;
+  /** Default: derived from all that decides what the origin answers. */
+  readonly id?: string | undefined;
+  readonly resolve?: Resolve;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  /** See DialerOptions. */
+  readonly classify?: (address: string) => AddressClass;
+}
+
+/** What one kind of origin has of its own. */
+export interface HttpOriginRules {
+  readonly id: string;
+  readonly home: Home;
+  /** Headers for the home alone; a redirect's other host never gets them. */
+  readonly head: OwnHeaders;
+  /** The name for TLS where the home's host is a literal address. */
+  readonly tlsName?: string | undefined;
+  /** Path and query that ask for a key, percent-encoded; made once a fetch. A query is secret: never logged nor kept. */
+  target(key: Key): string;
+  /** Further headers for a request to the home, made anew for each hop and retry. They may hold a signature. */
+  sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
+  /** Why a redirect is not followed; without it redirects are followed. Throws origin_redirect. */
+  refuseRedirect?(url: string, headers: RawHeaders): never;
+  /**
+   * What the body of a 404 or of another failing answer says; without it 404 and 410 are absence. A HEAD has no body, so
+   * its 404 is asked again with GET.
+   */
+  readError?(status: number, body: string): ErrorMeaning;
+  /** Digests that this kind of origin declares in ways of its own. Undefined: none. */
+  digests?(headers: RawHeaders): DeclaredDigests | undefined;
+}
+
+/** The part of a failing answer that is read for its meaning, bytes. */
+const MAX_ERROR_BYTES = 16_384;
+
+/**
+ * An origin over HTTP/1.1. Throws settings_invalid for headers that cannot be sent. fetch() throws, beside the codes that
+ * Origin names, origin_loop, overloaded, draining once closed, and the signal's reason.
+ */
+export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
+  const { timeouts, log } = options;
+  const { id, home } = rules;
+  const requestHead = createRequestHead({ userAgent: options.userAgent, serverId: options.serverId, ...rules.head });
+  const homeEndpoint = hopEndpoint({ ...home, target: "/", isHome: true }, undefined);
+  const dialer = createDialer({
+    allowPrivate: (hostname, port) =>
+      options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
+    resolve: options.resolve ?? createSystemResolve(),
+    connectTimeoutMs: timeouts.connect,
+    connections: options.connections,
+    ca: options.ca,
+    ...(options.classify === undefined ? {} : { classify: options.classify }),
+  });
+  const slots = createSlots(options.connections);
+  let closing: Promise<void> | undefined;
+  let running = 0;
+  let onIdle: (() => void) | undefined;
+
+  const over = (lifetime: Lifetime) => {
+    lifetime.end();
+    running -= 1;
+    if (running === 0) onIdle?.();
+  };
+
+  const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+    const headers = requestHead.headers(request, hop.isHome);
+    const give = await slots.take(lifetime);
+    try {
+      if (hop.isHome && rules.sign !== undefined) {
+        const signed = await rules.sign(request.method, hopOrigin(hop) + hop.target);
+        headers.push(...Object.entries(signed).flat());
+      }
+      const reply = await exchange(
+        dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
+        { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
+        { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
+      );
+      void reply.body.over.then(give);
+      return reply;
+    } catch (error) {
+      give();
+      throw error;
+    }
+  };
+
+  /** Spends the fetch's one retry on the first failure that another dial may mend. */
+  const askTwice = async (hop: Hop, request: OriginRequest, lifetime: Lifetime, fetch: { hasRetried: boolean }) => {
+    try {
+      return await ask(hop, request, lifetime);
+    } catch (error) {
+      if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
+      fetch.hasRetried = true;
+      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
+      return await ask(hop, request, lifetime);
+    }
+  };
+
+  const judge = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime) => {
+    const asked = { maxBytes: request.maxBytes, label: hopUrl(hop), now: Date.now() };
+    if (reply.status < 400 || rules.readError === undefined || !hop.isHome) return judgeOrDiscard(reply, asked);
+    if (reply.status === 404 && request.method === "HEAD") return "ask-with-get";
+    const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
+    return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
+  };
+
+  /** Follows redirects to the last reply. */
+  const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
+    const first = homeHop(home, rules.target(asked.key));
+    const hops = [first];
+    const fetch = { hasRetried: false };
+    let request = asked;
+    for (;;) {
+      const hop = hops.at(-1) ?? first;
+      const reply = await askTwice(hop, request, lifetime, fetch);
+      const verdict = await judge(reply, hop, request, lifetime);
+      if (verdict !== "ask-with-get" && verdict.kind === "answer") {
+        const digests = { ...rules.digests?.(reply.headers), ...verdict.facts.digests };
+        return { hop, reply, facts: { ...verdict.facts, digests } };
+      }
+      reply.body.discard();
+      if (verdict === "ask-with-get") {
+        request = { ...request, method: "GET" };
+        continue;
+      }
+      if (verdict.kind === "absent") return undefined;
+      rules.refuseRedirect?.(hopUrl(hop), reply.headers);
+      hops.push(nextHop(hops, verdict.location, { hop: first, isPrivate: options.allowPrivate }));
+    }
+  };
+
+  const closeAll = async () => {
+    if (running > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
+    await dialer.close();
+  };
+
+  return {
+    id,
+    async fetch(request): Promise<OriginAnswer | undefined> {
+      if (closing !== undefined)
+        throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
+      const startedAt = performance.now();
+      const lifetime = createLifetime(request.signal, timeouts.total, () => {
+        const message = `Cannot fetch "${request.key}" from ${hopOrigin(home)}: not done in ${timeouts.total} ms`;
+        return new HuiyuanError("origin_timeout", message);
+      });
+      running += 1;
+      let isAnswered = false;
+      try {
+        const answer = await walk(request, lifetime);
+        if (answer === undefined) return undefined;
+        isAnswered = true;
+        const { body } = answer.reply;
+        void body.over.then(() => over(lifetime));
+        return { url: hopUrl(answer.hop), ...answer.facts, headMs: performance.now() - startedAt, body };
+      } finally {
+        if (!isAnswered) over(lifetime);
+      }
+    },
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
+  };
+}
+
+function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {
+  try {
+    return judgeHead(reply, asked);
+  } catch (error) {
+    reply.body.discard();
+    throw error;
+  }
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  return error instanceof HuiyuanError && (error.code === "origin_refused" || error.code === "origin_reset");
+}
+
+/** An id for whatever decides an origin's answers. Hashed: it may hold credentials, and ids are shown in logs and metrics. */
+export function hashedId(type: string, facts: readonly unknown[]): string {
+  return `${type}:${createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16)}`;
+}
