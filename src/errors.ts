@@ -26,6 +26,19 @@ const ERROR_ROWS = {
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
   style_unknown: { status: 400, errNo: -105, text: "no style of this name" },
   processing_unsupported: { status: 501, errNo: -106, text: "image processing is not supported yet" },
+  // Image processing
+  processing_invalid: { status: 400, errNo: -106, text: "the processing instruction is not valid" },
+  image_not_processable: {
+    status: 400,
+    errNo: -441,
+    text: "the image cannot be decoded, or is of a kind that is not processed",
+  },
+  image_too_heavy: { status: 400, errNo: -167, text: "the image has too many bytes to be processed" },
+  image_too_large: { status: 400, errNo: -447, text: "the image has too many pixels or frames to be processed" },
+  output_too_large: { status: 400, errNo: -442, text: "the processed image would be too large" },
+  render_timeout: { status: 500, errNo: -901, text: "the image could not be processed in time" },
+  render_failed: { status: 500, errNo: -111, text: "the image could not be processed" },
+  render_overloaded: { status: 503, errNo: -901, text: "too many images are being processed; try again" },
   // The token of a download (Token 防盗链)
   sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=" },
   sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read" },
@@ -94,7 +107,8 @@ export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
 /**
  * Facts that accompany an error. `originStatus` belongs to `origin_status` and `origin_busy`; `retryAfterSeconds` to 429,
  * 503 and an origin that is left alone; `answerStatus` is sent instead of the code's own status (transparentErrors);
- * `objectBytes`, the size that a range missed, to `range_unsatisfiable`.
+ * `objectBytes`, the size that a range missed, to `range_unsatisfiable`; `parameter`, the faulty one as the manual names it
+ * (`imageMogr2/thumbnail`) and therefore fit for a client's eyes, to `processing_invalid`.
  */
 export interface ErrorDetails {
   readonly cause?: unknown;
@@ -102,6 +116,7 @@ export interface ErrorDetails {
   readonly answerStatus?: number;
   readonly retryAfterSeconds?: number;
   readonly objectBytes?: number;
+  readonly parameter?: string;
 }
 
 /**
@@ -114,6 +129,7 @@ export class HuiyuanError extends Error {
   readonly answerStatus: number | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly objectBytes: number | undefined;
+  readonly parameter: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -123,6 +139,7 @@ export class HuiyuanError extends Error {
     this.answerStatus = details.answerStatus;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.objectBytes = details.objectBytes;
+    this.parameter = details.parameter;
   }
 }
 

@@ -1,0 +1,46 @@
+// Font names of the manual (those of Windows, not free) → families that Debian's fonts-noto-cjk and fonts-dejavu-core
+// install. A family that is missing on the machine is replaced by fontconfig, so text never fails for want of a font.
+
+const SANS = "Noto Sans CJK SC";
+const SERIF = "Noto Serif CJK SC";
+/** Has the widths of Verdana and Tahoma; Chinese in it comes from Noto Sans CJK. */
+const LATIN_SANS = "DejaVu Sans";
+const LATIN_SERIF = "DejaVu Serif";
+const MONOSPACED = "DejaVu Sans Mono";
+
+const FAMILIES: Readonly<Record<string, string>> = {
+  msyh: SANS,
+  msyhbd: SANS,
+  微软雅黑: SANS,
+  simhei: SANS,
+  黑体: SANS,
+  simsun: SERIF,
+  nsimsun: SERIF,
+  宋体: SERIF,
+  simfang: SERIF,
+  仿宋: SERIF,
+  fangsong: SERIF,
+  simkai: SERIF,
+  楷体: SERIF,
+  kaiti: SERIF,
+  arial: LATIN_SANS,
+  helvetica: LATIN_SANS,
+  tahoma: LATIN_SANS,
+  verdana: LATIN_SANS,
+  times: LATIN_SERIF,
+  "times new roman": LATIN_SERIF,
+  georgia: LATIN_SERIF,
+  courier: MONOSPACED,
+  "courier new": MONOSPACED,
+};
+
+export const DEFAULT_FONT = "tahoma.ttf";
+
+/** The free family for a documented font name, with or without `.ttf`, `.ttc`, in any case; others are set in Noto Sans CJK. */
+export function fontFamily(name: string): string {
+  const bare = name
+    .trim()
+    .toLowerCase()
+    .replace(/\.(ttf|ttc|otf)$/, "");
+  return Object.hasOwn(FAMILIES, bare) ? (FAMILIES[bare] ?? SANS) : SANS;
+}

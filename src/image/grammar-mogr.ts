@@ -1,0 +1,149 @@
+// imageMogr2: keys that apply from left to right. `gravity` holds for the crops after it; `pad` and `color` belong to the
+// thumbnails of the same operation, wherever they stand.
+import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
+import { readSizedCrop, readThumbnail, readWindow } from "./mogr-sizes.ts";
+import { GRAVITIES, type Gravity, type Step } from "./recipe.ts";
+import { type Parameter, readColour, readInteger, readSwitch, readWord, refuse } from "./values.ts";
+
+/** What one imageMogr2 has said so far. */
+interface Mogr {
+  readonly draft: Draft;
+  readonly steps: Step[];
+  gravity: Gravity;
+  isPadded: boolean;
+  padColour: string;
+}
+
+type KeyReader = (mogr: Mogr, parameter: Parameter) => void;
+
+/** Keys without a value. */
+const FLAGS: Readonly<Record<string, (mogr: Mogr) => void>> = {
+  "auto-orient": ({ steps }) => steps.push({ name: "autoOrient" }),
+  strip: ({ draft }) => {
+    draft.output.isStripped = true;
+  },
+};
+
+const KEYS: Readonly<Record<string, KeyReader>> = {
+  gravity: (mogr, parameter) => {
+    mogr.gravity = readWord(parameter, GRAVITIES);
+  },
+  thumbnail: ({ draft, steps }, parameter) => steps.push({ name: "resize", rule: readThumbnail(parameter, draft.era) }),
+  pad: (mogr, parameter) => {
+    mogr.isPadded = readSwitch(parameter);
+  },
+  color: (mogr, parameter) => {
+    mogr.padColour = readColour(parameter);
+  },
+  crop: ({ draft, steps, gravity }, parameter) =>
+    steps.push(
+      parameter.value.startsWith("!")
+        ? readWindow(parameter)
+        : { name: "coverCrop", gravity, ...readSizedCrop(parameter, draft.era) },
+    ),
+  cut: ({ steps }, parameter) => steps.push(readCut(parameter)),
+  scrop: ({ draft, steps }, parameter) => steps.push({ name: "attentionCrop", ...readSizedCrop(parameter, draft.era) }),
+  iradius: ({ steps }, parameter) => steps.push({ name: "circle", radius: readRadius(parameter) }),
+  rradius: ({ steps }, parameter) => steps.push({ name: "roundCorners", radius: readRadius(parameter) }),
+  rotate: ({ steps }, parameter) => {
+    const degrees = readInteger(parameter, 0, 360) % 360;
+    if (degrees !== 0) steps.push({ name: "rotate", degrees });
+  },
+  blur: ({ steps }, parameter) => steps.push(readBlur(parameter)),
+  sharpen: ({ steps }, parameter) => steps.push({ name: "sharpen", amount: readInteger(parameter, 10, 300) }),
+  format: ({ draft }, parameter) => readFormat(draft, parameter),
+  quality: ({ draft }, parameter) => readQuality(draft, parameter),
+  rquality: ({ draft }, parameter) => readOtherQuality(draft, parameter, "relative"),
+  lquality: ({ draft }, parameter) => readOtherQuality(draft, parameter, "atLeast"),
+  cgif: ({ draft }, parameter) => {
+    const number = readInteger(parameter, 1, 100);
+    draft.output.gifFrames = number === 1 ? LIGHT_GIF_FRAMES : number;
+  },
+  interlace: ({ draft }, parameter) => {
+    if (readSwitch(parameter)) draft.output.isProgressive = true;
+    else delete draft.output.isProgressive;
+  },
+  "size-limit": ({ draft }, parameter) => readSizeLimit(draft, parameter),
+  "ignore-error": ({ draft }, parameter) => {
+    if (readSwitch(parameter)) draft.ignoresErrors = true;
+  },
+};
+
+/** `cgif/1`. */
+const LIGHT_GIF_FRAMES = 30;
+const WHITE = "#ffffff";
+const MAX_RADIUS = 25_000;
+
+/** Throws processing_invalid: an unknown key, a value that is missing or outside its bounds. */
+export function readMogr(draft: Draft, segments: readonly string[]): void {
+  const mogr: Mogr = { draft, steps: [], gravity: "center", isPadded: false, padColour: WHITE };
+  if (segments.length === 0) refuse({ name: "imageMogr2", value: "" }, "at least one key");
+  for (let at = 0; at < segments.length; at += 1) {
+    const key = segments[at] ?? "";
+    if (Object.hasOwn(FLAGS, key)) {
+      FLAGS[key]?.(mogr);
+      continue;
+    }
+    at += 1;
+    const parameter = { name: `imageMogr2/${key.slice(0, 40)}`, value: segments[at] ?? "" };
+    if (!Object.hasOwn(KEYS, key)) refuse(parameter, "a key of imageMogr2");
+    KEYS[key]?.(mogr, parameter);
+  }
+  draft.steps.push(...(mogr.isPadded ? padded(mogr) : mogr.steps));
+}
+
+/** After each thumbnail into a box, the ground that fills the box. The box is then width × height in either era. */
+function padded({ steps, padColour }: Mogr): Step[] {
+  let isFilled = false;
+  const all = steps.flatMap((step): Step[] => {
+    if (step.name !== "resize" || step.rule.kind !== "within") return [step];
+    const { first: width, second: height } = step.rule;
+    if (width === undefined || height === undefined) return [step];
+    isFilled = true;
+    const rule = { kind: "within", axes: "sides", first: width, second: height } as const;
+    return [
+      { name: "resize", rule },
+      { name: "pad", width, height, colour: padColour },
+    ];
+  });
+  return isFilled ? all : refuse({ name: "imageMogr2/pad", value: "1" }, "thumbnail/<W>x<H> beside it");
+}
+
+function readCut(parameter: Parameter): Step {
+  const match = /^(\d+)x(\d+)x(\d+)x(\d+)$/.exec(parameter.value);
+  if (match === null) return refuse(parameter, "<width>x<height>x<dx>x<dy>");
+  const [width, height, dx, dy] = match.slice(1).map((value) => ({ ...parameter, value }));
+  return {
+    name: "window",
+    width: readInteger(width!, 1, MAX_WINDOW),
+    height: readInteger(height!, 1, MAX_WINDOW),
+    dx: readInteger(dx!, 0, MAX_WINDOW),
+    dy: readInteger(dy!, 0, MAX_WINDOW),
+  };
+}
+const MAX_WINDOW = 50_000;
+
+/** That it fits the image is checked when the image is known. */
+function readRadius(parameter: Parameter): number {
+  return readInteger(parameter, 1, MAX_RADIUS);
+}
+
+function readBlur(parameter: Parameter): Step {
+  const match = /^(\d{1,4})x(\d{1,4}(?:\.\d{1,4})?)$/.exec(parameter.value);
+  const [radius, sigma] = [Number(match?.[1]), Number(match?.[2])];
+  const isGood = radius >= 1 && radius <= 50 && sigma > 0 && sigma <= 1000;
+  return isGood
+    ? { name: "blur", radius, sigma }
+    : refuse(parameter, "<radius>x<sigma>, radius from 1 to 50, sigma above 0 and at most 1000");
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 * 1024 };
+
+function readSizeLimit(draft: Draft, parameter: Parameter): void {
+  const match = /^(\d{1,9})([km]?)(!?)$/i.exec(parameter.value);
+  const bytes = Number(match?.[1]) * (UNIT_BYTES[match?.[2]?.toLowerCase() ?? ""] ?? 1);
+  if (!(bytes >= 1)) refuse(parameter, "<n>, <n>k or <n>m, with or without !");
+  draft.output.maxBytes = bytes;
+  delete draft.output.keepsSmaller;
+  if (match?.[3] === "!") draft.output.keepsSmaller = true;
+}

@@ -1,0 +1,67 @@
+// imageView2: one scaling mode with its box, and how the result is written. The order of its keys is free.
+import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
+import type { Box, Step } from "./recipe.ts";
+import { MAX_SIDE, type Parameter, readInteger, readSwitch, refuse } from "./values.ts";
+
+type Sides = { readonly width: number | undefined; readonly height: number | undefined };
+
+/** What a mode does with `w` and `h`, of which one may be absent. Long and short edge where the manual says so. */
+const MODES: Readonly<Record<string, (sides: Sides) => Step>> = {
+  "0": ({ width, height }) => ({ name: "resize", rule: { kind: "within", ...box("edges", width, height) } }),
+  "1": (sides) => ({ name: "coverCrop", gravity: "center", ...square("sides", sides) }),
+  "2": ({ width, height }) => ({ name: "resize", rule: { kind: "within", ...box("sides", width, height) } }),
+  "3": (sides) => ({ name: "resize", rule: { kind: "cover", ...square("sides", sides) } }),
+  "4": (sides) => ({ name: "resize", rule: { kind: "cover", ...square("edges", sides) } }),
+  "5": (sides) => ({ name: "coverCrop", gravity: "center", ...square("edges", sides) }),
+};
+
+type KeyReader = (draft: Draft, parameter: Parameter) => void;
+
+const KEYS: Readonly<Record<string, KeyReader>> = {
+  format: readFormat,
+  q: readQuality,
+  rq: (draft, parameter) => readOtherQuality(draft, parameter, "relative"),
+  lq: (draft, parameter) => readOtherQuality(draft, parameter, "atLeast"),
+  "ignore-error": (draft, parameter) => {
+    if (readSwitch(parameter)) draft.ignoresErrors = true;
+  },
+};
+
+/** Throws processing_invalid: no such mode, an unknown or repeated key, a value outside its bounds. */
+export function readView(draft: Draft, [mode = "", ...rest]: readonly string[]): void {
+  const makeStep = Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
+  if (makeStep === undefined) refuse({ name: "imageView2", value: mode }, "a mode from 0 to 5");
+  const values = keyedValues("imageView2", rest);
+  let width: number | undefined;
+  let height: number | undefined;
+  for (const [key, value] of values) {
+    const parameter = { name: `imageView2/${key}`, value };
+    if (key === "w") width = readInteger(parameter, 1, MAX_SIDE);
+    else if (key === "h") height = readInteger(parameter, 1, MAX_SIDE);
+    else if (Object.hasOwn(KEYS, key)) KEYS[key]?.(draft, parameter);
+    else refuse(parameter, "a key of imageView2");
+  }
+  if (width !== undefined || height !== undefined) draft.steps.push(makeStep({ width, height }));
+}
+
+/** `key/value/key/value…` with each key once. Throws processing_invalid. */
+export function keyedValues(operation: string, segments: readonly string[]): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (let at = 0; at < segments.length; at += 2) {
+    const key = segments[at] ?? "";
+    const parameter = { name: `${operation}/${key.slice(0, 40)}`, value: segments[at + 1] ?? "" };
+    if (parameter.value === "") refuse(parameter, "a value");
+    if (values.has(key)) refuse(parameter, "each key once");
+    values.set(key, parameter.value);
+  }
+  return values;
+}
+
+function box(axes: Box["axes"], first: number | undefined, second: number | undefined): Box {
+  return { axes, ...(first !== undefined && { first }), ...(second !== undefined && { second }) };
+}
+
+/** An absent side is as long as the other. */
+function square(axes: Box["axes"], { width, height }: Sides): Box {
+  return box(axes, width ?? height, height ?? width);
+}

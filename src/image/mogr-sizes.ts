@@ -1,0 +1,120 @@
+// The size texts of imageMogr2: thumbnails, scaling crops and plain crops. Both eras; pure.
+import type { Axes, Box, Era, SizeRule, Step } from "./recipe.ts";
+import { MAX_SIDE, type Parameter, readInteger, readSide, refuse } from "./values.ts";
+
+const MAX_PER_CENT = 1000;
+const MAX_AREA = 999_999_999;
+/** Sides of a scaling crop in the manual of 2015. */
+const LEAST_CROP_2015 = 10;
+const MOST_CROP_2015 = 16_383;
+
+/** One form of `thumbnail/…` and the rule that it means. */
+interface Form {
+  readonly pattern: RegExp;
+  readonly rule: (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
+}
+
+const FORMS: readonly Form[] = [
+  {
+    pattern: /^!(\d+)p$/,
+    rule: (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) }),
+  },
+  { pattern: /^!(\d+)px$/, rule: (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) }) },
+  { pattern: /^!x(\d+)p$/, rule: (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) }) },
+  { pattern: /^(\d+)x$/, rule: (parameter, [w]) => ({ kind: "exact", width: side(parameter, w) }) },
+  { pattern: /^x(\d+)$/, rule: (parameter, [h]) => ({ kind: "exact", height: side(parameter, h) }) },
+  {
+    pattern: /^(\d+)x(\d+)!$/,
+    rule: (parameter, [w, h]) => ({ kind: "exact", width: side(parameter, w), height: side(parameter, h) }),
+  },
+  {
+    pattern: /^(\d+)x(\d+)$/,
+    rule: (parameter, [w, h], axes) => ({
+      kind: "within",
+      axes,
+      first: side(parameter, w),
+      second: side(parameter, h),
+    }),
+  },
+  {
+    pattern: /^!(\d+)x(\d+)r$/,
+    rule: (parameter, [w, h], axes) => ({ kind: "cover", axes, first: side(parameter, w), second: side(parameter, h) }),
+  },
+  {
+    pattern: /^(\d+)x(\d+)>$/,
+    rule: (parameter, [w, h]) => ({
+      kind: "within",
+      axes: "sides",
+      first: side(parameter, w),
+      second: side(parameter, h),
+    }),
+  },
+  {
+    pattern: /^(\d+)x(\d+)<$/,
+    rule: (parameter, [w, h]) => ({
+      kind: "growWithin",
+      axes: "sides",
+      first: side(parameter, w),
+      second: side(parameter, h),
+    }),
+  },
+  {
+    pattern: /^(\d+)@$/,
+    rule: (parameter, [area = ""]) => ({
+      kind: "area",
+      pixels: readInteger({ ...parameter, value: area }, 1, MAX_AREA),
+    }),
+  },
+];
+
+/** `thumbnail/…`. `<W>x<H>` and `!<W>x<H>r` mean long and short edge in 2015, width and height later. */
+export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
+  for (const { pattern, rule } of FORMS) {
+    const match = pattern.exec(parameter.value);
+    if (match !== null) return rule(parameter, match.slice(1), era === 2015 ? "edges" : "sides");
+  }
+  return refuse(
+    parameter,
+    "one of !50p, !50px, !x50p, 400x, x300, 400x300, !400x300r, 400x300!, 400x300>, 400x300<, 120000@",
+  );
+}
+
+/** `<W>x`, `x<H>` or `<W>x<H>` of a scaling crop. */
+export function readSizedCrop(parameter: Parameter, era: Era): Box {
+  const match = /^(\d*)x(\d*)$/.exec(parameter.value);
+  const [least, most] = era === 2015 ? [LEAST_CROP_2015, MOST_CROP_2015] : [1, MAX_SIDE];
+  const first = readSide(parameter, match?.[1] ?? "", least, most);
+  const second = readSide(parameter, match?.[2] ?? "", least, most);
+  if (first === undefined && second === undefined) return refuse(parameter, "<W>x, x<H> or <W>x<H>");
+  return { axes: "sides", ...(first !== undefined && { first }), ...(second !== undefined && { second }) };
+}
+
+/**
+ * `!<size><offsets>`: `a<n>` shifts right or down, `-<n>` starts at 0 and takes n from that side; without offsets, from
+ * the corner.
+ */
+export function readWindow(parameter: Parameter): Step {
+  const match = /^!(\d*)x(\d*)(?:([a-])(\d{1,5})([a-])(\d{1,5}))?$/.exec(parameter.value);
+  if (match === null) return refuse(parameter, "!<size>a<dx>a<dy>, with - in place of a to shorten that side");
+  const [, w = "", h = "", signX, x = "0", signY, y = "0"] = match;
+  const width = readSide(parameter, w);
+  const height = readSide(parameter, h);
+  const [dx, dy] = [offset(signX, x), offset(signY, y)];
+  if (width === undefined && height === undefined) return refuse(parameter, "a width or a height");
+  if ((width !== undefined && width + dx <= 0 && dx < 0) || (height !== undefined && height + dy <= 0 && dy < 0))
+    return refuse(parameter, "offsets that leave something of the size");
+  return { name: "window", ...(width !== undefined && { width }), ...(height !== undefined && { height }), dx, dy };
+}
+
+function offset(sign: string | undefined, digits: string): number {
+  const number = Number(digits);
+  return sign === "-" && number > 0 ? -number : number;
+}
+
+function perCent(parameter: Parameter, digits = ""): number {
+  return readInteger({ ...parameter, value: digits }, 1, MAX_PER_CENT);
+}
+
+function side(parameter: Parameter, digits = ""): number {
+  return readInteger({ ...parameter, value: digits }, 1, MAX_SIDE);
+}
