@@ -74,6 +74,7 @@ const ERROR_ROWS = {
   origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP" },
   origin_loop: { status: 508, errNo: -120, text: "the request has come back to this server: the origin is a loop" },
   origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed" },
+  origin_moved: { status: 302, errNo: -156, text: "the image has another address" },
   origin_truncated: { status: 424, errNo: -120, text: "the origin's image was cut short" },
   origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large" },
   origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes" },
@@ -107,7 +108,8 @@ export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
 /**
  * Facts that accompany an error. `originStatus` belongs to `origin_status` and `origin_busy`; `retryAfterSeconds` to 429,
  * 503 and an origin that is left alone; `answerStatus` is sent instead of the code's own status (transparentErrors);
- * `objectBytes`, the size that a range missed, to `range_unsatisfiable`; `parameter`, the faulty one as the manual names it
+ * `objectBytes`, the size that a range missed, to `range_unsatisfiable`; `location`, an absolute URL, to `origin_moved`,
+ * whose `originStatus` is that of the redirect; `parameter`, the faulty one as the manual names it
  * (`imageMogr2/thumbnail`) and therefore fit for a client's eyes, to `processing_invalid`.
  */
 export interface ErrorDetails {
@@ -117,6 +119,7 @@ export interface ErrorDetails {
   readonly retryAfterSeconds?: number;
   readonly objectBytes?: number;
   readonly parameter?: string;
+  readonly location?: string;
 }
 
 /**
@@ -130,6 +133,7 @@ export class HuiyuanError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly objectBytes: number | undefined;
   readonly parameter: string | undefined;
+  readonly location: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -140,6 +144,7 @@ export class HuiyuanError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.objectBytes = details.objectBytes;
     this.parameter = details.parameter;
+    this.location = details.location;
   }
 }
 

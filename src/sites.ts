@@ -19,7 +19,7 @@ import { createSite } from "./origin/site.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
 import { MAX_PAGE_BYTES } from "./settings/load.ts";
-import type { MirrorSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
+import type { MirrorSettings, OriginSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 import type { KeyLookup, SigningKey } from "./sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "./sign/verified.ts";
@@ -171,9 +171,22 @@ function mirrorOptions(source: MirrorSettings) {
   return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
 }
 
-function makeOrigin(origin: SiteOriginSettings, source: MirrorSettings, parts: SiteParts): Origin {
+function makeOrigin(origin: OriginSettings, source: MirrorSettings, parts: SiteParts): Origin {
   const { userAgent, serverId, log } = parts;
-  return createSite({ ...origin, timeouts: source.timeouts, userAgent, serverId, log });
+  const shared = { timeouts: source.timeouts, userAgent, serverId, log };
+  switch (origin.type) {
+    case "site":
+      return createSite({ ...origin, ...shared, headers: siteHeaders(origin) });
+    case "qiniu":
+    case "s3":
+      throw new HuiyuanError("internal", `Cannot ask an origin of type ${origin.type}: settings refuse it`);
+  }
+}
+
+function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {
+  if (basicAuth === undefined) return headers;
+  const credentials = Buffer.from(`${basicAuth.username}:${basicAuth.password}`).toString("base64");
+  return { ...headers, Authorization: `Basic ${credentials}` };
 }
 
 /** The origins of a mirror in the order of `source.origins`. */

@@ -202,6 +202,10 @@ async function serveMissing(admitted: Admitted, epoch: number): Promise<void> {
   const miss = await site.mirror.fetch({
     key,
     epoch,
+    path: key,
+    query: "",
+    headers: {},
+    followsRedirects: true,
     method: method === "HEAD" ? "HEAD" : "GET",
     via: headers.via,
     cdnLoop: headers["cdn-loop"] as string | undefined,

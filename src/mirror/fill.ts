@@ -6,7 +6,7 @@ import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
-import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import type { Origin, OriginAnswer, OriginTarget } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
 
@@ -47,7 +47,7 @@ export interface Fill {
   readonly end: FillEnd | undefined;
 }
 
-export interface FillParts {
+export interface FillParts extends OriginTarget {
   readonly key: Key;
   readonly epoch: number;
   /** Entered before the origin is asked, left when the fill has ended. */

@@ -7,7 +7,7 @@ import { describeObject } from "../bucket/bucket.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
-import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import type { Origin, OriginAnswer, OriginTarget } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
 import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
@@ -21,7 +21,7 @@ import { createSuspects } from "./suspects.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A miss: the bucket said `absent` with this epoch. */
-export interface MissRequest {
+export interface MissRequest extends OriginTarget {
   readonly key: Key;
   readonly epoch: number;
   readonly method: "GET" | "HEAD";
@@ -125,22 +125,11 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return fill !== undefined && fill.epoch >= epoch ? fill : undefined;
   }
 
-  function start({ key, epoch, via, cdnLoop }: MissRequest): Fill {
+  function start(request: MissRequest): Fill {
+    const { key } = request;
     const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, now: now() });
     const { maxObjectBytes: maxBytes } = options;
-    const fill = startFill({
-      key,
-      epoch,
-      admission,
-      origin,
-      spools,
-      maxBytes,
-      describe,
-      meter,
-      via,
-      cdnLoop,
-      signal,
-    });
+    const fill = startFill({ ...request, admission, origin, spools, maxBytes, describe, meter, signal });
     fills.set(key, fill);
     void fill.done.then((end) => settle(fill, end));
     return fill;

@@ -5,14 +5,13 @@ import { createHash } from "node:crypto";
 import type { DeclaredDigests } from "../body/gate.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Key } from "../object.ts";
 import type { AddressClass } from "./addresses.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
 import { type Home, type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSystemResolve, type Resolve } from "./lookup.ts";
-import type { Origin, OriginAnswer, OriginRequest } from "./origin.ts";
+import type { Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
 import { nextHop, sameHost } from "./redirect.ts";
 import { createRequestHead, type OwnHeaders } from "./request-head.ts";
 import { type Asked, type ErrorMeaning, type HeadVerdict, judgeHead, type RawHeaders } from "./response-head.ts";
@@ -59,8 +58,8 @@ export interface HttpOriginRules {
   readonly head: OwnHeaders;
   /** The name for TLS where the home's host is a literal address. */
   readonly tlsName?: string | undefined;
-  /** Path and query that ask for a key, percent-encoded; made once a fetch. A query is secret: never logged nor kept. */
-  target(key: Key): string;
+  /** Path and query that ask for an object, percent-encoded; made once a fetch. A query is secret: never logged nor kept. */
+  target(asked: Pick<OriginTarget, "path" | "query">): string;
   /** Further headers for a request to the home, made anew for each hop and retry. They may hold a signature. */
   sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
   /** Why a redirect is not followed; without it redirects are followed. Throws origin_redirect. */
@@ -107,7 +106,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
-    const headers = requestHead.headers(request, hop.isHome);
+    const headers = requestHead.headers(request, hop.isHome, request.headers);
     const give = await slots.take(lifetime);
     try {
       if (hop.isHome && rules.sign !== undefined) {
@@ -149,7 +148,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   /** Follows redirects to the last reply. */
   const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
-    const first = homeHop(home, rules.target(asked.key));
+    const first = homeHop(home, rules.target(asked));
     const hops = [first];
     const fetch = { hasRetried: false };
     let request = asked;
@@ -168,7 +167,9 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       }
       if (verdict.kind === "absent") return undefined;
       rules.refuseRedirect?.(hopUrl(hop), reply.headers);
-      hops.push(nextHop(hops, verdict.location, { hop: first, isPrivate: options.allowPrivate }));
+      const next = nextHop(hops, verdict.location, { hop: first, isPrivate: options.allowPrivate });
+      if (!request.followsRedirects) throw moved(hop, next, reply.status);
+      hops.push(next);
     }
   };
 
@@ -218,6 +219,13 @@ function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {
     reply.body.discard();
     throw error;
   }
+}
+
+function moved(from: Hop, to: Hop, status: number): HuiyuanError {
+  return new HuiyuanError("origin_moved", `Cannot fetch "${hopUrl(from)}": it has moved, redirects are passed on`, {
+    originStatus: status,
+    location: hopOrigin(to) + to.target,
+  });
 }
 
 function isWorthRetrying(error: unknown): boolean {

@@ -4,8 +4,21 @@ import type { DeclaredDigests, Framing } from "../body/gate.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 
+/** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */
+export interface OriginTarget {
+  /** The object's name there, decoded: the key, unless a rule has rewritten it. */
+  readonly path: Key;
+  /** Raw, printable ASCII, without `?`; empty for none. */
+  readonly query: string;
+  /** Lower-case names. For the configured host alone, instead of its own headers of the same name. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** False: a redirect is not followed but thrown as `origin_moved`, with its place as `location`. */
+  readonly followsRedirects: boolean;
+}
+
 /** One question to an origin. */
-export interface OriginRequest {
+export interface OriginRequest extends OriginTarget {
+  /** Names the object in messages and in provenance. */
   readonly key: Key;
   readonly method: "GET" | "HEAD";
   /** The `Via` and `CDN-Loop` of the client's request, carried on so that loops are seen; nothing else of it is. */
@@ -60,7 +73,8 @@ export interface Origin {
   /**
    * Undefined: the origin says that there is no such object (404, 410). Throws origin_timeout, origin_refused,
    * origin_reset, origin_tls, origin_name_unknown, origin_dns_timeout, origin_dns_failed, origin_blocked,
-   * origin_status, origin_unexpected, origin_head_invalid, origin_redirect, origin_too_large, origin_encoded.
+   * origin_status, origin_unexpected, origin_head_invalid, origin_redirect, origin_moved, origin_too_large,
+   * origin_encoded.
    */
   fetch(request: OriginRequest): Promise<OriginAnswer | undefined>;
   /**

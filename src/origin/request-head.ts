@@ -22,10 +22,10 @@ export interface LoopMarks {
 
 export interface RequestHead {
   /**
-   * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer and configured
-   * headers. Throws origin_loop when the marks name this server or are longer than a chain of servers can be.
+   * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer, configured headers
+   * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop when the marks name this server or are longer than a chain of servers can be.
    */
-  headers(marks: LoopMarks, isHome: boolean): string[];
+  headers(marks: LoopMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
 
 /** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
@@ -60,12 +60,30 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
   const foreignHeaders = [...foreign.values()].flat();
 
   return {
-    headers(marks, isHome) {
+    headers(marks, isHome, added = {}) {
       const via = carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark);
       const cdnLoop = carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark);
-      return [...(isHome ? homeHeaders : foreignHeaders), "Via", via, "CDN-Loop", cdnLoop];
+      const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
+      return [...own, "Via", via, "CDN-Loop", cdnLoop];
     },
   };
+}
+
+/** What a client sent may be among the added ones: what cannot be sent again is left out. */
+function withAdded(
+  home: ReadonlyMap<string, readonly string[]>,
+  homeHeaders: readonly string[],
+  added: Readonly<Record<string, string>>,
+): readonly string[] {
+  const entries = Object.entries(added).filter(([name, value]) => isSendable(name, value));
+  if (entries.length === 0) return homeHeaders;
+  const all = new Map(home);
+  for (const [name, value] of entries) all.set(name, [name, value]);
+  return [...all.values()].flat();
+}
+
+function isSendable(name: string, value: string): boolean {
+  return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
 }
 
 function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {

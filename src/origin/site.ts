@@ -24,7 +24,7 @@ export function createSite(options: SiteOptions): Origin {
       headers: options.headers,
     },
     tlsName: options.host?.replace(/:\d+$/, "") || undefined,
-    target: (key) => keyPath(home, key),
+    target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
   });
 }
 

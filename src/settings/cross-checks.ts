@@ -1,19 +1,13 @@
-// Rules that need more than one key of the settings. They read a tree that may be faulty elsewhere: whatever does not
-// have the expected shape is passed over, because the schema reports it.
-import type { PathFault, SettingsPath } from "./faults.ts";
-import { isLoopbackHost, normalizeHost } from "./hosts.ts";
-import { headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault, privateOriginFault } from "./origin-rules.ts";
+// Rules that need more than one key of the settings; those of origins and mirror sources are in origin-checks.ts and
+// rule-checks.ts.
+import type { PathFault } from "./faults.ts";
+import { isLoopbackHost } from "./hosts.ts";
+import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
+import { child, isMapping, items, type Place } from "./places.ts";
+import { mirrorFaults } from "./rule-checks.ts";
 
 /** Key pairs of one project: two, so that one can be replaced while the other works. */
 export const MAX_KEYS = 2;
-
-type Mapping = Readonly<Record<string, unknown>>;
-
-/** A mapping of the tree and where it stands. */
-interface Place {
-  readonly path: SettingsPath;
-  readonly value: Mapping;
-}
 
 /** Every fault between keys, in no special order. `settings`: as parsed, with defaults. */
 export function crossFaults(settings: unknown): readonly PathFault[] {
@@ -31,9 +25,12 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
       "secretId",
     ),
     ...projects.flatMap((project) => [...keyFaults(project), ...duplicates(items(project, "buckets"), "name")]),
+    ...storeFaults(child(root, "store"), hosts.own),
     ...hosts.faults,
     ...buckets.flatMap(({ bucket }) => aliasFaults(bucket)),
-    ...buckets.flatMap(({ bucket }) => items(bucket, "domains")).flatMap((domain) => mirrorFaults(domain, hosts)),
+    ...buckets
+      .flatMap(({ bucket }) => items(bucket, "domains"))
+      .flatMap((domain) => mirrorFaults(child(domain, "mirror"), hosts.own)),
   ];
 }
 
@@ -75,15 +72,11 @@ function duplicates(places: readonly Place[], key: string): readonly PathFault[]
   });
 }
 
-/** The hosts that this file serves. */
-interface Hosts {
-  readonly faults: readonly PathFault[];
-  readonly served: ReadonlySet<string>;
-  readonly baseDomain: string | undefined;
-  readonly port: unknown;
-}
-
-function hostsOf(buckets: readonly { readonly project: Place; readonly bucket: Place }[], server: Place): Hosts {
+/** The hosts that this file serves, and what is wrong with them. */
+function hostsOf(
+  buckets: readonly { readonly project: Place; readonly bucket: Place }[],
+  server: Place,
+): { readonly faults: readonly PathFault[]; readonly own: OwnAddresses } {
   const baseDomain = typeof server.value.baseDomain === "string" ? server.value.baseDomain : undefined;
   const defaults = new Map<string, Place>();
   for (const { project, bucket } of buckets) {
@@ -107,7 +100,11 @@ function hostsOf(buckets: readonly { readonly project: Place; readonly bucket: P
     }
   }
   bound.delete("*");
-  return { faults, served: new Set([...bound, ...defaults.keys()]), baseDomain, port: server.value.port };
+  const { host, port, adminPort } = server.value;
+  return {
+    faults,
+    own: { served: new Set([...bound, ...defaults.keys()]), baseDomain, host, ports: [port, adminPort] },
+  };
 }
 
 function aliasFaults(bucket: Place): readonly PathFault[] {
@@ -130,74 +127,4 @@ function aliasFaults(bucket: Place): readonly PathFault[] {
       },
     ] satisfies PathFault[];
   });
-}
-
-function mirrorFaults(domain: Place, hosts: Hosts): readonly PathFault[] {
-  const mirror = child(domain, "mirror");
-  const { path, value: timeouts } = child(mirror, "timeouts");
-  const faults = items(mirror, "origins").flatMap((origin) => [...urlFaults(origin, hosts), ...headerFaults(origin)]);
-  const { firstByte, total } = timeouts;
-  if (typeof firstByte === "number" && typeof total === "number" && total < firstByte) {
-    faults.push({
-      path: [...path, "total"],
-      message: `found ${total}ms, wanted at least the ${firstByte}ms of firstByte`,
-    });
-  }
-  return faults;
-}
-
-function urlFaults({ path, value }: Place, hosts: Hosts): readonly PathFault[] {
-  const { url, allowPrivate } = value;
-  if (typeof url !== "string" || originUrlFault(url) !== undefined) return [];
-  const message = ownHostFault(url, hosts) ?? (allowPrivate === true ? undefined : privateOriginFault(url));
-  return message === undefined ? [] : [{ path: [...path, "url"], message }];
-}
-
-/** A mirror of itself would ask itself for ever. A loopback name is ours at our own port only: any service may live there. */
-function ownHostFault(text: string, hosts: Hosts): string | undefined {
-  const url = new URL(text);
-  const host = normalizeHost(url.hostname);
-  if (host === undefined) return undefined;
-  const isBelowBase =
-    hosts.baseDomain !== undefined && (host === hosts.baseDomain || host.endsWith(`.${hosts.baseDomain}`));
-  if (!isBelowBase && !hosts.served.has(host)) return undefined;
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  if (isLoopbackHost(host) && port !== hosts.port) return undefined;
-  return `${host} is served from here, wanted an origin elsewhere`;
-}
-
-function headerFaults(origin: Place): readonly PathFault[] {
-  const { path, value } = child(origin, "headers");
-  const names = Object.keys(value);
-  const seen = new Set<string>();
-  const faults: PathFault[] = [];
-  if (names.length > MAX_ORIGIN_HEADERS) {
-    faults.push({ path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` });
-  }
-  for (const name of names) {
-    const isRepeated = seen.has(name.toLowerCase());
-    const message = headerNameFault(name) ?? (isRepeated ? "this header is set before" : undefined);
-    if (message !== undefined) faults.push({ path: [...path, name], at: "key", message });
-    seen.add(name.toLowerCase());
-  }
-  return faults;
-}
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The mapping under a key; an empty one where there is none. */
-function child({ path, value }: Place, key: string): Place {
-  const inner = value[key];
-  return { path: [...path, key], value: isMapping(inner) ? inner : {} };
-}
-
-/** The mappings of the list under a key. */
-function items({ path, value }: Place, key: string): readonly Place[] {
-  const list = value[key];
-  if (!Array.isArray(list)) return [];
-  return list.flatMap((item: unknown, index) =>
-    isMapping(item) ? [{ path: [...path, key, index], value: item }] : [],
-  );
 }

@@ -1,21 +1,44 @@
 // The settings schema as JSON Schema (draft 2020-12), for editors and the console.
 import * as z from "zod";
+import { NOT_YET } from "./not-yet.ts";
 import { settingsSchema } from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
 /** What one may write in the file; descriptions and defaults included. Cross-key rules cannot be said in it. */
 export function settingsJsonSchema(): JsonSchema {
-  return z.toJSONSchema(settingsSchema, {
+  const schema = z.toJSONSchema(settingsSchema, {
     io: "input",
     override: ({ jsonSchema }) => {
-      // Options that do not work yet are not offered.
-      if (jsonSchema.oneOf !== undefined) jsonSchema.oneOf = jsonSchema.oneOf.filter((option) => !hasNot(option));
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
     },
   });
+  for (const { path, takes } of NOT_YET) limit(schema, path, takes);
+  return schema;
 }
 
-function hasNot(schema: unknown): boolean {
-  return typeof schema === "object" && schema !== null && "not" in schema;
+/** What does not work yet is not offered: only `takes` are left of the values at `path`. */
+function limit(schema: JsonSchema, path: readonly string[], takes: readonly unknown[]): void {
+  const [part, ...rest] = path;
+  if (part === undefined) {
+    schema.description = `${schema.description ?? ""} Not supported yet.`.trim();
+    // A number may be a duration, which is written in another way.
+    const isPlain = takes.every((taken) => typeof taken !== "number" || schema.type !== "string");
+    if (isPlain && takes.length === 1) schema.const = takes[0] as NonNullable<JsonSchema["const"]>; // settings values are JSON
+    if (takes.length === 0) schema.not = {};
+    return;
+  }
+  const options = [...(schema.oneOf ?? []), ...(schema.anyOf ?? [])].map(asSchema);
+  const tags = options.map((option) => asSchema(option?.properties?.[part])?.const);
+  if (schema.oneOf !== undefined && rest.length === 0 && tags.every((tag) => tag !== undefined)) {
+    schema.oneOf = schema.oneOf.filter((_, index) => takes.includes(tags[index]));
+    return;
+  }
+  const inner = part === "*" ? [schema.items, schema.additionalProperties] : [schema.properties?.[part]];
+  for (const next of inner.map(asSchema)) if (next !== undefined) limit(next, rest, takes);
+  for (const option of options) if (option !== undefined) limit(option, path, takes);
+}
+
+function asSchema(value: unknown): JsonSchema | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonSchema) : undefined;
 }

@@ -9,7 +9,7 @@ export function originUrlFault(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) return "the URL is not valid";
   if (url.username !== "" || url.password !== "" || /^[^/]*\/\/[^/]*@/.test(text)) {
-    return "a user name or password in the URL is not supported yet, set headers.Authorization instead";
+    return "a user name or password does not belong in the URL, set basicAuth instead";
   }
   if (text.includes("?")) return "the URL has a query, wanted scheme, host and path only";
   if (text.includes("#")) return "the URL has a fragment, wanted scheme, host and path only";
@@ -57,6 +57,17 @@ export function headerNameFault(name: string): string | undefined {
   if (lower === "host" || lower === "referer") return `use the origin's key "${lower}" for this header`;
   if (RESERVED_HEADERS.has(lower) || lower.startsWith("if-")) return "this header is set by the mirror itself";
   return undefined;
+}
+
+// What answers are negotiated by would be stored for all; credentials and framing are not the next client's either.
+const NEVER_PASSED = /^(accept(-.*)?|authorization|cookie2?|content-.*|date|host|want-.*|x-huiyuan-.*)$/;
+
+/** Why a header of the client's request may not be passed on to an origin; undefined when it may. */
+export function passedHeaderFault(name: string): string | undefined {
+  if (!HEADER_NAME.test(name)) return "is not a valid header name";
+  const lower = name.toLowerCase();
+  const isOurs = RESERVED_HEADERS.has(lower) || lower.startsWith("if-") || lower.startsWith("proxy-");
+  return isOurs || NEVER_PASSED.test(lower) ? "this header of a client is never passed on" : undefined;
 }
 
 /** True for text that may be the value of a header: printable ASCII, blanks inside only. */

@@ -1,36 +1,23 @@
-// Every key of huiyuan.yaml: its default, bounds, description and type. The one place where they stand, which is why
-// the file is long. Rules that need two keys at once are in cross-checks.ts.
+// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types; those of mirrors, rules, origins and
+// stores are in the files beside. Rules that need two keys at once are in cross-checks.ts.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "./cross-checks.ts";
 import { wanted } from "./faults.ts";
 import { normalizeHost } from "./hosts.ts";
-import { isHeaderValue, originUrlFault } from "./origin-rules.ts";
+import { unsupportedFaults } from "./not-yet.ts";
+import { storeSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
-import { later, laterKey, laterType } from "./unsupported.ts";
+import { mirrorSchema } from "./rule-schema.ts";
+import { count, flag, headerValue, hostName, secret } from "./values.ts";
 
-// Shapes of values
-
-const flag = () => z.boolean();
-const count = (min: number, max: number) => z.int().min(min).max(max);
 const port = () =>
   z
     .int({ error: wanted("a port from 0 to 65535") })
     .min(0)
     .max(65_535);
-const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
 
-const hostName = (words: string, isStarAllowed = false) =>
-  z.string({ error: wanted(words) }).transform((text, context) => {
-    const host = isStarAllowed && text === "*" ? text : normalizeHost(text);
-    if (host === undefined) context.addIssue({ code: "custom", message: `found "${text}", wanted ${words}` });
-    return host ?? text;
-  });
-
-const HEADER_WORDS = "the value of an HTTP header: printable ASCII without outer blanks";
-const headerValue = () => z.string().refine(isHeaderValue, { error: wanted(HEADER_WORDS) });
-
-// server, data, store, coordination, limits
+// server, coordination, limits
 
 const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
 
@@ -59,19 +46,18 @@ const serverSchema = z.strictObject({
     .enum(["off", "misses", "all"])
     .default("misses")
     .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
-  workers: later(z.union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") }), 1).describe(
-    "Processes; auto is one a core. Only 1 yet.",
-  ),
+  workers: z
+    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
+    .default(1)
+    .describe("Processes; auto is one a core."),
 });
-
-const storeSchema = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("fs").describe("A folder below `data`.") }),
-  laterType("s3", "fs"),
-]);
 
 const coordinationSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("local").describe("One machine, nothing to coordinate.") }),
-  laterType("valkey", "local"),
+  z.strictObject({
+    type: z.literal("valkey").describe("Several machines behind one name agree through Valkey."),
+    url: z.string().min(1).describe("redis:// or rediss:// URL."),
+  }),
 ]);
 
 const limitsSchema = z.strictObject({
@@ -97,106 +83,6 @@ const limitsSchema = z.strictObject({
     .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
     .default("auto")
     .describe("Image pipelines at the same time; auto fits the machine."),
-});
-
-// origins
-
-const siteOriginSchema = z.strictObject({
-  type: z.literal("site").describe("An ordinary web site."),
-  url: z
-    .string()
-    .transform((text, context) => {
-      const fault = originUrlFault(text);
-      if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
-      // The key is joined with its own slash.
-      return text.replace(/\/+$/, "");
-    })
-    .describe("Base URL, http or https; the object's key is added after a slash. No query, no user name."),
-  host: z
-    .string()
-    .refine((text) => text === "" || normalizeHost(text) !== undefined, { error: wanted("a host name, or nothing") })
-    .default("")
-    .describe("Host header to send; empty for that of the URL."),
-  referer: z
-    .string()
-    .refine((text) => text === "" || isHeaderValue(text), { error: wanted(HEADER_WORDS) })
-    .default("")
-    .describe("Referer header to send; empty for none."),
-  headers: z
-    .record(z.string(), headerValue())
-    .default({})
-    .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
-  allowPrivate: flag()
-    .default(false)
-    .describe("Allows a private or loopback address for this host and port, and redirects within it."),
-  connections: count(1, 4096).default(64).describe("Connections to this origin at the same time."),
-  standby: later(flag(), false).describe("Asked only after failoverOn. Not supported yet."),
-});
-
-const originSchema = z.discriminatedUnion("type", [
-  siteOriginSchema,
-  laterType("qiniu", "site"),
-  laterType("s3", "site"),
-]);
-
-// mirror
-
-const timeout = () => duration({ min: "1ms", max: "1h" });
-
-const timeoutsSchema = z.strictObject({
-  connect: timeout().prefault("3s").describe("Until the connection stands, name look-up and TLS included."),
-  firstByte: timeout().prefault("10s").describe("Until the response head."),
-  idle: timeout().prefault("10s").describe("Between two pieces of the body."),
-  total: timeout().prefault("60s").describe("The whole fetch; not shorter than firstByte."),
-});
-
-const freshnessSchema = z.strictObject({
-  mode: later(z.enum(["never", "ttl", "origin"]), "never").describe("When a stored object is asked for again."),
-  ttl: later(duration(), "1d").describe("Life of an object under mode ttl. Not supported yet."),
-  staleIfError: later(duration(), "7d").describe("How long an old object helps out. Not supported yet."),
-  onGone: later(z.enum(["keep", "remove"]), "keep").describe("What a 404 of the origin does. Not supported yet."),
-});
-
-const breakerSchema = z.strictObject({
-  failures: later(count(1, 10_000), 5).describe("Failures that open the breaker. Not supported yet."),
-  within: later(duration(), "10s").describe("In this time. Not supported yet."),
-  open: later(duration(), "10s").describe("How long the origin is left alone. Not supported yet."),
-});
-
-const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
-  error: wanted("a status such as 503, 4xx, 5xx, timeout or connect"),
-});
-
-const mirrorSchema = z.strictObject({
-  type: later(z.enum(["originals", "everything"]), "originals").describe(
-    "originals: the original is stored and processing is done here. everything is not supported yet.",
-  ),
-  keyQuery: later(
-    z.union([z.enum(["drop", "keep"]), z.array(z.string())], { error: wanted("drop, keep or a list of names") }),
-    "drop",
-  ).describe("What becomes of a query that is not processing: drop takes it off the key."),
-  processedMiss: later(z.enum(["local", "origin"]), "local").describe("Who makes a processed image on a miss."),
-  headMiss: z
-    .enum(["origin", "store"])
-    .default("origin")
-    .describe("HEAD of a missing object: origin asks with HEAD and stores nothing; store fetches the object."),
-  transparentErrors: later(flag(), false).describe("The origin's own status instead of 424. Not supported yet."),
-  negativeTtl: duration({ max: "1d" })
-    .prefault("30s")
-    .describe("How long a 404 of the origin is remembered; 0s is off, at most 1d."),
-  passQuery: later(flag(), false).describe("Sends what is not in the key, and stores nothing. Not supported yet."),
-  suspects: z
-    .enum(["pass", "keep"])
-    .default("pass")
-    .describe("A damaged image of the origin: pass it on unstored, or keep it after two equal fetches an hour apart."),
-  freshness: freshnessSchema.prefault({}).describe("Whether stored objects are asked for again."),
-  origins: z.array(originSchema).min(1).describe("Asked in this order."),
-  failoverOn: later(z.array(failureKind), ["5xx", "timeout", "connect"]).describe(
-    "What makes the mirror ask the next origin. Only the default yet.",
-  ),
-  timeouts: timeoutsSchema.prefault({}).describe("Deadlines of one fetch from an origin."),
-  breaker: breakerSchema.prefault({}).describe("Leaves an origin alone that keeps failing."),
-  rules: later(z.array(z.unknown()), []).describe("Ordered rules by path. Not supported yet."),
 });
 
 // buckets and domains
@@ -259,8 +145,11 @@ const bucketSchema = z.strictObject({
     .record(styleName, z.string().min(1).max(4096))
     .default({})
     .describe("Download aliases (样式下载别名): name → processing instruction."),
-  grammarEra: later(z.literal([2015, "later"]), 2015).describe("Which of the two manuals is followed."),
-  originalProtection: later(flag(), false).describe("Only aliases are served (原图保护). Not supported yet."),
+  grammarEra: z
+    .literal([2015, "later"])
+    .default(2015)
+    .describe("Which of the two manuals is followed where they differ."),
+  originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
   cors: z
     .array(
       z
@@ -269,12 +158,15 @@ const bucketSchema = z.strictObject({
     )
     .default(["*"])
     .describe("Origins that may read downloads from scripts."),
-  styles: later(z.record(z.string(), z.string()), {}).describe("Styles rendered after an upload. Not supported yet."),
+  styles: z
+    .record(styleName, z.string().min(1).max(4096))
+    .default({})
+    .describe("As aliases, and rendered ahead after an upload (空间样式)."),
   notFound: z
     .strictObject({ file: z.string().min(1).describe("Path of an HTML page or image, from this file's folder.") })
     .optional()
     .describe("Body of a 404."),
-  callback: laterKey().describe("Tells your server of uploads. Not supported yet."),
+  callback: z.unknown().optional().describe("Tells your server of uploads."),
   domains: z.array(domainSchema).default([]).describe("Host names of this bucket beside its default domain."),
 });
 
@@ -322,7 +214,7 @@ export const settingsSchema = z
   // Runs over faulty files too, so that one run tells everything.
   .superRefine(
     (settings, context) => {
-      for (const { path, message } of crossFaults(settings)) {
+      for (const { path, message } of [...unsupportedFaults(settings), ...crossFaults(settings)]) {
         context.addIssue({ code: "custom", path: [...path], message });
       }
     },
@@ -338,5 +230,7 @@ export type ProjectSettings = Settings["projects"][number];
 export type BucketSettings = ProjectSettings["buckets"][number];
 export type DomainSettings = BucketSettings["domains"][number];
 export type MirrorSettings = NonNullable<DomainSettings["mirror"]>;
+export type RuleSettings = MirrorSettings["rules"][number];
+export type OriginSettings = MirrorSettings["origins"][number];
 /** `url` has no slash at its end. */
-export type SiteOriginSettings = Extract<MirrorSettings["origins"][number], { readonly type: "site" }>;
+export type SiteOriginSettings = Extract<OriginSettings, { readonly type: "site" }>;

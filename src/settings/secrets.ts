@@ -4,12 +4,27 @@ import { resolve } from "node:path";
 import { inspect } from "node:util";
 import type { PathFault, SettingsPath } from "./faults.ts";
 
+const MIRROR = ["projects", "*", "buckets", "*", "domains", "*", "mirror"];
+
+/** Below a mirror source or one of its rules. Headers and query may hold a credential of the origin. */
+const OF_MIRROR: readonly (readonly string[])[] = [
+  ["origins", "*", "headers", "*"],
+  ["origins", "*", "basicAuth", "password"],
+  ["origins", "*", "secretKey"],
+  ["origins", "*", "secretAccessKey"],
+];
+
 /** `*` stands for any key or list position. The one list of what is secret. */
 const SECRET_PATHS: readonly (readonly string[])[] = [
   ["server", "adminToken"],
+  ["store", "secretAccessKey"],
   ["projects", "*", "keys", "*", "secretKey"],
-  // An Authorization or Cookie header is a credential of the origin.
-  ["projects", "*", "buckets", "*", "domains", "*", "mirror", "origins", "*", "headers", "*"],
+  ...OF_MIRROR.flatMap((path) => [
+    [...MIRROR, ...path],
+    [...MIRROR, "rules", "*", ...path],
+  ]),
+  [...MIRROR, "rules", "*", "passHeaders", "set", "*"],
+  [...MIRROR, "rules", "*", "setQuery", "*"],
 ];
 
 /** True for a path whose value must never be shown. */
@@ -88,21 +103,23 @@ export function readFailure(error: unknown): string {
 
 /** Makes JSON.stringify and util.inspect write `[secret]`; the values themselves stay plain text for those who read them. */
 export function hideSecrets(settings: unknown): void {
+  const leaves = new Map<Record<string, unknown>, Set<string>>();
   for (const pattern of SECRET_PATHS) {
-    const leaf = pattern.at(-1);
+    const leaf = pattern.at(-1) ?? "";
     mapAt(settings, pattern.slice(0, -1), (owner) => {
-      if (isMapping(owner)) {
-        const masked = () => mask(owner, leaf);
-        Object.defineProperty(owner, "toJSON", { value: masked });
-        Object.defineProperty(owner, inspect.custom, { value: masked });
-      }
+      if (isMapping(owner)) leaves.set(owner, (leaves.get(owner) ?? new Set()).add(leaf));
       return owner;
     });
   }
+  for (const [owner, hidden] of leaves) {
+    const masked = () => mask(owner, hidden);
+    Object.defineProperty(owner, "toJSON", { value: masked });
+    Object.defineProperty(owner, inspect.custom, { value: masked });
+  }
 }
 
-function mask(owner: Readonly<Record<string, unknown>>, leaf: string | undefined): Record<string, unknown> {
-  const isHidden = (key: string, value: unknown) => value !== undefined && (leaf === "*" || leaf === key);
+function mask(owner: Readonly<Record<string, unknown>>, hidden: ReadonlySet<string>): Record<string, unknown> {
+  const isHidden = (key: string, value: unknown) => value !== undefined && (hidden.has("*") || hidden.has(key));
   return Object.fromEntries(
     Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? "[secret]" : value]),
   );

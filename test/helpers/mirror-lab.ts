@@ -95,6 +95,8 @@ export interface MirrorLab extends StoredLab {
   settled(): Promise<void>;
 }
 
+const PLAIN = { query: "", headers: {}, followsRedirects: true, via: undefined, cdnLoop: undefined };
+
 export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const clock = { now: 1_700_000_000_000 };
   const now = () => clock.now;
@@ -121,7 +123,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   );
 
   const missAt = (key: string, epoch: number, { method = "GET", signal = NEVER }: AskOptions = {}) =>
-    mirror.fetch({ key: toKey(key), epoch, method, via: undefined, cdnLoop: undefined, signal });
+    mirror.fetch({ ...PLAIN, key: toKey(key), path: toKey(key), epoch, method, signal });
 
   async function ask(key: string, how?: AskOptions) {
     const found = await stored.find(toKey(key));

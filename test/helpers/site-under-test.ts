@@ -29,6 +29,10 @@ export function siteAt(
 export function ask(key: string, changes: Partial<OriginRequest> = {}): OriginRequest {
   return {
     key: toKey(key),
+    path: toKey(key),
+    query: "",
+    headers: {},
+    followsRedirects: true,
     method: "GET",
     via: undefined,
     cdnLoop: undefined,

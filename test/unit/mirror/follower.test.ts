@@ -28,6 +28,10 @@ beforeEach(() => {
   fill = startFill({
     key: toKey("a.jpg"),
     epoch: 0,
+    path: toKey("a.jpg"),
+    query: "",
+    headers: {},
+    followsRedirects: true,
     admission: async () => () => {},
     origin: fakeOrigin((request) => body.reply(request)),
     spools: pool,

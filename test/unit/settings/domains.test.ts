@@ -1,11 +1,10 @@
 import { expect, test } from "vitest";
 import { bindDomains } from "../../../src/settings/domains.ts";
-import { parse, withBucket } from "./parse.ts";
+import { parse, siteOf, withBucket } from "./parse.ts";
 
 const mirrorOf = (url: string) => `mirror: { origins: [{ type: site, url: "${url}" }] }`;
 const urlOf = (text: string, host: string) => {
-  const origin = bindDomains(parse(text)).hosts.get(host)?.mirror?.origins[0];
-  return origin?.url;
+  return siteOf(bindDomains(parse(text)).hosts.get(host)?.mirror)?.url;
 };
 const DEFAULT = "photos-10001234.localhost";
 
@@ -33,10 +32,10 @@ test("bindDomains() gives no mirror of one domain to another, nor the * of one b
     `domains: [{ host: a.example, ${mirrorOf("https://o.example")} }, { host: b.example }, { host: "*", ${mirrorOf("https://star.example")} }] }, { name: other`,
   );
   const { hosts, star } = bindDomains(parse(text));
-  expect(hosts.get("a.example")?.mirror?.origins[0]?.url).toBe("https://o.example");
+  expect(siteOf(hosts.get("a.example")?.mirror)?.url).toBe("https://o.example");
   expect(hosts.get("b.example")?.mirror).toBeUndefined();
   expect(hosts.get("other-10001234.localhost")?.mirror).toBeUndefined();
-  expect([star?.bucket.name, star?.mirror?.origins[0]?.url]).toEqual(["photos", "https://star.example"]);
+  expect([star?.bucket.name, siteOf(star?.mirror)?.url]).toEqual(["photos", "https://star.example"]);
   expect(hosts.has("*")).toBe(false);
 });
 

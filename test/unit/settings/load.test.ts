@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { loadSettings } from "../../../src/settings/load.ts";
-import { faultsOf, MINIMAL, parse, withBucket, withMirror, withOrigin } from "./parse.ts";
+import { faultsOf, MINIMAL, parse, siteOf, withBucket, withMirror, withOrigin } from "./parse.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -88,12 +88,15 @@ test("parseSettings() fills in every default of the contract", () => {
                     headers: {},
                     allowPrivate: false,
                     connections: 64,
+                    requestsPerSecond: 0,
+                    weight: 0,
                     standby: false,
                   },
                 ],
                 failoverOn: ["5xx", "timeout", "connect"],
                 timeouts: { connect: 3000, firstByte: 10_000, idle: 10_000, total: 60_000 },
                 breaker: { failures: 5, within: 10_000, open: 10_000 },
+                maxKeys: 1_000_000,
                 rules: [],
               },
             },
@@ -134,7 +137,7 @@ test("parseSettings() takes hosts in one spelling, and an origin URL without its
     ),
   );
   const domain = settings.projects[0]?.buckets[0]?.domains[0];
-  expect([domain?.host, domain?.mirror?.origins[0]?.url]).toEqual(["img.example.com", "https://h/base"]);
+  expect([domain?.host, siteOf(domain?.mirror)?.url]).toEqual(["img.example.com", "https://h/base"]);
 });
 
 test("parseSettings() resolves paths from the folder of the file", () => {
@@ -153,7 +156,7 @@ test("parseSettings() reads secrets from the environment and from files, without
   const project = settings.projects[0];
   expect(settings.server.adminToken).toBe("t0ken");
   expect(project?.keys[0]?.secretKey).toBe("k1");
-  expect(project?.buckets[0]?.domains[0]?.mirror?.origins[0]?.headers.Authorization).toBe("Basic abc");
+  expect(siteOf(project?.buckets[0]?.domains[0]?.mirror)?.headers.Authorization).toBe("Basic abc");
 });
 
 test.each([

@@ -2,7 +2,7 @@
 import type { Fault } from "../../../src/settings/faults.ts";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
-import type { Settings } from "../../../src/settings/schema.ts";
+import type { MirrorSettings, Settings, SiteOriginSettings } from "../../../src/settings/schema.ts";
 
 /** The shortest good file: one project, one bucket, no domain. */
 export const MINIMAL = `projects:
@@ -24,6 +24,12 @@ export function withMirror(keys: string): string {
 
 export function withOrigin(keys: string): string {
   return withBucket(`domains: [{ host: img.example.com, mirror: { origins: [{ type: site, ${keys} }] } }]`);
+}
+
+/** The first origin of a mirror; undefined where that is not a site. */
+export function siteOf(mirror: MirrorSettings | undefined): SiteOriginSettings | undefined {
+  const origin = mirror?.origins[0];
+  return origin?.type === "site" ? origin : undefined;
 }
 
 export interface World {

@@ -1,0 +1,88 @@
+// THE ONE LIST of what the settings name and this version cannot do yet. A setting is never accepted and then ignored:
+// whatever stands here takes only the values that are given. Whoever builds a part removes its row.
+import { isDeepStrictEqual } from "node:util";
+import { type PathFault, type SettingsPath, show } from "./faults.ts";
+
+/** `path`: `*` stands for any key or list position. `takes`: as parsed, so durations are milliseconds. */
+export interface NotYet {
+  readonly path: readonly string[];
+  readonly takes: readonly unknown[];
+}
+
+const BUCKET = ["projects", "*", "buckets", "*"];
+const MIRROR = [...BUCKET, "domains", "*", "mirror"];
+
+/** A key of a mirror source, which is a key of its rules too. */
+function ofMirror(path: readonly string[], takes: readonly unknown[]): readonly NotYet[] {
+  return [
+    { path: [...MIRROR, ...path], takes },
+    { path: [...MIRROR, "rules", "*", ...path], takes },
+  ];
+}
+
+export const NOT_YET: readonly NotYet[] = [
+  { path: ["server", "workers"], takes: [1] },
+  { path: ["store", "type"], takes: ["fs"] },
+  { path: ["coordination", "type"], takes: ["local"] },
+  { path: [...BUCKET, "grammarEra"], takes: [2015] },
+  { path: [...BUCKET, "originalProtection"], takes: [false] },
+  { path: [...BUCKET, "styles"], takes: [{}] },
+  { path: [...BUCKET, "callback"], takes: [] },
+  // Clouds as origins
+  ...ofMirror(["origins", "*", "type"], ["site"]),
+  // Failover, breaker, budget
+  ...ofMirror(["origins", "*", "standby"], [false]),
+  ...ofMirror(["origins", "*", "weight"], [0]),
+  ...ofMirror(["origins", "*", "requestsPerSecond"], [0]),
+  ...ofMirror(["failoverOn"], [["5xx", "timeout", "connect"]]),
+  ...ofMirror(["breaker", "failures"], [5]),
+  ...ofMirror(["breaker", "within"], [10_000]),
+  ...ofMirror(["breaker", "open"], [10_000]),
+  ...ofMirror(["transparentErrors"], [false]),
+  // Freshness
+  ...ofMirror(["freshness", "mode"], ["never"]),
+  // Rules, keys and types
+  ...ofMirror(["type"], ["originals"]),
+  ...ofMirror(["keyQuery"], ["drop"]),
+  ...ofMirror(["processedMiss"], ["local"]),
+  ...ofMirror(["passQuery"], [false]),
+  ...ofMirror(["allowedTypes"], []),
+  ...ofMirror(["objectSize"], []),
+  { path: [...MIRROR, "maxKeys"], takes: [1_000_000] },
+  { path: [...MIRROR, "rules"], takes: [[]] },
+];
+
+/** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */
+export function unsupportedFaults(settings: unknown): readonly PathFault[] {
+  return NOT_YET.flatMap(({ path, takes }) =>
+    valuesAt(settings, path).flatMap((found) =>
+      found.value === undefined || takes.some((taken) => isDeepStrictEqual(taken, found.value))
+        ? []
+        : [{ path: found.path, message: notYet(found.value, takes) }],
+    ),
+  );
+}
+
+function notYet(value: unknown, takes: readonly unknown[]): string {
+  const [only] = takes;
+  // A number may be a duration, which its reader wrote in another way.
+  const isShown = takes.length === 1 && (typeof only === "string" || typeof only === "boolean" || only === 2015);
+  return isShown
+    ? `${show(value)} is not supported yet, wanted ${show(only)}`
+    : `${typeof value === "number" ? "this value" : show(value)} is not supported yet, leave it out`;
+}
+
+function valuesAt(
+  tree: unknown,
+  pattern: readonly string[],
+  path: SettingsPath = [],
+): readonly { readonly path: SettingsPath; readonly value: unknown }[] {
+  const [part, ...rest] = pattern;
+  if (part === undefined) return [{ path, value: tree }];
+  if (Array.isArray(tree)) {
+    return part === "*" ? tree.flatMap((item, index) => valuesAt(item, rest, [...path, index])) : [];
+  }
+  if (typeof tree !== "object" || tree === null) return [];
+  const entries = Object.entries(tree).filter(([key]) => part === "*" || part === key);
+  return entries.flatMap(([key, value]) => valuesAt(value, rest, [...path, key]));
+}

@@ -1,0 +1,121 @@
+// Rules between the keys of one origin, and between an origin and this server. Pure; names are never looked up.
+import type { PathFault } from "./faults.ts";
+import { isLoopbackHost, isPrivateHost, normalizeHost } from "./hosts.ts";
+import { headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault, privateOriginFault } from "./origin-rules.ts";
+import { child, type Place, text } from "./places.ts";
+
+/** Where this server itself is reached. */
+export interface OwnAddresses {
+  /** Every host that is served, `*` left out. */
+  readonly served: ReadonlySet<string>;
+  readonly baseDomain: string | undefined;
+  /** Literal address that downloads listen on. */
+  readonly host: unknown;
+  /** Of downloads and of the admin port. */
+  readonly ports: readonly unknown[];
+}
+
+/** The key under which each type of origin has its URL. */
+const URL_KEYS: Readonly<Record<string, string>> = { site: "url", qiniu: "domain", s3: "endpoint" };
+
+export function originFaults(origin: Place, own: OwnAddresses): readonly PathFault[] {
+  return [
+    ...addressFaults(origin, own),
+    ...headerFaults(child(origin, "headers")),
+    ...credentialFaults(origin),
+    ...endpointFaults(origin),
+  ];
+}
+
+/** Of a store: where it is and how it is entered. */
+export function storeFaults(store: Place, own: OwnAddresses): readonly PathFault[] {
+  return [...addressFaults(store, own), ...endpointFaults(store)];
+}
+
+function addressFaults(origin: Place, own: OwnAddresses): readonly PathFault[] {
+  const key = URL_KEYS[text(origin, "type") ?? ""] ?? "";
+  const url = text(origin, key);
+  if (url === undefined || originUrlFault(url) !== undefined) return [];
+  const isPrivateMeant = origin.value.allowPrivate === true;
+  const message = ownHostFault(url, own) ?? (isPrivateMeant ? undefined : privateOriginFault(url));
+  return message === undefined ? [] : [{ path: [...origin.path, key], message }];
+}
+
+/**
+ * Why a URL would lead back to this server, for ever; undefined where it does not. A loopback name is ours at our own
+ * ports only: any service may live there. `url` has passed originUrlFault.
+ */
+export function ownHostFault(url: string, own: OwnAddresses): string | undefined {
+  const { hostname, port: written, protocol } = new URL(url);
+  const host = normalizeHost(hostname);
+  if (host === undefined) return undefined;
+  const port = Number(written || (protocol === "https:" ? 443 : 80));
+  const isOwnPort = own.ports.includes(port);
+  const isLoopback = isLoopbackHost(host);
+  const { baseDomain } = own;
+  const isBelowBase = baseDomain !== undefined && (host === baseDomain || host.endsWith(`.${baseDomain}`));
+  const isServed = (isBelowBase || own.served.has(host)) && (!isLoopback || isOwnPort);
+  const isListening = isOwnPort && (isLoopback || host === own.host || host === `[${own.host}]`);
+  if (!isServed && !isListening) return undefined;
+  return `${host} is served from here, wanted an origin elsewhere`;
+}
+
+/** Faults of headers that are set for requests: `place` is the mapping of them. */
+export function headerFaults({ path, value }: Place): readonly PathFault[] {
+  const names = Object.keys(value);
+  const seen = new Set<string>();
+  const faults: PathFault[] = [];
+  if (names.length > MAX_ORIGIN_HEADERS) {
+    faults.push({ path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` });
+  }
+  for (const name of names) {
+    const isRepeated = seen.has(name.toLowerCase());
+    const message = headerNameFault(name) ?? (isRepeated ? "this header is set before" : undefined);
+    if (message !== undefined) faults.push({ path: [...path, name], at: "key", message });
+    seen.add(name.toLowerCase());
+  }
+  return faults;
+}
+
+function credentialFaults(origin: Place): readonly PathFault[] {
+  const { path, value } = origin;
+  const missing = (key: string, reason: string): PathFault => ({
+    path: [...path, key],
+    message: `is missing, wanted it because ${reason}`,
+  });
+  if (value.type === "qiniu") {
+    const keys = ["accessKey", "secretKey"].filter((key) => value[key] === undefined);
+    return value.private === true ? keys.map((key) => missing(key, "private is true")) : [];
+  }
+  if (value.type === "s3") {
+    const [has, lacks] =
+      value.accessKeyId === undefined ? ["secretAccessKey", "accessKeyId"] : ["accessKeyId", "secretAccessKey"];
+    return value[has] !== undefined && value[lacks] === undefined ? [missing(lacks, `${has} is given`)] : [];
+  }
+  const headers = Object.keys(child(origin, "headers").value);
+  if (value.basicAuth === undefined || !headers.some((name) => name.toLowerCase() === "authorization")) return [];
+  return [{ path: [...path, "basicAuth"], message: "headers sets Authorization too, wanted one of them" }];
+}
+
+/** Presets whose endpoint no region tells. */
+const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
+
+function endpointFaults({ path, value }: Place): readonly PathFault[] {
+  if (value.type !== "s3" || value.endpoint !== "") return [];
+  const { preset, region } = value;
+  if (NEED_ENDPOINT.includes(preset)) {
+    const whose = preset === undefined ? "there is no preset" : `the preset ${preset} has none`;
+    return [{ path: [...path, "endpoint"], message: `is missing, wanted the URL of the service because ${whose}` }];
+  }
+  if (region !== "" || preset === "upyun") return [];
+  return [{ path: [...path, "region"], message: `is missing, wanted it or endpoint for the preset ${preset}` }];
+}
+
+/** True where the URL that this origin is asked at is not for clients: it is private, or needs credentials or a name of its own. */
+export function isHiddenOrigin(origin: Place): boolean {
+  const { value } = origin;
+  if (value.allowPrivate === true || value.private === true || value.type === "s3") return true;
+  if (value.basicAuth !== undefined || (typeof value.host === "string" && value.host !== "")) return true;
+  const url = text(origin, URL_KEYS[text(origin, "type") ?? ""] ?? "");
+  return url !== undefined && URL.canParse(url) && isPrivateHost(new URL(url).hostname);
+}

@@ -1,0 +1,113 @@
+// The keys of one origin (源站): a web site, Qiniu, or any S3-compatible store. Rules between keys are in
+// cross-checks.ts.
+import * as z from "zod";
+import { wanted } from "./faults.ts";
+import { normalizeHost } from "./hosts.ts";
+import { baseUrl, count, flag, headerValue, optionalHeader, secret } from "./values.ts";
+
+/** What every origin has beside its address. */
+const common = {
+  allowPrivate: flag()
+    .default(false)
+    .describe("Allows a private or loopback address for this host and port, and redirects within it."),
+  connections: count(1, 4096).default(64).describe("Connections to this origin at the same time."),
+  requestsPerSecond: count(0, 100_000)
+    .default(0)
+    .describe("Requests a second at the most, migration included; 0 is no limit."),
+  standby: flag().default(false).describe("true: asked only after the others have failed as failoverOn says."),
+  weight: count(0, 1000)
+    .default(0)
+    .describe("Share of the fetches among origins with a weight; 0 leaves the origin in its place of the list."),
+};
+
+const siteOriginSchema = z.strictObject({
+  type: z.literal("site").describe("An ordinary web site."),
+  url: baseUrl().describe("Base URL, http or https; the object's key is added after a slash. No query, no user name."),
+  host: z
+    .string()
+    .refine((text) => text === "" || normalizeHost(text) !== undefined, { error: wanted("a host name, or nothing") })
+    .default("")
+    .describe("Host header to send; empty for that of the URL."),
+  referer: optionalHeader().describe("Referer header to send; empty for none."),
+  headers: z
+    .record(z.string(), headerValue())
+    .default({})
+    .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
+  basicAuth: z
+    .strictObject({
+      username: z
+        .string()
+        .regex(/^[^:\p{Cc}]*$/u, { error: wanted("a name without a colon") })
+        .describe("User name."),
+      password: secret("the password, as env:NAME or file:PATH").describe("Password (env:NAME or file:PATH)."),
+    })
+    .optional()
+    .describe("User name and password of HTTP Basic authentication."),
+  ...common,
+});
+
+const qiniuOriginSchema = z.strictObject({
+  type: z.literal("qiniu").describe("A bucket of Qiniu (七牛), read through one of its download domains."),
+  domain: baseUrl().describe("Download domain as a URL, such as http://x.clouddn.com."),
+  private: flag().default(false).describe("true: the bucket is private, downloads are signed with the two keys."),
+  accessKey: z.string().min(1).optional().describe("AccessKey of a private bucket."),
+  secretKey: secret("the SecretKey, as env:NAME or file:PATH")
+    .optional()
+    .describe("SecretKey of a private bucket (env:NAME or file:PATH)."),
+  referer: optionalHeader().describe("Referer header to send; empty for none."),
+  ...common,
+});
+
+/** Vendors whose endpoint form and addressing style are known. */
+const S3_PRESETS = ["aws", "oss", "cos", "obs", "kodo", "upyun", "b2", "minio", "ceph"] as const;
+
+/** Where an S3-compatible bucket is and how it is entered; for origins and for the store. */
+const s3Place = {
+  preset: z
+    .enum(S3_PRESETS)
+    .optional()
+    .describe("Vendor, which decides what is left out below: aws, oss, cos, obs, kodo, upyun, b2, minio or ceph."),
+  endpoint: z
+    .union([z.literal(""), baseUrl()], { error: wanted("a URL such as https://s3.example.com, or nothing") })
+    .default("")
+    .describe("URL of the service, without the bucket; empty for that of the preset and region."),
+  region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's own."),
+  bucket: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, { error: wanted("the name of a bucket") })
+    .describe("Name of the bucket at the vendor."),
+  pathStyle: flag().optional().describe("true: the bucket stands in the path, not in the host; default: the preset's."),
+  prefix: z
+    .string()
+    .max(512)
+    .regex(/^[^/\p{Cc}][^\p{Cc}]*$|^$/u, { error: wanted("a beginning of keys that does not start with a slash") })
+    .default("")
+    .describe("Put before every key, such as images/."),
+};
+
+const s3OriginSchema = z.strictObject({
+  type: z.literal("s3").describe("A bucket of any S3-compatible store."),
+  ...s3Place,
+  accessKeyId: z.string().min(1).optional().describe("Access key; leave both out for a public bucket."),
+  secretAccessKey: secret("the secret access key, as env:NAME or file:PATH")
+    .optional()
+    .describe("Secret access key (env:NAME or file:PATH)."),
+  ...common,
+});
+
+export const originSchema = z.discriminatedUnion("type", [siteOriginSchema, qiniuOriginSchema, s3OriginSchema]);
+
+/** Where objects are kept. */
+export const storeSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("fs").describe("A folder below `data`.") }),
+  z.strictObject({
+    type: z.literal("s3").describe("A bucket of any S3-compatible store, with memory and disk in front of it."),
+    ...s3Place,
+    accessKeyId: z.string().min(1).describe("Access key."),
+    secretAccessKey: secret("the secret access key, as env:NAME or file:PATH").describe(
+      "Secret access key (env:NAME or file:PATH).",
+    ),
+    allowPrivate: flag().default(false).describe("Allows a private or loopback address for the endpoint."),
+    connections: count(1, 4096).default(64).describe("Connections to the store at the same time."),
+  }),
+]);

@@ -1,0 +1,36 @@
+// Walking a tree of settings that may be faulty: whatever does not have the expected shape is passed over, because the
+// schema reports it.
+import type { SettingsPath } from "./faults.ts";
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/** A mapping of the tree and where it stands. */
+export interface Place {
+  readonly path: SettingsPath;
+  readonly value: Mapping;
+}
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The mapping under a key; an empty one where there is none. */
+export function child({ path, value }: Place, key: string): Place {
+  const inner = value[key];
+  return { path: [...path, key], value: isMapping(inner) ? inner : {} };
+}
+
+/** The mappings of the list under a key. */
+export function items({ path, value }: Place, key: string): readonly Place[] {
+  const list = value[key];
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((item: unknown, index) =>
+    isMapping(item) ? [{ path: [...path, key, index], value: item }] : [],
+  );
+}
+
+/** The text under a key; undefined where there is something else or nothing. */
+export function text({ value }: Place, key: string): string | undefined {
+  const found = value[key];
+  return typeof found === "string" ? found : undefined;
+}

@@ -1,0 +1,116 @@
+// Rules between the keys of a mirror source, its rules among them. Pure.
+import { isKey } from "../object.ts";
+import type { PathFault } from "./faults.ts";
+import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
+import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";
+import { child, items, type Place, text } from "./places.ts";
+
+export function mirrorFaults(mirror: Place, own: OwnAddresses): readonly PathFault[] {
+  return [
+    ...sourceFaults(mirror, mirror, own),
+    ...items(mirror, "rules").flatMap((rule) => [
+      ...sourceFaults(rule, mirror, own),
+      ...pathFaults(rule),
+      ...passFaults(rule),
+      ...redirectFaults(rule, mirror, own),
+      ...keyFault(rule, "fallbackKey"),
+    ]),
+  ];
+}
+
+/** What a domain and each rule have alike; `domain` has what the rule leaves out. */
+function sourceFaults(source: Place, domain: Place, own: OwnAddresses): readonly PathFault[] {
+  const timeouts = child(source, "timeouts");
+  const { firstByte, total } = { ...child(domain, "timeouts").value, ...timeouts.value };
+  const faults = items(source, "origins").flatMap((origin) => originFaults(origin, own));
+  const isWritten = source === domain || Object.keys(timeouts.value).length > 0;
+  if (isWritten && typeof firstByte === "number" && typeof total === "number" && total < firstByte) {
+    faults.push({
+      path: [...timeouts.path, "total"],
+      message: `found ${total}ms, wanted at least the ${firstByte}ms of firstByte`,
+    });
+  }
+  const all = items(source, "origins");
+  if (all.length > 0 && all.every((origin) => origin.value.standby === true)) {
+    faults.push({
+      path: [...source.path, "origins"],
+      message: "every origin is standby, wanted at least one that is not",
+    });
+  }
+  return faults;
+}
+
+/** Two keys must never mean one object at the origin, unless `file` says so: else stored keys could not be mapped back. */
+function pathFaults(rule: Place): readonly PathFault[] {
+  const match = child(rule, "match");
+  const path = child(rule, "path");
+  const { strip, stripSuffix, file, template } = path.value;
+  const at = (key: string, message: string): PathFault => ({ path: [...path.path, key], message });
+  const faults: PathFault[] = [];
+  if (typeof strip === "string" && !(text(match, "prefix") ?? "").startsWith(strip)) {
+    faults.push(at("strip", "not every key that matches begins with it, wanted match.prefix to begin with it"));
+  }
+  if (typeof stripSuffix === "string" && !(text(match, "suffix") ?? "").endsWith(stripSuffix)) {
+    faults.push(at("stripSuffix", "not every key that matches ends with it, wanted match.suffix to end with it"));
+  }
+  if (file !== undefined && Object.keys(path.value).length > 1) {
+    faults.push(at("file", "it is the whole path, wanted nothing beside it"));
+  }
+  if (typeof template === "string") {
+    if (template.split("{key}").length !== 2) faults.push(at("template", "wanted {key} in it exactly once"));
+    const beside = ["add", "addSuffix"].filter((key) => path.value[key] !== undefined);
+    if (beside.length > 0)
+      faults.push(at("template", `it is the whole path, wanted no ${beside.join(" and ")} beside it`));
+  }
+  return [...faults, ...["add", "file", "template"].flatMap((key) => dotFault(path, key))];
+}
+
+function dotFault(path: Place, key: string): readonly PathFault[] {
+  const segments = (text(path, key)?.split("?", 1)[0] ?? "").split("/");
+  if (!segments.some((segment) => segment === "." || segment === "..")) return [];
+  return [{ path: [...path.path, key], message: "it has a . or .. segment" }];
+}
+
+function keyFault(place: Place, key: string): readonly PathFault[] {
+  const value = text(place, key);
+  if (value === undefined || isKey(value)) return [];
+  return [{ path: [...place.path, key], message: "it is not a key: 1 to 1024 bytes without . and .. segments" }];
+}
+
+function passFaults(rule: Place): readonly PathFault[] {
+  const pass = child(rule, "passHeaders");
+  const { allow } = pass.value;
+  const names: readonly unknown[] = Array.isArray(allow) ? allow : [];
+  const set = child(rule, "setQuery");
+  const faults = names.flatMap((name, index) => {
+    const message = typeof name === "string" && name !== "*" ? passedHeaderFault(name) : undefined;
+    return message === undefined ? [] : [{ path: [...pass.path, "allow", index], message }];
+  });
+  const parameters = Object.keys(set.value).length;
+  if (parameters > MAX_ORIGIN_HEADERS) {
+    faults.push({
+      path: [...set.path],
+      message: `found ${parameters} parameters, wanted at most ${MAX_ORIGIN_HEADERS}`,
+    });
+  }
+  return [...faults, ...headerFaults(child(pass, "set"))];
+}
+
+function redirectFaults(rule: Place, domain: Place, own: OwnAddresses): readonly PathFault[] {
+  const path = [...rule.path, "redirectTo"];
+  const url = text(rule, "redirectTo");
+  if (url !== undefined) {
+    const message = originUrlFault(url) === undefined ? ownHostFault(url, own) : undefined;
+    return message === undefined ? [] : [{ path, message }];
+  }
+  const { action } = rule.value;
+  if (action !== "async" && action !== "redirect") return [];
+  const origins = items(rule.value.origins === undefined ? domain : rule, "origins");
+  if (!origins.some(isHiddenOrigin)) return [];
+  return [
+    {
+      path,
+      message: `is missing, wanted where clients are sent: ${action} would show them a URL that is not for them`,
+    },
+  ];
+}

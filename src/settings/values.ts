@@ -1,0 +1,41 @@
+// Kinds of values that several parts of the settings have in common, with the words for what is wanted of them.
+import * as z from "zod";
+import { wanted } from "./faults.ts";
+import { normalizeHost } from "./hosts.ts";
+import { isHeaderValue, originUrlFault } from "./origin-rules.ts";
+
+export const flag = () => z.boolean();
+
+/** A whole number, both bounds inclusive. */
+export const count = (min: number, max: number) => z.int().min(min).max(max);
+
+/** `words`: what the secret is. Its place must be listed in secrets.ts too. */
+export const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
+
+/** Gives the spelling of normalizeHost(). */
+export const hostName = (words: string, isStarAllowed = false) =>
+  z.string({ error: wanted(words) }).transform((text, context) => {
+    const host = isStarAllowed && text === "*" ? text : normalizeHost(text);
+    if (host === undefined) context.addIssue({ code: "custom", message: `found "${text}", wanted ${words}` });
+    return host ?? text;
+  });
+
+const HEADER_WORDS = "the value of an HTTP header: printable ASCII without outer blanks";
+
+export const headerValue = () => z.string().refine(isHeaderValue, { error: wanted(HEADER_WORDS) });
+
+/** The value of a header, or nothing for none. */
+export const optionalHeader = () =>
+  z
+    .string()
+    .refine((text) => text === "" || isHeaderValue(text), { error: wanted(HEADER_WORDS) })
+    .default("");
+
+/** An http or https URL without user name, query and fragment; its value has no slash at the end. */
+export const baseUrl = () =>
+  z.string().transform((text, context) => {
+    const fault = originUrlFault(text);
+    if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+    // What is added brings its own slash.
+    return text.replace(/\/+$/, "");
+  });
