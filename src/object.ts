@@ -76,7 +76,22 @@ export interface Provenance {
   readonly originLastModified: string | undefined;
   /** Unix milliseconds. */
   readonly fetchedAt: number;
+  /** Undefined for what no mirror brought, and for what was stored before this was kept: `fetchedAt` alone is known. */
+  readonly validated: Validation | undefined;
 }
+
+/** When an origin last said that these bytes are its own, and what it said of their life. mirror/freshness.ts reads it. */
+export interface Validation {
+  /** Unix milliseconds: when the 200 or the 304 came. */
+  readonly at: number;
+  readonly life: DeclaredLife;
+}
+
+/** The names of DeclaredLife; the headers are Cache-Control, Expires, Date and Age. */
+export const DECLARED_LIFE = ["cacheControl", "expires", "date", "age"] as const;
+
+/** The origin's own headers of that answer, as received; only those that it sent. Never sent to a client. */
+export type DeclaredLife = { readonly [Name in (typeof DECLARED_LIFE)[number]]?: string };
 
 /** Headers that are stored with an object and sent with it, lower-case names. Nothing else of an origin's head is kept. */
 export const STORED_HEADERS = ["content-disposition", "content-language"] as const;

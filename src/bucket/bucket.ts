@@ -2,8 +2,18 @@
 // there and what may replace it is decided by the driver, in one step.
 import type { WholeBody } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
-import { type ImageFacts, type Key, type ObjectInfo, type Provenance, STORED_HEADERS, toKey } from "../object.ts";
-import type { BucketDriver, Entry, ListPage, ObjectReader, PutCondition, PutResult } from "./driver.ts";
+import {
+  DECLARED_LIFE,
+  type DeclaredLife,
+  type ImageFacts,
+  type Key,
+  type ObjectInfo,
+  type Provenance,
+  STORED_HEADERS,
+  toKey,
+  type Validation,
+} from "../object.ts";
+import type { BucketDriver, Entry, ListPage, ObjectReader, PutCondition, PutResult, Renewal } from "./driver.ts";
 
 /** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
 export interface Bucket {
@@ -17,10 +27,15 @@ export interface Bucket {
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** The same bytes under another key, with the source's facts. Undefined when the source is not there. */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
-  /** Removes the object if there is one and leaves a tombstone. True when an object was there. */
-  delete(key: Key, reason: string): Promise<boolean>;
+  /**
+   * Removes the object if there is one and leaves a tombstone, for `forMs` milliseconds or until it is lifted. True when
+   * an object was there.
+   */
+  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   /** Lifts a tombstone, so that the next miss may ask the origin again. True when there was one. */
   undelete(key: Key): Promise<boolean>;
+  /** Notes that the origin still has the stored bytes. False when the key has another object by now, or none. */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** Raises the epoch and marks what the mirror brought as stale (`hard`: removes it). True when there was such an object. */
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
   /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. */
@@ -71,6 +86,7 @@ export interface BucketOptions {
 }
 
 const MAX_HEADER_CHARACTERS = 1_024;
+const MAX_LIFE_CHARACTERS = 256;
 const MAX_ORIGIN_URL_CHARACTERS = 8_192;
 const MAX_REASON_CHARACTERS = 256;
 const MAX_PAGE = 1_000;
@@ -95,9 +111,13 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
       }
       return undefined;
     },
-    delete: (key, reason) =>
-      driver.delete(toKey(key), { deletedAt: now(), reason: reason.slice(0, MAX_REASON_CHARACTERS) }),
+    async delete(key, reason, forMs) {
+      const deletedAt = now();
+      const expiresAt = forMs === undefined ? undefined : deletedAt + forMs;
+      return driver.delete(toKey(key), { deletedAt, expiresAt, reason: reason.slice(0, MAX_REASON_CHARACTERS) });
+    },
     undelete: (key) => driver.undelete(key),
+    renew: (key, renewal) => driver.renew(key, boundedRenewal(renewal)),
     purge: (key, options) => driver.purge(toKey(key), options),
     list: ({ prefix = "", after, limit = MAX_PAGE }) =>
       driver.list({ prefix, after, limit: Math.min(Math.max(1, Math.trunc(limit)), MAX_PAGE) }),
@@ -130,8 +150,28 @@ function bounded(info: ObjectInfo): ObjectInfo {
       originUrl: within(provenance.originUrl, MAX_ORIGIN_URL_CHARACTERS),
       originEtag: within(provenance.originEtag, MAX_HEADER_CHARACTERS),
       originLastModified: within(provenance.originLastModified, MAX_HEADER_CHARACTERS),
+      validated: provenance.validated === undefined ? undefined : boundedValidation(provenance.validated),
     },
   };
+}
+
+function boundedRenewal(renewal: Renewal): Renewal {
+  return {
+    ...renewal,
+    originEtag: within(renewal.originEtag, MAX_HEADER_CHARACTERS),
+    originLastModified: within(renewal.originLastModified, MAX_HEADER_CHARACTERS),
+    validated: boundedValidation(renewal.validated),
+  };
+}
+
+/** Together the headers are shorter than an S3 store takes as metadata. */
+function boundedValidation({ at, life }: Validation): Validation {
+  const kept: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
+  for (const name of DECLARED_LIFE) {
+    const value = within(life[name], MAX_LIFE_CHARACTERS);
+    if (value !== undefined) kept[name] = value;
+  }
+  return { at, life: kept };
 }
 
 function storedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -1,12 +1,13 @@
-// May this put happen? The rule that every driver applies inside its own atomic step. Pure.
+// May this change happen? The rules that every driver applies inside its own atomic step. Pure.
 import { etagOf } from "../object.ts";
-import type { Entry, PutCondition, PutResult } from "./driver.ts";
+import type { Entry, PutCondition, PutResult, Renewal, Tombstone } from "./driver.ts";
 
-/** What a put meets: the key's state and epoch, and the SHA-256 (lower-case hex) of the object that is there. */
+/** What a change meets: the key's state and epoch, and the SHA-256 (lower-case hex) of the object that is there. */
 export interface Occupant {
   readonly state: Entry["state"];
   readonly epoch: number;
-  readonly sha256: string | undefined;
+  /** Nothing where no object is; null is how a row of the catalogue says so. */
+  readonly sha256: string | null | undefined;
 }
 
 /** `stored`: go ahead. Anything else is the answer to the caller, and nothing changes. */
@@ -23,6 +24,16 @@ export function epochAfterPut(occupant: Occupant, condition: PutCondition): numb
   return condition.when === "always" ? occupant.epoch + 1 : occupant.epoch;
 }
 
+/** Whether a renewal is of the object that is there. `via`: how that came. */
+export function mayRenew(occupant: Occupant & { readonly via: string | null }, renewal: Renewal): boolean {
+  return occupant.via === "mirror" && occupant.epoch === renewal.epoch && hasEtag(occupant, renewal.etag);
+}
+
+/** `now`: Unix milliseconds. */
+export function hasExpired({ expiresAt }: Pick<Tombstone, "expiresAt">, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
+}
+
 function hasEtag({ sha256 }: Occupant, etag: string): boolean {
-  return sha256 !== undefined && etagOf({ sha256, sha1: "", md5: "" }) === etag;
+  return typeof sha256 === "string" && etagOf({ sha256, sha1: "", md5: "" }) === etag;
 }

@@ -1,13 +1,31 @@
 // What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
 import type { WholeBody } from "../body/spool.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo, Validation } from "../object.ts";
 
 /** What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. */
 export type Entry =
   | { readonly state: "object"; readonly info: ObjectInfo; readonly epoch: number; readonly isStale: boolean }
-  | { readonly state: "tombstone"; readonly deletedAt: number; readonly reason: string; readonly epoch: number }
+  | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
   | { readonly state: "absent"; readonly epoch: number };
+
+/** The mark that a delete leaves. Times are Unix milliseconds; one that has expired counts as absent and may be swept. */
+export interface Tombstone {
+  readonly deletedAt: number;
+  readonly reason: string;
+  /** Undefined: it stays until an upload or undelete lifts it. */
+  readonly expiresAt?: number | undefined;
+}
+
+/** An origin has said again that its bytes are the stored ones. Holds for that object only: `etag` and `epoch` as looked up. */
+export interface Renewal {
+  readonly etag: string;
+  readonly epoch: number;
+  /** The origin's own, as in Provenance. */
+  readonly originEtag: string | undefined;
+  readonly originLastModified: string | undefined;
+  readonly validated: Validation;
+}
 
 /**
  * `absent`: only where nothing is (a tombstone counts as present), and where `epoch` is given only if the key's epoch
@@ -48,11 +66,16 @@ export interface BucketDriver {
   /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;
   /** Removes the object if there is one and leaves a tombstone. True when an object was there. */
-  delete(key: Key, tombstone: { readonly deletedAt: number; readonly reason: string }): Promise<boolean>;
-  /** Lifts a tombstone. True when there was one. */
+  delete(key: Key, tombstone: Tombstone): Promise<boolean>;
+  /** Lifts a tombstone. True when there was one in force. */
   undelete(key: Key): Promise<boolean>;
   /** Raises the epoch; marks an object that the mirror brought as stale, or with `hard` removes it. True when one was there. */
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /**
+   * Replaces validators and `validated` in the provenance of what the mirror brought and lifts the stale mark; bytes,
+   * times and epoch stay. False, and nothing changes, where the renewal is of another object.
+   */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
   list(options: {
     readonly prefix: string;
     readonly after: Key | undefined;

@@ -3,7 +3,7 @@
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool.ts";
 import type { Key, ObjectInfo } from "../object.ts";
-import { decidePut, epochAfterPut, type Occupant } from "./conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "./conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./driver.ts";
 
 type Slot =
@@ -13,11 +13,12 @@ type Slot =
 
 const UNTOUCHED: Slot = { state: "absent", epoch: 0 };
 
-export function createMemoryStore(): Store {
+/** `now`: Unix milliseconds. */
+export function createMemoryStore(now: () => number = Date.now): Store {
   const buckets = new Map<string, BucketDriver>();
   return {
     bucket(id) {
-      const known = buckets.get(id) ?? createMemoryBucket();
+      const known = buckets.get(id) ?? createMemoryBucket(now);
       buckets.set(id, known);
       return known;
     },
@@ -26,9 +27,13 @@ export function createMemoryStore(): Store {
   };
 }
 
-function createMemoryBucket(): BucketDriver {
+function createMemoryBucket(now: () => number): BucketDriver {
   const slots = new Map<Key, Slot>();
-  const slotOf = (key: Key): Slot => slots.get(key) ?? UNTOUCHED;
+
+  function slotOf(key: Key): Slot {
+    const slot = slots.get(key) ?? UNTOUCHED;
+    return slot.state === "tombstone" && hasExpired(slot, now()) ? { state: "absent", epoch: slot.epoch } : slot;
+  }
 
   function store(info: ObjectInfo, bytes: Buffer, condition: PutCondition) {
     const occupant = occupantOf(slotOf(info.key));
@@ -67,6 +72,15 @@ function createMemoryBucket(): BucketDriver {
       const slot = slotOf(key);
       if (slot.state !== "tombstone") return false;
       slots.set(key, { state: "absent", epoch: slot.epoch });
+      return true;
+    },
+    async renew(key, renewal) {
+      const slot = slotOf(key);
+      if (slot.state !== "object") return false;
+      if (!mayRenew({ ...occupantOf(slot), via: slot.info.provenance.via }, renewal)) return false;
+      const { originEtag, originLastModified, validated } = renewal;
+      const provenance = { ...slot.info.provenance, originEtag, originLastModified, validated };
+      slots.set(key, { ...slot, info: { ...slot.info, provenance }, isStale: false });
       return true;
     },
     async purge(key, { hard }) {

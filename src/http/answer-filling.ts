@@ -42,7 +42,7 @@ function requestedRange({ request }: Exchange): string | undefined {
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const end = await filling.follower.end();
   if (end.kind === "failed") throw end.error;
-  if (end.kind === "absent") throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
+  if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
   if (end.kind === "whole") {
     const context = contextFor("stored", true);

@@ -8,12 +8,15 @@ const REFUSALS: readonly number[] = [400, 403, 405, 501];
 /** The client's own signal ends it: nobody else waits for the answer. Throws the codes of Origin.fetch. */
 export async function askHead(
   origin: Origin,
-  request: Omit<OriginRequest, "method">,
+  request: Omit<OriginRequest, "method" | "unless">,
 ): Promise<OriginAnswer | "absent" | "refused"> {
   try {
     const answer = await origin.fetch({ ...request, method: "HEAD" });
-    answer?.body.destroy();
-    return answer ?? "absent";
+    if (answer === undefined) return "absent";
+    // A 304 only answers conditions, and there were none.
+    if (answer.isNotModified) return "refused";
+    answer.body.destroy();
+    return answer;
   } catch (error) {
     if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return "refused";
     throw error;

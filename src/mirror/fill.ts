@@ -6,7 +6,7 @@ import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
-import type { Origin, OriginAnswer, OriginTarget } from "../origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
 
@@ -21,7 +21,8 @@ export interface FillHead {
 
 /**
  * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: proven, but
- * the spool could not keep it. `absent`: the origin has no such object. `failed`: nothing that may be used came.
+ * the spool could not keep it. `absent`: the origin has no such object. `current`: what `unless` named is still the
+ * origin's. `failed`: nothing that may be used came.
  */
 export type FillEnd =
   | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
@@ -33,13 +34,14 @@ export type FillEnd =
     }
   | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError }
   | { readonly kind: "absent" }
+  | { readonly kind: "current"; readonly answer: NotModified }
   | { readonly kind: "failed"; readonly error: HuiyuanError };
 
 export interface Fill {
   readonly key: Key;
   /** The key's epoch when the fill began; it is never stored after that has moved on. */
   readonly epoch: number;
-  /** Undefined: absent. Rejects with the reason why no head will come. */
+  /** Undefined: absent or current. Rejects with the reason why no head will come. */
   readonly head: Promise<FillHead | undefined>;
   /** Never rejects. */
   readonly done: Promise<FillEnd>;
@@ -55,6 +57,8 @@ export interface FillParts extends OriginTarget {
   readonly origin: Origin;
   readonly spools: SpoolPool;
   readonly maxBytes: number;
+  /** The validators of what is stored, where only something newer is wanted. */
+  readonly unless?: Validators | undefined;
   /** The facts under which a whole body will be stored. */
   readonly describe: (head: FillHead, body: WholeBody) => ObjectInfo;
   readonly meter: MirrorMeter;
@@ -78,7 +82,7 @@ export function startFill(parts: FillParts): Fill {
   const done = run(parts, resolveHead).then((outcome) => {
     end = outcome;
     if (outcome.kind === "failed") rejectHead(outcome.error);
-    else resolveHead(outcome.kind === "absent" ? undefined : outcome.head);
+    else resolveHead("head" in outcome ? outcome.head : undefined);
     return outcome;
   });
   return {
@@ -101,6 +105,7 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
     const answer = await parts.origin.fetch({ ...parts, method: "GET" });
     if (answer === undefined) return { kind: "absent" };
     parts.meter.originAnswered(answer.headMs);
+    if (answer.isNotModified) return { kind: "current", answer };
     spool = openSpool(parts.spools, answer);
     return await judge({ answer, spool, gate: createGate(), announce, describe: parts.describe });
   } catch (error) {

@@ -146,7 +146,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     ) {
       const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
       await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
-    } else {
+    } else if (end.kind !== "current") {
       remember(fill, end);
       // After the followers, who were woken in this same turn, have taken their own holds.
       if ("head" in end) setImmediate(() => end.head.spool.release());
@@ -154,7 +154,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fills.get(key) === fill) fills.delete(key);
   }
 
-  function remember(fill: Fill, end: Exclude<FillEnd, { kind: "whole" }>): void {
+  function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {
     const { key } = fill;
     if (end.kind === "absent") {
       meter.refused("not_found");
@@ -270,13 +270,14 @@ function describeFetched(parts: {
 }): ObjectInfo {
   const { key, body, now, isSuspect = false } = parts;
   const { answer, image } = parts.head;
-  const { url: originUrl, etag: originEtag, lastModified, headers } = answer;
+  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
   const provenance = {
     via: "mirror",
     originUrl,
     originEtag,
     originLastModified: lastModified,
     fetchedAt: now,
+    validated: { at: now, life },
   } as const;
   return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -11,7 +11,7 @@ import { exchange, type Reply } from "./exchange.ts";
 import { type Home, type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSystemResolve, type Resolve } from "./lookup.ts";
-import type { Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
 import { nextHop, sameHost } from "./redirect.ts";
 import { createRequestHead, type OwnHeaders } from "./request-head.ts";
 import { type Asked, type ErrorMeaning, type HeadVerdict, judgeHead, type RawHeaders } from "./response-head.ts";
@@ -139,7 +139,8 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const judge = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime) => {
-    const asked = { maxBytes: request.maxBytes, label: hopUrl(hop), now: Date.now() };
+    const { maxBytes, unless } = request;
+    const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     if (reply.status < 400 || rules.readError === undefined || !hop.isHome) return judgeOrDiscard(reply, asked);
     if (reply.status === 404 && request.method === "HEAD") return "ask-with-get";
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
@@ -158,7 +159,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       const verdict = await judge(reply, hop, request, lifetime);
       if (verdict !== "ask-with-get" && verdict.kind === "answer") {
         const digests = { ...rules.digests?.(reply.headers), ...verdict.facts.digests };
-        return { hop, reply, facts: { ...verdict.facts, digests } };
+        return { kind: "answer", hop, reply, facts: { ...verdict.facts, digests } } as const;
       }
       reply.body.discard();
       if (verdict === "ask-with-get") {
@@ -166,6 +167,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         continue;
       }
       if (verdict.kind === "absent") return undefined;
+      if (verdict.kind === "not-modified") return verdict;
       rules.refuseRedirect?.(hopUrl(hop), reply.headers);
       const next = nextHop(hops, verdict.location, { hop: first, isPrivate: options.allowPrivate });
       if (!request.followsRedirects) throw moved(hop, next, reply.status);
@@ -184,7 +186,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   return {
     id,
-    async fetch(request): Promise<OriginAnswer | undefined> {
+    async fetch(request): Promise<OriginAnswer | NotModified | undefined> {
       if (closing !== undefined)
         throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
       const startedAt = performance.now();
@@ -197,10 +199,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       try {
         const answer = await walk(request, lifetime);
         if (answer === undefined) return undefined;
+        const headMs = performance.now() - startedAt;
+        if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
         const { body } = answer.reply;
         void body.over.then(() => over(lifetime));
-        return { url: hopUrl(answer.hop), ...answer.facts, headMs: performance.now() - startedAt, body };
+        return { isNotModified: false, url: hopUrl(answer.hop), ...answer.facts, headMs, body };
       } finally {
         if (!isAnswered) over(lifetime);
       }

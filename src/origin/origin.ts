@@ -2,7 +2,7 @@
 // still arrives. Sites, clouds and mirrors all have this shape. Nothing here knows a protocol.
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
 import type { HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
+import type { DeclaredLife, Key } from "../object.ts";
 
 /** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */
 export interface OriginTarget {
@@ -26,12 +26,31 @@ export interface OriginRequest extends OriginTarget {
   readonly cdnLoop: string | undefined;
   /** Bytes; a longer declared length is refused before the head is given out (origin_too_large). */
   readonly maxBytes: number;
+  /** Only what has changed since is wanted (RFC 9110 §13.1); undefined: whatever there is. */
+  readonly unless?: Validators | undefined;
   /** The fill's own signal: aborting ends the request and frees its connection. */
   readonly signal: AbortSignal;
 }
 
-/** The good answer (status 200) to a request. Everything else is undefined (absent) or an error. */
+/** The origin's own validators of a stored object, as received. At least one is there. */
+export interface Validators {
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
+/** Status 304 to a request with `unless`: the stored bytes are still the origin's. */
+export interface NotModified {
+  readonly isNotModified: true;
+  /** As in OriginAnswer; undefined where the 304 does not repeat it. */
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly life: DeclaredLife;
+  readonly headMs: number;
+}
+
+/** The good answer (status 200) to a request. Everything else is undefined (absent), NotModified or an error. */
 export interface OriginAnswer {
+  readonly isNotModified: false;
   /** Where the answer came from after redirects; without userinfo and query. For provenance and the log. */
   readonly url: string;
   /** Declared body length in bytes; undefined for chunked and close-delimited answers. */
@@ -40,6 +59,7 @@ export interface OriginAnswer {
   readonly digests: DeclaredDigests;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
+  readonly life: DeclaredLife;
   /** Only names of STORED_HEADERS. */
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds from the first dial to the response head. */
@@ -71,12 +91,12 @@ export interface Origin {
   /** Stable for equal settings: the identity that fills, negative entries and breakers are keyed by. */
   readonly id: string;
   /**
-   * Undefined: the origin says that there is no such object (404, 410). Throws origin_timeout, origin_refused,
-   * origin_reset, origin_tls, origin_name_unknown, origin_dns_timeout, origin_dns_failed, origin_blocked,
-   * origin_status, origin_unexpected, origin_head_invalid, origin_redirect, origin_moved, origin_too_large,
-   * origin_encoded.
+   * Undefined: the origin says that there is no such object (404, 410). NotModified only where `unless` was given.
+   * Throws origin_timeout, origin_refused, origin_reset, origin_tls, origin_name_unknown, origin_dns_timeout,
+   * origin_dns_failed, origin_blocked, origin_status, origin_unexpected, origin_head_invalid, origin_redirect,
+   * origin_moved, origin_too_large, origin_encoded.
    */
-  fetch(request: OriginRequest): Promise<OriginAnswer | undefined>;
+  fetch(request: OriginRequest): Promise<OriginAnswer | NotModified | undefined>;
   /**
    * What fetch() would throw at once, asking nobody (origin_failing, origin_busy); undefined while it would ask. Absent:
    * it always asks.

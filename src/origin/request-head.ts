@@ -1,5 +1,6 @@
 // The head of a request to an origin, and the loop check. Nothing of the client's request gets in but Via and CDN-Loop.
 import { HuiyuanError } from "../errors.ts";
+import type { Validators } from "./origin.ts";
 
 /** What the operator configured for an origin's own host, and no other host gets. */
 export interface OwnHeaders {
@@ -14,10 +15,11 @@ export interface RequestHeadOptions extends OwnHeaders {
   readonly serverId: string;
 }
 
-/** What of the client's request is carried on. */
-export interface LoopMarks {
+/** What differs from request to request: the marks of the client's request, which are carried on, and conditions of ours. */
+export interface RequestMarks {
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
+  readonly unless?: Validators | undefined;
 }
 
 export interface RequestHead {
@@ -25,7 +27,7 @@ export interface RequestHead {
    * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer, configured headers
    * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop when the marks name this server or are longer than a chain of servers can be.
    */
-  headers(marks: LoopMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
+  headers(marks: RequestMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
 
 /** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
@@ -64,7 +66,7 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
       const via = carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark);
       const cdnLoop = carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark);
       const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
-      return [...own, "Via", via, "CDN-Loop", cdnLoop];
+      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
     },
   };
 }
@@ -84,6 +86,15 @@ function withAdded(
 
 function isSendable(name: string, value: string): boolean {
   return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
+}
+
+/** Of both a server takes the entity tag (RFC 9110 §13.2.2). */
+function conditions(unless: Validators | undefined): string[] {
+  const { etag, lastModified } = unless ?? {};
+  return [
+    ...(etag === undefined ? [] : ["If-None-Match", etag]),
+    ...(lastModified === undefined ? [] : ["If-Modified-Since", lastModified]),
+  ];
 }
 
 function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {

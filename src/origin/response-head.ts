@@ -2,7 +2,7 @@
 // Whether the body is whole is not judged here.
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
 import { HuiyuanError } from "../errors.ts";
-import { STORED_HEADERS } from "../object.ts";
+import { type DeclaredLife, STORED_HEADERS } from "../object.ts";
 import { readDigests } from "./digests.ts";
 import { REDIRECT_STATUSES } from "./redirect.ts";
 
@@ -16,12 +16,14 @@ export interface AnswerFacts {
   readonly digests: DeclaredDigests;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
+  readonly life: DeclaredLife;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 export type HeadVerdict =
   | { readonly kind: "absent" }
   | { readonly kind: "redirect"; readonly location: string | undefined }
+  | { readonly kind: "not-modified"; readonly facts: Pick<AnswerFacts, "etag" | "lastModified" | "life"> }
   | { readonly kind: "answer"; readonly facts: AnswerFacts };
 
 const MAX_RETRY_AFTER_S = 86_400;
@@ -35,6 +37,8 @@ export interface Asked {
   readonly label: string;
   /** Unix milliseconds. */
   readonly now: number;
+  /** Only then is a 304 an answer. */
+  readonly isConditional: boolean;
   /** What the body of a failing answer says, where it was read; a 404 alone then says nothing. */
   readonly meaning?: ErrorMeaning | undefined;
 }
@@ -46,7 +50,7 @@ export interface ErrorMeaning {
 }
 
 /**
- * Judges a final head (status 200 and above) to an un-ranged, unconditional request. Throws origin_status,
+ * Judges a final head (status 200 and above) to an un-ranged request. Throws origin_status,
  * origin_unexpected, origin_encoded, origin_too_large.
  */
 export function judgeHead(head: { readonly status: number; readonly headers: RawHeaders }, asked: Asked): HeadVerdict {
@@ -54,6 +58,7 @@ export function judgeHead(head: { readonly status: number; readonly headers: Raw
   if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
   if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };
   const found = `Cannot use the answer to "${asked.label}"`;
+  if (status === 304 && asked.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
   if (status !== 200) {
     if (status < 300 || status === 304) {
       throw new HuiyuanError("origin_unexpected", `${found}: status ${status}, 200 is wanted`, {
@@ -79,11 +84,30 @@ export function judgeHead(head: { readonly status: number; readonly headers: Raw
       size,
       framing: framingOf(headers),
       digests: readDigests((name) => allValues(headers, name)),
-      etag: boundedValue(headers, "etag"),
-      lastModified: boundedValue(headers, "last-modified"),
       headers: storedHeaders(headers),
+      ...validationFacts(headers),
     },
   };
+}
+
+function validationFacts(headers: RawHeaders) {
+  return {
+    etag: boundedValue(headers, "etag"),
+    lastModified: boundedValue(headers, "last-modified"),
+    life: declaredLife(headers),
+  };
+}
+
+function declaredLife(headers: RawHeaders): DeclaredLife {
+  const life: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
+  // A list: a second line may say no-store.
+  const cacheControl = allValues(headers, "cache-control").join(", ");
+  if (cacheControl !== "" && isKeepable(cacheControl)) life.cacheControl = cacheControl;
+  for (const name of ["expires", "date", "age"] as const) {
+    const value = boundedValue(headers, name);
+    if (value !== undefined) life[name] = value;
+  }
+  return life;
 }
 
 /** The declared body length in bytes; undefined without one and where Transfer-Encoding overrules it. */
@@ -123,7 +147,11 @@ function storedHeaders(headers: RawHeaders): Record<string, string> {
 /** A value that is safe to keep and to send: visible ASCII, at most 1 KiB; else it counts as not sent. */
 function boundedValue(headers: RawHeaders, name: string): string | undefined {
   const value = firstValue(headers, name);
-  return value !== undefined && value.length <= MAX_VALUE_BYTES && VISIBLE.test(value) ? value : undefined;
+  return value !== undefined && isKeepable(value) ? value : undefined;
+}
+
+function isKeepable(value: string): boolean {
+  return value.length <= MAX_VALUE_BYTES && VISIBLE.test(value);
 }
 
 function firstValue(headers: RawHeaders, name: string): string | undefined {

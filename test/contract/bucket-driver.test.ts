@@ -10,7 +10,7 @@ import { SILENT_LOG } from "../../src/log.ts";
 import { etagOf, type Key, toKey } from "../../src/object.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
 
-type OpenStore = (dir: string) => Promise<Store>;
+type OpenStore = (dir: string, now: () => number) => Promise<Store>;
 
 const BLOCK = 65_536;
 const A = toKey("a.jpg");
@@ -24,10 +24,12 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
     let dir: string;
     let store: Store;
     let bucket: BucketDriver;
+    let now: number;
 
     beforeEach(async () => {
+      now = 1_000;
       dir = await mkdtemp(join(tmpdir(), "huiyuan-driver-"));
-      store = await openStore(join(dir, "data"));
+      store = await openStore(join(dir, "data"), () => now);
       bucket = store.bucket("10001234/photos");
     });
 
@@ -140,6 +142,111 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
       expect(await put("a.jpg", ONE, { when: "absent", epoch: 0 })).toBe("outdated");
       expect(await put("a.jpg", ONE, { when: "absent", epoch: 1 })).toBe("stored");
       expect(await bucket.undelete(A)).toBe(false);
+    });
+
+    test("a tombstone that has expired counts as absent, and its epoch stands", async () => {
+      await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
+      now = 1_001;
+      expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, expiresAt: 1_002, epoch: 1 });
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 1 })).toBe("deleted");
+      now = 1_002;
+      expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 1 });
+      expect(await bucket.undelete(A)).toBe(false);
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 0 })).toBe("outdated");
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 1 })).toBe("stored");
+      expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 1 });
+    });
+
+    test("a later delete decides how long the tombstone stands", async () => {
+      await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
+      await bucket.delete(A, TOMBSTONE);
+      now = 2_000;
+      expect(await bucket.lookup(A)).toMatchObject({ state: "tombstone", reason: "by hand", epoch: 2 });
+    });
+
+    const renewal = {
+      etag: etagOf(ONE.hashes),
+      epoch: 0,
+      originEtag: 'W/"2"',
+      originLastModified: "Thu, 01 Jan 1970 00:00:02 GMT",
+      validated: { at: 2_000, life: { cacheControl: "max-age=9", expires: "0" } },
+    };
+
+    test("renew() replaces validators and validation, lifts the stale mark, and changes nothing else", async () => {
+      const info = infoOf("a.jpg", ONE);
+      await bucket.put(info, ONE, { when: "absent" });
+      await bucket.purge(A, { hard: false });
+      expect(await bucket.renew(A, { ...renewal, epoch: 1 })).toBe(true);
+      const { originEtag, originLastModified, validated } = renewal;
+      const provenance = { ...info.provenance, originEtag, originLastModified, validated };
+      expect(await bucket.lookup(A)).toEqual({
+        state: "object",
+        info: { ...info, provenance },
+        epoch: 1,
+        isStale: false,
+      });
+      expect((await bytesAt(A)).toString()).toBe("one");
+      expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
+    });
+
+    const others: readonly [what: string, change: () => Promise<unknown>][] = [
+      ["was never there", async () => {}],
+      ["came by upload", () => put("a.jpg", ONE, { when: "absent" }, "upload")],
+      ["came by migration", () => put("a.jpg", ONE, { when: "absent" }, "migration")],
+      ["has other bytes", () => put("a.jpg", TWO, { when: "absent" })],
+      [
+        "was purged since",
+        async () => [await put("a.jpg", ONE, { when: "absent" }), await bucket.purge(A, { hard: false })],
+      ],
+      [
+        "was uploaded since",
+        async () => [await put("a.jpg", ONE, { when: "absent" }), await put("a.jpg", ONE, ALWAYS)],
+      ],
+      [
+        "was deleted since",
+        async () => [await put("a.jpg", ONE, { when: "absent" }), await bucket.delete(A, TOMBSTONE)],
+      ],
+    ];
+    test.each(others)("renew() of what %s changes nothing", async (_what, change) => {
+      await change();
+      const untouched = await bucket.lookup(A);
+      expect(await bucket.renew(A, renewal)).toBe(false);
+      expect(await bucket.lookup(A)).toEqual(untouched);
+    });
+
+    const rivals: readonly [what: string, change: () => Promise<unknown>, result: PutResult, left: string][] = [
+      ["an upload", () => put("a.jpg", TWO, ALWAYS, "upload"), "exists", "the second"],
+      ["an upload of the same bytes", () => put("a.jpg", ONE, ALWAYS, "upload"), "outdated", "one"],
+      ["a purge", () => bucket.purge(A, { hard: false }), "outdated", "one"],
+      ["a delete", () => bucket.delete(A, TOMBSTONE), "deleted", "tombstone"],
+      ["a hard purge", () => bucket.purge(A, { hard: true }), "exists", "absent"],
+    ];
+    test.each(rivals)("put() over an etag loses to %s that came first", async (_what, change, result, left) => {
+      const newer = wholeBody(Buffer.from("newer"));
+      await put("a.jpg", ONE, { when: "absent" });
+      await change();
+      expect(await put("a.jpg", newer, { ...isOne, epoch: 0 })).toBe(result);
+      const { state } = await bucket.lookup(A);
+      expect(state === "object" ? (await bytesAt(A)).toString() : state).toBe(left);
+    });
+
+    test.each([rivals[0]!, rivals[3]!])(
+      "put() over an etag at the same time as %s leaves what that one left",
+      async (_what, change, _result, left) => {
+        const newer = wholeBody(Buffer.from("newer"));
+        await put("a.jpg", ONE, { when: "absent" });
+        await Promise.all([put("a.jpg", newer, { ...isOne, epoch: 0 }), change()]);
+        const { state } = await bucket.lookup(A);
+        expect(state === "object" ? (await bytesAt(A)).toString() : state).toBe(left);
+      },
+    );
+
+    test("put() over an etag, 20 at once: exactly one is stored", async () => {
+      await put("a.jpg", ONE, { when: "absent" });
+      const bodies = Array.from({ length: 20 }, (_, index) => wholeBody(Buffer.from(`version ${index}`)));
+      const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { ...isOne, epoch: 0 })));
+      expect(results.filter((result) => result === "stored")).toHaveLength(1);
+      expect((await bytesAt(A)).toString()).toBe(`version ${results.indexOf("stored")}`);
     });
 
     const purges: readonly [via: "mirror" | "upload" | "migration", hard: boolean, after: string, was: boolean][] = [
@@ -354,8 +461,8 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
 }
 
 const DRIVERS: readonly [name: string, open: OpenStore][] = [
-  ["memory", async () => createMemoryStore()],
-  ["fs", (dir) => createFsStore({ dir, now: () => 1_000, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 })],
+  ["memory", async (_dir, now) => createMemoryStore(now)],
+  ["fs", (dir, now) => createFsStore({ dir, now, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 })],
 ];
 
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);

@@ -1,10 +1,12 @@
 // Origins without a network for tests of the mirror: each answers its requests in turn, with a body that is all there
 // or that a test lets arrive step by step. They keep to what origin.ts asks of every origin.
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/errors.ts";
-import type { Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
 
 /** What an origin does with one request. */
-export type Reply = (request: OriginRequest) => OriginAnswer | undefined | Promise<OriginAnswer | undefined>;
+export type Reply = (request: OriginRequest) => Answered | Promise<Answered>;
+
+type Answered = Awaited<ReturnType<Origin["fetch"]>>;
 
 export interface FakeOrigin extends Origin {
   /** Every request so far, in order. */
@@ -28,7 +30,7 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
 }
 
 /** What a head may say beside the length. */
-export type HeadFacts = Partial<Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified">>;
+export type HeadFacts = Partial<Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life">>;
 
 /** 200 with a whole body of declared length, unless `facts` say otherwise. */
 export function image(bytes: Buffer, facts: HeadFacts = {}): Reply {
@@ -37,6 +39,14 @@ export function image(bytes: Buffer, facts: HeadFacts = {}): Reply {
     if (request.method === "GET") body.send(bytes);
     body.end();
     return body.reply(request);
+  };
+}
+
+/** 304, to a request with `unless`; 200 would be a fault of ours. */
+export function notModified(facts: Partial<Pick<NotModified, "etag" | "lastModified" | "life">> = {}): Reply {
+  return ({ unless }) => {
+    if (unless === undefined) throw new Error("asked without a condition");
+    return { isNotModified: true, etag: undefined, lastModified: undefined, life: {}, headMs: 3, ...facts };
   };
 }
 
@@ -102,12 +112,14 @@ export function arriving(facts: HeadFacts = {}): Arriving {
     reply({ key, signal }) {
       signal.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
       return {
+        isNotModified: false,
         url: `http://origin.example/${key}`,
         size: undefined,
         framing: facts.size === undefined ? "chunked" : "length",
         digests: {},
         etag: undefined,
         lastModified: undefined,
+        life: {},
         headers: {},
         headMs: 7,
         ...facts,

@@ -2,7 +2,14 @@
 import { SILENT_LOG } from "../../src/log.ts";
 import { toKey } from "../../src/object.ts";
 import type { OriginTimeouts } from "../../src/origin/http-origin.ts";
-import type { Origin, OriginAnswer, OriginBody, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+import type {
+  NotModified,
+  Origin,
+  OriginAnswer,
+  OriginBody,
+  OriginRequest,
+  OriginSink,
+} from "../../src/origin/origin.ts";
 import { createSite, type SiteOptions } from "../../src/origin/site.ts";
 
 /** Long enough for a busy machine where nothing should expire; a test shortens the one it is about. */
@@ -65,13 +72,22 @@ export function gather(body: OriginBody): Promise<Heard> {
   });
 }
 
+/** What fetch() says to an unconditional request. */
+export async function answerOf(
+  fetched: Promise<OriginAnswer | NotModified | undefined>,
+): Promise<OriginAnswer | undefined> {
+  const answer = await fetched;
+  if (answer?.isNotModified === true) throw new Error("not modified, although nothing was asked for");
+  return answer;
+}
+
 /** Fetches and gathers. Throws what fetch() throws, and when the object is absent. */
 export async function fetchWhole(
   site: Origin,
   key: string,
   changes: Partial<OriginRequest> = {},
 ): Promise<Heard & { readonly answer: OriginAnswer }> {
-  const answer = await site.fetch(ask(key, changes));
+  const answer = await answerOf(site.fetch(ask(key, changes)));
   if (answer === undefined) throw new Error(`${key} is absent`);
   return { answer, ...(await gather(answer.body)) };
 }

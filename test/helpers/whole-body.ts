@@ -45,6 +45,7 @@ export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "m
       originEtag: '"origin"',
       originLastModified: undefined,
       fetchedAt: 1_000,
+      validated: via === "mirror" ? { at: 1_000, life: { cacheControl: "max-age=60", age: "5" } } : undefined,
     },
     now: 1_000,
   });

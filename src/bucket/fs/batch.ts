@@ -177,10 +177,12 @@ function operationHandlers(database: Database.Database, writes: CatalogueWrites,
     put: (request, now) => writes.put(request, now),
     copy: (request, now) => writes.copy(request, now),
     delete: (request, now) => writes.delete(request, now),
-    undelete: (request) => writes.undelete(request),
+    undelete: (request, now) => writes.undelete(request, now),
+    renew: (request, now) => writes.renew(request, now),
     purge: (request, now) => writes.purge(request, now),
     spend: (request) => spendOnce(database, request),
     pruneSpent: ({ now }) => pruneSpent(database, now),
+    forgetTombstones: (request) => writes.forgetTombstones(request),
     probe({ at }) {
       writes.probe(at);
       return true;

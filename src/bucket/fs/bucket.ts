@@ -77,8 +77,10 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     open: async (info) => (isCurrent(info) ? readers.open(info.hashes.sha256, info.size) : undefined),
     put,
     copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
-    delete: (key, { deletedAt, reason }) => writer.submit("delete", { bucket, key, deletedAt, reason }),
+    delete: (key, { deletedAt, reason, expiresAt }) =>
+      writer.submit("delete", { bucket, key, deletedAt, reason, expiresAt }),
     undelete: (key) => writer.submit("undelete", { bucket, key }),
+    renew: (key, renewal) => writer.submit("renew", { bucket, key, renewal }),
     purge: (key, { hard }) => writer.submit("purge", { bucket, key, hard }),
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),

@@ -2,7 +2,8 @@
 // and that never waits for the writer's fsync.
 import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
-import type { ImageFormat, Key, ObjectInfo, Provenance } from "../../object.ts";
+import type { DeclaredLife, ImageFormat, Key, ObjectInfo, Provenance } from "../../object.ts";
+import { hasExpired } from "../conditions.ts";
 import type { Entry, ListPage } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";
 import { isDamage, storeFailure } from "./failure.ts";
@@ -38,6 +39,8 @@ interface ObjectRow {
   readonly origin_etag: string | null;
   readonly origin_last_modified: string | null;
   readonly fetched_at: number;
+  readonly validated_at: number | null;
+  readonly life: string | null;
   readonly modified_at: number;
   readonly stored_at: number;
   readonly sum: number | null;
@@ -45,17 +48,24 @@ interface ObjectRow {
 
 type EntryRow = { readonly epoch: number } & (
   | ({ readonly state: "object"; readonly is_stale: number } & ObjectRow)
-  | { readonly state: "tombstone"; readonly deleted_at: number; readonly reason: string }
+  | {
+      readonly state: "tombstone";
+      readonly deleted_at: number;
+      readonly reason: string;
+      readonly expires_at: number | null;
+    }
   | { readonly state: "absent" }
 );
 
 const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
-  origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at, sum`;
+  origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum`;
 
 const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_LIFE: DeclaredLife = Object.freeze({});
 
-export function prepareCatalogueReads(database: Database.Database): CatalogueReads {
+/** `now`: Unix milliseconds; a tombstone that has expired is read as absent. */
+export function prepareCatalogueReads(database: Database.Database, now: () => number): CatalogueReads {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     buckets: database.prepare<[], { name: string }>("SELECT name FROM buckets ORDER BY name"),
@@ -63,7 +73,7 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
     entry: database.prepare<[number, string], EntryRow>(
-      `SELECT state, epoch, is_stale, deleted_at, reason, ${OBJECT_COLUMNS}
+      `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
     sha256: database.prepare<[number, string], { sha256: string }>(
@@ -96,7 +106,7 @@ export function prepareCatalogueReads(database: Database.Database): CatalogueRea
         const row = statements.entry.get(id, key);
         if (row === undefined) return UNTOUCHED;
         if (row.state === "object") checkSum(row, id);
-        return entryOf(row);
+        return entryOf(row, now);
       }),
     sha256Of: (bucket, key) =>
       guarded(() => {
@@ -134,11 +144,13 @@ function pageOf(
   return { objects, next: undefined };
 }
 
-function entryOf(row: EntryRow): Entry {
+function entryOf(row: EntryRow, now: () => number): Entry {
   const { epoch } = row;
   if (row.state === "object") return { state: "object", info: infoOf(row), epoch, isStale: row.is_stale === 1 };
   if (row.state === "absent") return { state: "absent", epoch };
-  return { state: "tombstone", deletedAt: row.deleted_at, reason: row.reason, epoch };
+  const expiresAt = row.expires_at ?? undefined;
+  if (hasExpired({ expiresAt }, now())) return { state: "absent", epoch };
+  return { state: "tombstone", deletedAt: row.deleted_at, reason: row.reason, expiresAt, epoch };
 }
 
 function infoOf(row: ObjectRow): ObjectInfo {
@@ -154,11 +166,16 @@ function infoOf(row: ObjectRow): ObjectInfo {
       originEtag: row.origin_etag ?? undefined,
       originLastModified: row.origin_last_modified ?? undefined,
       fetchedAt: row.fetched_at,
+      validated: row.validated_at === null ? undefined : { at: row.validated_at, life: lifeOf(row) },
     },
     modifiedAt: row.modified_at,
     storedAt: row.stored_at,
     isSuspect: row.is_suspect === 1,
   };
+}
+
+function lifeOf({ life }: ObjectRow): DeclaredLife {
+  return life === null ? NO_LIFE : (JSON.parse(life) as DeclaredLife); // written by us
 }
 
 /** Throws where the row does not belong to the blob that it names. */

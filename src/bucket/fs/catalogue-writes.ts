@@ -1,8 +1,8 @@
 // Everything that changes the catalogue's objects, as plain functions on a database. Each call is made inside the
 // writer's transaction (batch.ts) and so is atomic. They touch no blob files.
 import type Database from "better-sqlite3";
-import type { Key, ObjectInfo } from "../../object.ts";
-import { decidePut, epochAfterPut, type Occupant } from "../conditions.ts";
+import type { DeclaredLife, Key, ObjectInfo } from "../../object.ts";
+import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";
 import type { PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
@@ -15,12 +15,15 @@ export interface CatalogueWrites {
   put(request: Omit<PutRequest, "source">, now: number): PutResult;
   copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
   delete(request: RequestOf<"delete">, now: number): boolean;
-  undelete(request: RequestOf<"undelete">): boolean;
+  undelete(request: RequestOf<"undelete">, now: number): boolean;
+  renew(request: RequestOf<"renew">, now: number): boolean;
   purge(request: RequestOf<"purge">, now: number): boolean;
   /** Makes every entry of the blob absent and forgets the blob. */
   forgetDamaged(sha256: string): SetAsideEntry[];
   /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
   forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
+  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
+  forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
 }
 
@@ -28,12 +31,21 @@ interface EntryRow extends Occupant {
   readonly blob: number | null;
   readonly size: number | null;
   readonly via: string | null;
+  readonly expires_at: number | null;
 }
 
-const UNTOUCHED: EntryRow = { state: "absent", epoch: 0, sha256: undefined, blob: null, size: null, via: null };
+const UNTOUCHED: EntryRow = {
+  state: "absent",
+  epoch: 0,
+  sha256: null,
+  blob: null,
+  size: null,
+  via: null,
+  expires_at: null,
+};
 
 const OBJECT_COLUMNS =
-  "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, modified_at, stored_at";
+  "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
 
 export function prepareCatalogueWrites(database: Database.Database): CatalogueWrites {
   const statements = {
@@ -54,7 +66,7 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       "SELECT id, sha256, size FROM blobs WHERE unused_since < ? AND refs = 0 ORDER BY unused_since LIMIT ?",
     ),
     entry: database.prepare<[number, string], EntryRow>(
-      `SELECT state, epoch, via, blob, blobs.sha256 AS sha256, blobs.size AS size
+      `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
     entriesOf: database.prepare<[number], SetAsideEntry & { bucketId: number; epoch: number; size: number }>(
@@ -63,15 +75,24 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     ),
     setObject: database.prepare(
       `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, sum, ${OBJECT_COLUMNS})
-       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     setTombstone: database.prepare(
-      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason) VALUES (?, ?, 'tombstone', ?, ?, ?)`,
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason, expires_at)
+       VALUES (?, ?, 'tombstone', ?, ?, ?, ?)`,
     ),
     setAbsent: database.prepare(
       "INSERT OR REPLACE INTO entries (bucket, key, state, epoch) VALUES (?, ?, 'absent', ?)",
     ),
     setEpoch: database.prepare("UPDATE entries SET epoch = ?, is_stale = ? WHERE bucket = ? AND key = ?"),
+    renew: database.prepare(
+      `UPDATE entries SET is_stale = 0, origin_etag = ?, origin_last_modified = ?, validated_at = ?, life = ?
+       WHERE bucket = ? AND key = ?`,
+    ),
+    forgetTombstones: database.prepare(
+      `DELETE FROM entries WHERE (bucket, key) IN (
+         SELECT bucket, key FROM entries WHERE expires_at < ? AND state = 'tombstone' LIMIT ?)`,
+    ),
     probe: database.prepare("UPDATE probes SET at = ?"),
   };
 
@@ -80,8 +101,11 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     return statements.bucketId.get(name)?.id ?? Number(statements.addBucket.run(name).lastInsertRowid);
   }
 
-  function entryOf(bucket: number, key: string): EntryRow {
-    return statements.entry.get(bucket, key) ?? UNTOUCHED;
+  /** An expired tombstone is as good as none, but its epoch stands. */
+  function entryOf(bucket: number, key: string, now: number): EntryRow {
+    const row = statements.entry.get(bucket, key) ?? UNTOUCHED;
+    const hasGone = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
+    return hasGone ? { ...row, state: "absent" } : row;
   }
 
   /** The blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
@@ -116,7 +140,7 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     now: number,
   ) {
     const { bucket, info, blob, condition } = target;
-    const entry = entryOf(bucket, info.key);
+    const entry = entryOf(bucket, info.key, now);
     const result = decidePut(entry, condition);
     if (result !== "stored") return result;
     // Used before the old one is released: the same bytes again must not look unused in between.
@@ -136,22 +160,29 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
-      const source = entryOf(id, from);
+      const source = entryOf(id, from, now);
       if (source.blob === null || source.sha256 !== to.hashes.sha256) return undefined;
       return storeObject({ bucket: id, info: to, blob: source.blob, condition }, now);
     },
-    delete({ bucket, key, deletedAt, reason }, now) {
+    delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);
-      const entry = entryOf(id, key);
+      const entry = entryOf(id, key, now);
       release(id, entry, now);
-      statements.setTombstone.run(id, key, entry.epoch + 1, deletedAt, reason);
+      statements.setTombstone.run(id, key, entry.epoch + 1, deletedAt, reason, expiresAt ?? null);
       return entry.state === "object";
     },
-    undelete({ bucket, key }) {
+    undelete({ bucket, key }, now) {
       const id = bucketOf(bucket);
-      const entry = entryOf(id, key);
+      const entry = entryOf(id, key, now);
       if (entry.state !== "tombstone") return false;
       statements.setAbsent.run(id, key, entry.epoch);
+      return true;
+    },
+    renew({ bucket, key, renewal }, now) {
+      const id = bucketOf(bucket);
+      if (!mayRenew(entryOf(id, key, now), renewal)) return false;
+      const { originEtag = null, originLastModified = null, validated } = renewal;
+      statements.renew.run(originEtag, originLastModified, validated.at, lifeText(validated.life), id, key);
       return true;
     },
     purge: ({ bucket, key, hard }, now) => purge(bucketOf(bucket), key, hard, now),
@@ -171,13 +202,14 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       for (const { id } of blobs) statements.removeBlob.run(id);
       return blobs.map(({ sha256, size }) => ({ sha256, size }));
     },
+    forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
     probe(at) {
       statements.probe.run(at);
     },
   };
 
   function purge(bucket: number, key: Key, isHard: boolean, now: number): boolean {
-    const entry = entryOf(bucket, key);
+    const entry = entryOf(bucket, key, now);
     const epoch = entry.epoch + 1;
     const isMirrored = entry.state === "object" && entry.via === "mirror";
     if (isMirrored && isHard) release(bucket, entry, now);
@@ -200,7 +232,14 @@ function objectColumns(info: ObjectInfo): (string | number | null)[] {
     provenance.originEtag ?? null,
     provenance.originLastModified ?? null,
     provenance.fetchedAt,
+    provenance.validated?.at ?? null,
+    provenance.validated === undefined ? null : lifeText(provenance.validated.life),
     info.modifiedAt,
     info.storedAt,
   ];
+}
+
+function lifeText(life: DeclaredLife): string | null {
+  for (const _name in life) return JSON.stringify(life);
+  return null;
 }

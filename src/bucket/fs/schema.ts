@@ -7,11 +7,11 @@ import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
 // outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
-// older than it. Times are Unix milliseconds.
+// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. Times are Unix milliseconds.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,
@@ -50,14 +50,18 @@ const SCHEMA = `
     origin_etag TEXT,
     origin_last_modified TEXT,
     fetched_at INTEGER,
+    validated_at INTEGER,
+    life TEXT,
     modified_at INTEGER,
     stored_at INTEGER,
     deleted_at INTEGER,
     reason TEXT,
+    expires_at INTEGER,
     PRIMARY KEY (bucket, key),
     CHECK ((state = 'object') = (blob IS NOT NULL))
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX entries_blob ON entries (blob) WHERE blob IS NOT NULL;
+  CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;
 
   CREATE TABLE totals (blobs INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
   INSERT INTO totals VALUES (0, 0);
@@ -71,6 +75,16 @@ const SCHEMA = `
   CREATE TABLE probes (at INTEGER NOT NULL) STRICT;
   INSERT INTO probes VALUES (0);
 `;
+
+/** What brings a catalogue of version N to N + 1, at index N. */
+const STEPS: readonly string[] = [
+  SCHEMA + ONCE_SCHEMA,
+  "ALTER TABLE entries ADD COLUMN sum INTEGER",
+  `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
+   ALTER TABLE entries ADD COLUMN life TEXT;
+   ALTER TABLE entries ADD COLUMN expires_at INTEGER;
+   CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;`,
+];
 
 // A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.
 const CHECKED_AT_START_BYTES = 96 * 1_048_576;
@@ -140,8 +154,8 @@ function migrate(database: Database.Database, path: string): void {
   }
   if (version === SCHEMA_VERSION) return;
   database.transaction(() => {
-    if (version === 0) database.exec(SCHEMA + ONCE_SCHEMA);
-    else database.exec("ALTER TABLE entries ADD COLUMN sum INTEGER");
+    // A new catalogue is made as it is now.
+    for (const step of version === 0 ? STEPS.slice(0, 1) : STEPS.slice(version)) database.exec(step);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
   })();
 }

@@ -46,6 +46,8 @@ export interface FsStore extends Store {
   blobUsage(): { readonly blobs: number; readonly bytes: number };
   /** Removes blobs that nothing has used for the grace time. */
   sweep(): Promise<{ readonly blobs: number; readonly bytes: number }>;
+  /** Removes the rows of tombstones that expired the grace time ago. Returns how many. */
+  forgetTombstones(): Promise<number>;
   /** Removes files without a row that are older than the grace time. Returns how many; walks slowly on purpose. */
   scanOrphans(): Promise<number>;
 }
@@ -54,6 +56,7 @@ const HOUR_MS = 3_600_000;
 const GRACE_MS = HOUR_MS;
 const SWEEP_EVERY_MS = 300_000;
 const SWEEP_AT_ONCE = 200;
+const TOMBSTONES_AT_ONCE = 1_000;
 const SCAN_EVERY_MS = 6 * HOUR_MS;
 const PRUNE_EVERY_MS = 24 * HOUR_MS;
 
@@ -103,7 +106,7 @@ interface StoreParts extends FsStoreOptions {
 
 function wireStore(parts: StoreParts): FsStore {
   const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS } = parts;
-  const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database));
+  const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
   const buckets = new Map<string, BucketDriver>();
   const closing = new AbortController();
@@ -131,6 +134,17 @@ function wireStore(parts: StoreParts): FsStore {
     return total;
   }
 
+  /** With their epochs, so not before every fill that began under them has ended and been stored or given up. */
+  async function forgetTombstones(): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const request = { expiredBefore: now() - graceMs, limit: TOMBSTONES_AT_ONCE };
+      const forgotten = await writer.submit("forgetTombstones", request);
+      total += forgotten;
+      if (forgotten < TOMBSTONES_AT_ONCE) return total;
+    }
+  }
+
   function scanOrphans(): Promise<number> {
     return removeOrphans({
       dataDir: dir,
@@ -142,6 +156,7 @@ function wireStore(parts: StoreParts): FsStore {
 
   const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { now, log }, [
     { what: "sweep unused blobs", everyMs: 0, run: sweep },
+    { what: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
     { what: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
     {
       what: "forget old one-time tokens",
@@ -161,6 +176,7 @@ function wireStore(parts: StoreParts): FsStore {
     listBuckets: () => reads.buckets(),
     blobUsage: () => reads.totals(),
     sweep,
+    forgetTombstones,
     scanOrphans,
     async probe() {
       await freeSpace.check();

@@ -3,7 +3,7 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { SpendRequest } from "../../sign/once.ts";
-import type { PutCondition, PutResult } from "../driver.ts";
+import type { PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
 
 /** A complete file on the store's file system that is to become the blob by renaming. */
 export interface BlobSource {
@@ -29,11 +29,9 @@ export interface WriteOperations {
     { readonly bucket: string; readonly from: Key; readonly to: ObjectInfo; readonly condition: PutCondition },
     PutResult | undefined,
   ];
-  delete: [
-    { readonly bucket: string; readonly key: Key; readonly deletedAt: number; readonly reason: string },
-    boolean,
-  ];
+  delete: [{ readonly bucket: string; readonly key: Key } & Tombstone, boolean];
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
+  renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key; readonly hard: boolean }, boolean];
   spend: [SpendRequest, boolean];
   /** `now`: Unix seconds. Returns how many were forgotten. */
@@ -42,6 +40,8 @@ export interface WriteOperations {
   setAside: [SetAsideRequest, readonly SetAsideEntry[]];
   /** Removes blobs that no entry uses since before `unusedBefore` (Unix milliseconds). */
   sweep: [{ readonly unusedBefore: number; readonly limit: number }, readonly SweptBlob[]];
+  /** Forgets tombstones that expired before `expiredBefore` (Unix milliseconds). Returns how many. */
+  forgetTombstones: [{ readonly expiredBefore: number; readonly limit: number }, number];
   /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
   removeOrphans: [{ readonly sha256s: readonly string[]; readonly changedBefore: number }, number];
 }

@@ -84,6 +84,7 @@ describe("createFsStore()", () => {
   test("refuses a catalogue of a newer version, and leaves it as it is", async () => {
     await store.close();
     const catalogue = new Database(join(dir, "catalogue.db"));
+    const version = catalogue.pragma("user_version", { simple: true });
     catalogue.pragma("user_version = 99");
     catalogue.close();
     await expect(openStore()).rejects.toMatchObject({
@@ -92,7 +93,7 @@ describe("createFsStore()", () => {
     });
     const untouched = new Database(join(dir, "catalogue.db"));
     expect(untouched.pragma("user_version", { simple: true })).toBe(99);
-    untouched.pragma("user_version = 2");
+    untouched.pragma(`user_version = ${version}`);
     untouched.close();
     store = await openStore();
   });

@@ -47,6 +47,7 @@ beforeEach(() => {
           originEtag: undefined,
           originLastModified: undefined,
           fetchedAt: 0,
+          validated: undefined,
         },
         now: 0,
       }),

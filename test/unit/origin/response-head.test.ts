@@ -4,8 +4,8 @@ import { type AnswerFacts, judgeHead, type RawHeaders } from "../../../src/origi
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
-function judge(status: number, headers: RawHeaders = {}) {
-  return judgeHead({ status, headers }, { maxBytes: 1000, label: "http://h/a", now: NOW });
+function judge(status: number, headers: RawHeaders = {}, isConditional = false) {
+  return judgeHead({ status, headers }, { maxBytes: 1000, label: "http://h/a", now: NOW, isConditional });
 }
 
 function facts(headers: RawHeaders): AnswerFacts {
@@ -82,6 +82,22 @@ test("judgeHead() keeps the listed headers and validators only, and none that is
   });
   expect(kept.headers).toEqual({ "content-disposition": 'inline; filename="a.jpg"' });
   expect([kept.etag, kept.lastModified]).toEqual(['"v1"', undefined]);
+});
+
+test("judgeHead() takes a 304 for an answer where the request was conditional", () => {
+  const headers = { etag: 'W/"v2"', "cache-control": ["max-age=5", "no-cache"], date: "now", age: "3", expires: "0" };
+  expect(judge(304, headers, true)).toEqual({
+    kind: "not-modified",
+    facts: {
+      etag: 'W/"v2"',
+      lastModified: undefined,
+      life: { cacheControl: "max-age=5, no-cache", date: "now", age: "3", expires: "0" },
+    },
+  });
+  expect(judge(304, {}, true)).toEqual({
+    kind: "not-modified",
+    facts: { etag: undefined, lastModified: undefined, life: {} },
+  });
 });
 
 const digest = (algorithm: string) => createHash(algorithm).update("x").digest();

@@ -14,7 +14,7 @@ import {
   startScriptedOrigin,
   unusedPort,
 } from "../../helpers/scripted-origin.ts";
-import { ask, codeOf, fetchWhole, gather, siteAt } from "../../helpers/site-under-test.ts";
+import { answerOf, ask, codeOf, fetchWhole, gather, siteAt } from "../../helpers/site-under-test.ts";
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -196,7 +196,7 @@ for (const isPaused of [false, true]) {
         await connection.send(part);
         await connection.hang();
       });
-      const answer = await site(server.url).fetch(ask("a"));
+      const answer = await answerOf(site(server.url).fetch(ask("a")));
       const error = await new Promise((resolve) => {
         answer?.body.start({
           // Reset only now: a RST may overtake bytes that were not read yet.
@@ -286,7 +286,7 @@ for (const [name, timeouts, script] of SLOW_BODIES) {
 
 test("a body that is never started ends with the total time, and says so when it is", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
-  const answer = await site(server.url, { timeouts: { total: 80 } }).fetch(ask("a"));
+  const answer = await answerOf(site(server.url, { timeouts: { total: 80 } }).fetch(ask("a")));
   await server.closedDownTo(0);
   expect(answer && (await gather(answer.body)).error).toMatchObject({ code: "origin_timeout" });
 });
@@ -323,7 +323,7 @@ test("fetch() rejects with the signal's reason, before it asks and while it wait
 test("an abort inside the body gives its reason to the sink and ends the connection", async () => {
   const server = await origin({ "/a": [head("200 OK", [["Content-Length", "10"]]), "abc", "HANG"] });
   const controller = new AbortController();
-  const answer = await site(server.url).fetch(ask("a", { signal: controller.signal }));
+  const answer = await answerOf(site(server.url).fetch(ask("a", { signal: controller.signal })));
   const reason = new Error("enough");
   const error = await new Promise((resolve) => {
     answer?.body.start({
@@ -345,9 +345,9 @@ test("destroy() frees the connection and the sink hears nothing more, started or
     "/b": [response("b")],
   });
   const under = site(server.url, { connections: 1 });
-  const unstarted = await under.fetch(ask("a"));
+  const unstarted = await answerOf(under.fetch(ask("a")));
   unstarted?.body.destroy();
-  const started = await under.fetch(ask("a"));
+  const started = await answerOf(under.fetch(ask("a")));
   const heard: string[] = [];
   await new Promise<void>((resolve) => {
     started?.body.start({
@@ -374,7 +374,7 @@ test("after 100 aborted fetches the pool serves again and no connection stays", 
   const under = site(server.url, { connections: 4 });
   const controllers = Array.from({ length: 100 }, () => new AbortController());
   const asked = controllers.map(async (controller, index) => {
-    const answer = await under.fetch(ask(index % 2 === 0 ? "head" : "body", { signal: controller.signal }));
+    const answer = await answerOf(under.fetch(ask(index % 2 === 0 ? "head" : "body", { signal: controller.signal })));
     return answer && (await gather(answer.body)).error;
   });
   await server.received(4);

@@ -11,7 +11,7 @@ import {
   type ScriptTable,
   startScriptedOrigin,
 } from "../../helpers/scripted-origin.ts";
-import { ask, codeOf, fetchWhole, gather, siteAt } from "../../helpers/site-under-test.ts";
+import { answerOf, ask, codeOf, fetchWhole, gather, siteAt } from "../../helpers/site-under-test.ts";
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -148,7 +148,9 @@ test("fetch() passes over a few informational heads", async () => {
 test("the body waits while its sink pauses, without its idle time running, and loses nothing", async () => {
   const body = Buffer.alloc(2_000_000, "0123456789");
   const server = await origin({ "/a": [response(body)] });
-  const answer = await site(server.url, { timeouts: { idle: 60 } }).fetch(ask("a", { maxBytes: body.length }));
+  const answer = await answerOf(
+    site(server.url, { timeouts: { idle: 60 } }).fetch(ask("a", { maxBytes: body.length })),
+  );
   const chunks: Buffer[] = [];
   let pauses = 0;
   await new Promise<void>((resolve, reject) => {
@@ -246,7 +248,7 @@ test("id is the same for equal settings and another where another answer may com
 test("close() lets a body run to its end, closes the connections and refuses what comes later", async () => {
   const server = await origin({ "/a": [response("x".repeat(100_000))] });
   const under = site(server.url);
-  const answer = await under.fetch(ask("a"));
+  const answer = await answerOf(under.fetch(ask("a")));
   const closed = under.close();
   expect(await codeOf(under.fetch(ask("b")))).toBe("draining");
   expect(answer && (await gather(answer.body)).bytes.length).toBe(100_000);
