@@ -1,0 +1,185 @@
+// Where a bucket of an S3-compatible store is and how it is addressed, with what is known of each vendor. Pure; for
+// origins, stores and the check of the settings alike.
+import { isIP } from "node:net";
+import { HuiyuanError } from "./errors.ts";
+
+/** What a vendor's stores have in common. */
+interface S3Preset {
+  /** Default endpoint; `{region}` is filled in. Undefined: there is none, the operator says where the server is. */
+  readonly endpoint: string | undefined;
+  /** What a region looks like, for messages; undefined: the vendor has none, or the endpoint alone decides. */
+  readonly regionExample: string | undefined;
+  /** Signed where no region is given; undefined: one must be given. */
+  readonly defaultRegion: string | undefined;
+  /** Where the bucket stands. `host-only`: the vendor refuses it in the path. */
+  readonly style: "host" | "host-only" | "path";
+  /** True where the ETag of an object that was put whole and unencrypted is documented to be its MD5. */
+  readonly isEtagMd5: boolean;
+}
+
+// Sources: the vendors' pages on S3 compatibility and endpoints.
+export const S3_PRESETS = {
+  // New buckets are promised no path style; the regions of China have a domain of their own.
+  aws: {
+    endpoint: "https://s3.{region}.amazonaws.com",
+    regionExample: "us-east-1",
+    defaultRegion: "us-east-1",
+    style: "host",
+    isEtagMd5: true,
+  },
+  // 阿里云 OSS. Objects that came by PostObject have an ETag that looks like an MD5 and is none.
+  oss: {
+    endpoint: "https://s3.oss-{region}.aliyuncs.com",
+    regionExample: "cn-hangzhou",
+    defaultRegion: undefined,
+    style: "host-only",
+    isEtagMd5: false,
+  },
+  // 腾讯云 COS. The bucket's name ends in the account's number: example-1250000000.
+  cos: {
+    endpoint: "https://cos.{region}.myqcloud.com",
+    regionExample: "ap-guangzhou",
+    defaultRegion: undefined,
+    style: "host-only",
+    isEtagMd5: false,
+  },
+  // 华为云 OBS
+  obs: {
+    endpoint: "https://obs.{region}.myhuaweicloud.com",
+    regionExample: "cn-north-4",
+    defaultRegion: undefined,
+    style: "host",
+    isEtagMd5: false,
+  },
+  // 七牛 Kodo through S3. The bucket is its "S3 name", which the console shows; anonymous requests are refused.
+  kodo: {
+    endpoint: "https://s3.{region}.qiniucs.com",
+    regionExample: "cn-east-1",
+    defaultRegion: undefined,
+    style: "path",
+    isEtagMd5: false,
+  },
+  // 又拍云
+  upyun: {
+    endpoint: "https://s3.api.upyun.com",
+    regionExample: undefined,
+    defaultRegion: "us-east-1",
+    style: "path",
+    isEtagMd5: false,
+  },
+  // Backblaze B2
+  b2: {
+    endpoint: "https://s3.{region}.backblazeb2.com",
+    regionExample: "us-west-004",
+    defaultRegion: undefined,
+    style: "path",
+    isEtagMd5: false,
+  },
+  minio: { endpoint: undefined, regionExample: undefined, defaultRegion: "us-east-1", style: "path", isEtagMd5: false },
+  ceph: { endpoint: undefined, regionExample: undefined, defaultRegion: "us-east-1", style: "path", isEtagMd5: true },
+} as const satisfies Record<string, S3Preset>;
+
+export type S3PresetName = keyof typeof S3_PRESETS;
+
+const NO_PRESET: S3Preset = {
+  endpoint: undefined,
+  regionExample: undefined,
+  defaultRegion: "us-east-1",
+  style: "path",
+  isEtagMd5: false,
+};
+
+/** As an operator writes it; empty texts count as left out. */
+export interface S3PlaceOptions {
+  readonly preset?: S3PresetName | undefined;
+  /** URL of the service, without the bucket. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly bucket: string;
+  /** Default: the preset's, and the path where the host cannot hold the bucket. */
+  readonly pathStyle?: boolean | undefined;
+}
+
+/** A bucket, ready to be asked. */
+export interface S3Place {
+  /** Base URL of the bucket without a slash at its end; a key is added as `/` and its path. */
+  readonly url: string;
+  /** For the signature. */
+  readonly region: string;
+  readonly isEtagMd5: boolean;
+}
+
+/** Throws settings_invalid with what is missing or does not fit. */
+export function s3Place(options: S3PlaceOptions): S3Place {
+  const preset: S3Preset = options.preset === undefined ? NO_PRESET : S3_PRESETS[options.preset];
+  if (options.endpoint && !isHttpUrl(options.endpoint)) throw invalid("the endpoint is not an http(s) URL");
+  const region = regionOf(options, preset);
+  const endpoint = new URL(options.endpoint || defaultEndpoint(preset, region, options));
+  const { bucket } = options;
+  if (endpoint.hostname.startsWith(`${bucket.toLowerCase()}.`)) throw invalid("the endpoint names the bucket already");
+  const inPath = isInPath(endpoint, preset, options);
+  const base = endpoint.pathname.replace(/\/+$/, "");
+  const host = inPath ? endpoint.host : `${bucket}.${endpoint.host}`;
+  return {
+    url: `${endpoint.protocol}//${host}${base}${inPath ? `/${bucket}` : ""}`,
+    region,
+    isEtagMd5: preset.isEtagMd5,
+  };
+}
+
+function regionOf({ region, preset: name, endpoint }: S3PlaceOptions, preset: S3Preset): string {
+  // The vendor's own pages write the region both ways.
+  const given = name === "oss" ? region?.replace(/^oss-/, "") : region;
+  if (given) {
+    // It becomes a part of a host name and of the signature's scope.
+    if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i.test(given)) throw invalid(`"${given}" is not a region`);
+    return given;
+  }
+  const own = (endpoint ? regionIn(endpoint, preset) : undefined) ?? preset.defaultRegion;
+  if (own !== undefined) return own;
+  throw invalid(`the preset ${name} needs a region, such as ${preset.regionExample}`);
+}
+
+/** The region that an endpoint of the vendor's form names, also an internal one. */
+function regionIn(endpoint: string, preset: S3Preset): string | undefined {
+  const [before = "", after = ""] = (preset.endpoint ?? "").replace(/^https:\/\//, "").split("{region}");
+  // As the regions of AWS in China have it.
+  const hostname = new URL(endpoint).hostname.replace(/\.com\.cn$/, ".com");
+  const shortened = before.replace(/^s3\./, "");
+  const start = [before, shortened].find((each) => each !== "" && hostname.startsWith(each));
+  if (start === undefined || !hostname.endsWith(after)) return undefined;
+  const region = hostname.slice(start.length, -after.length).replace(/-internal$/, "");
+  // An endpoint of acceleration serves all regions.
+  return /^(?!accelerate)[a-z0-9]+(?:-[a-z0-9]+)+$/.test(region) ? region : undefined;
+}
+
+function defaultEndpoint(preset: S3Preset, region: string, { preset: name }: S3PlaceOptions): string {
+  if (preset.endpoint === undefined) throw invalid(`${name === undefined ? "a store" : name} needs an endpoint`);
+  const url = preset.endpoint.replace("{region}", region);
+  return name === "aws" && region.startsWith("cn-") ? `${url}.cn` : url;
+}
+
+function isInPath(endpoint: URL, preset: S3Preset, { bucket, pathStyle, preset: name }: S3PlaceOptions): boolean {
+  if (pathStyle === true && preset.style === "host-only") throw invalid(`${name} refuses the bucket in the path`);
+  const obstacle = obstacleToHost(endpoint, bucket);
+  if (obstacle === undefined) return pathStyle ?? preset.style === "path";
+  if (pathStyle === false || preset.style === "host-only") throw invalid(obstacle);
+  return true;
+}
+
+/** Why the bucket cannot stand before the endpoint's host. */
+function obstacleToHost({ protocol, hostname }: URL, bucket: string): string | undefined {
+  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return `the bucket cannot stand before the address ${hostname}`;
+  if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(bucket)) return `the bucket "${bucket}" is not a host name`;
+  // The vendors' certificates are for one label.
+  if (protocol === "https:" && bucket.includes(".")) return `no certificate fits the bucket "${bucket}" as a host name`;
+  return undefined;
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}
+
+function invalid(found: string): HuiyuanError {
+  return new HuiyuanError("settings_invalid", `Cannot find the bucket: ${found}`);
+}
