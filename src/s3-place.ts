@@ -18,7 +18,7 @@ interface S3Preset {
 }
 
 // Sources: the vendors' pages on S3 compatibility and endpoints.
-export const S3_PRESETS = {
+const S3_PRESETS = {
   // New buckets are promised no path style; the regions of China have a domain of their own.
   aws: {
     endpoint: "https://s3.{region}.amazonaws.com",
@@ -81,6 +81,8 @@ export const S3_PRESETS = {
 
 export type S3PresetName = keyof typeof S3_PRESETS;
 
+export const S3_PRESET_NAMES = Object.keys(S3_PRESETS) as readonly S3PresetName[];
+
 const NO_PRESET: S3Preset = {
   endpoint: undefined,
   regionExample: undefined,
@@ -107,6 +109,17 @@ export interface S3Place {
   /** For the signature. */
   readonly region: string;
   readonly isEtagMd5: boolean;
+}
+
+/** What s3Place() would say; undefined where it finds the bucket. */
+export function s3PlaceFault(options: S3PlaceOptions): string | undefined {
+  try {
+    s3Place(options);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "settings_invalid") return error.message;
+    throw error;
+  }
 }
 
 /** Throws settings_invalid with what is missing or does not fit. */

@@ -15,6 +15,8 @@ import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts"
 import { createStored, type Stored } from "./mirror/stored.ts";
 import type { Key } from "./object.ts";
 import type { Origin } from "./origin/origin.ts";
+import { createQiniu } from "./origin/qiniu.ts";
+import { createS3 } from "./origin/s3.ts";
 import { createSite } from "./origin/site.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
@@ -178,8 +180,9 @@ function makeOrigin(origin: OriginSettings, source: MirrorSettings, parts: SiteP
     case "site":
       return createSite({ ...origin, ...shared, headers: siteHeaders(origin) });
     case "qiniu":
+      return createQiniu({ ...origin, ...shared });
     case "s3":
-      throw new HuiyuanError("internal", `Cannot ask an origin of type ${origin.type}: settings refuse it`);
+      return createS3({ ...origin, ...shared });
   }
 }
 

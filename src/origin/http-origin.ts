@@ -106,12 +106,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
-    const headers = requestHead.headers(request, hop.isHome, request.headers);
+    let headers = requestHead.headers(request, hop.isHome, request.headers);
     const give = await slots.take(lifetime);
     try {
       if (hop.isHome && rules.sign !== undefined) {
         const signed = await rules.sign(request.method, hopOrigin(hop) + hop.target);
-        headers.push(...Object.entries(signed).flat());
+        headers = withSigned(headers, signed);
       }
       const reply = await exchange(
         dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
@@ -214,6 +214,15 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       return closing;
     },
   };
+}
+
+/** Names and values in turn; what is signed stands alone under its name (lower-case). */
+function withSigned(headers: readonly string[], signed: Readonly<Record<string, string>>): string[] {
+  const kept = headers.filter((_, index) => {
+    const name = headers[index - (index % 2)] ?? "";
+    return !(name.toLowerCase() in signed);
+  });
+  return [...kept, ...Object.entries(signed).flat()];
 }
 
 function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {

@@ -35,9 +35,9 @@ export function createQiniu(options: QiniuOptions): Origin {
     id: options.id ?? hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
     home,
     head: { referer: referer || undefined },
-    target(key) {
-      const path = keyPath(home, key);
-      return keys === undefined ? path : signQiniuTarget(hopOrigin(home), path, keys, deadline(now()));
+    target({ path, query }) {
+      const target = keyPath(home, path) + (query === "" ? "" : `?${query}`);
+      return keys === undefined ? target : signQiniuTarget(hopOrigin(home), target, keys, deadline(now()));
     },
   });
 }

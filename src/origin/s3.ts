@@ -32,7 +32,8 @@ export function createS3(options: S3Options): Origin {
     id: options.id ?? hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
     home,
     head: {},
-    target: (key) => `${home.basePath}/${encodeS3Path(prefix + key)}`,
+    // Never a query: `?acl` and its like would be asked with the operator's keys.
+    target: ({ path }) => `${home.basePath}/${encodeS3Path(prefix + path)}`,
     ...(accessKeyId && secretAccessKey
       ? {
           sign: (method: "GET" | "HEAD", url: string) =>

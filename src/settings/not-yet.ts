@@ -28,8 +28,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: [...BUCKET, "originalProtection"], takes: [false] },
   { path: [...BUCKET, "styles"], takes: [{}] },
   { path: [...BUCKET, "callback"], takes: [] },
-  // Clouds as origins
-  ...ofMirror(["origins", "*", "type"], ["site"]),
   // Failover, breaker, budget
   ...ofMirror(["origins", "*", "standby"], [false]),
   ...ofMirror(["origins", "*", "weight"], [0]),

@@ -1,4 +1,6 @@
 // Rules between the keys of one origin, and between an origin and this server. Pure; names are never looked up.
+
+import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../s3-place.ts";
 import type { PathFault } from "./faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "./hosts.ts";
 import { headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault, privateOriginFault } from "./origin-rules.ts";
@@ -99,16 +101,28 @@ function credentialFaults(origin: Place): readonly PathFault[] {
 
 /** Presets whose endpoint no region tells. */
 const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
+/** Presets that work without a region. */
+const NEED_NO_REGION: readonly unknown[] = ["aws", "upyun"];
 
 function endpointFaults({ path, value }: Place): readonly PathFault[] {
-  if (value.type !== "s3" || value.endpoint !== "") return [];
-  const { preset, region } = value;
-  if (NEED_ENDPOINT.includes(preset)) {
+  const { preset, endpoint, region, bucket, pathStyle } = value;
+  if (value.type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
+  if (endpoint === "" && NEED_ENDPOINT.includes(preset)) {
     const whose = preset === undefined ? "there is no preset" : `the preset ${preset} has none`;
     return [{ path: [...path, "endpoint"], message: `is missing, wanted the URL of the service because ${whose}` }];
   }
-  if (region !== "" || preset === "upyun") return [];
-  return [{ path: [...path, "region"], message: `is missing, wanted it or endpoint for the preset ${preset}` }];
+  if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset)) {
+    return [{ path: [...path, "region"], message: `is missing, wanted it or endpoint for the preset ${preset}` }];
+  }
+  if (typeof endpoint !== "string" || typeof region !== "string") return [];
+  if (endpoint !== "" && originUrlFault(endpoint) !== undefined) return [];
+  const isInPath = typeof pathStyle === "boolean" ? pathStyle : undefined;
+  const message = s3PlaceFault({ preset, endpoint, region, bucket, pathStyle: isInPath });
+  return message === undefined ? [] : [{ path: [...path, "bucket"], message }];
+}
+
+function isPreset(value: unknown): value is S3PresetName | undefined {
+  return value === undefined || S3_PRESET_NAMES.some((name) => name === value);
 }
 
 /** True where the URL that this origin is asked at is not for clients: it is private, or needs credentials or a name of its own. */

@@ -1,6 +1,7 @@
 // The keys of one origin (源站): a web site, Qiniu, or any S3-compatible store. Rules between keys are in
 // cross-checks.ts.
 import * as z from "zod";
+import { S3_PRESET_NAMES } from "../s3-place.ts";
 import { wanted } from "./faults.ts";
 import { normalizeHost } from "./hosts.ts";
 import { baseUrl, count, flag, headerValue, optionalHeader, secret } from "./values.ts";
@@ -58,13 +59,10 @@ const qiniuOriginSchema = z.strictObject({
   ...common,
 });
 
-/** Vendors whose endpoint form and addressing style are known. */
-const S3_PRESETS = ["aws", "oss", "cos", "obs", "kodo", "upyun", "b2", "minio", "ceph"] as const;
-
 /** Where an S3-compatible bucket is and how it is entered; for origins and for the store. */
 const s3Place = {
   preset: z
-    .enum(S3_PRESETS)
+    .enum(S3_PRESET_NAMES)
     .optional()
     .describe("Vendor, which decides what is left out below: aws, oss, cos, obs, kodo, upyun, b2, minio or ceph."),
   endpoint: z

@@ -31,16 +31,6 @@ test.each([
   [withOrigin('url: "https://h", weight: 1'), `${mirror}.origins[0].weight`],
   [withOrigin('url: "https://h", requestsPerSecond: 1'), `${mirror}.origins[0].requestsPerSecond`],
   [withOrigin('url: "https://h" }, { type: site, url: "https://i", standby: true'), `${mirror}.origins[1].standby`],
-  [
-    withBucket('domains: [{ host: h.example, mirror: { origins: [{ type: qiniu, domain: "http://x.example" }] } }]'),
-    `${mirror}.origins[0].type`,
-  ],
-  [
-    withBucket(
-      "domains: [{ host: h.example, mirror: { origins: [{ type: s3, preset: oss, region: r, bucket: bb }] } }]",
-    ),
-    `${mirror}.origins[0].type`,
-  ],
 ])("%s is not supported yet", (text, path) => {
   const faults = faultsOf(text);
   expect(faults.map((fault) => fault.path)).toEqual([path]);
