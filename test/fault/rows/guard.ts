@@ -1,48 +1,15 @@
-// Every way to say "inside" to the SSRF guard: as a redirect, as a name server's answer, in the settings. A listener on
+// Every way to say "inside" (helpers/inside-hosts.ts) to the SSRF guard: as a redirect, as a name server's answer, in the settings. A listener on
 // loopback counts who gets through.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkCommand } from "../../../src/cli/check.ts";
+import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
 import { run } from "../../helpers/run-command.ts";
 import { response } from "../../helpers/scripted-origin.ts";
 import { oneBucket } from "../../helpers/settings.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
 import { type Lab, PATIENT, tell } from "../lab.ts";
 import type { NameTable } from "../name-server.ts";
-
-/** Hosts as a URL may spell them; what they mean in the end is loopback, private, link-local, metadata or multicast. */
-const HOSTS: readonly string[] = [
-  "127.0.0.1",
-  "127.1",
-  "0",
-  "0.0.0.0",
-  "2130706433",
-  "0x7f000001",
-  "017700000001",
-  "127.0.0.1.",
-  "[::]",
-  "[::1]",
-  "[::ffff:127.0.0.1]",
-  "[::ffff:7f00:1]",
-  "[64:ff9b::7f00:1]",
-  "[2002:7f00:1::]",
-  "localhost",
-  "LOCALHOST",
-  "localhost.",
-  "127\u30020\u30020\u30021",
-  "169.254.169.254",
-  "[fd00:ec2::254]",
-  "[fe80::1]",
-  "[fc00::1]",
-  "10.0.0.1",
-  "172.16.0.1",
-  "192.168.0.1",
-  "100.64.0.1",
-  "192.0.0.192",
-  "198.18.0.1",
-  "224.0.0.1",
-  "255.255.255.255",
-];
 
 /** Whole Locations, `PORT` being the listener's. */
 const LOCATIONS: readonly (readonly [string, string])[] = [
@@ -91,42 +58,16 @@ function redirectFault(id: string, what: string, location: (lab: Lab) => string)
   });
 }
 
-/** Answers of a name server for an origin that may not be private. */
-const ADDRESSES: readonly (readonly string[])[] = [
-  ["127.0.0.1"],
-  ["0.0.0.0"],
-  ["::"],
-  ["::1"],
-  ["::ffff:127.0.0.1"],
-  ["64:ff9b::7f00:1"],
-  ["2002:7f00:1::"],
-  ["169.254.169.254"],
-  ["fe80::1"],
-  ["fc00::1"],
-  ["fd00:ec2::254"],
-  ["10.0.0.1"],
-  ["172.16.0.1"],
-  ["192.168.0.1"],
-  ["100.64.0.1"],
-  ["192.0.0.192"],
-  ["198.18.0.1"],
-  ["224.0.0.1"],
-  ["255.255.255.255"],
-  ["127.0.0.1", "8.8.8.8"],
-  ["8.8.8.8", "127.0.0.1"],
-  ["8.8.8.8", "::1"],
-];
-
 const nameDomain = (index: number) => `guarded-${index}.test`;
 
 /** For `LabOptions`. `rebound`: the configured origin's own name, which moves between two look-ups. */
 export const GUARD_NAMES: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>> =
   {
-    ...Object.fromEntries(ADDRESSES.map((answers, index) => [nameDomain(index), { answers }])),
+    ...Object.fromEntries(INSIDE_ANSWERS.map((answers, index) => [nameDomain(index), { answers }])),
     "rebound.test": { answers: { inTurn: [["127.0.0.1"], ["169.254.169.254"]] }, isHome: true },
   };
 
-const byName = ADDRESSES.map((answers, index) =>
+const byName = INSIDE_ANSWERS.map((answers, index) =>
   fault(`name-${index}`, `the origin's name is ${answers.join(" and ")}`, async (lab) =>
     tell(await lab.get({ path: `/name-${index}.jpg`, host: nameDomain(index) }), lab.picture),
   ),
@@ -183,7 +124,7 @@ function settingsFault(id: string, url: string): Fault {
 }
 
 const SETTINGS_URLS: readonly string[] = [
-  ...HOSTS.map((host) => `http://${host}:8000`),
+  ...INSIDE_HOSTS.map((host) => `http://${host}:8000`),
   "http://own.example",
   "http://OWN.example.",
   "http://photos-10001234.localhost",
@@ -207,7 +148,7 @@ export const guard: FaultGroup = {
   about:
     "Origins, redirects and names that lead to loopback, private and metadata addresses. `connections inside` counts what a listener on loopback saw; the origin itself may be private where its settings say so, its host and port only.",
   faults: [
-    ...HOSTS.map((host, index) =>
+    ...INSIDE_HOSTS.map((host, index) =>
       redirectFault(`redirect-host-${index}`, `redirect to ${host}`, () => `http://${host}:PORT/x.jpg`),
     ),
     ...LOCATIONS.map(([what, location], index) =>

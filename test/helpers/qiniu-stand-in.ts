@@ -1,0 +1,105 @@
+// A stand-in for a download domain of Qiniu: serves objects under their keys, and in a private bucket only to requests
+// with a good download token. It checks tokens by itself, with nothing of the program's.
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface QiniuStandInOptions {
+  /** Key → bytes; may change while it runs. */
+  readonly objects: ReadonlyMap<string, Uint8Array>;
+  /** Undefined: a public bucket. */
+  readonly keys?: { readonly accessKey: string; readonly secretKey: string };
+  /** Referer 防盗链: any other is refused. */
+  readonly referer?: string;
+}
+
+/** One request, as Qiniu's log would have it. */
+export interface QiniuRequest {
+  readonly key: string;
+  readonly method: string;
+  readonly status: number;
+  /** Unix seconds that the token was good until; undefined without a token. */
+  readonly deadline: number | undefined;
+}
+
+export interface QiniuStandIn {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  readonly requests: readonly QiniuRequest[];
+  close(): Promise<void>;
+}
+
+/** The caller closes it. */
+export async function startQiniuStandIn(options: QiniuStandInOptions): Promise<QiniuStandIn> {
+  const requests: QiniuRequest[] = [];
+  const server = createServer((request, response) => {
+    const target = request.url ?? "";
+    const key = decodeURIComponent(target.slice(1).split("?", 1)[0] ?? "");
+    const deadline = /[?&]e=(\d+)/.exec(target)?.[1];
+    const { status, error } = judge(options, {
+      url: `http://${request.headers.host}${target}`,
+      referer: request.headers.referer,
+      isThere: options.objects.has(key),
+    });
+    requests.push({
+      key,
+      method: request.method ?? "",
+      status,
+      deadline: deadline === undefined ? undefined : Number(deadline),
+    });
+    const object = options.objects.get(key);
+    const body = object === undefined || error !== undefined ? Buffer.from(JSON.stringify({ error })) : object;
+    const type = error === undefined ? "image/jpeg" : "application/json";
+    response.writeHead(status, { "Content-Type": type, "Content-Length": body.byteLength, "X-ReqId": "stand-in" });
+    response.end(request.method === "HEAD" ? undefined : body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // a TCP server's address is never a string
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+interface Verdict {
+  readonly status: number;
+  readonly error?: string;
+}
+
+function judge(
+  { keys, referer }: QiniuStandInOptions,
+  asked: { readonly url: string; readonly referer: string | undefined; readonly isThere: boolean },
+): Verdict {
+  if (referer !== undefined && asked.referer !== referer) return { status: 403, error: "invalid referer" };
+  if (keys !== undefined) {
+    const fault = tokenFault(asked.url, keys);
+    if (fault !== undefined) return { status: 401, error: fault };
+  }
+  return asked.isThere ? { status: 200 } : { status: 404, error: "Document not found" };
+}
+
+/** https://developer.qiniu.com/kodo/1202/download-token */
+function tokenFault(
+  url: string,
+  { accessKey, secretKey }: { accessKey: string; secretKey: string },
+): string | undefined {
+  const cut = url.lastIndexOf("&token=");
+  if (cut < 0) return "token not specified";
+  const [signed, token] = [url.slice(0, cut), url.slice(cut + "&token=".length)];
+  const deadline = Number(/[?&]e=(\d+)$/.exec(signed)?.[1]);
+  if (!(deadline > Date.now() / 1_000)) return "token out of date";
+  const [id, mac = ""] = token.split(":");
+  if (id !== accessKey) return "no such access key";
+  const wanted = createHmac("sha1", secretKey).update(signed, "utf8").digest();
+  const given = Buffer.from(mac.replace(/-/g, "+").replace(/_/g, "/"), "base64");
+  const isPadded = mac.length === 28 && mac.endsWith("=");
+  return isPadded && given.length === wanted.length && timingSafeEqual(given, wanted) ? undefined : "bad token";
+}
