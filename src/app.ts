@@ -129,6 +129,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
             spool: () => spools.usage,
             storing: writeBack.backlog,
             fills: () => slots.taken,
+            origins: registry.originHealth,
           }),
         version,
         log,

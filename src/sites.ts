@@ -5,23 +5,22 @@ import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createBucket } from "./bucket/bucket.ts";
 import type { Store } from "./bucket/driver.ts";
+import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
 import type { Admission, Site, Sites } from "./http/site.ts";
 import type { Log } from "./log.ts";
-import { createFailover } from "./mirror/failover.ts";
 import type { Hot } from "./mirror/hot.ts";
 import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
 import type { Key } from "./object.ts";
+import type { OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
-import { createQiniu } from "./origin/qiniu.ts";
-import { createS3 } from "./origin/s3.ts";
-import { createSite } from "./origin/site.ts";
+import { createOriginRegistry } from "./origins.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
 import { MAX_PAGE_BYTES } from "./settings/load.ts";
-import type { MirrorSettings, OriginSettings, Settings, SiteOriginSettings } from "./settings/schema.ts";
+import type { MirrorSettings, Settings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 import type { KeyLookup, SigningKey } from "./sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "./sign/verified.ts";
@@ -46,12 +45,14 @@ export interface SiteRegistry {
   apply(settings: Settings): void;
   /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
   storedOf(bucketId: string): Stored | undefined;
+  /** The origins of the settings in force. */
+  originHealth(): readonly OriginHealth[];
   close(): Promise<void>;
 }
 
 export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
   const stored = createCarried<Stored>();
-  const origins = createCarried<Origin>();
+  const origins = createOriginRegistry({ ...parts, meter: parts.mirror.meter });
   const mirrors = createCarried<Mirror>();
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
@@ -73,14 +74,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       return makeSite(binding, { bucket, mirror, admit: tokenDoor(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
-      const asked = source.origins.map((origin) =>
-        origins.take(identityOf(origin, source.timeouts), () => makeOrigin(origin, source, parts)),
-      );
+      const origin = origins.originOf(source, "client");
       return mirrors.take(identityOf(bucket.bucketId, maxObjectBytes, source), () =>
-        createMirror(
-          { ...mirrorOptions(source), stored: bucket, origin: asOne(source, asked, parts), maxObjectBytes },
-          parts.mirror,
-        ),
+        createMirror({ ...mirrorOptions(source), stored: bucket, origin, maxObjectBytes }, parts.mirror),
       );
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
@@ -124,6 +120,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     },
     apply,
     storedOf: (id) => stored.get(id),
+    originHealth: origins.health,
     async close() {
       await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
     },
@@ -135,33 +132,6 @@ const RETIRE_MS = 5_000;
 // Each way in has its own smaller bound, which a reload may change; this is the largest that settings allow.
 const MAX_STORED_BYTES = 1_073_741_824;
 
-/** Values that outlive a reload as long as their identity is asked for. */
-function createCarried<Value>() {
-  let old = new Map<string, Value>();
-  let current = new Map<string, Value>();
-  return {
-    get: (identity: string) => current.get(identity) ?? old.get(identity),
-    take(identity: string, make: () => Value): Value {
-      const value = current.get(identity) ?? old.get(identity) ?? make();
-      current.set(identity, value);
-      return value;
-    },
-    /** Ends a round: what was not taken in it is forgotten and returned. */
-    keep(): Value[] {
-      const forgotten = [...old].filter(([identity]) => !current.has(identity)).map(([, value]) => value);
-      old = current;
-      current = new Map();
-      return forgotten;
-    },
-    /** Ends a round as if it had not been: what was made in it is forgotten and returned. */
-    abandon(): Value[] {
-      const made = [...current].filter(([identity]) => !old.has(identity)).map(([, value]) => value);
-      current = new Map();
-      return made;
-    },
-  };
-}
-
 function bucketId({ project, bucket }: Binding): string {
   return `${project.appid}/${bucket.name}`;
 }
@@ -171,35 +141,6 @@ function mirrorOptions(source: MirrorSettings) {
   // A failing primary sends all its fetches to the next, which must bear them.
   const connections = Math.min(...source.origins.map((origin) => origin.connections));
   return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
-}
-
-function makeOrigin(origin: OriginSettings, source: MirrorSettings, parts: SiteParts): Origin {
-  const { userAgent, serverId, log } = parts;
-  const shared = { timeouts: source.timeouts, userAgent, serverId, log };
-  switch (origin.type) {
-    case "site":
-      return createSite({ ...origin, ...shared, headers: siteHeaders(origin) });
-    case "qiniu":
-      return createQiniu({ ...origin, ...shared });
-    case "s3":
-      return createS3({ ...origin, ...shared });
-  }
-}
-
-function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {
-  if (basicAuth === undefined) return headers;
-  const credentials = Buffer.from(`${basicAuth.username}:${basicAuth.password}`).toString("base64");
-  return { ...headers, Authorization: `Basic ${credentials}` };
-}
-
-/** The origins of a mirror in the order of `source.origins`. */
-function asOne({ failoverOn }: MirrorSettings, origins: readonly Origin[], { mirror }: SiteParts): Origin {
-  return createFailover({
-    candidates: origins.map((origin) => ({ origin })),
-    failoverOn,
-    random: Math.random,
-    onFailover: mirror.meter.failedOver,
-  });
 }
 
 function makeSite(

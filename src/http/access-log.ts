@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import type { Exchange } from "./exchange.ts";
 
 export interface AccessLogRules {
-  /** `misses`: all but plain hits. */
+  /** `misses`: all but plain hits, and what an origin that is left alone could not bring: that has lines of its own. */
   readonly accessLog: "off" | "misses" | "all";
   /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
@@ -16,8 +16,9 @@ export interface AccessLogRules {
 export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLogRules) => void {
   return (exchange, rules) => {
     const { accessLog, trustedProxies } = rules;
-    if (accessLog === "off" || (accessLog === "misses" && exchange.outcome.kind === "hit")) return;
     const { request, response, outcome, errorCode, requestId, startedAt, site } = exchange;
+    if (accessLog === "off") return;
+    if (accessLog === "misses" && (outcome.kind === "hit" || errorCode === "origin_failing")) return;
     const milliseconds = Math.round((performance.now() - startedAt) * 10) / 10;
     log.info(
       {

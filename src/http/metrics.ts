@@ -1,9 +1,10 @@
 // The Prometheus series. Counted as plain numbers where it is hot and read when scraped. Label values are few and
-// fixed: outcomes, tiers and error codes, never keys, hosts or addresses.
+// fixed: outcomes, tiers, error codes and the origins of the settings, never keys, clients or hosts that were asked for.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
+import type { OriginHealth } from "../origin/health.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What is asked only when somebody scrapes. */
@@ -12,6 +13,7 @@ export interface MetricSources {
   readonly spool: () => { readonly spools: number; readonly bytes: number };
   readonly storing: () => { readonly depth: number; readonly oldestMs: number };
   readonly fills: () => number;
+  readonly origins: () => readonly OriginHealth[];
 }
 
 export interface Metrics {
@@ -25,6 +27,7 @@ export interface Metrics {
   stop(): void;
 }
 
+const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
 const LOOP_RESOLUTION_MS = 20;
 
 export function createMetrics(): Metrics {
@@ -37,7 +40,8 @@ export function createMetrics(): Metrics {
   let savedBytes = 0;
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name: `huiyuan_${name}`, help, registers });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `huiyuan_${name}`, help, labelNames, registers });
 
   const requestSeries = counter("requests_total", "Downloads by outcome and the tier they were answered from", [
     "outcome",
@@ -58,6 +62,12 @@ export function createMetrics(): Metrics {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  const retries = counter("origin_retries_total", "Requests sent to an origin once more before it had answered");
+  const ofOrigin = (name: string, help: string) => gauge(`origin_${name}`, help, ["origin"]);
+  const breakerState = ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open");
+  const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");
+  const originWaiting = ofOrigin("waiting", "Requests in line for an origin's connections or rate");
+  const originPaused = ofOrigin("paused_seconds", "How long an origin has asked to be left alone");
   const fillsRunning = gauge("fills_running", "Fetches that run now");
   const storingDepth = gauge("storing_depth", "Images that wait to be stored");
   const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
@@ -79,6 +89,7 @@ export function createMetrics(): Metrics {
       fillStarted: () => fills.inc(),
       collapsed: () => collapsed.inc(),
       failedOver: () => failovers.inc(),
+      retried: () => retries.inc(),
       originAnswered: (milliseconds) => originSeconds.observe(milliseconds / 1_000),
       refused: (reason) => refused.inc({ reason }),
       stored(bytes) {
@@ -112,6 +123,14 @@ export function createMetrics(): Metrics {
       storingDepth.set(storing.depth);
       storingAge.set(storing.oldestMs / 1_000);
       fillsRunning.set(sources.fills());
+      // Those of earlier settings go.
+      for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
+      for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {
+        breakerState.set({ origin }, BREAKER_STATES.indexOf(state));
+        originRunning.set({ origin }, running);
+        originWaiting.set({ origin }, waiting);
+        originPaused.set({ origin }, pausedMs / 1_000);
+      }
       // The histogram counts from timer to timer, its own pace included.
       loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
       loopDelay.reset();

@@ -8,12 +8,12 @@ import type { Origin, OriginRequest } from "../origin/origin.ts";
 export interface Candidate {
   readonly origin: Origin;
   /**
-   * Above 0. Where any primary has one, the first to be asked is drawn by weight (1 where none is given) and so are the
-   * next; else they are asked as listed. Standbys likewise among themselves.
+   * Those above 0 share their places in the list: who of them is asked first is drawn by weight, and so are the next. 0:
+   * asked in its own place. Standbys likewise among themselves.
    */
-  readonly weight?: number | undefined;
+  readonly weight?: number;
   /** Asked only after every primary. */
-  readonly isStandby?: boolean | undefined;
+  readonly isStandby?: boolean;
 }
 
 /** Settings `failoverOn`: a status, a class of statuses, or a failure without one. 404 stands for 410 too. */
@@ -87,22 +87,20 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
   };
 }
 
-/** As listed where none has a weight, else drawn one after the other. */
+/** As listed, the places of those with a weight filled by drawing one after the other. */
 function drawOrder(candidates: readonly Candidate[], random: () => number): readonly Candidate[] {
-  if (candidates.every(({ weight }) => weight === undefined)) return candidates;
-  const left = [...candidates];
-  const order: Candidate[] = [];
-  while (left.length > 0) order.push(...left.splice(draw(left, random), 1));
-  return order;
+  const left = candidates.filter(({ weight = 0 }) => weight > 0);
+  if (left.length < 2) return candidates;
+  return candidates.map((candidate) => ((candidate.weight ?? 0) > 0 ? (draw(left, random) ?? candidate) : candidate));
 }
 
-function draw(candidates: readonly Candidate[], random: () => number): number {
-  const weights = candidates.map(({ weight = 1 }) => weight);
-  let point = random() * weights.reduce((sum, weight) => sum + weight, 0);
-  const drawn = weights.findIndex((weight) => {
+/** Takes one out. */
+function draw(left: Candidate[], random: () => number): Candidate | undefined {
+  let point = random() * left.reduce((sum, { weight = 0 }) => sum + weight, 0);
+  const drawn = left.findIndex(({ weight = 0 }) => {
     point -= weight;
     return point < 0;
   });
-  // Rounding may leave the point at the very end.
-  return drawn === -1 ? weights.length - 1 : drawn;
+  // -1 is the last one: rounding may leave the point at the very end.
+  return left.splice(drawn, 1)[0];
 }

@@ -9,6 +9,8 @@ export interface MirrorMeter {
   collapsed(): void;
   /** A further origin was asked, since the one before had failed. */
   failedOver(): void;
+  /** A request was sent to an origin once more: its connection had ended before a head came. */
+  retried(): void;
   /** A response head came after so many milliseconds. */
   originAnswered(milliseconds: number): void;
   /** A fill ended without an object: why. `not_found` included. */
@@ -24,6 +26,7 @@ export const SILENT_METER: MirrorMeter = {
   fillStarted() {},
   collapsed() {},
   failedOver() {},
+  retried() {},
   originAnswered() {},
   refused() {},
   stored() {},

@@ -9,8 +9,8 @@ export type Traffic = "client" | "bulk";
 export interface BudgetRules {
   /** Requests whose body has not ended. Bulk work may have three quarters of them. */
   readonly connections: number;
-  /** Undefined: as many as come. Half a second's worth is kept free of bulk work. */
-  readonly requestsPerSecond: number | undefined;
+  /** 0: as many as come. Half a second's worth is kept free of bulk work. */
+  readonly requestsPerSecond: number;
   /** Milliseconds that a client's request waits before it is overloaded. */
   readonly waitMs: number;
 }
@@ -49,9 +49,9 @@ interface Waiter {
 
 export function createBudget({ rules, name, now }: BudgetOptions): Budget {
   const { connections, requestsPerSecond: rate, waitMs } = rules;
-  const tokens = rate === undefined ? undefined : createTokenBucket(rate, now());
+  const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
   const places: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
-  const spare: Record<Traffic, number> = { client: 0, bulk: (rate ?? 0) / 2 };
+  const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
   // Sets keep the order of arrival and let anyone leave at once.
   const lines: Record<Traffic, Set<Waiter>> = { client: new Set(), bulk: new Set() };
   let running = 0;

@@ -41,6 +41,8 @@ export interface HttpOriginOptions {
   /** Names this server in Via and CDN-Loop: a token, the same on every node of one installation. */
   readonly serverId: string;
   readonly log: Log;
+  /** Called when a request is sent once more before its head. */
+  readonly onRetry?: () => void;
   /** Default: derived from all that decides what the origin answers. */
   readonly id?: string | undefined;
   readonly resolve?: Resolve;
@@ -133,6 +135,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     } catch (error) {
       if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
       fetch.hasRetried = true;
+      options.onRetry?.();
       log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
       return await ask(hop, request, lifetime);
     }

@@ -28,15 +28,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: [...BUCKET, "originalProtection"], takes: [false] },
   { path: [...BUCKET, "styles"], takes: [{}] },
   { path: [...BUCKET, "callback"], takes: [] },
-  // Failover, breaker, budget
-  ...ofMirror(["origins", "*", "standby"], [false]),
-  ...ofMirror(["origins", "*", "weight"], [0]),
-  ...ofMirror(["origins", "*", "requestsPerSecond"], [0]),
-  ...ofMirror(["failoverOn"], [["5xx", "timeout", "connect"]]),
-  ...ofMirror(["breaker", "failures"], [5]),
-  ...ofMirror(["breaker", "within"], [10_000]),
-  ...ofMirror(["breaker", "open"], [10_000]),
-  ...ofMirror(["transparentErrors"], [false]),
   // Freshness
   ...ofMirror(["freshness", "mode"], ["never"]),
   // Rules, keys and types

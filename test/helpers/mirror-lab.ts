@@ -50,6 +50,7 @@ export function countingMeter(): MirrorMeter & { readonly told: string[] } {
     fillStarted: () => note("fill"),
     collapsed: () => note("collapsed"),
     failedOver: () => note("failed over"),
+    retried: () => note("retried"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
     stored: (bytes) => note(`stored ${bytes}`),

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["errors", "object", "log", "ports", "s3-place", "sigv4", "version"],
+  ["errors", "object", "log", "ports", "s3-place", "sigv4", "version", "carried"],
   ["sign", "settings"],
   ["body"],
   ["bucket", "origin", "image"],
@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["migrate"],
   ["insight"],
   ["http"],
+  ["origins"],
   ["sites"],
   ["app"],
   ["cli"],
@@ -31,7 +32,7 @@ const NOT_BUILT = ["upload", "migrate", "insight", "client"];
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["sites", "app", "cli", "main"],
+  settings: ["origins", "sites", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
   sign: ["upload", "http", "sites", "app", "cli", "main"],
   // The SDK is for other people's programs.

@@ -170,6 +170,12 @@ describe("the order", () => {
     expect(await order(() => point, candidates)).toBe(expected);
   });
 
+  test("keeps origins without a weight in their places", async () => {
+    const candidates = [{ name: "a", weight: 1 }, { name: "x" }, { name: "b", weight: 1 }, { name: "y", weight: 0 }];
+    expect(await order(() => 0, candidates)).toBe("axby");
+    expect(await order(() => 0.99, candidates)).toBe("bxay");
+  });
+
   test("puts no standby before a primary, however heavy", async () => {
     const candidates = [
       { name: "s", weight: 1_000, isStandby: true },

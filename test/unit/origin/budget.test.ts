@@ -11,7 +11,7 @@ afterEach(() => {
 
 function budgetOf(rules: Partial<BudgetRules>): Budget {
   return createBudget({
-    rules: { connections: 8, requestsPerSecond: undefined, waitMs: 1_000, ...rules },
+    rules: { connections: 8, requestsPerSecond: 0, waitMs: 1_000, ...rules },
     name: "http://a.example",
     now: () => performance.now(),
   });

@@ -1,0 +1,42 @@
+// How each origin is, for metrics, the admin API and the console. It reads breakers and budgets and changes nothing.
+import type { Breaker, BreakerState } from "./breaker.ts";
+import type { Budget } from "./budget.ts";
+
+/** One origin. Several of one name (another Host, other headers) are told as one: the worst state, the sums. */
+export interface OriginHealth {
+  /** Its address, without credentials. */
+  readonly name: string;
+  readonly state: BreakerState;
+  /** Requests whose body has not ended. */
+  readonly running: number;
+  /** Requests in line for a connection or for the rate. */
+  readonly waiting: number;
+  /** Milliseconds for which it has asked to be left alone. */
+  readonly pausedMs: number;
+}
+
+/** A breaker or budget, and whose it is. */
+export interface Named<Value> {
+  readonly name: string;
+  readonly value: Value;
+}
+
+const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
+
+/** One row for each name, in the order of `budgets`. */
+export function healthOf(
+  budgets: readonly Named<Pick<Budget, "usage">>[],
+  breakers: readonly Named<Pick<Breaker, "state">>[],
+): OriginHealth[] {
+  return [...new Set(budgets.map(({ name }) => name))].map((name) => {
+    const usages = budgets.filter((each) => each.name === name).map(({ value }) => value.usage());
+    const states = breakers.filter((each) => each.name === name).map(({ value }) => WORSE.indexOf(value.state));
+    return {
+      name,
+      state: WORSE[Math.max(0, ...states)] ?? "closed",
+      running: usages.reduce((sum, { running }) => sum + running, 0),
+      waiting: usages.reduce((sum, { waiting }) => sum + waiting, 0),
+      pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
+    };
+  });
+}

@@ -1,0 +1,125 @@
+// Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
+// breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
+import { performance } from "node:perf_hooks";
+import { type Carried, createCarried } from "./carried.ts";
+import type { Log } from "./log.ts";
+import { createFailover } from "./mirror/failover.ts";
+import type { MirrorMeter } from "./mirror/meter.ts";
+import { withTransparentErrors } from "./mirror/transparent-errors.ts";
+import { type Breaker, createBreaker } from "./origin/breaker.ts";
+import { type Budget, createBudget, type Traffic } from "./origin/budget.ts";
+import { guardOrigin } from "./origin/guarded.ts";
+import { healthOf, type Named, type OriginHealth } from "./origin/health.ts";
+import type { Origin } from "./origin/origin.ts";
+import { createQiniu } from "./origin/qiniu.ts";
+import { createS3 } from "./origin/s3.ts";
+import { createSite } from "./origin/site.ts";
+import { identityOf } from "./settings/identity.ts";
+import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "./settings/schema.ts";
+
+export interface OriginParts {
+  readonly log: Log;
+  readonly meter: MirrorMeter;
+  readonly userAgent: string;
+  /** Names this server in Via and CDN-Loop. */
+  readonly serverId: string;
+}
+
+export interface OriginRegistry {
+  /** The origins of a mirror source as one. To be called in every round, also for a mirror that is carried over. */
+  originOf(source: MirrorSettings, traffic: Traffic): Origin;
+  health(): readonly OriginHealth[];
+  /** As in Carried; what is returned is for the caller to close, at once or when nobody asks it any more. */
+  keep(): readonly Origin[];
+  abandon(): readonly Origin[];
+}
+
+// Beside the time that a request may have waited for its mirror's own places.
+const BUDGET_WAIT_MS = 5_000;
+
+export function createOriginRegistry(parts: OriginParts): OriginRegistry {
+  const origins = createCarried<Origin>();
+  const budgets = createCarried<Named<Budget>>();
+  const breakers = createCarried<Named<Breaker>>();
+  const all: readonly Carried<unknown>[] = [budgets, breakers];
+  const now = () => performance.now();
+
+  function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
+    // When it is asked, and how often, does not make it another origin.
+    const { standby: _, weight: __, connections, requestsPerSecond, ...place } = settings;
+    const bounds = { connections, requestsPerSecond };
+    const name = nameOf(settings);
+    const { breaker: rules, timeouts } = source;
+    const origin = origins.take(identityOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
+    const budget = budgets.take(identityOf(place, bounds), () => ({
+      name,
+      value: createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now }),
+    }));
+    const breaker = breakers.take(identityOf(place, rules), () => ({
+      name,
+      value: createBreaker({
+        rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
+        name,
+        now,
+        log: parts.log,
+      }),
+    }));
+    return guardOrigin(origin, { breaker: breaker.value, budget: budget.value, traffic });
+  }
+
+  return {
+    originOf(source, traffic) {
+      const failover = createFailover({
+        candidates: source.origins.map((settings) => ({
+          origin: guarded(settings, source, traffic),
+          weight: settings.weight,
+          isStandby: settings.standby,
+        })),
+        failoverOn: source.failoverOn,
+        random: Math.random,
+        onFailover: parts.meter.failedOver,
+      });
+      return source.transparentErrors ? withTransparentErrors(failover) : failover;
+    },
+    health: () => healthOf(budgets.values(), breakers.values()),
+    keep() {
+      for (const each of all) each.keep();
+      return origins.keep();
+    },
+    abandon() {
+      for (const each of all) each.abandon();
+      return origins.abandon();
+    },
+  };
+}
+
+function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
+  const { userAgent, serverId, log, meter } = parts;
+  const shared = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
+  switch (settings.type) {
+    case "site":
+      return createSite({ ...settings, ...shared, headers: siteHeaders(settings) });
+    case "qiniu":
+      return createQiniu({ ...settings, ...shared });
+    case "s3":
+      return createS3({ ...settings, ...shared });
+  }
+}
+
+function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {
+  if (basicAuth === undefined) return headers;
+  const credentials = Buffer.from(`${basicAuth.username}:${basicAuth.password}`).toString("base64");
+  return { ...headers, Authorization: `Basic ${credentials}` };
+}
+
+/** For the log, the metrics and the console. */
+function nameOf(settings: OriginSettings): string {
+  switch (settings.type) {
+    case "site":
+      return settings.url;
+    case "qiniu":
+      return settings.domain;
+    case "s3":
+      return [settings.endpoint || settings.preset || "s3", settings.region, settings.bucket].filter(Boolean).join("/");
+  }
+}
