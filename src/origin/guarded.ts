@@ -12,6 +12,7 @@ const ANSWERED: readonly ErrorCode[] = [
   "origin_unexpected",
   "origin_head_invalid",
   "origin_redirect",
+  "origin_moved",
   "origin_too_large",
   "origin_encoded",
 ];
@@ -59,9 +60,9 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
       }
       const answer = await ask(request, pass);
       breaker.answered(pass);
-      if (answer === undefined) {
+      if (answer === undefined || answer.isNotModified) {
         budget.leave();
-        return undefined;
+        return answer;
       }
       const { key } = request;
       const body = noticeEnd(answer.body, (failure) => {

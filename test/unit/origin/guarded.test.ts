@@ -5,8 +5,8 @@ import { SILENT_LOG } from "../../../src/log.ts";
 import { type Breaker, createBreaker } from "../../../src/origin/breaker.ts";
 import { type Budget, createBudget } from "../../../src/origin/budget.ts";
 import { guardOrigin } from "../../../src/origin/guarded.ts";
-import type { Origin, OriginSink } from "../../../src/origin/origin.ts";
-import { absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
+import type { Origin, OriginAnswer, OriginSink } from "../../../src/origin/origin.ts";
+import { absent, arriving, failing, fakeOrigin, image, notModified, type Reply } from "../../helpers/fake-origins.ts";
 import { ask, gather } from "../../helpers/site-under-test.ts";
 
 const bytes = Buffer.from("bytes");
@@ -25,6 +25,12 @@ beforeEach(() => {
 
 const guarded = (...replies: readonly Reply[]): Origin =>
   guardOrigin(fakeOrigin(...replies), { breaker, budget, traffic: "client" });
+
+async function fetched(origin: Origin, key: string): Promise<OriginAnswer> {
+  const answer = await origin.fetch(ask(key));
+  if (answer === undefined || answer.isNotModified) throw new Error("a body was wanted");
+  return answer;
+}
 
 const DOWN: readonly ErrorCode[] = [
   "origin_timeout",
@@ -64,27 +70,28 @@ describe("a place", () => {
     const origin = guarded(...bodies.map((body) => body.reply));
     const [whole, broken] = bodies;
 
-    const first = await origin.fetch(ask("a.jpg"));
-    const second = await origin.fetch(ask("b.jpg"));
+    const first = await fetched(origin, "a.jpg");
+    const second = await fetched(origin, "b.jpg");
     expect(budget.usage().running).toBe(2);
     whole?.send(bytes);
     whole?.end();
-    expect((await gather(first?.body as never)).bytes).toEqual(bytes);
+    expect((await gather(first.body)).bytes).toEqual(bytes);
     expect(budget.usage().running).toBe(1);
 
     broken?.fail(new HuiyuanError("origin_truncated", "cut"));
-    expect((await gather(second?.body as never)).error).toMatchObject({ code: "origin_truncated" });
+    expect((await gather(second.body)).error).toMatchObject({ code: "origin_truncated" });
     expect(budget.usage().running).toBe(0);
 
-    const third = await origin.fetch(ask("c.jpg"));
+    const third = await fetched(origin, "c.jpg");
     expect(budget.usage().running).toBe(1);
-    third?.body.destroy();
-    third?.body.destroy();
+    third.body.destroy();
+    third.body.destroy();
     expect(budget.usage().running).toBe(0);
   });
 
-  test("is given back after an absence", async () => {
+  test("is given back after an answer without a body", async () => {
     expect(await guarded(absent).fetch(ask("a.jpg"))).toBeUndefined();
+    expect(await guarded(notModified()).fetch(ask("a.jpg"))).toMatchObject({ isNotModified: true });
     expect(budget.usage().running).toBe(0);
   });
 
@@ -106,9 +113,9 @@ test("bodies that stop coming open the breaker, cut ones do not", async () => {
   ] as const) {
     for (const key of KEYS) {
       const body = arriving();
-      const answer = await guarded(body.reply).fetch(ask(key));
+      const answer = await fetched(guarded(body.reply), key);
       body.fail(new HuiyuanError(code, "no more"));
-      expect((await gather(answer?.body as never)).error).toMatchObject({ code });
+      expect((await gather(answer.body)).error).toMatchObject({ code });
     }
     expect(breaker.state).toBe(state);
   }
@@ -116,18 +123,18 @@ test("bodies that stop coming open the breaker, cut ones do not", async () => {
 
 test("the body passes through unchanged, with its pauses", async () => {
   const body = arriving();
-  const answer = await guarded(body.reply).fetch(ask("a.jpg"));
+  const answer = await fetched(guarded(body.reply), "a.jpg");
   const heard: string[] = [];
   const sink: OriginSink = {
     data: (chunk) => heard.push(chunk.toString()) !== 1,
     end: () => void heard.push("END"),
     error: () => void heard.push("ERROR"),
   };
-  answer?.body.start(sink);
+  answer.body.start(sink);
   for (const piece of ["one", "two"]) body.send(Buffer.from(piece));
   body.end();
   expect(heard).toEqual(["one"]);
-  answer?.body.resume();
+  answer.body.resume();
   expect(heard).toEqual(["one", "two", "END"]);
 });
 
@@ -161,7 +168,7 @@ describe("a probe", () => {
     await expect(origin.fetch(ask("b.jpg"))).rejects.toMatchObject({ code: "origin_failing" });
     answer(undefined);
     await probing;
-    expect((await origin.fetch(ask("b.jpg")))?.body).toBeDefined();
+    expect((await fetched(origin, "b.jpg")).body).toBeDefined();
   });
 });
 
