@@ -13,7 +13,7 @@ import {
   type ScriptedOrigin,
   startScriptedOrigin,
 } from "../helpers/scripted-origin.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { oneBucket } from "../helpers/settings.ts";
 
 interface Fault {
   readonly name: string;
@@ -89,23 +89,51 @@ const FAULTS: readonly Fault[] = [
   { name: "a JPEG without its end", client: "passed", script: (jpeg) => [response(jpeg.subarray(0, jpeg.length - 2))] },
 ];
 
+/** Each kind of origin with where it asks for a key. */
+const KINDS = [
+  { kind: "site", origin: (url: string) => ({ type: "site", url }), pathOf: (key: string) => `/${key}` },
+  {
+    kind: "qiniu",
+    origin: (domain: string) => ({ type: "qiniu", domain, private: true, accessKey: "AK", secretKey: "SK" }),
+    pathOf: (key: string) => `/${key}`,
+  },
+  {
+    kind: "s3",
+    origin: (endpoint: string) => ({
+      type: "s3",
+      endpoint,
+      bucket: "pictures",
+      accessKeyId: "AK",
+      secretAccessKey: "SK",
+    }),
+    pathOf: (key: string) => `/pictures/${key}`,
+  },
+] as const;
+
+const mirrorOfKind = (origin: object, more: object = {}) => ({ origins: [{ ...origin, allowPrivate: true }], ...more });
+const withoutQuery = (target: string) => target.split("?", 1)[0] ?? "";
+
 const slug = (name: string) => `${name.replace(/[^a-z0-9]+/gi, "-").toLowerCase()}.jpg`;
 
-describe("broken origins", () => {
+describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf }) => {
   let jpeg: Buffer;
   let origin: ScriptedOrigin;
   let installation: Installation;
   let program: Program;
-  const asked = (key: string) => origin.requests.filter((request) => request.target === `/${key}`).length;
+  const asked = (key: string) => origin.requests.filter(({ target }) => withoutQuery(target) === pathOf(key)).length;
 
   beforeAll(async () => {
     jpeg = await noisyJpeg(320, 240);
     const scripts = FAULTS.map(
-      ({ name, script }) => [`/${slug(name)}`, { inTurn: [script(jpeg), [response(jpeg)]] }] as const,
+      ({ name, script }) => [pathOf(slug(name)), { inTurn: [script(jpeg), [response(jpeg)]] }] as const,
     );
-    origin = await startScriptedOrigin(Object.fromEntries(scripts));
+    origin = await startScriptedOrigin(Object.fromEntries(scripts), { nameOf: withoutQuery });
     installation = await install(
-      oneBucket(mirrorOf(origin.url, { timeouts: { connect: "500ms", firstByte: "1s", idle: "1s", total: "5s" } })),
+      oneBucket(
+        mirrorOfKind(originAt(origin.url), {
+          timeouts: { connect: "500ms", firstByte: "1s", idle: "1s", total: "5s" },
+        }),
+      ),
     );
     program = await installation.start();
   });
@@ -151,20 +179,23 @@ describe("broken origins", () => {
 
   test("a wrong MD5 that turns out after the head breaks the connection, and is repaired", async () => {
     const wrong = createHash("md5").update("another").digest("base64");
-    const late = await startScriptedOrigin({
-      "/late.jpg": {
-        inTurn: [
-          [
-            head("200 OK", [length(jpeg), ["Content-MD5", wrong]]),
-            jpeg.subarray(0, 1_000),
-            { pause: 200 },
-            jpeg.subarray(1_000),
+    const late = await startScriptedOrigin(
+      {
+        [pathOf("late.jpg")]: {
+          inTurn: [
+            [
+              head("200 OK", [length(jpeg), ["Content-MD5", wrong]]),
+              jpeg.subarray(0, 1_000),
+              { pause: 200 },
+              jpeg.subarray(1_000),
+            ],
+            [response(jpeg)],
           ],
-          [response(jpeg)],
-        ],
+        },
       },
-    });
-    const other = await install(oneBucket(mirrorOf(late.url)));
+      { nameOf: withoutQuery },
+    );
+    const other = await install(oneBucket(mirrorOfKind(originAt(late.url))));
     const server = await other.start();
     try {
       const bad = await get({ port: server.downloadPort, path: "/late.jpg" });

@@ -55,6 +55,8 @@ export interface ScriptedOriginOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Called before a request is read; false: none is read, the handler has done with the connection what it wanted. */
   readonly onConnection?: (connection: ScriptedConnection) => boolean;
+  /** What a target is called in the table of scripts; default: as it came. */
+  readonly nameOf?: (target: string) => string;
   /** Keep this side open after the peer's FIN. */
   readonly isHalfOpen?: boolean;
 }
@@ -81,7 +83,7 @@ export async function startScriptedOrigin(
   script: OriginHandler | ScriptTable,
   options: ScriptedOriginOptions = {},
 ): Promise<ScriptedOrigin> {
-  const handler = typeof script === "function" ? script : runTable(script);
+  const handler = typeof script === "function" ? script : runTable(script, options.nameOf ?? ((target) => target));
   const host = options.host ?? "127.0.0.1";
   const requests: ScriptedRequest[] = [];
   const sockets = new Set<Socket>();
@@ -204,12 +206,13 @@ export function chunk(bytes: string | Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from("\r\n")]);
 }
 
-function runTable(table: ScriptTable): OriginHandler {
+function runTable(table: ScriptTable, nameOf: (target: string) => string): OriginHandler {
   const asked = new Map<string, number>();
   return async (request, connection) => {
-    const entry = table[request.target] ?? table["*"] ?? [response("", { status: "404 Not Found" })];
-    const turn = asked.get(request.target) ?? 0;
-    asked.set(request.target, turn + 1);
+    const name = nameOf(request.target);
+    const entry = table[name] ?? table["*"] ?? [response("", { status: "404 Not Found" })];
+    const turn = asked.get(name) ?? 0;
+    asked.set(name, turn + 1);
     const script = "inTurn" in entry ? (entry.inTurn[turn] ?? entry.inTurn.at(-1) ?? []) : entry;
     for (const step of script) await take(step, connection);
   };

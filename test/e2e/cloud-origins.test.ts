@@ -1,0 +1,216 @@
+// Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and Qiniu's stand-in that
+// checks every token. What was fetched once is served when the cloud has lost it.
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { type GetResult, get, pathOf } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
+import { serviceAvailable } from "../helpers/services.ts";
+import { oneBucket } from "../helpers/settings.ts";
+
+const KEYS: readonly string[] = [
+  "a.jpg",
+  "2015/风景/图 片.jpg",
+  "a+b%20c&d=e;f,g.jpg",
+  "//double//slash.jpg",
+  "/leading.jpg",
+  "~!'()*@:$.jpg",
+  "\u00e9.jpg", // NFC
+  "e\u0301.jpg", // NFD, another name
+  "😀.jpg",
+  "question?hash#.jpg",
+];
+
+/** Asks until the object is in the bucket, and returns that answer. */
+async function untilStored(program: Program, key: string): Promise<GetResult> {
+  let answer = await get({ port: program.downloadPort, path: pathOf(key) });
+  await eventually(async () => {
+    answer = await get({ port: program.downloadPort, path: pathOf(key) });
+    return /hit; detail=(memory|bucket)/.test(String(answer.headers["cache-status"]));
+  }, `${key} is stored`);
+  return answer;
+}
+
+const errNo = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
+
+const skip = !serviceAvailable("ceph");
+
+describe.skipIf(skip)("a private bucket on Ceph RGW as origin", () => {
+  const bucket = `origin-${randomBytes(4).toString("hex")}`;
+  let rgw: CephRgw;
+  let s3: PlainS3;
+  let jpeg: Buffer;
+  let installation: Installation;
+  let program: Program;
+
+  const originOf = (more: object) => ({
+    type: "s3",
+    preset: "ceph",
+    endpoint: rgw.url,
+    bucket,
+    accessKeyId: rgw.accessKeyId,
+    secretAccessKey: "env:RGW_SECRET",
+    prefix: "pictures/",
+    allowPrivate: true,
+    ...more,
+  });
+  const start = async (origin: object) => {
+    const made = await install(oneBucket({ origins: [origin], negativeTtl: "0s" }, {}, {}));
+    return { made, running: await made.start({ env: { RGW_SECRET: rgw.secretAccessKey } }) };
+  };
+
+  beforeAll(async () => {
+    rgw = await sharedRgw();
+    s3 = plainS3(rgw);
+    await s3.makeBucket(bucket);
+    jpeg = await noisyJpeg(320, 240);
+    const { made, running } = await start(originOf({}));
+    [installation, program] = [made, running];
+  }, CEPH_START_MS);
+  afterAll(async () => {
+    await program?.stop();
+    await installation?.remove();
+  });
+
+  test.each(KEYS)("%j is fetched, stored, and served when the store has it no more", async (key) => {
+    const picture = Buffer.concat([jpeg, Buffer.from(key)]);
+    await s3.put(bucket, `pictures/${key}`, picture);
+    const first = await get({ port: program.downloadPort, path: pathOf(key) });
+    expect([first.status, first.isWhole, first.body.equals(picture)]).toEqual([200, true, true]);
+    expect(first.headers["cache-status"]).toMatch(/fwd=uri-miss/);
+    await untilStored(program, key);
+    await s3.remove(bucket, `pictures/${key}`);
+    const later = await get({ port: program.downloadPort, path: pathOf(key) });
+    expect([later.status, later.body.equals(picture)]).toEqual([200, true]);
+  });
+
+  test("a key that is not there is 404, with GET and with HEAD", async () => {
+    const path = "/missing.jpg";
+    expect(errNo(await get({ port: program.downloadPort, path }))).toEqual([404, "-6101"]);
+    expect(errNo(await get({ port: program.downloadPort, path, method: "HEAD" }))).toEqual([404, "-6101"]);
+  });
+
+  test("a HEAD of an object that is there answers its size and stores nothing", async () => {
+    await s3.put(bucket, "pictures/head.jpg", jpeg);
+    const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
+    expect([answer.status, answer.headers["content-length"]]).toEqual([200, String(jpeg.length)]);
+    const next = await get({ port: program.downloadPort, path: "/head.jpg" });
+    expect(next.headers["cache-status"]).toMatch(/fwd=uri-miss/);
+  });
+
+  test.each([
+    ["a bucket that does not exist", { bucket: "no-such-bucket-at-all" }],
+    ["a wrong secret", { secretAccessKey: "wrong" }],
+    ["no keys for a private bucket", { accessKeyId: undefined, secretAccessKey: undefined }],
+  ])("%s is 424 -120, never 404, with GET and with HEAD, and no secret is told", async (_what, change) => {
+    const { made, running } = await start(originOf(change));
+    try {
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await get({ port: running.downloadPort, path: "/a.jpg", method });
+        expect(errNo(answer)).toEqual([424, "-120"]);
+      }
+      expect(running.output).not.toMatch(/testsecret|Signature=/);
+    } finally {
+      await running.stop();
+      await made.remove();
+    }
+  });
+
+  test("a public object needs no keys", async () => {
+    await s3.put(bucket, "pictures/public.jpg", jpeg, { "x-amz-acl": "public-read" });
+    const { made, running } = await start(originOf({ accessKeyId: undefined, secretAccessKey: undefined }));
+    try {
+      const answer = await get({ port: running.downloadPort, path: "/public.jpg" });
+      expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
+    } finally {
+      await running.stop();
+      await made.remove();
+    }
+  });
+});
+
+describe("a private bucket of Qiniu as origin", () => {
+  const keys = { accessKey: "QINIU_AK", secretKey: "QINIU_SK" };
+  const objects = new Map<string, Uint8Array>();
+  let jpeg: Buffer;
+  let qiniu: QiniuStandIn;
+  let installation: Installation;
+  let program: Program;
+
+  const start = async (change: object) => {
+    const origin = {
+      type: "qiniu",
+      domain: qiniu.url,
+      private: true,
+      accessKey: keys.accessKey,
+      secretKey: "env:QINIU_SECRET",
+      referer: "http://www.example.com/",
+      allowPrivate: true,
+      ...change,
+    };
+    const made = await install(
+      oneBucket({ origins: [origin], negativeTtl: "0s" }, {}, { server: { accessLog: "all" } }),
+    );
+    return { made, running: await made.start({ env: { QINIU_SECRET: keys.secretKey } }) };
+  };
+
+  beforeAll(async () => {
+    jpeg = await noisyJpeg(320, 240);
+    qiniu = await startQiniuStandIn({ objects, keys, referer: "http://www.example.com/" });
+    const { made, running } = await start({});
+    [installation, program] = [made, running];
+  });
+  afterAll(async () => {
+    await program?.stop();
+    await qiniu?.close();
+    await installation?.remove();
+  });
+
+  test.each(KEYS)("%j is fetched with a good token, stored under its key, and asked for once", async (key) => {
+    const picture = Buffer.concat([jpeg, Buffer.from(key)]);
+    objects.set(key, picture);
+    const first = await get({ port: program.downloadPort, path: pathOf(key) });
+    expect([first.status, first.isWhole, first.body.equals(picture)]).toEqual([200, true, true]);
+    await untilStored(program, key);
+    objects.delete(key);
+    const later = await get({ port: program.downloadPort, path: pathOf(key) });
+    expect([later.status, later.body.equals(picture)]).toEqual([200, true]);
+    const asked = qiniu.requests.filter((request) => request.key === key);
+    expect(asked.map(({ method, status }) => [method, status])).toEqual([["GET", 200]]);
+    const life = (asked[0]?.deadline ?? 0) - Date.now() / 1_000;
+    expect(life).toBeGreaterThan(3_500);
+    expect(life).toBeLessThanOrEqual(3_600);
+  });
+
+  test("a key that is not there is 404", async () => {
+    expect(errNo(await get({ port: program.downloadPort, path: "/missing.jpg" }))).toEqual([404, "-6101"]);
+  });
+
+  test.each([
+    ["a wrong secret", { secretKey: "wrong" }, 401],
+    ["a wrong access key", { accessKey: "another" }, 401],
+    ["no token", { private: false }, 401],
+    ["a wrong Referer", { referer: "http://evil.example/" }, 403],
+  ])("%s is 424 -120", async (_what, change, status) => {
+    objects.set("refused.jpg", jpeg);
+    const { made, running } = await start(change);
+    try {
+      expect(errNo(await get({ port: running.downloadPort, path: "/refused.jpg" }))).toEqual([424, "-120"]);
+      expect(qiniu.requests.at(-1)).toMatchObject({ key: "refused.jpg", status });
+    } finally {
+      await running.stop();
+      await made.remove();
+    }
+  });
+
+  test("neither the log nor an answer ever has a token", async () => {
+    objects.set("logged.jpg", jpeg);
+    const answer = await get({ port: program.downloadPort, path: "/logged.jpg" });
+    expect(JSON.stringify(answer.headers)).not.toMatch(/token|QINIU/);
+    await eventually(() => program.output.includes("logged.jpg"), "the request is in the log");
+    expect(program.output).not.toMatch(/token=|QINIU_/);
+  });
+});
