@@ -1,0 +1,121 @@
+// Writes a finished canvas in the format and quality that the recipe asks for, within a size where it names one.
+import sharp, { type Sharp } from "sharp";
+import { HuiyuanError } from "../errors.ts";
+import { writeBmp } from "./bmp.ts";
+import type { Canvas } from "./canvas.ts";
+import type { Pixels } from "./pixels.ts";
+import type { Output, OutputFormat, QualityRule } from "./recipe.ts";
+
+export interface Encoding {
+  readonly format: OutputFormat;
+  readonly output: Output;
+  /** 1–100; undefined where the source's format has none, or does not tell. */
+  readonly sourceQuality: number | undefined;
+  readonly hasExif: boolean;
+  /** Milliseconds a frame, of an animation. */
+  readonly delays: readonly number[];
+  /** How often an animation is played; 0: for ever. */
+  readonly loop: number;
+}
+
+/** What a picture is saved with when nobody says, and what an unknown source quality is taken for. */
+const DEFAULT_QUALITY = 85;
+/** AVIF's scale is another: this looks like a JPEG of 85. */
+const DEFAULT_AVIF_QUALITY = 60;
+/** How often a size limit tries another quality: enough to halve 1–100 down to one. */
+const SIZE_TRIES = 7;
+
+/** Sides that a format can hold. */
+const FORMAT_SIDES: Readonly<Partial<Record<OutputFormat, number>>> = {
+  webp: 16_383,
+  avif: 16_384,
+  gif: 65_535,
+  jpeg: 65_535,
+};
+
+/** Throws output_too_large. */
+export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer> {
+  const { format, output } = encoding;
+  const { width, height } = canvas.size;
+  const most = FORMAT_SIDES[format] ?? Number.POSITIVE_INFINITY;
+  if (Math.max(width, height) > most)
+    throw new HuiyuanError("output_too_large", `Cannot write ${width}×${height} pixels as ${format}: it holds ${most}`);
+  if (format === "bmp") return writeBmp(await canvas.pixels());
+  if (format === "jpeg" && output.maxBytes !== undefined)
+    return encodeWithin(await canvas.pixels(), encoding, output.maxBytes);
+  return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
+}
+
+/** The quality that the rule asks for, 1–100. */
+export function qualityFor({
+  format,
+  output,
+  sourceQuality,
+}: Pick<Encoding, "format" | "output" | "sourceQuality">): number {
+  const standard = format === "avif" ? DEFAULT_AVIF_QUALITY : DEFAULT_QUALITY;
+  const known = sourceQuality ?? standard;
+  const quality =
+    output.quality === undefined ? Math.min(standard, known) : ruled(output.quality, known, sourceQuality);
+  return Math.min(100, Math.max(1, Math.round(quality)));
+}
+
+function ruled({ kind, value }: QualityRule, known: number, sourceQuality: number | undefined): number {
+  switch (kind) {
+    case "exactly":
+      return value;
+    case "atMost":
+      return Math.min(value, sourceQuality ?? 100);
+    case "relative":
+      return (known * value) / 100;
+    case "atLeast":
+      return Math.max(value, known);
+  }
+}
+
+function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
+  const { format, output, hasExif, delays, loop } = encoding;
+  const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
+  const animation = delays.length > 0 ? { delay: [...delays], loop } : {};
+  switch (format) {
+    case "jpeg":
+      return kept.jpeg({
+        quality,
+        progressive: output.isProgressive === true,
+        ...(output.isOptimised === true && { mozjpeg: true, progressive: true }),
+      });
+    case "png":
+      return kept.png({ compressionLevel: 6 });
+    case "webp":
+      return kept.webp({ quality, effort: 2, ...animation });
+    case "avif":
+      return kept.avif({ quality, effort: 2 });
+    case "gif":
+      return kept.gif({
+        effort: 3,
+        ...(output.gifFrames !== undefined && { colours: LIGHT_GIF_COLOURS }),
+        ...animation,
+      });
+    case "bmp":
+      throw new Error("libvips writes no BMP");
+  }
+}
+
+const LIGHT_GIF_COLOURS = 64;
+
+/** The best quality up to the rule's that fits; where none fits, the smallest there is. */
+async function encodeWithin(pixels: Pixels, encoding: Encoding, maxBytes: number): Promise<Buffer> {
+  const { data, width, height, channels } = pixels;
+  const at = (quality: number) =>
+    write(sharp(data, { raw: { width, height, channels } }), encoding, quality).toBuffer();
+  let best = await at(qualityFor(encoding));
+  if (best.length <= maxBytes) return best;
+  let [low, high] = [1, qualityFor(encoding) - 1];
+  best = await at(low);
+  for (let tries = 0; tries < SIZE_TRIES && low < high; tries += 1) {
+    const middle = Math.ceil((low + high) / 2);
+    const bytes = await at(middle);
+    if (bytes.length > maxBytes) high = middle - 1;
+    else [low, best] = [middle, bytes];
+  }
+  return best;
+}

@@ -1,0 +1,150 @@
+// The size rules of the manual: how large a scaled image is, where a crop or a mark lies. Pure integers; rounding is half
+// up, and no side is ever shorter than one pixel.
+import { HuiyuanError } from "../errors.ts";
+import type { Box, Gravity, MarkScale, SizeRule, StepOf } from "./recipe.ts";
+
+/** Pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A part of an image, inside it. */
+export interface Window extends Size {
+  readonly left: number;
+  readonly top: number;
+}
+
+/** The size of an image after scaling by the rule. */
+export function scaledSize(source: Size, rule: SizeRule): Size {
+  const { width, height } = source;
+  switch (rule.kind) {
+    case "within":
+      return scale(source, Math.min(1, ...ratios(source, rule)));
+    case "growWithin":
+      return scale(source, Math.max(1, Math.min(...ratios(source, rule))));
+    case "cover":
+      return scale(source, Math.max(...ratios(source, rule)));
+    case "percent":
+      return { width: side(width * ((rule.x ?? 100) / 100)), height: side(height * ((rule.y ?? 100) / 100)) };
+    case "area":
+      return withinArea(source, rule.pixels);
+    case "exact": {
+      const [x, y] = [(rule.width ?? 0) / width, (rule.height ?? 0) / height];
+      return { width: rule.width ?? side(width * y), height: rule.height ?? side(height * x) };
+    }
+  }
+}
+
+/** Scaling that covers the box, and the part of the scaled image that is kept. An absent side is the source's own. */
+export function coverWindow(
+  source: Size,
+  box: Box,
+  gravity: Gravity,
+): { readonly scaled: Size; readonly window: Window } {
+  const wanted = boxSize(source, box);
+  const scaled = scale(source, Math.max(wanted.width / source.width, wanted.height / source.height));
+  return { scaled, window: { ...wanted, ...aligned(scaled, wanted, gravity) } };
+}
+
+/** The sides that the box means for this image, an absent one being the image's. */
+export function boxSize(source: Size, box: Box): Size {
+  const { width, height } = boxSides(source, box);
+  return { width: width ?? source.width, height: height ?? source.height };
+}
+
+/** A plain cut, clipped to the image. Throws processing_invalid where nothing of the image is left. */
+export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">): Window {
+  const [left, width] = span(source.width, step.width ?? source.width, step.dx);
+  const [top, height] = span(source.height, step.height ?? source.height, step.dy);
+  if (width > 0 && height > 0) return { left, top, width, height };
+  const found = `nothing of ${source.width}×${source.height} lies in it`;
+  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, { parameter: "imageMogr2/crop" });
+}
+
+/** Where a part of a whole lies by gravity. Negative where the part is larger. */
+export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly left: number; readonly top: number } {
+  const [horizontal, vertical] = [whole.width - part.width, whole.height - part.height];
+  const column = gravity.endsWith("west") ? 0 : gravity.endsWith("east") ? 1 : 0.5;
+  const row = gravity.startsWith("north") ? 0 : gravity.startsWith("south") ? 1 : 0.5;
+  return { left: Math.floor(horizontal * column), top: Math.floor(vertical * row) };
+}
+
+/** Where a mark lies: `dx` and `dy` are distances from the edges that the gravity names, and ignored where it names none. */
+export function markPosition(
+  image: Size,
+  mark: Size,
+  { gravity, dx, dy }: { readonly gravity: Gravity; readonly dx: number; readonly dy: number },
+): { readonly left: number; readonly top: number } {
+  const { left, top } = aligned(image, mark, gravity);
+  const moveRight = gravity.endsWith("west") ? dx : gravity.endsWith("east") ? -dx : 0;
+  const moveDown = gravity.startsWith("north") ? dy : gravity.startsWith("south") ? -dy : 0;
+  return { left: left + moveRight, top: top + moveDown };
+}
+
+/** How large a mark is by `scatype` and `spcent`. */
+export function markSize(image: Size, mark: Size, { by, permille }: MarkScale): Size {
+  const share = permille / 1000;
+  if (by === "width") return scale(mark, (image.width * share) / mark.width);
+  if (by === "height") return scale(mark, (image.height * share) / mark.height);
+  return scale(mark, Math.sqrt((image.width * image.height * share) / (mark.width * mark.height)));
+}
+
+/** The part of a mark at `left`, `top` that lies on the image, in the mark's own pixels; undefined: none of it. */
+export function visiblePart(
+  image: Size,
+  mark: Size,
+  { left, top }: { readonly left: number; readonly top: number },
+): Window | undefined {
+  const [x, width] = overlap(image.width, mark.width, left);
+  const [y, height] = overlap(image.height, mark.height, top);
+  return width > 0 && height > 0 ? { left: x, top: y, width, height } : undefined;
+}
+
+function overlap(whole: number, part: number, at: number): readonly [start: number, length: number] {
+  const start = Math.max(0, -at);
+  return [start, Math.min(part, whole - at) - start];
+}
+
+/** Offset and length on one axis. A negative offset starts at 0 and shortens. */
+function span(whole: number, length: number, offset: number): readonly [start: number, length: number] {
+  if (offset < 0) return [0, Math.min(whole, length + offset)];
+  return [offset, Math.min(length, whole - offset)];
+}
+
+/** The box as width and height for this image. Where edges are meant, a square image's long edge is its height. */
+function boxSides(
+  { width, height }: Size,
+  { axes, first, second }: Box,
+): { readonly width?: number; readonly height?: number } {
+  const isUpright = axes === "edges" && width <= height;
+  const [across, down] = isUpright ? [second, first] : [first, second];
+  return { ...(across !== undefined && { width: across }), ...(down !== undefined && { height: down }) };
+}
+
+function ratios(source: Size, box: Box): number[] {
+  const { width, height } = boxSides(source, box);
+  return [
+    ...(width === undefined ? [] : [width / source.width]),
+    ...(height === undefined ? [] : [height / source.height]),
+  ];
+}
+
+function withinArea(source: Size, pixels: number): Size {
+  const factor = Math.min(1, Math.sqrt(pixels / (source.width * source.height)));
+  const size = scale(source, factor);
+  if (size.width * size.height <= pixels) return size;
+  // Rounded up on both sides it may be too much.
+  return {
+    width: Math.max(1, Math.floor(source.width * factor)),
+    height: Math.max(1, Math.floor(source.height * factor)),
+  };
+}
+
+function scale({ width, height }: Size, factor: number): Size {
+  return { width: side(width * factor), height: side(height * factor) };
+}
+
+function side(pixels: number): number {
+  return Math.max(1, Math.round(pixels));
+}

@@ -1,0 +1,98 @@
+// Which images are processed at all, and what their heads claim, told from the bytes alone before any decoder sees them:
+// the format by its magic, the structure's wholeness, sides and frames. SVG, PDF and all other kinds are refused here.
+import { scanBmp } from "../body/formats/bmp.ts";
+import { scanGif } from "../body/formats/gif.ts";
+import { scanAvif } from "../body/formats/iso-media.ts";
+import { scanJpeg } from "../body/formats/jpeg.ts";
+import { scanPng } from "../body/formats/png.ts";
+import { type Findings, feed, type Scanner } from "../body/formats/scan.ts";
+import { sniff } from "../body/formats/sniff.ts";
+import { scanWebp } from "../body/formats/webp.ts";
+import { HuiyuanError } from "../errors.ts";
+import { type Animation, gifFrames, webpFrames } from "./frames.ts";
+import type { OutputFormat } from "./recipe.ts";
+
+/** What an image's head claims. */
+export interface SourceFacts {
+  /** Every format that can be read can be written. */
+  readonly format: OutputFormat;
+  /** Pixels, as stored. */
+  readonly width: number;
+  readonly height: number;
+  /** 1 for a still image. */
+  readonly frames: number;
+}
+
+export interface SourceLimits {
+  /** Bytes of the file. */
+  readonly sourceBytes: number;
+  /** Pixels of a side. */
+  readonly sourceSide: number;
+  /** Width × height × frames. */
+  readonly pixels: number;
+  readonly frames: number;
+}
+
+const SCANNERS: Readonly<Record<OutputFormat, Scanner>> = {
+  jpeg: scanJpeg,
+  png: scanPng,
+  gif: scanGif,
+  webp: scanWebp,
+  avif: scanAvif,
+  bmp: scanBmp,
+};
+
+/**
+ * Allocates nothing that depends on what the image claims. Throws image_too_heavy, image_not_processable (another kind, cut
+ * short, no size), image_too_large.
+ */
+export function readSource(bytes: Buffer, limits: SourceLimits): SourceFacts {
+  if (bytes.length > limits.sourceBytes)
+    throw new HuiyuanError(
+      "image_too_heavy",
+      `Cannot process: ${bytes.length} bytes, the limit is ${limits.sourceBytes}`,
+    );
+  const kind = sniff(bytes.subarray(0, 64));
+  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
+  const facts = readFacts(kind, bytes);
+  refuseBeyond(facts, limits);
+  return facts;
+}
+
+function isAllowed(kind: string): kind is OutputFormat {
+  return Object.hasOwn(SCANNERS, kind);
+}
+
+function readFacts(format: OutputFormat, bytes: Buffer): SourceFacts {
+  const findings: Findings = { width: undefined, height: undefined, structure: "incomplete" };
+  feed(SCANNERS[format](findings))(bytes);
+  const { width, height, structure } = findings;
+  if (structure === "incomplete") throw unusable(`its ${format} structure is not whole`);
+  if (width === undefined || height === undefined) throw unusable(`its ${format} head has no size`);
+  const animation = ANIMATIONS[format]?.(bytes);
+  return {
+    format,
+    // A frame that is larger than the canvas enlarges it.
+    width: Math.max(width, animation?.width ?? 0),
+    height: Math.max(height, animation?.height ?? 0),
+    frames: Math.max(1, animation?.frames ?? 1),
+  };
+}
+
+const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Animation>>> = {
+  gif: gifFrames,
+  webp: webpFrames,
+};
+
+function refuseBeyond({ width, height, frames }: SourceFacts, limits: SourceLimits): void {
+  const isWithin =
+    Math.max(width, height) <= limits.sourceSide && frames <= limits.frames && width * height * frames <= limits.pixels;
+  if (isWithin) return;
+  const found = `${width}×${height} pixels in ${frames} frames`;
+  const most = `sides of ${limits.sourceSide}, ${limits.frames} frames and ${limits.pixels} pixels in all`;
+  throw new HuiyuanError("image_too_large", `Cannot process: ${found}, the limits are ${most}`);
+}
+
+function unusable(found: string): HuiyuanError {
+  return new HuiyuanError("image_not_processable", `Cannot process the image: ${found}`);
+}

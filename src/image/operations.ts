@@ -1,0 +1,93 @@
+// The one table of what is done to pixels: a row a step, complete by the compiler's word. Sizes come from geometry.ts, the
+// pixels from canvas.ts; a new operation is a row here and a key in the grammar.
+import { HuiyuanError } from "../errors.ts";
+import type { Canvas } from "./canvas.ts";
+import { aligned, boxSize, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
+import { CORNERS, cornerMask } from "./pixels.ts";
+import type { Recipe, Step, StepName, StepOf } from "./recipe.ts";
+import { layImage, layText } from "./watermark.ts";
+
+/** What a step may use beside its own parameters. */
+export interface Work {
+  readonly canvas: Canvas;
+  /** The source is a GIF, for which the manual leaves some operations out. */
+  readonly isGif: boolean;
+  /** The result has no transparency: what would become clear becomes white. */
+  readonly isOpaque: boolean;
+  /** The bytes of an image mark by its URL. */
+  readonly marks: ReadonlyMap<string, Buffer>;
+}
+
+type Operation<Name extends StepName> = (step: StepOf<Name>, work: Work) => Promise<void>;
+
+const OPERATIONS = {
+  autoOrient: (_step, { canvas }) => canvas.autoOrient(),
+  resize: ({ rule }, { canvas }) => canvas.resize(scaledSize(canvas.size, rule)),
+  coverCrop: async (step, { canvas }) => {
+    const { scaled, window } = coverWindow(canvas.size, step, step.gravity);
+    await canvas.resize(scaled);
+    await canvas.crop(window);
+  },
+  attentionCrop: (step, { canvas }) => canvas.attentionCrop(boxSize(canvas.size, step)),
+  window: (step, { canvas }) => canvas.crop(plainWindow(canvas.size, step)),
+  pad: ({ width, height, colour }, { canvas }) => canvas.pad({ width, height }, colour),
+  circle: async ({ radius }, work) => {
+    if (work.isGif) return;
+    refuseLargeRadius(radius, work.canvas.size, "imageMogr2/iradius");
+    const square = { width: radius * 2, height: radius * 2 };
+    await work.canvas.crop({ ...square, ...aligned(work.canvas.size, square, "center") });
+    await roundCorners(radius, work);
+  },
+  roundCorners: async ({ radius }, work) => {
+    if (work.isGif) return;
+    refuseLargeRadius(radius, work.canvas.size, "imageMogr2/rradius");
+    await roundCorners(radius, work);
+  },
+  rotate: ({ degrees }, { canvas, isOpaque }) => canvas.rotate(degrees, isOpaque ? "#ffffff" : "#00000000"),
+  blur: async ({ radius, sigma }, { canvas, isGif }) => {
+    // Below this libvips has no blur to give, and none would be seen.
+    if (isGif || sigma < 0.3) return;
+    // libvips ends its kernel where the curve falls below an amplitude: here, the curve's height at the radius.
+    const amplitude = Math.exp(-(radius ** 2) / (2 * sigma ** 2));
+    await canvas.blur(sigma, Math.min(1, Math.max(0.001, amplitude)));
+  },
+  sharpen: ({ amount }, { canvas }) => canvas.sharpen(amount),
+  textMark: (step, { canvas }) => layText(canvas, step),
+  imageMark: async (step, { canvas, marks }) => {
+    const bytes = marks.get(step.url);
+    if (bytes !== undefined) return layImage(canvas, step, bytes);
+    throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
+      parameter: "watermark/image",
+    });
+  },
+} as const satisfies { readonly [Name in StepName]: Operation<Name> };
+
+/** Throws processing_invalid, image_not_processable, output_too_large. */
+export async function applySteps(steps: readonly Step[], work: Work): Promise<void> {
+  for (const step of steps) {
+    // The table's own type says that the row of a step takes that step.
+    const operation = OPERATIONS[step.name] as Operation<StepName>;
+    await operation(step, work);
+  }
+}
+
+/** Whether the result may have clear parts although the source has none. */
+export function makesClear({ steps }: Recipe): boolean {
+  return steps.some(
+    (step) =>
+      step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
+  );
+}
+
+async function roundCorners(radius: number, { canvas, isOpaque }: Work): Promise<void> {
+  for (const corner of CORNERS) {
+    const mask = cornerMask(radius, corner);
+    await canvas.lay(mask, aligned(canvas.size, mask, corner), isOpaque ? "over" : "cut");
+  }
+}
+
+function refuseLargeRadius(radius: number, { width, height }: Size, parameter: string): void {
+  if (radius * 2 < Math.min(width, height)) return;
+  const found = `the radius is ${radius} and the image has ${width}×${height} pixels`;
+  throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted less than half a side`, { parameter });
+}

@@ -1,0 +1,187 @@
+// Bytes and a recipe in, bytes and facts out: decode once, do the steps, encode once. Runs in a render process; bounds on
+// what the head claims are checked before (loaders.ts), time and memory by whoever started the process.
+import sharp, { type Metadata, type Sharp } from "sharp";
+import { HuiyuanError } from "../errors.ts";
+import { MEDIA_TYPES } from "../object.ts";
+import { readBmp } from "./bmp.ts";
+import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
+import { encode } from "./encode.ts";
+import { inspect } from "./inspect.ts";
+import { jpegQuality } from "./jpeg-quality.ts";
+import type { SourceFacts } from "./loaders.ts";
+import { outputFormat } from "./negotiate.ts";
+import { applySteps, makesClear } from "./operations.ts";
+import { type Pixels, thinned } from "./pixels.ts";
+import type { OutputFormat, Recipe } from "./recipe.ts";
+
+export interface PipelineLimits {
+  /** Width × height × frames of the source and of every intermediate image. */
+  readonly pixels: number;
+  /** Pixels of a side of the result. */
+  readonly outputSide: number;
+}
+
+export interface PipelineRequest {
+  readonly bytes: Buffer;
+  readonly facts: SourceFacts;
+  readonly recipe: Recipe;
+  /** The files of the recipe's image marks, by URL, within bounds. */
+  readonly marks: ReadonlyMap<string, Buffer>;
+  readonly limits: PipelineLimits;
+}
+
+/** What a recipe made. */
+export interface Rendered {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+  /** Of the image, or of the one that the JSON of an inspection is about. Pixels of one frame. */
+  readonly image: SourceFacts;
+}
+
+/** What the source is besides its claims. */
+interface Source {
+  readonly facts: SourceFacts;
+  readonly pixels: Pixels | undefined;
+  readonly metadata: Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">;
+}
+
+/** Only the decoders of allowed formats, one thread, nothing kept between images. For a process that renders. */
+export function restrictDecoders(): void {
+  sharp.cache(false);
+  sharp.concurrency(1);
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({ operation: DECODERS });
+}
+
+const DECODERS = [
+  "VipsForeignLoadJpegBuffer",
+  "VipsForeignLoadPngBuffer",
+  "VipsForeignLoadNsgifBuffer",
+  "VipsForeignLoadWebpBuffer",
+  "VipsForeignLoadHeifBuffer",
+];
+
+/** Throws processing_invalid, image_not_processable, image_too_large, output_too_large. */
+export async function renderImage(request: PipelineRequest): Promise<Rendered> {
+  try {
+    const source = await open(request);
+    if (isUntouched(request.recipe)) return await answer(request, source, request.bytes, source.facts);
+    const { bytes, image } = await processImage(request, source);
+    return await answer(request, source, bytes, image);
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+function isUntouched({ steps, output }: Recipe): boolean {
+  return steps.length === 0 && Object.keys(output).length === 0;
+}
+
+async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> {
+  if (facts.format === "bmp") {
+    const pixels = readBmp(bytes);
+    return { facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
+  }
+  const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
+  // AVIF is turned by its decoder, and what a decoder sees counts in any format.
+  const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
+  return { facts: { ...facts, width, height }, pixels: undefined, metadata };
+}
+
+async function processImage(
+  request: PipelineRequest,
+  source: Source,
+): Promise<{ readonly bytes: Buffer; readonly image: SourceFacts }> {
+  const { recipe, limits, marks } = request;
+  const { facts, metadata } = source;
+  const isOpaqueSource = !metadata.hasAlpha;
+  const format = outputFormat(recipe.output.format, {
+    format: facts.format,
+    isAnimated: facts.frames > 1,
+    isOpaque: isOpaqueSource && !makesClear(recipe),
+  });
+  const isOpaque = format === "jpeg" || format === "bmp";
+  const canvas = createCanvas(canvasSource(request, source, format), {
+    maxPixels: limits.pixels,
+    ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
+  });
+  await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
+  refuseLargeOutput(canvas, limits);
+  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
+  const encoded = await encode(canvas, {
+    format,
+    output: recipe.output,
+    sourceQuality: facts.format === "jpeg" ? jpegQuality(request.bytes) : undefined,
+    hasExif: metadata.exif !== undefined,
+    delays: canvas.frames > 1 ? delays : [],
+    loop: metadata.loop ?? 0,
+  });
+  if (recipe.output.keepsSmaller && request.bytes.length < encoded.length)
+    return { bytes: request.bytes, image: facts };
+  return { bytes: encoded, image: { format, ...canvas.size, frames: canvas.frames } };
+}
+
+const WHITE = "#ffffff";
+
+function canvasSource({ bytes }: PipelineRequest, source: Source, format: OutputFormat): CanvasSource {
+  const { facts, pixels, metadata } = source;
+  const size = { width: facts.width, height: facts.height };
+  if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1 };
+  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  return { bytes, hasExif: metadata.exif !== undefined, size, frames, orientation: metadata.orientation ?? 1 };
+}
+
+function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {
+  if (Math.max(size.width, size.height) <= outputSide) return;
+  const found = `${size.width}×${size.height} pixels`;
+  throw new HuiyuanError("output_too_large", `Cannot process: the result has ${found}, the limit is ${outputSide}`);
+}
+
+/** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */
+async function keepGifFrames(
+  canvas: Canvas,
+  format: OutputFormat,
+  { output }: Recipe,
+  delays: readonly number[],
+): Promise<readonly number[]> {
+  const { gifFrames } = output;
+  if (gifFrames === undefined || format !== "gif" || canvas.frames <= gifFrames) return delays;
+  const kept = thinned(await canvas.pixels(), delays, gifFrames);
+  canvas.replace(kept.pixels);
+  return kept.delays;
+}
+
+async function answer(
+  { recipe, limits }: PipelineRequest,
+  source: Source,
+  bytes: Buffer,
+  image: SourceFacts,
+): Promise<Rendered> {
+  const { inspection } = recipe;
+  if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
+  const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
+  const text = await inspect(inspection, { ...image, bytes, exif }, readable(bytes, image.format, limits));
+  return { bytes: Buffer.from(text), mediaType: "application/json", image };
+}
+
+async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | undefined> {
+  return format === "bmp" ? undefined : (await sharp(bytes).metadata()).exif;
+}
+
+function readable(bytes: Buffer, format: OutputFormat, limits: PipelineLimits): Sharp {
+  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error" });
+  const { data, width, height, channels } = readBmp(bytes);
+  return sharp(data, { raw: { width, height, channels } });
+}
+
+/** libvips throws plain errors; which of its parts failed cannot be told, and it is the image's fault nearly always. */
+function translated(error: unknown): HuiyuanError {
+  if (error instanceof HuiyuanError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  if (isOurs) return new HuiyuanError("render_failed", `Cannot process: ${message}`, { cause: error });
+  const isTooLarge = message.includes("exceeds pixel limit");
+  return new HuiyuanError(isTooLarge ? "image_too_large" : "image_not_processable", `Cannot process: ${message}`, {
+    cause: error,
+  });
+}

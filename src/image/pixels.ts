@@ -1,0 +1,56 @@
+// Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
+// samples; whatever is large is libvips' work.
+import type { Size } from "./geometry.ts";
+
+/** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
+export interface Pixels extends Size {
+  readonly data: Buffer;
+  readonly channels: 3 | 4;
+  /** `height` is that of one frame. */
+  readonly frames: number;
+}
+
+/** What is laid over an image: 4 channels, one frame. */
+export type Overlay = Size & { readonly data: Buffer };
+
+/** The same overlay at so many per cent of its opacity. */
+export function faded(overlay: Overlay, perCent: number): Overlay {
+  if (perCent >= 100) return overlay;
+  const data = Buffer.from(overlay.data);
+  for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
+  return { ...overlay, data };
+}
+
+export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;
+type Corner = (typeof CORNERS)[number];
+
+/** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
+export function cornerMask(radius: number, corner: Corner): Overlay {
+  const data = Buffer.alloc(radius * radius * 4, 0xff);
+  const isEast = corner.endsWith("east");
+  const isSouth = corner.startsWith("south");
+  for (let y = 0; y < radius; y += 1) {
+    const down = (isSouth ? y : radius - 1 - y) + 0.5;
+    for (let x = 0; x < radius; x += 1) {
+      const across = (isEast ? x : radius - 1 - x) + 0.5;
+      const outside = Math.hypot(across, down) - radius + 0.5;
+      data[(y * radius + x) * 4 + 3] = Math.round(Math.min(1, Math.max(0, outside)) * 255);
+    }
+  }
+  return { data, width: radius, height: radius };
+}
+
+/** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
+export function thinned(
+  pixels: Pixels,
+  delays: readonly number[],
+  count: number,
+): { readonly pixels: Pixels; readonly delays: readonly number[] } {
+  if (count >= pixels.frames) return { pixels, delays };
+  const frameBytes = pixels.width * pixels.height * pixels.channels;
+  const starts = Array.from({ length: count }, (_, index) => Math.floor((index * pixels.frames) / count));
+  const data = Buffer.concat(starts.map((start) => pixels.data.subarray(start * frameBytes, (start + 1) * frameBytes)));
+  const ends = [...starts.slice(1), pixels.frames];
+  const summed = starts.map((start, index) => delays.slice(start, ends[index]).reduce((sum, delay) => sum + delay, 0));
+  return { pixels: { ...pixels, data, frames: count }, delays: summed };
+}

@@ -1,0 +1,145 @@
+// Makes watermarks: a text set by pango, or an image of the bucket, scaled, turned, faded, with shadow, and laid on a canvas
+// once or as tiles. Where a mark's bytes come from is the caller's affair.
+import sharp, { type Sharp } from "sharp";
+import { HuiyuanError } from "../errors.ts";
+import type { Canvas } from "./canvas.ts";
+import { colourSamples } from "./colours.ts";
+import { markPosition, markSize, type Size } from "./geometry.ts";
+import { faded, type Overlay } from "./pixels.ts";
+import type { StepOf } from "./recipe.ts";
+
+type TextMark = StepOf<"textMark">;
+type ImageMark = StepOf<"imageMark">;
+
+/** Points and pixels are the same. */
+const DOTS_PER_INCH = 72;
+/** Of a text before it is clipped; em squares × font size². */
+const MAX_TEXT_PIXELS = 16_000_000;
+const MAX_MARK_PIXELS = 25_000_000;
+const LINE_HEIGHT = 1.5;
+
+/** Throws processing_invalid: nothing to draw, or too much. */
+export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
+  let mark = await drawText(step, step.fontSize);
+  if (step.scale !== undefined) {
+    const wanted = markSize(canvas.size, mark, step.scale);
+    // Set anew at the wanted size, since enlarged letters are blurred.
+    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
+    mark = await resized(await drawText(step, fontSize), wanted);
+  }
+  if (step.shadow > 0) mark = await withShadow(mark, step);
+  await lay(canvas, mark, step, step.spacing);
+}
+
+/** `bytes`: the mark's file, whose pixels are within bounds already. Throws image_not_processable. */
+export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): Promise<void> {
+  let mark = await decoded(bytes);
+  if (step.scale !== undefined) mark = await resized(mark, markSize(canvas.size, mark, step.scale));
+  const { width, height } = canvas.size;
+  if (step.oversize === "shrink" && (mark.width > width || mark.height > height)) {
+    const factor = Math.min(width / mark.width, height / mark.height);
+    const fitting = { width: Math.round(mark.width * factor), height: Math.round(mark.height * factor) };
+    mark = await resized(mark, { width: Math.max(1, fitting.width), height: Math.max(1, fitting.height) });
+  }
+  await lay(canvas, mark, step, 0);
+}
+
+async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, gapPerCent: number): Promise<void> {
+  const upright = faded(mark, step.opacity);
+  const turned = step.degrees === 0 ? upright : await toOverlay(fromOverlay(upright).rotate(step.degrees, CLEAR));
+  if (!step.isTiled) return canvas.lay(turned, markPosition(canvas.size, turned, step));
+  // dx and dy widen the gaps between tiles.
+  const gap = {
+    width: Math.round((turned.width * gapPerCent) / 100) + step.dx,
+    height: Math.round((turned.height * gapPerCent) / 100) + step.dy,
+  };
+  // No tile needs to be larger than the image: the next one would lie outside.
+  const right = Math.min(gap.width, canvas.size.width);
+  const bottom = Math.min(gap.height, canvas.size.height);
+  await canvas.tile(await toOverlay(fromOverlay(turned).extend({ right, bottom, ...CLEAR })));
+}
+
+async function drawText(step: TextMark, fontSize: number): Promise<Overlay> {
+  const text = step.text.replace(/[\p{Cc}\p{Cs}]+/gu, " ");
+  if ([...text].length * fontSize * fontSize * LINE_HEIGHT > MAX_TEXT_PIXELS)
+    throw unusable("watermark/fontsize", `${text.length} characters at ${fontSize} points are too much`);
+  const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
+  const options = { text: markup, font: `${step.family} ${fontSize}`, dpi: DOTS_PER_INCH, rgba: true };
+  try {
+    return await toOverlay(sharp({ text: options }));
+  } catch (error) {
+    // Blanks, or characters without a glyph.
+    throw unusable("watermark/text", "there is nothing to draw", error);
+  }
+}
+
+/** Text, not markup: `<b>` is printed as it stands. */
+function escapeMarkup(text: string): string {
+  const names: Readonly<Record<string, string>> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
+  return text.replace(/[&<>"']/g, (sign) => names[sign] ?? sign);
+}
+
+async function decoded(bytes: Buffer): Promise<Overlay> {
+  try {
+    return await toOverlay(sharp(bytes, { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" }).autoOrient());
+  } catch (error) {
+    throw new HuiyuanError("image_not_processable", "Cannot use the watermark's image: it cannot be decoded", {
+      cause: error,
+    });
+  }
+}
+
+async function resized(mark: Overlay, size: Size): Promise<Overlay> {
+  if (mark.width === size.width && mark.height === size.height) return mark;
+  if (size.width * size.height > MAX_MARK_PIXELS)
+    throw unusable("watermark/spcent", `the mark would have ${size.width}×${size.height} pixels`);
+  return toOverlay(fromOverlay(mark).resize(size.width, size.height, { fit: "fill" }));
+}
+
+/** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
+async function withShadow(mark: Overlay, { shadow, fontSize }: TextMark): Promise<Overlay> {
+  const distance = Math.max(1, Math.round(fontSize / 20));
+  const margin = distance * 2;
+  const dark = Buffer.from(mark.data);
+  const [red, green, blue] = colourSamples(SHADOW_COLOUR);
+  for (let at = 0; at < dark.length; at += 4) {
+    dark[at] = red;
+    dark[at + 1] = green;
+    dark[at + 2] = blue;
+  }
+  const silhouette = faded({ ...mark, data: dark }, shadow);
+  const ground = fromOverlay(silhouette).extend({
+    top: distance,
+    left: distance,
+    right: margin,
+    bottom: margin,
+    ...CLEAR,
+  });
+  // libvips blurs straight alpha together with colour, which is the same everywhere here.
+  const soft = await toOverlay(sharp(await ground.png({ compressionLevel: 0 }).toBuffer()).blur(0.3 + distance / 2));
+  const { data, width, height } = mark;
+  const input = { input: data, raw: { width, height, channels: 4 as const }, left: 0, top: 0 };
+  return toOverlay(fromOverlay(soft).composite([input]));
+}
+
+const SHADOW_COLOUR = "#000000";
+const CLEAR = { background: { r: 0, g: 0, b: 0, alpha: 0 } } as const;
+
+function fromOverlay({ data, width, height }: Overlay): Sharp {
+  return sharp(data, { raw: { width, height, channels: 4 } });
+}
+
+async function toOverlay(image: Sharp): Promise<Overlay> {
+  const { data, info } = await image.toColourspace("srgb").ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}
+
+function unusable(parameter: string, found: string, cause?: unknown): HuiyuanError {
+  return new HuiyuanError("processing_invalid", `Cannot make a watermark: ${found}`, { parameter, cause });
+}

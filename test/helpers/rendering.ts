@@ -1,0 +1,93 @@
+// Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
+import sharp, { type Sharp } from "sharp";
+import { parseInstruction } from "../../src/image/grammar.ts";
+import { readSource } from "../../src/image/loaders.ts";
+import { type Rendered, renderImage } from "../../src/image/pipeline.ts";
+import type { Era } from "../../src/image/recipe.ts";
+
+export const LIMITS = {
+  sourceBytes: 20 * 1024 * 1024,
+  sourceSide: 30_000,
+  pixels: 100_000_000,
+  frames: 300,
+  outputSide: 9999,
+};
+
+export const b64 = (text: string) => Buffer.from(text).toString("base64url");
+
+export interface RenderOptions {
+  readonly era?: Era;
+  readonly marks?: Readonly<Record<string, Buffer>>;
+}
+
+/** Renders in this process. */
+export async function renderText(
+  bytes: Buffer,
+  text: string,
+  { era = 2015, marks = {} }: RenderOptions = {},
+): Promise<Rendered> {
+  const recipe = parseInstruction(text, { era });
+  const facts = readSource(bytes, LIMITS);
+  return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits: LIMITS });
+}
+
+type Colour = readonly [number, number, number];
+export const RED: Colour = [220, 40, 40];
+export const GREEN: Colour = [40, 180, 60];
+export const BLUE: Colour = [40, 60, 210];
+export const YELLOW: Colour = [230, 210, 40];
+export const WHITE: Colour = [255, 255, 255];
+
+/** Red, green, blue, yellow: upper left, upper right, lower left, lower right. */
+export function quadrants(width: number, height: number): Sharp {
+  const data = Buffer.alloc(width * height * 3);
+  for (let y = 0; y < height; y += 1)
+    for (let x = 0; x < width; x += 1) {
+      const upper = x < width / 2 ? RED : GREEN;
+      const lower = x < width / 2 ? BLUE : YELLOW;
+      data.set(y < height / 2 ? upper : lower, (y * width + x) * 3);
+    }
+  return sharp(data, { raw: { width, height, channels: 3 } });
+}
+
+export function solid(width: number, height: number, [r, g, b]: Colour, alpha?: number): Sharp {
+  const background = alpha === undefined ? { r, g, b } : { r, g, b, alpha };
+  return sharp({ create: { width, height, channels: alpha === undefined ? 3 : 4, background } });
+}
+
+/** Each frame of one colour, 100, 200, 300, … milliseconds. */
+export function animation(width: number, height: number, colours: readonly Colour[]): Sharp {
+  const data = Buffer.concat(
+    colours.map(([r, g, b]) => {
+      const frame = Buffer.alloc(width * height * 3);
+      for (let at = 0; at < frame.length; at += 3) frame.set([r, g, b], at);
+      return frame;
+    }),
+  );
+  return sharp(data, { raw: { width, height: height * colours.length, channels: 3, pageHeight: height } });
+}
+
+/** The samples at a place, in parts of the sides: 0.25, 0.25 is the middle of the upper left quadrant. */
+export async function colourAt(bytes: Buffer, x: number, y: number, page = 0): Promise<number[]> {
+  const { data, info } = await sharp(bytes, { page }).toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  const column = Math.min(info.width - 1, Math.floor(x * info.width));
+  const row = Math.min(info.height - 1, Math.floor(y * info.height));
+  const at = (row * info.width + column) * info.channels;
+  return [...data.subarray(at, at + info.channels)];
+}
+
+/** The largest difference of a sample of two colours; alpha counts where both have it. */
+export function difference(one: readonly number[], other: readonly number[]): number {
+  return Math.max(...one.slice(0, other.length).map((sample, index) => Math.abs(sample - (other[index] ?? sample))));
+}
+
+/** Mean difference of the samples of two images of one size, 0–255: near 0 where they look alike. */
+export async function distance(one: Buffer, other: Buffer): Promise<number> {
+  const pixels = (bytes: Buffer) =>
+    sharp(bytes).flatten({ background: "#fff" }).toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  const [first, second] = await Promise.all([pixels(one), pixels(other)]);
+  if (first.info.width !== second.info.width || first.info.height !== second.info.height)
+    return Number.POSITIVE_INFINITY;
+  const total = first.data.reduce((sum, sample, at) => sum + Math.abs(sample - (second.data[at] ?? 0)), 0);
+  return total / first.data.length;
+}

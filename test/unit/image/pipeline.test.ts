@@ -1,0 +1,449 @@
+import sharp, { type Sharp } from "sharp";
+import { describe, expect, test } from "vitest";
+import { jpegQuality } from "../../../src/image/jpeg-quality.ts";
+import {
+  animation,
+  BLUE,
+  b64,
+  colourAt,
+  difference,
+  distance,
+  GREEN,
+  quadrants,
+  RED,
+  renderText,
+  solid,
+  WHITE,
+  YELLOW,
+} from "../../helpers/rendering.ts";
+
+const CORNERS = [
+  [0.25, 0.25],
+  [0.75, 0.25],
+  [0.25, 0.75],
+  [0.75, 0.75],
+] as const;
+const NAMES = [
+  [RED, "red"],
+  [GREEN, "green"],
+  [BLUE, "blue"],
+  [YELLOW, "yellow"],
+  [WHITE, "white"],
+] as const;
+
+/** `red green blue yellow`: the colours in the middle of the four quadrants. */
+async function seen(bytes: Buffer, page = 0): Promise<string> {
+  const colours = await Promise.all(CORNERS.map(([x, y]) => colourAt(bytes, x, y, page)));
+  return colours
+    .map((colour) => NAMES.find(([each]) => difference(each, colour) < 24)?.[1] ?? String(colour))
+    .join(" ");
+}
+
+const size = ({ image }: { image: { width: number; height: number } }) => `${image.width}x${image.height}`;
+
+describe("sizes of real images", () => {
+  test.each([
+    ["imageView2/1/w/500/h/400", "500x400"],
+    ["imageView2/2/w/500/h/400", "500x250"],
+    ["imageView2/3/w/500/h/400", "800x400"],
+    ["imageView2/0/w/500/h/400", "500x250"],
+    ["imageView2/4/w/500/h/400", "800x400"],
+    ["imageView2/5/w/500/h/400", "500x400"],
+    ["imageMogr2/thumbnail/!50p", "500x250"],
+    ["imageMogr2/thumbnail/!50px", "500x500"],
+    ["imageMogr2/thumbnail/!x50p", "1000x250"],
+    ["imageMogr2/thumbnail/400x400!", "400x400"],
+    ["imageMogr2/thumbnail/125000@", "500x250"],
+    ["imageMogr2/crop/!300x200-20a20", "280x200"],
+    ["imageMogr2/scrop/300x200", "300x200"],
+    ["imageMogr2/thumbnail/300x300/pad/1", "300x300"],
+    ["imageMogr2/iradius/100", "200x200"],
+    ["imageMogr2/rotate/90", "500x1000"],
+    ["imageMogr2/thumbnail/200x/rotate/90/thumbnail/50x/crop/!20x20a5a5/blur/2x2/rotate/30", "27x27"],
+  ])("%s of 1000×500 is %s", async (instruction, expected) => {
+    const source = await quadrants(1000, 500).jpeg().toBuffer();
+    const rendered = await renderText(source, instruction);
+    expect(size(rendered)).toBe(expected);
+    const { width, height } = await sharp(rendered.bytes).metadata();
+    expect(`${width}x${height}`).toBe(expected);
+  });
+});
+
+describe("what is where", () => {
+  test.each([
+    ["imageMogr2/gravity/northwest/crop/100x100", 200, "red red red red"],
+    ["imageMogr2/crop/!90x90a5a5", 200, "red red red red"],
+    ["imageMogr2/crop/!90x90a105a5", 200, "green green green green"],
+    ["imageMogr2/crop/!150x150-50-50", 200, "red red red red"],
+    ["imageMogr2/cut/90x90x5x105", 200, "blue blue blue blue"],
+    ["imageMogr2/rotate/90", 200, "blue red yellow green"],
+    ["imageMogr2/rotate/180", 200, "yellow blue green red"],
+    ["imageMogr2/rotate/270/rotate/90", 200, "red green blue yellow"],
+    ["imageMogr2/rotate/90/crop/!90x90a5a5", 200, "blue blue blue blue"],
+    ["imageMogr2/crop/!90x200a105a0/rotate/90", 200, "yellow green yellow green"],
+    ["imageMogr2/thumbnail/400x/crop/!190x190a205a205", 200, "yellow yellow yellow yellow"],
+    ["imageMogr2/crop/!90x90a5a105/thumbnail/20x/crop/!10x10a5a5", 200, "blue blue blue blue"],
+  ])("%s shows %s", async (instruction, side, expected) => {
+    const source = await quadrants(side, side).png().toBuffer();
+    // A scaling crop of the same shape would show everything.
+    const start = instruction.includes("gravity") ? "imageMogr2/crop/!200x100a0a0|" : "";
+    const { bytes } = await renderText(source, start + instruction);
+    expect(await seen(bytes)).toBe(expected);
+  });
+
+  test.each([
+    ["northwest", "red red red red"],
+    ["north", "red green red green"],
+    ["southeast", "green green green green"],
+    ["center", "red green red green"],
+  ])("gravity %s keeps its part of a wide image", async (gravity, expected) => {
+    // 200×100 from the upper half, cropped to a square of its height.
+    const source = await quadrants(200, 200).extract({ left: 0, top: 0, width: 200, height: 100 }).png().toBuffer();
+    const { bytes } = await renderText(source, `imageMogr2/gravity/${gravity}/crop/100x100`);
+    expect(await seen(bytes)).toBe(expected);
+  });
+
+  test.each([
+    ["northeast", "red red red red"],
+    ["west", "red red blue blue"],
+    ["south", "blue blue blue blue"],
+  ])("gravity %s keeps its part of a tall image", async (gravity, expected) => {
+    const source = await quadrants(200, 200).extract({ left: 0, top: 0, width: 100, height: 200 }).png().toBuffer();
+    const { bytes } = await renderText(source, `imageMogr2/gravity/${gravity}/crop/100x100`);
+    expect(await seen(bytes)).toBe(expected);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    "auto-orient turns orientation %i upright, also before a crop",
+    async (orientation) => {
+      // Stored so that its viewer sees red green blue yellow.
+      const source = await stored(200, 100, orientation);
+      const upright = await renderText(source, "imageMogr2/auto-orient");
+      expect([size(upright), await seen(upright.bytes)]).toEqual(["200x100", "red green blue yellow"]);
+      expect((await sharp(upright.bytes).metadata()).orientation ?? 1).toBe(1);
+      const cut = await renderText(source, "imageMogr2/auto-orient/crop/!90x40a105a5");
+      expect([size(cut), await seen(cut.bytes)]).toEqual(["90x40", "green green green green"]);
+      const scaled = await renderText(source, "imageMogr2/auto-orient/thumbnail/50x/crop/!20x10a2a13");
+      expect([size(scaled), await seen(scaled.bytes)]).toEqual(["20x10", "blue blue blue blue"]);
+      const turned = await renderText(source, "imageMogr2/auto-orient/rotate/90");
+      expect([size(turned), await seen(turned.bytes)]).toEqual(["100x200", "blue red yellow green"]);
+      const late = await renderText(source, "imageMogr2/blur/1x1/thumbnail/!50p/auto-orient");
+      expect([size(late), await seen(late.bytes)]).toEqual(["100x50", "red green blue yellow"]);
+    },
+  );
+
+  test("without auto-orient the stored pixels count and the tag stays, unless strip", async () => {
+    const source = await stored(200, 100, 6);
+    const { bytes, image } = await renderText(source, "imageView2/2/w/50");
+    expect([image.width, image.height]).toEqual([50, 100]);
+    expect((await sharp(bytes).metadata()).orientation).toBe(6);
+    const stripped = await renderText(source, "imageMogr2/strip");
+    expect((await sharp(stripped.bytes).metadata()).exif).toBeUndefined();
+    const passes = await renderText(source, "imageMogr2/blur/1x1/thumbnail/40x");
+    expect((await sharp(passes.bytes).metadata()).orientation).toBe(6);
+  });
+
+  test("pad centres and fills", async () => {
+    const source = await solid(200, 100, BLUE).png().toBuffer();
+    const { bytes } = await renderText(source, `imageMogr2/thumbnail/100x100/pad/1/color/${b64("#DC2828")}`);
+    expect(difference(await colourAt(bytes, 0.5, 0.1), RED)).toBeLessThan(4);
+    expect(difference(await colourAt(bytes, 0.5, 0.5), BLUE)).toBeLessThan(4);
+    expect(difference(await colourAt(bytes, 0.5, 0.9), RED)).toBeLessThan(4);
+  });
+
+  test("scrop keeps what draws the eye", async () => {
+    const detail = await solid(60, 60, RED).png().toBuffer();
+    const source = await sharp({ create: { width: 600, height: 100, channels: 3, background: "#808080" } })
+      .composite([{ input: detail, left: 520, top: 20 }])
+      .png()
+      .toBuffer();
+    const { bytes } = await renderText(source, "imageMogr2/scrop/100x100");
+    const [red, green] = (await sharp(bytes).stats()).channels;
+    expect(red!.mean).toBeGreaterThan(green!.mean + 50);
+  });
+});
+
+/** A JPEG that a viewer who heeds its tag sees as quadrants of this size. */
+async function stored(width: number, height: number, orientation: number): Promise<Buffer> {
+  const shown = quadrants(width, height);
+  const undo: Record<number, (image: Sharp) => Promise<Buffer>> = {
+    1: (image) => image.png().toBuffer(),
+    2: (image) => image.flop().png().toBuffer(),
+    3: (image) => image.rotate(180).png().toBuffer(),
+    4: (image) => image.flip().png().toBuffer(),
+    5: async (image) =>
+      sharp(await image.rotate(90).png().toBuffer())
+        .flop()
+        .png()
+        .toBuffer(),
+    6: (image) => image.rotate(270).png().toBuffer(),
+    7: async (image) =>
+      sharp(await image.rotate(90).png().toBuffer())
+        .flip()
+        .png()
+        .toBuffer(),
+    8: (image) => image.rotate(90).png().toBuffer(),
+  };
+  return sharp(await undo[orientation]!(shown))
+    .withMetadata({ orientation })
+    .jpeg({ quality: 95 })
+    .toBuffer();
+}
+
+describe("transparency", () => {
+  test("iradius and rradius clear the corners, and whiten them where the format has no alpha", async () => {
+    for (const operation of ["iradius/40", "rradius/40"]) {
+      const png = await quadrants(100, 100).png().toBuffer();
+      const clear = await renderText(png, `imageMogr2/${operation}`);
+      expect((await colourAt(clear.bytes, 0, 0))[3]).toBe(0);
+      expect((await colourAt(clear.bytes, 0.99, 0.99))[3]).toBe(0);
+      expect(await colourAt(clear.bytes, 0.3, 0.3)).toEqual([...RED, 255]);
+      const jpeg = await renderText(png, `imageMogr2/${operation}/format/jpg/quality/95!`);
+      expect(difference(await colourAt(jpeg.bytes, 0, 0), WHITE)).toBeLessThan(12);
+      expect(difference(await colourAt(jpeg.bytes, 0.3, 0.3), RED)).toBeLessThan(12);
+    }
+  });
+
+  test.each(["jpg", "bmp"])("is flattened on white for %s", async (format) => {
+    const source = await solid(40, 40, RED, 0).png().toBuffer();
+    const { bytes } = await renderText(source, `imageView2/2/w/20/format/${format}`);
+    const readable = format === "bmp" ? (await renderText(bytes, "imageView2/2/format/png")).bytes : bytes;
+    expect(difference(await colourAt(readable, 0.5, 0.5), WHITE)).toBeLessThan(3);
+  });
+
+  test.each(["png", "webp", "avif"])("stays in %s", async (format) => {
+    const source = await solid(40, 40, RED, 0.5).png().toBuffer();
+    const { bytes } = await renderText(source, `imageView2/2/w/20/format/${format}`);
+    expect(Math.abs((await colourAt(bytes, 0.5, 0.5))[3]! - 128)).toBeLessThan(4);
+  });
+
+  test("rotation by any angle leaves clear corners, white ones in a JPEG", async () => {
+    const source = await solid(100, 100, BLUE).png().toBuffer();
+    const png = await renderText(source, "imageMogr2/rotate/45");
+    expect(png.image.width).toBeGreaterThan(139);
+    expect((await colourAt(png.bytes, 0, 0))[3]).toBe(0);
+    const jpeg = await renderText(source, "imageMogr2/rotate/45/format/jpg");
+    expect(difference(await colourAt(jpeg.bytes, 0, 0), WHITE)).toBeLessThan(8);
+  });
+});
+
+describe("formats", () => {
+  test.each([
+    ["jpg", "image/jpeg", "jpeg"],
+    ["yjpeg", "image/jpeg", "jpeg"],
+    ["png", "image/png", "png"],
+    ["gif", "image/gif", "gif"],
+    ["webp", "image/webp", "webp"],
+    ["avif", "image/avif", "heif"],
+  ])("format/%s is %s and looks like the source", async (format, mediaType, seenAs) => {
+    const source = await quadrants(120, 80).png().toBuffer();
+    const { bytes, mediaType: given } = await renderText(source, `imageView2/2/format/${format}`);
+    expect(given).toBe(mediaType);
+    expect((await sharp(bytes).metadata()).format).toBe(seenAs);
+    expect(await distance(bytes, source)).toBeLessThan(6);
+  });
+
+  test("BMP goes out and comes in again", async () => {
+    const source = await quadrants(31, 17).png().toBuffer();
+    const { bytes, mediaType } = await renderText(source, "imageView2/2/format/bmp");
+    expect([mediaType, bytes.toString("latin1", 0, 2)]).toEqual(["image/bmp", "BM"]);
+    const back = await renderText(bytes, "imageView2/2/format/png");
+    expect(await distance(back.bytes, source)).toBe(0);
+    expect((await renderText(bytes, "imageView2/2/w/10")).mediaType).toBe("image/bmp");
+  });
+
+  test("without format the source's own is kept, and without any wish its very bytes", async () => {
+    for (const format of ["jpeg", "png", "gif", "webp", "avif"] as const) {
+      const source = await quadrants(64, 64).toFormat(format).toBuffer();
+      expect((await renderText(source, "imageView2/2/w/32")).image.format).toBe(format);
+      expect((await renderText(source, "imageView2/2")).bytes).toBe(source);
+    }
+  });
+
+  test("interlace makes a progressive JPEG, and nothing of a PNG", async () => {
+    const source = await quadrants(100, 100).jpeg().toBuffer();
+    const progressive = await renderText(source, "imageMogr2/interlace/1");
+    expect((await sharp(progressive.bytes).metadata()).isProgressive).toBe(true);
+    const plain = await renderText(source, "imageMogr2/thumbnail/50x");
+    expect((await sharp(plain.bytes).metadata()).isProgressive).toBe(false);
+    const png = await renderText(source, "imageMogr2/interlace/1/format/png");
+    expect((await sharp(png.bytes).metadata()).isProgressive).toBe(false);
+  });
+
+  test("CMYK, 16 bits, grey and another profile come out as sRGB", async () => {
+    const cmyk = await solid(40, 40, RED).toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer();
+    expect((await sharp(cmyk).metadata()).space).toBe("cmyk");
+    const deep = await solid(40, 40, RED).toColourspace("rgb16").png().toBuffer();
+    expect((await sharp(deep).metadata()).depth).toBe("ushort");
+    const wide = await solid(40, 40, RED).withIccProfile("p3").png().toBuffer();
+    for (const [source, tolerance] of [
+      [cmyk, 45],
+      [deep, 3],
+      [wide, 6],
+    ] as const) {
+      for (const instruction of [
+        "imageView2/2/w/20/format/png",
+        "imageMogr2/rotate/90/blur/1x1/thumbnail/20x/format/png",
+      ]) {
+        const { bytes } = await renderText(source, instruction);
+        const { space, depth, hasProfile } = await sharp(bytes).metadata();
+        expect([space, depth, hasProfile]).toEqual(["srgb", "uchar", false]);
+        expect(difference(await colourAt(bytes, 0.5, 0.5), RED)).toBeLessThan(tolerance);
+      }
+    }
+    const grey = await quadrants(40, 40).greyscale().toColourspace("b-w").png().toBuffer();
+    const passes = await renderText(grey, "imageMogr2/blur/1x1/thumbnail/20x/rotate/90");
+    const [r, g, b] = await colourAt(passes.bytes, 0.25, 0.25);
+    expect([r, g]).toEqual([g, b]);
+  });
+});
+
+describe("animations", () => {
+  const FRAMES = [RED, GREEN, BLUE, YELLOW];
+  test.each(["gif", "webp"] as const)("%s stays animated through every step, with its times", async (format) => {
+    const source = await animation(60, 40, FRAMES)
+      .toFormat(format, { delay: [100, 200, 300, 400], loop: 2 })
+      .toBuffer();
+    for (const [instruction, expected] of [
+      ["imageView2/2/w/30", "30x20"],
+      ["imageView2/1/w/20/h/20", "20x20"],
+      ["imageMogr2/crop/!50x30a5a5/thumbnail/25x/crop/!20x10a0a0", "20x10"],
+      ["imageMogr2/rotate/90", "40x60"],
+      ["imageMogr2/sharpen/70/thumbnail/30x", "30x20"],
+      ["imageMogr2/thumbnail/30x30/pad/1", "30x30"],
+      ["imageMogr2/scrop/20x20", "20x20"],
+    ] as const) {
+      const rendered = await renderText(source, instruction);
+      const { pages, delay, loop } = await sharp(rendered.bytes, { animated: true }).metadata();
+      expect([instruction, size(rendered), rendered.image.frames, pages, delay, loop]).toEqual([
+        instruction,
+        expected,
+        4,
+        4,
+        [100, 200, 300, 400],
+        2,
+      ]);
+      for (const [page, colour] of FRAMES.entries())
+        expect(difference(await colourAt(rendered.bytes, 0.5, 0.5, page), colour)).toBeLessThan(16);
+    }
+  });
+
+  test("a GIF becomes an animated WebP, and a still picture elsewhere", async () => {
+    const source = await animation(40, 40, FRAMES)
+      .gif({ delay: [100, 200, 300, 400] })
+      .toBuffer();
+    const webp = await renderText(source, "imageView2/2/format/webp");
+    expect((await sharp(webp.bytes, { animated: true }).metadata()).delay).toEqual([100, 200, 300, 400]);
+    for (const format of ["jpg", "png", "avif", "bmp"]) {
+      const { image } = await renderText(source, `imageView2/2/format/${format}`);
+      expect([image.width, image.height, image.frames]).toEqual([40, 40, 1]);
+    }
+  });
+
+  test("a watermark lies on every frame", async () => {
+    const source = await animation(40, 40, FRAMES).gif().toBuffer();
+    const logo = await solid(10, 10, WHITE).png().toBuffer();
+    const url = "http://h/logo.png";
+    for (const more of ["", "/batch/1/dx/5"]) {
+      const { bytes } = await renderText(source, `watermark/1/image/${b64(url)}/gravity/northwest${more}`, {
+        marks: { [url]: logo },
+      });
+      for (const page of [0, 1, 2, 3])
+        expect(difference(await colourAt(bytes, 0.1, 0.1, page), WHITE)).toBeLessThan(12);
+    }
+  });
+
+  test("cgif keeps so many frames, and the whole time", async () => {
+    const source = await animation(20, 20, FRAMES)
+      .gif({ delay: [100, 200, 300, 400] })
+      .toBuffer();
+    const { bytes, image } = await renderText(source, "imageMogr2/cgif/2");
+    const { pages, delay } = await sharp(bytes, { animated: true }).metadata();
+    expect([image.frames, pages, delay]).toEqual([2, 2, [300, 700]]);
+    expect(difference(await colourAt(bytes, 0.5, 0.5, 1), BLUE)).toBeLessThan(12);
+    expect((await renderText(source, "imageMogr2/cgif/1")).image.frames).toBe(4);
+  });
+
+  test("blur and round corners leave a GIF alone", async () => {
+    const source = await quadrants(40, 40).gif().toBuffer();
+    const { bytes } = await renderText(source, "imageMogr2/blur/50x10/rradius/10/iradius/10");
+    expect(await distance(bytes, source)).toBeLessThan(1);
+  });
+});
+
+describe("quality", () => {
+  /** A picture with detail at every scale. */
+  const detailed = (quality: number) =>
+    sharp({
+      create: {
+        width: 200,
+        height: 200,
+        channels: 3,
+        background: "#888",
+        noise: { type: "gaussian", mean: 128, sigma: 40 },
+      },
+    })
+      .jpeg({ quality })
+      .toBuffer();
+  const qualityOf = async (source: Buffer, instruction: string) =>
+    jpegQuality((await renderText(source, instruction)).bytes);
+
+  test.each([
+    [85, "q/75", 75],
+    [60, "q/75", 60],
+    [60, "q/75!", 75],
+    [80, "rq/80", 64],
+    [85, "lq/80", 85],
+    [60, "lq/80", 80],
+    [60, "w/100", 60],
+    [95, "w/100", 85],
+    [50, "q/0", 1],
+  ])("a source of %i with %s is written with %i", async (quality, key, expected) => {
+    expect(await qualityOf(await detailed(quality), `imageView2/2/${key}`)).toBe(expected);
+  });
+
+  test("yjpeg is smaller than jpg", async () => {
+    const source = await quadrants(300, 300).blur(9).jpeg({ quality: 85 }).toBuffer();
+    const [plain, optimised] = await Promise.all(
+      ["jpg", "yjpeg"].map(async (format) => (await renderText(source, `imageView2/2/format/${format}`)).bytes.length),
+    );
+    expect(optimised).toBeLessThan(plain!);
+  });
+
+  test("size-limit finds the best quality that fits", async () => {
+    const source = await detailed(90);
+    const { bytes } = await renderText(source, "imageMogr2/size-limit/8k");
+    expect(bytes.length).toBeLessThanOrEqual(8192);
+    expect(bytes.length).toBeGreaterThan(6000);
+    const roomy = await renderText(source, "imageMogr2/size-limit/9m");
+    expect(roomy.bytes.length).toBeGreaterThan(bytes.length);
+  });
+
+  test("size-limit with ! gives the original where that is smaller", async () => {
+    const source = await detailed(30);
+    const bigger = "imageMogr2/quality/100!/size-limit/9m";
+    expect((await renderText(source, `${bigger}!`)).bytes).toBe(source);
+    expect((await renderText(source, bigger)).bytes.length).toBeGreaterThan(source.length);
+  });
+});
+
+describe("refused", () => {
+  test.each([
+    ["a radius of half a side", "imageMogr2/iradius/50", "processing_invalid"],
+    ["a corner of half a side", "imageMogr2/rradius/50", "processing_invalid"],
+    ["a window outside", "imageMogr2/crop/!10x10a100a0", "processing_invalid"],
+    ["a result of more than 9999 pixels", "imageMogr2/thumbnail/10000x1!", "output_too_large"],
+    ["an intermediate image that is too large", "imageMogr2/thumbnail/50000x50000!/thumbnail/10x", "output_too_large"],
+    ["a mark that was not loaded", `watermark/1/image/${b64("http://h/none.png")}`, "processing_invalid"],
+    ["a text of blanks", `watermark/2/text/${b64("   ")}`, "processing_invalid"],
+  ])("%s", async (_what, instruction, code) => {
+    const source = await quadrants(100, 100).png().toBuffer();
+    await expect(renderText(source, instruction)).rejects.toMatchObject({ code });
+  });
+
+  test("the largest result passes", async () => {
+    const source = await quadrants(10, 10).png().toBuffer();
+    expect(size(await renderText(source, "imageMogr2/thumbnail/9999x1!"))).toBe("9999x1");
+    expect(size(await renderText(source, "imageMogr2/iradius/4"))).toBe("8x8");
+  });
+});
