@@ -1,13 +1,24 @@
 // What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
 import type { WholeBody } from "../body/spool.ts";
+import type { HuiyuanError } from "../errors.ts";
 import type { Key, ObjectInfo, Validation } from "../object.ts";
 
-/** What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. */
+/**
+ * What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. `isQueued`:
+ * still on its way to a remote store. `failure`: why it could not be found out whether the object is there; what is known
+ * here says that it is not.
+ */
 export type Entry =
-  | { readonly state: "object"; readonly info: ObjectInfo; readonly epoch: number; readonly isStale: boolean }
+  | {
+      readonly state: "object";
+      readonly info: ObjectInfo;
+      readonly epoch: number;
+      readonly isStale: boolean;
+      readonly isQueued?: boolean;
+    }
   | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
-  | { readonly state: "absent"; readonly epoch: number };
+  | { readonly state: "absent"; readonly epoch: number; readonly failure?: HuiyuanError };
 
 /** The mark that a delete leaves. Times are Unix milliseconds; one that has expired counts as absent and may be swept. */
 export interface Tombstone {

@@ -1,13 +1,20 @@
 // What every bucket driver promises. A new driver is one line in the table at the end.
+import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/driver.ts";
-import { createFsStore } from "../../src/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/log.ts";
 import { etagOf, type Key, toKey } from "../../src/object.ts";
+import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { plainS3 } from "../helpers/plain-s3.ts";
+import { eventually } from "../helpers/program.ts";
+import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
+import { serviceAvailable } from "../helpers/services.ts";
+import { openTiered } from "../helpers/tiered-store.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
 
 type OpenStore = (dir: string, now: () => number) => Promise<Store>;
@@ -466,3 +473,60 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 ];
 
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
+
+describe.skipIf(!serviceAvailable("ceph"))("on a real Ceph RGW", () => {
+  const s3Bucket = bucketName();
+  let rgw: CephRgw;
+  beforeAll(async () => {
+    rgw = await sharedRgw();
+    await plainS3(rgw).makeBucket(s3Bucket);
+  }, CEPH_START_MS);
+
+  /** Every change is in S3 before it counts as done, as if a test came long after. */
+  const openS3 = async (dir: string, now: () => number, options: { keepsCopies: boolean }): Promise<Store> => {
+    const remote = await openTestS3(rgw, { bucket: s3Bucket, prefix: `${randomUUID()}/` });
+    const { store, near } = await openTiered(dir, remote, { now });
+    const settled = async () => {
+      await store.uploads.idle();
+      if (options.keepsCopies) return;
+      store.resize(0);
+      await eventually(async () => (await Promise.all(copiesIn(near))).every((objects) => objects === 0), "no copies");
+      store.resize(1_000_000_000);
+    };
+    return { ...store, bucket: settling(store, settled) };
+  };
+  bucketDriverContract("S3, with copies on the disk,", (dir, now) => openS3(dir, now, { keepsCopies: true }));
+  bucketDriverContract("S3, with no copy left,", (dir, now) => openS3(dir, now, { keepsCopies: false }));
+});
+
+/** Numbers of copies, by bucket. */
+function copiesIn(near: FsStore): Promise<number>[] {
+  const ids = near.listBuckets().filter((id) => id.startsWith("edge/"));
+  return ids.map((id) =>
+    near
+      .bucket(id)
+      .usage()
+      .then(({ objects }) => objects),
+  );
+}
+
+/** The store's buckets, whose changes end when `settled` does. */
+function settling(store: Store, settled: () => Promise<void>): Store["bucket"] {
+  const known = new Map<string, BucketDriver>();
+  return (id) => {
+    const bucket = known.get(id) ?? { ...store.bucket(id) };
+    if (!known.has(id)) {
+      for (const name of ["put", "copy", "delete", "undelete", "renew", "purge"] as const) {
+        const change = bucket[name] as (...given: unknown[]) => Promise<unknown>;
+        const changeAndSettle = async (...given: unknown[]) => {
+          const result = await change(...given);
+          await settled();
+          return result;
+        };
+        Object.assign(bucket, { [name]: changeAndSettle });
+      }
+      known.set(id, bucket);
+    }
+    return bucket;
+  };
+}

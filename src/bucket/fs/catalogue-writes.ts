@@ -18,6 +18,8 @@ export interface CatalogueWrites {
   undelete(request: RequestOf<"undelete">, now: number): boolean;
   renew(request: RequestOf<"renew">, now: number): boolean;
   purge(request: RequestOf<"purge">, now: number): boolean;
+  forget(request: RequestOf<"forget">, now: number): boolean;
+  move(request: RequestOf<"move">, now: number): boolean;
   /** Makes every entry of the blob absent and forgets the blob. */
   forgetDamaged(sha256: string): SetAsideEntry[];
   /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
@@ -92,6 +94,11 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     forgetTombstones: database.prepare(
       `DELETE FROM entries WHERE (bucket, key) IN (
          SELECT bucket, key FROM entries WHERE expires_at < ? AND state = 'tombstone' LIMIT ?)`,
+    ),
+    removeEntry: database.prepare("DELETE FROM entries WHERE bucket = ? AND key = ?"),
+    moveObject: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, is_stale, blob, sum, ${OBJECT_COLUMNS})
+       SELECT ?, key, state, ?, is_stale, blob, ?, ${OBJECT_COLUMNS} FROM entries WHERE bucket = ? AND key = ?`,
     ),
     probe: database.prepare("UPDATE probes SET at = ?"),
   };
@@ -186,6 +193,28 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       return true;
     },
     purge: ({ bucket, key, hard }, now) => purge(bucketOf(bucket), key, hard, now),
+    forget({ bucket, key, sha256 }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      if (entry.sha256 !== sha256) return false;
+      release(id, entry, now);
+      clear(id, key, entry.epoch);
+      return true;
+    },
+    move({ from, to, key, sha256 }, now) {
+      const [source, target] = [bucketOf(from), bucketOf(to)];
+      const entry = entryOf(source, key, now);
+      if (entry.blob === null || entry.sha256 !== sha256) return false;
+      const old = entryOf(target, key, now);
+      // Used before either is released: the blob must not look unused in between.
+      statements.use.run(entry.blob);
+      statements.count.run(1, entry.size ?? 0, target);
+      release(target, old, now);
+      statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
+      release(source, entry, now);
+      clear(source, key, entry.epoch);
+      return true;
+    },
     forgetDamaged(sha256) {
       const blob = statements.blob.get(sha256);
       if (blob === undefined) return [];
@@ -207,6 +236,12 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       statements.probe.run(at);
     },
   };
+
+  /** A key without an epoch needs no row. */
+  function clear(bucket: number, key: Key, epoch: number): void {
+    if (epoch === 0) statements.removeEntry.run(bucket, key);
+    else statements.setAbsent.run(bucket, key, epoch);
+  }
 
   function purge(bucket: number, key: Key, isHard: boolean, now: number): boolean {
     const entry = entryOf(bucket, key, now);

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import type { Key } from "../../object.ts";
 import { createOnceLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../driver.ts";
 import { syncDirectory } from "./blob-folder.ts";
@@ -42,6 +43,10 @@ export interface FsStore extends Store {
   readonly spoolDir: string;
   /** Ids of all buckets that have ever been written to, in order. */
   listBuckets(): string[];
+  /** Lets go of an object that is kept elsewhere: no tombstone, the epoch stands. False where another one, or none, is there. */
+  forget(bucketId: string, key: Key, sha256: string): Promise<boolean>;
+  /** Gives an object to the same key of another bucket, whose epoch stands; one durable step. False where it is not there. */
+  move(fromId: string, toId: string, key: Key, sha256: string): Promise<boolean>;
   /** Distinct blobs and the bytes that they take, unused ones in their grace time included. */
   blobUsage(): { readonly blobs: number; readonly bytes: number };
   /** Removes blobs that nothing has used for the grace time. */
@@ -173,6 +178,8 @@ function wireStore(parts: StoreParts): FsStore {
     },
     once: createOnceLedger((request) => writer.submit("spend", request)),
     spoolDir: join(dir, "spool"),
+    forget: (bucket, key, sha256) => writer.submit("forget", { bucket, key, sha256 }),
+    move: (from, to, key, sha256) => writer.submit("move", { from, to, key, sha256 }),
     listBuckets: () => reads.buckets(),
     blobUsage: () => reads.totals(),
     sweep,

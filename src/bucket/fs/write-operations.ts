@@ -33,6 +33,10 @@ export interface WriteOperations {
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key; readonly hard: boolean }, boolean];
+  /** The object's entry becomes absent and keeps its epoch; no tombstone. False where another object, or none, is there. */
+  forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
+  /** The object becomes that of the same key in another bucket, whose epoch stands. False where it is not there. */
+  move: [{ readonly from: string; readonly to: string; readonly key: Key; readonly sha256: string }, boolean];
   spend: [SpendRequest, boolean];
   /** `now`: Unix seconds. Returns how many were forgotten. */
   pruneSpent: [{ readonly now: number }, number];

@@ -1,0 +1,237 @@
+// One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
+// its caller has the key alone within this process.
+import { HuiyuanError } from "../../errors.ts";
+import { isKey, type Key } from "../../object.ts";
+import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
+import { type ListedName, listPage } from "./answers.ts";
+import { drop, type S3Client, type S3Reply } from "./client.ts";
+import type { Conditions } from "./conditions.ts";
+import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
+import { putInParts } from "./multipart.ts";
+import type { ObjectNames } from "./names.ts";
+import { piecesOf } from "./pieces.ts";
+
+export interface S3BucketParts {
+  readonly client: S3Client;
+  readonly names: ObjectNames;
+  readonly conditions: () => Promise<Conditions>;
+  /** The S3 bucket's own name, for copies. */
+  readonly s3Bucket: string;
+  /** Larger objects are put in parts. Bytes. */
+  readonly partsAboveBytes: number;
+}
+
+const LOOK_PATIENCE_MS = 2_000;
+const LOOK_TRIES = 2;
+const PATIENCE_MS = 15_000;
+const COPY_PATIENCE_MS = 60_000;
+const PAGE = 1_000;
+/** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
+const MAX_LONG = 10_000;
+
+export function createS3Bucket({ client, names, conditions, s3Bucket, partsAboveBytes }: S3BucketParts): RemoteBucket {
+  const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
+
+  async function head(key: Key): Promise<RemoteEntry> {
+    const reply = await client.send({
+      method: "HEAD",
+      name: names.of(key),
+      patienceMs: LOOK_PATIENCE_MS,
+      tries: LOOK_TRIES,
+    });
+    if (reply.status === 404) return { state: "absent" };
+    await drop(reply);
+    return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply) });
+  }
+
+  async function holds(key: Key, condition: RemoteCondition): Promise<boolean> {
+    if (condition.when === "always") return true;
+    const found = await head(key);
+    if (condition.when === "absent") return found.state === "absent";
+    return "version" in found && found.version === condition.version;
+  }
+
+  /** What must be sent for the condition; undefined: it does not hold, as a look has shown. */
+  async function conditionHeaders(key: Key, condition: RemoteCondition): Promise<Record<string, string> | undefined> {
+    if (condition.when === "always") return {};
+    const obeyed = await conditions();
+    if (!obeyed[condition.when]) return (await holds(key, condition)) ? {} : undefined;
+    return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
+  }
+
+  const put: RemoteBucket["put"] = async (info, source, { condition, isStale }) => {
+    const { key, hashes } = info;
+    const name = names.of(key);
+    const wanted = await conditionHeaders(key, condition);
+    if (wanted === undefined) return false;
+    const headers = describe(info, { isStale, key: longKey(key) });
+    if (source.size > partsAboveBytes) {
+      const parts = { name, headers, condition: wanted, holds: () => holds(key, condition) };
+      return putInParts(client, source, parts);
+    }
+    const reply = await client.send({
+      method: "PUT",
+      name,
+      headers: { ...headers, ...wanted, "content-md5": Buffer.from(hashes.md5, "hex").toString("base64") },
+      body: { bytes: source.size, sha256: hashes.sha256, open: () => piecesOf(source) },
+      patienceMs: PATIENCE_MS,
+    });
+    if (reply.status < 300) {
+      await drop(reply);
+      return true;
+    }
+    if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
+    // The first try may have been stored and its answer lost; then what is there is ours.
+    return reply.tries > 1 && isSame(await head(key), info.hashes.sha256, info.storedAt);
+  };
+
+  return {
+    head,
+    put,
+    async get(key, version) {
+      const reply = await client.send({
+        method: "GET",
+        name: names.of(key),
+        headers: version === undefined ? {} : { "if-match": version },
+        patienceMs: PATIENCE_MS,
+      });
+      if (reply.status === 404 || reply.status === 412) return undefined;
+      if (reply.status !== 200) throw unexpected("get", names.of(key), reply.status);
+      return reply.body;
+    },
+    async getRange(key, version, { start, end }) {
+      const reply = await client.send({
+        method: "GET",
+        name: names.of(key),
+        headers: { range: `bytes=${start}-${end}`, "if-match": version },
+        patienceMs: PATIENCE_MS,
+      });
+      if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
+      const pieces: Buffer[] = [];
+      for await (const piece of reply.body) pieces.push(piece);
+      const bytes = Buffer.concat(pieces);
+      if (reply.status !== 206 || bytes.length !== end - start + 1) {
+        throw unexpected("get a range of", names.of(key), reply.status);
+      }
+      return bytes;
+    },
+    async bury(key, tombstone) {
+      const reply = await client.send({
+        method: "PUT",
+        name: names.of(key),
+        headers: describeTombstone(tombstone, longKey(key)),
+        body: { bytes: 0, sha256: EMPTY_PAYLOAD, open: async function* () {} },
+        patienceMs: PATIENCE_MS,
+      });
+      if (reply.status >= 300) throw unexpected("lay a tombstone at", names.of(key), reply.status);
+      await drop(reply);
+    },
+    async copy(from, version, to, { isStale }) {
+      const name = names.of(to.key);
+      const reply = await client.send({
+        method: "PUT",
+        name,
+        headers: {
+          ...describe(to, { isStale, key: longKey(to.key) }),
+          "x-amz-copy-source": `/${encodeS3Path(`${s3Bucket}/${names.of(from)}`)}`,
+          "x-amz-copy-source-if-match": version,
+          "x-amz-metadata-directive": "REPLACE",
+        },
+        patienceMs: COPY_PATIENCE_MS,
+      });
+      if (reply.status === 404 || reply.status === 412) return false;
+      if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
+      // As with parts, a copy may fail after its 200.
+      if ((await client.text(reply)).includes("<Error>")) throw unexpected("copy to", name, reply.status);
+      return true;
+    },
+    async remove(key) {
+      const reply = await client.send({ method: "DELETE", name: names.of(key), patienceMs: PATIENCE_MS });
+      if (reply.status < 300) await drop(reply);
+      else if (reply.status !== 404) throw unexpected("remove", names.of(key), reply.status);
+    },
+    async list({ prefix, after, limit }) {
+      const long = (await longNames()).filter(
+        ({ key }) => key.startsWith(prefix) && (after === undefined || isAfter(key, after)),
+      );
+      const found: RemoteName[] = [];
+      let from = after === undefined ? undefined : names.folder + after;
+      let isEnd = false;
+      while (found.length <= limit && !isEnd) {
+        const page = await pageOf(names.folder + prefix, from, Math.min(PAGE, limit + 1));
+        for (const { name, size, md5 } of page.names) {
+          const key = names.keyOf(name);
+          // Nothing of no bytes is an object: tombstones, and what consoles show as folders.
+          if (key !== undefined && size > 0) found.push({ key, size, md5 });
+        }
+        from = page.names.at(-1)?.name;
+        isEnd = !page.isTruncated || from === undefined;
+      }
+      return merge(found, long, { limit, isEnd });
+    },
+  };
+
+  async function pageOf(prefix: string, after: string | undefined, limit: number) {
+    const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(limit) };
+    const reply = await client.send({
+      method: "GET",
+      query: after === undefined ? query : { ...query, "start-after": after },
+      patienceMs: PATIENCE_MS,
+    });
+    if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
+    return listPage(await client.text(reply));
+  }
+
+  /** Objects whose key must be read from their metadata; hardly ever any. */
+  async function longNames(): Promise<RemoteName[]> {
+    const listed: ListedName[] = [];
+    for (let from: string | undefined; listed.length < MAX_LONG; ) {
+      const page = await pageOf(names.longFolder, from, PAGE);
+      listed.push(...page.names.filter(({ size }) => size > 0));
+      from = page.names.at(-1)?.name;
+      if (!page.isTruncated || from === undefined) break;
+    }
+    const found: RemoteName[] = [];
+    for (const { name, size, md5 } of listed) {
+      const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS });
+      if (reply.status >= 300) continue;
+      await drop(reply);
+      const key = keyInMetadata(reply.header);
+      if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
+    }
+    return found;
+  }
+}
+
+/** Both lists in one order. What lies behind the last found must wait until everything before it is known. */
+function merge(
+  found: readonly RemoteName[],
+  long: readonly RemoteName[],
+  { limit, isEnd }: { readonly limit: number; readonly isEnd: boolean },
+): { names: readonly RemoteName[]; isEnd: boolean } {
+  const last = found.at(-1)?.key;
+  const fitting = isEnd || last === undefined ? long : long.filter(({ key }) => !isAfter(key, last));
+  const all = [...found, ...fitting].sort((a, b) => (isAfter(a.key, b.key) ? 1 : -1));
+  return { names: all.slice(0, limit), isEnd: isEnd && all.length <= limit };
+}
+
+function isAfter(key: string, other: string): boolean {
+  return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
+}
+
+function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
+  return found.state === "object" && found.info.hashes.sha256 === sha256 && found.info.storedAt === storedAt;
+}
+
+function sizeOf(reply: S3Reply): number {
+  return Number(reply.header("content-length") ?? 0);
+}
+
+function versionOf(reply: S3Reply): string {
+  return reply.header("etag") ?? "";
+}
+
+function unexpected(action: string, name: string, status: number): HuiyuanError {
+  return new HuiyuanError("store_failed", `Cannot ${action} "${name}": S3 answered ${status}`);
+}

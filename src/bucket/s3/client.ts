@@ -1,0 +1,228 @@
+// Requests to one S3 bucket: signed, with a deadline, tried again with jitter where another try may help, and every failure
+// translated into store_failed or store_full. It knows requests and statuses, not objects.
+import { setTimeout as delay } from "node:timers/promises";
+import { HuiyuanError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../sigv4.ts";
+import { errorCode } from "./answers.ts";
+import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
+import { createReach, type Reach } from "./reach.ts";
+
+export interface S3Access {
+  /** Base URL without a path, such as `https://s3.eu-west-1.amazonaws.com`. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** The bucket in the path, else in the host name. */
+  readonly pathStyle: boolean;
+}
+
+export interface S3Request {
+  readonly method: HttpCall["method"];
+  /** The object's name; undefined for the bucket itself. */
+  readonly name?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Made anew for each try. */
+  readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
+  /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
+  readonly patienceMs: number;
+  /** Tries at the most. */
+  readonly tries?: number;
+  /** True: is sent also while S3 is known to be down. */
+  readonly isProbe?: boolean;
+}
+
+/**
+ * An answer that the caller must judge: 2xx, 304, 404, 409, 412, 416. `tries` counts how often the request was sent: a
+ * condition may have been broken by an earlier try whose answer was lost.
+ */
+export interface S3Reply extends HttpReply {
+  readonly tries: number;
+}
+
+export interface S3Client {
+  readonly reach: Reach;
+  /** Throws store_failed, store_full. */
+  send(request: S3Request): Promise<S3Reply>;
+  /** The whole body as text, of at most 8 MiB. */
+  text(reply: S3Reply): Promise<string>;
+  close(): void;
+}
+
+export interface S3ClientOptions extends S3Access {
+  readonly call: HttpCaller;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** 0 to 1. */
+  readonly random?: () => number;
+  /** Milliseconds before the second try; doubled for each that follows. */
+  readonly retryMs?: number;
+}
+
+const TRIES = 3;
+const RETRY_MS = 150;
+const PROBE_PATIENCE_MS = 2_000;
+const MAX_TEXT_BYTES = 8_388_608;
+const MAX_ERROR_BYTES = 65_536;
+
+/** Codes after which the same request may succeed a moment later. */
+const PASSING_CODES = new Set([
+  "SlowDown",
+  "RequestTimeout",
+  "OperationAborted",
+  "ConditionalRequestConflict",
+  "InternalError",
+  "ServiceUnavailable",
+]);
+const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "XMinioStorageFull"]);
+const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
+
+function isPassing(status: number, code: string): boolean {
+  return PASSING_CODES.has(code) || status === 429 || (status >= 500 && status !== 501 && status !== 507);
+}
+
+export function createS3Client(options: S3ClientOptions): S3Client {
+  const { call, log, now, random = Math.random, retryMs = RETRY_MS } = options;
+  const base = baseOf(options);
+  const keyCache: S3KeyCache = new Map();
+  const reach = createReach({ ask: askBucket, log, now });
+
+  async function askBucket(): Promise<void> {
+    const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
+    await drop(reply);
+  }
+
+  async function sendOnce(request: S3Request): Promise<HttpReply> {
+    const { method, name, query = {}, body, patienceMs } = request;
+    const path = name === undefined ? base.path : `${base.path}/${encodeS3Path(name)}`;
+    const search = Object.entries(query).map(
+      ([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
+    );
+    const target = (path === "" ? "/" : path) + (search.length === 0 ? "" : `?${search.join("&")}`);
+    const headers = await signS3Request({
+      method,
+      url: base.origin + target,
+      headers: { ...request.headers, ...(body === undefined ? {} : { "content-length": String(body.bytes) }) },
+      region: options.region,
+      credentials: options,
+      payloadHash: body?.sha256 ?? EMPTY_PAYLOAD,
+      now: now(),
+      keyCache,
+    });
+    const patience = createPatience(patienceMs);
+    try {
+      const sent = body === undefined ? undefined : patience.watch(body.open());
+      const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
+      patience.refresh();
+      return { status: reply.status, header: reply.header, body: patience.watch(reply.body, true) };
+    } catch (error) {
+      patience.end();
+      throw error;
+    }
+  }
+
+  /** The reply, or why another try may help; throws where none can. */
+  async function attempt(request: S3Request): Promise<HttpReply | HuiyuanError> {
+    let reply: HttpReply;
+    try {
+      reply = await sendOnce(request);
+    } catch (error) {
+      // The address is not allowed: no other try will find another.
+      const isFinal = error instanceof HuiyuanError && error.code === "origin_blocked";
+      const failure = failed(request, error instanceof Error ? error.message : String(error), error);
+      if (isFinal) throw failure;
+      reach.failed(failure);
+      return failure;
+    }
+    const { status } = reply;
+    if (status < 300 || status === 304) {
+      reach.answered();
+      return reply;
+    }
+    const code = errorCode(await readText(reply, MAX_ERROR_BYTES).catch(() => "")) ?? "";
+    const failure = refused(request, status, code);
+    const mayPass = isPassing(status, code);
+    if (mayPass && status >= 500) reach.failed(failure);
+    else reach.answered();
+    if (mayPass) return failure;
+    if (CALLERS_STATUSES.has(status) && !code.startsWith("NoSuchBucket")) return reply;
+    throw failure;
+  }
+
+  async function send(request: S3Request): Promise<S3Reply> {
+    const { tries = TRIES } = request;
+    for (let tried = 1; ; tried += 1) {
+      if (reach.isDown && request.isProbe !== true) throw failed(request, "it has not answered for a while");
+      const outcome = await attempt(request);
+      if (!(outcome instanceof HuiyuanError)) return { ...outcome, header: outcome.header, tries: tried };
+      if (tried >= tries) throw outcome;
+      await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
+    }
+  }
+
+  function failed(request: S3Request, found: string, cause?: unknown): HuiyuanError {
+    return new HuiyuanError("store_failed", `Cannot ${about(request)}: ${found}`, { cause });
+  }
+
+  function refused(request: S3Request, status: number, code: string): HuiyuanError {
+    const message = `Cannot ${about(request)}: S3 answered ${status}${code === "" ? "" : ` ${code}`}`;
+    return new HuiyuanError(FULL_CODES.has(code) || status === 507 ? "store_full" : "store_failed", message);
+  }
+
+  function about({ method, name }: S3Request): string {
+    return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket "${options.bucket}" at ${base.origin}`;
+  }
+
+  return { reach, send, text: (reply) => readText(reply, MAX_TEXT_BYTES), close: () => reach.close() };
+}
+
+/** Aborts its signal when nothing has moved for a while. */
+function createPatience(milliseconds: number) {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
+  async function* watch(pieces: AsyncIterable<Buffer>, isLast = false) {
+    try {
+      for await (const piece of pieces) {
+        timer.refresh();
+        yield piece;
+        timer.refresh();
+      }
+    } finally {
+      if (isLast) clearTimeout(timer);
+    }
+  }
+  return { signal: controller.signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+}
+
+/** Where the bucket is asked. */
+export function baseOf({ endpoint, bucket, pathStyle }: Pick<S3Access, "endpoint" | "bucket" | "pathStyle">) {
+  const url = new URL(endpoint);
+  if (!pathStyle) url.hostname = `${bucket}.${url.hostname}`;
+  return { origin: url.origin, path: pathStyle ? `/${encodeS3Path(bucket)}` : "" };
+}
+
+/** Reads a body away, so that its connection serves again. */
+export async function drop(reply: HttpReply): Promise<void> {
+  for await (const _chunk of reply.body);
+}
+
+/** Throws store_failed when the body is longer or breaks. */
+async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of reply.body) {
+      bytes += piece.length;
+      if (bytes > maxBytes) throw new Error(`over ${maxBytes} bytes`);
+      pieces.push(piece);
+    }
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new HuiyuanError("store_failed", `Cannot read an answer of S3: ${found}`, { cause });
+  }
+  return Buffer.concat(pieces).toString();
+}

@@ -1,0 +1,98 @@
+// A large object in parts, each signed and tried again by itself; whatever fails, the parts are taken back.
+import { createHash } from "node:crypto";
+import { HuiyuanError } from "../../errors.ts";
+import type { ByteSource } from "../remote.ts";
+import { errorCode, uploadId } from "./answers.ts";
+import { drop, type S3Client } from "./client.ts";
+import { piecesOf } from "./pieces.ts";
+
+export interface MultipartPut {
+  readonly name: string;
+  /** Content type and metadata. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** If-None-Match or If-Match, for the last step. */
+  readonly condition: Readonly<Record<string, string>>;
+  /** Looks whether the condition holds: some servers obey it for a plain PUT and ignore it for parts. */
+  readonly holds: () => Promise<boolean>;
+}
+
+/** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
+const PART_BYTES = 16_777_216;
+const PATIENCE_MS = 15_000;
+/** Joining the parts takes a server as long as it takes. */
+const COMPLETE_PATIENCE_MS = 120_000;
+
+/** False when the condition does not hold. Throws store_failed, store_full. */
+export async function putInParts(client: S3Client, source: ByteSource, put: MultipartPut): Promise<boolean> {
+  const { name, headers, condition, holds } = put;
+  const begun = await client.send({ method: "POST", name, query: { uploads: "" }, headers, patienceMs: PATIENCE_MS });
+  const upload = uploadId(await client.text(begun));
+  if (upload === undefined) throw failed(name, "S3 gave no upload id");
+  try {
+    const etags: string[] = [];
+    for (let start = 0; start < source.size; start += PART_BYTES) {
+      const end = Math.min(start + PART_BYTES, source.size) - 1;
+      const partNumber = String(etags.length + 1);
+      const hash = createHash("sha256");
+      for await (const piece of piecesOf(source, start, end)) hash.update(piece);
+      const reply = await client.send({
+        method: "PUT",
+        name,
+        query: { partNumber, uploadId: upload },
+        body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => piecesOf(source, start, end) },
+        patienceMs: PATIENCE_MS,
+      });
+      await drop(reply);
+      etags.push(reply.header("etag") ?? "");
+    }
+    const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
+    if (!isDone) await abort(client, name, upload);
+    return isDone;
+  } catch (error) {
+    await abort(client, name, upload);
+    throw error;
+  }
+}
+
+async function complete(
+  client: S3Client,
+  parts: { name: string; upload: string; etags: readonly string[]; condition: Readonly<Record<string, string>> },
+): Promise<boolean> {
+  const { name, upload, etags, condition } = parts;
+  const list = etags.map((etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`);
+  const xml = Buffer.from(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`);
+  const reply = await client.send({
+    method: "POST",
+    name,
+    query: { uploadId: upload },
+    headers: { "content-type": "application/xml", ...condition },
+    body: {
+      bytes: xml.length,
+      sha256: createHash("sha256").update(xml).digest("hex"),
+      open: async function* () {
+        yield xml;
+      },
+    },
+    patienceMs: COMPLETE_PATIENCE_MS,
+    // A second try would find the upload gone if the first was done and its answer lost.
+    tries: 1,
+  });
+  if (reply.status === 412 || reply.status === 409) return false;
+  if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
+  // S3 may begin its answer with 200 and fail afterwards.
+  const code = errorCode(await client.text(reply));
+  if (code === "PreconditionFailed") return false;
+  if (code !== undefined) throw failed(name, `S3 answered ${code} when the parts were to be joined`);
+  return true;
+}
+
+/** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */
+async function abort(client: S3Client, name: string, upload: string): Promise<void> {
+  await client
+    .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: PATIENCE_MS })
+    .then(drop, () => undefined);
+}
+
+function failed(name: string, found: string): HuiyuanError {
+  return new HuiyuanError("store_failed", `Cannot put "${name}" in parts: ${found}`);
+}

@@ -1,0 +1,79 @@
+// Whether S3 answers. While it does not, nobody waits for it: look-ups fail at once, uploads rest, and one request a
+// second asks whether it is back.
+import type { Log } from "../../log.ts";
+
+export interface Reach {
+  readonly isDown: boolean;
+  /** Unix milliseconds of the first failure of the row that is going on; undefined when the last request was answered. */
+  readonly since: number | undefined;
+  answered(): void;
+  failed(reason: Error): void;
+  onReturn(listener: () => void): void;
+  close(): void;
+}
+
+export interface ReachOptions {
+  /** One cheap request; rejects where S3 does not answer. */
+  readonly ask: () => Promise<void>;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Milliseconds between two questions while it is down. */
+  readonly everyMs?: number;
+}
+
+/** In a row; fewer may be one request's own bad luck. */
+const FAILURES = 3;
+const EVERY_MS = 1_000;
+
+export function createReach({ ask, log, now, everyMs = EVERY_MS }: ReachOptions): Reach {
+  const listeners: (() => void)[] = [];
+  let failures = 0;
+  let since: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  function answered(): void {
+    failures = 0;
+    if (timer !== undefined && since !== undefined) {
+      log.info({ downMs: now() - since }, "S3 answers again");
+      clearTimeout(timer);
+      timer = undefined;
+      since = undefined;
+      for (const listener of listeners) listener();
+    }
+    since = undefined;
+  }
+
+  function failed(reason: Error): void {
+    failures += 1;
+    since ??= now();
+    if (failures < FAILURES || timer !== undefined || isClosed) return;
+    log.error({ err: reason }, "S3 does not answer: what is kept here is served, new images wait on disk");
+    askLater();
+  }
+
+  function askLater(): void {
+    timer = setTimeout(() => {
+      void ask().then(answered, () => {
+        if (timer !== undefined && !isClosed) askLater();
+      });
+    }, everyMs).unref();
+  }
+
+  return {
+    get isDown() {
+      return timer !== undefined;
+    },
+    get since() {
+      return since;
+    },
+    answered,
+    failed,
+    onReturn: (listener) => void listeners.push(listener),
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

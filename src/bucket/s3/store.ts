@@ -1,0 +1,75 @@
+// The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file wires and checks; what a
+// bucket does is in bucket.ts, what a request is in client.ts.
+import { createHash } from "node:crypto";
+import type { Log } from "../../log.ts";
+import type { RemoteBucket, RemoteStore } from "../remote.ts";
+import { createS3Bucket } from "./bucket.ts";
+import { baseOf, createS3Client, drop, type S3Access } from "./client.ts";
+import { createConditions } from "./conditions.ts";
+import type { HttpCaller } from "./http-call.ts";
+import { objectNames } from "./names.ts";
+
+export interface S3StoreOptions extends S3Access {
+  /** Before every object's name; empty, or with a slash at its end. */
+  readonly prefix: string;
+  readonly call: HttpCaller;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Larger objects are put in parts. Bytes. */
+  readonly partsAboveBytes?: number;
+}
+
+const PARTS_ABOVE_BYTES = 67_108_864;
+const CHECK_PATIENCE_MS = 5_000;
+
+/**
+ * Asks the bucket once. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
+ * does not answer may come later: that is logged, and known by `outageSince`.
+ */
+export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
+  const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
+  const client = createS3Client(options);
+  const conditions = createConditions(client, { prefix, log });
+  const buckets = new Map<string, RemoteBucket>();
+  try {
+    await check();
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+
+  async function check(): Promise<void> {
+    try {
+      // A listing: the one answer whose failure says why, which that of a HEAD cannot.
+      const query = { "list-type": "2", "max-keys": "1", prefix };
+      await drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
+      await conditions();
+    } catch (error) {
+      if (client.reach.since === undefined) throw error;
+      log.warn({ err: error }, "S3 does not answer yet; what is kept here is served, new images wait on disk");
+    }
+  }
+
+  return {
+    id: createHash("sha256")
+      .update(`${baseOf(options).origin}\n${s3Bucket}\n${prefix}`)
+      .digest("hex")
+      .slice(0, 12),
+    bucket(id) {
+      const known =
+        buckets.get(id) ??
+        createS3Bucket({ client, names: objectNames(prefix, id), conditions, s3Bucket, partsAboveBytes });
+      buckets.set(id, known);
+      return known;
+    },
+    get isDown() {
+      return client.reach.isDown;
+    },
+    outageSince: () => client.reach.since,
+    onReturn: (listener) => client.reach.onReturn(listener),
+    async close() {
+      client.close();
+    },
+  };
+}

@@ -1,0 +1,361 @@
+// One bucket that lies in a remote store, with this disk before it. On the disk: a queue of what the mirror brought and is
+// not there yet, copies of what is there (`edge`), tombstones, and the epochs, which are this server's own. The remote store
+// is the authority, except for what is queued. Longer than others: every change of a bucket is in here, and each minds all three.
+
+import type { WholeBody } from "../../body/spool.ts";
+import type { SpoolPool } from "../../body/spool-pool.ts";
+import { HuiyuanError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
+import { decidePut, hasExpired, mayRenew } from "../conditions.ts";
+import type { BucketDriver, Entry, PutCondition, PutResult, Renewal } from "../driver.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
+import { createDownloads } from "./download.ts";
+import type { Edge } from "./edge.ts";
+import { describeForeign, isSameForeign } from "./foreign.ts";
+import type { KeyLocks } from "./key-locks.ts";
+import { listMerged } from "./listing.ts";
+import { readerSource, withSource } from "./sources.ts";
+import type { Uploads } from "./uploads.ts";
+
+export interface TieredBucketParts {
+  readonly id: string;
+  readonly remote: RemoteBucket;
+  /** What waits on this disk; its rows come and go without epochs. */
+  readonly queue: BucketDriver;
+  readonly edge: Edge;
+  readonly isDown: () => boolean;
+  readonly locks: KeyLocks;
+  readonly uploads: Uploads;
+  /** Lets go of a queued object, or makes it an edge copy. */
+  readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
+  /** Throws store_full when so many more bytes may not wait. */
+  readonly checkRoom: (bytes: number) => void;
+  readonly spools: SpoolPool;
+  /** An object is not what this server said it is: memory must let go of it. */
+  readonly changed: (key: Key) => void;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+export interface TieredBucket extends BucketDriver {
+  /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
+  upload(key: Key): Promise<void>;
+}
+
+/** Copies that are compared behind an answer at the same time. */
+const MAX_CHECKING = 16;
+/** Damaged remote objects that are remembered; each is mended by the next fill. */
+const MAX_DAMAGED = 1_000;
+
+export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
+  const { id, remote, queue, edge, isDown, locks, uploads, unqueue, checkRoom, spools, changed, log, now } = parts;
+  /** Versions of what was looked up in the remote store. Gone with the description. */
+  const versions = new WeakMap<ObjectInfo, string>();
+  const checking = new Set<Key>();
+  const describing = new Map<string, Promise<ObjectInfo | undefined>>();
+  const damaged = new Set<string>();
+
+  const downloads = createDownloads({
+    remote,
+    spools,
+    maxKeptBytes: () => edge.maxCopyBytes(),
+    keep: (info, body) => keepCopy(info, body),
+    damaged(info, version) {
+      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
+      if (damaged.size >= MAX_DAMAGED) damaged.clear();
+      damaged.add(damageId(info.key, version));
+    },
+  });
+
+  const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
+
+  /** A copy of what was just read from the remote store, unless the key has moved on meanwhile. */
+  async function keepCopy(info: ObjectInfo, body: WholeBody): Promise<void> {
+    const { epoch } = await edge.driver.lookup(info.key);
+    await alone(info.key, async () => {
+      if ((await queue.lookup(info.key)).state === "object") return;
+      await edge.put(info, body, { when: "absent", epoch });
+    }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
+  }
+
+  /** What the remote store has, as the rest of the program sees it; described where another tool put it. */
+  async function lookRemote(key: Key, kept: Entry): Promise<Entry> {
+    const { epoch } = kept;
+    let found: RemoteEntry;
+    try {
+      found = await remote.head(key);
+      if (found.state === "foreign") return await entryOfForeign(key, found, kept);
+    } catch (error) {
+      if (kept.state === "tombstone" || !(error instanceof HuiyuanError)) return kept;
+      return { state: "absent", epoch, failure: error };
+    }
+    if (found.state === "tombstone") {
+      const { version: _, ...tombstone } = found;
+      return hasExpired(found, now()) ? { state: "absent", epoch } : { ...tombstone, epoch };
+    }
+    if (kept.state === "tombstone") await alone(key, () => edge.driver.undelete(key));
+    if (found.state === "absent" || damaged.has(damageId(key, found.version))) return { state: "absent", epoch };
+    versions.set(found.info, found.version);
+    return { state: "object", info: found.info, epoch, isStale: found.isStale };
+  }
+
+  async function entryOfForeign(key: Key, found: RemoteEntry & { state: "foreign" }, { epoch }: Entry): Promise<Entry> {
+    if (found.size === 0 || found.size > edge.maxCopyBytes()) return { state: "absent", epoch };
+    const share = `${key}\n${found.version}`;
+    const described =
+      describing.get(share) ??
+      describeForeign(key, found, { remote, spools, keep: keepCopy }).finally(() => describing.delete(share));
+    describing.set(share, described);
+    const info = await described;
+    if (info === undefined) return { state: "absent", epoch };
+    versions.set(info, found.version);
+    return { state: "object", info, epoch, isStale: false };
+  }
+
+  /** Compares a copy with the remote store, behind the answer that is made of it. */
+  function checkBehind(info: ObjectInfo): void {
+    const { key } = info;
+    if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
+    checking.add(key);
+    void check(info)
+      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "a copy could not be compared"))
+      .finally(() => checking.delete(key));
+  }
+
+  async function check(info: ObjectInfo): Promise<void> {
+    const { key } = info;
+    await alone(key, async () => {
+      const found = await remote.head(key);
+      const isSame =
+        found.state === "object"
+          ? found.info.hashes.sha256 === info.hashes.sha256
+          : found.state === "foreign" && isSameForeign(info, found);
+      if (isSame) return edge.trust(key);
+      const kept = await edge.driver.lookup(key);
+      if (kept.state !== "object" || kept.info.hashes.sha256 !== info.hashes.sha256) return;
+      await edge.forget(info);
+      changed(key);
+      log.info({ bucket: id, key, found: found.state }, "a copy was dropped: the object has changed in S3");
+    });
+  }
+
+  async function occupantHere(key: Key): Promise<{ queued: ObjectInfo | undefined; kept: Entry }> {
+    const queued = await queue.lookup(key);
+    return { queued: queued.state === "object" ? queued.info : undefined, kept: await edge.driver.lookup(key) };
+  }
+
+  /** What the mirror or a migration brought: durable on this disk, then queued. */
+  async function putLater(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const { key } = info;
+    const { queued, kept } = await occupantHere(key);
+    let { state } = kept;
+    if (queued !== undefined) state = "object";
+    else if (state === "absent" && !isDown()) state = await stateThere(key);
+    const result = decidePut({ state, epoch: kept.epoch, sha256: undefined }, condition);
+    if (result !== "stored") return result;
+    checkRoom(body.size);
+    const stored = await queue.put(info, body, { when: "absent" });
+    if (stored === "stored") uploads.add({ bucketId: id, key, size: info.size, since: now() });
+    return stored;
+  }
+
+  /** For a put when absent: damaged objects, and what has no bytes and no meaning, may be replaced. */
+  async function stateThere(key: Key): Promise<Entry["state"]> {
+    // The upload asks again, with a condition; now it only spares the way.
+    const found = await remote.head(key).catch(() => undefined);
+    if (found === undefined || isReplaceable(key, found)) return "absent";
+    return found.state === "tombstone" ? "tombstone" : "object";
+  }
+
+  function isReplaceable(key: Key, found: RemoteEntry): boolean {
+    if (found.state === "absent") return true;
+    if (found.state === "foreign") return found.size === 0;
+    if (found.state === "tombstone") return hasExpired(found, now());
+    return found.state === "object" && damaged.has(damageId(key, found.version));
+  }
+
+  /** Whether a change that goes to the remote store at once may happen, and over what. */
+  async function decide(key: Key, condition: PutCondition) {
+    const { queued, kept } = await occupantHere(key);
+    if (condition.when === "always") return { result: "stored", over: condition, queued } as const;
+    const there = await remote.head(key);
+    const object = queued ?? (there.state === "object" ? there.info : undefined);
+    const isOccupied = object !== undefined || !isReplaceable(key, there);
+    const state = !isOccupied ? "absent" : there.state === "tombstone" && object === undefined ? "tombstone" : "object";
+    const result = decidePut({ state, epoch: kept.epoch, sha256: object?.hashes.sha256 }, condition);
+    return { result, over: overOf(there), queued } as const;
+  }
+
+  /** An upload or a refresh: in the remote store when it resolves. */
+  async function putNow(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const { result, over, queued } = await decide(info.key, condition);
+    if (result !== "stored") return result;
+    const isPut = await withSource(body, (source) => remote.put(info, source, { condition: over, isStale: false }));
+    if (!isPut) return "exists";
+    if (queued !== undefined) await unqueue(queued, "nowhere");
+    await edge.replace(info, body, { raisesEpoch: condition.when === "always" });
+    return "stored";
+  }
+
+  /** The remote store moves the bytes by itself; of what is still queued they go from here. */
+  async function copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined> {
+    const source = await queue.lookup(from);
+    const found = source.state === "object" ? source : await remote.head(from);
+    if (found.state !== "object" || found.info.hashes.sha256 !== to.hashes.sha256) return undefined;
+    const { result, over, queued } = await decide(to.key, condition);
+    if (result !== "stored") return result;
+    const isCopied =
+      "version" in found
+        ? // Few servers know conditions on the target of a copy: the look just before must do.
+          (await remote.copy(from, found.version, to, { isStale: false })) || undefined
+        : await putQueued(found.info, to, over);
+    if (isCopied !== true) return isCopied === undefined ? undefined : "exists";
+    if (queued !== undefined) await unqueue(queued, "nowhere");
+    await edge.copy(from, to, { raisesEpoch: condition.when === "always" });
+    return "stored";
+  }
+
+  /** The bytes of a queued object under a description; undefined when it is not there any more. */
+  async function putQueued(
+    source: ObjectInfo,
+    to: ObjectInfo,
+    condition: RemoteCondition,
+    isStale = false,
+  ): Promise<boolean | undefined> {
+    const reader = await queue.open(source);
+    if (reader === undefined) return undefined;
+    try {
+      return await remote.put(to, readerSource(to, reader), { condition, isStale });
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function renew(key: Key, renewal: Renewal): Promise<boolean> {
+    const { queued, kept } = await occupantHere(key);
+    const there = queued === undefined ? await remote.head(key) : undefined;
+    const info = queued ?? (there?.state === "object" ? there.info : undefined);
+    if (info === undefined) return false;
+    const { hashes, provenance } = info;
+    const occupant = { state: "object", epoch: kept.epoch, sha256: hashes.sha256, via: provenance.via } as const;
+    if (!mayRenew(occupant, renewal)) return false;
+    if (queued !== undefined) return queue.renew(key, { ...renewal, epoch: (await queue.lookup(key)).epoch });
+    const { originEtag, originLastModified, validated } = renewal;
+    const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
+    const version = there?.state === "object" ? there.version : "";
+    // The same bytes with another description, moved by nobody.
+    if (!(await remote.copy(key, version, renewed, { isStale: false }))) return false;
+    await edge.driver.renew(key, renewal);
+    return true;
+  }
+
+  async function purge(key: Key, hard: boolean): Promise<boolean> {
+    const { queued } = await occupantHere(key);
+    const there = await remote.head(key);
+    const object = queued ?? (there.state === "object" ? there.info : undefined);
+    const isMirrored = object?.provenance.via === "mirror";
+    if (isMirrored && hard) {
+      if (there.state === "object") await remote.remove(key);
+      if (queued !== undefined) await unqueue(queued, "nowhere");
+    } else if (isMirrored) {
+      // The same bytes with another description: the mark must outlive the copy on this disk.
+      if (there.state === "object") await remote.copy(key, there.version, there.info, { isStale: true });
+      if (queued !== undefined) await queue.purge(key, { hard });
+    }
+    await edge.driver.purge(key, { hard });
+    return isMirrored;
+  }
+
+  return {
+    async lookup(key) {
+      // The queue first: an object that arrives meanwhile is found in the edge then.
+      const queued = await queue.lookup(key);
+      const kept = await edge.driver.lookup(key);
+      if (queued.state === "object") return { ...queued, epoch: kept.epoch, isQueued: true };
+      if (kept.state === "object") {
+        if (!edge.isTrusted(key)) checkBehind(kept.info);
+        return kept;
+      }
+      if (kept.state === "tombstone" && isDown()) return kept;
+      return lookRemote(key, kept);
+    },
+    async open(info) {
+      const near = (await queue.open(info)) ?? (await edge.driver.open(info));
+      if (near !== undefined) return near;
+      const version = versions.get(info);
+      if (version !== undefined) return downloads.open(info, version);
+      const found = await remote.head(info.key);
+      if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
+      return downloads.open(info, found.version);
+    },
+    put: (info, body, condition) =>
+      alone(info.key, () => (condition.when === "absent" ? putLater : putNow)(info, body, condition)),
+    copy: (from, to, condition) =>
+      locks.hold([...new Set([`${id}\n${from}`, `${id}\n${to.key}`])], () => copy(from, to, condition)),
+    delete: (key, tombstone) =>
+      alone(key, async () => {
+        const { queued } = await occupantHere(key);
+        const there = await remote.head(key);
+        await remote.bury(key, tombstone);
+        if (queued !== undefined) await unqueue(queued, "nowhere");
+        await edge.driver.delete(key, tombstone);
+        edge.dropped(key);
+        return queued !== undefined || there.state === "object" || (there.state === "foreign" && there.size > 0);
+      }),
+    undelete: (key) =>
+      alone(key, async () => {
+        const there = await remote.head(key);
+        if (there.state === "tombstone") await remote.remove(key);
+        await edge.driver.undelete(key);
+        return there.state === "tombstone" && !hasExpired(there, now());
+      }),
+    renew: (key, renewal) => alone(key, () => renew(key, renewal)),
+    purge: (key, { hard }) => alone(key, () => purge(key, hard)),
+    list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
+    async usage() {
+      // S3 keeps no sums: this walks the listing, 1,000 names a request.
+      let { objects, bytes } = await queue.usage();
+      for (let after: Key | undefined, isEnd = false; !isEnd; ) {
+        const page = await remote.list({ prefix: "", after, limit: 1_000 });
+        for (const { key, size } of page.names) {
+          if ((await queue.lookup(key)).state === "object") continue;
+          objects += 1;
+          bytes += size;
+        }
+        after = page.names.at(-1)?.key;
+        isEnd = page.isEnd || after === undefined;
+      }
+      return { objects, bytes };
+    },
+    upload: (key) => alone(key, () => upload(key)),
+  };
+
+  async function upload(key: Key): Promise<void> {
+    const queued = await queue.lookup(key);
+    if (queued.state !== "object") return;
+    const { info, isStale } = queued;
+    const isPut = await putQueued(info, info, { when: "absent" }, isStale);
+    if (isPut === undefined) return;
+    if (isPut) return unqueue(info, "edge");
+    const there = await remote.head(key);
+    if (isReplaceable(key, there)) {
+      if ((await putQueued(info, info, overOf(there), isStale)) === true) return unqueue(info, "edge");
+      throw new HuiyuanError("store_failed", `Cannot upload "${key}": what is there keeps changing`);
+    }
+    if (there.state === "object" && there.info.hashes.sha256 === info.hashes.sha256) return unqueue(info, "edge");
+    log.info({ bucket: id, key, found: there.state }, "not uploaded: another writer was there first");
+    await unqueue(info, "nowhere");
+    changed(key);
+  }
+}
+
+/** Over exactly what was found. */
+function overOf(found: RemoteEntry): RemoteCondition {
+  return found.state === "absent" ? { when: "absent" } : { when: "version", version: found.version };
+}
+
+function damageId(key: Key, version: string): string {
+  return `${key}\n${version}`;
+}

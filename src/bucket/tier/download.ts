@@ -1,0 +1,165 @@
+// Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
+// before the last byte is given out, then kept on this disk. What is too large to be kept is read in ranges.
+import { createHash, type Hash } from "node:crypto";
+import type { Spool, WholeBody } from "../../body/spool.ts";
+import type { SpoolPool } from "../../body/spool-pool.ts";
+import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
+import type { ObjectInfo } from "../../object.ts";
+import type { ObjectReader } from "../driver.ts";
+import type { RemoteBucket } from "../remote.ts";
+
+export interface Downloads {
+  /** Undefined when the object is not there any more. The caller closes the reader. */
+  open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+}
+
+export interface DownloadsOptions {
+  readonly remote: RemoteBucket;
+  readonly spools: SpoolPool;
+  /** Larger objects are read in ranges and not kept. Bytes. */
+  readonly maxKeptBytes: () => number;
+  /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
+  readonly keep: (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  /** The bytes are not those of the description. */
+  readonly damaged: (info: ObjectInfo, version: string) => void;
+}
+
+/** Up to here nothing is given out before all of it is proven. Bytes. */
+const PROVEN_FIRST_BYTES = 2_097_152;
+const NEVER = new AbortController().signal;
+
+interface Running {
+  readonly spool: Spool;
+  /** Resolves when the body has come and its hash is right. */
+  readonly proven: Promise<void>;
+}
+
+export function createDownloads(options: DownloadsOptions): Downloads {
+  const { remote, spools, maxKeptBytes, keep, damaged } = options;
+  const running = new Map<string, Promise<Running | undefined>>();
+
+  async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
+    const body = await remote.get(info.key, version);
+    if (body === undefined) return undefined;
+    const spool = spools.open();
+    const proven = receive({ info, version, body, spool });
+    proven.catch(() => undefined); // Whoever reads is told; perhaps nobody does any more.
+    return { spool, proven };
+  }
+
+  async function receive(arrival: {
+    info: ObjectInfo;
+    version: string;
+    body: AsyncIterable<Buffer>;
+    spool: Spool;
+  }): Promise<void> {
+    const { info, version, body, spool } = arrival;
+    const sha256 = createHash("sha256");
+    try {
+      await fill(spool, body, sha256);
+    } catch (error) {
+      const failure = unreadable(info, asHuiyuanError(error).message, error);
+      spool.fail(failure);
+      throw failure;
+    }
+    if (spool.received !== info.size || sha256.digest("hex") !== info.hashes.sha256) {
+      const found = `${spool.received} bytes with another hash`;
+      const failure = new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
+      spool.fail(failure);
+      damaged(info, version);
+      throw failure;
+    }
+    // A disk that cannot keep it does not keep it from its readers.
+    await spool.finish().then(
+      (whole) => keep(info, whole),
+      () => undefined,
+    );
+  }
+
+  function share(info: ObjectInfo, version: string): Promise<Running | undefined> {
+    const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
+    const shared = running.get(id);
+    if (shared !== undefined) return shared;
+    const begun = begin(info, version);
+    running.set(id, begun);
+    const over = () => void running.delete(id);
+    begun.then((download) => {
+      if (download === undefined) return over();
+      // Whoever came while it ran has taken a hold by then.
+      const end = () => {
+        over();
+        setImmediate(() => download.spool.release());
+      };
+      download.proven.then(end, end);
+    }, over);
+    return begun;
+  }
+
+  return {
+    async open(info, version) {
+      if (info.size > maxKeptBytes()) return rangeReader(remote, info, { version, damaged });
+      const download = await share(info, version);
+      if (download === undefined) return undefined;
+      download.spool.hold();
+      return spoolReader(info, download);
+    },
+  };
+}
+
+async function fill(spool: Spool, body: AsyncIterable<Buffer>, sha256: Hash): Promise<void> {
+  for await (const piece of body) {
+    sha256.update(piece);
+    if (!spool.write(piece)) await spool.drained();
+  }
+}
+
+function spoolReader(info: ObjectInfo, { spool, proven }: Running): ObjectReader {
+  let isOpen = true;
+  return {
+    async read(start, end) {
+      if (info.size <= PROVEN_FIRST_BYTES || end === info.size - 1) await proven;
+      const pieces: Buffer[] = [];
+      for (let offset = start; offset <= end; ) {
+        const piece = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
+        if (piece === undefined) throw unreadable(info, `it ends at byte ${offset}`);
+        pieces.push(piece);
+        offset += piece.length;
+      }
+      const [only] = pieces;
+      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+    },
+    close() {
+      if (isOpen) spool.release();
+      isOpen = false;
+    },
+  };
+}
+
+/** Each read is a request. Read from the first byte to the last, the hash is compared before the last piece is given out. */
+function rangeReader(
+  remote: RemoteBucket,
+  info: ObjectInfo,
+  { version, damaged }: { version: string; damaged: DownloadsOptions["damaged"] },
+): ObjectReader {
+  const sha256 = createHash("sha256");
+  let hashed = 0;
+  return {
+    async read(start, end) {
+      const bytes = await remote.getRange(info.key, version, { start, end });
+      if (bytes === undefined) throw unreadable(info, "it was replaced or deleted meanwhile");
+      if (start !== hashed) return bytes;
+      sha256.update(bytes);
+      hashed += bytes.length;
+      if (hashed === info.size && sha256.digest("hex") !== info.hashes.sha256) {
+        damaged(info, version);
+        throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has bytes with another hash`);
+      }
+      return bytes;
+    },
+    close() {},
+  };
+}
+
+function unreadable(info: ObjectInfo, found: string, cause?: unknown): HuiyuanError {
+  return new HuiyuanError("store_failed", `Cannot read "${info.key}" from the store: ${found}`, { cause });
+}

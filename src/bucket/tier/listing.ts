@@ -1,0 +1,57 @@
+// One listing of a bucket whose objects lie in two places: names from the remote store, and what is still queued here.
+import type { Key, ObjectInfo } from "../../object.ts";
+import type { BucketDriver, ListPage } from "../driver.ts";
+import type { RemoteBucket } from "../remote.ts";
+
+export interface ListOptions {
+  readonly prefix: string;
+  readonly after: Key | undefined;
+  readonly limit: number;
+}
+
+export interface ListPlaces {
+  readonly remote: RemoteBucket;
+  readonly queue: BucketDriver;
+  readonly edge: BucketDriver;
+}
+
+/** Descriptions that are asked for at the same time. */
+const AT_ONCE = 8;
+
+/**
+ * A name that has no description of ours (another tool's) is left out, so a page may be short of its limit. A listing tells
+ * names only, so what has no copy on this disk costs a request each.
+ */
+export async function listMerged(options: ListOptions, { remote, queue, edge }: ListPlaces): Promise<ListPage> {
+  const { limit } = options;
+  const [there, waiting] = await Promise.all([remote.list(options), queue.list(options)]);
+  // Behind the end of a page that has a next one, the other place's names must wait.
+  const ends = [
+    there.isEnd ? undefined : there.names.at(-1)?.key,
+    waiting.next === undefined ? undefined : waiting.objects.at(-1)?.key,
+  ].filter((end) => end !== undefined);
+  const isReached = (key: Key) => ends.every((end) => compareUtf8(key, end) <= 0);
+  const found = new Map<Key, () => Promise<ObjectInfo | undefined>>();
+  for (const { key, size, md5 } of there.names) {
+    found.set(key, async () => {
+      const kept = await edge.lookup(key);
+      if (kept.state === "object" && kept.info.size === size && kept.info.hashes.md5 === md5) return kept.info;
+      const entry = await remote.head(key);
+      return entry.state === "object" ? entry.info : undefined;
+    });
+  }
+  for (const info of waiting.objects) found.set(info.key, async () => info);
+  const keys = [...found.keys()].filter(isReached).sort(compareUtf8);
+  const page = keys.slice(0, limit);
+  const objects: ObjectInfo[] = [];
+  for (let start = 0; start < page.length; start += AT_ONCE) {
+    const described = page.slice(start, start + AT_ONCE).map((key) => found.get(key)?.());
+    for (const info of await Promise.all(described)) if (info !== undefined) objects.push(info);
+  }
+  const hasMore = keys.length > page.length || ends.length > 0;
+  return { objects, next: hasMore ? page.at(-1) : undefined };
+}
+
+function compareUtf8(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

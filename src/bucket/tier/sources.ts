@@ -1,0 +1,47 @@
+// Where the bytes of a put come from: a finished body, or an object that lies on this disk.
+import { close, open, read } from "node:fs";
+import { promisify } from "node:util";
+import type { WholeBody } from "../../body/spool.ts";
+import { HuiyuanError } from "../../errors.ts";
+import type { ObjectInfo } from "../../object.ts";
+import type { ObjectReader } from "../driver.ts";
+import type { ByteSource } from "../remote.ts";
+
+/** Runs with the body's bytes at hand. Throws store_failed where its file cannot be read. */
+export async function withSource<Result>(
+  body: WholeBody,
+  run: (source: ByteSource) => Promise<Result>,
+): Promise<Result> {
+  const { size, hashes, content } = body;
+  if (content.kind === "buffer") {
+    const { buffer } = content;
+    return run({ size, hashes, read: async (start, end) => buffer.subarray(start, end + 1) });
+  }
+  const failed = (cause: unknown) =>
+    new HuiyuanError("store_failed", `Cannot read "${content.path}": ${String(cause)}`, { cause });
+  const descriptor = await promisify(open)(content.path, "r").catch((error: unknown) => {
+    throw failed(error);
+  });
+  try {
+    return await run({
+      size,
+      hashes,
+      async read(start, end) {
+        const bytes = Buffer.allocUnsafe(end - start + 1);
+        for (let filled = 0; filled < bytes.length; ) {
+          const { bytesRead } = await promisify(read)(descriptor, bytes, filled, bytes.length - filled, start + filled);
+          if (bytesRead === 0) throw failed("the file is too short");
+          filled += bytesRead;
+        }
+        return bytes;
+      },
+    });
+  } finally {
+    close(descriptor);
+  }
+}
+
+/** The caller closes the reader. */
+export function readerSource({ size, hashes }: ObjectInfo, reader: ObjectReader): ByteSource {
+  return { size, hashes, read: (start, end) => reader.read(start, end) };
+}

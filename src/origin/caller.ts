@@ -1,0 +1,68 @@
+// Plain requests to one endpoint through the guarded dialer, for what is no origin: the S3 store, callbacks. It signs nothing,
+// retries nothing, follows nothing and has no deadline but the caller's signal.
+import { Readable } from "node:stream";
+import { createDialer, type Dispatcher } from "./dialer.ts";
+import type { Resolve } from "./lookup.ts";
+
+export interface Call {
+  readonly method: Dispatcher.HttpMethod;
+  /** Path and query, percent-encoded. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | AsyncIterable<Buffer> | undefined;
+  /** Ends the exchange, its body included. */
+  readonly signal: AbortSignal;
+}
+
+export interface CallReply {
+  readonly status: number;
+  /** Lower-case name → value; the first where a header came several times. */
+  header(name: string): string | undefined;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+export interface Caller {
+  /** Rejects with the codes of connectGuarded() and undici's errors. */
+  call(call: Call): Promise<CallReply>;
+  close(): Promise<void>;
+}
+
+export interface CallerOptions {
+  /** Scheme, host and port count; the rest does not. */
+  readonly url: string;
+  /** True: this host and port may have a private address. */
+  readonly allowPrivate: boolean;
+  readonly connectTimeoutMs: number;
+  readonly connections: number;
+  readonly resolve: Resolve;
+}
+
+export function createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve }: CallerOptions): Caller {
+  const { protocol, hostname: bracketed, port: written } = new URL(url);
+  const isSecure = protocol === "https:";
+  const hostname = bracketed.replace(/^\[|\]$/g, "");
+  const port = written === "" ? (isSecure ? 443 : 80) : Number(written);
+  const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
+
+  return {
+    async call({ method, target, headers, body, signal }) {
+      const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
+        method,
+        path: target,
+        headers,
+        body: body === undefined || Buffer.isBuffer(body) ? (body ?? null) : Readable.from(body, { objectMode: false }),
+        signal,
+        // The signal keeps the time.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      const { headers: received } = reply;
+      const header = (name: string) => {
+        const value = received[name];
+        return Array.isArray(value) ? value[0] : value;
+      };
+      return { status: reply.statusCode, header, body: reply.body };
+    },
+    close: () => dialer.close(),
+  };
+}

@@ -1,0 +1,204 @@
+// What the S3 bucket promises to the tiers, on a real Ceph RGW; what lies there is read by an independent client.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/bucket/remote.ts";
+import { type Key, type ObjectInfo, toKey } from "../../src/object.ts";
+import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
+import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
+import { serviceAvailable } from "../helpers/services.ts";
+import { infoOf, randomBytes, wholeBody } from "../helpers/whole-body.ts";
+
+const ABSENT: RemoteCondition = { when: "absent" };
+const PARTS_ABOVE = 5_242_880;
+
+function sourceOf(bytes: Buffer): ByteSource {
+  const { size, hashes } = wholeBody(bytes);
+  return { size, hashes, read: async (start, end) => bytes.subarray(start, end + 1) };
+}
+
+describe.skipIf(!serviceAvailable("ceph"))("S3 bucket", () => {
+  const s3Bucket = bucketName();
+  let rgw: CephRgw;
+  let plain: PlainS3;
+  let store: RemoteStore;
+  let bucket: RemoteBucket;
+  let buckets = 0;
+
+  beforeAll(async () => {
+    rgw = await sharedRgw();
+    plain = plainS3(rgw);
+    await plain.makeBucket(s3Bucket);
+    store = await openTestS3(rgw, { bucket: s3Bucket, prefix: "images/", partsAboveBytes: PARTS_ABOVE });
+  }, CEPH_START_MS);
+  afterAll(() => store?.close());
+
+  /** An empty bucket and its folder in the S3 bucket. */
+  function newBucket(): string {
+    buckets += 1;
+    const id = `10001234/b${buckets}`;
+    bucket = store.bucket(id);
+    return `images/${id}/`;
+  }
+
+  function put(key: string, bytes: Buffer, condition: RemoteCondition = ABSENT, more: Partial<ObjectInfo> = {}) {
+    const source = sourceOf(bytes);
+    return bucket.put({ ...infoOf(key, wholeBody(bytes)), ...more }, source, { condition, isStale: false });
+  }
+
+  async function get(key: Key): Promise<Buffer | undefined> {
+    const body = await bucket.get(key, undefined);
+    if (body === undefined) return undefined;
+    const pieces: Buffer[] = [];
+    for await (const piece of body) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  const KEYS = ["a.jpg", "回源/图 片.jpg", "a+b%20c&d=e?f#g.jpg", "a//b/", "~!'()*@,;:$\\.jpg", "🌄"];
+  KEYS.push("长".repeat(341), `${"s".repeat(300)}/${"t".repeat(723)}`, ".huiyuan-long/x");
+  test.each(KEYS)("put() and get() hold for the key %j", async (key) => {
+    newBucket();
+    const bytes = randomBytes(1_000);
+    expect(await put(key, bytes)).toBe(true);
+    expect((await get(toKey(key)))?.equals(bytes)).toBe(true);
+    const info = infoOf(key, wholeBody(bytes));
+    expect(await bucket.head(toKey(key))).toMatchObject({ state: "object", info, isStale: false });
+    const { names } = await bucket.list({ prefix: "", after: undefined, limit: 10 });
+    expect(names).toEqual([{ key, size: 1_000, md5: info.hashes.md5 }]);
+    await bucket.remove(toKey(key));
+    expect(await bucket.head(toKey(key))).toEqual({ state: "absent" });
+  });
+
+  test("put() lays the object under prefix, bucket and key, with its media type, for any S3 tool", async () => {
+    const folder = newBucket();
+    const bytes = randomBytes(10_000);
+    await put("2015/海.jpg", bytes);
+    const answer = await plain.get(s3Bucket, `${folder}2015/海.jpg`);
+    expect(answer?.body.equals(bytes)).toBe(true);
+    expect(answer?.headers).toMatchObject({ "content-type": "image/jpeg", "x-amz-meta-via": "mirror" });
+  });
+
+  test("head() gives back every field of a description, whatever its characters", async () => {
+    newBucket();
+    const bytes = randomBytes(10);
+    const provenance = {
+      via: "mirror",
+      originUrl: "http://源站.example/a%20b.jpg?x=1&y='2'",
+      originEtag: 'W/"  two blanks  "',
+      originLastModified: "Tue, 03 Jun 2014 10:00:00 GMT",
+      fetchedAt: 5,
+      validated: { at: 6, life: { cacheControl: "max-age=1, 私", age: "3" } },
+    } as const;
+    const headers = { "content-disposition": 'attachment; filename="图 片\t.jpg"', "content-language": "zh" };
+    const odd = { provenance, headers, isSuspect: true, modifiedAt: 7, storedAt: 8 };
+    await put("a.jpg", bytes, ABSENT, odd);
+    const info = { ...infoOf("a.jpg", wholeBody(bytes)), ...odd };
+    expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "object", info });
+  });
+
+  test("put() leaves out of the metadata what is too long for S3, and stores the object", async () => {
+    newBucket();
+    const bytes = randomBytes(10);
+    const info = infoOf("a.jpg", wholeBody(bytes));
+    const provenance = { ...info.provenance, originUrl: `http://o.example/${"长".repeat(2_000)}` };
+    expect(await put("a.jpg", bytes, ABSENT, { provenance })).toBe(true);
+    const found = await bucket.head(toKey("a.jpg"));
+    expect(found).toMatchObject({ state: "object", info: { provenance: { ...provenance, originUrl: undefined } } });
+  });
+
+  test("put() when absent, 8 at once: exactly one is stored", async () => {
+    newBucket();
+    const bodies = Array.from({ length: 8 }, () => randomBytes(1_000));
+    const results = await Promise.all(bodies.map((bytes) => put("a.jpg", bytes)));
+    expect(results.filter(Boolean)).toHaveLength(1);
+    expect((await get(toKey("a.jpg")))?.equals(bodies[results.indexOf(true)] as Buffer)).toBe(true);
+  });
+
+  test("put() over a version stores over that one only", async () => {
+    newBucket();
+    await put("a.jpg", Buffer.from("one"));
+    const first = await bucket.head(toKey("a.jpg"));
+    const over: RemoteCondition = { when: "version", version: first.state === "object" ? first.version : "" };
+    expect(await put("a.jpg", Buffer.from("two"), over)).toBe(true);
+    expect(await put("a.jpg", Buffer.from("three"), over)).toBe(false);
+    expect((await get(toKey("a.jpg")))?.toString()).toBe("two");
+  });
+
+  test("bury() lays a tombstone that a put when absent respects, and that is no object of a listing", async () => {
+    newBucket();
+    await put("a.jpg", Buffer.from("one"));
+    await bucket.bury(toKey("a.jpg"), { deletedAt: 5, reason: "不要了" });
+    expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "tombstone", deletedAt: 5, reason: "不要了" });
+    expect(await put("a.jpg", Buffer.from("one"))).toBe(false);
+    expect(await bucket.list({ prefix: "", after: undefined, limit: 10 })).toEqual({ names: [], isEnd: true });
+  });
+
+  test("put() in parts is whole, conditional, and leaves no parts behind", async () => {
+    const folder = newBucket();
+    const bytes = randomBytes(PARTS_ABOVE * 4 + 1);
+    expect(await put("big.jpg", bytes)).toBe(true);
+    expect((await get(toKey("big.jpg")))?.equals(bytes)).toBe(true);
+    expect(await bucket.head(toKey("big.jpg"))).toMatchObject({ info: infoOf("big.jpg", wholeBody(bytes)) });
+    expect(await put("big.jpg", randomBytes(PARTS_ABOVE + 1))).toBe(false);
+    const uploads = await plain.send("GET", s3Bucket, undefined, { query: { uploads: "", prefix: folder } });
+    expect(uploads.body.toString()).not.toContain("<Upload>");
+  });
+
+  test("getRange() gives exactly the bytes, of that version only", async () => {
+    newBucket();
+    const bytes = randomBytes(5_000);
+    await put("a.jpg", bytes);
+    const found = await bucket.head(toKey("a.jpg"));
+    const version = found.state === "object" ? found.version : "";
+    const part = await bucket.getRange(toKey("a.jpg"), version, { start: 10, end: 4_999 });
+    expect(part?.equals(bytes.subarray(10))).toBe(true);
+    await put("a.jpg", randomBytes(5_000), { when: "always" });
+    expect(await bucket.getRange(toKey("a.jpg"), version, { start: 0, end: 9 })).toBeUndefined();
+  });
+
+  test("copy() takes the bytes of one version without moving them", async () => {
+    newBucket();
+    const bytes = randomBytes(1_000);
+    await put("图 a+b.jpg", bytes);
+    const found = await bucket.head(toKey("图 a+b.jpg"));
+    const version = found.state === "object" ? found.version : "";
+    const to = infoOf("b.jpg", wholeBody(bytes), "upload");
+    expect(await bucket.copy(toKey("图 a+b.jpg"), version, to, { isStale: false })).toBe(true);
+    expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ state: "object", info: to });
+    expect(await bucket.copy(toKey("图 a+b.jpg"), '"other"', to, { isStale: false })).toBe(false);
+    expect(await bucket.copy(toKey("never.jpg"), version, to, { isStale: false })).toBe(false);
+    // Onto itself, for a new description alone.
+    expect(await bucket.copy(toKey("b.jpg"), version, to, { isStale: true })).toBe(true);
+    expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ info: to, isStale: true });
+  });
+
+  test("list() goes by UTF-8 bytes through pages of any size, long keys among the others", async () => {
+    newBucket();
+    const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
+    for (const key of keys) await put(key, Buffer.from("one"));
+    await bucket.bury(toKey("a0"), { deletedAt: 1, reason: "" });
+    const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const limit of [1, 3, sorted.length, 100]) {
+      const seen: Key[] = [];
+      for (let isEnd = false; !isEnd; ) {
+        const page = await bucket.list({ prefix: "", after: seen.at(-1), limit });
+        expect(page.names.length).toBeLessThanOrEqual(limit);
+        seen.push(...page.names.map(({ key }) => key));
+        isEnd = page.isEnd;
+      }
+      expect(seen).toEqual(sorted);
+    }
+  });
+
+  test("an object of another tool is told from our own", async () => {
+    const folder = newBucket();
+    await plain.put(s3Bucket, `${folder}theirs.jpg`, Buffer.from("theirs"));
+    expect(await bucket.head(toKey("theirs.jpg"))).toMatchObject({ state: "foreign", size: 6 });
+    expect(await put("theirs.jpg", Buffer.from("ours"))).toBe(false);
+  });
+
+  test("opening fails at once with what S3 says of wrong keys and of a bucket that is not there", async () => {
+    const wrong = { ...rgw, secretAccessKey: "wrong" };
+    await expect(openTestS3(wrong, { bucket: s3Bucket })).rejects.toThrow("403 SignatureDoesNotMatch");
+    await expect(openTestS3(rgw, { bucket: bucketName() })).rejects.toThrow("404 NoSuchBucket");
+  });
+});

@@ -1,0 +1,65 @@
+// The S3 store against a real RGW, or a proxy before it, in a bucket of its own.
+import { randomUUID } from "node:crypto";
+import type { RemoteStore } from "../../src/bucket/remote.ts";
+import { openS3Store } from "../../src/bucket/s3/store.ts";
+import type { Log } from "../../src/log.ts";
+import { SILENT_LOG } from "../../src/log.ts";
+import { createCaller } from "../../src/origin/caller.ts";
+import { createSystemResolve } from "../../src/origin/lookup.ts";
+
+/** Where a test's S3 is. */
+export interface S3Place {
+  readonly url: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface S3StoreOptions {
+  /** The S3 bucket; it must be there. */
+  readonly bucket: string;
+  readonly prefix?: string;
+  readonly partsAboveBytes?: number;
+  readonly log?: Log;
+}
+
+/** A name for an S3 bucket of a test. */
+export function bucketName(): string {
+  return `huiyuan-${randomUUID()}`;
+}
+
+/** Open; `close` also ends its connections. */
+export async function openTestS3(place: S3Place, options: S3StoreOptions): Promise<RemoteStore> {
+  const { bucket, prefix = "", log = SILENT_LOG, partsAboveBytes } = options;
+  const { url, ...rest } = place;
+  const caller = createCaller({
+    url,
+    allowPrivate: true,
+    connectTimeoutMs: 2_000,
+    connections: 64,
+    resolve: createSystemResolve(),
+  });
+  try {
+    const store = await openS3Store({
+      ...rest,
+      endpoint: url,
+      pathStyle: true,
+      bucket,
+      prefix,
+      call: caller.call,
+      log,
+      now: Date.now,
+      ...(partsAboveBytes === undefined ? {} : { partsAboveBytes }),
+    });
+    const { close } = store;
+    return Object.assign(store, {
+      async close() {
+        await close();
+        await caller.close();
+      },
+    });
+  } catch (error) {
+    await caller.close();
+    throw error;
+  }
+}

@@ -1,0 +1,44 @@
+// A tiered store as app.ts wires it: a data folder, spools in it, and an S3 behind.
+import { createSpoolPool } from "../../src/body/spool-pool.ts";
+import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
+import type { RemoteStore } from "../../src/bucket/remote.ts";
+import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/bucket/tier/store.ts";
+import { SILENT_LOG } from "../../src/log.ts";
+
+export interface TieredLab {
+  readonly store: TieredStore;
+  readonly near: FsStore;
+  /** `bucketId key` of what memory had to let go of. */
+  readonly changed: string[];
+}
+
+/** The store's `close` closes everything. */
+export async function openTiered(
+  dir: string,
+  remote: RemoteStore,
+  options: Partial<Pick<TieredStoreOptions, "maxBytes" | "maxCopyBytes" | "now" | "log">> = {},
+): Promise<TieredLab> {
+  const { now = () => 1_000, log = SILENT_LOG } = options;
+  const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
+  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
+  const changed: string[] = [];
+  const store = createTieredStore({
+    near,
+    remote,
+    spools,
+    maxBytes: 1_000_000_000,
+    changed: (bucketId, key) => void changed.push(`${bucketId} ${key}`),
+    log,
+    now,
+    ...options,
+  });
+  const { close } = store;
+  Object.assign(store, {
+    async close() {
+      await close();
+      await spools.close();
+      await near.close();
+    },
+  });
+  return { store, near, changed };
+}
