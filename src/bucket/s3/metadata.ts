@@ -74,49 +74,70 @@ export interface ObjectHead {
 }
 
 /** What the head says lies under `key`. */
-export function entryOf(key: Key, { header, size, version }: ObjectHead): RemoteEntry {
-  const read = (name: string) => fromAscii(header(PREFIX + name));
-  const number = (name: string) => Number(read(name) ?? Number.NaN);
-  const modifiedAt = Date.parse(header("last-modified") ?? "") || 0;
-  if (read(MARK) !== MARK_VALUE) return { state: "foreign", size, modifiedAt, version };
-  const deletedAt = number("deleted-at");
-  if (deletedAt >= 0) {
-    const expiresAt = read("expires-at") === undefined ? {} : { expiresAt: number("expires-at") };
-    return { state: "tombstone", deletedAt, ...expiresAt, reason: read("reason") ?? "", version };
+export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
+  const { size, version } = head;
+  const fields = readFields(head);
+  const { text, number } = fields;
+  if (text(MARK) === MARK_VALUE) {
+    if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
+    const info = infoOf(key, size, fields);
+    if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
   }
-  const hashes = { sha256: read("sha256") ?? "", sha1: read("sha1") ?? "", md5: read("md5") ?? "" };
-  const format = read("format") ?? "";
-  const via = read("via") ?? "";
-  // Another tool may have replaced the bytes and kept the metadata, as some do on a copy.
-  if (number("size") !== size || hashes.sha256.length !== 64 || !isFormat(format) || !isVia(via)) {
-    return { state: "foreign", size, modifiedAt, version };
-  }
-  const headers: Record<string, string> = {};
-  for (const name of STORED_HEADERS) {
-    const value = read(name);
-    if (value !== undefined) headers[name] = value;
-  }
-  const side = (name: string) => (read(name) === undefined ? undefined : number(name));
-  const info: ObjectInfo = {
+  return { state: "foreign", size, modifiedAt: number("last-modified"), version };
+}
+
+interface FieldReader {
+  text(name: string): string | undefined;
+  /** NaN where it is not there or no number; `last-modified` is S3's own, Unix milliseconds, 0 where it cannot be read. */
+  number(name: string): number;
+}
+
+function readFields({ header }: ObjectHead): FieldReader {
+  const text = (name: string) => fromAscii(header(PREFIX + name));
+  return {
+    text,
+    number: (name) =>
+      name === "last-modified" ? Date.parse(header(name) ?? "") || 0 : Number(text(name) ?? Number.NaN),
+  };
+}
+
+function tombstoneOf({ text, number }: FieldReader) {
+  const expiresAt = text("expires-at") === undefined ? {} : { expiresAt: number("expires-at") };
+  return { state: "tombstone", deletedAt: number("deleted-at"), reason: text("reason") ?? "", ...expiresAt } as const;
+}
+
+/** Undefined where the description is not of these bytes: some tools replace them on a copy and keep the metadata. */
+function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectInfo | undefined {
+  const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1") ?? "", md5: text("md5") ?? "" };
+  const format = text("format") ?? "";
+  const via = text("via") ?? "";
+  if (number("size") !== size || hashes.sha256.length !== 64 || !isFormat(format) || !isVia(via)) return undefined;
+  const storedAt = number("stored-at") || number("last-modified");
+  const optional = (name: string) => (text(name) === undefined ? undefined : number(name));
+  const validatedAt = optional("validated-at");
+  return {
     key,
     size,
     hashes,
-    image: { format, width: side("width"), height: side("height") },
-    headers,
+    image: { format, width: optional("width"), height: optional("height") },
+    headers: Object.fromEntries(
+      STORED_HEADERS.flatMap((name) => {
+        const value = text(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
     provenance: {
       via,
-      originUrl: read("origin-url"),
-      originEtag: read("origin-etag"),
-      originLastModified: read("origin-last-modified"),
-      fetchedAt: number("fetched-at") || 0,
-      validated:
-        read("validated-at") === undefined ? undefined : { at: number("validated-at"), life: lifeOf(read("life")) },
+      originUrl: text("origin-url"),
+      originEtag: text("origin-etag"),
+      originLastModified: text("origin-last-modified"),
+      fetchedAt: number("fetched-at") || storedAt,
+      validated: validatedAt === undefined ? undefined : { at: validatedAt, life: lifeOf(text("life")) },
     },
-    modifiedAt: number("modified-at") || modifiedAt,
-    storedAt: number("stored-at") || modifiedAt,
-    isSuspect: read("suspect") === "1",
+    modifiedAt: number("modified-at") || storedAt,
+    storedAt,
+    isSuspect: text("suspect") === "1",
   };
-  return { state: "object", info, isStale: read("stale") === "1", version };
 }
 
 /** The key of an object whose name does not hold it. */

@@ -1,7 +1,6 @@
 // One bucket that lies in a remote store, with this disk before it. On the disk: a queue of what the mirror brought and is
 // not there yet, copies of what is there (`edge`), tombstones, and the epochs, which are this server's own. The remote store
-// is the authority, except for what is queued. Longer than others: every change of a bucket is in here, and each minds all three.
-
+// is the authority, except for what is queued. It is long since every change is in here, and each minds all of them.
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../errors.ts";

@@ -1,10 +1,10 @@
-// The copies of one bucket that lie on this disk: the embedded store's rows under a name of their own, with the index of
+// The copies of one bucket that lie on this disk: the embedded store's rows under a name of their own, with the order of their
 // uses. Its rows also hold the bucket's epochs and tombstones, which outlive the copies.
 import type { WholeBody } from "../../body/spool.ts";
 import type { Log } from "../../log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../object.ts";
 import type { BucketDriver, PutCondition } from "../driver.ts";
-import type { EdgeIndex } from "./edge-index.ts";
+import type { CopyOrder } from "./copy-order.ts";
 
 /** Copies never fail what they accompany: a disk that cannot take one has none. Only epochs must be written. */
 export interface Edge {
@@ -28,7 +28,7 @@ export interface Edge {
 export interface EdgeOptions {
   readonly bucketId: string;
   readonly driver: BucketDriver;
-  readonly index: EdgeIndex;
+  readonly order: CopyOrder;
   readonly forgetRow: (key: Key, sha256: string) => Promise<boolean>;
   readonly maxCopyBytes: () => number;
   /** Copies have been added. */
@@ -42,10 +42,10 @@ export interface EdgeOptions {
 const TRUSTED_MS = 60_000;
 
 export function createEdge(options: EdgeOptions): Edge {
-  const { bucketId, driver, index, forgetRow, maxCopyBytes, grown, log, now } = options;
+  const { bucketId, driver, order, forgetRow, maxCopyBytes, grown, log, now } = options;
 
   function added({ key, size, hashes }: ObjectInfo): void {
-    index.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: now() });
+    order.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: now() });
     grown();
   }
 
@@ -54,7 +54,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const entry = await driver.lookup(key);
     if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
     else if (entry.state === "tombstone") await driver.undelete(key);
-    index.drop(bucketId, key);
+    order.drop(bucketId, key);
   }
 
   /** The epoch, come what may; then the copy, if the disk can. */
@@ -72,11 +72,11 @@ export function createEdge(options: EdgeOptions): Edge {
     driver,
     maxCopyBytes,
     isTrusted(key) {
-      const copy = index.use(bucketId, key);
+      const copy = order.use(bucketId, key);
       return copy !== undefined && now() - copy.checkedAt < TRUSTED_MS;
     },
     trust(key) {
-      const copy = index.use(bucketId, key);
+      const copy = order.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = now();
     },
     async put(info, body, condition) {
@@ -102,9 +102,9 @@ export function createEdge(options: EdgeOptions): Edge {
       });
     },
     async forget({ key, hashes }) {
-      index.drop(bucketId, key);
+      order.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
     },
-    dropped: (key) => index.drop(bucketId, key),
+    dropped: (key) => order.drop(bucketId, key),
   };
 }

@@ -9,8 +9,8 @@ import type { Store } from "../driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
+import { type Copy, createCopyOrder } from "./copy-order.ts";
 import { createEdge } from "./edge.ts";
-import { createEdgeIndex, type EdgeCopy } from "./edge-index.ts";
 import { createKeyLocks } from "./key-locks.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
@@ -48,7 +48,7 @@ const PAGE = 1_000;
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const { near, remote, spools, changed, log, now, maxCopyBytes = MAX_COPY_BYTES } = options;
   let { maxBytes } = options;
-  const index = createEdgeIndex();
+  const order = createCopyOrder();
   const locks = createKeyLocks();
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `edge/${remote.id}/`;
@@ -75,7 +75,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     const edge = createEdge({
       bucketId: edgeId,
       driver: near.bucket(edgeId),
-      index,
+      order,
       forgetRow: (key, sha256) => near.forget(edgeId, key, sha256),
       maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(maxBytes / 4)),
       grown: evict,
@@ -93,7 +93,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       async unqueue({ key, size, hashes: { sha256 } }, to) {
         if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await near.forget(queueId, key, sha256));
         await near.move(queueId, edgeId, key, sha256);
-        index.add({ bucketId: edgeId, key, size, sha256, checkedAt: now() });
+        order.add({ bucketId: edgeId, key, size, sha256, checkedAt: now() });
         evict();
       },
       checkRoom,
@@ -121,7 +121,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   async function evictAll(): Promise<void> {
     await nextTurn();
     for (;;) {
-      const surplus = index.popSurplus(Math.max(0, maxBytes - uploads.backlog().bytes));
+      const surplus = order.popSurplus(Math.max(0, maxBytes - uploads.backlog().bytes));
       if (surplus === undefined || isClosed) return;
       await near
         .forget(surplus.bucketId, surplus.key, surplus.sha256)
@@ -131,8 +131,8 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   /** What an earlier run has left: its queue goes on, its copies are counted. */
   async function takeOver(): Promise<void> {
-    const copies: EdgeCopy[] = [];
-    const storedAt = new Map<EdgeCopy, number>();
+    const copies: Copy[] = [];
+    const storedAt = new Map<Copy, number>();
     for (const id of near.listBuckets()) {
       const isQueue = id.startsWith("queue/");
       if (isQueue && !id.startsWith(queueFolder)) await tellStranded(id);
@@ -148,7 +148,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         }
       }
     }
-    index.addOlder(copies.sort((a, b) => (storedAt.get(a) ?? 0) - (storedAt.get(b) ?? 0)));
+    order.addOlder(copies.sort((a, b) => (storedAt.get(a) ?? 0) - (storedAt.get(b) ?? 0)));
     evict();
   }
 

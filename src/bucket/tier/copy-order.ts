@@ -2,7 +2,7 @@
 // remote store lately. Bounded by bytes and by number. It holds no bytes and removes none: it says which must go.
 import type { Key } from "../../object.ts";
 
-export interface EdgeCopy {
+export interface Copy {
   readonly bucketId: string;
   readonly key: Key;
   /** Bytes. */
@@ -12,25 +12,25 @@ export interface EdgeCopy {
   checkedAt: number;
 }
 
-export interface EdgeIndex {
+export interface CopyOrder {
   readonly bytes: number;
   readonly count: number;
   /** A copy that was just made from what the remote store has, or was given. */
-  add(copy: EdgeCopy): void;
+  add(copy: Copy): void;
   /** Copies of an earlier run, the oldest first; those known already stay as they are. */
-  addOlder(copies: readonly EdgeCopy[]): void;
+  addOlder(copies: readonly Copy[]): void;
   /** The copy, as the one that was used last; undefined where none is known. */
-  use(bucketId: string, key: Key): EdgeCopy | undefined;
+  use(bucketId: string, key: Key): Copy | undefined;
   drop(bucketId: string, key: Key): void;
   /** The copy that was used longest ago, while more than the bounds allow is there; it is dropped from here. */
-  popSurplus(maxBytes: number): EdgeCopy | undefined;
+  popSurplus(maxBytes: number): Copy | undefined;
 }
 
 /** What so many take in memory is some 50 MB. */
 const MAX_COPIES = 250_000;
 
-export function createEdgeIndex(maxCopies = MAX_COPIES): EdgeIndex {
-  let copies = new Map<string, EdgeCopy>();
+export function createCopyOrder(maxCopies = MAX_COPIES): CopyOrder {
+  let copies = new Map<string, Copy>();
   let bytes = 0;
   const name = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
 
