@@ -13,6 +13,7 @@ import { createDownloads } from "./http/download.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createReadiness } from "./http/readiness.ts";
 import { createRequestIds } from "./http/request-id.ts";
+import { nodeResponse } from "./http/response.ts";
 import { startServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
@@ -91,21 +92,24 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
 
     const nextRequestId = createRequestIds();
     const accessLog = createAccessLog(log);
+    const download = createDownloads({
+      sites: () => registry.sites,
+      nextRequestId,
+      log,
+      answered(exchange) {
+        metrics.answered(exchange);
+        accessLog(exchange, settings.server);
+      },
+    });
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
-      listener: createDownloads({
-        sites: () => registry.sites,
-        nextRequestId,
-        log,
-        answered(exchange) {
-          metrics.answered(exchange);
-          accessLog(exchange, settings.server);
-        },
-      }),
+      listener: (request, response) => download(request, nodeResponse(response)),
+      // The REST API's paths are for node's server, which reads bodies.
+      lane: { listener: download, takes: (url) => !url.startsWith("/photos/") },
     });
     undo.push(() => downloads.stop(0));
 

@@ -7,9 +7,10 @@ import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
-import type { Exchange, HeaderList } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
+import type { HeaderList } from "./response.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 
@@ -65,10 +66,13 @@ async function stream(
   { context, span }: { readonly context: AnswerContext; readonly span: ByteRange | undefined },
 ): Promise<void> {
   const { request, response, requestId } = exchange;
-  const headers = [...bodyHeaders(head, span), ...context.headers, "X-Request-Id", requestId];
-  const status = span === undefined ? 200 : 206;
+  const writeHead = () =>
+    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), context.headers, [
+      "X-Request-Id",
+      requestId,
+    ]);
   if (request.method === "HEAD") {
-    response.writeHead(status, headers);
+    writeHead();
     response.end();
     return;
   }
@@ -76,7 +80,7 @@ async function stream(
   // A range may begin far behind the bytes that are there: its first byte decides between an answer and a 424.
   const first = span === undefined ? undefined : await read(span.start, span.end);
   await spend(context);
-  response.writeHead(status, headers);
+  writeHead();
   // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
   const held = async (offset: number, ready: ReturnType<ReadAt>) => {
     const chunk = await ready;
@@ -126,17 +130,9 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
 
 /** The origin's answer to a HEAD: its type is not proven by any byte, so none is said. */
 export function answerAsked(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
-  const headers = [
-    "X-Content-Type-Options",
-    "nosniff",
-    "Accept-Ranges",
-    "bytes",
-    ...context.headers,
-    "X-Request-Id",
-    exchange.requestId,
-  ];
+  const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
-  exchange.response.writeHead(200, headers);
+  exchange.response.writeHead(200, headers, context.headers);
   exchange.response.end();
 }
 

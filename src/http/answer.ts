@@ -4,10 +4,11 @@ import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../errors.ts";
 import { type ByteRange, etagOf, MEDIA_TYPES, type ObjectInfo } from "../object.ts";
 import { evaluate } from "./conditional.ts";
-import type { Exchange, HeaderList } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { createMultipart } from "./multipart.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
+import { type DownloadResponse, type HeaderBlock, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
 /** The bytes of an object: whole in memory, or read by offset. */
 export type ObjectBytes =
@@ -17,7 +18,7 @@ export type ObjectBytes =
 /** What the answer carries beside the object's own headers. */
 export interface AnswerContext {
   /** Cache-Control, Cache-Status, CORS, Vary: everything that does not depend on the object. */
-  readonly headers: HeaderList;
+  readonly headers: Headers;
   /** A token that works once: awaited just before a 2xx head of a GET; false → sign_spent. */
   readonly spend: (() => Promise<boolean>) | undefined;
   readonly client: () => AbortSignal;
@@ -28,17 +29,45 @@ type Plan =
   | { readonly kind: "not-modified" }
   | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
 
-const objectHeaders = new WeakMap<ObjectInfo, { readonly validators: HeaderList; readonly all: HeaderList }>();
+/** Some text, then some bytes of the object; either may be missing. */
+interface Part {
+  readonly before?: Buffer | undefined;
+  readonly span?: ByteRange;
+}
+
+/** An answer laid out: what its head says and which parts its body is made of. */
+interface Layout {
+  readonly status: 200 | 206;
+  /** Bytes of the body. */
+  readonly length: number;
+  /** What depends on the object alone, Content-Length included. */
+  readonly headers: Headers;
+  readonly parts: readonly Part[];
+}
+
+/** What answers say of an object whoever asks. */
+interface Prepared {
+  /** For a 304. */
+  readonly validators: HeaderBlock;
+  /** For any part of it. */
+  readonly own: HeaderList;
+  readonly whole: Layout;
+}
+
+const prepared = new WeakMap<ObjectInfo, Prepared>();
 
 /** Built once per object and kept as long as the object is. */
-function headersOf(info: ObjectInfo): { readonly validators: HeaderList; readonly all: HeaderList } {
-  const known = objectHeaders.get(info);
+function prepare(info: ObjectInfo): Prepared {
+  const known = prepared.get(info);
   if (known !== undefined) return known;
   const validators = ["ETag", etagOf(info.hashes), "Last-Modified", new Date(info.modifiedAt).toUTCString()];
   const stored = Object.entries(info.headers).flat();
-  const all = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff", ...stored];
-  const built = { validators, all };
-  objectHeaders.set(info, built);
+  const own = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff", ...stored];
+  const { size } = info;
+  const headers = headerBlock(["Content-Type", MEDIA_TYPES[info.image.format], ...own, "Content-Length", String(size)]);
+  const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
+  const built = { validators: headerBlock(validators), own, whole };
+  prepared.set(info, built);
   return built;
 }
 
@@ -80,9 +109,8 @@ export function answerObject(
 ): void | Promise<void> {
   const planned = plan(exchange, info);
   const { response, requestId } = exchange;
-  const own = headersOf(info);
   if (planned.kind === "not-modified") {
-    response.writeHead(304, [...own.validators, ...context.headers, "X-Request-Id", requestId] as string[]);
+    response.writeHead(304, prepare(info).validators, context.headers, ["X-Request-Id", requestId]);
     response.end();
     return;
   }
@@ -95,41 +123,26 @@ export async function spend(context: AnswerContext): Promise<void> {
   throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
 }
 
-/** Some text, then some bytes of the object; either may be missing. */
-interface Part {
-  readonly before?: Buffer | undefined;
-  readonly span?: ByteRange;
-}
-
-/** An answer laid out: what its head says and which parts its body is made of. */
-interface Layout {
-  readonly status: 200 | 206;
-  /** Bytes of the body. */
-  readonly length: number;
-  readonly type: HeaderList;
-  readonly parts: readonly Part[];
-}
-
 function layOut(info: ObjectInfo, planned: Exclude<Plan, { kind: "not-modified" }>): Layout {
+  const { own, whole } = prepare(info);
+  if (planned.kind === "full") return whole;
   const { size } = info;
   const mediaType = MEDIA_TYPES[info.image.format];
-  if (planned.kind === "full") {
-    return {
-      status: 200,
-      length: size,
-      type: ["Content-Type", mediaType],
-      parts: [{ span: { start: 0, end: size - 1 } }],
-    };
-  }
   const [only, second] = planned.ranges;
   if (only !== undefined && second === undefined) {
+    const length = only.end - only.start + 1;
     const type = ["Content-Type", mediaType, "Content-Range", `bytes ${only.start}-${only.end}/${size}`];
-    return { status: 206, length: only.end - only.start + 1, type, parts: [{ span: only }] };
+    return { status: 206, length, headers: withLength(type, own, length), parts: [{ span: only }] };
   }
   const multipart = createMultipart(planned.ranges, { size, mediaType, boundary: randomBytes(12).toString("hex") });
   const parts: Part[] = planned.ranges.map((span, index) => ({ before: multipart.heads[index], span }));
   parts.push({ before: multipart.trailer });
-  return { status: 206, length: multipart.length, type: ["Content-Type", multipart.mediaType], parts };
+  const headers = withLength(["Content-Type", multipart.mediaType], own, multipart.length);
+  return { status: 206, length: multipart.length, headers, parts };
+}
+
+function withLength(type: HeaderList, own: HeaderList, length: number): HeaderList {
+  return [...type, ...own, "Content-Length", String(length)];
 }
 
 function sendPlanned(
@@ -143,32 +156,32 @@ function sendPlanned(
 ): void | Promise<void> {
   const { request, response, requestId } = exchange;
   const layout = layOut(info, planned);
-  const head = layout.type.concat(headersOf(info).all, context.headers);
-  head.push("Content-Length", String(layout.length), "X-Request-Id", requestId);
+  const writeHead = () =>
+    response.writeHead(layout.status, layout.headers, context.headers, ["X-Request-Id", requestId]);
   if (request.method === "HEAD") {
-    response.writeHead(layout.status, head);
+    writeHead();
     response.end();
     return;
   }
   exchange.bodyBytes = layout.length;
-  if (bytes.kind === "read") return stream(response, { layout, head, read: bytes.read, context });
-  const { body } = bytes;
-  if (context.spend === undefined) return sendFromMemory(response, { layout, head, body });
-  return spend(context).then(() => sendFromMemory(response, { layout, head, body }));
+  if (bytes.kind === "read") return stream(response, { layout, writeHead, read: bytes.read, context });
+  const send = () => {
+    writeHead();
+    sendParts(response, layout.parts, bytes.body);
+  };
+  return context.spend === undefined ? send() : spend(context).then(send);
 }
 
-function sendFromMemory(
-  response: Exchange["response"],
-  { layout, head, body }: { layout: Layout; head: string[]; body: Buffer },
-): void {
-  response.writeHead(layout.status, head);
-  for (const { before, span } of layout.parts) {
-    if (before !== undefined) response.write(before);
-    // The usual answer is one part, and one `end` with the bytes costs least.
-    if (span !== undefined && layout.parts.length === 1) return void response.end(slice(body, span));
-    if (span !== undefined) response.write(slice(body, span));
+function sendParts(response: DownloadResponse, parts: readonly Part[], body: Buffer): void {
+  const pieces: Buffer[] = [];
+  for (const { before, span } of parts) {
+    if (before !== undefined) pieces.push(before);
+    if (span !== undefined) pieces.push(slice(body, span));
   }
-  response.end();
+  const last = pieces.pop();
+  for (const piece of pieces) response.write(piece);
+  // The usual answer is one piece, and one `end` with the bytes costs least.
+  response.end(last);
 }
 
 function slice(body: Buffer, span: ByteRange): Buffer {
@@ -176,14 +189,14 @@ function slice(body: Buffer, span: ByteRange): Buffer {
 }
 
 async function stream(
-  response: Exchange["response"],
-  { layout, head, read, context }: { layout: Layout; head: string[]; read: ReadAt; context: AnswerContext },
+  response: DownloadResponse,
+  { layout, writeHead, read, context }: { layout: Layout; writeHead: () => void; read: ReadAt; context: AnswerContext },
 ): Promise<void> {
   // The first bytes are read before the head goes out: damage found there is still repaired or told.
   const start = layout.parts.find((part) => part.span !== undefined)?.span;
   const first = start === undefined ? undefined : await read(start.start, start.end);
   await spend(context);
-  response.writeHead(layout.status, head);
+  writeHead();
   for (const { before, span } of layout.parts) {
     if (before !== undefined) response.write(before);
     if (span === undefined) continue;

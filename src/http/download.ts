@@ -1,6 +1,5 @@
 // The walk of one download, top to bottom: host → token and Referer → key and instruction → memory → bucket → origin.
 // A hit in memory runs through the same lines as every other request, synchronously.
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Join, MissAnswer } from "../mirror/mirror.ts";
@@ -12,9 +11,10 @@ import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
 import { corsHeaders, preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
-import { beginExchange, type Exchange, type Outcome } from "./exchange.ts";
+import { beginExchange, type DownloadRequest, type Exchange, type Outcome } from "./exchange.ts";
 import { readInstruction, splitStyle } from "./instruction.ts";
 import { refererVerdict } from "./referer.ts";
+import type { DownloadResponse } from "./response.ts";
 import type { Admission, Site, Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
 
@@ -38,10 +38,10 @@ interface Admitted {
 const OPEN: Admission = { scope: { kind: "none" }, spend: undefined };
 const READ_BYTES = 262_144;
 
-/** The `request` listener of the download port. */
+/** What the download port does with a request, whoever read it. */
 export function createDownloads(
   options: DownloadOptions,
-): (request: IncomingMessage, response: ServerResponse) => void {
+): (request: DownloadRequest, response: DownloadResponse) => void {
   const { log, answered } = options;
   const fail = (exchange: Exchange, error: unknown) => {
     const known = asHuiyuanError(error);
@@ -108,7 +108,7 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
 }
 
 /** Every Host header there was; more than one is refused by parseTarget. */
-function hostsOf(request: IncomingMessage): readonly string[] {
+function hostsOf(request: DownloadRequest): readonly string[] {
   const { rawHeaders } = request;
   const hosts: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -267,7 +267,7 @@ function clientSignal(exchange: Exchange): AbortSignal {
     exchange.client = controller.signal;
     const { response } = exchange;
     if (response.destroyed) controller.abort(clientGone());
-    else response.once("close", () => response.writableFinished || controller.abort(clientGone()));
+    else response.onceGone(() => controller.abort(clientGone()));
   }
   return exchange.client;
 }

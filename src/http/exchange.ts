@@ -1,7 +1,14 @@
-// One request and its response on a socket: what all answers share. No policy.
-import type { IncomingMessage, ServerResponse } from "node:http";
+// One request and its response: what all answers share, whoever brought them. No policy.
+import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
+import type { DownloadResponse, HeaderList } from "./response.ts";
 import type { Site } from "./site.ts";
+
+/** What a download looks at: node's own request, or the lane's. Header names in lower case, one character a byte. */
+export interface DownloadRequest
+  extends Pick<IncomingMessage, "method" | "url" | "httpVersion" | "headers" | "rawHeaders"> {
+  readonly socket: { readonly remoteAddress?: string | undefined };
+}
 
 /** How a download was answered, for counters and the access log. */
 export interface Outcome {
@@ -11,8 +18,8 @@ export interface Outcome {
 }
 
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: DownloadRequest;
+  readonly response: DownloadResponse;
   readonly requestId: string;
   /** Milliseconds of the monotonic clock. */
   readonly startedAt: number;
@@ -29,7 +36,7 @@ export interface Exchange {
 
 const UNKNOWN: Outcome = { kind: "other", tier: "none" };
 
-export function beginExchange(request: IncomingMessage, response: ServerResponse, requestId: string): Exchange {
+export function beginExchange(request: DownloadRequest, response: DownloadResponse, requestId: string): Exchange {
   return {
     request,
     response,
@@ -43,13 +50,10 @@ export function beginExchange(request: IncomingMessage, response: ServerResponse
   };
 }
 
-/** Flat name, value, name, value …, as `writeHead` takes it. */
-export type HeaderList = readonly string[];
-
 /** Sends a head and a whole body; a HEAD gets the head alone. `headers` without Content-Length and X-Request-Id. */
 export function sendWhole(exchange: Exchange, status: number, headers: HeaderList, body: Buffer): void {
   const { request, response, requestId } = exchange;
-  response.writeHead(status, [...headers, "Content-Length", String(body.byteLength), "X-Request-Id", requestId]);
+  response.writeHead(status, headers, ["Content-Length", String(body.byteLength), "X-Request-Id", requestId]);
   if (request.method === "HEAD") response.end();
   else response.end(body);
 }

@@ -1,7 +1,7 @@
 // Moves bytes from a source that is read by offset to a client, at the client's speed. Breaks the connection, never
 // ends it cleanly, when the bytes do not come.
-import type { ServerResponse } from "node:http";
 import { HuiyuanError } from "../errors.ts";
+import type { DownloadResponse } from "./response.ts";
 
 /** Some bytes from `offset` on, up to `end` inclusive where there are so many; undefined at the end of the body. */
 export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined> | Buffer | undefined;
@@ -12,7 +12,7 @@ export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined
  * nothing is let go by the server's own idle limit, which sees whether bytes still move.
  */
 export async function pump(
-  response: ServerResponse,
+  response: DownloadResponse,
   read: ReadAt,
   span: { readonly start: number; readonly end: number },
   client: AbortSignal,
@@ -36,15 +36,14 @@ export async function pump(
   }
 }
 
-function drained(response: ServerResponse, client: AbortSignal): Promise<void> {
+function drained(response: DownloadResponse, client: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => {
-      response.off("drain", settle);
       client.removeEventListener("abort", settle);
       if (client.aborted) reject(client.reason);
       else resolve();
     };
-    response.on("drain", settle);
+    response.onceDrained(settle);
     client.addEventListener("abort", settle);
     if (client.aborted) settle();
   });

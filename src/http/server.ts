@@ -1,14 +1,18 @@
 // A listening HTTP/1.1 socket with the limits that keep hostile clients bounded, and a stop that lets the others
-// finish. What is answered is the listener's affair.
+// finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
+// listener's affair.
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { errorBody } from "./error-answer.ts";
+import { createLane, type Lane, type LaneOptions } from "./lane/lane.ts";
 
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** For plain requests; must answer them as `listener` would. */
+  readonly lane?: Pick<LaneOptions, "listener" | "takes">;
   readonly nextRequestId: () => string;
   /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
@@ -26,6 +30,7 @@ export interface HttpServer {
 }
 
 const HEAD_MS = 30_000;
+const KEEP_ALIVE_MS = 65_000;
 const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
 /** Clients that come at once while the program is busy; the kernel takes no more than net.core.somaxconn. */
@@ -55,7 +60,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       headersTimeout: HEAD_MS,
       requestTimeout: HEAD_MS,
       connectionsCheckingInterval: 1_000,
-      keepAliveTimeout: 65_000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
       // Judged by parseTarget, whose refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
@@ -71,8 +76,9 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
+  const lane = options.lane && openLane(server, options.lane, (socket) => refuse("request_timeout", socket));
   // Read once, or it is unknown by the time a client that has left is logged.
-  server.on("connection", (socket: Socket) => void socket.remoteAddress);
+  server.prependListener("connection", (socket: Socket) => void socket.remoteAddress);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (refused.has(socket)) return; // What else it sends is an error each time.
     if (error.code === "ECONNRESET") socket.destroy();
@@ -86,8 +92,27 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     setIdle(milliseconds) {
       server.timeout = milliseconds;
     },
-    stop: (graceMs) => stop(server, graceMs),
+    stop: (graceMs) => stop(server, lane, graceMs),
   };
+}
+
+/** Puts the lane where node's server takes its connections, and node's server behind the lane. */
+function openLane(server: Server, options: Pick<LaneOptions, "listener" | "takes">, late: LaneOptions["late"]): Lane {
+  const takers = server.listeners("connection");
+  server.removeAllListeners("connection");
+  const lane = createLane({
+    ...options,
+    late,
+    headMs: HEAD_MS,
+    keepAliveMs: KEEP_ALIVE_MS,
+    idleMs: () => server.timeout,
+    handOver(socket, bytes) {
+      for (const take of takers) take.call(server, socket);
+      socket.emit("data", bytes);
+    },
+  });
+  server.on("connection", lane.accept);
+  return lane;
 }
 
 function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
@@ -132,12 +157,19 @@ function parserFault(code: string | undefined): ErrorCode {
   return "request_invalid";
 }
 
-async function stop(server: Server, graceMs: number): Promise<void> {
+async function stop(server: Server, lane: Lane | undefined, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // A connection that is kept alive becomes idle when its answer ends, and would wait for another request.
-  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  // In the lane the first sweep is also the time for requests that were sent before.
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+    lane?.closeIdle();
+  }, SWEEP_MS);
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+    lane?.closeAll();
+  }, graceMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);

@@ -1,0 +1,131 @@
+// The socket lane: plain requests are read and answered on their sockets, without node's http server, which costs more
+// than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as each read brings one
+// plain head. At the first other byte it goes to node's server for good, which sees those bytes as if it had read them.
+import type { Socket } from "node:net";
+import type { DownloadRequest } from "../exchange.ts";
+import type { DownloadResponse } from "../response.ts";
+import { createHeadReader, type LaneRequest } from "./head.ts";
+import { createHeadEnd, LaneResponse } from "./response.ts";
+
+export interface LaneOptions {
+  readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
+  /** Whether the listener is the right one for a request target. */
+  readonly takes: (url: string) => boolean;
+  /** Gets connections that leave the lane, with the bytes that were read last; no listener of ours is on the socket. */
+  readonly handOver: (socket: Socket, bytes: Buffer) => void;
+  /** Gets connections that have sent nothing within `headMs`. */
+  readonly late: (socket: Socket) => void;
+  readonly headMs: number;
+  readonly keepAliveMs: number;
+  /** How long nothing may move while an answer is under way. Milliseconds. */
+  readonly idleMs: () => number;
+}
+
+export interface Lane {
+  accept(socket: Socket): void;
+  /** Closes connections without an answer under way. */
+  closeIdle(): void;
+  closeAll(): void;
+}
+
+interface Connection {
+  readonly socket: Socket;
+  readonly isIdle: () => boolean;
+}
+
+/** What a client may send ahead while it is being answered; more waits in the kernel. */
+const MAX_HELD_BYTES = 16_384;
+
+export function createLane(options: LaneOptions): Lane {
+  const connections = new Set<Connection>();
+  const headEnd = createHeadEnd(options.keepAliveMs);
+  return {
+    accept(socket) {
+      const connection = drive(socket, { ...options, headEnd, left: () => void connections.delete(connection) });
+      connections.add(connection);
+    },
+    closeIdle() {
+      for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
+    },
+    closeAll() {
+      for (const { socket } of connections) socket.destroy();
+    },
+  };
+}
+
+/** Serves one connection until it closes or leaves the lane. */
+function drive(
+  socket: Socket,
+  options: LaneOptions & { readonly headEnd: () => string; readonly left: () => void },
+): Connection {
+  const { listener, takes, headEnd, keepAliveMs } = options;
+  const readHead = createHeadReader(socket);
+  let hasAsked = false;
+  /** The answer under way: one at a time. */
+  let current: LaneResponse | undefined;
+  let held: Buffer | undefined;
+
+  function receive(bytes: Buffer): void {
+    if (current !== undefined) {
+      hold(bytes);
+      return;
+    }
+    const request = readHead(bytes);
+    if (request !== undefined && takes(request.url)) answer(request);
+    else leave(() => options.handOver(socket, bytes));
+  }
+
+  function answer(request: LaneRequest): void {
+    hasAsked = true;
+    const response = new LaneResponse(socket, { isHead: request.method === "HEAD", headEnd, finished });
+    current = response;
+    listener(request, response);
+    // Mostly it is answered by now, and no timer need be set.
+    if (current === response) socket.setTimeout(options.idleMs());
+  }
+
+  function finished(): void {
+    current = undefined;
+    if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
+    if (held === undefined) return;
+    const bytes = held;
+    held = undefined;
+    socket.resume();
+    receive(bytes);
+  }
+
+  function hold(bytes: Buffer): void {
+    held = held === undefined ? bytes : Buffer.concat([held, bytes]);
+    if (held.byteLength > MAX_HELD_BYTES) socket.pause();
+  }
+
+  function leave(then: () => void): void {
+    for (const [event, listen] of listeners) socket.off(event, listen);
+    options.left();
+    then();
+  }
+
+  function expired(): void {
+    if (hasAsked) socket.destroy();
+    else leave(() => options.late(socket));
+  }
+
+  function closed(): void {
+    options.left();
+    current?.gone();
+  }
+
+  const listeners = [
+    ["data", receive],
+    ["drain", () => current?.drained()],
+    // As node's server does: what is written still goes out, then the connection closes.
+    ["end", () => socket.end()],
+    ["timeout", expired],
+    ["close", closed],
+  ] as const;
+  for (const [event, listen] of listeners) socket.on(event, listen);
+  // Stays for good; `close` follows.
+  socket.on("error", () => {});
+  socket.setTimeout(options.headMs);
+  return { socket, isIdle: () => current === undefined };
+}

@@ -1,0 +1,135 @@
+// Writes the answer to a request of the lane straight to its socket, in the same words as node's http server would:
+// head and bytes in one system call, chunked where no length was said. It never waits; backpressure is the writer's.
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import { type DownloadResponse, type Headers, headerLines, namesLength } from "../response.ts";
+
+export interface LaneResponseOptions {
+  readonly isHead: boolean;
+  /** Ready-made last lines of every head: see `createHeadEnd`. */
+  readonly headEnd: () => string;
+  /** The last byte has been handed to the kernel; called once, perhaps within `end`. */
+  readonly finished: () => void;
+}
+
+/** One answer on a connection that is used again. A class because a hit would pay for a closure a method. */
+export class LaneResponse implements DownloadResponse {
+  statusCode = 200;
+  headersSent = false;
+  readonly #socket: Socket;
+  readonly #options: LaneResponseOptions;
+  /** Written with the first bytes. */
+  #head = "";
+  #hasBody = true;
+  #isChunked = false;
+  #isFinished = false;
+  #onDrain: (() => void) | undefined;
+  #onGone: (() => void) | undefined;
+
+  constructor(socket: Socket, options: LaneResponseOptions) {
+    this.#socket = socket;
+    this.#options = options;
+  }
+
+  /** Of an answer that is out, false: the connection is the next one's. */
+  get destroyed(): boolean {
+    return !this.#isFinished && this.#socket.destroyed;
+  }
+
+  writeHead(status: number, ...headers: readonly Headers[]): void {
+    let head = statusLine(status);
+    let hasLength = false;
+    for (const part of headers) {
+      head += "list" in part ? part.text : headerLines(part);
+      hasLength ||= "list" in part ? part.hasLength : namesLength(part);
+    }
+    head += this.#options.headEnd();
+    this.#hasBody = !this.#options.isHead && status !== 204 && status !== 304;
+    this.#isChunked = this.#hasBody && !hasLength;
+    this.#head = this.#isChunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
+    this.statusCode = status;
+    this.headersSent = true;
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#send(bytes, false);
+    return this.#socket.writable && this.#socket.writableLength < this.#socket.writableHighWaterMark;
+  }
+
+  end(bytes?: Buffer): void {
+    this.#send(bytes, true);
+    if (this.#socket.writableLength === 0) this.#finish();
+    // Called back when all before it has been taken.
+    else this.#socket.write("", "latin1", (error) => error ?? this.#finish());
+  }
+
+  destroy(): void {
+    if (!this.#isFinished) this.#socket.destroy();
+  }
+
+  onceDrained(listener: () => void): void {
+    this.#onDrain = listener;
+  }
+
+  onceGone(listener: () => void): void {
+    this.#onGone = listener;
+  }
+
+  /** The connection takes bytes again. */
+  drained(): void {
+    const listener = this.#onDrain;
+    this.#onDrain = undefined;
+    listener?.();
+  }
+
+  /** The connection has closed. */
+  gone(): void {
+    if (!this.#isFinished) this.#onGone?.();
+  }
+
+  #send(bytes: Buffer | undefined, isLast: boolean): void {
+    const socket = this.#socket;
+    // A client that has closed its side, or is gone: `close` tells the writer.
+    if (!socket.writable) return;
+    socket.cork();
+    if (this.#head !== "") socket.write(this.#head, "latin1");
+    this.#head = "";
+    if (bytes !== undefined && bytes.byteLength > 0 && this.#hasBody) {
+      if (this.#isChunked) socket.write(`${bytes.byteLength.toString(16)}\r\n`, "latin1");
+      socket.write(bytes);
+      if (this.#isChunked) socket.write("\r\n", "latin1");
+    }
+    if (isLast && this.#isChunked) socket.write("0\r\n\r\n", "latin1");
+    socket.uncork();
+  }
+
+  #finish(): void {
+    this.#isFinished = true;
+    this.#options.finished();
+  }
+}
+
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  const known = statusLines.get(status);
+  if (known !== undefined) return known;
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  statusLines.set(status, line);
+  return line;
+}
+
+/** The lines that end every head, without the empty one: Date, made anew each second, and what keeps the connection. */
+export function createHeadEnd(keepAliveMs: number): () => string {
+  let madeAt = Number.NaN;
+  let lines = "";
+  return () => {
+    const second = Math.floor(Date.now() / 1_000);
+    if (second !== madeAt) {
+      madeAt = second;
+      const date = new Date(second * 1_000).toUTCString();
+      lines = `Date: ${date}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n`;
+    }
+    return lines;
+  };
+}

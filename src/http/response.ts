@@ -1,0 +1,89 @@
+// What an answer is written to, whoever brought the request: node's http server (here) or the socket lane
+// (lane/response.ts). Header blocks are built once and sent many times. It decides nothing about an answer.
+import type { ServerResponse } from "node:http";
+import { HuiyuanError } from "../errors.ts";
+
+/** Flat name, value, name, value … */
+export type HeaderList = readonly string[];
+
+/** Headers that are sent again and again: laid out and checked once. */
+export interface HeaderBlock {
+  readonly list: HeaderList;
+  /** The lines as they go on the wire, each with its CRLF; one character a byte. */
+  readonly text: string;
+  /** Whether Content-Length is among them. */
+  readonly hasLength: boolean;
+}
+
+export type Headers = HeaderList | HeaderBlock;
+
+/** The answer to one request. Nothing can be written after `end` or `destroy`. */
+export interface DownloadResponse {
+  /** Of the head that was written; 200 before. */
+  readonly statusCode: number;
+  readonly headersSent: boolean;
+  /** The connection is gone, or given up. */
+  readonly destroyed: boolean;
+  /** Goes out with the first bytes or the end. Without Content-Length a body is chunked. Throws internal on CR, LF or NUL. */
+  writeHead(status: number, ...headers: readonly Headers[]): void;
+  /** False: wait for `onceDrained` before the next. */
+  write(bytes: Buffer): boolean;
+  end(bytes?: Buffer): void;
+  /** Breaks the connection: the client sees that the body is not whole. */
+  destroy(): void;
+  /** Called once when more may be written; a later call replaces an earlier one. */
+  onceDrained(listener: () => void): void;
+  /** Called once if the connection closes before the answer has gone out. */
+  onceGone(listener: () => void): void;
+}
+
+const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
+
+export function headerBlock(list: HeaderList): HeaderBlock {
+  return { list, text: headerLines(list), hasLength: namesLength(list) };
+}
+
+/** Throws internal where a value could end its line, as node's own writer does. */
+export function headerLines(list: HeaderList): string {
+  let lines = "";
+  for (let index = 0; index < list.length; index += 2) {
+    const value = list[index + 1] as string; // a list holds pairs
+    if (UNSENDABLE.test(value)) throw new HuiyuanError("internal", `Cannot send the header ${list[index]}: its value`);
+    lines += `${list[index]}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+export function namesLength(list: HeaderList): boolean {
+  for (let index = 0; index < list.length; index += 2) if (list[index] === "Content-Length") return true;
+  return false;
+}
+
+/** An answer through node's http server. */
+export function nodeResponse(response: ServerResponse): DownloadResponse {
+  let drained: (() => void) | undefined;
+  return {
+    get statusCode() {
+      return response.statusCode;
+    },
+    get headersSent() {
+      return response.headersSent;
+    },
+    get destroyed() {
+      return response.destroyed;
+    },
+    writeHead(status, ...headers) {
+      response.writeHead(status, headers.flatMap((part) => ("list" in part ? part.list : part)) as string[]);
+    },
+    write: (bytes) => response.write(bytes),
+    end: (bytes) => void response.end(bytes),
+    destroy: () => void response.destroy(),
+    onceDrained(listener) {
+      if (drained === undefined) response.on("drain", () => drained?.());
+      drained = listener;
+    },
+    onceGone(listener) {
+      response.once("close", () => response.writableFinished || listener());
+    },
+  };
+}
