@@ -130,12 +130,26 @@ describe("garbage behind a request", () => {
     });
   }
 
-  test("never gets into the bytes of the image before it: the connection is closed", async () => {
-    const request = `GET /slow-garbage.jpg HTTP/1.1\r\nHost: ${HOST.any}\r\n\r\n`;
-    const received = await pipelined(request, "\u0016\u0003 GARBAGE\r\n\r\n");
+  const GARBAGE = "\u0016\u0003 GARBAGE\r\n\r\n";
+  const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${HOST.any}\r\n\r\n`;
+
+  /** The head, and what came behind it. */
+  function parted(received: Buffer): [string, Buffer] {
     const bodyAt = received.indexOf("\r\n\r\n") + 4;
-    const body = received.subarray(bodyAt);
-    expect(received.toString("latin1", 0, bodyAt)).toMatch(/^HTTP\/1\.1 200 /);
+    return [received.toString("latin1", 0, bodyAt), received.subarray(bodyAt)];
+  }
+
+  test("is answered behind the image, whole, in the lane of plain requests", async () => {
+    const [head, rest] = parted(await pipelined(request("/slow-lane.jpg"), GARBAGE));
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    expect(rest.subarray(0, jpeg.length).equals(jpeg)).toBe(true);
+    expect(rest.toString("latin1", jpeg.length)).toMatch(/^HTTP\/1\.1 400 .*^Connection: close\r$/ms);
+  });
+
+  test("never gets into the bytes of the image before it where node's server answers: the connection is closed", async () => {
+    // An empty line before the request is allowed, and not plain.
+    const [head, body] = parted(await pipelined(`\r\n${request("/slow-garbage.jpg")}`, GARBAGE));
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
     expect(body.equals(jpeg.subarray(0, body.length))).toBe(true);
     expect(body.length).toBeLessThan(jpeg.length);
     // The fill does not mind.
