@@ -11,6 +11,7 @@ import type { Origin, OriginAnswer, OriginTarget } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
 import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
+import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -108,6 +109,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const fills = new Map<Key, Fill>();
   const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
   const suspects = createSuspects();
+  const failures = createFailureLog(log, { bucket: stored.bucketId });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
 
   function refuseIfKnown(request: MissRequest): void {
@@ -165,20 +167,20 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       recent.failed(fill, end.error);
     } else if (end.kind === "suspect") {
       meter.refused("suspect");
-      log.warn(
-        { bucket: stored.bucketId, key, originUrl: end.head.answer.url },
-        "an image was passed on but not stored: it is damaged",
-      );
+      const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
+      failures.warn("suspect", about, "an image was passed on but not stored: it is damaged");
     } else {
       meter.notStored(end.error.code);
-      log.error({ bucket: stored.bucketId, key, err: end.error }, "an image was passed on but could not be kept");
+      const about = { bucket: stored.bucketId, key, err: end.error };
+      failures.error("not_kept", about, "an image was passed on but could not be kept");
     }
   }
 
   /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
   function tellFailure(key: Key, err: HuiyuanError): void {
     if (origin.refusal?.() !== undefined) return;
-    log.warn({ bucket: stored.bucketId, key, code: err.code, err }, "an image could not be fetched");
+    const about = { bucket: stored.bucketId, key, code: err.code, err };
+    failures.warn(err.code, about, "an image could not be fetched");
   }
 
   async function join(fill: Fill, how: Join, client: AbortSignal): Promise<MissAnswer> {

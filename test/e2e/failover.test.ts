@@ -1,0 +1,325 @@
+// Several real origins behind one domain, killed and revived: who is asked, what clients get meanwhile, and how an origin
+// is left alone and found well again. Breaker and budget over real sockets.
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
+
+const TIMEOUTS = { connect: "1s", firstByte: "2s", idle: "2s", total: "8s" };
+/** `open` shorter than any test waits. */
+const BREAKER = { failures: 3, within: "10s", open: "1s" };
+const NEVER_OPEN = { failures: 10_000, within: "1s", open: "1s" };
+
+let jpeg: Buffer;
+const clean: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(160, 120);
+});
+afterEach(async () => {
+  for (const step of clean.splice(0).reverse()) await step();
+});
+
+async function startWith(settings: object): Promise<{ installation: Installation; program: Program }> {
+  const installation = await install(settings);
+  clean.push(() => installation.remove());
+  const program = await installation.start();
+  clean.push(() => program.stop());
+  return { installation, program };
+}
+
+const site = (url: string, more: object = {}) => ({ type: "site", url, allowPrivate: true, ...more });
+
+async function scripted(...args: Parameters<typeof startScriptedOrigin>): Promise<ScriptedOrigin> {
+  const origin = await startScriptedOrigin(...args);
+  clean.push(() => origin.close());
+  return origin;
+}
+
+/** Status and X-ErrNo; 200 stands for a whole and right picture. */
+function told({ status, headers, body, isWhole }: GetResult): string {
+  if (status === 200) return isWhole && body.equals(jpeg) ? "200" : "200 but not the picture";
+  return `${status} ${headers["x-errno"]}`;
+}
+
+async function metric(program: Program, name: string): Promise<number> {
+  const { body } = await get({ port: program.adminPort, path: "/metrics", host: "localhost" });
+  const line = body
+    .toString()
+    .split("\n")
+    .find((each) => each.startsWith(`huiyuan_${name} `) || each.startsWith(`huiyuan_${name}{`));
+  return Number(line?.split(" ").at(-1) ?? Number.NaN);
+}
+
+describe.skipIf(!serviceAvailable("nginx"))("three nginx", () => {
+  let folder: string;
+  let first: Nginx;
+  let second: Nginx;
+  let standby: Nginx;
+  let number = 0;
+  const all = () => [first, second, standby];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "huiyuan-failover-"));
+    await writeFile(join(folder, "image.jpg"), jpeg);
+    [first, second, standby] = (await Promise.all([1, 2, 3].map(() => startNginx({ root: folder })))) as [
+      Nginx,
+      Nginx,
+      Nginx,
+    ];
+  });
+  afterAll(async () => {
+    await Promise.all(all().map((nginx) => nginx?.remove()));
+    await rm(folder, { recursive: true, force: true });
+  });
+  beforeEach(() =>
+    Promise.all(
+      all().map(async (nginx) => {
+        await nginx.stop();
+        await nginx.start();
+      }),
+    ),
+  );
+
+  /** A path that no bucket has yet. */
+  async function fresh(): Promise<string> {
+    number += 1;
+    const path = `/image-${number}.jpg`;
+    await copyFile(join(folder, "image.jpg"), join(folder, path));
+    return path;
+  }
+
+  /** How often each nginx was asked while `work` went on. */
+  async function asked(work: () => Promise<unknown>): Promise<number[]> {
+    const counts = () => Promise.all(all().map(async (nginx) => (await nginx.accessLog()).length));
+    const before = await counts();
+    await work();
+    return (await counts()).map((count, index) => count - (before[index] ?? 0));
+  }
+
+  test("are asked in their order, the standby last; the first comes back when it is well", async () => {
+    const origins = [site(standby.url, { standby: true }), site(first.url), site(second.url)];
+    const mirror = { origins, timeouts: TIMEOUTS, breaker: BREAKER };
+    const { program } = await startWith(oneBucket(mirror));
+    const miss = async (expected: string) =>
+      expect(told(await get({ port: program.downloadPort, path: await fresh() }))).toBe(expected);
+    const misses = async (count: number) => {
+      for (let index = 0; index < count; index += 1) await miss("200");
+    };
+
+    expect(await asked(() => misses(3))).toEqual([3, 0, 0]);
+    await first.stop();
+    expect(await asked(() => misses(6))).toEqual([0, 6, 0]);
+    await second.stop();
+    expect(await asked(() => misses(6))).toEqual([0, 0, 6]);
+    await standby.stop();
+    await miss("424 -902");
+    await standby.start();
+    expect(await asked(() => misses(1))).toEqual([0, 0, 1]);
+
+    await Promise.all([first.start(), second.start()]);
+    await eventually(async () => (await asked(() => misses(1)))[0] === 1, "the first is asked again");
+    expect(await asked(() => misses(3))).toEqual([3, 0, 0]);
+    expect(await metric(program, "failovers_total")).toBeGreaterThanOrEqual(12);
+    // The second is tried when it is next needed.
+    expect(program.output.match(/an origin answers again/g)).toHaveLength(1);
+  });
+
+  test("share the fetches by weight", async () => {
+    const origins = [site(first.url, { weight: 3 }), site(second.url, { weight: 1 }), site(standby.url)];
+    const { program } = await startWith(oneBucket({ origins, timeouts: TIMEOUTS }));
+    const [heavy = 0, light = 0, last] = await asked(async () => {
+      for (let index = 0; index < 80; index += 1) await get({ port: program.downloadPort, path: await fresh() });
+    });
+    expect(heavy + light).toBe(80);
+    // Five standard deviations about 60.
+    expect(heavy).toBeGreaterThan(40);
+    expect(light).toBeGreaterThan(3);
+    expect(last).toBe(0);
+  });
+
+  test("the next is asked for what the first lacks only where failoverOn says so", async () => {
+    const lacking = await scripted({ "*": [response("no", { status: "404 Not Found" })] });
+    const mirror = (failoverOn: readonly unknown[]) => ({
+      origins: [site(lacking.url), site(second.url)],
+      timeouts: TIMEOUTS,
+      failoverOn,
+    });
+    const { program, installation } = await startWith(oneBucket(mirror(["5xx"])));
+    const path = await fresh();
+    expect(told(await get({ port: program.downloadPort, path }))).toBe("404 -6101");
+    await installation.write(oneBucket(mirror([404])));
+    await eventually(
+      async () => told(await get({ port: program.downloadPort, path })) === "200",
+      "settings are in force",
+    );
+  });
+
+  test("stored images are served and misses fail at once while all are dead", async () => {
+    const mirror = { origins: [site(first.url), site(second.url, { standby: true })], timeouts: TIMEOUTS };
+    const settings = oneBucket(
+      { ...mirror, breaker: { ...BREAKER, open: "1m" } },
+      {},
+      { server: { accessLog: "all" } },
+    );
+    const { program, installation } = await startWith(settings);
+    const { downloadPort: port } = program;
+    const kept = await Promise.all([1, 2, 3, 4].map(fresh));
+    for (const path of kept) expect(told(await get({ port, path }))).toBe("200");
+    await Promise.all([first.stop(), second.stop()]);
+
+    for (let index = 0; index < 5; index += 1) expect(told(await get({ port, path: await fresh() }))).toBe("424 -902");
+    for (let index = 0; index < 40; index += 1) {
+      const answer = await get({ port, path: `/none-${index}.jpg` });
+      expect(told(answer)).toBe("424 -902");
+      expect(Number(answer.headers["retry-after"])).toBeGreaterThan(50);
+    }
+    for (const path of kept) expect(told(await get({ port, path }))).toBe("200");
+    const milliseconds = [...program.output.matchAll(/"code":"origin_failing","milliseconds":([\d.]+)/g)]
+      .map((match) => Number(match[1]))
+      .sort((one, other) => one - other);
+    expect(milliseconds.length).toBeGreaterThanOrEqual(40);
+    expect(milliseconds[Math.floor(milliseconds.length / 2)]).toBeLessThan(5);
+    expect(await metric(program, `origin_breaker`)).toBe(2);
+
+    // A reload that changes something else finds both as they were.
+    await installation.write({ ...settings, limits: { fills: 100 } });
+    await eventually(() => program.output.includes("new settings are in force"), "the new settings are in force");
+    expect((await get({ port, path: "/none.jpg" })).headers["retry-after"]).toBeDefined();
+  });
+});
+
+describe("a breaker", () => {
+  test("is one for all domains that name the origin, and one probe finds it well", async () => {
+    let isWell = false;
+    const origin = await scripted(async (_request, connection) => {
+      if (isWell) await connection.send(response(jpeg));
+      else await connection.send(response("no", { status: "503 Unavailable" }));
+    });
+    const mirror = { origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: BREAKER };
+    const domains = ["one.test", "two.test"].map((host) => ({ host, mirror }));
+    const { program } = await startWith({
+      projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+    });
+    const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
+
+    for (const path of ["/1.jpg", "/2.jpg", "/3.jpg"]) expect(told(await ask("one.test", path))).toBe("424 -120");
+    expect(told(await ask("two.test", "/4.jpg"))).toBe("424 -902");
+    expect(origin.requests).toHaveLength(3);
+
+    isWell = true;
+    // All at once when the time is over: one is the probe.
+    await eventually(async () => told(await ask("two.test", "/5.jpg")) === "200", "the origin is asked again");
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => ask("one.test", `/many-${index}.jpg`)));
+    expect(answers.map(told)).toEqual(Array(20).fill("200"));
+  });
+
+  test("is not opened by one image that the origin chokes on", async () => {
+    const origin = await scripted({ "/bad.jpg": [response("no", { status: "500 Oops" })], "*": [response(jpeg)] });
+    const { program } = await startWith(
+      oneBucket({ origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: { ...BREAKER, failures: 1 } }),
+    );
+    const ask = (path: string) => get({ port: program.downloadPort, path });
+    for (let index = 0; index < 3; index += 1) {
+      expect(told(await ask("/bad.jpg"))).toBe("424 -120");
+      await eventually(async () => {
+        await ask("/bad.jpg");
+        return origin.requests.length > index;
+      }, "its failure is forgotten");
+    }
+    expect(told(await ask("/good.jpg"))).toBe("200");
+  });
+
+  test("opens on an origin that takes connections and says nothing, and frees who waits for it", async () => {
+    const hung = await scripted((_request, connection) => connection.hang());
+    const timeouts = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
+    const { program } = await startWith(
+      oneBucket({ origins: [site(hung.url, { connections: 4 })], timeouts, breaker: { ...BREAKER, open: "30s" } }),
+    );
+    const ask = (index: number) => get({ port: program.downloadPort, path: `/${index}.jpg` });
+    const startedAt = performance.now();
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => ask(index)));
+    // 503 to those whose wait for a place was over first.
+    for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(told(answer));
+    // Those in line do not wait for a place each in turn: 60 by fours would take 15 s.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(hung.requests.length).toBeLessThanOrEqual(8);
+    const later = await ask(1_000);
+    expect([told(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);
+    // Five of each kind, not sixty.
+    expect(program.output.match(/could not be fetched/g)?.length ?? 0).toBeLessThanOrEqual(10);
+  });
+});
+
+describe("a budget", () => {
+  test("lets requests out at its rate, and none is lost", async () => {
+    const times: number[] = [];
+    const origin = await scripted(async (_request, connection) => {
+      times.push(performance.now());
+      await connection.send(response(jpeg));
+    });
+    const { program } = await startWith(
+      oneBucket({ origins: [site(origin.url, { requestsPerSecond: 20 })], timeouts: TIMEOUTS }),
+    );
+    const ask = (index: number) => get({ port: program.downloadPort, path: `/${index}.jpg` });
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => ask(index)));
+    expect(answers.map(told)).toEqual(Array(50).fill("200"));
+    // 20 at once, 30 more at 20 a second: 1.5 s, less what the first of them took to arrive.
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(1_200);
+  });
+
+  test("holds connections to its number over all domains", async () => {
+    let open = 0;
+    let most = 0;
+    const origin = await scripted(async (_request, connection) => {
+      open += 1;
+      most = Math.max(most, open);
+      await connection.pause(30);
+      open -= 1;
+      await connection.send(response(jpeg));
+    });
+    const mirror = { origins: [site(origin.url, { connections: 3 })], timeouts: TIMEOUTS };
+    const domains = ["one.test", "two.test"].map((host) => ({ host, mirror }));
+    const { program } = await startWith({
+      projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        get({ port: program.downloadPort, host: index % 2 === 0 ? "one.test" : "two.test", path: `/${index}.jpg` }),
+      ),
+    );
+    expect(answers.map(told)).toEqual(Array(40).fill("200"));
+    expect(most).toBe(3);
+  });
+
+  test.each([
+    ["429 Too Many Requests", "seconds", () => "2"],
+    ["503 Unavailable", "a date", () => new Date(Date.now() + 3_000).toUTCString()],
+  ])("leaves the origin alone after %s with Retry-After in %s", async (status, _, retryAfter) => {
+    let isBusy = true;
+    const origin = await scripted((_request, connection) =>
+      connection.send(isBusy ? response("no", { status, headers: { "Retry-After": retryAfter() } }) : response(jpeg)),
+    );
+    const { program } = await startWith(
+      oneBucket({ origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: NEVER_OPEN }),
+    );
+    const ask = (path: string) => get({ port: program.downloadPort, path });
+    const startedAt = performance.now();
+    expect(told(await ask("/first.jpg"))).toBe("424 -120");
+    isBusy = false;
+    for (let index = 0; index < 10; index += 1) {
+      const answer = await ask(`/${index}.jpg`);
+      expect(told(answer)).toBe("424 -902");
+      expect(["1", "2", "3"]).toContain(answer.headers["retry-after"]);
+    }
+    expect(origin.requests).toHaveLength(1);
+    await eventually(async () => told(await ask("/later.jpg")) === "200", "the origin is asked again");
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+  });
+});

@@ -1,0 +1,28 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFailureLog } from "../../../src/mirror/failure-log.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("createFailureLog() tells the first of each kind and counts the rest, each minute anew", () => {
+  const log = linesOf();
+  const failures = createFailureLog(log, { bucket: "b" });
+  const fail = (kind: string, times: number) => {
+    for (let index = 0; index < times; index += 1) failures.warn(kind, { index }, kind);
+  };
+  fail("timeout", 100);
+  fail("status", 5);
+  expect(log.lines.map(({ message }) => message)).toEqual([...Array(5).fill("timeout"), ...Array(5).fill("status")]);
+  vi.advanceTimersByTime(60_000);
+  expect(log.lines.at(-1)).toMatchObject({ level: "warn", fields: { bucket: "b", timeout: 95 } });
+  expect(log.lines).toHaveLength(11);
+
+  fail("timeout", 5);
+  vi.advanceTimersByTime(600_000);
+  expect(log.lines).toHaveLength(16);
+});
