@@ -66,11 +66,13 @@ export interface HttpOriginRules {
   sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
   /** Why a redirect is not followed; without it redirects are followed. Throws origin_redirect. */
   refuseRedirect?(url: string, headers: RawHeaders): never;
+  /** True: the query of a target is a credential, so no redirect that may repeat it is shown to a client. */
+  readonly isQuerySecret?: boolean;
   /**
-   * What the body of a 404 or of another failing answer says; without it 404 and 410 are absence. A HEAD has no body, so
-   * its 404 is asked again with GET.
+   * What the body of a 4xx says (its beginning; undefined where it broke off); without it 404 and 410 are absence. A HEAD
+   * has no body, so its 404 is asked again with GET.
    */
-  readError?(status: number, body: string): ErrorMeaning;
+  readError?(status: number, body: string | undefined): ErrorMeaning;
   /** Digests that this kind of origin declares in ways of its own. Undefined: none. */
   digests?(headers: RawHeaders): DeclaredDigests | undefined;
 }
@@ -144,16 +146,31 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   const judge = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime) => {
     const { maxBytes, unless } = request;
     const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
-    if (reply.status < 400 || rules.readError === undefined || !hop.isHome) return judgeOrDiscard(reply, asked);
+    const isRefusal = reply.status >= 400 && reply.status < 500;
+    if (!isRefusal || rules.readError === undefined || !hop.isHome) return judgeOrDiscard(reply, asked);
     if (reply.status === 404 && request.method === "HEAD") return "ask-with-get";
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
     return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
   };
 
+  /** The hop to follow. Throws where the rules or the request follow none. */
+  const redirected = (
+    hops: readonly [Hop, ...Hop[]],
+    location: string | undefined,
+    reply: Reply,
+    asked: OriginTarget,
+  ) => {
+    const from = hops.at(-1) ?? hops[0];
+    rules.refuseRedirect?.(hopUrl(from), reply.headers);
+    const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
+    if (asked.followsRedirects) return next;
+    throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
+  };
+
   /** Follows redirects to the last reply. */
   const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
     const first = homeHop(home, rules.target(asked));
-    const hops = [first];
+    const hops: [Hop, ...Hop[]] = [first];
     const fetch = { hasRetried: false };
     let request = asked;
     for (;;) {
@@ -171,10 +188,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       }
       if (verdict.kind === "absent") return undefined;
       if (verdict.kind === "not-modified") return verdict;
-      rules.refuseRedirect?.(hopUrl(hop), reply.headers);
-      const next = nextHop(hops, verdict.location, { hop: first, isPrivate: options.allowPrivate });
-      if (!request.followsRedirects) throw moved(hop, next, reply.status);
-      hops.push(next);
+      hops.push(redirected(hops, verdict.location, reply, request));
     }
   };
 
@@ -242,6 +256,11 @@ function moved(from: Hop, to: Hop, status: number): HuiyuanError {
     originStatus: status,
     location: hopOrigin(to) + to.target,
   });
+}
+
+function movedInSecret(from: Hop): HuiyuanError {
+  const message = `Cannot pass on the redirect of "${hopUrl(from)}": the origin is private, and it may repeat a credential`;
+  return new HuiyuanError("origin_redirect", message);
 }
 
 function isWorthRetrying(error: unknown): boolean {

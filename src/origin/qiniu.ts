@@ -35,6 +35,7 @@ export function createQiniu(options: QiniuOptions): Origin {
     id: options.id ?? hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
     home,
     head: { referer: referer || undefined },
+    isQuerySecret: keys !== undefined,
     target({ path, query }) {
       const target = keyPath(home, path) + (query === "" ? "" : `?${query}`);
       return keys === undefined ? target : signQiniuTarget(hopOrigin(home), target, keys, deadline(now()));

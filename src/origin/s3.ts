@@ -58,7 +58,8 @@ export function createS3(options: S3Options): Origin {
  * What a store's error says. Absent is only what the store itself calls a missing key, or a bare 404: a missing bucket, and
  * a page of something else that stands at the endpoint, are a failure.
  */
-export function readS3Error(status: number, body: string): ErrorMeaning {
+export function readS3Error(status: number, body: string | undefined): ErrorMeaning {
+  if (body === undefined) return { isAbsent: false, says: "its body broke off" };
   const says = /<Code>\s*([A-Za-z0-9_.-]{1,60})\s*<\/Code>/.exec(body)?.[1];
   const isAbsent = (status === 404 || status === 410) && (says === "NoSuchKey" || body.trim() === "");
   return { isAbsent, says };

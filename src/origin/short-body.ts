@@ -3,17 +3,14 @@ import type { ReplyBody } from "./exchange.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /**
- * At most `maxBytes` of the body as UTF-8, then the exchange is ended. A body that breaks counts as far as it came; only
- * the end of the fetch itself is thrown (the lifetime's failure).
+ * At most `maxBytes` of the body as UTF-8, then the exchange is ended; undefined for a body that breaks off. Throws only
+ * the lifetime's failure, the end of the fetch itself.
  */
-export function readShortBody(body: ReplyBody, maxBytes: number, lifetime: Lifetime): Promise<string> {
+export function readShortBody(body: ReplyBody, maxBytes: number, lifetime: Lifetime): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let received = 0;
-    const finish = () => {
-      if (lifetime.failure !== undefined) reject(lifetime.failure);
-      else resolve(Buffer.concat(chunks).subarray(0, maxBytes).toString("utf8"));
-    };
+    const finish = () => resolve(Buffer.concat(chunks).subarray(0, maxBytes).toString("utf8"));
     body.start({
       data(chunk) {
         chunks.push(chunk);
@@ -25,7 +22,10 @@ export function readShortBody(body: ReplyBody, maxBytes: number, lifetime: Lifet
         return true;
       },
       end: finish,
-      error: finish,
+      error() {
+        if (lifetime.failure === undefined) resolve(undefined);
+        else reject(lifetime.failure);
+      },
     });
   });
 }

@@ -26,18 +26,7 @@ describe("createQiniu()", () => {
   let origin: Origin;
   const start = async (options: Partial<QiniuOptions>) => {
     scripted = await startScriptedOrigin({ "*": [response("bytes")] });
-    origin = createQiniu({
-      domain: scripted.url,
-      private: false,
-      allowPrivate: true,
-      connections: 4,
-      timeouts: { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 },
-      userAgent: "Huiyuan/test",
-      serverId: "test",
-      log: SILENT_LOG,
-      now: () => 1_451_487_600_999,
-      ...options,
-    });
+    origin = createQiniu({ ...optionsAt(scripted.url), now: () => 1_451_487_600_999, ...options });
   };
   afterEach(async () => {
     await origin?.close();
@@ -62,19 +51,36 @@ describe("createQiniu()", () => {
     expect(origin.id).not.toMatch(/MY_/);
   });
 
+  test("signs a query that is passed on", async () => {
+    await start({ private: true, ...KEYS });
+    await fetchWhole(origin, "a.jpg", { query: "imageView2/1/w/100" });
+    const target = signQiniuTarget(scripted.url, "/a.jpg?imageView2/1/w/100", KEYS, 1_451_491_200);
+    expect(scripted.requests[0]?.target).toBe(target);
+  });
+
+  test("passes no redirect on that may repeat the token", async () => {
+    await start({ private: true, ...KEYS });
+    await scripted.close();
+    const { port } = scripted;
+    scripted = await startScriptedOrigin(({ target }, connection) =>
+      connection.send(
+        response("", { status: "302 Found", headers: { Location: `http://127.0.0.1:${port}/x${target}` } }),
+      ),
+    );
+    await origin.close();
+    origin = createQiniu({ ...optionsAt(scripted.url), private: true, ...KEYS });
+    try {
+      await origin.fetch(ask("a.jpg", { followsRedirects: false }));
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: "origin_redirect", location: undefined });
+      expect(String(error)).not.toMatch(/token=|MY_/);
+    }
+  });
+
   test("says which URL failed without its token", async () => {
     await start({ private: true, ...KEYS });
-    const dead = createQiniu({
-      domain: scripted.url,
-      private: true,
-      ...KEYS,
-      allowPrivate: false,
-      connections: 1,
-      timeouts: { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 },
-      userAgent: "Huiyuan/test",
-      serverId: "test",
-      log: SILENT_LOG,
-    });
+    const dead = createQiniu({ ...optionsAt(scripted.url), private: true, ...KEYS, allowPrivate: false });
     try {
       await dead.fetch(ask("a.jpg"));
       expect.unreachable();
@@ -97,3 +103,16 @@ describe("createQiniu()", () => {
     expect(await codeOf(start(options))).toBe("settings_invalid");
   });
 });
+
+function optionsAt(domain: string): QiniuOptions {
+  return {
+    domain,
+    private: false,
+    allowPrivate: true,
+    connections: 4,
+    timeouts: { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 },
+    userAgent: "Huiyuan/test",
+    serverId: "test",
+    log: SILENT_LOG,
+  };
+}

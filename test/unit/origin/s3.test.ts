@@ -93,6 +93,28 @@ describe("createS3()", () => {
     );
   });
 
+  test("a 404 that breaks off before it says what is missing is a failure", async () => {
+    const cut = Buffer.from(xml("NoSuchBucket")).subarray(0, 30);
+    const whole = response(cut, { status: "404 Not Found", headers: { "Content-Length": "900" } });
+    await start([whole, "FIN"], CREDENTIALS);
+    expect(await codeOf(origin.fetch(ask("a.jpg")))).toBe("origin_status");
+  });
+
+  test("an operator's own Authorization never stands beside the signature", async () => {
+    await start([response("bytes")], CREDENTIALS);
+    await fetchWhole(origin, "a.jpg", { headers: { authorization: "Bearer other", "x-more": "yes" } });
+    expect(scripted.requests[0]?.headers.authorization).toMatch(
+      /^AWS4-HMAC-SHA256 [^,]+, [^,]+, Signature=[0-9a-f]{64}$/,
+    );
+    expect(scripted.requests[0]?.headers["x-more"]).toBe("yes");
+  });
+
+  test("never asks with a query, which would be signed", async () => {
+    await start([response("bytes")], CREDENTIALS);
+    await fetchWhole(origin, "a.jpg", { query: "acl" });
+    expect(scripted.requests[0]?.target).toBe("/pictures/a.jpg");
+  });
+
   test("names the store's own code in the failure", async () => {
     await start([response(xml("RequestTimeTooSkewed"), { status: "403 Forbidden" })], CREDENTIALS);
     await expect(origin.fetch(ask("a.jpg"))).rejects.toThrow(/403 \(RequestTimeTooSkewed\)/);
@@ -145,6 +167,7 @@ test.each([
   [403, "", false, undefined],
   [500, xml("NoSuchKey"), false, "NoSuchKey"],
   [400, xml("evil\ncode"), false, undefined],
+  [404, undefined, false, "its body broke off"],
 ])("readS3Error(%i, %j): absent %s, says %s", (status, body, isAbsent, says) => {
   expect(readS3Error(status, body)).toEqual({ isAbsent, says });
 });
