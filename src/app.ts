@@ -74,15 +74,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     const hot = createHot(hotBounds(settings));
     const slots = createSlots(settings.limits.fills);
     const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
+    const serverId = await readServerId(settings.data);
     const registry = createSiteRegistry(settings, {
       store,
       once: store.once,
       hot,
-      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, signal: stopping.signal },
+      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal: stopping.signal },
       log,
       now,
       userAgent: `Huiyuan/${version}`,
-      serverId: await readServerId(settings.data),
     });
     undo.push(() => registry.close());
     const { adopting, removed } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf: registry.storedOf, log });

@@ -79,6 +79,7 @@ const ERROR_ROWS = {
   origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large" },
   origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes" },
   origin_not_image: { status: 424, errNo: -120, text: "the origin sent something that is not an image" },
+  origin_type_refused: { status: 424, errNo: -120, text: "the origin's image is of a type that is not accepted here" },
   origin_hash_wrong: { status: 424, errNo: -120, text: "the origin's image does not have the digest that it declared" },
   origin_encoded: { status: 424, errNo: -120, text: "the origin sent an encoding that was not asked for" },
   // This server

@@ -8,15 +8,18 @@ import type { Store } from "./bucket/driver.ts";
 import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
-import type { Admission, Site, Sites } from "./http/site.ts";
+import type { Admission, MirrorSource, Site, Sites } from "./http/site.ts";
 import type { Log } from "./log.ts";
 import type { Hot } from "./mirror/hot.ts";
+import { createKeyBudget, type KeyBudget } from "./mirror/key-budget.ts";
 import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
+import { keepsQuery } from "./mirror/rules.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
-import type { Key } from "./object.ts";
+import type { ImageFormat, Key } from "./object.ts";
 import type { OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
 import { createOriginRegistry } from "./origins.ts";
+import { createMirrorSource } from "./routes.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
 import { MAX_PAGE_BYTES } from "./settings/load.ts";
@@ -34,8 +37,6 @@ export interface SiteParts {
   readonly log: Log;
   readonly now: () => number;
   readonly userAgent: string;
-  /** Names this server in Via and CDN-Loop. */
-  readonly serverId: string;
 }
 
 export interface SiteRegistry {
@@ -52,8 +53,9 @@ export interface SiteRegistry {
 
 export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
   const stored = createCarried<Stored>();
-  const origins = createOriginRegistry({ ...parts, meter: parts.mirror.meter });
+  const origins = createOriginRegistry({ ...parts, serverId: parts.mirror.serverId, meter: parts.mirror.meter });
   const mirrors = createCarried<Mirror>();
+  const budgets = createCarried<KeyBudget>();
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   let sites: Sites;
@@ -63,20 +65,33 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
 
   function build(next: Settings): Sites {
     const { hosts, star } = bindDomains(next);
-    const maxObjectBytes = next.limits.objectSize;
+    const { limits } = next;
     const toSite = (binding: Binding): Site => {
       const id = bucketId(binding);
       const bucket = stored.take(id, () => {
         const driver = parts.store.bucket(id);
         return createStored(id, createBucket({ driver, now: parts.now, maxObjectBytes: MAX_STORED_BYTES }), parts.hot);
       });
-      const mirror = binding.mirror === undefined ? undefined : toMirror(bucket, binding.mirror);
-      return makeSite(binding, { bucket, mirror, admit: tokenDoor(binding, { tokens, ...parts }) });
+      const source = binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket, settings));
+      return makeSite(binding, { bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
-      return mirrors.take(identityOf(bucket.bucketId, maxObjectBytes, source), () =>
-        createMirror({ ...mirrorOptions(source), stored: bucket, origin, maxObjectBytes }, parts.mirror),
+      const { bucketId: id } = bucket;
+      const { maxKeys } = source;
+      const keyBudget = budgets.take(identityOf(id, maxKeys), () =>
+        createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log: parts.log, now: parts.now }),
+      );
+      return mirrors.take(identityOf(id, limits.objectSize, source), () =>
+        createMirror(
+          {
+            ...mirrorOptions(source, limits),
+            stored: bucket,
+            origin,
+            keyBudget: keepsQuery(source) ? keyBudget : undefined,
+          },
+          parts.mirror,
+        ),
       );
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
@@ -92,6 +107,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       // Nothing of a refused file is in force.
       stored.abandon();
       mirrors.abandon();
+      budgets.abandon();
       for (const origin of origins.abandon()) void origin.close();
       throw error;
     }
@@ -99,6 +115,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     tokens.clear();
     sites = built;
     stored.keep();
+    budgets.keep();
     void retire(origins.keep(), mirrors.keep());
   }
 
@@ -136,20 +153,22 @@ function bucketId({ project, bucket }: Binding): string {
   return `${project.appid}/${bucket.name}`;
 }
 
-function mirrorOptions(source: MirrorSettings) {
-  const { headMiss, negativeTtl, suspects, timeouts } = source;
+function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
+  const { headMiss, negativeTtl, suspects, timeouts, allowedTypes, objectSize = limits.objectSize } = source;
+  const formats = allowedTypes === undefined ? undefined : new Set<ImageFormat>(allowedTypes);
+  const maxObjectBytes = Math.min(objectSize, limits.objectSize);
   // A failing primary sends all its fetches to the next, which must bear them.
   const connections = Math.min(...source.origins.map((origin) => origin.connections));
-  return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts };
+  return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts, formats, maxObjectBytes };
 }
 
 function makeSite(
   { project, bucket }: Binding,
-  { bucket: stored, mirror, admit }: { bucket: Stored; mirror: Mirror | undefined; admit: Site["admit"] },
+  { bucket: stored, source, admit }: { bucket: Stored; source: MirrorSource | undefined; admit: Site["admit"] },
 ): Site {
   return {
     stored,
-    mirror,
+    source,
     isProjectEnabled: project.enabled,
     separators: bucket.separators,
     aliases: new Set(Object.keys(bucket.aliases)),

@@ -22,6 +22,8 @@ export interface AnswerContext {
   /** A token that works once: awaited just before a 2xx head of a GET; false → sign_spent. */
   readonly spend: (() => Promise<boolean>) | undefined;
   readonly client: () => AbortSignal;
+  /** Instead of 200, for an object that is shown for another one; conditions and ranges then mean nothing. */
+  readonly status?: 404;
 }
 
 type Plan =
@@ -55,6 +57,8 @@ interface Prepared {
 }
 
 const prepared = new WeakMap<ObjectInfo, Prepared>();
+
+const WHOLE: Plan = { kind: "full" };
 
 /** Built once per object and kept as long as the object is. */
 function prepare(info: ObjectInfo): Prepared {
@@ -107,7 +111,7 @@ export function answerObject(
   bytes: ObjectBytes,
   context: AnswerContext,
 ): void | Promise<void> {
-  const planned = plan(exchange, info);
+  const planned = context.status === undefined ? plan(exchange, info) : WHOLE;
   const { response, requestId } = exchange;
   if (planned.kind === "not-modified") {
     response.writeHead(304, prepare(info).validators, context.headers, ["X-Request-Id", requestId]);
@@ -157,7 +161,7 @@ function sendPlanned(
   const { request, response, requestId } = exchange;
   const layout = layOut(info, planned);
   const writeHead = () =>
-    response.writeHead(layout.status, layout.headers, context.headers, ["X-Request-Id", requestId]);
+    response.writeHead(context.status ?? layout.status, layout.headers, context.headers, ["X-Request-Id", requestId]);
   if (request.method === "HEAD") {
     writeHead();
     response.end();

@@ -2,20 +2,18 @@
 // A hit in memory runs through the same lines as every other request, synchronously.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Join, MissAnswer } from "../mirror/mirror.ts";
 import type { Found } from "../mirror/stored.ts";
-import type { Key } from "../object.ts";
 import { tokenFromQuery } from "../sign/token.ts";
-import { type AnswerContext, answerObject } from "./answer.ts";
-import { answerAsked, answerFilling } from "./answer-filling.ts";
-import type { AnswerState } from "./cache-control.ts";
-import { corsHeaders, preflightHeaders } from "./cors.ts";
+import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { answerObject } from "./answer.ts";
+import { preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
-import { beginExchange, type DownloadRequest, type Exchange, type Outcome } from "./exchange.ts";
-import { readInstruction, splitStyle } from "./instruction.ts";
+import { beginExchange, type DownloadRequest, type Exchange } from "./exchange.ts";
+import { serveMissing, serveProcessed } from "./miss.ts";
+import { admitObject, nameObject } from "./object-name.ts";
 import { refererVerdict } from "./referer.ts";
 import type { DownloadResponse } from "./response.ts";
-import type { Admission, Site, Sites } from "./site.ts";
+import type { Admission, Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
 
 export interface DownloadOptions {
@@ -27,16 +25,7 @@ export interface DownloadOptions {
   readonly answered: (exchange: Exchange) => void;
 }
 
-/** A request that may be served: from where, what, and under which token. */
-interface Admitted {
-  readonly site: Site;
-  readonly key: Key;
-  readonly admission: Admission;
-  readonly exchange: Exchange;
-}
-
 const OPEN: Admission = { scope: { kind: "none" }, spend: undefined };
-const READ_BYTES = 262_144;
 
 /** What the download port does with a request, whoever read it. */
 export function createDownloads(
@@ -74,7 +63,7 @@ export function createDownloads(
   };
 }
 
-/** Undefined: answered already (a CORS preflight). Throws the 4xx and 501 codes; no I/O. */
+/** Undefined: answered already (a CORS preflight). Throws the 4xx codes; no I/O. */
 function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const { request } = exchange;
   const hosts = hostsOf(request);
@@ -102,9 +91,10 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const { sign, rest } = tokenFromQuery(target.rawQuery);
   const referer = refererVerdict(request.headers.referer, site.referers);
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
-  const admission = site.admit === undefined || referer === "listed" ? OPEN : site.admit(sign, target.key);
-  if (readInstruction(rest).kind === "processing") throw unsupported(target.key);
-  return { exchange, site, key: target.key, admission };
+  const url = { host: target.host, path: target.key, query: rest, method: request.method } as const;
+  const object = nameObject(site, url);
+  const admission = site.admit === undefined || referer === "listed" ? OPEN : admitObject(site.admit, sign, object);
+  return { exchange, site, url, object, admission };
 }
 
 /** Every Host header there was; more than one is refused by parseTarget. */
@@ -120,7 +110,9 @@ function hostsOf(request: DownloadRequest): readonly string[] {
 
 /** Undefined when the answer went out synchronously, from memory. */
 function serve(admitted: Admitted): void | Promise<void> {
-  const object = admitted.site.stored.peek(admitted.key);
+  const { request, key } = admitted.object;
+  if (request.instruction !== undefined) return serveProcessed(admitted, request, "");
+  const object = admitted.site.stored.peek(key);
   if (object === undefined) return serveCold(admitted);
   const { exchange } = admitted;
   exchange.outcome = FROM_MEMORY;
@@ -132,150 +124,24 @@ function serve(admitted: Admitted): void | Promise<void> {
   );
 }
 
-const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
-const CACHE_STATUS = {
-  memory: "huiyuan; hit; detail=memory",
-  bucket: "huiyuan; hit; detail=bucket",
-  spool: "huiyuan; hit; detail=spool",
-  missed: "huiyuan; fwd=uri-miss",
-  stored: "huiyuan; fwd=uri-miss; stored",
-  collapsed: "huiyuan; fwd=uri-miss; collapsed",
-};
-
 async function serveCold(admitted: Admitted): Promise<void> {
+  const { stored } = admitted.site;
+  const { key } = admitted.object;
   try {
-    await serveFound(admitted, await admitted.site.stored.find(admitted.key));
+    await serveFound(admitted, await stored.find(key));
   } catch (error) {
     const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
     if (!isDamaged || admitted.exchange.response.headersSent) throw error;
     // The store has set the damaged object aside; the origin may still have it.
-    await serveFound(admitted, await admitted.site.stored.find(admitted.key));
+    await serveFound(admitted, await stored.find(key));
   }
 }
 
 async function serveFound(admitted: Admitted, found: Found): Promise<void> {
-  const { exchange, key } = admitted;
-  switch (found.state) {
-    case "memory":
-    case "loaded": {
-      exchange.outcome = found.state === "memory" ? FROM_MEMORY : { kind: "hit", tier: "bucket" };
-      const status = found.state === "memory" ? CACHE_STATUS.memory : CACHE_STATUS.bucket;
-      return answerObject(
-        exchange,
-        found.object.info,
-        { kind: "memory", body: found.object.body },
-        contextOf(admitted, "stored", status),
-      );
-    }
-    case "large": {
-      exchange.outcome = { kind: "hit", tier: "bucket" };
-      const { info, reader } = found;
-      try {
-        const read = (offset: number, end: number) => reader.read(offset, Math.min(end, offset + READ_BYTES - 1));
-        await answerObject(exchange, info, { kind: "read", read }, contextOf(admitted, "stored", CACHE_STATUS.bucket));
-      } finally {
-        reader.close();
-      }
-      return;
-    }
-    case "tombstone":
-      throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
-    case "absent":
-      return serveMissing(admitted, found.epoch);
-  }
-}
-
-async function serveMissing(admitted: Admitted, epoch: number): Promise<void> {
-  const { site, key, exchange } = admitted;
-  const styled = site.separators.length === 0 ? undefined : splitStyle(key, site.separators);
-  if (styled !== undefined && site.aliases.has(styled.style)) throw unsupported(key);
-  if (site.mirror === undefined) {
-    if (styled !== undefined && (await exists(site, styled.base))) {
-      throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is no style`);
-    }
-    throw new HuiyuanError(
-      "not_found",
-      `Cannot serve "${key}": the bucket has no such image and the domain no mirror source`,
-    );
-  }
-  const { headers, method } = exchange.request;
-  const miss = await site.mirror.fetch({
-    key,
-    epoch,
-    path: key,
-    query: "",
-    headers: {},
-    followsRedirects: true,
-    method: method === "HEAD" ? "HEAD" : "GET",
-    via: headers.via,
-    cdnLoop: headers["cdn-loop"] as string | undefined,
-    signal: clientSignal(exchange),
-  });
-  await serveMiss(admitted, miss);
-}
-
-async function serveMiss(admitted: Admitted, miss: MissAnswer): Promise<void> {
-  const { exchange } = admitted;
-  exchange.outcome = { kind: "miss", tier: "origin" };
-  if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed));
-  try {
-    if (miss.kind === "filling") {
-      const { how } = miss;
-      await answerFilling(exchange, miss, (state, isProven) => contextOf(admitted, state, missStatus(how, isProven)));
-      return;
-    }
-    if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
-    const { info, head } = miss;
-    const whole = head.spool.end?.kind === "whole" ? head.spool.end.body.content : undefined;
-    const read = (offset: number) => head.spool.peek(offset) ?? head.spool.read(offset, clientSignal(exchange));
-    const bytes =
-      whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
-    await answerObject(exchange, info, bytes, contextOf(admitted, "stored", missStatus(miss.how, true)));
-  } finally {
-    miss.release();
-  }
-}
-
-function missStatus(how: Join, isProven: boolean): string {
-  if (how === "collapsed") return CACHE_STATUS.collapsed;
-  if (how === "after" && isProven) return CACHE_STATUS.spool;
-  return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
-}
-
-async function exists(site: Site, key: Key): Promise<boolean> {
-  return (await site.stored.bucket.lookup(key)).state === "object";
-}
-
-function contextOf({ site, exchange, admission }: Admitted, state: AnswerState, cacheStatus: string): AnswerContext {
-  const { headers } = exchange.request;
-  const list = ["Cache-Control", site.cacheControl(admission.scope, state), "Cache-Status", cacheStatus];
-  // One Vary line: some caches read only the first.
-  const isByReferer = site.referers.mode !== "off";
-  for (const value of corsHeaders(site.cors, headers.origin)) {
-    list.push(isByReferer && value === "Origin" ? "Origin, Referer" : value);
-  }
-  if (isByReferer && !list.includes("Vary")) list.push("Vary", "Referer");
-  if (state === "suspect") list.push("X-ErrNo", "-120");
-  return { headers: list, spend: admission.spend, client: () => clientSignal(exchange) };
-}
-
-/** Aborts when the client has left before its answer ended. Made when first needed: a hit in memory needs none. */
-function clientSignal(exchange: Exchange): AbortSignal {
-  if (exchange.client === undefined) {
-    const controller = new AbortController();
-    exchange.client = controller.signal;
-    const { response } = exchange;
-    if (response.destroyed) controller.abort(clientGone());
-    else response.onceGone(() => controller.abort(clientGone()));
-  }
-  return exchange.client;
-}
-
-function clientGone(): HuiyuanError {
-  return new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection");
-}
-
-function unsupported(key: Key): HuiyuanError {
-  return new HuiyuanError("processing_unsupported", `Cannot process "${key}": image processing is not supported yet`);
+  const { exchange, object } = admitted;
+  if (found.state === "absent") return serveMissing(admitted, found.epoch);
+  if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${object.key}": it was deleted`);
+  exchange.outcome = found.state === "memory" ? FROM_MEMORY : { kind: "hit", tier: "bucket" };
+  const status = found.state === "memory" ? CACHE_STATUS.memory : CACHE_STATUS.bucket;
+  await answerFound(exchange, found, contextOf(admitted, "stored", status));
 }

@@ -5,8 +5,8 @@ import { isKey, type Key } from "../object.ts";
 /** What the query asks for, once the token has been taken out. */
 export type Instruction =
   | { readonly kind: "none" }
-  /** Decoded once. */
-  | { readonly kind: "processing"; readonly text: string }
+  /** `text`: decoded once. `raw`: as it stands in the query. */
+  | { readonly kind: "processing"; readonly text: string; readonly raw: string }
   /** Served as the plain original. */
   | { readonly kind: "unknown" };
 
@@ -19,9 +19,14 @@ export function readInstruction(query: string): Instruction {
   if (query === "") return NONE;
   for (const part of query.split("&")) {
     const text = decodeOnce(part);
-    if (OPERATION.test(text)) return { kind: "processing", text };
+    if (OPERATION.test(text)) return { kind: "processing", text, raw: part };
   }
   return UNKNOWN;
+}
+
+/** Whether an instruction, raw, asks for facts about an image instead of an image. */
+export function isInformation(raw: string): boolean {
+  return /^(?:imageInfo|exif|imageAve)(?=$|[/|])/.test(decodeOnce(raw));
 }
 
 function decodeOnce(part: string): string {

@@ -1,6 +1,6 @@
 // What the download server knows of one domain: a snapshot made from the settings, replaced as a whole on a reload.
-
 import type { Mirror } from "../mirror/mirror.ts";
+import type { RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Key } from "../object.ts";
 import type { CacheControl, TokenScope } from "./cache-control.ts";
@@ -13,11 +13,28 @@ export interface Admission {
   readonly spend: (() => Promise<boolean>) | undefined;
 }
 
+/** What one rule of a domain's mirror source does; the domain's own settings are the last rule. */
+export interface Route extends RuleOptions {
+  readonly mirror: Mirror;
+  /** Where `async` and `redirect` send clients: a base URL without a slash at its end. */
+  readonly redirect: { readonly base: string | undefined; readonly status: 301 | 302 | 307 | 308 };
+  /** What is sent where the origin has no such object. */
+  readonly fallback: { readonly key: Key; readonly status: 200 | 404 } | undefined;
+}
+
+/** A domain's mirror source. */
+export interface MirrorSource {
+  /** Whether any rule makes queries a part of keys; where none does the key of a URL is its path. */
+  readonly keepsQuery: boolean;
+  /** The rule that a request falls under. */
+  route(request: { readonly path: Key; readonly method: string; readonly host: string }): Route;
+}
+
 /** One served domain. */
 export interface Site {
   readonly stored: Stored;
   /** Undefined: this domain never goes back to an origin. */
-  readonly mirror: Mirror | undefined;
+  readonly source: MirrorSource | undefined;
   /** False: every request is refused with project_disabled. */
   readonly isProjectEnabled: boolean;
   /** Enabled separators, one character each. */

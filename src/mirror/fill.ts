@@ -5,7 +5,7 @@ import { createGate, type Gate, type Verdict } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { Hashes, ImageFacts, Key, ObjectInfo } from "../object.ts";
+import type { Hashes, ImageFacts, ImageFormat, Key, ObjectInfo } from "../object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -38,7 +38,11 @@ export type FillEnd =
   | { readonly kind: "failed"; readonly error: HuiyuanError };
 
 export interface Fill {
+  /** Equal for requests that share it. */
+  readonly id: string;
   readonly key: Key;
+  /** False: the answer depends on more than the key, so it is not stored. */
+  readonly isStored: boolean;
   /** The key's epoch when the fill began; it is never stored after that has moved on. */
   readonly epoch: number;
   /** Undefined: absent or current. Rejects with the reason why no head will come. */
@@ -50,7 +54,11 @@ export interface Fill {
 }
 
 export interface FillParts extends OriginTarget {
+  readonly id: string;
   readonly key: Key;
+  readonly isStored: boolean;
+  /** Formats that are taken; undefined: all. */
+  readonly formats?: ReadonlySet<ImageFormat> | undefined;
   readonly epoch: number;
   /** Entered before the origin is asked, left when the fill has ended. */
   readonly admission: Admission;
@@ -86,7 +94,9 @@ export function startFill(parts: FillParts): Fill {
     return outcome;
   });
   return {
+    id: parts.id,
     key: parts.key,
+    isStored: parts.isStored,
     epoch: parts.epoch,
     head,
     done,
@@ -107,7 +117,8 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
     parts.meter.originAnswered(answer.headMs);
     if (answer.isNotModified) return { kind: "current", answer };
     spool = openSpool(parts.spools, answer);
-    return await judge({ answer, spool, gate: createGate(), announce, describe: parts.describe });
+    const { describe, formats } = parts;
+    return await judge({ answer, spool, gate: createGate(), announce, describe, formats });
   } catch (error) {
     spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };
@@ -132,6 +143,7 @@ interface Arrival {
   readonly gate: Gate;
   readonly announce: (head: FillHead) => void;
   readonly describe: FillParts["describe"];
+  readonly formats: FillParts["formats"];
 }
 
 /** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
@@ -165,7 +177,7 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
 }
 
 /** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
-function receive({ answer, spool, gate, announce }: Arrival): Promise<void> {
+function receive({ answer, spool, gate, announce, formats }: Arrival): Promise<void> {
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
     answer.body.start({
@@ -176,8 +188,13 @@ function receive({ answer, spool, gate, announce }: Arrival): Promise<void> {
           reject(brokenBody({ kind: "broken", code: "origin_not_image" }, answer));
           return false;
         }
-        const goOn = spool.write(chunk);
         const image = gate.image;
+        if (image !== undefined && formats?.has(image.format) === false) {
+          answer.body.destroy();
+          reject(refusedFormat(image, answer));
+          return false;
+        }
+        const goOn = spool.write(chunk);
         if (!isAnnounced && image !== undefined) {
           isAnnounced = true;
           // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
@@ -190,6 +207,10 @@ function receive({ answer, spool, gate, announce }: Arrival): Promise<void> {
       error: reject,
     });
   });
+}
+
+function refusedFormat({ format }: ImageFacts, { url }: OriginAnswer): HuiyuanError {
+  return new HuiyuanError("origin_type_refused", `Cannot use the body of ${url}: ${format} is not among allowedTypes`);
 }
 
 function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: OriginAnswer): HuiyuanError {

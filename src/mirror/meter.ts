@@ -14,7 +14,7 @@ export interface MirrorMeter {
   /** A response head came after so many milliseconds. */
   originAnswered(milliseconds: number): void;
   /** A fill ended without an object: why. `not_found` included. */
-  refused(code: ErrorCode | "suspect"): void;
+  refused(code: ErrorCode | "suspect" | "max_keys"): void;
   /** An object reached the bucket. */
   stored(bytes: number): void;
   /** A whole object could not be stored. */

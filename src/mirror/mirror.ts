@@ -3,27 +3,29 @@
 // by the caller (stored.ts).
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { describeObject } from "../bucket/bucket.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Key, ObjectInfo } from "../object.ts";
-import type { Origin, OriginAnswer, OriginTarget } from "../origin/origin.ts";
+import type { ImageFormat, Key, ObjectInfo } from "../object.ts";
+import { carryMarks, markOf } from "../origin/loop-marks.ts";
+import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
 import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
+import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
+import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, createRecent } from "./recent.ts";
+import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A miss: the bucket said `absent` with this epoch. */
-export interface MissRequest extends OriginTarget {
-  readonly key: Key;
+export interface MissRequest extends Asked {
   readonly epoch: number;
   readonly method: "GET" | "HEAD";
   readonly via: string | undefined;
@@ -43,6 +45,7 @@ export type MissAnswer =
       readonly info: ObjectInfo;
       readonly head: FillHead;
       readonly how: Join;
+      readonly isStored: boolean;
       release(): void;
     }
   | {
@@ -61,6 +64,8 @@ export type Join = "first" | "collapsed" | "after";
 export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
+  /** Begins a fill that nobody waits for, unless one runs or the origin need not be asked. Never throws. */
+  begin(request: Omit<MissRequest, "method" | "signal">): void;
   /** Fills that run or wait to be stored. */
   readonly running: number;
   /** Resolves when no origin is asked or waited for; requests that come meanwhile are waited for too. */
@@ -84,6 +89,10 @@ export interface MirrorOptions {
     readonly total: number;
   };
   readonly maxObjectBytes: number;
+  /** Formats that are taken; undefined: all that are known. */
+  readonly formats?: ReadonlySet<ImageFormat> | undefined;
+  /** Asked before an object is stored; undefined where no key has a query. */
+  readonly keyBudget?: KeyBudget | undefined;
 }
 
 /** What all mirrors of a program share. */
@@ -94,6 +103,8 @@ export interface MirrorParts {
   readonly meter: MirrorMeter;
   readonly log: Log;
   readonly now: () => number;
+  /** Names this server in Via and CDN-Loop. */
+  readonly serverId: string;
   /** Ends every fill: the program is stopping. */
   readonly signal: AbortSignal;
 }
@@ -101,19 +112,19 @@ export interface MirrorParts {
 const MAX_WAITING = 1_000;
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
-  const { stored, origin, timeouts } = options;
+  const { stored, origin, timeouts, connections: places } = options;
   const { spools, writeBack, slots, meter, log, now, signal } = parts;
-  const { connections: places } = options;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
-  const fills = new Map<Key, Fill>();
+  const fills = new Map<string, Fill>();
+  const mark = markOf(parts.serverId);
   const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
   const suspects = createSuspects();
   const failures = createFailureLog(log, { bucket: stored.bucketId });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
 
   function refuseIfKnown(request: MissRequest): void {
-    recent.refuseIfKnown(request);
+    recent.refuseIfKnown({ ...request, id: fillId(request) });
     // Before a place is waited for: those that wait for a dead origin hold them all.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
@@ -122,27 +133,31 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   /** The key's fill, unless it began before the key was deleted, purged or written. */
-  function runningFor({ key, epoch }: MissRequest): Fill | undefined {
-    const fill = fills.get(key);
-    return fill !== undefined && fill.epoch >= epoch ? fill : undefined;
+  function runningFor(request: MissRequest): Fill | undefined {
+    const fill = fills.get(fillId(request));
+    return fill !== undefined && fill.epoch >= request.epoch ? fill : undefined;
   }
 
   function start(request: MissRequest): Fill {
     const { key } = request;
+    const id = fillId(request);
     const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, now: now() });
-    const { maxObjectBytes: maxBytes } = options;
-    const fill = startFill({ ...request, admission, origin, spools, maxBytes, describe, meter, signal });
-    fills.set(key, fill);
+    const { maxObjectBytes: maxBytes, formats } = options;
+    const fill = startFill({ ...request, id, formats, admission, origin, spools, maxBytes, describe, meter, signal });
+    fills.set(id, fill);
     void fill.done.then((end) => settle(fill, end));
     return fill;
   }
 
   async function settle(fill: Fill, end: FillEnd): Promise<void> {
-    const { key } = fill;
-    if (end.kind === "whole") {
+    const { id, key } = fill;
+    if (end.kind === "whole" && !mayStore(fill)) {
+      setImmediate(() => end.head.spool.release());
+    } else if (end.kind === "whole") {
       await writeBack.store({ stored, info: end.info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
     } else if (
       end.kind === "suspect" &&
+      fill.isStored &&
       options.suspects === "keep" &&
       suspects.mayBeKept(key, end.body.hashes.sha256, now())
     ) {
@@ -153,7 +168,13 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       // After the followers, who were woken in this same turn, have taken their own holds.
       if ("head" in end) setImmediate(() => end.head.spool.release());
     }
-    if (fills.get(key) === fill) fills.delete(key);
+    if (fills.get(id) === fill) fills.delete(id);
+  }
+
+  function mayStore({ isStored, key }: Fill): boolean {
+    if (!isStored || options.keyBudget?.take(key) !== false) return isStored;
+    meter.refused("max_keys");
+    return false;
   }
 
   function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {
@@ -202,7 +223,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       const { end } = fill;
       if (end?.kind !== "whole")
         return { kind: "filling", head, follower, how, isSuspect: end?.kind === "suspect", release };
-      return { kind: "finished", info: end.info, head, how, release };
+      return { kind: "finished", info: end.info, head, how, isStored: fill.isStored, release };
     } catch (error) {
       follower.close();
       throw error;
@@ -236,12 +257,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     } finally {
       leave();
     }
-    recent.absent(request);
+    recent.absent({ ...request, id: fillId(request) });
     throw absent(request.key);
   }
 
   return {
     async fetch(request) {
+      // Before a fill is joined: the fill may be what waits for this very request.
+      carryMarks(request, mark);
       const running = runningFor(request);
       if (running !== undefined) return joinRunning(running, request.signal);
       refuseIfKnown(request);
@@ -253,6 +276,17 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       const begun = runningFor(request);
       return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
     },
+    begin(request) {
+      const miss = { ...request, method: "GET", signal } as const;
+      try {
+        carryMarks(miss, mark);
+        if (runningFor(miss) !== undefined) return;
+        refuseIfKnown(miss);
+        start(miss);
+      } catch (err) {
+        log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched behind an answer");
+      }
+    },
     get running() {
       return fills.size;
     },
@@ -260,26 +294,4 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       for (let left = pending(); left.length > 0; left = pending()) await Promise.allSettled(left);
     },
   };
-}
-
-/** What is recorded of an image that an origin sent. */
-function describeFetched(parts: {
-  readonly key: Key;
-  readonly head: FillHead;
-  readonly body: WholeBody;
-  readonly now: number;
-  readonly isSuspect?: boolean;
-}): ObjectInfo {
-  const { key, body, now, isSuspect = false } = parts;
-  const { answer, image } = parts.head;
-  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
-  const provenance = {
-    via: "mirror",
-    originUrl,
-    originEtag,
-    originLastModified: lastModified,
-    fetchedAt: now,
-    validated: { at: now, life },
-  } as const;
-  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -4,17 +4,19 @@ import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
 
-/** A key at an epoch. */
-export interface KeyAt {
+/** A fetch at an epoch of its key. */
+export interface FetchAt {
+  /** Equal for requests that share a fill: the key, and whatever else the answer depends on. */
+  readonly id: string;
   readonly key: Key;
   readonly epoch: number;
 }
 
 export interface Recent {
   /** Throws not_found or the failure where the origin need not be asked again yet. */
-  refuseIfKnown(at: KeyAt): void;
-  absent(at: KeyAt): void;
-  failed(at: KeyAt, error: HuiyuanError): void;
+  refuseIfKnown(at: FetchAt): void;
+  absent(at: FetchAt): void;
+  failed(at: FetchAt, error: HuiyuanError): void;
 }
 
 const FAILURE_MS = 500;
@@ -34,19 +36,19 @@ export function createRecent({
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
-    refuseIfKnown({ key, epoch }) {
+    refuseIfKnown({ id, key, epoch }) {
       const at = now();
-      const absentAt = absences.get(key, at);
+      const absentAt = absences.get(id, at);
       if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
-      const failure = failures.get(key, at);
+      const failure = failures.get(id, at);
       if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
     },
-    absent({ key, epoch }) {
-      absences.set(key, epoch, { now: now(), ttlMs: negativeTtlMs });
+    absent({ id, epoch }) {
+      absences.set(id, epoch, { now: now(), ttlMs: negativeTtlMs });
     },
-    failed({ key, epoch }, error) {
+    failed({ id, epoch }, error) {
       if (NOT_OF_THE_KEY.includes(error.code)) return;
-      failures.set(key, { epoch, error }, { now: now(), ttlMs: FAILURE_MS });
+      failures.set(id, { epoch, error }, { now: now(), ttlMs: FAILURE_MS });
     },
   };
 }

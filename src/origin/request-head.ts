@@ -1,5 +1,6 @@
-// The head of a request to an origin, and the loop check. Nothing of the client's request gets in but Via and CDN-Loop.
+// The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
 import { HuiyuanError } from "../errors.ts";
+import { carryMarks, type LoopMarks, markOf } from "./loop-marks.ts";
 import type { Validators } from "./origin.ts";
 
 /** What the operator configured for an origin's own host, and no other host gets. */
@@ -16,16 +17,15 @@ export interface RequestHeadOptions extends OwnHeaders {
 }
 
 /** What differs from request to request: the marks of the client's request, which are carried on, and conditions of ours. */
-export interface RequestMarks {
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
+export interface RequestMarks extends LoopMarks {
   readonly unless?: Validators | undefined;
 }
 
 export interface RequestHead {
   /**
    * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer, configured headers
-   * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop when the marks name this server or are longer than a chain of servers can be.
+   * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop as
+   * carryMarks() does.
    */
   headers(marks: RequestMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
@@ -36,12 +36,9 @@ const RESERVED =
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
-/** Bytes of Via or CDN-Loop; beyond it the chain is taken for a loop. */
-const MAX_MARK_BYTES = 2048;
-
 /** Throws settings_invalid for a header that cannot be sent or may not be configured. */
 export function createRequestHead(options: RequestHeadOptions): RequestHead {
-  const mark = `huiyuan-${options.serverId}`;
+  const mark = markOf(options.serverId);
   if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
   const foreign = new Map([
     ["accept", ["Accept", "*/*"]],
@@ -63,8 +60,7 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
 
   return {
     headers(marks, isHome, added = {}) {
-      const via = carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark);
-      const cdnLoop = carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark);
+      const { via, cdnLoop } = carryMarks(marks, mark);
       const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
       return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
     },
@@ -95,18 +91,6 @@ function conditions(unless: Validators | undefined): string[] {
     ...(etag === undefined ? [] : ["If-None-Match", etag]),
     ...(lastModified === undefined ? [] : ["If-Modified-Since", lastModified]),
   ];
-}
-
-function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
-  // What cannot be sent again is not a mark that a server made.
-  if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
-  if (theirs.length > MAX_MARK_BYTES) throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_MARK_BYTES}`);
-  if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
-  return `${theirs}, ${ours}`;
-}
-
-function loop(found: string): HuiyuanError {
-  return new HuiyuanError("origin_loop", `Cannot ask the origin: ${found}`);
 }
 
 function invalid(what: string, value: string): HuiyuanError {

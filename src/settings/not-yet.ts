@@ -30,15 +30,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: [...BUCKET, "callback"], takes: [] },
   // Freshness
   ...ofMirror(["freshness", "mode"], ["never"]),
-  // Rules, keys and types
-  ...ofMirror(["type"], ["originals"]),
-  ...ofMirror(["keyQuery"], ["drop"]),
-  ...ofMirror(["processedMiss"], ["local"]),
-  ...ofMirror(["passQuery"], [false]),
-  ...ofMirror(["allowedTypes"], []),
-  ...ofMirror(["objectSize"], []),
-  { path: [...MIRROR, "maxKeys"], takes: [1_000_000] },
-  { path: [...MIRROR, "rules"], takes: [[]] },
 ];
 
 /** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */

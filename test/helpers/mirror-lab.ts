@@ -96,7 +96,7 @@ export interface MirrorLab extends StoredLab {
   settled(): Promise<void>;
 }
 
-const PLAIN = { query: "", headers: {}, followsRedirects: true, via: undefined, cdnLoop: undefined };
+const PLAIN = { isStored: true, query: "", headers: {}, followsRedirects: true, via: undefined, cdnLoop: undefined };
 
 export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const clock = { now: 1_700_000_000_000 };
@@ -120,7 +120,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       maxObjectBytes: 10_000_000,
       ...options.mirror,
     },
-    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, signal: stopping.signal },
+    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, serverId: "lab", signal: stopping.signal },
   );
 
   const missAt = (key: string, epoch: number, { method = "GET", signal = NEVER }: AskOptions = {}) =>

@@ -26,7 +26,9 @@ beforeEach(() => {
   pool = testPool();
   body = arriving({ size: jpeg.byteLength });
   fill = startFill({
+    id: "a.jpg",
     key: toKey("a.jpg"),
+    isStored: true,
     epoch: 0,
     path: toKey("a.jpg"),
     query: "",

@@ -16,13 +16,8 @@ test.each([
   [withBucket("originalProtection: true"), `${bucket}.originalProtection`],
   [withBucket("styles: { small: imageView2/2/w/200 }"), `${bucket}.styles`],
   [withBucket('callback: { url: "https://h" }'), `${bucket}.callback`],
-  [withMirror("type: everything"), `${mirror}.type`],
-  [withMirror("keyQuery: keep"), `${mirror}.keyQuery`],
-  [withMirror("keyQuery: [v]"), `${mirror}.keyQuery`],
-  [withMirror("processedMiss: origin"), `${mirror}.processedMiss`],
-  [withMirror("passQuery: true"), `${mirror}.passQuery`],
   [withMirror("freshness: { mode: ttl }"), `${mirror}.freshness.mode`],
-  [withMirror("rules: [{ match: { prefix: a } }]"), `${mirror}.rules`],
+  [withMirror("rules: [{ freshness: { mode: ttl } }]"), `${mirror}.rules[0].freshness.mode`],
 ])("%s is not supported yet", (text, path) => {
   const faults = faultsOf(text);
   expect(faults.map((fault) => fault.path)).toEqual([path]);

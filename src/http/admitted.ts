@@ -1,0 +1,84 @@
+// A download that may be served, and what its answer says beside the object's own headers.
+import { HuiyuanError } from "../errors.ts";
+import type { Found } from "../mirror/stored.ts";
+import { type AnswerContext, answerObject } from "./answer.ts";
+import type { AnswerState } from "./cache-control.ts";
+import { corsHeaders } from "./cors.ts";
+import type { Exchange, Outcome } from "./exchange.ts";
+import type { NamedObject, ObjectUrl } from "./object-name.ts";
+import type { Admission, Site } from "./site.ts";
+
+/** From where, what, and under which token. */
+export interface Admitted {
+  readonly site: Site;
+  readonly url: ObjectUrl;
+  readonly object: NamedObject;
+  readonly admission: Admission;
+  readonly exchange: Exchange;
+}
+
+export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
+
+export const CACHE_STATUS = {
+  memory: "huiyuan; hit; detail=memory",
+  bucket: "huiyuan; hit; detail=bucket",
+  spool: "huiyuan; hit; detail=spool",
+  missed: "huiyuan; fwd=uri-miss",
+  stored: "huiyuan; fwd=uri-miss; stored",
+  collapsed: "huiyuan; fwd=uri-miss; collapsed",
+  fallback: "huiyuan; fwd=uri-miss; detail=fallback",
+};
+
+export function contextOf(
+  { site, exchange, admission }: Admitted,
+  state: AnswerState,
+  cacheStatus: string,
+): AnswerContext & { readonly headers: readonly string[] } {
+  const { headers } = exchange.request;
+  const list = ["Cache-Control", site.cacheControl(admission.scope, state), "Cache-Status", cacheStatus];
+  // One Vary line: some caches read only the first.
+  const isByReferer = site.referers.mode !== "off";
+  for (const value of corsHeaders(site.cors, headers.origin)) {
+    list.push(isByReferer && value === "Origin" ? "Origin, Referer" : value);
+  }
+  if (isByReferer && !list.includes("Vary")) list.push("Vary", "Referer");
+  if (state === "suspect") list.push("X-ErrNo", "-120");
+  return { headers: list, spend: admission.spend, client: () => clientSignal(exchange) };
+}
+
+const READ_BYTES = 262_144;
+
+/** Answers with an object of the bucket. The reader of a large one is closed behind it. */
+export async function answerFound(
+  exchange: Exchange,
+  found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
+  context: AnswerContext,
+): Promise<void> {
+  if (found.state !== "large") {
+    const { info, body } = found.object;
+    return answerObject(exchange, info, { kind: "memory", body }, context);
+  }
+  const { info, reader } = found;
+  try {
+    const read = (offset: number, end: number) => reader.read(offset, Math.min(end, offset + READ_BYTES - 1));
+    await answerObject(exchange, info, { kind: "read", read }, context);
+  } finally {
+    reader.close();
+  }
+}
+
+/** Aborts when the client has left before its answer ended. Made when first needed: a hit in memory needs none. */
+export function clientSignal(exchange: Exchange): AbortSignal {
+  if (exchange.client === undefined) {
+    const controller = new AbortController();
+    exchange.client = controller.signal;
+    const { response } = exchange;
+    if (response.destroyed) controller.abort(clientGone());
+    else response.onceGone(() => controller.abort(clientGone()));
+  }
+  return exchange.client;
+}
+
+function clientGone(): HuiyuanError {
+  return new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection");
+}

@@ -1,0 +1,234 @@
+// What becomes of a download that the bucket cannot answer: the rule of the URL decides whether the origin is asked, the
+// client sent there, or a fallback shown.
+import { HuiyuanError } from "../errors.ts";
+import type { Join, MissAnswer } from "../mirror/mirror.ts";
+import { type Asked, askedProcessed, askedUnder, keyUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
+import { type Key, toKey } from "../object.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf } from "./admitted.ts";
+import { type AnswerContext, answerObject } from "./answer.ts";
+import { answerAsked, answerFilling } from "./answer-filling.ts";
+import { isInformation, splitStyle } from "./instruction.ts";
+import { routeOf } from "./object-name.ts";
+import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
+import type { Route } from "./site.ts";
+
+/** Answers a URL whose key the bucket lacks, at this epoch. */
+export async function serveMissing(admitted: Admitted, epoch: number): Promise<void> {
+  const { site, url, object } = admitted;
+  const { key, request } = object;
+  const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
+  if (styled !== undefined && site.aliases.has(styled.style)) {
+    const route = routeOf(site, url, styled.base);
+    // Under `everything` an alias is a name like any other.
+    if (route?.type !== "everything") {
+      return serveProcessed(admitted, { ...request, path: styled.base }, url.path.slice(styled.base.length));
+    }
+  }
+  const route = routeOf(site, url);
+  if (route === undefined || route.action === "none") {
+    if (styled !== undefined && (await exists(admitted, styled.base))) {
+      throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is no style`);
+    }
+    throw new HuiyuanError(
+      "not_found",
+      `Cannot serve "${key}": the bucket has none and the origin is not asked for it`,
+    );
+  }
+  const asked = askedUnder(route, request, admitted.exchange.request.headers);
+  if (route.action !== "mirror") return serveElsewhere(admitted, { route, request, asked, epoch, styleSuffix: "" });
+  await serveFrom(admitted, { route, asked, epoch });
+}
+
+/**
+ * Answers a URL that asks for a processed image. `original`: the request of its original; `styleSuffix`: what the URL's
+ * path has more, separator and alias. An original that is there is never asked for.
+ */
+export async function serveProcessed(admitted: Admitted, original: ObjectRequest, styleSuffix: string): Promise<void> {
+  const { site, url, exchange } = admitted;
+  const route = routeOf(site, url, original.path);
+  const key = route === undefined ? original.path : keyUnder(route, original);
+  const entry = await site.stored.bucket.lookup(key);
+  if (entry.state === "object") throw unsupported(key);
+  if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
+  if (route === undefined || route.action === "none") {
+    throw new HuiyuanError(
+      "not_found",
+      `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
+    );
+  }
+  const asked = askedUnder(route, original, exchange.request.headers);
+  const { epoch } = entry;
+  if (route.action !== "mirror")
+    return serveElsewhere(admitted, { route, request: original, asked, epoch, styleSuffix });
+  const isPassed = route.processedMiss === "origin" && !isInformation(original.instruction ?? "");
+  if (!isPassed) {
+    // The original is stored behind the refusal; whoever processes it here will find it.
+    const miss = await route.mirror.fetch({ ...asked, ...missOf(admitted), epoch });
+    if (miss.kind !== "asked") miss.release();
+    throw unsupported(key);
+  }
+  const processed = askedProcessed(route, original, exchange.request.headers);
+  const target = styleSuffix === "" ? processed : { ...processed, path: toKey(processed.path + styleSuffix) };
+  await serveFrom(admitted, { route, asked: target, epoch, behind: asked });
+}
+
+interface Miss {
+  readonly route: Route;
+  readonly asked: Asked;
+  readonly epoch: number;
+  /** Fetched and stored once the origin has answered: the original of a processed image. */
+  readonly behind?: Asked;
+}
+
+async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Miss): Promise<void> {
+  const { exchange } = admitted;
+  const request = missOf(admitted);
+  let miss: MissAnswer;
+  try {
+    miss = await route.mirror.fetch({ ...asked, ...request, epoch });
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    if (error.code === "origin_moved") return passRedirect(admitted, error);
+    if (error.code === "not_found" && route.fallback !== undefined && route.fallback.key !== asked.key) {
+      return serveFallback(admitted, route.fallback, error);
+    }
+    throw error;
+  }
+  if (behind !== undefined && exchange.request.method === "GET") route.mirror.begin({ ...behind, ...request, epoch });
+  await serveMiss(admitted, miss);
+}
+
+/** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
+function serveElsewhere(
+  admitted: Admitted,
+  parts: Miss & { readonly request: ObjectRequest; readonly styleSuffix: string },
+): void {
+  const { route, request, asked, epoch, styleSuffix } = parts;
+  const { base, status } = route.redirect;
+  if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule names no place for clients");
+  if (route.action === "async" && admitted.exchange.request.method === "GET") {
+    route.mirror.begin({ ...asked, ...missOf(admitted), epoch });
+  }
+  const target = publicTarget(route, request);
+  const path = styleSuffix === "" ? target.path : toKey(target.path + styleSuffix);
+  sendRedirect(admitted.exchange, status, locationOf(base, { ...target, path }));
+}
+
+function passRedirect({ exchange, object }: Admitted, error: HuiyuanError): void {
+  const { location = "", originStatus = 302 } = error;
+  if (!isForClients(location)) {
+    throw new HuiyuanError(
+      "origin_redirect",
+      `Cannot pass on the redirect of "${object.key}": its host is not for clients`,
+      {
+        cause: error,
+      },
+    );
+  }
+  sendRedirect(exchange, originStatus, location);
+}
+
+/** Shows the rule's fallback, from the bucket or by a fill of its own; `missing` is thrown where there is none. */
+async function serveFallback(
+  admitted: Admitted,
+  { key, status }: NonNullable<Route["fallback"]>,
+  missing: HuiyuanError,
+): Promise<void> {
+  const { site, url, exchange } = admitted;
+  exchange.outcome = { kind: "other", tier: "none" };
+  exchange.errorCode = missing.code;
+  const plain = contextOf(admitted, "filling", CACHE_STATUS.fallback);
+  const context: AnswerContext = {
+    ...plain,
+    headers: [...fallbackHeaders(plain.headers, status)],
+    ...(status === 404 && { status, spend: undefined }),
+  };
+  const found = await site.stored.find(key);
+  if (found.state === "tombstone") throw missing;
+  if (found.state !== "absent") return answerFound(exchange, found, context);
+  const route = routeOf(site, url, key);
+  if (route?.action !== "mirror") throw missing;
+  const asked = askedUnder(route, { path: key, query: "", instruction: undefined }, exchange.request.headers);
+  const miss = await fetchWhole(admitted, { route, asked, epoch: found.epoch }, missing);
+  try {
+    const { info, spool } = miss;
+    await answerObject(
+      exchange,
+      info,
+      { kind: "read", read: (offset) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange)) },
+      context,
+    );
+  } finally {
+    miss.release();
+  }
+}
+
+/** The error's number goes along: the status alone may not tell that this is not the image. */
+function fallbackHeaders(headers: readonly string[], status: 200 | 404): readonly string[] {
+  const at = headers.indexOf("Cache-Control");
+  const list = status === 404 ? headers.toSpliced(at + 1, 1, "no-store") : headers;
+  return [...list, "X-ErrNo", "-6101"];
+}
+
+async function fetchWhole(admitted: Admitted, { route, asked, epoch }: Miss, missing: HuiyuanError) {
+  const answer = await route.mirror
+    .fetch({ ...asked, ...missOf(admitted), method: "GET", epoch })
+    .catch((cause: unknown) => {
+      throw new HuiyuanError(missing.code, missing.message, { cause });
+    });
+  if (answer.kind === "finished") return { info: answer.info, spool: answer.head.spool, release: answer.release };
+  if (answer.kind === "asked") throw missing;
+  const end = await answer.follower.end().catch(() => undefined); // The client has left, or waited too long.
+  if (end?.kind === "whole") return { info: end.info, spool: end.head.spool, release: answer.release };
+  answer.release();
+  throw missing;
+}
+
+async function serveMiss(admitted: Admitted, miss: MissAnswer): Promise<void> {
+  const { exchange } = admitted;
+  exchange.outcome = { kind: "miss", tier: "origin" };
+  if (miss.kind === "asked")
+    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed));
+  try {
+    if (miss.kind === "filling") {
+      const { how } = miss;
+      await answerFilling(exchange, miss, (state, isProven) => contextOf(admitted, state, missStatus(how, isProven)));
+      return;
+    }
+    if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
+    const { info, head } = miss;
+    const whole = head.spool.end?.kind === "whole" ? head.spool.end.body.content : undefined;
+    const read = (offset: number) => head.spool.peek(offset) ?? head.spool.read(offset, clientSignal(exchange));
+    const bytes =
+      whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
+    const status = missStatus(miss.how, miss.isStored);
+    await answerObject(exchange, info, bytes, contextOf(admitted, "stored", status));
+  } finally {
+    miss.release();
+  }
+}
+
+function missStatus(how: Join, isProven: boolean): string {
+  if (how === "collapsed") return CACHE_STATUS.collapsed;
+  if (how === "after" && isProven) return CACHE_STATUS.spool;
+  return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
+}
+
+/** What of the request goes along with a miss. */
+function missOf({ exchange, url }: Admitted) {
+  const { headers } = exchange.request;
+  return {
+    method: url.method,
+    via: headers.via,
+    cdnLoop: headers["cdn-loop"] as string | undefined,
+    signal: clientSignal(exchange),
+  };
+}
+
+async function exists({ site }: Admitted, key: Key): Promise<boolean> {
+  return (await site.stored.bucket.lookup(key)).state === "object";
+}
+
+function unsupported(key: Key): HuiyuanError {
+  return new HuiyuanError("processing_unsupported", `Cannot process "${key}": image processing is not supported yet`);
+}

@@ -1,0 +1,49 @@
+// Under which key an URL is stored: what of its query belongs to the key, by mirror type and keyQuery. Pure. Whether a
+// query is a processing instruction was decided before.
+import { type Key, toKey } from "../object.ts";
+
+/** What of a query that is not processing belongs to the key: nothing, all, or the parameters of these names. */
+export type KeyQuery = "drop" | "keep" | readonly string[];
+
+/**
+ * The key of an URL. `query`: raw, already without what does not belong to the key. Where queries are kept (`isKept`) a
+ * `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects. Throws url_invalid: over 1024 bytes.
+ */
+export function keyOfUrl(path: Key, query: string, isKept: boolean): Key {
+  if (!isKept) return path;
+  const name = path.includes("?") || path.includes("%") ? escapeMarks(path) : path;
+  return query === "" ? toKey(name) : toKey(`${name}?${query}`);
+}
+
+/** The `%` of what looks like an escaped `?` is escaped as well: two paths never become one key. */
+function escapeMarks(path: string): string {
+  return path.replace(/%(?=(?:25)*3F)/gi, "%25").replaceAll("?", "%3F");
+}
+
+/** The part of a query that belongs to the key, in the order of the URL. */
+export function keptQuery(query: string, keep: KeyQuery): string {
+  if (keep === "drop") return "";
+  return keep === "keep" ? query : filterQuery(query, (name) => keep.includes(name));
+}
+
+/** The parameters whose name, decoded, is wanted; spelled as before. */
+export function filterQuery(query: string, isWanted: (name: string) => boolean): string {
+  if (query === "") return "";
+  return query
+    .split("&")
+    .filter((part) => isWanted(decoded(part.split("=", 1)[0] ?? "")))
+    .join("&");
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // Not UTF-8: its spelling is its name.
+  }
+}
+
+/** A raw query (one character a byte) as printable ASCII: other bytes become `%XX`, which means the same. */
+export function asciiQuery(query: string): string {
+  return query.replace(/[^\x21-\x7e]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+}

@@ -1,0 +1,201 @@
+// The rules of a mirror source: which rule a request falls under, the key of its object, and what the origin is asked
+// for it. Pure; the settings have been checked, and what a client sends has not.
+import { type Key, toKey } from "../object.ts";
+import type { OriginTarget } from "../origin/origin.ts";
+import { createGlob } from "./glob.ts";
+import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";
+
+/** What a rule is for; what is left out fits everything. */
+export interface RuleMatch {
+  readonly prefix?: string | undefined;
+  readonly suffix?: string | undefined;
+  /** See glob.ts; of the whole path. */
+  readonly pattern?: string | undefined;
+  readonly methods?: readonly string[] | undefined;
+  /** A glob of the request's host, lower case. */
+  readonly host?: string | undefined;
+}
+
+/** How the name at the origin is made of the path; `file` and `template` stand alone. */
+export interface RulePath {
+  readonly strip?: string | undefined;
+  readonly stripSuffix?: string | undefined;
+  readonly add?: string | undefined;
+  readonly addSuffix?: string | undefined;
+  /** `{key}` once in it; what follows a `?` is a query. */
+  readonly template?: string | undefined;
+  readonly file?: string | undefined;
+}
+
+export interface RuleOptions {
+  readonly match: RuleMatch;
+  /** `none`: a miss is a 404. */
+  readonly action: "mirror" | "async" | "redirect" | "none";
+  readonly type: "originals" | "everything";
+  readonly keyQuery: KeyQuery;
+  readonly passQuery: boolean;
+  readonly processedMiss: "local" | "origin";
+  readonly path: RulePath;
+  readonly setQuery: Readonly<Record<string, string>>;
+  readonly denyQuery: readonly string[];
+  /** Whether a header of the client goes along; lower-case name. */
+  readonly passes: (name: string) => boolean;
+  /** Lower-case names. */
+  readonly setHeaders: Readonly<Record<string, string>>;
+  readonly followRedirects: boolean;
+}
+
+/** What of a request decides how its object is named. */
+export interface ObjectRequest {
+  /** Of the URL, decoded. */
+  readonly path: Key;
+  /** Raw, without the token; one character a byte. */
+  readonly query: string;
+  /** The part of the query that is a processing instruction; undefined for none. */
+  readonly instruction: string | undefined;
+}
+
+/** What the origin is asked for. */
+export interface Asked extends OriginTarget {
+  /** The key that the answer may be stored under, and that it is named by. */
+  readonly key: Key;
+  /** False: the answer depends on more than the key. */
+  readonly isStored: boolean;
+}
+
+/** The first rule that fits, else undefined. */
+export function createRuleFinder<Rule extends Pick<RuleOptions, "match">>(
+  rules: readonly Rule[],
+): (request: { readonly path: string; readonly method: string; readonly host: string }) => Rule | undefined {
+  const compiled = rules.map((rule) => ({ rule, fits: createMatcher(rule.match) }));
+  return (request) => compiled.find(({ fits }) => fits(request))?.rule;
+}
+
+function createMatcher(match: RuleMatch) {
+  const { prefix = "", suffix = "", methods } = match;
+  const pattern = match.pattern === undefined ? undefined : createGlob(match.pattern);
+  const hosts = match.host === undefined ? undefined : createGlob(match.host);
+  return ({ path, method, host }: { readonly path: string; readonly method: string; readonly host: string }): boolean =>
+    // Prefix and suffix must not share characters: each may be stripped.
+    path.length >= prefix.length + suffix.length &&
+    path.startsWith(prefix) &&
+    path.endsWith(suffix) &&
+    (methods === undefined || methods.includes(method)) &&
+    (pattern === undefined || pattern(path)) &&
+    (hosts === undefined || hosts(host));
+}
+
+/** Whether queries are part of keys under this rule. */
+export function keepsQuery({ type, keyQuery }: Pick<RuleOptions, "type" | "keyQuery">): boolean {
+  return type === "everything" || keyQuery !== "drop";
+}
+
+/** The key of a request's object. Under `originals` an instruction is no part of it. Throws url_invalid. */
+export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
+  return keyOfUrl(request.path, queries(rule, request).kept, keepsQuery(rule));
+}
+
+/** What the origin is asked for the object of a request. Throws url_invalid where the rewritten path is none. */
+export function askedUnder(
+  rule: RuleOptions,
+  request: ObjectRequest,
+  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Asked {
+  const { kept, sent } = queries(rule, request);
+  const isStored = sent === kept;
+  const place = rewrite(rule.path, request.path);
+  return {
+    key: keyOfUrl(request.path, kept, keepsQuery(rule)),
+    isStored,
+    path: place.path,
+    query: joinQueries(place.query, withoutSet(sent, rule.setQuery), setQuery(rule.setQuery)),
+    headers: { ...passedHeaders(rule.passes, clientHeaders), ...rule.setHeaders },
+    followsRedirects: rule.followRedirects,
+  };
+}
+
+/** What an answer depends on, and so who may share it: the key alone where it is stored, else all that is asked. */
+export function fillId({ isStored, key, path, query, headers }: Asked): string {
+  return isStored ? key : `${key}\0${path}?${query}\0${JSON.stringify(headers)}`;
+}
+
+/** As askedUnder(), for the origin's own answer to a processed URL: the instruction goes along, nothing is stored. */
+export function askedProcessed(
+  rule: RuleOptions,
+  request: ObjectRequest,
+  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Asked {
+  const plain = askedUnder(rule, request, clientHeaders);
+  return { ...plain, isStored: false, query: joinQueries(asciiQuery(request.instruction ?? ""), plain.query) };
+}
+
+/** Where a client finds the object: path and query below a base, without what is set for the origin alone. */
+export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<Asked, "path" | "query"> {
+  const place = rewrite(rule.path, request.path);
+  const instruction = rule.type === "everything" ? "" : asciiQuery(request.instruction ?? "");
+  return { path: place.path, query: joinQueries(place.query, instruction, queries(rule, request).sent) };
+}
+
+/** What of the query belongs to the key, and what is sent. Equal unless passQuery sends more. */
+function queries(rule: RuleOptions, { query, instruction }: ObjectRequest): { kept: string; sent: string } {
+  if (query === "") return { kept: "", sent: "" };
+  const isAll = rule.type === "everything";
+  const plain = isAll || instruction === undefined ? query : withoutPart(query, instruction);
+  const ascii = asciiQuery(plain);
+  const allowed = rule.denyQuery.length === 0 ? ascii : filterQuery(ascii, (name) => !rule.denyQuery.includes(name));
+  const kept = keptQuery(allowed, isAll ? "keep" : rule.keyQuery);
+  return { kept, sent: rule.passQuery ? allowed : kept };
+}
+
+function withoutPart(query: string, part: string): string {
+  const parts = query.split("&");
+  const at = parts.indexOf(part);
+  return at === -1 ? query : parts.toSpliced(at, 1).join("&");
+}
+
+/** What the operator sets replaces what a client sends. */
+function withoutSet(query: string, set: RuleOptions["setQuery"]): string {
+  return Object.keys(set).length === 0 ? query : filterQuery(query, (name) => !Object.hasOwn(set, name));
+}
+
+function setQuery(set: RuleOptions["setQuery"]): string {
+  return Object.entries(set)
+    .map(([name, value]) => `${name}=${value}`)
+    .join("&");
+}
+
+function joinQueries(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join("&");
+}
+
+/** The name at the origin. Throws url_invalid where nothing, or a `.` or `..` segment, is left. */
+function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query: string } {
+  if (path.file !== undefined) return { path: toKey(path.file), query: "" };
+  const end = key.length - (path.stripSuffix?.length ?? 0);
+  const stem = key.slice(path.strip?.length ?? 0, end);
+  if (path.template === undefined) {
+    const isSame = stem === key && path.add === undefined && path.addSuffix === undefined;
+    return { path: isSame ? key : toKey(`${path.add ?? ""}${stem}${path.addSuffix ?? ""}`), query: "" };
+  }
+  const mark = path.template.indexOf("?");
+  const before = mark === -1 ? path.template : path.template.slice(0, mark);
+  const after = mark === -1 ? "" : path.template.slice(mark + 1);
+  return {
+    path: toKey(before.replace("{key}", () => stem)),
+    query: after.replace("{key}", () => encodeURIComponent(stem)),
+  };
+}
+
+/** What `Connection` names is for this hop alone (RFC 9110 §7.6.1). */
+function passedHeaders(
+  passes: RuleOptions["passes"],
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Record<string, string> {
+  const hop = String(headers.connection ?? "").toLowerCase();
+  const hopNames = hop === "" ? [] : hop.split(",").map((name) => name.trim());
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === "string" && passes(name) && !hopNames.includes(name)) passed[name] = value;
+  }
+  return passed;
+}

@@ -1,0 +1,83 @@
+// Part of the composition root: from the settings of a mirror source to the routes of a domain, one for each rule and
+// the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
+import type { MirrorSource, Route } from "./http/site.ts";
+import type { Mirror } from "./mirror/mirror.ts";
+import { createRuleFinder, keepsQuery } from "./mirror/rules.ts";
+import { toKey } from "./object.ts";
+import { underRule } from "./settings/effective.ts";
+import { passedHeaderFault } from "./settings/origin-rules.ts";
+import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/schema.ts";
+
+/** `toMirror` makes the mirror of a source, or finds the one that it has already. */
+export function createMirrorSource(domain: MirrorSettings, toMirror: (source: MirrorSettings) => Mirror): MirrorSource {
+  const routes = domain.rules.map((rule) => {
+    const source = underRule(domain, rule);
+    return toRoute(source, rule, toMirror(source));
+  });
+  const own = toRoute({ ...domain, rules: [] }, NO_RULE, toMirror({ ...domain, rules: [] }));
+  const find = createRuleFinder(routes);
+  return { keepsQuery: [...routes, own].some(keepsQuery), route: (request) => find(request) ?? own };
+}
+
+/** What a domain does where no rule fits. */
+const NO_RULE: Pick<
+  RuleSettings,
+  | "match"
+  | "action"
+  | "path"
+  | "passHeaders"
+  | "setQuery"
+  | "denyQuery"
+  | "followRedirects"
+  | "redirectTo"
+  | "redirectStatus"
+  | "fallbackKey"
+  | "fallbackStatus"
+> = {
+  match: {},
+  action: "mirror",
+  path: {},
+  passHeaders: { allow: [], deny: [], set: {} },
+  setQuery: {},
+  denyQuery: [],
+  followRedirects: true,
+  redirectStatus: 302,
+  fallbackStatus: 404,
+};
+
+function toRoute(source: MirrorSettings, rule: typeof NO_RULE, mirror: Mirror): Route {
+  const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey, fallbackStatus } =
+    rule;
+  const { type, keyQuery, passQuery, processedMiss, origins } = source;
+  return {
+    ...{ match, action, type, keyQuery, passQuery, processedMiss, path, setQuery, denyQuery, followRedirects },
+    passes: createHeaderFilter(rule.passHeaders, origins),
+    setHeaders: lowerCaseNames(rule.passHeaders.set),
+    mirror,
+    redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
+    fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: fallbackStatus },
+  };
+}
+
+/** What the operator has set is never replaced by what a client sends. */
+function createHeaderFilter(
+  { allow, deny, set }: RuleSettings["passHeaders"],
+  origins: readonly OriginSettings[],
+): (name: string) => boolean {
+  const isForAll = allow.includes("*");
+  const allowed = new Set(allow.map((name) => name.toLowerCase()));
+  const taken = origins.flatMap((origin) => (origin.type === "site" ? Object.keys(origin.headers) : []));
+  const referers = origins.some((origin) => origin.type !== "s3" && origin.referer !== "") ? ["referer"] : [];
+  const denied = new Set([...deny, ...Object.keys(set), ...taken, ...referers].map((name) => name.toLowerCase()));
+  return (name) => (isForAll || allowed.has(name)) && !denied.has(name) && passedHeaderFault(name) === undefined;
+}
+
+function lowerCaseNames(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+/** Where clients may ask the first origin themselves; undefined where settings want redirectTo. */
+function publicBase([origin]: readonly OriginSettings[]): string | undefined {
+  if (origin?.type === "site") return origin.url;
+  return origin?.type === "qiniu" ? origin.domain : undefined;
+}
