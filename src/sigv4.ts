@@ -5,8 +5,6 @@ import { AwsV4Signer } from "aws4fetch";
 export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Of temporary credentials. */
-  readonly sessionToken?: string | undefined;
 }
 
 /** Signing keys of one day and region each, kept between requests by the caller; never more than MAX_KEYS of them. */
@@ -20,15 +18,12 @@ export interface S3Unsigned {
   readonly headers?: Readonly<Record<string, string>>;
   readonly region: string;
   readonly credentials: S3Credentials;
-  /** SHA-256 of the body in hex, or UNSIGNED_PAYLOAD, which leaves the body to TLS. */
+  /** SHA-256 of the body in hex. */
   readonly payloadHash: string;
   /** Unix milliseconds; stores refuse more than 15 minutes of difference to their own clock. */
   readonly now: number;
   readonly keyCache?: S3KeyCache;
 }
-
-/** Use it over TLS only: in clear text anyone on the way could put another body under the signature. */
-export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
 
 /** SHA-256 of no bytes, the payload hash of a GET, HEAD or DELETE. */
 export const EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -36,8 +31,8 @@ export const EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4
 const MAX_KEYS = 8;
 
 /**
- * All headers to send, lower-case names: the given ones with `host`, `x-amz-date`, `x-amz-content-sha256`,
- * `authorization` and, for temporary credentials, `x-amz-security-token`. They hold for this URL's host only.
+ * All headers to send, lower-case names: the given ones with `host`, `x-amz-date`, `x-amz-content-sha256`
+ * and `authorization`. They hold for this URL's host only.
  */
 export async function signS3Request(request: S3Unsigned): Promise<Record<string, string>> {
   const { method, url, credentials, region, keyCache } = request;
@@ -48,7 +43,6 @@ export async function signS3Request(request: S3Unsigned): Promise<Record<string,
     headers: { ...request.headers, "x-amz-content-sha256": request.payloadHash },
     accessKeyId: credentials.accessKeyId,
     secretAccessKey: credentials.secretAccessKey,
-    ...(credentials.sessionToken === undefined ? {} : { sessionToken: credentials.sessionToken }),
     service: "s3",
     region,
     datetime: compactDate(request.now),
