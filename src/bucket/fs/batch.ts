@@ -1,25 +1,56 @@
-// One group commit: many operations, one fsync of the catalogue. Files come before rows: blobs are renamed into place
-// and their folders synced, then one transaction writes every row, each operation in a savepoint of its own.
-// Knows nothing of threads.
+// One group commit: many operations, one fsync of the catalogue. Bytes come before rows: files are renamed into place
+// and their folders synced; then one transaction writes every row, each operation in a savepoint of its own, and before
+// it commits the pack is written and synced. Knows nothing of threads.
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../sign/once.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "./blob-folder.ts";
-import { type CatalogueWrites, prepareCatalogueWrites } from "./catalogue-writes.ts";
+import { type CatalogueWrites, type NewPlace, prepareCatalogueWrites } from "./catalogue-writes.ts";
 import { isDamage, storeFailure } from "./failure.ts";
-import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
+import type { PackFolder } from "./pack-folder.ts";
+import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf, SharedSpan } from "./write-operations.ts";
 
 /** Runs a batch and returns how each operation ended, in order. Never throws. */
 export type RunBatch = (batch: Batch) => Outcome[];
 
+export interface BatchParts {
+  readonly database: Database.Database;
+  readonly blobs: BlobFolder;
+  readonly openPacks: (newestKnown: number) => PackFolder;
+  /** Where the bodies of operations lie while their batch runs. */
+  readonly shared: SharedArrayBuffer;
+}
+
 // These take files away. They go before the others and in a transaction of their own, so that no put of the same batch
 // believes in a file that is about to vanish.
-const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set(["sweep", "setAside", "removeOrphans"]);
+const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
+  "sweep",
+  "setAside",
+  "removeOrphans",
+  "removeEmptyPacks",
+]);
 
-type Handlers = { [Name in OperationName]: (request: RequestOf<Name>, now: number) => AnswerOf<Name> };
+const MAX_MOVED_BLOBS = 256;
 
-export function prepareBatches(database: Database.Database, blobs: BlobFolder): RunBatch {
+type Handlers = {
+  [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
+};
+
+/** What the operations work on. */
+interface Place {
+  readonly database: Database.Database;
+  readonly writes: CatalogueWrites;
+  readonly blobs: BlobFolder;
+  readonly packs: PackFolder;
+  readonly shared: SharedArrayBuffer;
+  /** A commit failed and may yet come to life, so that nothing says which packs are empty. */
+  readonly isUnsettled: () => boolean;
+}
+
+export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
   const writes = prepareCatalogueWrites(database);
-  const handlers = operationHandlers(database, writes, blobs);
+  const packs = openPacks(writes.newestPack());
+  const place: Place = { database, writes, blobs, packs, shared, isUnsettled: () => isUnsettled };
+  const handlers = operationHandlers(place);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
   const rollback = database.prepare("ROLLBACK");
@@ -29,12 +60,14 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
   const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
   /** Blobs of commits that failed, until the next that succeeds; as many as there are such files without a row. */
   const unsettled = new Set<string>();
+  let isUnsettled = false;
 
-  function runOne({ name, request }: Operation, now: number): Outcome {
+  function runOne({ name, request, body }: Operation, now: number): Outcome {
     save.run();
     try {
       // The table's type ties the request to the name; the compiler cannot follow that through a union.
-      const answer = (handlers[name] as (request: unknown, now: number) => unknown)(request, now);
+      const handler = handlers[name] as (request: unknown, now: number, body?: SharedSpan) => unknown;
+      const answer = handler(request, now, body);
       keep.run();
       return { ok: true, answer };
     } catch (error) {
@@ -47,22 +80,31 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
   }
 
   function runGroup(group: readonly Operation[], now: number): Outcome[] {
-    const files = placeFiles(group, writes, blobs);
-    let isCommitting = false;
+    const files = placeFiles(group, place);
+    let step: "rows" | "pack" | "commit" = "rows";
     let outcomes: Outcome[];
     try {
-      const changesBefore = unsettled.size > 0 ? changes.get()?.count : 0;
+      const changesBefore = isUnsettled ? changes.get()?.count : 0;
       begin.run();
       outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
-      isCommitting = true;
+      step = "pack";
+      packs.flush();
+      step = "commit";
       commit.run();
-      if (unsettled.size > 0 && changes.get()?.count !== changesBefore) settle();
+      if (isUnsettled && changes.get()?.count !== changesBefore) settle();
     } catch (error) {
       if (database.inTransaction) rollback.run();
-      if (isCommitting) leaveInPlace(files.placements);
+      packs.dropAppended();
+      if (step === "commit") leaveInPlace(files.placements);
       else takeBack(files.placements, blobs);
       const outcome = failure(error);
-      return group.map(() => outcome);
+      if (step !== "pack") return group.map(() => outcome);
+      // The others have no part in what the disk refused.
+      const others = runGroup(
+        group.filter((operation) => !isPacked(operation)),
+        now,
+      );
+      return group.map((operation) => (isPacked(operation) ? outcome : others.shift()!));
     }
     for (const path of files.leftOver) dropLeftOver(path);
     return outcomes;
@@ -73,6 +115,7 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
    * must be where its rows would look for them.
    */
   function leaveInPlace(placements: readonly Placement[]): void {
+    isUnsettled = true;
     for (const placement of placements) {
       giveBack(placement, blobs);
       unsettled.add(placement.sha256);
@@ -83,12 +126,13 @@ export function prepareBatches(database: Database.Database, blobs: BlobFolder): 
   function settle(): void {
     for (const sha256 of unsettled) {
       try {
-        if (!writes.hasBlob(sha256)) blobs.remove(sha256);
+        if (!writes.hasFile(sha256)) blobs.remove(sha256);
       } catch {
         // The commit stands all the same, and the scan for orphans finds the file.
       }
     }
     unsettled.clear();
+    isUnsettled = false;
   }
 
   return ({ now, operations }) => {
@@ -112,17 +156,31 @@ interface PlacedFiles {
   readonly leftOver: readonly string[];
 }
 
-function placeFiles(group: readonly Operation[], writes: CatalogueWrites, blobs: BlobFolder): PlacedFiles {
+/** Operations whose bytes go into a pack. */
+function isPacked({ name, body }: Operation): boolean {
+  return body !== undefined || name === "emptyPack";
+}
+
+/** True when the catalogue and the disk both have the blob. */
+function isThere(sha256: string, { writes, blobs, packs }: Place): boolean {
+  const known = writes.placeOf(sha256);
+  if (known === undefined) return false;
+  const { place, size } = known;
+  return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
+}
+
+function placeFiles(group: readonly Operation[], place: Place): PlacedFiles {
+  const { blobs } = place;
   const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
   const leftOver: string[] = [];
   const waiting: [index: number, sha256: string][] = [];
-  group.forEach(({ name, request }, index) => {
-    if (name !== "put") return;
+  group.forEach(({ name, request, body }, index) => {
+    if (name !== "put" || body !== undefined) return;
     const { source, info } = request;
     const { sha256 } = info.hashes;
     try {
-      if (placedBy.has(sha256) || (writes.hasBlob(sha256) && blobs.has(sha256, info.size))) {
+      if (placedBy.has(sha256) || isThere(sha256, place)) {
         if (source !== undefined) leftOver.push(source.path);
       } else if (source?.isSynced === true) {
         // Also over a file without a row, which may be what an earlier crash left.
@@ -172,9 +230,17 @@ function dropLeftOver(path: string): void {
   }
 }
 
-function operationHandlers(database: Database.Database, writes: CatalogueWrites, blobs: BlobFolder): Handlers {
+function operationHandlers(at: Place): Handlers {
+  const { database, writes, blobs, packs, shared } = at;
+  const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
+
+  function placeOf(sha256: string, body: SharedSpan | undefined): NewPlace {
+    if (isThere(sha256, at)) return { kind: "there" };
+    return body === undefined ? { kind: "file" } : { kind: "pack", append: () => packs.append(viewOf(body)) };
+  }
+
   return {
-    put: (request, now) => writes.put(request, now),
+    put: (request, now, body) => writes.put(request, placeOf(request.info.hashes.sha256, body), now),
     copy: (request, now) => writes.copy(request, now),
     delete: (request, now) => writes.delete(request, now),
     undelete: (request, now) => writes.undelete(request, now),
@@ -185,31 +251,57 @@ function operationHandlers(database: Database.Database, writes: CatalogueWrites,
     spend: (request) => spendOnce(database, request),
     pruneSpent: ({ now }) => pruneSpent(database, now),
     forgetTombstones: (request) => writes.forgetTombstones(request),
-    probe({ at }) {
-      writes.probe(at);
+    probe({ at: time }) {
+      writes.probe(time);
       return true;
     },
-    setAside({ sha256, inode }, now) {
-      // Another file than the one that was read wrongly is a good one that was stored since.
-      if (blobs.stat(sha256)?.ino !== inode) return [];
-      const entries = writes.forgetDamaged(sha256);
-      blobs.setAside(sha256, now);
-      return entries;
-    },
+    setAside: (request, now) => setAside(request, now, at),
     sweep(request) {
       const swept = writes.forgetUnused(request);
       for (const { sha256 } of swept) blobs.remove(sha256);
       return swept;
     },
-    removeOrphans({ sha256s, changedBefore }) {
-      const orphans = sha256s.filter((sha256) => {
-        const file = blobs.stat(sha256);
-        return file !== undefined && file.ctimeMs < changedBefore && !writes.hasBlob(sha256);
-      });
-      for (const sha256 of orphans) blobs.remove(sha256);
-      return orphans.length;
+    removeOrphans: (request) => removeOrphans(request, at),
+    emptyPack({ pack, maxBytes }) {
+      const moved: string[] = [];
+      let bytes = 0;
+      for (const blob of pack < packs.newest ? writes.blobsIn(pack, MAX_MOVED_BLOBS) : []) {
+        if (bytes > 0 && bytes + blob.size > maxBytes) break;
+        // Not judged here: a wrong byte stays one for the block sums, which readers check.
+        writes.movePacked(blob.id, packs.append(packs.read({ pack, at: blob.at }, blob.size)));
+        bytes += blob.size;
+        moved.push(blob.sha256);
+      }
+      return moved;
+    },
+    removeEmptyPacks() {
+      const empty = at.isUnsettled() ? [] : writes.forgetEmptyPacks(packs.newest);
+      for (const pack of empty) packs.remove(pack);
+      return empty.length;
     },
   };
+}
+
+/** Other bytes than those that were read wrongly are good ones that were stored since. */
+function setAside({ sha256, place, inode }: RequestOf<"setAside">, now: number, at: Place): AnswerOf<"setAside"> {
+  const { writes, blobs, packs } = at;
+  const known = writes.placeOf(sha256);
+  if (known === undefined || known.place?.pack !== place?.pack || known.place?.at !== place?.at) return [];
+  if (place === undefined && blobs.stat(sha256)?.ino !== inode) return [];
+  const entries = writes.forgetDamaged(sha256);
+  if (place === undefined) blobs.setAside(sha256, now);
+  else blobs.keepDamaged(sha256, now, () => packs.read(place, known.size));
+  return entries;
+}
+
+function removeOrphans({ sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">, at: Place): number {
+  const { writes, blobs, packs } = at;
+  const isOld = (file: { readonly ctimeMs: number } | undefined) => file !== undefined && file.ctimeMs < changedBefore;
+  const orphans = sha256s.filter((sha256) => isOld(blobs.stat(sha256)) && !writes.hasFile(sha256));
+  for (const sha256 of orphans) blobs.remove(sha256);
+  const lone = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !writes.hasPack(pack));
+  for (const pack of lone) packs.remove(pack);
+  return orphans.length + lone.length;
 }
 
 function failure(error: unknown): Outcome {

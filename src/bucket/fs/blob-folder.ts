@@ -10,6 +10,7 @@ import {
   type Stats,
   statSync,
   unlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { errorCodeOf } from "./failure.ts";
@@ -43,6 +44,8 @@ export interface BlobFolder {
   remove(sha256: string): void;
   /** Moves the file to `quarantine/`, for a person to look at. False when it is not there. */
   setAside(sha256: string, now: number): boolean;
+  /** Leaves damaged bytes that lie elsewhere in `quarantine/`, as far as they can be read. */
+  keepDamaged(sha256: string, now: number, read: () => Buffer): void;
 }
 
 export function openBlobFolder(dataDir: string): BlobFolder {
@@ -108,6 +111,13 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       } catch (error) {
         if (errorCodeOf(error) === "ENOENT") return false;
         throw error;
+      }
+    },
+    keepDamaged(sha256, now, read) {
+      try {
+        writeFileSync(`${dataDir}/quarantine/${sha256}.${now}`, read(), { mode: 0o600 });
+      } catch {
+        // For a person to look at, no more: the damage is dealt with all the same.
       }
     },
   };

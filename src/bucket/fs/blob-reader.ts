@@ -1,5 +1,6 @@
 // Reading blobs: a small cache of open descriptors, whole 64 KiB blocks, each checked against its CRC-32 before a byte
-// of it is given out. What to do about a damaged blob is the caller's affair (`onDamage`).
+// of it is given out. Blobs lie in files of their own or in packs, whose descriptors they share. What to do about a
+// damaged blob is the caller's affair (`onDamage`).
 import { fstatSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { LRUCache } from "lru-cache";
@@ -7,130 +8,153 @@ import { BLOCK_BYTES } from "../../body/spool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { ObjectReader } from "../driver.ts";
 import { blobPath } from "./blob-folder.ts";
+import type { StoredBlob } from "./catalogue-reads.ts";
 import { errorCodeOf, storeFailure } from "./failure.ts";
 import { closeFile, openFile, readInto } from "./files.ts";
+import { packPath } from "./pack-folder.ts";
+import type { SetAsideRequest } from "./write-operations.ts";
 
-/** A blob whose bytes are not what was stored. `inode` as in SetAsideRequest. */
-export interface Damage {
-  readonly sha256: string;
-  readonly inode: number | undefined;
+/** A blob whose bytes are not what was stored. */
+export interface Damage extends SetAsideRequest {
   /** For the log: what was found. */
   readonly found: string;
 }
 
 export interface BlobReaders {
-  /** Undefined when there is no such blob, or its file is missing or of another size (reported as damage). Throws store_failed. */
+  /** Undefined when there is no such blob, or its bytes are missing or not so many (reported as damage). Throws store_failed. */
   open(sha256: string, size: number): Promise<ObjectReader | undefined>;
-  /** Forgets cached descriptors: the blobs' files are gone. */
+  /** Forgets what is kept open of these blobs: they are gone, or elsewhere. */
   forget(sha256s: readonly string[]): void;
   close(): void;
 }
 
 export interface BlobReaderOptions {
   readonly dataDir: string;
-  readonly blockSums: (sha256: string) => Buffer | undefined;
+  readonly blob: (sha256: string) => StoredBlob | undefined;
   /** Sets the blob aside; the descriptor that showed the damage stays open until this resolves. */
   readonly onDamage: (damage: Damage) => Promise<void>;
 }
 
-interface OpenBlob {
-  readonly sha256: string;
-  readonly size: number;
-  readonly sums: Buffer;
+/** Closed when its last user has left. */
+interface SharedFile {
   readonly descriptor: number;
   readonly inode: number;
-  /** Readers, and reads under way. */
+  readonly size: number;
+  /** Caches, readers, and reads under way. */
   users: number;
-  isCached: boolean;
+}
+
+interface OpenBlob extends StoredBlob {
+  readonly sha256: string;
+  readonly size: number;
+  readonly file: SharedFile;
 }
 
 // Kept open for blobs that nobody reads at the moment. Node raises its own limit to the hard one, nearly everywhere 20,000
 // or more; where it is less, `openSparing` gives descriptors back.
-const MAX_IDLE_DESCRIPTORS = 4_096;
+const MAX_IDLE_BLOBS = 4_096;
+const MAX_IDLE_PACKS = 512;
 // No descriptor is left to the process, or to the system.
 const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE"]);
 
-export function createBlobReaders({ dataDir, blockSums, onDamage }: BlobReaderOptions): BlobReaders {
-  const cache = new LRUCache<string, OpenBlob>({
-    max: MAX_IDLE_DESCRIPTORS,
-    dispose(blob) {
-      blob.isCached = false;
-      closeIfUnused(blob);
-    },
+export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderOptions): BlobReaders {
+  const idleBlobs = new LRUCache<string, OpenBlob>({
+    max: MAX_IDLE_BLOBS,
+    dispose: ({ file }) => leave(file),
   });
+  const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
+  const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
-  async function openSparing(path: string): Promise<number> {
+  async function openSparing(path: string): Promise<SharedFile> {
     for (;;) {
       try {
         // Through the pool: a folder or an inode that is not in memory is read from the disk here.
-        return await openFile(path, "r");
+        const descriptor = await openFile(path, "r");
+        // Not through the pool: the inode of an open file is in memory.
+        const { ino, size } = fstatSync(descriptor);
+        return { descriptor, inode: ino, size, users: 1 };
       } catch (error) {
-        if (cache.size === 0 || !EXHAUSTED_CODES.has(errorCodeOf(error))) throw error;
-        const kept = Math.floor(cache.size / 2);
-        while (cache.size > kept) cache.pop();
+        if (idleBlobs.size + idlePacks.size === 0 || !EXHAUSTED_CODES.has(errorCodeOf(error))) throw error;
+        dropHalf(idleBlobs);
+        dropHalf(idlePacks);
       }
+    }
+  }
+
+  /** The pack's file, with the caller as one more user. Opened once, however many ask. */
+  async function openPack(pack: number): Promise<SharedFile> {
+    const idle = idlePacks.get(pack);
+    if (idle !== undefined) return enter(idle);
+    const known = packsOpening.get(pack);
+    if (known !== undefined) return enter(await known);
+    const opening = openSparing(packPath(dataDir, pack));
+    packsOpening.set(pack, opening);
+    try {
+      const file = await opening;
+      idlePacks.set(pack, file);
+      return enter(file);
+    } finally {
+      packsOpening.delete(pack);
     }
   }
 
   async function openBlob(sha256: string, size: number): Promise<OpenBlob | undefined> {
-    const sums = blockSums(sha256);
-    if (sums === undefined) return undefined;
-    let descriptor: number;
+    const known = find(sha256);
+    if (known === undefined) return undefined;
+    const { place, sums } = known;
+    let file: SharedFile;
     try {
-      descriptor = await openSparing(blobPath(dataDir, sha256));
+      file = await (place === undefined ? openSparing(blobPath(dataDir, sha256)) : openPack(place.pack));
     } catch (error) {
       if (errorCodeOf(error) !== "ENOENT") throw storeFailure(error, `open the blob ${sha256}`);
-      await onDamage({ sha256, inode: undefined, found: "the file is missing" });
+      await onDamage({ sha256, place, inode: undefined, found: "the file is missing" });
       return undefined;
     }
+    // A pack grows; whether the blob is whole in it is seen when it is read.
+    if (place !== undefined || file.size === size) return { sha256, size, sums, place, file };
     try {
-      // Not through the pool: the inode of an open file is in memory.
-      const stats = fstatSync(descriptor);
-      if (stats.size === size) {
-        return { sha256, size, sums, descriptor, inode: stats.ino, users: 1, isCached: true };
-      }
-      await onDamage({ sha256, inode: stats.ino, found: `${stats.size} bytes instead of ${size}` });
-    } catch (error) {
-      closeFile(descriptor);
-      throw storeFailure(error, `open the blob ${sha256}`);
+      await onDamage({ sha256, place, inode: file.inode, found: `${file.size} bytes instead of ${size}` });
+    } finally {
+      leave(file);
     }
-    closeFile(descriptor);
     return undefined;
   }
 
   async function readChecked(blob: OpenBlob, start: number, end: number): Promise<Buffer> {
+    const { sha256, place, file } = blob;
     const first = Math.floor(start / BLOCK_BYTES);
     const from = first * BLOCK_BYTES;
     const to = Math.min(blob.size, (Math.floor(end / BLOCK_BYTES) + 1) * BLOCK_BYTES);
     const bytes = Buffer.allocUnsafe(to - from);
-    const got = await readInto(blob.descriptor, bytes, from).catch((error: unknown) => {
-      throw storeFailure(error, `read the blob ${blob.sha256}`);
+    const got = await readInto(file.descriptor, bytes, (place?.at ?? 0) + from).catch((error: unknown) => {
+      throw storeFailure(error, `read the blob ${sha256}`);
     });
     const fault = got < bytes.length ? `it ends at byte ${from + got}` : firstBadBlock(bytes, blob.sums, first);
     if (fault !== undefined) {
-      cache.delete(blob.sha256);
-      await onDamage({ sha256: blob.sha256, inode: blob.inode, found: fault });
-      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${blob.sha256}: ${fault}; it has been set aside`);
+      idleBlobs.delete(sha256);
+      await onDamage({ sha256, place, inode: file.inode, found: fault });
+      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it has been set aside`);
     }
     return bytes.subarray(start - from, end + 1 - from);
   }
 
   function readerOf(blob: OpenBlob): ObjectReader {
+    const { file } = blob;
     let isOpen = true;
     return {
       async read(start, end) {
         if (!isOpen) throw new HuiyuanError("internal", `Cannot read the blob ${blob.sha256}: its reader is closed`);
-        // The read holds the descriptor itself: a reader may be closed while it is under way.
-        blob.users += 1;
+        // The read holds the file itself: a reader may be closed while it is under way.
+        enter(file);
         try {
           return await readChecked(blob, start, end);
         } finally {
-          leave(blob);
+          leave(file);
         }
       },
       close() {
-        if (isOpen) leave(blob);
+        if (isOpen) leave(file);
         isOpen = false;
       },
     };
@@ -138,30 +162,40 @@ export function createBlobReaders({ dataDir, blockSums, onDamage }: BlobReaderOp
 
   return {
     async open(sha256, size) {
-      const cached = cache.get(sha256);
-      if (cached !== undefined && cached.size === size) {
-        cached.users += 1;
-        return readerOf(cached);
+      const idle = idleBlobs.get(sha256);
+      if (idle !== undefined && idle.size === size) {
+        enter(idle.file);
+        return readerOf(idle);
       }
       const blob = await openBlob(sha256, size);
       if (blob === undefined) return undefined;
-      cache.set(sha256, blob);
+      enter(blob.file);
+      idleBlobs.set(sha256, blob);
       return readerOf(blob);
     },
     forget(sha256s) {
-      for (const sha256 of sha256s) cache.delete(sha256);
+      for (const sha256 of sha256s) idleBlobs.delete(sha256);
     },
-    close: () => cache.clear(),
+    close() {
+      idleBlobs.clear();
+      idlePacks.clear();
+    },
   };
 }
 
-function leave(blob: OpenBlob): void {
-  blob.users -= 1;
-  closeIfUnused(blob);
+function enter(file: SharedFile): SharedFile {
+  file.users += 1;
+  return file;
 }
 
-function closeIfUnused(blob: OpenBlob): void {
-  if (blob.users === 0 && !blob.isCached) closeFile(blob.descriptor);
+function leave(file: SharedFile): void {
+  file.users -= 1;
+  if (file.users === 0) closeFile(file.descriptor);
+}
+
+function dropHalf(cache: { readonly size: number; pop(): unknown }): void {
+  const kept = Math.floor(cache.size / 2);
+  while (cache.size > kept) cache.pop();
 }
 
 /** What is wrong, or undefined. `bytes` are whole blocks, the first of them number `first`. */

@@ -1,5 +1,5 @@
-// One bucket of the embedded store: reads from the catalogue on the event loop, bytes into files beside it, and every
-// change through the writer.
+// One bucket of the embedded store: reads from the catalogue on the event loop, small bodies and every change through the
+// writer, large bodies into files that the writer only has to rename.
 import type { WholeBody } from "../../body/spool.ts";
 import type { ObjectInfo } from "../../object.ts";
 import { decidePut } from "../conditions.ts";
@@ -10,7 +10,7 @@ import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobSource } from "./write-operations.ts";
-import type { Writer } from "./writer.ts";
+import { MAX_PACKED_BYTES, type Writer } from "./writer.ts";
 
 /** What all buckets of a store share. */
 export interface FsBucketParts {
@@ -33,20 +33,26 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   }
 
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const blockSums = body.blockSums.toString("latin1");
+    const submit = (source: BlobSource | undefined, bytes?: Buffer) =>
+      writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
+    const { content } = body;
+    if (content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES) {
+      await freeSpace.check().catch((error: unknown) => {
+        // Bytes that are there already take no room.
+        if (reads.blob(info.hashes.sha256) === undefined) throw error;
+      });
+      return neverMissing(await submit(undefined, content.buffer), info);
+    }
+
     // The writer decides; asking here first spares the disk a body that would be refused.
     const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
     if (early !== "stored") return early;
-
-    const blockSums = body.blockSums.toString("latin1");
-    const submit = (source: BlobSource | undefined) =>
-      writer.submit("put", { bucket, info, blockSums, condition, source });
-    const { content } = body;
-    if (reads.hasBlob(info.hashes.sha256)) {
+    if (reads.blob(info.hashes.sha256) !== undefined) {
       const source = content.kind === "file" ? { path: content.path, isSynced: false } : undefined;
       const result = await submit(source);
       if (result !== "blob-missing") return result;
     }
-
     await freeSpace.check();
     if (content.kind === "file") {
       await syncFile(content.path).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { hasExpired } from "../conditions.ts";
 import type { Entry, ListPage } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";
 import { isDamage, storeFailure } from "./failure.ts";
+import type { PackPlace } from "./write-operations.ts";
 
 /** Every function throws store_failed when the catalogue cannot be read. */
 export interface CatalogueReads {
@@ -16,11 +17,20 @@ export interface CatalogueReads {
   list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   buckets(): string[];
-  hasBlob(sha256: string): boolean;
-  /** CRC-32 of each block, 4 bytes each, big-endian; undefined when the blob has no row (any more). */
-  blockSums(sha256: string): Buffer | undefined;
+  /** Undefined when the blob has no row (any more). */
+  blob(sha256: string): StoredBlob | undefined;
+  hasPack(pack: number): boolean;
+  /** Packs of whose bytes over a third are dead, oldest first, the newest among them. */
+  sparsePacks(): number[];
   /** Blobs and their bytes on disk, unused ones in their grace time included. */
   totals(): { blobs: number; bytes: number };
+}
+
+export interface StoredBlob {
+  /** CRC-32 of each block, 4 bytes each, big-endian. */
+  readonly sums: Buffer;
+  /** Undefined: in a file of its own. */
+  readonly place: PackPlace | undefined;
 }
 
 interface ObjectRow {
@@ -85,8 +95,13 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     listAfter: database.prepare<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
     ),
-    blob: database.prepare<[string], { id: number }>("SELECT id FROM blobs WHERE sha256 = ?"),
-    blockSums: database.prepare<[string], { block_sums: Buffer }>("SELECT block_sums FROM blobs WHERE sha256 = ?"),
+    blob: database.prepare<[string], { sums: Buffer; pack: number | null; at: number }>(
+      "SELECT block_sums AS sums, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
+    ),
+    pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
+    sparsePacks: database.prepare<[], { id: number }>(
+      "SELECT id FROM packs WHERE live_bytes * 3 < bytes * 2 ORDER BY id",
+    ),
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
   // Numbers of buckets that have been seen; a bucket keeps its number for ever. As many as the settings name.
@@ -123,8 +138,15 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
       }),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
-    hasBlob: (sha256) => guarded(() => statements.blob.get(sha256) !== undefined),
-    blockSums: (sha256) => guarded(() => statements.blockSums.get(sha256)?.block_sums),
+    blob: (sha256) =>
+      guarded(() => {
+        const row = statements.blob.get(sha256);
+        if (row === undefined) return undefined;
+        const { sums, pack, at } = row;
+        return { sums, place: pack === null ? undefined : { pack, at } };
+      }),
+    hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
+    sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
 }

@@ -5,14 +5,16 @@ import type { DeclaredLife, Key, ObjectInfo } from "../../object.ts";
 import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";
-import type { PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
+import type { PackPlace, PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
 
 /** `now` is Unix milliseconds everywhere. */
 export interface CatalogueWrites {
-  /** True when the blob has a row; whether its file is there is for the blob folder to say. */
-  hasBlob(sha256: string): boolean;
-  /** The blob's file must be in its place. A put that is refused leaves the blob to the sweeper. */
-  put(request: Omit<PutRequest, "source">, now: number): PutResult;
+  /** Where the blob's bytes are, going by its row; whether they really are is for the folders to say. */
+  placeOf(sha256: string): BlobPlace | undefined;
+  /** True when the blob has a row that names a file of its own. */
+  hasFile(sha256: string): boolean;
+  /** A put that is refused leaves the blob to the sweeper, where it has been placed already. */
+  put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
   delete(request: RequestOf<"delete">, now: number): boolean;
   undelete(request: RequestOf<"undelete">, now: number): boolean;
@@ -26,7 +28,35 @@ export interface CatalogueWrites {
   forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
   /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
+  /** Blobs that live in the pack, oldest first. */
+  blobsIn(pack: number, limit: number): PackedBlob[];
+  movePacked(id: number, to: PackPlace): void;
+  /** Forgets packs older than `newest` in which nothing lives, and returns them. */
+  forgetEmptyPacks(newest: number): number[];
+  hasPack(pack: number): boolean;
+  /** The highest number that a pack has, 0 without any. */
+  newestPack(): number;
   probe(at: number): void;
+}
+
+/** `place` undefined: in a file of its own. */
+export interface BlobPlace {
+  readonly size: number;
+  readonly place: PackPlace | undefined;
+}
+
+/**
+ * The bytes of a put. `there`: where its row says. `file`: just put in a file of its own. `pack`: to be appended if they
+ * are wanted.
+ */
+export type NewPlace =
+  | { readonly kind: "there" }
+  | { readonly kind: "file" }
+  | { readonly kind: "pack"; readonly append: () => PackPlace };
+
+export interface PackedBlob extends SweptBlob {
+  readonly id: number;
+  readonly at: number;
 }
 
 interface EntryRow extends Occupant {
@@ -55,10 +85,21 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
     count: database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ? WHERE id = ?"),
     blob: database.prepare<[string], { id: number }>("SELECT id FROM blobs WHERE sha256 = ?"),
-    addBlob: database.prepare(
-      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, unused_since)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    place: database.prepare<[string], { size: number; pack: number | null; at: number }>(
+      "SELECT size, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
     ),
+    addBlob: database.prepare(
+      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, unused_since, pack, pack_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ? WHERE id = ?"),
+    blobsIn: database.prepare<[number, number], PackedBlob>(
+      "SELECT id, sha256, size, pack_at AS at FROM blobs WHERE pack = ? ORDER BY id LIMIT ?",
+    ),
+    emptyPacks: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE live_bytes = 0 AND id < ?"),
+    removePack: database.prepare("DELETE FROM packs WHERE id = ?"),
+    pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
+    newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
     use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
     unuse: database.prepare(
       "UPDATE blobs SET refs = refs - 1, unused_since = CASE WHEN refs = 1 THEN ? END WHERE id = ?",
@@ -116,24 +157,20 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
   }
 
   /** The blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
-  function ensureBlob(info: ObjectInfo, blockSums: string, now: number): number {
-    const known = statements.blob.get(info.hashes.sha256);
-    if (known !== undefined) return known.id;
+  function ensureBlob({ info, blockSums }: Pick<PutRequest, "info" | "blockSums">, place: NewPlace, now: number) {
+    const known = statements.blob.get(info.hashes.sha256)?.id;
+    if (known !== undefined && place.kind === "there") return known;
+    const packed = place.kind === "pack" ? place.append() : undefined;
+    const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
+    if (known !== undefined) {
+      statements.move.run(...columns, known);
+      return known;
+    }
     const { hashes, size, image } = info;
-    const sums = Buffer.from(blockSums, "latin1");
     const { width = null, height = null, format } = image;
-    const added = statements.addBlob.run(
-      hashes.sha256,
-      hashes.sha1,
-      hashes.md5,
-      size,
-      format,
-      width,
-      height,
-      sums,
-      now,
-    );
-    return Number(added.lastInsertRowid);
+    const sums = Buffer.from(blockSums, "latin1");
+    const facts = [hashes.sha256, hashes.sha1, hashes.md5, size, format, width, height, sums, now];
+    return Number(statements.addBlob.run(...facts, ...columns).lastInsertRowid);
   }
 
   function release(bucket: number, entry: EntryRow, now: number): void {
@@ -143,13 +180,14 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; blob: number; condition: PutCondition },
+    target: { bucket: number; info: ObjectInfo; blob: () => number; condition: PutCondition },
     now: number,
   ) {
-    const { bucket, info, blob, condition } = target;
+    const { bucket, info, condition } = target;
     const entry = entryOf(bucket, info.key, now);
     const result = decidePut(entry, condition);
     if (result !== "stored") return result;
+    const blob = target.blob();
     // Used before the old one is released: the same bytes again must not look unused in between.
     statements.use.run(blob);
     statements.count.run(1, info.size, bucket);
@@ -160,16 +198,26 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
   }
 
   return {
-    hasBlob: (sha256) => statements.blob.get(sha256) !== undefined,
-    put({ bucket, info, blockSums, condition }, now) {
-      const blob = ensureBlob(info, blockSums, now);
+    placeOf(sha256) {
+      const row = statements.place.get(sha256);
+      if (row === undefined) return undefined;
+      const { size, pack, at } = row;
+      return { size, place: pack === null ? undefined : { pack, at } };
+    },
+    hasFile: (sha256) => statements.place.get(sha256)?.pack === null,
+    put(request, place, now) {
+      const { bucket, info, condition } = request;
+      // What lies in a file of its own needs its row in any case, for the sweeper to find it.
+      const placed = place.kind === "file" ? ensureBlob(request, place, now) : undefined;
+      const blob = () => placed ?? ensureBlob(request, place, now);
       return storeObject({ bucket: bucketOf(bucket), info, blob, condition }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
       const source = entryOf(id, from, now);
-      if (source.blob === null || source.sha256 !== to.hashes.sha256) return undefined;
-      return storeObject({ bucket: id, info: to, blob: source.blob, condition }, now);
+      const { blob } = source;
+      if (blob === null || source.sha256 !== to.hashes.sha256) return undefined;
+      return storeObject({ bucket: id, info: to, blob: () => blob, condition }, now);
     },
     delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);
@@ -232,6 +280,17 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       return blobs.map(({ sha256, size }) => ({ sha256, size }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
+    blobsIn: (pack, limit) => statements.blobsIn.all(pack, limit),
+    movePacked(id, { pack, at }) {
+      statements.move.run(pack, at, id);
+    },
+    forgetEmptyPacks(newest) {
+      const packs = statements.emptyPacks.all(newest).map(({ id }) => id);
+      for (const pack of packs) statements.removePack.run(pack);
+      return packs;
+    },
+    hasPack: (pack) => statements.pack.get(pack) !== undefined,
+    newestPack: () => statements.newestPack.get()?.id ?? 0,
     probe(at) {
       statements.probe.run(at);
     },

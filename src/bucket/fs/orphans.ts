@@ -3,12 +3,18 @@
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "./failure.ts";
+import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {
   readonly dataDir: string;
-  readonly hasBlob: (sha256: string) => boolean;
+  /** True when the blob's row names a file of its own. */
+  readonly hasFile: (sha256: string) => boolean;
+  readonly hasPack: (pack: number) => boolean;
   /** Removes those of the files that are old enough and still have no row; returns how many. */
-  readonly remove: (sha256s: readonly string[]) => Promise<number>;
+  readonly remove: (found: {
+    readonly sha256s: readonly string[];
+    readonly packs: readonly number[];
+  }) => Promise<number>;
   /** Ends the walk early. */
   readonly signal: AbortSignal;
   readonly pauseMs?: number;
@@ -16,24 +22,27 @@ export interface OrphanScan {
 
 const PAUSE_MS = 2;
 const SHARD_NAME = /^[0-9a-f]{2}$/;
+const PACK_NAME = /^\d+$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 
 /** Returns how many orphans were removed. Resolves early when aborted. */
 export async function removeOrphans({
   dataDir,
-  hasBlob,
+  hasFile,
+  hasPack,
   remove,
   signal,
   pauseMs = PAUSE_MS,
 }: OrphanScan): Promise<number> {
-  let removed = 0;
+  const packs = packNumbers(await namesIn(`${dataDir}/packs`, PACK_NAME)).filter((pack) => !hasPack(pack));
+  let removed = packs.length === 0 ? 0 : await remove({ sha256s: [], packs });
   const root = `${dataDir}/blobs`;
   for (const outer of await namesIn(root, SHARD_NAME)) {
     for (const inner of await namesIn(`${root}/${outer}`, SHARD_NAME)) {
       if (signal.aborted) return removed;
       const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
-      const strangers = names.filter((sha256) => !hasBlob(sha256));
-      if (strangers.length > 0) removed += await remove(strangers);
+      const strangers = names.filter((sha256) => !hasFile(sha256));
+      if (strangers.length > 0) removed += await remove({ sha256s: strangers, packs: [] });
       await pause(pauseMs);
     }
   }

@@ -7,11 +7,12 @@ import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
 // outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
-// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. Times are Unix milliseconds.
+// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.pack` and
+// `pack_at` are NULL for a blob that has a file of its own. Times are Unix milliseconds.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,
@@ -31,7 +32,9 @@ const SCHEMA = `
     height INTEGER,
     block_sums BLOB NOT NULL,
     refs INTEGER NOT NULL DEFAULT 0,
-    unused_since INTEGER
+    unused_since INTEGER,
+    pack INTEGER,
+    pack_at INTEGER
   ) STRICT;
   CREATE INDEX blobs_unused ON blobs (unused_since) WHERE unused_since IS NOT NULL;
 
@@ -76,14 +79,36 @@ const SCHEMA = `
   INSERT INTO probes VALUES (0);
 `;
 
+// `packs.bytes`: all that was ever put into the pack and is known here; `live_bytes`: of the blobs that still lie in it.
+const PACKS = `
+  CREATE INDEX blobs_pack ON blobs (pack) WHERE pack IS NOT NULL;
+
+  CREATE TABLE packs (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, live_bytes INTEGER NOT NULL) STRICT;
+  CREATE TRIGGER blob_packed AFTER INSERT ON blobs WHEN new.pack IS NOT NULL BEGIN
+    INSERT INTO packs VALUES (new.pack, new.size, new.size)
+      ON CONFLICT (id) DO UPDATE SET bytes = bytes + new.size, live_bytes = live_bytes + new.size;
+  END;
+  CREATE TRIGGER blob_left_pack AFTER DELETE ON blobs WHEN old.pack IS NOT NULL BEGIN
+    UPDATE packs SET live_bytes = live_bytes - old.size WHERE id = old.pack;
+  END;
+  CREATE TRIGGER blob_moved AFTER UPDATE OF pack ON blobs WHEN new.pack IS NOT old.pack BEGIN
+    UPDATE packs SET live_bytes = live_bytes - old.size WHERE id = old.pack;
+    INSERT INTO packs SELECT new.pack, new.size, new.size WHERE new.pack IS NOT NULL
+      ON CONFLICT (id) DO UPDATE SET bytes = bytes + new.size, live_bytes = live_bytes + new.size;
+  END;
+`;
+
 /** What brings a catalogue of version N to N + 1, at index N. */
 const STEPS: readonly string[] = [
-  SCHEMA + ONCE_SCHEMA,
+  SCHEMA + PACKS + ONCE_SCHEMA,
   "ALTER TABLE entries ADD COLUMN sum INTEGER",
   `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
    ALTER TABLE entries ADD COLUMN life TEXT;
    ALTER TABLE entries ADD COLUMN expires_at INTEGER;
    CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;`,
+  `ALTER TABLE blobs ADD COLUMN pack INTEGER;
+   ALTER TABLE blobs ADD COLUMN pack_at INTEGER;
+   ${PACKS}`,
 ];
 
 // A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.
@@ -134,7 +159,7 @@ export function openCatalogueForReading(path: string): Database.Database {
 /** SQLite takes a file of no bytes for a new one. Beside blobs it is what is left of a catalogue, and they would be swept. */
 function refuseEmptied(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
-  const hasBlobs = readdirSync(join(dirname(path), "blobs")).length > 0;
+  const hasBlobs = ["blobs", "packs"].some((name) => readdirSync(join(dirname(path), name)).length > 0);
   if (hasBlobs) throw damaged(path, new Error("it has no bytes, though there are blobs"));
 }
 

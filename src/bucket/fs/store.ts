@@ -34,6 +34,8 @@ export interface FsStoreOptions {
   readonly graceMs?: number;
   /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
   readonly sweepEveryMs?: number;
+  /** Bytes at which a pack is closed and the next one begun. */
+  readonly packBytes?: number;
 }
 
 export interface FsStore extends Store {
@@ -49,7 +51,7 @@ export interface FsStore extends Store {
   move(fromId: string, toId: string, key: Key, sha256: string): Promise<boolean>;
   /** Distinct blobs and the bytes that they take, unused ones in their grace time included. */
   blobUsage(): { readonly blobs: number; readonly bytes: number };
-  /** Removes blobs that nothing has used for the grace time. */
+  /** Removes blobs that nothing has used for the grace time, and packs in which little is left. */
   sweep(): Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** Removes the rows of tombstones that expired the grace time ago. Returns how many. */
   forgetTombstones(): Promise<number>;
@@ -62,6 +64,8 @@ const GRACE_MS = HOUR_MS;
 const SWEEP_EVERY_MS = 300_000;
 const SWEEP_AT_ONCE = 200;
 const TOMBSTONES_AT_ONCE = 1_000;
+// The writer does nothing else meanwhile.
+const MOVED_AT_ONCE_BYTES = 2_097_152;
 const SCAN_EVERY_MS = 6 * HOUR_MS;
 const PRUNE_EVERY_MS = 24 * HOUR_MS;
 
@@ -76,7 +80,7 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   let database: Database.Database | undefined;
   try {
     prepareFolders(dir);
-    writer = await startWriter({ dataDir: dir, now: options.now });
+    writer = await startWriter({ dataDir: dir, now: options.now, packBytes: options.packBytes });
     database = openCatalogueForReading(join(dir, "catalogue.db"));
     syncDirectory(dir);
     return wireStore({ ...options, dir, lock, writer, database });
@@ -91,7 +95,7 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
 function prepareFolders(dir: string): void {
   // What a crash left half-written; the folder holds only what is being written at the moment.
   rmSync(join(dir, "temp"), { recursive: true, force: true });
-  for (const name of ["blobs", "spool", "quarantine", "temp"]) mkdirSync(join(dir, name), { recursive: true });
+  for (const name of ["blobs", "packs", "spool", "quarantine", "temp"]) mkdirSync(join(dir, name), { recursive: true });
   syncDirectory(dirname(dir));
   const device = statSync(join(dir, "blobs")).dev;
   for (const name of ["spool", "quarantine", "temp"]) {
@@ -119,7 +123,7 @@ function wireStore(parts: StoreParts): FsStore {
 
   const readers = createBlobReaders({
     dataDir: dir,
-    blockSums: (sha256) => reads.blockSums(sha256),
+    blob: (sha256) => reads.blob(sha256),
     onDamage: (damage) => setAside(damage, { writer, log }),
   });
   const newFilePath = () => {
@@ -136,6 +140,7 @@ function wireStore(parts: StoreParts): FsStore {
       total.blobs += swept.length;
       for (const { size } of swept) total.bytes += size;
     } while (swept.length === SWEEP_AT_ONCE);
+    await tidyPacks();
     return total;
   }
 
@@ -150,11 +155,37 @@ function wireStore(parts: StoreParts): FsStore {
     }
   }
 
+  /** Gives the room of dead blobs back: what lives in packs that are mostly dead moves away, and they are removed. */
+  async function tidyPacks(): Promise<void> {
+    await writer.submit("removeEmptyPacks", {});
+    for (const pack of reads.sparsePacks()) {
+      try {
+        await emptyPack(pack);
+        await writer.submit("removeEmptyPacks", {});
+      } catch (error) {
+        log.warn({ err: error, pack }, "cannot move images out of a pack; will try again");
+      }
+    }
+  }
+
+  async function emptyPack(pack: number): Promise<void> {
+    let moved: readonly string[];
+    do {
+      if (closing.signal.aborted) return;
+      moved = await writer.submit("emptyPack", { pack, maxBytes: MOVED_AT_ONCE_BYTES });
+      readers.forget(moved);
+    } while (moved.length > 0);
+  }
+
   function scanOrphans(): Promise<number> {
     return removeOrphans({
       dataDir: dir,
-      hasBlob: (sha256) => reads.hasBlob(sha256),
-      remove: (sha256s) => writer.submit("removeOrphans", { sha256s, changedBefore: now() - graceMs }),
+      hasFile(sha256) {
+        const blob = reads.blob(sha256);
+        return blob !== undefined && blob.place === undefined;
+      },
+      hasPack: (pack) => reads.hasPack(pack),
+      remove: (found) => writer.submit("removeOrphans", { ...found, changedBefore: now() - graceMs }),
       signal: closing.signal,
     });
   }
@@ -209,10 +240,10 @@ function wireStore(parts: StoreParts): FsStore {
 
 /** The damaged blob goes to quarantine and what pointed to it is absent: the next request fetches it again. */
 async function setAside(
-  { sha256, inode, found }: Damage,
+  { sha256, place, inode, found }: Damage,
   { writer, log }: { writer: Writer; log: Log },
 ): Promise<void> {
-  const entries = await writer.submit("setAside", { sha256, inode });
+  const entries = await writer.submit("setAside", { sha256, place, inode });
   for (const { bucket, key, via } of entries) {
     const fields = { bucket, key, sha256, found };
     if (via === "mirror") log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");

@@ -1,5 +1,5 @@
 // What the writer can be asked to do: the one table of names, requests and answers that both sides of the thread share.
-// Everything in it survives a structured clone and is small. Bytes stay in files.
+// Everything in it survives a structured clone and is small. Bytes lie in files, or in the memory that both sides share.
 import type { ErrorCode } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { SpendRequest } from "../../sign/once.ts";
@@ -12,12 +12,25 @@ export interface BlobSource {
   readonly isSynced: boolean;
 }
 
+/** Where the bytes of a small blob lie: from byte `at` of a pack. */
+export interface PackPlace {
+  readonly pack: number;
+  readonly at: number;
+}
+
+/** Bytes of a put in the shared memory, for as long as the batch runs. */
+export interface SharedSpan {
+  readonly at: number;
+  readonly size: number;
+}
+
 export interface PutRequest {
   readonly bucket: string;
   readonly info: ObjectInfo;
   /** Block sums as a latin-1 string: a Buffer would be cloned with the whole pool that it lies in. */
   readonly blockSums: string;
   readonly condition: PutCondition;
+  /** Undefined: the bytes come with the operation, or the blob is there already. */
   readonly source: BlobSource | undefined;
 }
 
@@ -47,12 +60,25 @@ export interface WriteOperations {
   /** Forgets tombstones that expired before `expiredBefore` (Unix milliseconds). Returns how many. */
   forgetTombstones: [{ readonly expiredBefore: number; readonly limit: number }, number];
   /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
-  removeOrphans: [{ readonly sha256s: readonly string[]; readonly changedBefore: number }, number];
+  removeOrphans: [OrphanRequest, number];
+  /** Moves blobs of a pack to the newest, at most so many bytes but at least one. Returns their SHA-256; none: it is empty. */
+  emptyPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
+  /** Removes the packs in which nothing lives. Returns how many. */
+  removeEmptyPacks: [Record<string, never>, number];
 }
 
-/** `inode`: of the file that was read wrongly, so that a good one that took its place is left alone; undefined: it was missing. */
+export interface OrphanRequest {
+  readonly sha256s: readonly string[];
+  readonly packs: readonly number[];
+  readonly changedBefore: number;
+}
+
+/** Names what was read wrongly, so that good bytes that were stored since are left alone. */
 export interface SetAsideRequest {
   readonly sha256: string;
+  /** Undefined: it has a file of its own. */
+  readonly place: PackPlace | undefined;
+  /** Of its own file; undefined: that was missing. */
   readonly inode: number | undefined;
 }
 
@@ -72,9 +98,9 @@ export type OperationName = keyof WriteOperations;
 export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
 export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
 
-/** An operation with its request, as it is sent. */
+/** An operation with its request, as it is sent. `body`: of a put whose bytes are in the shared memory. */
 export type Operation = {
-  [Name in OperationName]: { readonly name: Name; readonly request: RequestOf<Name> };
+  [Name in OperationName]: { readonly name: Name; readonly request: RequestOf<Name>; readonly body?: SharedSpan };
 }[OperationName];
 
 /** `now`: Unix milliseconds, for what the operations stamp. */

@@ -1,11 +1,14 @@
 // The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
-// that those who arrive during an fsync share the next one.
+// that those who arrive during an fsync share the next one. Small bodies go along in memory that both sides share.
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, HuiyuanError } from "../../errors.ts";
 import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
 
 export interface WriterData {
   readonly dataDir: string;
+  readonly packBytes: number | undefined;
+  /** Bodies of the batch that runs. Written here before it is sent, read there until its outcomes come. */
+  readonly shared: SharedArrayBuffer;
 }
 
 export type ToWriter = { readonly kind: "batch"; readonly batch: Batch } | { readonly kind: "close" };
@@ -18,16 +21,20 @@ export type FromWriter =
 export interface Writer {
   /**
    * Resolves when the operation is durable, with its answer. Throws store_failed, store_full; `overloaded` when
-   * the queue is full; and nothing has changed then.
+   * the queue is full; and nothing has changed then. `body`: of a put, at most MAX_PACKED_BYTES; not copied before its
+   * batch is sent, so it must not change.
    */
-  submit<Name extends OperationName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
+  submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer): Promise<AnswerOf<Name>>;
   /** Rises before operations resolve: while it stands still, nothing that was acknowledged has outdated what was read. */
   revision(): number;
   /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
   close(): Promise<void>;
 }
 
-export interface WriterOptions extends WriterData {
+export interface WriterOptions {
+  readonly dataDir: string;
+  /** As in FsStoreOptions. */
+  readonly packBytes?: number | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Operations waiting at the most. */
@@ -38,16 +45,25 @@ const CAPACITY = 10_000;
 // Batches start at least this far apart, milliseconds: under load more operations share an fsync; a lone one never waits.
 const GATHER_MS = 2;
 const MAX_BATCH = 512;
+/** The largest body that goes to the writer, and so into a pack. Bytes. */
+export const MAX_PACKED_BYTES = 262_144;
+// Address space until it is used. Bytes.
+const SHARED_BYTES = 4_194_304;
 
 interface Waiting {
   readonly operation: Operation;
+  readonly body: Buffer | undefined;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: HuiyuanError) => void;
 }
 
 /** Throws what opening the catalogue throws. */
-export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterOptions): Promise<Writer> {
-  const worker = new Worker(writerUrl(), { workerData: { dataDir } satisfies WriterData, name: "huiyuan-writer" });
+export async function startWriter(options: WriterOptions): Promise<Writer> {
+  const { dataDir, packBytes, now, capacity = CAPACITY } = options;
+  const shared = new SharedArrayBuffer(SHARED_BYTES);
+  const bodies = Buffer.from(shared);
+  const workerData: WriterData = { dataDir, packBytes, shared };
+  const worker = new Worker(writerUrl(), { workerData, name: "huiyuan-writer" });
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   await becomesReady(worker);
 
@@ -71,11 +87,23 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
   function send(): void {
     isScheduled = false;
     if (waiting.length === 0) return;
-    running = waiting.slice(0, MAX_BATCH);
-    waiting = waiting.slice(MAX_BATCH);
     lastSentAt = performance.now();
-    const batch: Batch = { now: now(), operations: running.map(({ operation }) => operation) };
-    worker.postMessage({ kind: "batch", batch } satisfies ToWriter);
+    const operations: Operation[] = [];
+    let used = 0;
+    for (const { operation, body } of waiting) {
+      if (operations.length === MAX_BATCH) break;
+      if (body === undefined) {
+        operations.push(operation);
+        continue;
+      }
+      if (used + body.byteLength > SHARED_BYTES) break;
+      body.copy(bodies, used);
+      operations.push({ ...operation, body: { at: used, size: body.byteLength } });
+      used += body.byteLength;
+    }
+    running = waiting.slice(0, operations.length);
+    waiting = waiting.slice(operations.length);
+    worker.postMessage({ kind: "batch", batch: { now: now(), operations } } satisfies ToWriter);
   }
 
   function settle(outcomes: readonly Outcome[]): void {
@@ -109,7 +137,7 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
   });
 
   return {
-    submit<Name extends OperationName>(name: Name, request: RequestOf<Name>) {
+    submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer) {
       if (refusal !== undefined) return Promise.reject(refusal);
       if (waiting.length + running.length >= capacity) {
         const found = `${capacity} operations are waiting`;
@@ -118,7 +146,7 @@ export async function startWriter({ dataDir, now, capacity = CAPACITY }: WriterO
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
         // Name and request belong together by this function's signature; the answer to them by the same table.
         const operation = { name, request } as Operation;
-        waiting.push({ operation, resolve: resolve as (answer: unknown) => void, reject });
+        waiting.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
         schedule();
       });
     },

@@ -137,7 +137,7 @@ test.each([
     "one whose table has another column",
     (file: Buffer) => replaced(file, "origin_last_modified TEXT", "origin_last_modifier TEXT"),
   ],
-  ["one that says it is older", (file: Buffer) => replaced(file, "\0\0\0\x02", "\0\0\0\x01", 60)],
+  ["one that says it is older", (file: Buffer) => replaced(file, "\0\0\0\x04", "\0\0\0\x01", 60)],
 ])("a catalogue that is %s is refused", async (_, damage) => {
   expect(await outcomeOf(damage)).toMatchObject({ isRefused: true });
 });

@@ -69,8 +69,8 @@ function checkFiles(dir: string): void {
   try {
     expect(database.pragma("integrity_check", { simple: true })).toBe("ok");
     const blobs = database
-      .prepare<[], { id: number; sha256: string; refs: number; used: number; unused: number | null }>(
-        `SELECT id, sha256, refs, unused_since AS unused,
+      .prepare<[], BlobRow & { refs: number; used: number; unused: number | null }>(
+        `SELECT sha256, size, pack, pack_at AS at, refs, unused_since AS unused,
            (SELECT count(*) FROM entries WHERE blob = blobs.id) AS used FROM blobs`,
       )
       .all();
@@ -79,15 +79,60 @@ function checkFiles(dir: string): void {
     for (const blob of blobs) expect(blob.unused, blob.sha256).toBeNull();
     const totals = database.prepare<[], { blobs: number }>("SELECT blobs FROM totals").get();
     expect(totals?.blobs).toBe(blobs.length);
-    const files = readdirSync(join(dir, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) =>
-      /[0-9a-f]{64}$/.test(name),
+    checkOwnFiles(
+      dir,
+      blobs.filter(({ pack }) => pack === null).map(({ sha256 }) => sha256),
     );
-    expect(files.map((name) => name.slice(-64)).sort()).toEqual(blobs.map(({ sha256 }) => sha256).sort());
-    for (const name of files) {
-      const digest = createHash("sha256").update(readFileSync(join(dir, "blobs", name)));
-      expect(digest.digest("hex")).toBe(name.slice(-64));
-    }
+    checkPacks(dir, blobs);
+    const packs = database.prepare<[], PackRow>("SELECT id, bytes, live_bytes FROM packs").all();
+    checkPackRows(dir, packs, blobs);
   } finally {
     database.close();
   }
+}
+
+interface BlobRow {
+  readonly sha256: string;
+  readonly size: number;
+  readonly pack: number | null;
+  readonly at: number | null;
+}
+
+interface PackRow {
+  readonly id: number;
+  readonly bytes: number;
+  readonly live_bytes: number;
+}
+
+function checkOwnFiles(dir: string, sha256s: readonly string[]): void {
+  const files = readdirSync(join(dir, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) =>
+    /[0-9a-f]{64}$/.test(name),
+  );
+  expect(files.map((name) => name.slice(-64)).sort()).toEqual([...sha256s].sort());
+  for (const name of files) expect(sha256Of(readFileSync(join(dir, "blobs", name)))).toBe(name.slice(-64));
+}
+
+function checkPacks(dir: string, blobs: readonly BlobRow[]): void {
+  for (const { sha256, size, pack, at } of blobs) {
+    if (pack === null || at === null) continue;
+    const bytes = readFileSync(join(dir, "packs", `${pack}`));
+    expect(sha256Of(bytes.subarray(at, at + size)), `from ${at} of pack ${pack}`).toBe(sha256);
+  }
+}
+
+/** No pack is mostly dead, none is there without a row but the newest, and the sums are right. */
+function checkPackRows(dir: string, packs: readonly PackRow[], blobs: readonly BlobRow[]): void {
+  const numbers = readdirSync(join(dir, "packs")).map(Number);
+  const newest = Math.max(0, ...numbers);
+  const known = new Set(packs.map(({ id }) => id));
+  expect(numbers.filter((pack) => !known.has(pack) && pack !== newest)).toEqual([]);
+  for (const { id, bytes, live_bytes: live } of packs) {
+    const inside = blobs.filter(({ pack }) => pack === id).reduce((sum, { size }) => sum + size, 0);
+    expect(live, `live bytes of pack ${id}`).toBe(inside);
+    expect(live * 3 >= bytes * 2 || id === newest, `pack ${id}: ${live} of ${bytes} live`).toBe(true);
+  }
+}
+
+function sha256Of(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -5,6 +5,7 @@ import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blobPath } from "../../../src/bucket/fs/blob-folder.ts";
+import { packPath } from "../../../src/bucket/fs/pack-folder.ts";
 import { get } from "../../helpers/get.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { randomBytes } from "../../helpers/whole-body.ts";
@@ -66,6 +67,16 @@ const BLOB_DAMAGE: readonly BlobDamage[] = [
   { name: "a folder that is gone", damage: (path) => rmSync(join(path, "../.."), { recursive: true }) },
 ];
 
+const SMALL = ["/small-1", "/small-2"] as const;
+
+/** A bit of the one image's bytes in the pack that both lie in. */
+function damageInPack(path: string): void {
+  const pack = packPath(mirrored.installation.data, 1);
+  const at = readFileSync(pack).indexOf(bodyOf(path));
+  expect(at).toBeGreaterThanOrEqual(0);
+  flip(pack, at + 100);
+}
+
 /** Not 0, which has the bytes of PATH. */
 function pathOfRow(index: number): string {
   return `/large-${index + 1}`;
@@ -77,7 +88,9 @@ beforeAll(async () => {
   await start();
   await stored(PATH);
   for (const index of BLOB_DAMAGE.keys()) await stored(pathOfRow(index));
+  for (const path of SMALL) await stored(path);
   await stop();
+  damageInPack(SMALL[0]);
   for (const [index, { damage }] of BLOB_DAMAGE.entries()) damage(blobOf(bodyOf(pathOfRow(index))));
   await start();
 });
@@ -95,6 +108,20 @@ test.each(BLOB_DAMAGE.map((row, index) => ({ isLate: false, ...row, path: pathOf
     expect(mirrored.origin.requests.length).toBe(asked + 1);
   },
 );
+
+test("a damaged blob in a pack: no wrong byte, fetched again, and its neighbour is served", async () => {
+  const asked = mirrored.origin.requests.length;
+  await stored(SMALL[0]);
+  expect(mirrored.origin.requests.length).toBe(asked + 1);
+  expect(await downloadRight(program!, SMALL[1])).toBe(FROM_BUCKET);
+});
+
+test("a pack that is gone: its images are fetched again", async () => {
+  await stop();
+  rmSync(packPath(mirrored.installation.data, 1));
+  await start();
+  for (const path of SMALL) await stored(path);
+});
 
 interface CatalogueDamage {
   readonly name: string;

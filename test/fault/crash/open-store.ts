@@ -32,7 +32,15 @@ export async function openStore(dir: string): Promise<OpenStore> {
     looks += 1;
     return Date.now() + looks;
   };
-  const store = await createFsStore({ dir, now, log: SILENT_LOG, minFreeBytes: 0, graceMs: 0, sweepEveryMs: 0 });
+  const store = await createFsStore({
+    dir,
+    now,
+    log: SILENT_LOG,
+    minFreeBytes: 0,
+    graceMs: 0,
+    sweepEveryMs: 0,
+    packBytes: 1,
+  });
   try {
     const bucket = createBucket({ driver: store.bucket(BUCKET_ID), now, maxObjectBytes: 1_000_000 });
     const stored = createStored(BUCKET_ID, bucket, createHot({ maxBytes: 0, maxObjectBytes: 0 }));

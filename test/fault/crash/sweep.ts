@@ -17,7 +17,7 @@ export function pick(calls: ReadonlyMap<DiskCall, number>, few: number): Point[]
     Array.from({ length: count }, (_, index): Point => ({ call, when: index + 1 })),
   );
   if (isLab()) return points;
-  const share = Math.max(1, Math.floor(few / calls.size));
+  const share = Math.max(1, Math.ceil(few / calls.size));
   return [...calls].flatMap(([call, count]) =>
     Array.from({ length: Math.min(share, count) }, (_, index): Point => {
       const when = Math.ceil(((index + 0.5) * count) / Math.min(share, count));

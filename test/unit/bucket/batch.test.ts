@@ -6,6 +6,7 @@ import type Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { prepareBatches, type RunBatch } from "../../../src/bucket/fs/batch.ts";
 import { blobPath, openBlobFolder } from "../../../src/bucket/fs/blob-folder.ts";
+import { openPackFolder } from "../../../src/bucket/fs/pack-folder.ts";
 import { openCatalogue } from "../../../src/bucket/fs/schema.ts";
 import type { Operation } from "../../../src/bucket/fs/write-operations.ts";
 import { toKey } from "../../../src/object.ts";
@@ -15,12 +16,18 @@ const BUCKET = "10001234/photos";
 let dir: string;
 let database: Database.Database;
 let run: RunBatch;
+const shared = new SharedArrayBuffer(65_536);
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "huiyuan-batch-"));
-  for (const name of ["blobs", "temp", "quarantine"]) mkdirSync(join(dir, name));
+  for (const name of ["blobs", "packs", "temp", "quarantine"]) mkdirSync(join(dir, name));
   database = openCatalogue(join(dir, "catalogue.db"));
-  run = prepareBatches(database, openBlobFolder(dir));
+  run = prepareBatches({
+    database,
+    blobs: openBlobFolder(dir),
+    openPacks: (newestKnown) => openPackFolder(dir, newestKnown),
+    shared,
+  });
 });
 
 afterEach(async () => {

@@ -46,8 +46,14 @@ afterEach(async () => {
 
 const photos = () => store.bucket("10001234/photos");
 
+let spoolFiles = 0;
+
+/** Puts a body that came in a spool file, so that its blob has a file of its own; packs.test.ts puts small ones. */
 async function put(key: string, bytes: Buffer, condition = ALWAYS, via?: "upload" | "mirror") {
-  const body = wholeBody(bytes);
+  spoolFiles += 1;
+  const path = join(store.spoolDir, `put-${spoolFiles}.spool`);
+  await writeFile(path, bytes);
+  const body = wholeBodyInFile(bytes, path);
   return photos().put(infoOf(key, body, via), body, condition);
 }
 
@@ -142,9 +148,10 @@ describe("createFsStore()", () => {
 
 describe("put()", () => {
   test("stores equal bytes once, whatever their keys and buckets", async () => {
-    const body = wholeBody(randomBytes(1_000));
-    await photos().put(infoOf("a.jpg", body), body, ALWAYS);
-    await photos().put(infoOf("b.jpg", body), body, ALWAYS);
+    const bytes = randomBytes(1_000);
+    const body = wholeBody(bytes);
+    await put("a.jpg", bytes);
+    await put("b.jpg", bytes);
     await store.bucket("10001234/other").put(infoOf("a.jpg", body), body, ALWAYS);
     await photos().copy(A, infoOf("c.jpg", body), ALWAYS);
     expect(store.blobUsage()).toEqual({ blobs: 1, bytes: 1_000 });

@@ -10,7 +10,7 @@ let dir: string;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "huiyuan-writer-"));
-  mkdirSync(join(dir, "blobs"));
+  for (const name of ["blobs", "packs"]) mkdirSync(join(dir, name));
 });
 
 afterEach(() => rm(dir, { recursive: true }));
