@@ -2,12 +2,13 @@
 // and their folders synced; then one transaction writes every row, each operation in a savepoint of its own, and before
 // it commits the pack is written and synced. Knows nothing of threads.
 import type Database from "better-sqlite3";
-import { pruneSpent, spendOnce } from "../../sign/once.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "./blob-folder.ts";
-import { type CatalogueWrites, type NewPlace, prepareCatalogueWrites } from "./catalogue-writes.ts";
+import { prepareCatalogueBlobs } from "./catalogue-blobs.ts";
+import { prepareCatalogueWrites } from "./catalogue-writes.ts";
 import { isDamage, storeFailure } from "./failure.ts";
+import { isThere, operationHandlers, type Workplace } from "./operations.ts";
 import type { PackFolder } from "./pack-folder.ts";
-import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf, SharedSpan } from "./write-operations.ts";
+import type { Batch, Operation, OperationName, Outcome, SharedSpan } from "./write-operations.ts";
 
 /** Runs a batch and returns how each operation ended, in order. Never throws. */
 export type RunBatch = (batch: Batch) => Outcome[];
@@ -29,27 +30,11 @@ const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
   "removeEmptyPacks",
 ]);
 
-const MAX_MOVED_BLOBS = 256;
-
-type Handlers = {
-  [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
-};
-
-/** What the operations work on. */
-interface Place {
-  readonly database: Database.Database;
-  readonly writes: CatalogueWrites;
-  readonly blobs: BlobFolder;
-  readonly packs: PackFolder;
-  readonly shared: SharedArrayBuffer;
-  /** A commit failed and may yet come to life, so that nothing says which packs are empty. */
-  readonly isUnsettled: () => boolean;
-}
-
 export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
-  const writes = prepareCatalogueWrites(database);
-  const packs = openPacks(writes.newestPack());
-  const place: Place = { database, writes, blobs, packs, shared, isUnsettled: () => isUnsettled };
+  const rows = prepareCatalogueBlobs(database);
+  const writes = prepareCatalogueWrites(database, rows);
+  const packs = openPacks(rows.newestPack());
+  const place: Workplace = { database, writes, rows, blobs, packs, shared, isUnsettled: () => isUnsettled };
   const handlers = operationHandlers(place);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
@@ -126,7 +111,7 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   function settle(): void {
     for (const sha256 of unsettled) {
       try {
-        if (!writes.hasFile(sha256)) blobs.remove(sha256);
+        if (!rows.hasFile(sha256)) blobs.remove(sha256);
       } catch {
         // The commit stands all the same, and the scan for orphans finds the file.
       }
@@ -161,15 +146,7 @@ function isPacked({ name, body }: Operation): boolean {
   return body !== undefined || name === "emptyPack";
 }
 
-/** True when the catalogue and the disk both have the blob. */
-function isThere(sha256: string, { writes, blobs, packs }: Place): boolean {
-  const known = writes.placeOf(sha256);
-  if (known === undefined) return false;
-  const { place, size } = known;
-  return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
-}
-
-function placeFiles(group: readonly Operation[], place: Place): PlacedFiles {
+function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles {
   const { blobs } = place;
   const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
@@ -228,80 +205,6 @@ function dropLeftOver(path: string): void {
   } catch {
     // The rows are written and stand; a stray file is removed at the next start.
   }
-}
-
-function operationHandlers(at: Place): Handlers {
-  const { database, writes, blobs, packs, shared } = at;
-  const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
-
-  function placeOf(sha256: string, body: SharedSpan | undefined): NewPlace {
-    if (isThere(sha256, at)) return { kind: "there" };
-    return body === undefined ? { kind: "file" } : { kind: "pack", append: () => packs.append(viewOf(body)) };
-  }
-
-  return {
-    put: (request, now, body) => writes.put(request, placeOf(request.info.hashes.sha256, body), now),
-    copy: (request, now) => writes.copy(request, now),
-    delete: (request, now) => writes.delete(request, now),
-    undelete: (request, now) => writes.undelete(request, now),
-    renew: (request, now) => writes.renew(request, now),
-    purge: (request, now) => writes.purge(request, now),
-    forget: (request, now) => writes.forget(request, now),
-    move: (request, now) => writes.move(request, now),
-    spend: (request) => spendOnce(database, request),
-    pruneSpent: ({ now }) => pruneSpent(database, now),
-    forgetTombstones: (request) => writes.forgetTombstones(request),
-    probe({ at: time }) {
-      writes.probe(time);
-      return true;
-    },
-    setAside: (request, now) => setAside(request, now, at),
-    sweep(request) {
-      const swept = writes.forgetUnused(request);
-      for (const { sha256 } of swept) blobs.remove(sha256);
-      return swept;
-    },
-    removeOrphans: (request) => removeOrphans(request, at),
-    emptyPack({ pack, maxBytes }) {
-      const moved: string[] = [];
-      let bytes = 0;
-      for (const blob of pack < packs.newest ? writes.blobsIn(pack, MAX_MOVED_BLOBS) : []) {
-        if (bytes > 0 && bytes + blob.size > maxBytes) break;
-        // Not judged here: a wrong byte stays one for the block sums, which readers check.
-        writes.movePacked(blob.id, packs.append(packs.read({ pack, at: blob.at }, blob.size)));
-        bytes += blob.size;
-        moved.push(blob.sha256);
-      }
-      return moved;
-    },
-    removeEmptyPacks() {
-      const empty = at.isUnsettled() ? [] : writes.forgetEmptyPacks(packs.newest);
-      for (const pack of empty) packs.remove(pack);
-      return empty.length;
-    },
-  };
-}
-
-/** Other bytes than those that were read wrongly are good ones that were stored since. */
-function setAside({ sha256, place, inode }: RequestOf<"setAside">, now: number, at: Place): AnswerOf<"setAside"> {
-  const { writes, blobs, packs } = at;
-  const known = writes.placeOf(sha256);
-  if (known === undefined || known.place?.pack !== place?.pack || known.place?.at !== place?.at) return [];
-  if (place === undefined && blobs.stat(sha256)?.ino !== inode) return [];
-  const entries = writes.forgetDamaged(sha256);
-  if (place === undefined) blobs.setAside(sha256, now);
-  else blobs.keepDamaged(sha256, now, () => packs.read(place, known.size));
-  return entries;
-}
-
-function removeOrphans({ sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">, at: Place): number {
-  const { writes, blobs, packs } = at;
-  const isOld = (file: { readonly ctimeMs: number } | undefined) => file !== undefined && file.ctimeMs < changedBefore;
-  const orphans = sha256s.filter((sha256) => isOld(blobs.stat(sha256)) && !writes.hasFile(sha256));
-  for (const sha256 of orphans) blobs.remove(sha256);
-  const lone = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !writes.hasPack(pack));
-  for (const pack of lone) packs.remove(pack);
-  return orphans.length + lone.length;
 }
 
 function failure(error: unknown): Outcome {

@@ -1,18 +1,15 @@
-// Everything that changes the catalogue's objects, as plain functions on a database. Each call is made inside the
-// writer's transaction (batch.ts) and so is atomic. They touch no blob files.
+// Everything that changes the catalogue's entries, as plain functions on a database. Each call is made inside the writer's
+// transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
 import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../object.ts";
 import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
+import type { CatalogueBlobs, NewPlace } from "./catalogue-blobs.ts";
 import { entrySum } from "./entry-sum.ts";
-import type { PackPlace, PutRequest, RequestOf, SetAsideEntry, SweptBlob } from "./write-operations.ts";
+import type { PutRequest, RequestOf, SetAsideEntry } from "./write-operations.ts";
 
 /** `now` is Unix milliseconds everywhere. */
 export interface CatalogueWrites {
-  /** Where the blob's bytes are, going by its row; whether they really are is for the folders to say. */
-  placeOf(sha256: string): BlobPlace | undefined;
-  /** True when the blob has a row that names a file of its own. */
-  hasFile(sha256: string): boolean;
   /** A put that is refused leaves the blob to the sweeper, where it has been placed already. */
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
@@ -24,39 +21,9 @@ export interface CatalogueWrites {
   move(request: RequestOf<"move">, now: number): boolean;
   /** Makes every entry of the blob absent and forgets the blob. */
   forgetDamaged(sha256: string): SetAsideEntry[];
-  /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
-  forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
   /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
-  /** Blobs that live in the pack, oldest first. */
-  blobsIn(pack: number, limit: number): PackedBlob[];
-  movePacked(id: number, to: PackPlace): void;
-  /** Forgets packs older than `newest` in which nothing lives, and returns them. */
-  forgetEmptyPacks(newest: number): number[];
-  hasPack(pack: number): boolean;
-  /** The highest number that a pack has, 0 without any. */
-  newestPack(): number;
   probe(at: number): void;
-}
-
-/** `place` undefined: in a file of its own. */
-export interface BlobPlace {
-  readonly size: number;
-  readonly place: PackPlace | undefined;
-}
-
-/**
- * The bytes of a put. `there`: where its row says. `file`: just put in a file of its own. `pack`: to be appended if they
- * are wanted.
- */
-export type NewPlace =
-  | { readonly kind: "there" }
-  | { readonly kind: "file" }
-  | { readonly kind: "pack"; readonly append: () => PackPlace };
-
-export interface PackedBlob extends SweptBlob {
-  readonly id: number;
-  readonly at: number;
 }
 
 interface EntryRow extends Occupant {
@@ -79,35 +46,11 @@ const UNTOUCHED: EntryRow = {
 const OBJECT_COLUMNS =
   "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
 
-export function prepareCatalogueWrites(database: Database.Database): CatalogueWrites {
+export function prepareCatalogueWrites(database: Database.Database, blobs: CatalogueBlobs): CatalogueWrites {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
     count: database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ? WHERE id = ?"),
-    blob: database.prepare<[string], { id: number }>("SELECT id FROM blobs WHERE sha256 = ?"),
-    place: database.prepare<[string], { size: number; pack: number | null; at: number }>(
-      "SELECT size, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
-    ),
-    addBlob: database.prepare(
-      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, unused_since, pack, pack_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ? WHERE id = ?"),
-    blobsIn: database.prepare<[number, number], PackedBlob>(
-      "SELECT id, sha256, size, pack_at AS at FROM blobs WHERE pack = ? ORDER BY id LIMIT ?",
-    ),
-    emptyPacks: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE live_bytes = 0 AND id < ?"),
-    removePack: database.prepare("DELETE FROM packs WHERE id = ?"),
-    pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
-    newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
-    use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
-    unuse: database.prepare(
-      "UPDATE blobs SET refs = refs - 1, unused_since = CASE WHEN refs = 1 THEN ? END WHERE id = ?",
-    ),
-    removeBlob: database.prepare("DELETE FROM blobs WHERE id = ?"),
-    unused: database.prepare<[number, number], SweptBlob & { id: number }>(
-      "SELECT id, sha256, size FROM blobs WHERE unused_since < ? AND refs = 0 ORDER BY unused_since LIMIT ?",
-    ),
     entry: database.prepare<[number, string], EntryRow>(
       `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
@@ -156,26 +99,9 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     return hasGone ? { ...row, state: "absent" } : row;
   }
 
-  /** The blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
-  function ensureBlob({ info, blockSums }: Pick<PutRequest, "info" | "blockSums">, place: NewPlace, now: number) {
-    const known = statements.blob.get(info.hashes.sha256)?.id;
-    if (known !== undefined && place.kind === "there") return known;
-    const packed = place.kind === "pack" ? place.append() : undefined;
-    const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
-    if (known !== undefined) {
-      statements.move.run(...columns, known);
-      return known;
-    }
-    const { hashes, size, image } = info;
-    const { width = null, height = null, format } = image;
-    const sums = Buffer.from(blockSums, "latin1");
-    const facts = [hashes.sha256, hashes.sha1, hashes.md5, size, format, width, height, sums, now];
-    return Number(statements.addBlob.run(...facts, ...columns).lastInsertRowid);
-  }
-
   function release(bucket: number, entry: EntryRow, now: number): void {
     if (entry.blob === null) return;
-    statements.unuse.run(now, entry.blob);
+    blobs.unuse(entry.blob, now);
     statements.count.run(-1, -(entry.size ?? 0), bucket);
   }
 
@@ -189,7 +115,7 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
     if (result !== "stored") return result;
     const blob = target.blob();
     // Used before the old one is released: the same bytes again must not look unused in between.
-    statements.use.run(blob);
+    blobs.use(blob);
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
@@ -198,18 +124,11 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
   }
 
   return {
-    placeOf(sha256) {
-      const row = statements.place.get(sha256);
-      if (row === undefined) return undefined;
-      const { size, pack, at } = row;
-      return { size, place: pack === null ? undefined : { pack, at } };
-    },
-    hasFile: (sha256) => statements.place.get(sha256)?.pack === null,
     put(request, place, now) {
       const { bucket, info, condition } = request;
       // What lies in a file of its own needs its row in any case, for the sweeper to find it.
-      const placed = place.kind === "file" ? ensureBlob(request, place, now) : undefined;
-      const blob = () => placed ?? ensureBlob(request, place, now);
+      const placed = place.kind === "file" ? blobs.ensure(request, place, now) : undefined;
+      const blob = () => placed ?? blobs.ensure(request, place, now);
       return storeObject({ bucket: bucketOf(bucket), info, blob, condition }, now);
     },
     copy({ bucket, from, to, condition }, now) {
@@ -255,7 +174,7 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       if (entry.blob === null || entry.sha256 !== sha256) return false;
       const old = entryOf(target, key, now);
       // Used before either is released: the blob must not look unused in between.
-      statements.use.run(entry.blob);
+      blobs.use(entry.blob);
       statements.count.run(1, entry.size ?? 0, target);
       release(target, old, now);
       statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
@@ -264,33 +183,17 @@ export function prepareCatalogueWrites(database: Database.Database): CatalogueWr
       return true;
     },
     forgetDamaged(sha256) {
-      const blob = statements.blob.get(sha256);
+      const blob = blobs.find(sha256);
       if (blob === undefined) return [];
       const entries = statements.entriesOf.all(blob.id);
       for (const entry of entries) {
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
         statements.count.run(-1, -entry.size, entry.bucketId);
       }
-      statements.removeBlob.run(blob.id);
+      blobs.remove(blob.id);
       return entries.map(({ bucket, key, via }) => ({ bucket, key, via }));
     },
-    forgetUnused({ unusedBefore, limit }) {
-      const blobs = statements.unused.all(unusedBefore, limit);
-      for (const { id } of blobs) statements.removeBlob.run(id);
-      return blobs.map(({ sha256, size }) => ({ sha256, size }));
-    },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
-    blobsIn: (pack, limit) => statements.blobsIn.all(pack, limit),
-    movePacked(id, { pack, at }) {
-      statements.move.run(pack, at, id);
-    },
-    forgetEmptyPacks(newest) {
-      const packs = statements.emptyPacks.all(newest).map(({ id }) => id);
-      for (const pack of packs) statements.removePack.run(pack);
-      return packs;
-    },
-    hasPack: (pack) => statements.pack.get(pack) !== undefined,
-    newestPack: () => statements.newestPack.get()?.id ?? 0,
     probe(at) {
       statements.probe.run(at);
     },
