@@ -2,7 +2,7 @@
 // checks every token. What was fetched once is served when the cloud has lost it.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { CEPH_START_MS, type CephRgw, sharedRgw, startGateway } from "../helpers/ceph.ts";
 import { type GetResult, get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
@@ -116,6 +116,30 @@ describe.skipIf(skip)("a private bucket on Ceph RGW as origin", () => {
     } finally {
       await running.stop();
       await made.remove();
+    }
+  });
+
+  test("while the store is down what is stored is served and a miss is 424 -902, and it comes back by itself", async () => {
+    const gateway = await startGateway();
+    await s3.put(bucket, "pictures/kept.jpg", jpeg);
+    await s3.put(bucket, "pictures/later.jpg", jpeg);
+    const { made, running } = await start(originOf({ endpoint: gateway.url }));
+    try {
+      await untilStored(running, "kept.jpg");
+      await gateway.stop();
+      const kept = await get({ port: running.downloadPort, path: "/kept.jpg" });
+      expect([kept.status, kept.body.equals(jpeg)]).toEqual([200, true]);
+      expect(errNo(await get({ port: running.downloadPort, path: "/later.jpg" }))).toEqual([424, "-902"]);
+      await gateway.start();
+      // A failure is remembered for half a second at most.
+      await eventually(async () => {
+        const { status } = await get({ port: running.downloadPort, path: "/later.jpg" });
+        return status === 200;
+      }, "the store is asked again");
+    } finally {
+      await running.stop();
+      await made.remove();
+      await gateway.stop();
     }
   });
 
