@@ -14,17 +14,15 @@ const WINDOW_MS = 60_000;
 /** `about`: fields of the line of counts. */
 export function createFailureLog(log: Log, about: object): FailureLog {
   const counts = new Map<string, number>();
-  let timer: NodeJS.Timeout | undefined;
 
   function tellRest(): void {
-    timer = undefined;
     const untold = [...counts].filter(([, count]) => count > LINES).map(([kind, count]) => [kind, count - LINES]);
     counts.clear();
     if (untold.length > 0) log.warn({ ...about, ...Object.fromEntries(untold) }, "more images failed in this minute");
   }
 
   function mayTell(kind: string): boolean {
-    timer ??= setTimeout(tellRest, WINDOW_MS).unref();
+    if (counts.size === 0) setTimeout(tellRest, WINDOW_MS).unref();
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
     return count <= LINES;
