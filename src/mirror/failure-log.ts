@@ -8,7 +8,7 @@ export interface FailureLog {
   error(kind: string, fields: object, message: string): void;
 }
 
-const LINES = 5;
+const LINES = 3;
 const WINDOW_MS = 60_000;
 
 /** `about`: fields of the line of counts. */

@@ -47,7 +47,7 @@ export interface Breaker {
 
 const MIN_KEYS = 3;
 // The second line of an outage comes after this time, each further one after twice the time of the one before.
-const FIRST_REMINDER_MS = 60_000;
+const FIRST_REMINDER_MS = 120_000;
 
 interface Outage {
   readonly since: number;

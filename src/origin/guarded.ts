@@ -1,6 +1,6 @@
 // An origin behind its breaker and its budget: nobody asks it while it is left alone, and what it answers is noted for
 // the next who asks. Several of them may stand before one origin, one for each kind of traffic.
-import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
 import { noticeEnd } from "./body-end.ts";
 import type { Breaker, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";
@@ -32,7 +32,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
       budget.leave();
       const error = asHuiyuanError(caught);
       note(error, pass, request);
-      throw error;
+      throw leftAlone(error) ?? error;
     }
   }
 
@@ -40,11 +40,17 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     const { originStatus = 0, retryAfterSeconds } = error;
     if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
       budget.pause(originStatus, retryAfterSeconds);
-    const kind = failureKind(error);
-    const isDown = typeof kind === "string" || (kind ?? 0) >= 500;
-    if (isDown) breaker.failed(pass, { key, error });
-    else if (kind !== undefined || ANSWERED.includes(error.code)) breaker.answered(pass);
+    if (isFailure(error)) breaker.failed(pass, { key, error });
+    else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
     else breaker.left(pass);
+  }
+
+  /** Once the origin is known to be down, all that it fails at reads alike, whether it was asked or not. */
+  function leftAlone(cause: HuiyuanError): HuiyuanError | undefined {
+    const refusal = isFailure(cause) ? breaker.refusal() : undefined;
+    if (refusal === undefined) return undefined;
+    const { code, message, retryAfterSeconds = 1 } = refusal;
+    return new HuiyuanError(code, message, { cause, retryAfterSeconds });
   }
 
   return {
@@ -76,4 +82,10 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     refusal: () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined),
     close: () => origin.close(),
   };
+}
+
+/** What counts against an origin: no answer, or its own error. */
+function isFailure(error: HuiyuanError): boolean {
+  const kind = failureKind(error);
+  return typeof kind === "string" || (kind ?? 0) >= 500;
 }
