@@ -16,7 +16,12 @@ export function createMirrorSource(domain: MirrorSettings, toMirror: (source: Mi
   });
   const own = toRoute({ ...domain, rules: [] }, NO_RULE, toMirror({ ...domain, rules: [] }));
   const find = createRuleFinder(routes);
-  return { keepsQuery: [...routes, own].some(keepsQuery), route: (request) => find(request) ?? own };
+  const all = [...routes, own];
+  return {
+    keepsQuery: all.some(keepsQuery),
+    ages: all.some(({ mirror: { refresh } }) => refresh.isFresh !== undefined),
+    route: (request) => find(request) ?? own,
+  };
 }
 
 /** What a domain does where no rule fits. */

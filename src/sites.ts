@@ -155,11 +155,14 @@ function bucketId({ project, bucket }: Binding): string {
 
 function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
   const { headMiss, negativeTtl, suspects, timeouts, allowedTypes, objectSize = limits.objectSize } = source;
+  const { mode, ttl, staleIfError, onGone } = source.freshness;
+  const freshness = mode === "never" ? undefined : { mode, ttlMs: ttl, staleIfErrorMs: staleIfError };
   const formats = allowedTypes === undefined ? undefined : new Set<ImageFormat>(allowedTypes);
   const maxObjectBytes = Math.min(objectSize, limits.objectSize);
   // A failing primary sends all its fetches to the next, which must bear them.
   const connections = Math.min(...source.origins.map((origin) => origin.connections));
-  return { connections, headMiss, negativeTtlMs: negativeTtl, suspects, timeouts, formats, maxObjectBytes };
+  const asked = { connections, headMiss, negativeTtlMs: negativeTtl, timeouts, formats, maxObjectBytes };
+  return { ...asked, suspects, freshness, onGone };
 }
 
 function makeSite(

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Found } from "../mirror/stored.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
-import type { AnswerState } from "./cache-control.ts";
+import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import { corsHeaders } from "./cors.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import type { NamedObject, ObjectUrl } from "./object-name.ts";
@@ -27,15 +27,24 @@ export const CACHE_STATUS = {
   stored: "huiyuan; fwd=uri-miss; stored",
   collapsed: "huiyuan; fwd=uri-miss; collapsed",
   fallback: "huiyuan; fwd=uri-miss; detail=fallback",
+  replaced: "huiyuan; fwd=stale; fwd-status=200",
+  kept: {
+    current: "huiyuan; fwd=stale; fwd-status=304",
+    gone: "huiyuan; fwd=stale; fwd-status=404",
+    failed: "huiyuan; fwd=stale; detail=stale-if-error",
+  },
 };
 
+/** `life`: of what ages; undefined: it does not. */
 export function contextOf(
   { site, exchange, admission }: Admitted,
   state: AnswerState,
   cacheStatus: string,
+  life?: AnswerLife,
 ): AnswerContext & { readonly headers: readonly string[] } {
   const { headers } = exchange.request;
-  const list = ["Cache-Control", site.cacheControl(admission.scope, state), "Cache-Status", cacheStatus];
+  const list = ["Cache-Control", site.cacheControl(admission.scope, state, life), "Cache-Status", cacheStatus];
+  if (life !== undefined) list.push("Age", String(life.ageSeconds));
   // One Vary line: some caches read only the first.
   const isByReferer = site.referers.mode !== "off";
   for (const value of corsHeaders(site.cors, headers.origin)) {

@@ -2,7 +2,7 @@
 // two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld.
 import { HuiyuanError } from "../errors.ts";
 import type { FillHead } from "../mirror/fill.ts";
-import type { MissAnswer } from "../mirror/mirror.ts";
+import type { MissAnswer } from "../mirror/join.ts";
 import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";

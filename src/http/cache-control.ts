@@ -8,24 +8,36 @@ export type TokenScope =
   | { readonly kind: "reusable-one-time" }
   | { readonly kind: "one-time" };
 
-/** `filling`: its end is not proven. `suspect`: known to be damaged. */
-export type AnswerState = "stored" | "filling" | "suspect";
+/** `filling`: its end is not proven. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. */
+export type AnswerState = "stored" | "filling" | "suspect" | "unkept";
+
+/** Of what ages, whole seconds. Sent with an `Age` header, from which every lifetime counts (RFC 9111 §4.2). */
+export interface AnswerLife {
+  readonly ageSeconds: number;
+  /** Below 0 for what is stale. */
+  readonly leftSeconds: number;
+}
 
 const MAX_UNPROVEN_SECONDS = 60;
+const AGELESS: AnswerLife = { ageSeconds: 0, leftSeconds: Number.POSITIVE_INFINITY };
 
-/** Says the Cache-Control of a 2xx or 304. */
-export type CacheControl = (scope: TokenScope, state: AnswerState) => string;
+/** Says the Cache-Control of a 2xx or 304. No lifetime ends after `life`; undefined: it does not age. */
+export type CacheControl = (scope: TokenScope, state: AnswerState, life?: AnswerLife) => string;
 
 /** `bucket`: the bucket's own text, read once. */
 export function createCacheControl(bucket: string): CacheControl {
   const open = readTemplate(bucket, false);
   const closed = readTemplate(bucket, true);
-  return (scope, state) => {
-    if (state === "suspect" || scope.kind === "one-time") return "no-store";
+  return (scope, state, life) => {
+    if (state === "suspect" || state === "unkept" || scope.kind === "one-time") return "no-store";
     if (scope.kind === "reusable-one-time") return "private, no-cache";
-    const limit = state === "filling" ? MAX_UNPROVEN_SECONDS : Number.POSITIVE_INFINITY;
-    if (scope.kind === "none") return state === "stored" ? bucket : withLimit(open, limit);
-    return withLimit(scope.mode === "private" ? closed : open, Math.max(0, Math.min(limit, scope.expiresInSeconds)));
+    if (scope.kind === "none" && state === "stored" && life === undefined) return bucket;
+    const { ageSeconds, leftSeconds } = life ?? AGELESS;
+    const unproven = state === "filling" ? MAX_UNPROVEN_SECONDS : Number.POSITIVE_INFINITY;
+    const limit = Math.max(0, Math.min(unproven, leftSeconds));
+    if (scope.kind === "none") return withLimit(open, limit, ageSeconds);
+    const isPrivate = scope.mode === "private";
+    return withLimit(isPrivate ? closed : open, Math.max(0, Math.min(limit, scope.expiresInSeconds)), ageSeconds);
   };
 }
 
@@ -56,12 +68,12 @@ function readTemplate(bucket: string, isPrivate: boolean): Template {
   return kept;
 }
 
-/** Every lifetime is at most `limit`. */
-function withLimit(template: Template, limit: number): string {
+/** Every lifetime is at most `limit` from now on. */
+function withLimit(template: Template, limit: number, ageSeconds: number): string {
   let text = "";
   for (const part of template) {
     if (text !== "") text += ", ";
-    text += typeof part === "string" ? part : part.before + Math.min(part.seconds, limit);
+    text += typeof part === "string" ? part : part.before + (ageSeconds + Math.min(part.seconds, limit));
   }
   return text;
 }

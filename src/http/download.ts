@@ -2,14 +2,14 @@
 // A hit in memory runs through the same lines as every other request, synchronously.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Found } from "../mirror/stored.ts";
 import { tokenFromQuery } from "../sign/token.ts";
-import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
 import { answerObject } from "./answer.ts";
 import { preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
 import { beginExchange, type DownloadRequest, type Exchange } from "./exchange.ts";
-import { serveMissing, serveProcessed } from "./miss.ts";
+import { freshLife, serveFound } from "./found.ts";
+import { serveProcessed } from "./miss.ts";
 import { admitObject, nameObject } from "./object-name.ts";
 import { refererVerdict } from "./referer.ts";
 import type { DownloadResponse } from "./response.ts";
@@ -113,14 +113,15 @@ function serve(admitted: Admitted): void | Promise<void> {
   const { request, key } = admitted.object;
   if (request.instruction !== undefined) return serveProcessed(admitted, request, "");
   const object = admitted.site.stored.peek(key);
-  if (object === undefined) return serveCold(admitted);
+  const fresh = object === undefined ? undefined : freshLife(admitted, object.info);
+  if (object === undefined || fresh === undefined) return serveCold(admitted);
   const { exchange } = admitted;
   exchange.outcome = FROM_MEMORY;
   return answerObject(
     exchange,
     object.info,
     { kind: "memory", body: object.body },
-    contextOf(admitted, "stored", CACHE_STATUS.memory),
+    contextOf(admitted, "stored", CACHE_STATUS.memory, fresh.life),
   );
 }
 
@@ -135,13 +136,4 @@ async function serveCold(admitted: Admitted): Promise<void> {
     // The store has set the damaged object aside; the origin may still have it.
     await serveFound(admitted, await stored.find(key));
   }
-}
-
-async function serveFound(admitted: Admitted, found: Found): Promise<void> {
-  const { exchange, object } = admitted;
-  if (found.state === "absent") return serveMissing(admitted, found.epoch);
-  if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${object.key}": it was deleted`);
-  exchange.outcome = found.state === "memory" ? FROM_MEMORY : { kind: "hit", tier: "bucket" };
-  const status = found.state === "memory" ? CACHE_STATUS.memory : CACHE_STATUS.bucket;
-  await answerFound(exchange, found, contextOf(admitted, "stored", status));
 }

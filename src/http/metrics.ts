@@ -51,6 +51,9 @@ export function createMetrics(): Metrics {
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
+  const refreshes = counter("refreshes_total", "Questions to origins about stored images, by what came of them", [
+    "outcome",
+  ]);
   const failovers = counter("failovers_total", "Further origins asked because the one before had failed");
   const refused = counter("refused_total", "Fetches that ended without an image to store, by reason", ["reason"]);
   const stored = counter("stored_total", "Images stored by the mirror");
@@ -90,6 +93,7 @@ export function createMetrics(): Metrics {
       collapsed: () => collapsed.inc(),
       failedOver: () => failovers.inc(),
       retried: () => retries.inc(),
+      refreshed: (outcome) => refreshes.inc({ outcome }),
       originAnswered: (milliseconds) => originSeconds.observe(milliseconds / 1_000),
       refused: (reason) => refused.inc({ reason }),
       stored(bytes) {

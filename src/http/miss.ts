@@ -1,12 +1,13 @@
 // What becomes of a download that the bucket cannot answer: the rule of the URL decides whether the origin is asked, the
 // client sent there, or a fallback shown.
 import { HuiyuanError } from "../errors.ts";
-import type { Join, MissAnswer } from "../mirror/mirror.ts";
+import type { Join, MissAnswer } from "../mirror/join.ts";
 import { type Asked, askedProcessed, askedUnder, keyUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
+import type { AnswerState } from "./cache-control.ts";
 import { isInformation, splitStyle } from "./instruction.ts";
 import { routeOf } from "./object-name.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
@@ -95,7 +96,7 @@ async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Mi
     throw error;
   }
   if (behind !== undefined && exchange.request.method === "GET") route.mirror.begin({ ...behind, ...request, epoch });
-  await serveMiss(admitted, miss);
+  await serveMiss(admitted, miss, { route });
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
@@ -184,15 +185,25 @@ async function fetchWhole(admitted: Admitted, { route, asked, epoch }: Miss, mis
   throw missing;
 }
 
-async function serveMiss(admitted: Admitted, miss: MissAnswer): Promise<void> {
+/** `status`: the Cache-Status of what comes in place of a stored object. */
+export async function serveMiss(
+  admitted: Admitted,
+  miss: MissAnswer,
+  { route, status }: { readonly route: Route; readonly status?: string },
+): Promise<void> {
   const { exchange } = admitted;
   exchange.outcome = { kind: "miss", tier: "origin" };
+  const life = route.mirror.refresh.lifeOfAnswer(miss.kind === "asked" ? miss.answer : miss.head.answer);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed));
+    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed, life));
+  const { how, isKept } = miss;
+  const contextFor = (state: AnswerState, isStored: boolean) => {
+    const shown = isKept || state === "suspect" ? state : "unkept";
+    return contextOf(admitted, shown, status ?? missStatus(how, isStored), life);
+  };
   try {
     if (miss.kind === "filling") {
-      const { how } = miss;
-      await answerFilling(exchange, miss, (state, isProven) => contextOf(admitted, state, missStatus(how, isProven)));
+      await answerFilling(exchange, miss, (state, isProven) => contextFor(state, isProven && isKept));
       return;
     }
     if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
@@ -201,8 +212,7 @@ async function serveMiss(admitted: Admitted, miss: MissAnswer): Promise<void> {
     const read = (offset: number) => head.spool.peek(offset) ?? head.spool.read(offset, clientSignal(exchange));
     const bytes =
       whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
-    const status = missStatus(miss.how, miss.isStored);
-    await answerObject(exchange, info, bytes, contextOf(admitted, "stored", status));
+    await answerObject(exchange, info, bytes, contextFor("stored", miss.isStored));
   } finally {
     miss.release();
   }

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { hashFile } from "../body/hashing.ts";
 import { SPOOL_SUFFIX } from "../body/spool.ts";
+import type { PutCondition } from "../bucket/driver.ts";
 import { asHuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";
@@ -16,14 +17,21 @@ const MAX_NOTE_BYTES = 65_536;
 interface Note {
   readonly bucketId: string;
   readonly epoch: number;
+  readonly replaces?: string | undefined;
   readonly info: ObjectInfo;
+}
+
+/** What a fetched body is stored on: nothing, or the version that it was fetched to replace. */
+export function conditionOf({ epoch, replaces }: Pick<Note, "epoch" | "replaces">): PutCondition {
+  return replaces === undefined ? { when: "absent", epoch } : { when: "etag", etag: replaces, epoch };
 }
 
 /** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
 export async function leaveNote(task: WriteBackTask, log: Log): Promise<string | undefined> {
   if (task.body.content.kind !== "file") return undefined;
   const path = task.body.content.path + NOTE_SUFFIX;
-  const note: Note = { bucketId: task.stored.bucketId, epoch: task.epoch, info: task.info };
+  const { epoch, replaces, info } = task;
+  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
   try {
     await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
     return path;
@@ -95,7 +103,7 @@ async function adopt(path: string, { storedOf }: AdoptOptions): Promise<boolean>
   if (note === undefined || stored === undefined) return false;
   const body = await hashFile(path);
   if (body.size !== note.info.size || body.hashes.sha256 !== note.info.hashes.sha256) return false;
-  return (await stored.put(note.info, body, { when: "absent", epoch: note.epoch })) === "stored";
+  return (await stored.put(note.info, body, conditionOf(note))) === "stored";
 }
 
 async function readNote(path: string): Promise<Note | undefined> {

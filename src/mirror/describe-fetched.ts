@@ -1,18 +1,19 @@
-// What is recorded of an image that an origin sent: the body's facts, and where it came from. Pure.
+// What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
 import type { WholeBody } from "../body/spool.ts";
 import { describeObject } from "../bucket/bucket.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { FillHead } from "./fill.ts";
 
-/** The description under which a fetched body is stored. `now`: Unix milliseconds. */
+/** Times are Unix milliseconds. `askedAt`: an age counts from the question, since the answer may have taken long. */
 export function describeFetched(parts: {
   readonly key: Key;
   readonly head: FillHead;
   readonly body: WholeBody;
+  readonly askedAt: number;
   readonly now: number;
   readonly isSuspect?: boolean;
 }): ObjectInfo {
-  const { key, body, now, isSuspect = false } = parts;
+  const { key, body, askedAt, now, isSuspect = false } = parts;
   const { answer, image } = parts.head;
   const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
   const provenance = {
@@ -21,7 +22,7 @@ export function describeFetched(parts: {
     originEtag,
     originLastModified: lastModified,
     fetchedAt: now,
-    validated: { at: now, life },
+    validated: { at: askedAt, life },
   } as const;
   return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -61,7 +61,7 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Abort
 }
 
 /** The promise's outcome, or the signal's reason, whichever comes first. Leaves no listener behind. */
-function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);

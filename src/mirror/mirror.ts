@@ -5,7 +5,7 @@ import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ImageFormat, Key, ObjectInfo } from "../object.ts";
+import type { ImageFormat, Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
@@ -14,13 +14,15 @@ import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
-import { type Follower, followFill } from "./follower.ts";
+import { type FreshnessRules, mayBeKept } from "./freshness.ts";
+import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, createRecent } from "./recent.ts";
+import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
-import type { Stored } from "./stored.ts";
+import type { Stored, StoredObject } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
 import type { WriteBack } from "./write-back.ts";
 
@@ -34,42 +36,27 @@ export interface MissRequest extends Asked {
   readonly signal: AbortSignal;
 }
 
-/**
- * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
- * (`isSuspect`: known to be so before the head). `asked`: the origin's answer to a HEAD; nothing is stored.
- * The first two hold the spool until `release`.
- */
-export type MissAnswer =
-  | {
-      readonly kind: "finished";
-      readonly info: ObjectInfo;
-      readonly head: FillHead;
-      readonly how: Join;
-      readonly isStored: boolean;
-      release(): void;
-    }
-  | {
-      readonly kind: "filling";
-      readonly head: FillHead;
-      readonly follower: Follower;
-      readonly how: Join;
-      readonly isSuspect: boolean;
-      release(): void;
-    }
-  | { readonly kind: "asked"; readonly answer: OriginAnswer };
-
-/** `first` began the fill; `collapsed` joined it while it ran; `after` came when it had ended. */
-export type Join = "first" | "collapsed" | "after";
-
 export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
+  /** What is stored: whether it may be served, and asking for it again behind the client's back. */
+  readonly refresh: Omit<Refresh, "ask" | "pending">;
+  /**
+   * Asks the origin for something newer than a stored object and waits. `kept`: the stored one is to be served, looked up
+   * again. `mayHelp`: so too where nothing better comes. Throws as fetch() does.
+   */
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | Kept>;
   /** Begins a fill that nobody waits for, unless one runs or the origin need not be asked. Never throws. */
   begin(request: Omit<MissRequest, "method" | "signal">): void;
   /** Fills that run or wait to be stored. */
   readonly running: number;
   /** Resolves when no origin is asked or waited for; requests that come meanwhile are waited for too. */
   idle(): Promise<void>;
+}
+
+export interface RevalidateRequest extends RefreshRequest {
+  readonly signal: AbortSignal;
+  readonly mayHelp: boolean;
 }
 
 export interface MirrorOptions {
@@ -81,13 +68,11 @@ export interface MirrorOptions {
   readonly headMiss: "origin" | "store";
   readonly negativeTtlMs: number;
   readonly suspects: "pass" | "keep";
-  /** Milliseconds; each request's own patience. */
-  readonly timeouts: {
-    readonly connect: number;
-    readonly firstByte: number;
-    readonly idle: number;
-    readonly total: number;
-  };
+  /** Undefined: what is stored never ages. */
+  readonly freshness: FreshnessRules | undefined;
+  /** What a 404 or 410 does to a stored object. */
+  readonly onGone: "keep" | "remove";
+  readonly timeouts: Patience;
   readonly maxObjectBytes: number;
   /** Formats that are taken; undefined: all that are known. */
   readonly formats?: ReadonlySet<ImageFormat> | undefined;
@@ -121,6 +106,15 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
   const suspects = createSuspects();
   const failures = createFailureLog(log, { bucket: stored.bucketId });
+  const refresh = createRefresh({
+    ...options,
+    ...parts,
+    failures,
+    admission,
+    rules: options.freshness,
+    // Clients that wait for what is missing come first.
+    places: Math.max(1, Math.floor(places / 2)),
+  });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
 
   function refuseIfKnown(request: MissRequest): void {
@@ -141,7 +135,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   function start(request: MissRequest): Fill {
     const { key } = request;
     const id = fillId(request);
-    const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, now: now() });
+    const askedAt = now();
+    const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, askedAt, now: now() });
     const { maxObjectBytes: maxBytes, formats } = options;
     const fill = startFill({ ...request, id, formats, admission, origin, spools, maxBytes, describe, meter, signal });
     fills.set(id, fill);
@@ -151,7 +146,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   async function settle(fill: Fill, end: FillEnd): Promise<void> {
     const { id, key } = fill;
-    if (end.kind === "whole" && !mayStore(fill)) {
+    if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
       setImmediate(() => end.head.spool.release());
     } else if (end.kind === "whole") {
       await writeBack.store({ stored, info: end.info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
@@ -161,7 +156,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       options.suspects === "keep" &&
       suspects.mayBeKept(key, end.body.hashes.sha256, now())
     ) {
-      const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
+      const at = now();
+      const info = describeFetched({ key, head: end.head, body: end.body, askedAt: at, now: at, isSuspect: true });
       await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
     } else if (end.kind !== "current") {
       remember(fill, end);
@@ -204,31 +200,11 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     failures.warn(err.code, about, "an image could not be fetched");
   }
 
-  async function join(fill: Fill, how: Join, client: AbortSignal): Promise<MissAnswer> {
-    // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
-    const patience = {
-      head: how === "first" ? timeouts.total : timeouts.firstByte,
-      idle: timeouts.idle,
-      total: timeouts.total,
-    };
-    const follower = followFill(fill, patience, client);
-    try {
-      const head = await follower.head();
-      if (head === undefined) throw absent(fill.key);
-      head.spool.hold();
-      const release = () => {
-        follower.close();
-        head.spool.release();
-      };
-      const { end } = fill;
-      if (end?.kind !== "whole")
-        return { kind: "filling", head, follower, how, isSuspect: end?.kind === "suspect", release };
-      return { kind: "finished", info: end.info, head, how, isStored: fill.isStored, release };
-    } catch (error) {
-      follower.close();
-      throw error;
-    }
+  function isKept({ answer }: FillHead): boolean {
+    return options.freshness?.mode !== "origin" || mayBeKept(answer.life);
   }
+
+  const join = (fill: Fill, how: Join, client: AbortSignal) => joinFill(fill, how, { timeouts, client, isKept });
 
   function joinRunning(fill: Fill, client: AbortSignal): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
@@ -239,7 +215,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   /** Everything that needs the origins now. */
   function pending(): Promise<unknown>[] {
     const running = [...fills.values()].filter((fill) => fill.end === undefined).map((fill) => fill.done);
-    return [...running, ...asking];
+    return [...running, ...asking, ...refresh.pending()];
   }
 
   function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
@@ -275,6 +251,13 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       // Another request may have begun the fill while the origin was asked.
       const begun = runningFor(request);
       return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
+    },
+    refresh,
+    async revalidate(object, request) {
+      carryMarks(request, mark);
+      const { mayHelp, signal: client } = request;
+      const refreshed = await refresh.ask(object, request, { mayHelp, signal: client, patienceMs: timeouts.total });
+      return refreshed.kind === "kept" ? refreshed : join(refreshed.fill, "first", client);
     },
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;

@@ -114,6 +114,15 @@ export function askedUnder(
   };
 }
 
+/** As askedUnder(), for the object that is stored under the key: what a client adds beyond it does not go along. */
+export function askedForKey(
+  rule: RuleOptions,
+  request: ObjectRequest,
+  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Asked {
+  return askedUnder({ ...rule, passQuery: false }, request, clientHeaders);
+}
+
 /** What an answer depends on, and so who may share it: the key alone where it is stored, else all that is asked. */
 export function fillId({ isStored, key, path, query, headers }: Asked): string {
   return isStored ? key : `${key}\0${path}?${query}\0${JSON.stringify(headers)}`;

@@ -2,16 +2,25 @@
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
 import type { WholeBody } from "../body/spool.ts";
 import type { Bucket } from "../bucket/bucket.ts";
-import type { Entry, ObjectReader, PutCondition, PutResult } from "../bucket/driver.ts";
+import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { HuiyuanError } from "../errors.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import { etagOf, type Key, type ObjectInfo } from "../object.ts";
 import type { Hot, HotObject } from "./hot.ts";
+
+/** What is known of an object that was found. */
+export interface StoredObject {
+  readonly info: ObjectInfo;
+  /** Purged: the origin is to be asked for it. Never so in memory. */
+  readonly isStale: boolean;
+  /** Undefined for what was found in memory. */
+  readonly epoch: number | undefined;
+}
 
 /** `loaded`: small, read whole from the bucket. `large`: to be read in parts; the caller closes the reader. */
 export type Found =
   | { readonly state: "memory"; readonly object: HotObject }
-  | { readonly state: "loaded"; readonly object: HotObject }
-  | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader }
+  | { readonly state: "loaded"; readonly object: HotObject; readonly isStale: boolean; readonly epoch: number }
+  | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
   | { readonly state: "absent"; readonly epoch: number };
 
@@ -24,8 +33,10 @@ export interface Stored {
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /** As in Bucket. What is in memory is renewed with it. */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** These three as in Bucket. Memory has let go of the key when they end, also when they fail. */
-  delete(key: Key, reason: string): Promise<boolean>;
+  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   undelete(key: Key): Promise<boolean>;
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
 }
@@ -49,7 +60,11 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
     return false;
   }
 
-  async function load(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Found> {
+  async function load(
+    { info, isStale, epoch }: Extract<Entry, { readonly state: "object" }>,
+    reader: ObjectReader,
+    generation: number,
+  ): Promise<Found> {
     try {
       const parts: Buffer[] = [];
       for (let start = 0; start < info.size; start += MAX_READ_BYTES) {
@@ -57,8 +72,9 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       }
       const [only] = parts;
       const object = { info, body: parts.length === 1 && only !== undefined ? only : Buffer.concat(parts) };
-      if (wasSeen(info.key)) hot.set(bucketId, object, generation);
-      return { state: "loaded", object };
+      // Memory hides the mark, and the whole of what it has is served without another look.
+      if (!isStale && wasSeen(info.key)) hot.set(bucketId, object, generation);
+      return { state: "loaded", object, isStale, epoch };
     } finally {
       reader.close();
     }
@@ -71,9 +87,9 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       return entry.state === "absent" ? { state: "absent", epoch: entry.epoch } : { state: "tombstone" };
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
-    if (entry.info.size > hot.maxObjectBytes) return { state: "large", info: entry.info, reader };
+    if (entry.info.size > hot.maxObjectBytes) return { ...entry, state: "large", reader };
     try {
-      return await load(entry.info, reader, generation);
+      return await load(entry, reader, generation);
     } catch (error) {
       if (error instanceof HuiyuanError && error.code === "store_corrupt") return "again";
       throw error;
@@ -112,8 +128,20 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       }
       return result;
     },
-    delete: (key, reason) => changing(key, bucket.delete(key, reason)),
+    async renew(key, renewal) {
+      const isRenewed = await bucket.renew(key, renewal);
+      const object = hot.get(bucketId, key);
+      if (isRenewed && object !== undefined && etagOf(object.info.hashes) === renewal.etag) {
+        hot.set(bucketId, { ...object, info: renewed(object.info, renewal) }, hot.generation);
+      }
+      return isRenewed;
+    },
+    delete: (key, reason, forMs) => changing(key, bucket.delete(key, reason, forMs)),
     undelete: (key) => changing(key, bucket.undelete(key)),
     purge: (key, options) => changing(key, bucket.purge(key, options)),
   };
+}
+
+function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {
+  return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
 }

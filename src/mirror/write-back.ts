@@ -8,7 +8,7 @@ import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";
-import { leaveNote, removeNote } from "./adopt.ts";
+import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
 import type { MirrorMeter } from "./meter.ts";
 import type { Stored } from "./stored.ts";
 
@@ -20,6 +20,8 @@ export interface WriteBackTask {
   readonly spool: Spool;
   /** The key's epoch when the fill began. */
   readonly epoch: number;
+  /** The entity tag of the one version that it may replace; without it, it is stored only where nothing is. */
+  readonly replaces?: string | undefined;
 }
 
 export interface WriteBack {
@@ -63,7 +65,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   /** Undefined: stored, or settled by what the bucket already knew. */
   async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {
     try {
-      const result = await task.stored.put(task.info, task.body, { when: "absent", epoch: task.epoch });
+      const result = await task.stored.put(task.info, task.body, conditionOf(task));
       settled(task, result);
       return undefined;
     } catch (error) {

@@ -10,15 +10,6 @@ export interface NotYet {
 }
 
 const BUCKET = ["projects", "*", "buckets", "*"];
-const MIRROR = [...BUCKET, "domains", "*", "mirror"];
-
-/** A key of a mirror source, which is a key of its rules too. */
-function ofMirror(path: readonly string[], takes: readonly unknown[]): readonly NotYet[] {
-  return [
-    { path: [...MIRROR, ...path], takes },
-    { path: [...MIRROR, "rules", "*", ...path], takes },
-  ];
-}
 
 export const NOT_YET: readonly NotYet[] = [
   { path: ["server", "workers"], takes: [1] },
@@ -28,8 +19,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: [...BUCKET, "originalProtection"], takes: [false] },
   { path: [...BUCKET, "styles"], takes: [{}] },
   { path: [...BUCKET, "callback"], takes: [] },
-  // Freshness
-  ...ofMirror(["freshness", "mode"], ["never"]),
 ];
 
 /** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */

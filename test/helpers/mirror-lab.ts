@@ -6,8 +6,9 @@ import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/log.ts";
 import { createFailover } from "../../src/mirror/failover.ts";
 import { createHot, type Hot } from "../../src/mirror/hot.ts";
+import type { MissAnswer } from "../../src/mirror/join.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
-import { createMirror, type Mirror, type MirrorOptions, type MissAnswer } from "../../src/mirror/mirror.ts";
+import { createMirror, type Mirror, type MirrorOptions } from "../../src/mirror/mirror.ts";
 import { createSlots, type Slots } from "../../src/mirror/slots.ts";
 import { createStored, type Found, type Stored } from "../../src/mirror/stored.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/write-back.ts";
@@ -34,7 +35,7 @@ export function storedLab(
   } = {},
 ): StoredLab {
   const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000 } = options;
-  const memory = createMemoryStore().bucket(BUCKET_ID);
+  const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
   const hot = createHot({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
@@ -53,6 +54,7 @@ export function countingMeter(): MirrorMeter & { readonly told: string[] } {
     retried: () => note("retried"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
+    refreshed: (outcome) => note(`refreshed ${outcome}`),
     stored: (bytes) => note(`stored ${bytes}`),
     notStored: (code) => note(`not stored ${code}`),
   };
@@ -116,6 +118,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       headMiss: "origin",
       negativeTtlMs: 30_000,
       suspects: "pass",
+      freshness: undefined,
+      onGone: "keep",
       timeouts: { connect: 5_000, firstByte: 5_000, idle: 5_000, total: 5_000 },
       maxObjectBytes: 10_000_000,
       ...options.mirror,

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { faultsOf, MINIMAL, withBucket, withMirror } from "./parse.ts";
 
 const bucket = "projects[0].buckets[0]";
-const mirror = `${bucket}.domains[0].mirror`;
 
 test.each([
   [`server: { workers: auto }\n${MINIMAL}`, "server.workers"],
@@ -16,8 +15,6 @@ test.each([
   [withBucket("originalProtection: true"), `${bucket}.originalProtection`],
   [withBucket("styles: { small: imageView2/2/w/200 }"), `${bucket}.styles`],
   [withBucket('callback: { url: "https://h" }'), `${bucket}.callback`],
-  [withMirror("freshness: { mode: ttl }"), `${mirror}.freshness.mode`],
-  [withMirror("rules: [{ freshness: { mode: ttl } }]"), `${mirror}.rules[0].freshness.mode`],
 ])("%s is not supported yet", (text, path) => {
   const faults = faultsOf(text);
   expect(faults.map((fault) => fault.path)).toEqual([path]);

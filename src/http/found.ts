@@ -1,0 +1,99 @@
+// Answers a download with what was found under its key, as its age allows: as it is, while the origin is asked again
+// behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
+import { HuiyuanError } from "../errors.ts";
+import type { Kept } from "../mirror/refresh.ts";
+import { askedForKey } from "../mirror/rules.ts";
+import type { Found, StoredObject } from "../mirror/stored.ts";
+import type { ObjectInfo } from "../object.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
+import type { AnswerLife } from "./cache-control.ts";
+import { serveMiss, serveMissing } from "./miss.ts";
+import { routeOf } from "./object-name.ts";
+import type { Route } from "./site.ts";
+
+type FoundObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
+
+/** What memory has, for the hot path: undefined where another look is needed, since it is stale. */
+export function freshLife(admitted: Admitted, info: ObjectInfo): { readonly life: AnswerLife | undefined } | undefined {
+  if (admitted.site.source?.ages !== true) return AGELESS;
+  const refresh = askingRoute(admitted)?.mirror.refresh;
+  if (refresh?.isFresh === undefined) return AGELESS;
+  return refresh.isFresh(info) ? { life: refresh.lifeOf(inMemory(info)) } : undefined;
+}
+
+const AGELESS = { life: undefined };
+
+/** Throws deleted, and the codes of Mirror.fetch where the origin must be asked. */
+export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
+  if (found.state === "absent") return serveMissing(admitted, found.epoch);
+  const { key } = admitted.object;
+  if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
+  const object = storedObject(found);
+  const route = object.isStale || admitted.site.source?.ages === true ? askingRoute(admitted) : undefined;
+  const refresh = route?.mirror.refresh;
+  const standing = refresh?.standingOf(object) ?? "fresh";
+  if (route === undefined || refresh === undefined || standing === "fresh") {
+    return serveStored(admitted, found, { life: refresh?.lifeOf(object), status: hitStatus(found) });
+  }
+  if (standing === "stale") {
+    const life = refresh.lifeOf(object);
+    refresh.begin(object, question(admitted, route));
+    return serveStored(admitted, found, { life, status: staleStatus(found, life) });
+  }
+  if (found.state === "large") found.reader.close();
+  const mayHelp = standing === "ask-first";
+  const signal = clientSignal(admitted.exchange);
+  const answer = await route.mirror.revalidate(object, { ...question(admitted, route), mayHelp, signal });
+  if (answer.kind === "kept") return serveKept(admitted, route, answer);
+  await serveMiss(admitted, answer, { route, status: CACHE_STATUS.replaced });
+}
+
+/** What is stored now, whatever its age: the origin was asked. */
+async function serveKept(admitted: Admitted, route: Route, { why }: Kept): Promise<void> {
+  const found = await admitted.site.stored.find(admitted.object.key);
+  // Deleted, or purged for good, while the origin was asked.
+  if (found.state === "tombstone" || found.state === "absent") return serveFound(admitted, found);
+  const life = route.mirror.refresh.lifeOf(storedObject(found));
+  await serveStored(admitted, found, { life, status: CACHE_STATUS.kept[why] });
+}
+
+async function serveStored(
+  admitted: Admitted,
+  found: FoundObject,
+  { life, status }: { readonly life: AnswerLife | undefined; readonly status: string },
+): Promise<void> {
+  const { exchange } = admitted;
+  exchange.outcome = found.state === "memory" ? FROM_MEMORY : { kind: "hit", tier: "bucket" };
+  await answerFound(exchange, found, contextOf(admitted, "stored", status, life));
+}
+
+/** The route by which the object may be asked for again; undefined where its domain asks no origin for it. */
+function askingRoute({ site, url }: Admitted): Route | undefined {
+  const route = routeOf(site, url);
+  return route?.action === "mirror" || route?.action === "async" ? route : undefined;
+}
+
+function question({ exchange, object }: Admitted, route: Route) {
+  const { headers } = exchange.request;
+  const marks = { via: headers.via, cdnLoop: headers["cdn-loop"] as string | undefined };
+  return { ...askedForKey(route, object.request, headers), ...marks };
+}
+
+function storedObject(found: FoundObject): StoredObject {
+  if (found.state === "memory") return inMemory(found.object.info);
+  if (found.state === "large") return found;
+  return { info: found.object.info, isStale: found.isStale, epoch: found.epoch };
+}
+
+function inMemory(info: ObjectInfo): StoredObject {
+  return { info, isStale: false, epoch: undefined };
+}
+
+function hitStatus({ state }: FoundObject): string {
+  return state === "memory" ? CACHE_STATUS.memory : CACHE_STATUS.bucket;
+}
+
+/** RFC 9211 §2.6: what is served although it is stale has a ttl below 0. */
+function staleStatus({ state }: FoundObject, life: AnswerLife | undefined): string {
+  return `huiyuan; hit; ttl=${life?.leftSeconds ?? 0}; detail=${state === "memory" ? "memory" : "bucket"}`;
+}

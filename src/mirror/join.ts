@@ -1,0 +1,81 @@
+// Joining a fill: what one of those who wait for it gets, as soon as it is known how good it is.
+import type { ObjectInfo } from "../object.ts";
+import type { OriginAnswer } from "../origin/origin.ts";
+import type { Fill, FillHead } from "./fill.ts";
+import { type Follower, followFill } from "./follower.ts";
+import { absent } from "./recent.ts";
+
+/**
+ * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
+ * (`isSuspect`: known to be so before the head). `asked`: the origin's answer to a HEAD; nothing is stored.
+ * The first two hold the spool until `release`, and `isKept` is false where the origin forbids to keep the answer.
+ */
+export type MissAnswer =
+  | {
+      readonly kind: "finished";
+      readonly info: ObjectInfo;
+      readonly head: FillHead;
+      readonly how: Join;
+      readonly isStored: boolean;
+      readonly isKept: boolean;
+      release(): void;
+    }
+  | {
+      readonly kind: "filling";
+      readonly head: FillHead;
+      readonly follower: Follower;
+      readonly how: Join;
+      readonly isSuspect: boolean;
+      readonly isKept: boolean;
+      release(): void;
+    }
+  | { readonly kind: "asked"; readonly answer: OriginAnswer };
+
+/** `first` began the fill; `collapsed` joined it while it ran; `after` came when it had ended. */
+export type Join = "first" | "collapsed" | "after";
+
+/** Milliseconds; each request's own patience, and the deadlines of the origins. */
+export interface Patience {
+  readonly connect: number;
+  readonly firstByte: number;
+  readonly idle: number;
+  readonly total: number;
+}
+
+export interface JoinOptions {
+  readonly timeouts: Patience;
+  readonly client: AbortSignal;
+  readonly isKept: (head: FillHead) => boolean;
+}
+
+/** Throws not_found and what the fill failed with. */
+export async function joinFill(
+  fill: Fill,
+  how: Join,
+  { timeouts, client, isKept }: JoinOptions,
+): Promise<Exclude<MissAnswer, { readonly kind: "asked" }>> {
+  // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
+  const patience = {
+    head: how === "first" ? timeouts.total : timeouts.firstByte,
+    idle: timeouts.idle,
+    total: timeouts.total,
+  };
+  const follower = followFill(fill, patience, client);
+  try {
+    const head = await follower.head();
+    if (head === undefined) throw absent(fill.key);
+    head.spool.hold();
+    const release = () => {
+      follower.close();
+      head.spool.release();
+    };
+    const { end } = fill;
+    const shared = { head, how, isKept: isKept(head), release };
+    if (end?.kind === "whole")
+      return { kind: "finished", info: end.info, isStored: fill.isStored && shared.isKept, ...shared };
+    return { kind: "filling", follower, isSuspect: end?.kind === "suspect", ...shared };
+  } catch (error) {
+    follower.close();
+    throw error;
+  }
+}

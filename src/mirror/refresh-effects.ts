@@ -1,0 +1,130 @@
+// What becomes of a stored object once its origin has been asked again: confirmed, replaced, removed, or left as it is.
+// It asks nobody; refresh.ts does.
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Entry } from "../bucket/driver.ts";
+import type { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { etagOf, type ObjectInfo, type Validation } from "../object.ts";
+import type { NotModified, OriginAnswer } from "../origin/origin.ts";
+import { createExpiring } from "./expiring.ts";
+import type { Fill, FillEnd } from "./fill.ts";
+import { confirmedLife } from "./freshness.ts";
+import type { MirrorMeter } from "./meter.ts";
+import type { Stored } from "./stored.ts";
+import type { WriteBack } from "./write-back.ts";
+
+/** What a question came to. */
+export type Outcome =
+  | { readonly kind: "current" | "gone" | "removed" }
+  | { readonly kind: "failed"; readonly error: HuiyuanError }
+  /** Good enough to be passed on where nothing else may be served, never to replace the last good one. */
+  | { readonly kind: "suspect"; readonly fill: Fill }
+  | { readonly kind: "new"; readonly fill: Fill };
+
+/** The object that was asked about, as it was then. */
+export type StoredEntry = Extract<Entry, { readonly state: "object" }>;
+
+export interface Asked {
+  readonly fill: Fill;
+  readonly end: FillEnd;
+  readonly outcome: Outcome;
+  /** Unix milliseconds. */
+  readonly askedAt: number;
+}
+
+export interface RefreshEffects {
+  /** Resolves when it is in effect or given up; never rejects. Lets the fill's spool go. */
+  settle(entry: StoredEntry, asked: Asked): Promise<void>;
+  /** A confirmation of these bytes that may be newer than what their description says. */
+  confirmation(info: ObjectInfo): Validation | undefined;
+}
+
+export interface RefreshEffectsOptions {
+  readonly stored: Stored;
+  readonly writeBack: WriteBack;
+  readonly meter: MirrorMeter;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Whether the origin lets its answer be kept. */
+  readonly isKept: (answer: OriginAnswer) => boolean;
+}
+
+// A confirmation is written at most so often: an object that lives for seconds would else cost a commit for each life.
+const WRITE_EVERY_MS = 60_000;
+const MAX_CONFIRMED = 10_000;
+
+export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEffects {
+  const { stored, now, meter, log } = options;
+  const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
+
+  async function effect(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
+    if (outcome.kind === "new" && end.kind === "whole" && options.isKept(end.head.answer)) {
+      return replace(entry, fill, end);
+    }
+    // After the followers, who were woken in this same turn, have taken their own holds.
+    if ("head" in end) setImmediate(() => end.head.spool.release());
+    if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
+    else if (outcome.kind === "removed") await stored.purge(fill.key, { hard: true });
+    else if (end.kind === "unstored") meter.notStored(end.error.code);
+    else if (outcome.kind === "new") await noteUnkept(entry, answerOf(end), askedAt);
+  }
+
+  async function replace(
+    { info: { hashes }, epoch }: StoredEntry,
+    { key }: Fill,
+    { info, body, head }: Extract<FillEnd, { readonly kind: "whole" }>,
+  ): Promise<void> {
+    confirmed.delete(key);
+    // Whoever waits takes a hold within this turn; the store may be done before.
+    head.spool.hold();
+    void nextTurn().then(() => head.spool.release());
+    await options.writeBack.store({ stored, info, body, spool: head.spool, epoch, replaces: etagOf(hashes) });
+  }
+
+  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
+    const { key, provenance, hashes } = entry.info;
+    const before = provenance.validated ?? { at: provenance.fetchedAt, life: {} };
+    const life = answer.isNotModified ? confirmedLife(before.life, answer.life) : answer.life;
+    const validated = { at: askedAt, life };
+    const etag = etagOf(hashes);
+    confirmed.set(key, { etag, validated }, { now: now(), ttlMs: 2 * WRITE_EVERY_MS });
+    const isDue = askedAt - before.at >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
+    if (!isDue && !entry.isStale) return;
+    const {
+      etag: originEtag = provenance.originEtag,
+      lastModified: originLastModified = provenance.originLastModified,
+    } = answer;
+    await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
+  }
+
+  /** The origin has something newer that may not be kept: from now on the last good one lives by those words. */
+  async function noteUnkept(entry: StoredEntry, { life }: OriginAnswer, askedAt: number): Promise<void> {
+    const { provenance, key, hashes } = entry.info;
+    if (life.cacheControl === provenance.validated?.life.cacheControl) return;
+    confirmed.delete(key);
+    const { originEtag, originLastModified } = provenance;
+    const validated = { at: askedAt, life };
+    await stored.renew(key, { etag: etagOf(hashes), epoch: entry.epoch, originEtag, originLastModified, validated });
+  }
+
+  return {
+    async settle(entry, asked) {
+      try {
+        await effect(entry, asked);
+      } catch (err) {
+        const { key } = asked.fill;
+        log.warn({ bucket: stored.bucketId, key, err }, "what a refresh has learnt could not be written");
+      }
+    },
+    confirmation({ key, hashes }) {
+      const newest = confirmed.get(key, now());
+      return newest?.etag === etagOf(hashes) ? newest.validated : undefined;
+    },
+  };
+}
+
+/** Only ends with a body lead here. */
+function answerOf(end: FillEnd): OriginAnswer {
+  if ("head" in end) return end.head.answer;
+  throw new Error(`a fill that ended ${end.kind} has no answer`);
+}

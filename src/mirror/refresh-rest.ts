@@ -1,0 +1,59 @@
+// How long a stored object's origin is left alone after it gave nothing better: bounded, and only for the epoch at which
+// it was learnt, so that a purge asks at once.
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Key } from "../object.ts";
+import { createExpiring } from "./expiring.ts";
+import type { Outcome } from "./refresh-effects.ts";
+
+export interface RefreshRest {
+  /** What was learnt a moment ago and still holds. */
+  known(key: Key, epoch: number): Outcome | undefined;
+  /** Notes outcomes that do not make the object fresh; of others it takes no note. */
+  begin(at: { readonly key: Key; readonly epoch: number }, outcome: Outcome): void;
+}
+
+const FAILED_MS = 1_000;
+// A new version that is no image stays so for a while, and each look costs the origin a whole body.
+const BROKEN_MS = 10_000;
+const MAX_RESTING = 10_000;
+const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "origin_truncated",
+  "origin_too_large",
+  "origin_empty",
+  "origin_not_image",
+  "origin_hash_wrong",
+  "origin_encoded",
+  "origin_type_refused",
+]);
+
+export function createRefreshRest(parts: { readonly negativeTtlMs: number; readonly now: () => number }): RefreshRest {
+  const { negativeTtlMs, now } = parts;
+  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Outcome }>(MAX_RESTING);
+
+  function restMs(outcome: Outcome): number {
+    if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
+    return isBroken(outcome) ? BROKEN_MS : FAILED_MS;
+  }
+
+  return {
+    known(key, epoch) {
+      const rest = resting.get(key, now());
+      return rest !== undefined && rest.epoch >= epoch ? rest.outcome : undefined;
+    },
+    begin({ key, epoch }, outcome) {
+      if (outcome.kind !== "gone" && outcome.kind !== "failed" && outcome.kind !== "suspect") return;
+      // A suspect's bytes are not kept for those who come later.
+      const lasting = outcome.kind === "suspect" ? ({ kind: "failed", error: damaged(key) } as const) : outcome;
+      resting.set(key, { epoch, outcome: lasting }, { now: now(), ttlMs: restMs(lasting) });
+    },
+  };
+}
+
+/** True where the origin has a new version that is no whole, sound image. */
+export function isBroken(outcome: Outcome): boolean {
+  return outcome.kind === "suspect" || (outcome.kind === "failed" && BROKEN.has(outcome.error.code));
+}
+
+function damaged(key: Key): HuiyuanError {
+  return new HuiyuanError("origin_truncated", `Cannot use the new version of "${key}": it is damaged`);
+}

@@ -1,0 +1,288 @@
+// Asks the origin again for what the mirror once brought: one question a key, with the origin's own validators, in the
+// line of all fetches. Only a whole, sound and different image replaces the last good one, and only the very version
+// that was looked at. When a question is due is decided by freshness.ts.
+import type { SpoolPool } from "../body/spool-pool.ts";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { ImageFormat, Key, ObjectInfo } from "../object.ts";
+import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
+import type { Admission } from "./admission.ts";
+import { describeFetched } from "./describe-fetched.ts";
+import type { FailureLog } from "./failure-log.ts";
+import { type Fill, type FillEnd, startFill } from "./fill.ts";
+import { abortable } from "./follower.ts";
+import {
+  createLives,
+  type FreshnessRules,
+  type Life,
+  mayBeKept,
+  reckonLife,
+  type Standing,
+  standingOf,
+  type ToldLife,
+  tellLife,
+} from "./freshness.ts";
+import type { MirrorMeter } from "./meter.ts";
+import { absent } from "./recent.ts";
+import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-effects.ts";
+import { createRefreshRest, isBroken } from "./refresh-rest.ts";
+import type { Stored, StoredObject } from "./stored.ts";
+import type { WriteBack } from "./write-back.ts";
+
+/** A question about a stored object. */
+export interface RefreshRequest extends OriginTarget {
+  readonly key: Key;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+}
+
+/** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
+export interface Kept {
+  readonly kind: "kept";
+  readonly why: "current" | "gone" | "failed";
+}
+
+/** `new`: the fill has ended, with bytes that are to be served. */
+export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill };
+
+export interface Refresh {
+  /** For the hot path: whether what is in memory may be served as it is. Undefined: all may (`freshness: never`). */
+  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
+  /** What is to be done with a stored object now. */
+  standingOf(object: StoredObject): Standing;
+  /** What is told of a stored object's life; undefined: it does not age. */
+  lifeOf(object: StoredObject): ToldLife | undefined;
+  /** The same of an answer that has just come. */
+  lifeOfAnswer(answer: OriginAnswer): ToldLife | undefined;
+  /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
+  begin(object: StoredObject, request: RefreshRequest): void;
+  /**
+   * Asks and waits for what comes of it. `mayHelp`: where nothing better comes, the stored object is served; else this
+   * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
+   */
+  ask(object: StoredObject, request: RefreshRequest, how: AskOptions): Promise<Refreshed>;
+  /** Questions that have no answer yet. */
+  pending(): readonly Promise<unknown>[];
+}
+
+export interface AskOptions {
+  readonly mayHelp: boolean;
+  /** The client's. */
+  readonly signal: AbortSignal;
+  readonly patienceMs: number;
+}
+
+export interface RefreshOptions {
+  readonly stored: Stored;
+  readonly origin: Origin;
+  readonly admission: Admission;
+  /** Undefined: `never`; only what is purged is asked for again. */
+  readonly rules: FreshnessRules | undefined;
+  /** What a 404 or 410 does to a stored object. */
+  readonly onGone: "keep" | "remove";
+  readonly negativeTtlMs: number;
+  readonly maxObjectBytes: number;
+  /** Formats that are taken; undefined: all. */
+  readonly formats?: ReadonlySet<ImageFormat> | undefined;
+  /** Questions behind clients' backs at once. */
+  readonly places: number;
+  readonly spools: SpoolPool;
+  readonly writeBack: WriteBack;
+  readonly meter: MirrorMeter;
+  readonly log: Log;
+  readonly failures: FailureLog;
+  readonly now: () => number;
+  /** The program's own. */
+  readonly signal: AbortSignal;
+}
+
+/** One question. `epoch`: of the object that it is about; undefined until that is looked up. */
+interface Question {
+  epoch: number | undefined;
+  readonly outcome: Promise<Outcome>;
+}
+
+export function createRefresh(options: RefreshOptions): Refresh {
+  const { stored, origin, rules, now, meter, log } = options;
+  const lives = rules === undefined ? undefined : createLives(rules);
+  const questions = new Map<Key, Question>();
+  const effects = createRefreshEffects({
+    ...options,
+    isKept: ({ life }) => rules?.mode !== "origin" || mayBeKept(life),
+  });
+  const rest = createRefreshRest(options);
+  let asking = 0;
+
+  function lifeOf({ info, isStale }: StoredObject): Life | undefined {
+    const life = lives?.(info);
+    if (life === undefined || rules === undefined || isStale) return life;
+    const newest = effects.confirmation(info);
+    return newest === undefined ? life : reckonLife(newest, rules);
+  }
+
+  /** The key's question, unless it began before the key was purged or written. */
+  function questionOf({ info, epoch }: StoredObject): Question | undefined {
+    const question = questions.get(info.key);
+    const isOld = question?.epoch !== undefined && epoch !== undefined && question.epoch < epoch;
+    return isOld ? undefined : question;
+  }
+
+  /** Why the origin need not, or may not, be asked now. */
+  function known({ info, epoch = 0 }: StoredObject): Outcome | undefined {
+    const resting = rest.known(info.key, epoch);
+    if (resting !== undefined) return resting;
+    const error = origin.refusal?.();
+    return error === undefined ? undefined : { kind: "failed", error };
+  }
+
+  function start(request: RefreshRequest): Question {
+    let settled: Promise<unknown> = Promise.resolve();
+    const look = async (): Promise<Outcome> => {
+      try {
+        const entry = await stored.bucket.lookup(request.key);
+        question.epoch = entry.epoch;
+        // It has changed since it was found: whoever waits looks again.
+        if (entry.state !== "object" || entry.info.provenance.via !== "mirror") return { kind: "current" };
+        const { outcome, settling } = await askFor(entry, request);
+        settled = settling;
+        return outcome;
+      } catch (error) {
+        return { kind: "failed", error: asHuiyuanError(error) };
+      }
+    };
+    const question: Question = { epoch: undefined, outcome: look() };
+    questions.set(request.key, question);
+    void question.outcome
+      .then(() => settled)
+      .finally(() => {
+        if (questions.get(request.key) === question) questions.delete(request.key);
+      });
+    return question;
+  }
+
+  /** `settling` resolves when what came is stored or given up, and never rejects. */
+  async function askFor(entry: StoredEntry, request: RefreshRequest) {
+    const { key } = request;
+    const askedAt = now();
+    const { admission, spools, maxObjectBytes: maxBytes, formats, signal } = options;
+    const fill = startFill({
+      ...request,
+      id: key,
+      isStored: true,
+      formats,
+      epoch: entry.epoch,
+      unless: validatorsOf(entry.info),
+      admission,
+      origin,
+      spools,
+      maxBytes,
+      describe: (head, body) => describeFetched({ key, head, body, askedAt, now: now() }),
+      meter,
+      signal,
+    });
+    const end = await fill.done;
+    const outcome = judge(entry, fill, end);
+    tell(fill, outcome);
+    rest.begin(fill, outcome);
+    return { outcome, settling: effects.settle(entry, { fill, end, outcome, askedAt }) };
+  }
+
+  function tell({ key }: Fill, outcome: Outcome): void {
+    meter.refreshed(outcome.kind);
+    const about = { bucket: stored.bucketId, key, ...(outcome.kind === "failed" ? { err: outcome.error } : {}) };
+    if (isBroken(outcome))
+      options.failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
+    else log.debug(about, "asked the origin again for a stored image");
+  }
+
+  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): Outcome {
+    switch (end.kind) {
+      case "current":
+        return { kind: "current" };
+      case "absent":
+        return { kind: options.onGone === "remove" ? "removed" : "gone" };
+      case "failed":
+        return { kind: "failed", error: end.error };
+      case "unstored":
+        return { kind: "new", fill };
+      case "whole":
+      case "suspect":
+        if (end.body.hashes.sha256 === info.hashes.sha256) return { kind: "current" };
+        return { kind: end.kind === "whole" ? "new" : "suspect", fill };
+    }
+  }
+
+  return {
+    isFresh:
+      lives === undefined
+        ? undefined
+        : (info) => {
+            const life = lives(info);
+            return life === undefined || now() < life.freshUntil;
+          },
+    standingOf(object) {
+      if (object.info.provenance.via !== "mirror") return "fresh";
+      const life = lifeOf(object);
+      if (life !== undefined) return standingOf(life, now(), object.isStale);
+      return object.isStale ? "ask-first" : "fresh";
+    },
+    lifeOf(object) {
+      const life = lifeOf(object);
+      return life === undefined ? undefined : tellLife(life, now(), object.isStale);
+    },
+    lifeOfAnswer({ life }) {
+      if (rules === undefined) return undefined;
+      const at = now();
+      return tellLife(reckonLife({ at, life }, rules), at, false);
+    },
+    begin(object, request) {
+      if (asking >= options.places || questionOf(object) !== undefined || known(object) !== undefined) return;
+      asking += 1;
+      void start(request).outcome.then(() => {
+        asking -= 1;
+      });
+    },
+    async ask(object, request, { mayHelp, signal, patienceMs }) {
+      const running = questionOf(object);
+      if (running !== undefined) meter.collapsed();
+      const outcome = running === undefined ? (known(object) ?? start(request).outcome) : running.outcome;
+      const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
+      switch (answer.kind) {
+        case "current":
+        case "gone":
+          return { kind: "kept", why: answer.kind };
+        case "removed":
+          throw absent(request.key);
+        case "failed":
+          if (mayHelp) return { kind: "kept", why: "failed" };
+          throw answer.error;
+        case "suspect":
+          return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: answer.fill };
+        case "new":
+          return { kind: "new", fill: answer.fill };
+      }
+    },
+    pending: () => [...questions.values()].map(({ outcome }) => outcome),
+  };
+}
+
+/** Of what the origin sent last; undefined where it gave none, and the whole is asked for. */
+function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
+  const { originEtag: etag, originLastModified: lastModified } = provenance;
+  return etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
+}
+
+/** The wait of one client; the question goes on. */
+async function inTime(outcome: Outcome | Promise<Outcome>, key: Key, patienceMs: number): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Outcome>((resolve) => {
+    const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
+    const error = new HuiyuanError("origin_timeout", message);
+    timer = setTimeout(resolve, patienceMs, { kind: "failed", error });
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,493 @@
+// What the mirror once brought is asked for again: when, how often, and what may replace what.
+import { beforeAll, describe, expect, test } from "vitest";
+import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import { etagOf, toKey } from "../../../src/object.ts";
+import {
+  absent,
+  arriving,
+  failing,
+  fakeOrigin,
+  type HeadFacts,
+  image,
+  notModified,
+  type Reply,
+} from "../../helpers/fake-origins.ts";
+import { noisyJpeg } from "../../helpers/images.ts";
+import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../helpers/mirror-lab.ts";
+import { codeOf } from "../../helpers/site-under-test.ts";
+import { createLatch, NEVER } from "../../helpers/spools.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+const S = 1_000;
+const TTL = { mode: "ttl", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S } as const;
+const ORIGIN = { mode: "origin", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S } as const;
+const FIRST: HeadFacts = { etag: '"1"', lastModified: "Wed, 01 Jan 2020 00:00:00 GMT" };
+
+let jpeg: Buffer;
+let other: Buffer;
+let third: Buffer;
+beforeAll(async () => {
+  [jpeg, other, third] = await Promise.all([noisyJpeg(64, 48), noisyJpeg(48, 64), noisyJpeg(32, 32)]);
+});
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const turns = async (count = 20) => {
+  for (let index = 0; index < count; index += 1) await turn();
+};
+/** A reply with bytes that only exist once the tests run. */
+const later =
+  (bytes: () => Buffer, facts: HeadFacts = {}): Reply =>
+  (request) =>
+    image(bytes(), facts)(request);
+
+/** A mirror that has stored `jpeg`, and then gives the replies. */
+async function stocked(
+  replies: readonly Reply[],
+  options: Partial<MirrorLabOptions> & { readonly first?: HeadFacts } = {},
+): Promise<MirrorLab & { readonly asked: () => number; readonly origin: ReturnType<typeof fakeOrigin> }> {
+  const origin = fakeOrigin(
+    later(() => jpeg, options.first ?? FIRST),
+    ...replies,
+  );
+  const lab = mirrorLab({ ...options, origins: [origin], mirror: { freshness: TTL, ...options.mirror } });
+  await lab.fetch("a.jpg");
+  await lab.settled();
+  return Object.assign(lab, { asked: () => origin.requests.length - 1, origin });
+}
+
+async function found({ stored }: MirrorLab) {
+  const entry = await stored.bucket.lookup(KEY);
+  if (entry.state !== "object") throw new Error(`it is ${entry.state}`);
+  return entry;
+}
+
+const question = {
+  key: KEY,
+  path: KEY,
+  query: "",
+  headers: {},
+  followsRedirects: true,
+  via: undefined,
+  cdnLoop: undefined,
+  signal: NEVER,
+};
+
+const standing = async (lab: MirrorLab) => lab.mirror.refresh.standingOf(await found(lab));
+
+/** Behind the client's back, to its end. */
+async function refresh(lab: MirrorLab): Promise<void> {
+  lab.mirror.refresh.begin(await found(lab), question);
+  await lab.mirror.idle();
+  await turns();
+  await lab.settled();
+}
+
+async function revalidate(lab: MirrorLab, mayHelp = true) {
+  const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+  return answer.kind === "kept" ? answer.why : bodyOf(answer);
+}
+
+const stored = async (lab: MirrorLab) => etagOf((await found(lab)).info.hashes);
+const isStill = async (lab: MirrorLab, bytes: Buffer) =>
+  expect(await stored(lab)).toBe(etagOf(wholeBody(bytes).hashes));
+
+describe("refresh.standingOf()", () => {
+  test("an object is fresh for its ttl, then stale, and beyond staleIfError the origin must be asked", async () => {
+    const lab = await stocked([]);
+    const seen: string[] = [];
+    for (const second of [0, 99, 100, 1_099, 1_100]) {
+      lab.clock.now = 1_700_000_000_000 + second * S;
+      seen.push(await standing(lab));
+    }
+    expect(seen).toEqual(["fresh", "fresh", "stale", "stale", "must-ask"]);
+  });
+
+  test.each(["upload", "migration"] as const)("what came by %s never ages, and is not purged", async (via) => {
+    const lab = await stocked([]);
+    const body = wholeBody(other);
+    await lab.stored.put(infoOf("a.jpg", body, via), body, { when: "always" });
+    await lab.stored.purge(KEY, { hard: false });
+    lab.clock.now += 10_000 * S;
+    const object = await found(lab);
+    expect(lab.mirror.refresh.standingOf(object)).toBe("fresh");
+    expect(lab.mirror.refresh.lifeOf(object)).toBeUndefined();
+  });
+
+  test("under freshness: never an object never ages, and a purge alone makes the origin be asked", async () => {
+    const lab = await stocked([notModified()], { mirror: { freshness: undefined } });
+    lab.clock.now += 1_000_000 * S;
+    expect([await standing(lab), lab.mirror.refresh.isFresh]).toEqual(["fresh", undefined]);
+    await lab.stored.purge(KEY, { hard: false });
+    expect(await standing(lab)).toBe("ask-first");
+    expect(await revalidate(lab)).toBe("current");
+    await turns();
+    expect([await standing(lab), lab.asked()]).toEqual(["fresh", 1]);
+  });
+});
+
+describe("a question", () => {
+  test("carries the origin's own validators, and none where it gave none", async () => {
+    const lab = await stocked([notModified()]);
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    expect(lab.origin.requests[1]?.unless).toEqual({ etag: '"1"', lastModified: "Wed, 01 Jan 2020 00:00:00 GMT" });
+    const bare = await stocked([later(() => other)], { first: {} });
+    bare.clock.now += 100 * S;
+    await refresh(bare);
+    expect(bare.origin.requests[1]?.unless).toBeUndefined();
+  });
+
+  test("is one for all who find the object stale, in the background or waiting", async () => {
+    const body = arriving({ size: 1 });
+    const lab = await stocked([(request) => body.reply(request)]);
+    lab.clock.now += 1_100 * S;
+    const object = await found(lab);
+    for (let index = 0; index < 50; index += 1) lab.mirror.refresh.begin(object, question);
+    const waiting = Array.from({ length: 50 }, () => revalidate(lab, false));
+    await turns();
+    expect(lab.asked()).toBe(1);
+    body.fail(new Error("gone"));
+    for (const outcome of waiting) await expect(outcome).rejects.toThrow("gone");
+  });
+
+  test("is not asked beyond half of the connections; what waits in front has the rest", async () => {
+    const latch = createLatch();
+    const origin = fakeOrigin(async (request) => {
+      if (request.unless !== undefined) await latch.opened;
+      return image(jpeg, FIRST)(request);
+    });
+    const lab = mirrorLab({ origins: [origin], mirror: { freshness: TTL, connections: 4 } });
+    const keys = Array.from({ length: 9 }, (_, index) => `${index}.jpg`);
+    for (const key of keys) await lab.fetch(key);
+    await lab.settled();
+    lab.clock.now += 100 * S;
+    for (const key of keys) {
+      const entry = await lab.stored.bucket.lookup(toKey(key));
+      if (entry.state === "object") lab.mirror.refresh.begin(entry, { ...question, key: toKey(key), path: toKey(key) });
+    }
+    await turns();
+    expect(origin.requests).toHaveLength(9 + 2);
+    expect((await lab.fetch("new.jpg")).equals(jpeg)).toBe(true);
+    latch.open();
+    await lab.settled();
+  });
+
+  test("that began before a purge does not answer who comes after it", async () => {
+    const old = arriving({ size: 1 });
+    const lab = await stocked([(request) => old.reply(request), later(() => third)]);
+    lab.clock.now += 100 * S;
+    lab.mirror.refresh.begin(await found(lab), question);
+    await turns();
+    await lab.stored.purge(KEY, { hard: false });
+    const answer = await revalidate(lab);
+    expect(Buffer.isBuffer(answer) && answer.equals(third)).toBe(true);
+    old.fail(new Error("late"));
+    await turns();
+    await lab.settled();
+    expect(lab.asked()).toBe(2);
+    await isStill(lab, third);
+  });
+});
+
+describe("304", () => {
+  test("makes the object fresh, and is written once a minute at the most", async () => {
+    let writes = 0;
+    const count = (driver: BucketDriver) => ({
+      renew: (...args: Parameters<BucketDriver["renew"]>) => {
+        writes += 1;
+        return driver.renew(...args);
+      },
+    });
+    const lab = await stocked([notModified()], {
+      over: count,
+      mirror: { freshness: { ...TTL, ttlMs: 10 * S } },
+    });
+    for (let second = 0; second < 120; second += 10) {
+      lab.clock.now += 10 * S;
+      expect(await standing(lab)).toBe("stale");
+      await refresh(lab);
+      expect(await standing(lab)).toBe("fresh");
+    }
+    expect([lab.asked(), writes]).toEqual([12, 2]);
+  });
+
+  test("leaves what is in memory there, with its new age", async () => {
+    const lab = await stocked([notModified({ etag: '"1b"' })]);
+    lab.clock.now += 100 * S;
+    expect(lab.mirror.refresh.isFresh?.((await lab.stored.peek(KEY))!.info)).toBe(false);
+    await refresh(lab);
+    const hot = lab.stored.peek(KEY);
+    expect(hot?.body.equals(jpeg)).toBe(true);
+    expect(hot?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
+    expect(lab.mirror.refresh.isFresh?.(hot!.info)).toBe(true);
+  });
+
+  test("with another Cache-Control is written at once, and the old one stands where it says none", async () => {
+    const first = { ...FIRST, life: { cacheControl: "max-age=10", age: "3" } };
+    const lab = await stocked([notModified({ life: { cacheControl: "max-age=20" } }), notModified()], {
+      first,
+      mirror: { freshness: ORIGIN },
+    });
+    lab.clock.now += 7 * S;
+    await refresh(lab);
+    expect((await found(lab)).info.provenance.validated).toEqual({
+      at: lab.clock.now,
+      life: { cacheControl: "max-age=20" },
+    });
+    lab.clock.now += 20 * S;
+    expect(await standing(lab)).toBe("stale");
+    await refresh(lab);
+    lab.clock.now += 19 * S;
+    expect(await standing(lab)).toBe("fresh");
+  });
+
+  test("the same bytes sent whole are as good as a 304", async () => {
+    const lab = await stocked([later(() => jpeg, { etag: '"2"' })]);
+    lab.clock.now += 100 * S;
+    expect(await revalidate(lab)).toBe("current");
+    await lab.settled();
+    expect([await standing(lab), (await found(lab)).info.provenance.originEtag]).toEqual(["fresh", '"2"']);
+    expect(lab.meter.told.filter((text) => text.startsWith("stored"))).toHaveLength(1);
+  });
+});
+
+describe("a new version", () => {
+  test("replaces the old one, in memory too", async () => {
+    const lab = await stocked([later(() => other, { etag: '"2"' })]);
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    await isStill(lab, other);
+    expect([await standing(lab), lab.stored.peek(KEY)]).toEqual(["fresh", undefined]);
+  });
+
+  test("is what whoever waited gets, before it is stored", async () => {
+    const storing = createLatch();
+    const hold = (driver: BucketDriver) => ({
+      async put(...[info, body, condition]: Parameters<BucketDriver["put"]>) {
+        if (condition.when === "etag") await storing.opened;
+        return driver.put(info, body, condition);
+      },
+    });
+    const lab = await stocked([later(() => other)], { over: hold });
+    lab.clock.now += 1_100 * S;
+    for (const _time of [1, 2]) {
+      const bytes = await revalidate(lab, false);
+      expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
+    }
+    await isStill(lab, jpeg);
+    storing.open();
+    await lab.settled();
+    await isStill(lab, other);
+    expect(lab.asked()).toBe(1);
+  });
+
+  const broken: readonly [what: string, reply: () => Reply, code: string][] = [
+    ["cut short", () => cut(), "origin_truncated"],
+    ["damaged", () => image(other.subarray(0, -20)), "origin_truncated"],
+    ["with a wrong digest", () => image(other, { digests: { md5: Buffer.alloc(16) } }), "origin_truncated"],
+    ["empty", () => image(Buffer.alloc(0)), "origin_empty"],
+    ["no image", () => image(Buffer.from("<html>sorry</html>".repeat(50))), "origin_not_image"],
+    ["too large", () => failing("origin_too_large"), "origin_too_large"],
+    ["an error page", () => failing("origin_status", { originStatus: 500 }), "origin_status"],
+    ["not reachable", () => failing("origin_timeout"), "origin_timeout"],
+  ];
+  function cut(): Reply {
+    return (request) => {
+      const body = arriving({ size: other.byteLength });
+      body.send(other.subarray(0, 600));
+      body.fail(Object.assign(new Error("cut"), { code: "origin_truncated" }));
+      return body.reply(request);
+    };
+  }
+  test.each(broken)("%s never replaces the last good one, which helps out while it may", async (_what, reply) => {
+    const lab = await stocked([(request) => reply()(request)]);
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    await isStill(lab, jpeg);
+    expect([await standing(lab), await revalidate(lab)]).toEqual(["stale", "failed"]);
+    await isStill(lab, jpeg);
+  });
+
+  test("that is damaged is passed on where nothing stored may be served", async () => {
+    const lab = await stocked([(request) => image(other.subarray(0, -20))(request)]);
+    lab.clock.now += 1_100 * S;
+    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false });
+    expect(answer).toMatchObject({ kind: "filling", isSuspect: true });
+    if (answer.kind === "filling") answer.release();
+    await lab.settled();
+    await isStill(lab, jpeg);
+  });
+
+  const rivals: readonly [what: string, act: (lab: MirrorLab) => Promise<unknown>, left: () => Buffer | string][] = [
+    [
+      "an upload",
+      async ({ stored }) =>
+        stored.put(infoOf("a.jpg", wholeBody(third), "upload"), wholeBody(third), { when: "always" }),
+      () => third,
+    ],
+    [
+      "an upload of the same bytes",
+      async ({ stored }) => stored.put(infoOf("a.jpg", wholeBody(jpeg), "upload"), wholeBody(jpeg), { when: "always" }),
+      () => jpeg,
+    ],
+    ["a delete", async ({ stored }) => stored.delete(KEY, "test"), () => "tombstone"],
+    ["a hard purge", async ({ stored }) => stored.purge(KEY, { hard: true }), () => "absent"],
+    ["a purge", async ({ stored }) => stored.purge(KEY, { hard: false }), () => jpeg],
+  ];
+  test.each(rivals)("loses to %s that comes while it arrives", async (_what, act, left) => {
+    const body = arriving({ size: other.byteLength });
+    const lab = await stocked([(request) => body.reply(request)]);
+    lab.clock.now += 100 * S;
+    lab.mirror.refresh.begin(await found(lab), question);
+    await turns();
+    body.send(other.subarray(0, 600));
+    await act(lab);
+    body.send(other.subarray(600));
+    body.end();
+    await lab.mirror.idle();
+    await lab.settled();
+    const entry = await lab.stored.bucket.lookup(KEY);
+    const wanted = left();
+    if (typeof wanted === "string") expect(entry.state).toBe(wanted);
+    else await isStill(lab, wanted);
+  });
+});
+
+describe("404", () => {
+  test("with onGone: keep the object stays and is served, and the origin is left alone for negativeTtl", async () => {
+    const lab = await stocked([absent], { mirror: { negativeTtlMs: 30 * S } });
+    lab.clock.now += 1_100 * S;
+    expect(await revalidate(lab, false)).toBe("gone");
+    lab.clock.now += 29 * S;
+    expect([await revalidate(lab, false), lab.asked()]).toEqual(["gone", 1]);
+    lab.clock.now += 1 * S;
+    expect([await revalidate(lab, false), lab.asked()]).toEqual(["gone", 2]);
+    await isStill(lab, jpeg);
+  });
+
+  test("with onGone: remove the object goes, without a tombstone", async () => {
+    const lab = await stocked([absent], { mirror: { onGone: "remove" } });
+    lab.clock.now += 100 * S;
+    expect(await codeOf(revalidate(lab))).toBe("not_found");
+    await turns();
+    expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
+    expect(lab.stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("with onGone: remove an upload that came meanwhile stays", async () => {
+    const latch = createLatch();
+    const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { onGone: "remove" } });
+    lab.clock.now += 100 * S;
+    lab.mirror.refresh.begin(await found(lab), question);
+    await turns();
+    const body = wholeBody(third);
+    await lab.stored.put(infoOf("a.jpg", body, "upload"), body, { when: "always" });
+    latch.open();
+    await lab.mirror.idle();
+    await turns();
+    await isStill(lab, third);
+  });
+});
+
+describe("a failing origin", () => {
+  test("is asked once a second for a key, and the error is told where the object may not help", async () => {
+    const lab = await stocked([failing("origin_timeout")]);
+    lab.clock.now += 1_100 * S;
+    for (const _time of [1, 2, 3]) expect(await codeOf(revalidate(lab, false))).toBe("origin_timeout");
+    await refresh(lab);
+    expect(lab.asked()).toBe(1);
+    lab.clock.now += 1 * S;
+    await refresh(lab);
+    expect(lab.asked()).toBe(2);
+  });
+
+  test("a broken version is not asked for again within ten seconds", async () => {
+    const lab = await stocked([failing("origin_not_image")]);
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    lab.clock.now += 9 * S;
+    await refresh(lab);
+    expect(lab.asked()).toBe(1);
+    lab.clock.now += 1 * S;
+    await refresh(lab);
+    expect(lab.asked()).toBe(2);
+  });
+
+  test("keeps nobody waiting beyond the deadline of the mirror", async () => {
+    const latch = createLatch();
+    const timeouts = { connect: 20, firstByte: 20, idle: 20, total: 20 };
+    const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { timeouts } });
+    lab.clock.now += 100 * S;
+    expect(await revalidate(lab)).toBe("failed");
+    expect(await codeOf(revalidate(lab, false))).toBe("origin_timeout");
+    const leaving = new AbortController();
+    const left = lab.mirror.revalidate(await found(lab), { ...question, mayHelp: true, signal: leaving.signal });
+    leaving.abort(new Error("left"));
+    await expect(left).rejects.toThrow("left");
+    latch.open();
+    await lab.mirror.idle();
+    expect(lab.asked()).toBe(1);
+  });
+});
+
+describe("under mode origin", () => {
+  const unkept = ["no-store", "private, max-age=60"];
+  test.each(unkept)("an image with %s is passed on and never stored", async (cacheControl) => {
+    const lab = mirrorLab({
+      origins: [fakeOrigin(image(jpeg, { life: { cacheControl } }))],
+      mirror: { freshness: ORIGIN },
+    });
+    for (const _time of [1, 2]) {
+      const answer = await lab.miss("a.jpg");
+      expect(answer).toMatchObject({ kind: "finished", isKept: false });
+      expect((await bodyOf(answer)).equals(jpeg)).toBe(true);
+      await lab.settled();
+    }
+    expect([await lab.object("a.jpg"), lab.stored.peek(KEY)]).toEqual([undefined, undefined]);
+  });
+
+  test("a new version with no-store leaves the last good one, which is not served unasked from then on", async () => {
+    const lab = await stocked([later(() => other, { life: { cacheControl: "no-store" } })], {
+      mirror: { freshness: ORIGIN },
+    });
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    await isStill(lab, jpeg);
+    expect(await standing(lab)).toBe("must-ask");
+    for (const _time of [1, 2]) {
+      const bytes = await revalidate(lab, false);
+      expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
+      await lab.settled();
+    }
+    await isStill(lab, jpeg);
+    expect(lab.origin.requests.at(-1)?.unless).toEqual({ etag: '"1"', lastModified: FIRST.lastModified });
+  });
+
+  test("under mode ttl both are stored all the same", async () => {
+    const lab = mirrorLab({
+      origins: [fakeOrigin(image(jpeg, { life: { cacheControl: "private, no-store" } }))],
+      mirror: { freshness: TTL },
+    });
+    expect(await lab.miss("a.jpg").then(bodyOf)).toEqual(jpeg);
+    await lab.settled();
+    expect((await lab.object("a.jpg"))?.size).toBe(jpeg.byteLength);
+  });
+
+  test("an age counts from the question, since the answer may have taken long", async () => {
+    const body = arriving({ size: jpeg.byteLength, life: { cacheControl: "max-age=10" } });
+    const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))], mirror: { freshness: ORIGIN } });
+    const askedAt = lab.clock.now;
+    const answer = lab.miss("a.jpg");
+    await turns();
+    lab.clock.now += 7 * S;
+    body.send(jpeg);
+    body.end();
+    await bodyOf(await answer);
+    await lab.settled();
+    expect((await found(lab)).info.provenance).toMatchObject({
+      fetchedAt: askedAt + 7 * S,
+      validated: { at: askedAt },
+    });
+  });
+});
