@@ -2,8 +2,8 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Found } from "../mirror/stored.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
+import { answerHeaders } from "./answer-headers.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";
-import { corsHeaders } from "./cors.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import type { NamedObject, ObjectUrl } from "./object-name.ts";
 import type { Admission, Site } from "./site.ts";
@@ -37,22 +37,18 @@ export const CACHE_STATUS = {
 
 /** `life`: of what ages; undefined: it does not. */
 export function contextOf(
-  { site, exchange, admission }: Admitted,
+  admitted: Admitted,
   state: AnswerState,
   cacheStatus: string,
   life?: AnswerLife,
-): AnswerContext & { readonly headers: readonly string[] } {
-  const { headers } = exchange.request;
-  const list = ["Cache-Control", site.cacheControl(admission.scope, state, life), "Cache-Status", cacheStatus];
-  if (life !== undefined) list.push("Age", String(life.ageSeconds));
-  // One Vary line: some caches read only the first.
-  const isByReferer = site.referers.mode !== "off";
-  for (const value of corsHeaders(site.cors, headers.origin)) {
-    list.push(isByReferer && value === "Origin" ? "Origin, Referer" : value);
-  }
-  if (isByReferer && !list.includes("Vary")) list.push("Vary", "Referer");
-  if (state === "suspect") list.push("X-ErrNo", "-120");
-  return { headers: list, spend: admission.spend, client: () => clientSignal(exchange) };
+): AnswerContext {
+  const { site, exchange, admission } = admitted;
+  const { origin } = exchange.request.headers;
+  return {
+    headers: answerHeaders(site, { origin, scope: admission.scope, state, cacheStatus, life }),
+    spend: admission.spend,
+    client: () => clientSignal(exchange),
+  };
 }
 
 const READ_BYTES = 262_144;

@@ -67,7 +67,7 @@ async function stream(
 ): Promise<void> {
   const { request, response, requestId } = exchange;
   const writeHead = () =>
-    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), context.headers, [
+    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), ...context.headers, [
       "X-Request-Id",
       requestId,
     ]);
@@ -132,7 +132,7 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
 export function answerAsked(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
   const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
-  exchange.response.writeHead(200, headers, context.headers);
+  exchange.response.writeHead(200, headers, ...context.headers);
   exchange.response.end();
 }
 

@@ -18,7 +18,7 @@ export type ObjectBytes =
 /** What the answer carries beside the object's own headers. */
 export interface AnswerContext {
   /** Cache-Control, Cache-Status, CORS, Vary: everything that does not depend on the object. */
-  readonly headers: Headers;
+  readonly headers: readonly Headers[];
   /** A token that works once: awaited just before a 2xx head of a GET; false → sign_spent. */
   readonly spend: (() => Promise<boolean>) | undefined;
   readonly client: () => AbortSignal;
@@ -49,6 +49,8 @@ interface Layout {
 
 /** What answers say of an object whoever asks. */
 interface Prepared {
+  readonly etag: string;
+  readonly modifiedAt: number;
   /** For a 304. */
   readonly validators: HeaderBlock;
   /** For any part of it. */
@@ -64,13 +66,14 @@ const WHOLE: Plan = { kind: "full" };
 function prepare(info: ObjectInfo): Prepared {
   const known = prepared.get(info);
   if (known !== undefined) return known;
-  const validators = ["ETag", etagOf(info.hashes), "Last-Modified", new Date(info.modifiedAt).toUTCString()];
+  const { size, modifiedAt } = info;
+  const etag = etagOf(info.hashes);
+  const validators = ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
   const stored = Object.entries(info.headers).flat();
   const own = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff", ...stored];
-  const { size } = info;
   const headers = headerBlock(["Content-Type", MEDIA_TYPES[info.image.format], ...own, "Content-Length", String(size)]);
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
-  const built = { validators: headerBlock(validators), own, whole };
+  const built = { etag, modifiedAt, validators: headerBlock(validators), own, whole };
   prepared.set(info, built);
   return built;
 }
@@ -88,7 +91,7 @@ function plan(exchange: Exchange, info: ObjectInfo): Plan {
       ifRange: headers["if-range"] as string | undefined,
       range: headers.range,
     },
-    { etag: etagOf(info.hashes), modifiedAt: info.modifiedAt },
+    prepare(info),
   );
   if (verdict === "precondition-failed")
     throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
@@ -114,7 +117,7 @@ export function answerObject(
   const planned = context.status === undefined ? plan(exchange, info) : WHOLE;
   const { response, requestId } = exchange;
   if (planned.kind === "not-modified") {
-    response.writeHead(304, prepare(info).validators, context.headers, ["X-Request-Id", requestId]);
+    response.writeHead(304, prepare(info).validators, ...context.headers, ["X-Request-Id", requestId]);
     response.end();
     return;
   }
@@ -161,7 +164,10 @@ function sendPlanned(
   const { request, response, requestId } = exchange;
   const layout = layOut(info, planned);
   const writeHead = () =>
-    response.writeHead(context.status ?? layout.status, layout.headers, context.headers, ["X-Request-Id", requestId]);
+    response.writeHead(context.status ?? layout.status, layout.headers, ...context.headers, [
+      "X-Request-Id",
+      requestId,
+    ]);
   if (request.method === "HEAD") {
     writeHead();
     response.end();

@@ -12,6 +12,7 @@ import { freshLife, serveFound } from "./found.ts";
 import { serveProcessed } from "./miss.ts";
 import { admitObject, nameObject } from "./object-name.ts";
 import { refererVerdict } from "./referer.ts";
+import { remember } from "./remember.ts";
 import type { DownloadResponse } from "./response.ts";
 import type { Admission, Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
@@ -24,6 +25,8 @@ export interface DownloadOptions {
   /** Called once for every request, when its answer has been decided and its head written. */
   readonly answered: (exchange: Exchange) => void;
 }
+
+const queryOf = remember(tokenFromQuery);
 
 const OPEN: Admission = { scope: { kind: "none" }, spend: undefined };
 
@@ -88,7 +91,7 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
     throw new HuiyuanError("method_not_allowed", `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are`);
   }
   if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
-  const { sign, rest } = tokenFromQuery(target.rawQuery);
+  const { sign, rest } = queryOf(target.rawQuery);
   const referer = refererVerdict(request.headers.referer, site.referers);
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const url = { host: target.host, path: target.key, query: rest, method: request.method } as const;

@@ -1,6 +1,7 @@
 // Tells a processing instruction from a query that means nothing here, and an alias from a name. It does not know what
 // an instruction does.
 import { isKey, type Key } from "../object.ts";
+import { remember } from "./remember.ts";
 
 /** What the query asks for, once the token has been taken out. */
 export type Instruction =
@@ -15,7 +16,9 @@ const UNKNOWN: Instruction = { kind: "unknown" };
 const OPERATION = /^(?:imageView2|imageMogr2|watermark|imageInfo|exif|imageAve)(?=$|[/|])/;
 
 /** `query`: raw. The later product joins the instruction to other parameters with `&`, before or after. */
-export function readInstruction(query: string): Instruction {
+export const readInstruction = remember(readQuery);
+
+function readQuery(query: string): Instruction {
   if (query === "") return NONE;
   for (const part of query.split("&")) {
     const text = decodeOnce(part);

@@ -11,6 +11,7 @@ import type { AnswerState } from "./cache-control.ts";
 import { isInformation, splitStyle } from "./instruction.ts";
 import { routeOf } from "./object-name.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
+import { flatHeaders, type HeaderList } from "./response.ts";
 import type { Route } from "./site.ts";
 
 /** Answers a URL whose key the bucket lacks, at this epoch. */
@@ -141,7 +142,7 @@ async function serveFallback(
   const plain = contextOf(admitted, "filling", CACHE_STATUS.fallback);
   const context: AnswerContext = {
     ...plain,
-    headers: [...fallbackHeaders(plain.headers, status)],
+    headers: [fallbackHeaders(flatHeaders(plain.headers), status)],
     ...(status === 404 && { status, spend: undefined }),
   };
   const found = await site.stored.find(key);
@@ -165,7 +166,7 @@ async function serveFallback(
 }
 
 /** The error's number goes along: the status alone may not tell that this is not the image. */
-function fallbackHeaders(headers: readonly string[], status: 200 | 404): readonly string[] {
+function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
   const at = headers.indexOf("Cache-Control");
   const list = status === 404 ? headers.toSpliced(at + 1, 1, "no-store") : headers;
   return [...list, "X-ErrNo", "-6101"];

@@ -39,6 +39,10 @@ export interface DownloadResponse {
 
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
+export function flatHeaders(headers: readonly Headers[]): HeaderList {
+  return headers.flatMap((part) => ("list" in part ? part.list : part));
+}
+
 export function headerBlock(list: HeaderList): HeaderBlock {
   return { list, text: headerLines(list), hasLength: namesLength(list) };
 }
@@ -73,7 +77,7 @@ export function nodeResponse(response: ServerResponse): DownloadResponse {
       return response.destroyed;
     },
     writeHead(status, ...headers) {
-      response.writeHead(status, headers.flatMap((part) => ("list" in part ? part.list : part)) as string[]);
+      response.writeHead(status, flatHeaders(headers) as string[]); // node reads it only
     },
     write: (bytes) => response.write(bytes),
     end: (bytes) => void response.end(bytes),

@@ -3,10 +3,14 @@
 import { isIPv6 } from "node:net";
 import { HuiyuanError } from "../errors.ts";
 import { type Key, toKey } from "../object.ts";
+import { remember } from "./remember.ts";
 
-export interface Target {
+export interface Target extends PathAndQuery {
   /** Lower case, without port and trailing dot; empty where the request has no Host, or an empty one. */
   readonly host: string;
+}
+
+interface PathAndQuery {
   readonly key: Key;
   /** Without `?`; empty where there is none. */
   readonly rawQuery: string;
@@ -29,7 +33,6 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
       `Cannot read a URL of ${rawTarget.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`,
     );
   }
-  if (!ALLOWED.test(rawTarget)) throw invalid("it holds a character that must be escaped");
   if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
   const [hostHeader = ""] = hosts;
   let host = hostOf(hostHeader);
@@ -46,9 +49,8 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
     rest = rawTarget.slice(whole.length);
     if (rest.charCodeAt(0) !== SLASH) rest = `/${rest}`;
   }
-  const mark = rest.indexOf("?");
-  const rawPath = mark === -1 ? rest : rest.slice(0, mark);
-  return { host, key: decodeKey(rawPath.slice(1)), rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
+  const { key, rawQuery } = pathAndQuery(rest);
+  return { host, key, rawQuery };
 }
 
 const SLASH = 0x2f;
@@ -56,8 +58,18 @@ const PERCENT = 0x25;
 // No control character, blank or DEL, and no fragment, which is not for servers: neither in the path nor in the query.
 const ALLOWED = /^[!"$-~\x80-\xff]*$/;
 
+/** Of what begins with the path's first slash. */
+const pathAndQuery = remember((rest): PathAndQuery => {
+  if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
+  const mark = rest.indexOf("?");
+  const rawPath = mark === -1 ? rest : rest.slice(0, mark);
+  return { key: decodeKey(rawPath.slice(1)), rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
+});
+
 /** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */
-export function hostOf(authority: string): string {
+export const hostOf = remember(readHost);
+
+function readHost(authority: string): string {
   if (authority === "") return "";
   const [, name, address] = AUTHORITY.exec(authority) ?? [];
   const host = name ?? address;
