@@ -187,8 +187,8 @@ const MIN_IDLE_MS = 60_000;
 /** A client that waits for an origin hears nothing for as long as the settings let the origin take. */
 function idleMs({ projects }: Settings): number {
   const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
-  const waits = domains.map(({ mirror }) => (mirror === undefined ? 0 : mirror.timeouts.total + 10_000));
-  return Math.max(MIN_IDLE_MS, ...waits);
+  const sources = domains.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror, ...mirror.rules]));
+  return Math.max(MIN_IDLE_MS, ...sources.map(({ timeouts }) => (timeouts?.total ?? 0) + 10_000));
 }
 
 function hotBounds({ limits }: Settings) {

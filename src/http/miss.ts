@@ -83,7 +83,6 @@ interface Miss {
 }
 
 async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Miss): Promise<void> {
-  const { exchange } = admitted;
   const request = missOf(admitted);
   let miss: MissAnswer;
   try {
@@ -96,8 +95,17 @@ async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Mi
     }
     throw error;
   }
-  if (behind !== undefined && exchange.request.method === "GET") route.mirror.begin({ ...behind, ...request, epoch });
+  if (behind !== undefined && request.method === "GET") {
+    // A store that cannot be read could not take it either.
+    void beginBehind(admitted, route, behind).catch(() => undefined);
+  }
   await serveMiss(admitted, miss, { route });
+}
+
+/** Fetches and stores what the bucket lacks, unless somebody has brought it since it was asked. */
+async function beginBehind(admitted: Admitted, { mirror }: Route, asked: Asked): Promise<void> {
+  const entry = await admitted.site.stored.bucket.lookup(asked.key);
+  if (entry.state === "absent") mirror.begin({ ...asked, ...missOf(admitted), epoch: entry.epoch });
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */

@@ -96,21 +96,23 @@ function passFaults(rule: Place): readonly PathFault[] {
   return [...faults, ...headerFaults(child(pass, "set"))];
 }
 
+/** Nothing that is not for clients is shown to them: where a private origin is, nor this server itself once more. */
 function redirectFaults(rule: Place, domain: Place, own: OwnAddresses): readonly PathFault[] {
-  const path = [...rule.path, "redirectTo"];
-  const url = text(rule, "redirectTo");
-  if (url !== undefined) {
-    const message = originUrlFault(url) === undefined ? ownHostFault(url, own) : undefined;
-    return message === undefined ? [] : [{ path, message }];
-  }
-  const { action } = rule.value;
-  if (action !== "async" && action !== "redirect") return [];
+  const at = (key: string, message: string): PathFault => ({ path: [...rule.path, key], message });
+  const { action, followRedirects } = rule.value;
   const origins = items(rule.value.origins === undefined ? domain : rule, "origins");
-  if (!origins.some(isHiddenOrigin)) return [];
-  return [
-    {
-      path,
-      message: `is missing, wanted where clients are sent: ${action} would show them a URL that is not for them`,
-    },
-  ];
+  const isHidden = origins.some(isHiddenOrigin);
+  const faults: PathFault[] = [];
+  if (followRedirects === false && isHidden) {
+    const reason = "the origin is private, or needs credentials or a name of its own";
+    faults.push(at("followRedirects", `its redirects are not for clients: ${reason}`));
+  }
+  const url = text(rule, "redirectTo");
+  const ownFault = url === undefined || originUrlFault(url) !== undefined ? undefined : ownHostFault(url, own);
+  if (ownFault !== undefined) faults.push(at("redirectTo", ownFault));
+  if (url === undefined && isHidden && (action === "async" || action === "redirect")) {
+    const reason = `${action} would show them a URL that is not for them`;
+    faults.push(at("redirectTo", `is missing, wanted where clients are sent: ${reason}`));
+  }
+  return faults;
 }

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { createGlob } from "../../../src/mirror/glob.ts";
+
+test.each([
+  ["", "", true],
+  ["", "a", false],
+  ["*", "", true],
+  ["*", "a/b/c.jpg", true],
+  ["a*c", "ac", true],
+  ["a*c", "a/b/c", true],
+  ["a*c", "acb", false],
+  ["?", "a", true],
+  ["?", "", false],
+  ["?", "😀", true],
+  ["图*.jpg", "图片.jpg", true],
+  ["*.jpg", "a.jpg.png", false],
+  ["*.jpg*", "a.jpg.png", true],
+  ["2015/*/big/*", "2015/07/big/a.jpg", true],
+  ["2015/*/big/*", "2015/big/a.jpg", false],
+  ["*a*b", "aab", true],
+  ["**", "x", true],
+  ["a.c", "abc", false],
+  ["[a-z]+", "abc", false],
+] as const)("createGlob(%j) says of %j: %s", (pattern, text, fits) => {
+  expect(createGlob(pattern)(text)).toBe(fits);
+});
+
+test("createGlob() takes its time by lengths alone, whatever the pattern", () => {
+  const fits = createGlob(`${"*a".repeat(127)}b`);
+  const began = performance.now();
+  expect(fits("a".repeat(1_024))).toBe(false);
+  expect(performance.now() - began).toBeLessThan(500);
+});

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { createKeyBudget } from "../../../src/mirror/key-budget.ts";
+import { toKey } from "../../../src/object.ts";
+import { storedLab } from "../../helpers/mirror-lab.ts";
+
+async function budget(maxKeys: number, objects: number) {
+  const clock = { now: 0 };
+  const { stored } = storedLab({ now: () => clock.now });
+  const bucket = { ...stored.bucket, usage: async () => ({ objects, bytes: 0 }) };
+  const made = createKeyBudget({ bucket, bucketId: "1/b", maxKeys, log: SILENT_LOG, now: () => clock.now });
+  const take = (key: string) => made.take(toKey(key));
+  return { take, clock };
+}
+
+/** The bucket is counted behind the first take(). */
+const counted = () => new Promise((resolve) => setImmediate(resolve));
+
+test("take() lets keys with a query in up to the bound, and every other key", async () => {
+  const { take } = await budget(2, 0);
+  expect([take("a?1"), take("b"), take("a?2"), take("a?3"), take("c")]).toEqual([true, true, true, false, true]);
+});
+
+test("take() counts what the bucket had before", async () => {
+  const { take } = await budget(5, 4);
+  expect(take("a?1")).toBe(true);
+  await counted();
+  expect(take("a?2")).toBe(false);
+});
+
+test("take() counts the bucket again after an hour: what was removed makes room", async () => {
+  const { take, clock } = await budget(1, 0);
+  expect([take("a?1"), take("a?2")]).toEqual([true, false]);
+  await counted();
+  clock.now = 3_600_000;
+  take("a?3");
+  await counted();
+  expect(take("a?4")).toBe(true);
+});
+
+test("take() has no bound at 0", async () => {
+  const { take } = await budget(0, 1_000_000_000);
+  expect(take("a?1")).toBe(true);
+});

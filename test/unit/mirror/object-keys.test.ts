@@ -1,0 +1,64 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { asciiQuery, filterQuery, keptQuery, keyOfUrl } from "../../../src/mirror/object-keys.ts";
+import { isKey, toKey } from "../../../src/object.ts";
+
+test.each([
+  ["pic_key", "", false, "pic_key"],
+  ["pic_key", "a=xxx&b=xxx", false, "pic_key"],
+  ["pic_key", "a=xxx&b=xxx", true, "pic_key?a=xxx&b=xxx"],
+  ["pic_key", "", true, "pic_key"],
+  ["url!a=1", "", true, "url!a=1"],
+  ["a?b", "", false, "a?b"],
+  ["a?b", "", true, "a%3Fb"],
+  ["a", "b", true, "a?b"],
+  ["a%3Fb", "", true, "a%253Fb"],
+  ["a%3fb", "", true, "a%253fb"],
+  ["a%253Fb", "", true, "a%25253Fb"],
+  ["a%20b", "", true, "a%20b"],
+  ["100%", "", true, "100%"],
+] as const)("keyOfUrl(%j, %j) with kept queries %s is %j", (path, query, isKept, key) => {
+  expect(keyOfUrl(toKey(path), query, isKept)).toBe(key);
+});
+
+test("keyOfUrl() gives no two URLs one key where queries are kept", () => {
+  const text = fc.array(fc.constantFrom("a", "?", "%", "3", "F", "f", "25", "%3F"), { minLength: 1, maxLength: 8 });
+  const query = fc.array(fc.constantFrom("a", "=", "&", "?", "%3F", "/"), { maxLength: 4 });
+  const url = fc.tuple(text, query).map(([path, rest]) => ({ path: path.join(""), query: rest.join("") }));
+  fc.assert(
+    fc.property(url, url, (one, other) => {
+      fc.pre(isKey(one.path) && isKey(other.path));
+      const keyOf = ({ path, query: rest }: typeof one) => keyOfUrl(toKey(path), rest, true);
+      expect(keyOf(one) === keyOf(other)).toBe(one.path === other.path && one.query === other.query);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test.each(["a/../b", "x/.", `x=${"y".repeat(1_030)}`])(
+  "keyOfUrl() refuses the query %j, with which the key would be none",
+  (query) => {
+    expect(() => keyOfUrl(toKey("a"), query, true)).toThrow(expect.objectContaining({ code: "url_invalid" }));
+  },
+);
+
+test.each([
+  ["a=1&b=2", "drop", ""],
+  ["a=1&b=2", "keep", "a=1&b=2"],
+  ["b=2&a=1&c=3", ["a", "b"], "b=2&a=1"],
+  ["a=1&a=2", ["a"], "a=1&a=2"],
+  ["%61=1&A=2", ["a"], "%61=1"],
+  ["a", ["a"], "a"],
+  ["", ["a"], ""],
+  ["%ff=1", ["%ff"], "%ff=1"],
+] as const)("keptQuery(%j, %j) is %j", (query, keep, kept) => {
+  expect(keptQuery(query, keep)).toBe(kept);
+});
+
+test("filterQuery() sees through the spelling of a name", () => {
+  expect(filterQuery("to%6ben=1&x=2&token=3", (name) => name !== "token")).toBe("x=2");
+});
+
+test("asciiQuery() escapes every byte that may not stand in a request line, and nothing else", () => {
+  expect(asciiQuery("a=\xe5\x9b\xbe&b=%20'\"")).toBe("a=%E5%9B%BE&b=%20'\"");
+});

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { underRule } from "../../../src/settings/effective.ts";
+import type { MirrorSettings } from "../../../src/settings/schema.ts";
+import { parse, withMirror } from "./parse.ts";
+
+function mirrorWith(keys: string, rule: string): MirrorSettings {
+  const settings = parse(withMirror(`${keys}, rules: [{ ${rule} }]`));
+  const mirror = settings.projects[0]?.buckets[0]?.domains[0]?.mirror;
+  const [first] = mirror?.rules ?? [];
+  if (mirror === undefined || first === undefined) throw new Error("the text has a mirror with a rule");
+  return underRule(mirror, first);
+}
+
+test("underRule() keeps all of the domain's where the rule says nothing", () => {
+  const { rules, ...plain } = mirrorWith("negativeTtl: 5s, timeouts: { idle: 1s }", "match: { prefix: a }");
+  const settings = parse(withMirror("negativeTtl: 5s, timeouts: { idle: 1s }"));
+  expect({ ...plain, rules }).toEqual({
+    ...settings.projects[0]?.buckets[0]?.domains[0]?.mirror,
+    allowedTypes: undefined,
+    objectSize: undefined,
+  });
+});
+
+test("underRule() replaces scalars and lists, and of mappings only the keys that the rule names", () => {
+  const merged = mirrorWith(
+    "negativeTtl: 5s, failoverOn: [5xx], timeouts: { idle: 1s, total: 20s }",
+    'type: everything, negativeTtl: 7s, failoverOn: [404], timeouts: { total: 30s }, origins: [{ type: site, url: "https://other.example" }]',
+  );
+  expect(merged).toMatchObject({
+    type: "everything",
+    negativeTtl: 7_000,
+    failoverOn: [404],
+    timeouts: { connect: 3_000, firstByte: 10_000, idle: 1_000, total: 30_000 },
+    origins: [{ url: "https://other.example" }],
+  });
+});
