@@ -9,7 +9,7 @@ const route = (type: Route["type"], keyQuery: Route["keyQuery"]) =>
 
 /** A site whose only rule keys so. */
 function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keepsQuery = true): Site {
-  const source: MirrorSource = { keepsQuery, route: () => route(type, keyQuery) };
+  const source: MirrorSource = { keepsQuery, ages: false, route: () => route(type, keyQuery) };
   return { source } as unknown as Site;
 }
 
