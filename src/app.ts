@@ -4,8 +4,6 @@ import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createSpoolPool } from "./body/spool-pool.ts";
-import { createFsStore } from "./bucket/fs/store.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createAccessLog } from "./http/access-log.ts";
 import { createAdmin } from "./http/admin.ts";
@@ -24,6 +22,7 @@ import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema.ts";
 import { createSiteRegistry } from "./sites.ts";
+import { openStores } from "./stores.ts";
 import { readVersion } from "./version.ts";
 
 export interface AppOptions {
@@ -65,19 +64,18 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   const undo: (() => Promise<void> | void)[] = [];
 
   try {
-    const store = await createFsStore({ dir: settings.data, now, log, minFreeBytes: settings.limits.freeDisk });
-    undo.push(() => store.close());
+    const hot = createHot(hotBounds(settings));
+    const stores = await openStores(settings, { log, now, changed: hot.drop });
+    undo.push(() => stores.close());
+    const { store, spools } = stores;
     const metrics = createMetrics();
     undo.push(() => metrics.stop());
-    const spools = createSpoolPool({ dir: store.spoolDir, memoryBytes: settings.limits.spoolMemory, log });
-    undo.push(() => spools.close());
-    const hot = createHot(hotBounds(settings));
     const slots = createSlots(settings.limits.fills);
     const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
     const serverId = await readServerId(settings.data);
     const registry = createSiteRegistry(settings, {
       store,
-      once: store.once,
+      once: stores.once,
       hot,
       mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal: stopping.signal },
       log,
@@ -85,7 +83,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       userAgent: `Huiyuan/${version}`,
     });
     undo.push(() => registry.close());
-    const { adopting, removed } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf: registry.storedOf, log });
+    const { adopting, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: registry.storedOf, log });
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });
@@ -116,7 +114,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     const readiness = createReadiness({
       probe: store.probe,
       isDraining: () => isDraining,
-      notes: () => [fault, restartNote].filter((note) => note !== undefined),
+      notes: () => [fault, restartNote, ...stores.notes()].filter((note) => note !== undefined),
       now,
     });
     const admin = await startServer({
@@ -131,7 +129,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
           metrics.scrape({
             memory: hot.usage,
             spool: () => spools.usage,
-            storing: writeBack.backlog,
+            storing: () => together(writeBack.backlog(), stores.backlog()),
             fills: () => slots.taken,
             origins: registry.originHealth,
           }),
@@ -151,7 +149,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         fault = undefined;
         hot.resize(hotBounds(next));
         slots.resize(next.limits.fills);
-        spools.resize(next.limits.spoolMemory);
+        stores.resize(next.limits);
         downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
       },
@@ -180,6 +178,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
 /** In the reverse of the order in which the parts were opened. */
 async function closeAll(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
   for (const close of [...undo].reverse()) await close();
+}
+
+interface Backlog {
+  readonly depth: number;
+  readonly oldestMs: number;
+}
+
+function together(one: Backlog, other: Backlog): Backlog {
+  return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
 }
 
 const MIN_IDLE_MS = 60_000;

@@ -25,7 +25,11 @@ const AGELESS = { life: undefined };
 
 /** Throws deleted, and the codes of Mirror.fetch where the origin must be asked. */
 export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
-  if (found.state === "absent") return serveMissing(admitted, found.epoch);
+  if (found.state === "absent") {
+    return serveMissing(admitted, found.epoch).catch((error: unknown) => {
+      throw unlessUnknown(error, found.failure);
+    });
+  }
   const { key } = admitted.object;
   if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   const object = storedObject(found);
@@ -33,7 +37,7 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   const refresh = route?.mirror.refresh;
   const standing = refresh?.standingOf(object) ?? "fresh";
   if (route === undefined || refresh === undefined || standing === "fresh") {
-    return serveStored(admitted, found, { life: refresh?.lifeOf(object), status: hitStatus(found) });
+    return serveStored(admitted, found, { life: refresh?.lifeOf(object), status: CACHE_STATUS[tierOf(found)] });
   }
   if (standing === "stale") {
     const life = refresh.lifeOf(object);
@@ -63,7 +67,8 @@ async function serveStored(
   { life, status }: { readonly life: AnswerLife | undefined; readonly status: string },
 ): Promise<void> {
   const { exchange } = admitted;
-  exchange.outcome = found.state === "memory" ? FROM_MEMORY : { kind: "hit", tier: "bucket" };
+  const tier = tierOf(found);
+  exchange.outcome = tier === "memory" ? FROM_MEMORY : { kind: "hit", tier };
   await answerFound(exchange, found, contextOf(admitted, "stored", status, life));
 }
 
@@ -89,11 +94,19 @@ function inMemory(info: ObjectInfo): StoredObject {
   return { info, isStale: false, epoch: undefined };
 }
 
-function hitStatus({ state }: FoundObject): string {
-  return state === "memory" ? CACHE_STATUS.memory : CACHE_STATUS.bucket;
+/** What still waits to be uploaded is a hit in the spool. */
+function tierOf(found: FoundObject): "memory" | "spool" | "bucket" {
+  if (found.state === "memory") return "memory";
+  return found.isQueued ? "spool" : "bucket";
+}
+
+/** A 404 of the origin is none while the store could not be asked: that may have what the origin lacks. */
+function unlessUnknown(error: unknown, failure: HuiyuanError | undefined): unknown {
+  const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+  return isAbsent && failure !== undefined ? failure : error;
 }
 
 /** RFC 9211 §2.6: what is served although it is stale has a ttl below 0. */
-function staleStatus({ state }: FoundObject, life: AnswerLife | undefined): string {
-  return `huiyuan; hit; ttl=${life?.leftSeconds ?? 0}; detail=${state === "memory" ? "memory" : "bucket"}`;
+function staleStatus(found: FoundObject, life: AnswerLife | undefined): string {
+  return `huiyuan; hit; ttl=${life?.leftSeconds ?? 0}; detail=${tierOf(found)}`;
 }

@@ -14,15 +14,20 @@ export interface StoredObject {
   readonly isStale: boolean;
   /** Undefined for what was found in memory. */
   readonly epoch: number | undefined;
+  /** As in Entry. */
+  readonly isQueued?: boolean;
 }
 
-/** `loaded`: small, read whole from the bucket. `large`: to be read in parts; the caller closes the reader. */
+/** `loaded`: small, read whole from the bucket. `large`: to be read in parts; the caller closes the reader. `failure` as in Entry. */
 export type Found =
   | { readonly state: "memory"; readonly object: HotObject }
-  | { readonly state: "loaded"; readonly object: HotObject; readonly isStale: boolean; readonly epoch: number }
+  | ({ readonly state: "loaded"; readonly object: HotObject; readonly epoch: number } & Pick<
+      StoredObject,
+      "isStale" | "isQueued"
+    >)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
-  | { readonly state: "absent"; readonly epoch: number };
+  | { readonly state: "absent"; readonly epoch: number; readonly failure: HuiyuanError | undefined };
 
 export interface Stored {
   /** `<appid>/<bucket>` */
@@ -61,7 +66,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
   }
 
   async function load(
-    { info, isStale, epoch }: Extract<Entry, { readonly state: "object" }>,
+    { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
     reader: ObjectReader,
     generation: number,
   ): Promise<Found> {
@@ -74,7 +79,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       const object = { info, body: parts.length === 1 && only !== undefined ? only : Buffer.concat(parts) };
       // Memory hides the mark, and the whole of what it has is served without another look.
       if (!isStale && wasSeen(info.key)) hot.set(bucketId, object, generation);
-      return { state: "loaded", object, isStale, epoch };
+      return { state: "loaded", object, isStale, epoch, isQueued };
     } finally {
       reader.close();
     }
@@ -83,8 +88,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
   async function findOnce(key: Key): Promise<Found | "again"> {
     const generation = hot.generation;
     const entry: Entry = await bucket.lookup(key);
-    if (entry.state !== "object")
-      return entry.state === "absent" ? { state: "absent", epoch: entry.epoch } : { state: "tombstone" };
+    if (entry.state === "tombstone") return { state: "tombstone" };
+    if (entry.state === "absent") return { state: "absent", epoch: entry.epoch, failure: entry.failure };
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
     if (entry.info.size > hot.maxObjectBytes) return { ...entry, state: "large", reader };

@@ -13,7 +13,6 @@ const BUCKET = ["projects", "*", "buckets", "*"];
 
 export const NOT_YET: readonly NotYet[] = [
   { path: ["server", "workers"], takes: [1] },
-  { path: ["store", "type"], takes: ["fs"] },
   { path: ["coordination", "type"], takes: ["local"] },
   { path: [...BUCKET, "grammarEra"], takes: [2015] },
   { path: [...BUCKET, "originalProtection"], takes: [false] },

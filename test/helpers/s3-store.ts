@@ -42,8 +42,7 @@ export async function openTestS3(place: S3Place, options: S3StoreOptions): Promi
   try {
     const store = await openS3Store({
       ...rest,
-      endpoint: url,
-      pathStyle: true,
+      url: `${url}/${bucket}`,
       bucket,
       prefix,
       call: caller.call,

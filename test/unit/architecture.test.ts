@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["migrate"],
   ["insight"],
   ["http"],
-  ["origins", "routes"],
+  ["origins", "routes", "stores"],
   ["sites"],
   ["app"],
   ["cli"],
@@ -32,9 +32,9 @@ const NOT_BUILT = ["upload", "migrate", "insight", "client"];
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["origins", "routes", "sites", "app", "cli", "main"],
+  settings: ["origins", "routes", "stores", "sites", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
-  sign: ["upload", "http", "sites", "app", "cli", "main"],
+  sign: ["upload", "http", "stores", "sites", "app", "cli", "main"],
   // The SDK is for other people's programs.
   client: [],
 };

@@ -8,15 +8,13 @@ import { errorCode } from "./answers.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createReach, type Reach } from "./reach.ts";
 
+/** Where the S3 bucket is, as from s3Place(), and who asks. */
 export interface S3Access {
-  /** Base URL without a path, such as `https://s3.eu-west-1.amazonaws.com`. */
-  readonly endpoint: string;
+  /** The bucket's own URL, without a slash at its end. */
+  readonly url: string;
   readonly region: string;
-  readonly bucket: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** The bucket in the path, else in the host name. */
-  readonly pathStyle: boolean;
 }
 
 export interface S3Request {
@@ -87,7 +85,8 @@ function isPassing(status: number, code: string): boolean {
 
 export function createS3Client(options: S3ClientOptions): S3Client {
   const { call, log, now, random = Math.random, retryMs = RETRY_MS } = options;
-  const base = baseOf(options);
+  const { origin, pathname } = new URL(options.url);
+  const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
   const reach = createReach({ ask: askBucket, log, now });
 
@@ -98,14 +97,14 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   async function sendOnce(request: S3Request): Promise<HttpReply> {
     const { method, name, query = {}, body, patienceMs } = request;
-    const path = name === undefined ? base.path : `${base.path}/${encodeS3Path(name)}`;
+    const path = name === undefined ? basePath : `${basePath}/${encodeS3Path(name)}`;
     const search = Object.entries(query).map(
       ([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
     );
     const target = (path === "" ? "/" : path) + (search.length === 0 ? "" : `?${search.join("&")}`);
     const headers = await signS3Request({
       method,
-      url: base.origin + target,
+      url: origin + target,
       headers: { ...request.headers, ...(body === undefined ? {} : { "content-length": String(body.bytes) }) },
       region: options.region,
       credentials: options,
@@ -174,7 +173,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   function about({ method, name }: S3Request): string {
-    return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket "${options.bucket}" at ${base.origin}`;
+    return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket ${options.url}`;
   }
 
   return { reach, send, text: (reply) => readText(reply, MAX_TEXT_BYTES), close: () => reach.close() };
@@ -196,13 +195,6 @@ function createPatience(milliseconds: number) {
     }
   }
   return { signal: controller.signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
-}
-
-/** Where the bucket is asked. */
-export function baseOf({ endpoint, bucket, pathStyle }: Pick<S3Access, "endpoint" | "bucket" | "pathStyle">) {
-  const url = new URL(endpoint);
-  if (!pathStyle) url.hostname = `${bucket}.${url.hostname}`;
-  return { origin: url.origin, path: pathStyle ? `/${encodeS3Path(bucket)}` : "" };
 }
 
 /** Reads a body away, so that its connection serves again. */

@@ -7,7 +7,8 @@ export interface Reach {
   /** Unix milliseconds of the first failure of the row that is going on; undefined when the last request was answered. */
   readonly since: number | undefined;
   answered(): void;
-  failed(reason: Error): void;
+  /** One request was not answered. `isCertain`: it need not happen again. */
+  failed(reason: Error, isCertain?: boolean): void;
   onReturn(listener: () => void): void;
   close(): void;
 }
@@ -45,10 +46,10 @@ export function createReach({ ask, log, now, everyMs = EVERY_MS }: ReachOptions)
     since = undefined;
   }
 
-  function failed(reason: Error): void {
+  function failed(reason: Error, isCertain = false): void {
     failures += 1;
     since ??= now();
-    if (failures < FAILURES || timer !== undefined || isClosed) return;
+    if ((failures < FAILURES && !isCertain) || timer !== undefined || isClosed) return;
     log.error({ err: reason }, "S3 does not answer: what is kept here is served, new images wait on disk");
     askLater();
   }

@@ -1,16 +1,19 @@
 // The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file wires and checks; what a
 // bucket does is in bucket.ts, what a request is in client.ts.
 import { createHash } from "node:crypto";
+import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
 import { createS3Bucket } from "./bucket.ts";
-import { baseOf, createS3Client, drop, type S3Access } from "./client.ts";
+import { createS3Client, drop, type S3Access } from "./client.ts";
 import { createConditions } from "./conditions.ts";
 import type { HttpCaller } from "./http-call.ts";
 import { objectNames } from "./names.ts";
 
 export interface S3StoreOptions extends S3Access {
-  /** Before every object's name; empty, or with a slash at its end. */
+  /** The bucket's name, for copies. */
+  readonly bucket: string;
+  /** Before every object's name, such as `images/`. */
   readonly prefix: string;
   readonly call: HttpCaller;
   readonly log: Log;
@@ -47,15 +50,12 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       await conditions();
     } catch (error) {
       if (client.reach.since === undefined) throw error;
-      log.warn({ err: error }, "S3 does not answer yet; what is kept here is served, new images wait on disk");
+      client.reach.failed(asHuiyuanError(error), true);
     }
   }
 
   return {
-    id: createHash("sha256")
-      .update(`${baseOf(options).origin}\n${s3Bucket}\n${prefix}`)
-      .digest("hex")
-      .slice(0, 12),
+    id: createHash("sha256").update(`${options.url}\n${prefix}`).digest("hex").slice(0, 12),
     bucket(id) {
       const known =
         buckets.get(id) ??

@@ -6,10 +6,6 @@ const bucket = "projects[0].buckets[0]";
 test.each([
   [`server: { workers: auto }\n${MINIMAL}`, "server.workers"],
   [`server: { workers: 2 }\n${MINIMAL}`, "server.workers"],
-  [
-    `store: { type: s3, endpoint: "https://h", bucket: bb, accessKeyId: a, secretAccessKey: b }\n${MINIMAL}`,
-    "store.type",
-  ],
   [`coordination: { type: valkey, url: "redis://h" }\n${MINIMAL}`, "coordination.type"],
   [withBucket("grammarEra: later"), `${bucket}.grammarEra`],
   [withBucket("originalProtection: true"), `${bucket}.originalProtection`],

@@ -1,0 +1,121 @@
+// Part of the composition root: opens the place that the settings name for objects. The embedded store is always open, for
+// one-time tokens, spool files and what is this machine's own; an S3 store stands behind it where one is set.
+import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
+import type { Store } from "./bucket/driver.ts";
+import { createFsStore } from "./bucket/fs/store.ts";
+import { openS3Store } from "./bucket/s3/store.ts";
+import { createTieredStore } from "./bucket/tier/store.ts";
+import type { Log } from "./log.ts";
+import type { Key } from "./object.ts";
+import { createCaller } from "./origin/caller.ts";
+import { createSystemResolve } from "./origin/lookup.ts";
+import { s3Place } from "./s3-place.ts";
+import type { Settings } from "./settings/schema.ts";
+import type { OnceLedger } from "./sign/once.ts";
+
+/** Everything of a data folder. */
+export interface Stores {
+  readonly store: Store;
+  readonly once: OnceLedger;
+  readonly spools: SpoolPool;
+  /** Where spools put their files. */
+  readonly spoolDir: string;
+  /** What waits for a remote store; nothing where there is none. */
+  backlog(): { readonly depth: number; readonly oldestMs: number };
+  /** What an operator should know. */
+  notes(): readonly string[];
+  resize(limits: Settings["limits"]): void;
+  close(): Promise<void>;
+}
+
+export interface StoresParts {
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Memory must let go of an object. */
+  readonly changed: (bucketId: string, key: Key) => void;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+// Copies come and go all the time, and what is evicted is to be free soon.
+const EDGE_GRACE_MS = 30_000;
+const EDGE_SWEEP_MS = 15_000;
+
+/** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+export async function openStores(settings: Settings, { log, now, changed }: StoresParts): Promise<Stores> {
+  const { data: dir, store: place, limits } = settings;
+  const isEdge = place.type === "s3";
+  const near = await createFsStore({
+    dir,
+    now,
+    log,
+    minFreeBytes: limits.freeDisk,
+    ...(isEdge ? { graceMs: EDGE_GRACE_MS, sweepEveryMs: EDGE_SWEEP_MS } : {}),
+  });
+  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, log });
+  const closeNear = async () => {
+    await spools.close();
+    await near.close();
+  };
+  const common = { once: near.once, spools, spoolDir: near.spoolDir };
+  if (!isEdge) {
+    return {
+      ...common,
+      store: near,
+      backlog: () => ({ depth: 0, oldestMs: 0 }),
+      notes: () => [],
+      resize: (next) => spools.resize(next.spoolMemory),
+      close: closeNear,
+    };
+  }
+  try {
+    const remote = await openRemote(place, { log, now });
+    const tier = createTieredStore({ near, remote, spools, maxBytes: limits.disk, changed, log, now });
+    return {
+      ...common,
+      store: tier,
+      backlog: tier.uploads.backlog,
+      notes: tier.notes,
+      resize(next) {
+        spools.resize(next.spoolMemory);
+        tier.resize(next.disk);
+      },
+      async close() {
+        await tier.close();
+        await closeNear();
+      },
+    };
+  } catch (error) {
+    await closeNear();
+    throw error;
+  }
+}
+
+type S3Settings = Extract<Settings["store"], { type: "s3" }>;
+
+async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, "log" | "now">) {
+  const place = s3Place(settings);
+  const { bucket, prefix, accessKeyId, secretAccessKey, allowPrivate, connections } = settings;
+  const caller = createCaller({
+    url: place.url,
+    allowPrivate,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    connections,
+    resolve: createSystemResolve(),
+  });
+  try {
+    const { url, region } = place;
+    const access = { url, region, bucket, accessKeyId, secretAccessKey };
+    const remote = await openS3Store({ ...access, prefix, call: caller.call, log, now });
+    const { close } = remote;
+    return Object.assign(remote, {
+      async close() {
+        await close();
+        await caller.close();
+      },
+    });
+  } catch (error) {
+    await caller.close();
+    throw error;
+  }
+}

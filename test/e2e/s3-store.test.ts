@@ -1,0 +1,218 @@
+// The whole program with `store: s3` on a real Ceph RGW: first light, an S3 that goes away under load and comes back, and
+// kill -9 in between. What lies in S3 is read by an independent client.
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as elapse } from "node:timers/promises";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { type GetResult, get, pathOf } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { bucketName } from "../helpers/s3-store.ts";
+import { serviceAvailable } from "../helpers/services.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { type SwitchProxy, startSwitchProxy } from "../helpers/switch-proxy.ts";
+
+const OUTAGE_MS = process.env.CI === "true" ? 60_000 : 12_000;
+const FOLDER = `images/${APPID}/photos/`;
+
+/** A site with an image of its own under every path. */
+class Site {
+  readonly asked = new Map<string, number>();
+  readonly #jpeg: Buffer;
+  readonly #server: Server;
+
+  constructor(jpeg: Buffer) {
+    this.#jpeg = jpeg;
+    this.#server = createServer((request, response) => {
+      const key = decodeURIComponent((request.url ?? "").slice(1));
+      this.asked.set(key, (this.asked.get(key) ?? 0) + 1);
+      if (key.startsWith("missing")) response.writeHead(404).end();
+      else response.end(this.image(key));
+    });
+  }
+
+  /** What follows the image's end tells it from the others. */
+  image(key: string): Buffer {
+    return Buffer.concat([this.#jpeg, Buffer.from(key)]);
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+describe.skipIf(!serviceAvailable("ceph"))("store: s3", () => {
+  let rgw: CephRgw;
+  let plain: PlainS3;
+  let jpeg: Buffer;
+  let s3Bucket: string;
+  let site: Site;
+  let proxy: SwitchProxy;
+  let installation: Installation;
+  let program: Program;
+  const cleanUp: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    rgw = await sharedRgw();
+    plain = plainS3(rgw);
+    jpeg = await noisyJpeg(160, 120);
+  }, CEPH_START_MS);
+  afterEach(async () => {
+    for (const step of cleanUp.splice(0).reverse()) await step();
+  });
+
+  async function setUp(limits: object = {}): Promise<void> {
+    s3Bucket = bucketName();
+    await plain.makeBucket(s3Bucket);
+    site = new Site(jpeg);
+    const url = await site.start();
+    cleanUp.push(() => site.stop());
+    proxy = await startSwitchProxy(rgw.port);
+    cleanUp.push(() => proxy.close());
+    const { region, accessKeyId, secretAccessKey } = rgw;
+    const endpoint = `http://127.0.0.1:${proxy.port}`;
+    const store = { type: "s3", endpoint, region, bucket: s3Bucket, prefix: "images/", accessKeyId, secretAccessKey };
+    const mirror = mirrorOf(url, { negativeTtl: "0s" });
+    installation = await install(oneBucket(mirror, {}, { store: { ...store, allowPrivate: true }, limits }));
+    cleanUp.push(() => installation.remove());
+    program = await installation.start();
+    cleanUp.push(() => program.kill());
+  }
+
+  const download = (key: string) => get({ port: program.downloadPort, path: pathOf(key) });
+  const said = (answer: GetResult) => String(answer.headers["cache-status"]);
+
+  async function readyz(): Promise<{ status: number; body: string }> {
+    const answer = await get({ port: program.adminPort, path: "/readyz", host: "localhost" });
+    return { status: answer.status, body: answer.body.toString() };
+  }
+
+  async function inS3(): Promise<string[]> {
+    return (await plain.list(s3Bucket, FOLDER)).map((name) => name.slice(FOLDER.length));
+  }
+
+  /** All of them are there, byte for byte. */
+  async function expectInS3(keys: readonly string[]): Promise<void> {
+    await eventually(async () => new Set(await inS3()).size >= keys.length, `${keys.length} objects in S3`, 60_000);
+    for (const key of keys) {
+      const answer = await plain.get(s3Bucket, FOLDER + key);
+      expect({ key, isEqual: answer?.body.equals(site.image(key)) }).toEqual({ key, isEqual: true });
+    }
+  }
+
+  test("an image is fetched once, lies in S3 for every tool, and is served from there by a new server", async () => {
+    await setUp();
+    const key = "2015/海 滩+1.jpg";
+    const first = await download(key);
+    expect([first.status, first.body.equals(site.image(key))]).toEqual([200, true]);
+    await expectInS3([key]);
+    expect((await plain.get(s3Bucket, FOLDER + key))?.headers["content-type"]).toBe("image/jpeg");
+
+    await site.stop();
+    expect(await program.stop()).toBe(0);
+    const other = await install(JSON.parse(await settingsText()));
+    cleanUp.push(() => other.remove());
+    program = await other.start();
+    const again = await download(key);
+    expect([again.status, said(again)]).toEqual([200, "huiyuan; hit; detail=bucket"]);
+    expect(again.body.equals(site.image(key))).toBe(true);
+    expect(again.headers.etag).toBeDefined();
+    expect(site.asked.get(key)).toBe(1);
+  });
+
+  test("S3 falls silent under load: no failed hit, misses are streamed, kill -9 loses nothing, all arrives later", async () => {
+    // Copies are read from the disk, not from memory.
+    await setUp({ memory: "1MiB", hotObjectSize: "1KB" });
+    const known = Array.from({ length: 40 }, (_, index) => `known/${index}.jpg`);
+    for (const key of known) expect((await download(key)).status).toBe(200);
+    await expectInS3(known);
+
+    proxy.turn("hang");
+    const fresh: string[] = [];
+    const failed: string[] = [];
+    let hits = 0;
+    async function ask(key: string): Promise<void> {
+      const answer = await download(key);
+      const isRight = answer.status === 200 && answer.isWhole && answer.body.equals(site.image(key));
+      if (!isRight) failed.push(`${key} ${answer.status}`);
+      else if (known.includes(key)) hits += 1;
+    }
+    /** Four clients, each with one new image in twenty. */
+    async function load(forMs: number): Promise<void> {
+      const until = Date.now() + forMs;
+      const client = async (number: number) => {
+        for (let step = 0; Date.now() < until; step += 1) {
+          const isFresh = step % 20 === 0;
+          const key = isFresh ? `fresh/${number}-${fresh.length}.jpg` : known[(step * 7 + number) % known.length];
+          if (isFresh && key !== undefined) fresh.push(key);
+          await ask(key ?? "");
+          await elapse(5);
+        }
+      };
+      await Promise.all([0, 1, 2, 3].map(client));
+    }
+    await load(OUTAGE_MS / 2);
+    const ready = await readyz();
+    expect(ready.status).toBe(200);
+    expect(ready.body).toContain("S3 has not answered");
+
+    await program.kill();
+    program = await installation.start();
+    await load(OUTAGE_MS / 2);
+    expect(failed).toEqual([]);
+    expect(hits).toBeGreaterThan(100);
+    expect(fresh.length).toBeGreaterThan(8);
+
+    // The origin dies too: the queue has what nobody else has.
+    await site.stop();
+    for (const key of fresh) {
+      const answer = await download(key);
+      expect([answer.status, said(answer)]).toEqual([200, "huiyuan; hit; detail=spool"]);
+    }
+    // What may lie in S3 is not called missing.
+    expect((await download("elsewhere.jpg")).status).not.toBe(404);
+
+    proxy.turn("pass");
+    await expectInS3([...known, ...fresh]);
+    await eventually(async () => !(await readyz()).body.includes("S3"), "readyz has nothing more to tell");
+    expect(said(await download(fresh[0] ?? ""))).toBe("huiyuan; hit; detail=bucket");
+  });
+
+  test("an origin's 404 is none while S3 is away, and one again when it is back", async () => {
+    await setUp();
+    expect((await download("missing.jpg")).status).toBe(404);
+    proxy.turn("refuse");
+    await eventually(async () => (await download("missing.jpg")).status === 500, "S3 is known to be away");
+    proxy.turn("pass");
+    await eventually(async () => (await download("missing.jpg")).status === 404, "S3 is back");
+  });
+
+  test("wrong keys end the start with what S3 says", async () => {
+    await setUp();
+    await program.kill();
+    const settings = JSON.parse(await settingsText());
+    const other = await install({ ...settings, store: { ...settings.store, secretAccessKey: "wrong" } });
+    cleanUp.push(() => other.remove());
+    await expect(other.start()).rejects.toThrow("403 SignatureDoesNotMatch");
+  });
+
+  /** The settings of the installation, without its ports and data folder. */
+  async function settingsText(): Promise<string> {
+    const { data: _data, server: _server, ...rest } = JSON.parse(await readFile(installation.file, "utf8"));
+    return JSON.stringify(rest);
+  }
+});
