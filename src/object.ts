@@ -60,12 +60,18 @@ export interface ImageFacts {
   readonly height: number | undefined;
 }
 
-/** Lower-case hex of the whole body. */
+/**
+ * Lower-case hex of the whole body. SHA-256 names the bytes. The other two are known where somebody asked for them while
+ * the body came, or gave them; `Bucket.digest` finds them out.
+ */
 export interface Hashes {
   readonly sha256: string;
-  readonly sha1: string;
-  readonly md5: string;
+  readonly sha1: string | undefined;
+  readonly md5: string | undefined;
 }
+
+/** A digest that not everybody needs: MD5 of a body costs twice what SHA-256 does. */
+export type DigestName = "sha1" | "md5";
 
 /** How an object came. The validators are the origin's own and serve revalidation only, never a client. */
 export interface Provenance {
@@ -115,6 +121,6 @@ export interface ObjectInfo {
 }
 
 /** The strong entity tag of an object: the first 32 hex digits of its SHA-256, quoted. */
-export function etagOf(hashes: Hashes): string {
+export function etagOf(hashes: Pick<Hashes, "sha256">): string {
   return `"${hashes.sha256.slice(0, 32)}"`;
 }

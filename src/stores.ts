@@ -1,12 +1,13 @@
 // Part of the composition root: opens the place that the settings name for objects. The embedded store is always open, for
 // one-time tokens, spool files and what is this machine's own; an S3 store stands behind it where one is set.
+import { ALL_DIGESTS } from "./body/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
 import { createTieredStore } from "./bucket/tier/store.ts";
 import type { Log } from "./log.ts";
-import type { Key } from "./object.ts";
+import type { DigestName, Key } from "./object.ts";
 import { createCaller } from "./origin/caller.ts";
 import { createSystemResolve } from "./origin/lookup.ts";
 import { s3Place } from "./s3-place.ts";
@@ -52,7 +53,9 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     minFreeBytes: limits.freeDisk,
     ...(isEdge ? { graceMs: EDGE_GRACE_MS, sweepEveryMs: EDGE_SWEEP_MS } : {}),
   });
-  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, log });
+  // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
+  const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
+  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log });
   const closeNear = async () => {
     await spools.close();
     await near.close();

@@ -4,7 +4,7 @@ import { createHash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { HuiyuanError } from "../errors.ts";
-import type { Hashes } from "../object.ts";
+import type { DigestName, Hashes } from "../object.ts";
 import { BLOCK_BYTES, type WholeBody } from "./spool.ts";
 
 /** What a body is known by. */
@@ -17,30 +17,38 @@ export interface BodyHasher {
   digest(): BodyDigest;
 }
 
+/** Beside SHA-256, which is always made. */
+export const ALL_DIGESTS: ReadonlySet<DigestName> = new Set(["sha1", "md5"]);
+
 const FILE_PIECE_BYTES = 262_144;
 
-export function createBodyHasher(): BodyHasher {
+/** `digests`: those that are wanted beside SHA-256. */
+export function createBodyHasher(digests: ReadonlySet<DigestName> = ALL_DIGESTS): BodyHasher {
   const sha256 = createHash("sha256");
-  const sha1 = createHash("sha1");
-  const md5 = createHash("md5");
+  const sha1 = digests.has("sha1") ? createHash("sha1") : undefined;
+  const md5 = digests.has("md5") ? createHash("md5") : undefined;
   const sums = createBlockSums();
   return {
     update(piece) {
       sha256.update(piece);
-      sha1.update(piece);
-      md5.update(piece);
+      sha1?.update(piece);
+      md5?.update(piece);
       sums.update(piece);
     },
     digest: () => ({
-      hashes: { sha256: sha256.digest("hex"), sha1: sha1.digest("hex"), md5: md5.digest("hex") },
+      hashes: { sha256: sha256.digest("hex"), sha1: sha1?.digest("hex"), md5: md5?.digest("hex") },
       blockSums: sums.digest(),
     }),
   };
 }
 
 /** The digest of bytes that are all there; cheaper than a hasher for small bodies. */
-export function digestBytes(bytes: Buffer): BodyDigest {
-  const hashes: Hashes = { sha256: hash("sha256", bytes), sha1: hash("sha1", bytes), md5: hash("md5", bytes) };
+export function digestBytes(bytes: Buffer, digests: ReadonlySet<DigestName> = ALL_DIGESTS): BodyDigest {
+  const hashes: Hashes = {
+    sha256: hash("sha256", bytes),
+    sha1: digests.has("sha1") ? hash("sha1", bytes) : undefined,
+    md5: digests.has("md5") ? hash("md5", bytes) : undefined,
+  };
   const sums = createBlockSums();
   sums.update(bytes);
   return { hashes, blockSums: sums.digest() };

@@ -1,6 +1,7 @@
 // One spool. All bytes are in memory until it has grown too large; then they go to a file and only the latest stay. When
 // the disk fails, the body is passed on without being kept: the fastest reader sets the pace, the slow ones fall out.
 import { HuiyuanError } from "../errors.ts";
+import type { DigestName } from "../object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
 import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";
@@ -11,6 +12,8 @@ export interface SpoolParts {
   /** The account of the pool's memory. `count` takes the change in bytes. */
   readonly memory: { count(change: number): void; readonly isUsedUp: boolean };
   readonly perSpoolBytes: number;
+  /** Made of the body beside SHA-256. */
+  readonly digests: ReadonlySet<DigestName>;
   /** Called once at most. */
   readonly newFile: () => SpoolFile;
   readonly diskFailed: (error: HuiyuanError) => void;
@@ -41,7 +44,7 @@ export function openSpool(parts: SpoolParts): Spool {
 
   function spill(): void {
     file = parts.newFile();
-    hasher = createBodyHasher();
+    hasher = createBodyHasher(parts.digests);
     for (const piece of window.from(0)) hasher.update(piece);
   }
 
@@ -109,7 +112,7 @@ export function openSpool(parts: SpoolParts): Spool {
 
   function finishInMemory(): WholeBody {
     const buffer = window.join();
-    return { size: received, ...digestBytes(buffer), content: { kind: "buffer", buffer } };
+    return { size: received, ...digestBytes(buffer, parts.digests), content: { kind: "buffer", buffer } };
   }
 
   async function finishOnDisk(target: SpoolFile): Promise<WholeBody> {

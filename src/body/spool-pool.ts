@@ -3,13 +3,15 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { DigestName } from "../object.ts";
+import { ALL_DIGESTS } from "./hashing.ts";
 import { openSpool } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
 import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
 
 export interface SpoolPool {
-  /** A new spool with one hold, the caller's. Throws draining after `close`. */
-  open(): Spool;
+  /** A new spool with one hold, the caller's. `digests`: wanted of its body beside the pool's. Throws draining after `close`. */
+  open(digests?: readonly DigestName[]): Spool;
   /** Spools that somebody holds, and the bytes of them that are in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
   /** Another bound from now on; spools above it go to disk as they grow. */
@@ -28,6 +30,8 @@ export interface SpoolPoolOptions {
   readonly memoryBytes: number;
   /** Bytes of one spool in memory, before it goes to disk. */
   readonly perSpoolBytes?: number;
+  /** Made of every body beside SHA-256; default all. */
+  readonly digests?: ReadonlySet<DigestName>;
   readonly log: Log;
   readonly disk?: Disk;
 }
@@ -35,7 +39,7 @@ export interface SpoolPoolOptions {
 const PER_SPOOL_BYTES = 262_144;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
-  const { dir, perSpoolBytes = PER_SPOOL_BYTES, log, disk = REAL_DISK } = options;
+  const { dir, perSpoolBytes = PER_SPOOL_BYTES, digests: always = ALL_DIGESTS, log, disk = REAL_DISK } = options;
   let { memoryBytes } = options;
   let bytes = 0;
   let spools = 0;
@@ -52,12 +56,13 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   };
 
   return {
-    open() {
+    open(digests = []) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
       spools += 1;
       return openSpool({
         memory,
         perSpoolBytes,
+        digests: digests.every((name) => always.has(name)) ? always : new Set([...always, ...digests]),
         newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), disk),
         diskFailed(error) {
           log.error({ err: error }, "an arriving image cannot be written to disk; it is passed on only");

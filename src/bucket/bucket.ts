@@ -1,10 +1,12 @@
 // The portable bucket: what every caller uses and every driver may rely on. It validates, bounds and describes; what is
 // there and what may replace it is decided by the driver, in one step.
+import { createHash } from "node:crypto";
 import type { WholeBody } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
+  type DigestName,
   type ImageFacts,
   type Key,
   type ObjectInfo,
@@ -20,6 +22,8 @@ export interface Bucket {
   lookup(key: Key): Promise<Entry>;
   /** Undefined when the object is not there (any more): look it up again. The caller closes the reader. */
   open(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  /** In lower-case hex; reads the whole object where the digest is not known yet. Undefined as `open`; throws as its reader. */
+  digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
    * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away then,
    * whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (info is not the body's).
@@ -90,6 +94,7 @@ const MAX_LIFE_CHARACTERS = 256;
 const MAX_ORIGIN_URL_CHARACTERS = 8_192;
 const MAX_REASON_CHARACTERS = 256;
 const MAX_PAGE = 1_000;
+const READ_BYTES = 262_144;
 // The source may change between look-up and copy; a key that changes faster than this is treated as absent.
 const COPY_ATTEMPTS = 3;
 
@@ -97,6 +102,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
   return {
     lookup: (key) => driver.lookup(key),
     open: (info) => driver.open(info),
+    digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);
       return driver.put(bounded(info), body, condition);
@@ -125,6 +131,19 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
   };
 }
 
+async function digestOf(reader: ObjectReader | undefined, size: number, name: DigestName) {
+  if (reader === undefined) return undefined;
+  try {
+    const hash = createHash(name);
+    for (let start = 0; start < size; start += READ_BYTES) {
+      hash.update(await reader.read(start, Math.min(start + READ_BYTES, size) - 1));
+    }
+    return hash.digest("hex");
+  } finally {
+    reader.close();
+  }
+}
+
 function checkBody(info: ObjectInfo, body: WholeBody, maxObjectBytes: number): void {
   const key = toKey(info.key);
   if (body.size > maxObjectBytes) {
@@ -134,8 +153,7 @@ function checkBody(info: ObjectInfo, body: WholeBody, maxObjectBytes: number): v
     );
   }
   if (body.size < 1) throw new HuiyuanError("origin_empty", `Cannot store "${key}": no bytes, at least one is needed`);
-  const { sha256, sha1, md5 } = info.hashes;
-  const isBodys = info.size === body.size && sha256 === body.hashes.sha256 && sha1 !== "" && md5 !== "";
+  const isBodys = info.size === body.size && info.hashes.sha256 === body.hashes.sha256;
   if (!isBodys) throw new HuiyuanError("internal", `Cannot store "${key}": the description belongs to another body`);
 }
 

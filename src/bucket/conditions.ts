@@ -35,5 +35,5 @@ export function hasExpired({ expiresAt }: Pick<Tombstone, "expiresAt">, now: num
 }
 
 function hasEtag({ sha256 }: Occupant, etag: string): boolean {
-  return typeof sha256 === "string" && etagOf({ sha256, sha1: "", md5: "" }) === etag;
+  return typeof sha256 === "string" && etagOf({ sha256 }) === etag;
 }

@@ -5,7 +5,7 @@ import { createGate, type Gate, type Verdict } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { Hashes, ImageFacts, ImageFormat, Key, ObjectInfo } from "../object.ts";
+import type { DigestName, Hashes, ImageFacts, ImageFormat, Key, ObjectInfo } from "../object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -128,9 +128,9 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
 }
 
 /** Whoever does not take the body lets it go. Throws draining. */
-function openSpool(spools: SpoolPool, { body }: OriginAnswer): Spool {
+function openSpool(spools: SpoolPool, { body, digests }: OriginAnswer): Spool {
   try {
-    return spools.open();
+    return spools.open(DIGESTS.filter((name) => digests[name] !== undefined));
   } catch (error) {
     body.destroy();
     throw error;
@@ -219,6 +219,8 @@ function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: Origi
     `Cannot use the body of ${answer.url}: ${verdict.code}, a whole image is wanted`,
   );
 }
+
+const DIGESTS: readonly DigestName[] = ["md5", "sha1"];
 
 function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
   return (["md5", "sha1", "sha256"] as const).every(

@@ -65,6 +65,13 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
       expect((await bytesAt(A)).toString()).toBe("one");
     });
 
+    test("put() keeps digests that nobody made as unknown", async () => {
+      const hashes = { sha256: ONE.hashes.sha256, sha1: undefined, md5: undefined };
+      const info = { ...infoOf("a.jpg", ONE), hashes };
+      expect(await bucket.put(info, { ...ONE, hashes }, { when: "absent" })).toBe("stored");
+      expect(await bucket.lookup(A)).toEqual({ state: "object", info, epoch: 0, isStale: false });
+    });
+
     test("put() takes a body in a file, and the file with it", async () => {
       const path = join(dir, "body");
       const bytes = randomBytes(BLOCK + 1);

@@ -3,10 +3,12 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { ALL_DIGESTS } from "../../src/body/hashing.ts";
 import type { Spool } from "../../src/body/spool.ts";
 import { type Disk, REAL_DISK } from "../../src/body/spool-file.ts";
 import { createSpoolPool, type SpoolPool } from "../../src/body/spool-pool.ts";
 import { SILENT_LOG } from "../../src/log.ts";
+import type { DigestName } from "../../src/object.ts";
 
 export interface TestPool extends SpoolPool {
   readonly dir: string;
@@ -16,16 +18,22 @@ export interface TestPool extends SpoolPool {
 
 /** A pool whose folder goes with the test. */
 export function testPool(
-  options: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> } = {},
+  options: {
+    readonly memoryBytes?: number;
+    readonly perSpoolBytes?: number;
+    readonly digests?: ReadonlySet<DigestName>;
+    readonly disk?: Partial<Disk>;
+  } = {},
 ): TestPool {
   const dir = mkdtempSync(join(tmpdir(), "spool-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
-  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, disk } = options;
-  const pool = createSpoolPool({ dir, memoryBytes, perSpoolBytes, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } });
+  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk } = options;
+  const bounds = { memoryBytes, perSpoolBytes };
+  const pool = createSpoolPool({ dir, ...bounds, digests, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } });
   return {
     dir,
     files: () => readdirSync(dir),
-    open: () => pool.open(),
+    open: (more) => pool.open(more),
     get usage() {
       return pool.usage;
     },

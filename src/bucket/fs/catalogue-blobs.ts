@@ -97,7 +97,7 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       const { hashes, size, image } = info;
       const { width = null, height = null, format } = image;
       const sums = Buffer.from(blockSums, "latin1");
-      const facts = [hashes.sha256, hashes.sha1, hashes.md5, size, format, width, height, sums, now];
+      const facts = [hashes.sha256, hashes.sha1 ?? "", hashes.md5 ?? "", size, format, width, height, sums, now];
       return Number(statements.add.run(...facts, ...columns).lastInsertRowid);
     },
     use(id) {

@@ -179,7 +179,7 @@ function infoOf(row: ObjectRow): ObjectInfo {
   return {
     key: row.key,
     size: row.size,
-    hashes: { sha256: row.sha256, sha1: row.sha1, md5: row.md5 },
+    hashes: { sha256: row.sha256, sha1: row.sha1 || undefined, md5: row.md5 || undefined },
     image: { format: row.format, width: row.width ?? undefined, height: row.height ?? undefined },
     headers: row.headers === null ? NO_HEADERS : (JSON.parse(row.headers) as Record<string, string>), // written by us
     provenance: {

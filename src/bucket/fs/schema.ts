@@ -11,8 +11,8 @@ const SCHEMA_VERSION = 4;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
 // outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
-// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.pack` and
-// `pack_at` are NULL for a blob that has a file of its own. Times are Unix milliseconds.
+// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.sha1` and
+// `md5` are empty where nobody has asked for them. `blobs.pack` and `pack_at` are NULL for a blob that has a file of its own. Times are Unix milliseconds.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,

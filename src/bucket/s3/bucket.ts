@@ -1,7 +1,7 @@
 // One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
 // its caller has the key alone within this process.
 import { HuiyuanError } from "../../errors.ts";
-import { isKey, type Key } from "../../object.ts";
+import { type Hashes, isKey, type Key } from "../../object.ts";
 import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { type ListedName, listPage } from "./answers.ts";
@@ -73,7 +73,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     const reply = await client.send({
       method: "PUT",
       name,
-      headers: { ...headers, ...wanted, "content-md5": Buffer.from(hashes.md5, "hex").toString("base64") },
+      headers: { ...headers, ...wanted, ...contentMd5(hashes) },
       body: { bytes: source.size, sha256: hashes.sha256, open: () => piecesOf(source) },
       patienceMs: PATIENCE_MS,
     });
@@ -234,4 +234,8 @@ function versionOf(reply: S3Reply): string {
 
 function unexpected(action: string, name: string, status: number): HuiyuanError {
   return new HuiyuanError("store_failed", `Cannot ${action} "${name}": S3 answered ${status}`);
+}
+
+function contentMd5({ md5 }: Hashes): Record<string, string> {
+  return md5 === undefined ? {} : { "content-md5": Buffer.from(md5, "hex").toString("base64") };
 }

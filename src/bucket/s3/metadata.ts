@@ -108,7 +108,7 @@ function tombstoneOf({ text, number }: FieldReader) {
 
 /** Undefined where the description is not of these bytes: some tools replace them on a copy and keep the metadata. */
 function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectInfo | undefined {
-  const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1") ?? "", md5: text("md5") ?? "" };
+  const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1"), md5: text("md5") };
   const format = text("format") ?? "";
   const via = text("via") ?? "";
   if (number("size") !== size || hashes.sha256.length !== 64 || !isFormat(format) || !isVia(via)) return undefined;

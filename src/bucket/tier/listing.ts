@@ -35,7 +35,8 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   for (const { key, size, md5 } of there.names) {
     found.set(key, async () => {
       const kept = await edge.lookup(key);
-      if (kept.state === "object" && kept.info.size === size && kept.info.hashes.md5 === md5) return kept.info;
+      const isSame = kept.state === "object" && kept.info.size === size && kept.info.hashes.md5 === md5;
+      if (isSame && md5 !== undefined) return kept.info;
       const entry = await remote.head(key);
       return entry.state === "object" ? entry.info : undefined;
     });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBodyHasher, digestBytes, hashFile } from "../../../src/body/hashing.ts";
+import type { DigestName } from "../../../src/object.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
@@ -57,6 +58,25 @@ test.each([0, 1, 65_535, 65_536, 65_537, 131_072, 600_000])("digests of %d bytes
   expect(hasher.digest()).toEqual({ hashes, blockSums });
   expect(await hashFile(path)).toEqual({ size, hashes, blockSums, content: { kind: "file", path } });
 });
+
+test.each([10, 600_000])(
+  "finish() of %d bytes makes the digests of the pool and of the spool, and no others",
+  async (size) => {
+    const bytes = randomBytes(size);
+    const { sha256, md5, sha1 } = wholeBody(bytes).hashes;
+    const finish = async (always: readonly DigestName[], more: readonly DigestName[]) => {
+      const spool = testPool({ digests: new Set(always) }).open(more);
+      if (!spool.write(bytes)) await spool.drained();
+      const { hashes } = await spool.finish();
+      spool.release();
+      return hashes;
+    };
+    expect(await finish([], [])).toEqual({ sha256, md5: undefined, sha1: undefined });
+    expect(await finish(["md5"], [])).toEqual({ sha256, md5, sha1: undefined });
+    expect(await finish([], ["sha1"])).toEqual({ sha256, md5: undefined, sha1 });
+    expect(await finish(["md5"], ["sha1", "md5"])).toEqual({ sha256, md5, sha1 });
+  },
+);
 
 test("hashFile() throws store_failed for a file that is not there", async () => {
   await expect(hashFile(join(testPool().dir, "none"))).rejects.toMatchObject({ code: "store_failed" });

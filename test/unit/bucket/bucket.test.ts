@@ -46,6 +46,16 @@ test("copy() keeps the source's facts and stamps the time of storing", async () 
   expect(await bucket.copy(toKey("none.jpg"), toKey("c.jpg"), { when: "absent" })).toBeUndefined();
 });
 
+test.each(["md5", "sha1"] as const)("digest() gives the %s that is known, and finds out what is not", async (name) => {
+  const bucket = openBucket();
+  const unknown = { ...infoOf("a.jpg", BODY), hashes: { ...BODY.hashes, sha1: undefined, md5: undefined } };
+  await bucket.put(unknown, BODY, { when: "absent" });
+  expect(await bucket.digest(unknown, name)).toBe(BODY.hashes[name]);
+  expect(await bucket.digest({ ...unknown, hashes: { ...BODY.hashes, [name]: "known" } }, name)).toBe("known");
+  expect(await bucket.digest(infoOf("none.jpg", BODY), name)).toBe(BODY.hashes[name]);
+  expect(await bucket.digest({ ...unknown, key: toKey("none.jpg") }, name)).toBeUndefined();
+});
+
 test("delete() records when and why", async () => {
   const bucket = openBucket();
   expect(await bucket.delete(A, "by hand")).toBe(false);
