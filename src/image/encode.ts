@@ -12,6 +12,8 @@ export interface Encoding {
   /** 1–100; undefined where the source's format has none, or does not tell. */
   readonly sourceQuality: number | undefined;
   readonly hasExif: boolean;
+  /** Where speed counts more than the last byte. */
+  readonly isLarge: boolean;
   /** Milliseconds a frame, of an animation. */
   readonly delays: readonly number[];
   /** How often an animation is played; 0: for ever. */
@@ -86,9 +88,9 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
     case "png":
       return kept.png({ compressionLevel: 6 });
     case "webp":
-      return kept.webp({ quality, effort: 2, ...animation });
+      return kept.webp({ quality, effort: encoding.isLarge ? 0 : 2, ...animation });
     case "avif":
-      return kept.avif({ quality, effort: 2 });
+      return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2 });
     case "gif":
       return kept.gif({
         effort: 3,

@@ -107,9 +107,12 @@ async function processImage(
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
   refuseLargeOutput(canvas, limits);
+  const pixels = canvas.size.width * canvas.size.height * canvas.frames;
+  const written = recipe.output.format === "autoAvif" && pixels > MAX_AUTO_AVIF_PIXELS ? "webp" : format;
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
   const encoded = await encode(canvas, {
-    format,
+    format: written,
+    isLarge: pixels > LARGE_PIXELS,
     output: recipe.output,
     sourceQuality: facts.format === "jpeg" ? jpegQuality(request.bytes) : undefined,
     hasExif: metadata.exif !== undefined,
@@ -118,10 +121,13 @@ async function processImage(
   });
   if (recipe.output.keepsSmaller && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
-  return { bytes: encoded, image: { format, ...canvas.size, frames: canvas.frames } };
+  return { bytes: encoded, image: { format: written, ...canvas.size, frames: canvas.frames } };
 }
 
 const WHITE = "#ffffff";
+/** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
+const MAX_AUTO_AVIF_PIXELS = 2_000_000;
+const LARGE_PIXELS = 1_000_000;
 
 function canvasSource({ bytes }: PipelineRequest, source: Source, format: OutputFormat): CanvasSource {
   const { facts, pixels, metadata } = source;

@@ -1,0 +1,147 @@
+// The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
+// its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
+import { HuiyuanError } from "../errors.ts";
+import { readSource, type SourceFacts, type SourceLimits } from "./loaders.ts";
+import type { PipelineLimits, Rendered } from "./pipeline.ts";
+import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
+import { createRenderPool } from "./render-pool.ts";
+import { createRenderQueue } from "./render-queue.ts";
+
+export interface RenderRequest {
+  /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
+  readonly load: () => Promise<Buffer>;
+  readonly recipe: Recipe;
+  /** The image of a mark's URL, looked up in the same bucket and nowhere else; undefined: there is none. */
+  readonly loadImage: (url: string, signal: AbortSignal) => Promise<Buffer | undefined>;
+  /** Aborting leaves the line; a render that has begun is not waited for any more. */
+  readonly signal: AbortSignal;
+}
+
+export interface Renderer {
+  /**
+   * Throws processing_invalid, image_not_processable, image_too_heavy, image_too_large, output_too_large,
+   * render_timeout, render_failed, render_overloaded, and what `load` and `loadImage` throw.
+   */
+  render(request: RenderRequest): Promise<Rendered>;
+  readonly running: number;
+  readonly waiting: number;
+  close(): Promise<void>;
+}
+
+/** What an operator sets. The rest has defaults. */
+export interface RendererOptions extends Partial<RendererLimits> {
+  /** Renders at once. */
+  readonly renders: number;
+  /** Milliseconds one render may take. */
+  readonly renderMs: number;
+  /** Width × height × frames of a source and of everything on the way to the result. */
+  readonly pixels: number;
+  readonly frames: number;
+}
+
+export interface RendererLimits extends SourceLimits, PipelineLimits {
+  /** How many may wait, and for how many milliseconds. */
+  readonly waiting: number;
+  readonly waitMs: number;
+  /** Bytes of memory of one render process, and of all of them by estimate. */
+  readonly residentBytes: number;
+}
+
+/** Sides and bytes are those of the manual of 2020. */
+const DEFAULTS = {
+  sourceBytes: 20 * 1024 * 1024,
+  sourceSide: 30_000,
+  outputSide: 9999,
+  waiting: 256,
+  waitMs: 10_000,
+  residentBytes: 448 * 1024 * 1024,
+} as const satisfies Partial<RendererLimits>;
+
+/** Of the image of a mark. */
+const MARK_LIMITS = { sourceBytes: 5 * 1024 * 1024, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
+const IDLE_MS = 30_000;
+
+/** Bytes that decoding takes a pixel, measured: AVIF is held whole in several forms, the others once at the most. */
+const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 4, gif: 4, jpeg: 4, png: 4, bmp: 8 };
+
+/** Processes start with the first render, so that a server without processing does not pay for them. */
+export function createRenderer(options: RendererOptions): Renderer {
+  const limits: RendererLimits = { ...DEFAULTS, ...options };
+  const { renders, renderMs } = options;
+  const { waiting: maxWaiting, waitMs, residentBytes } = limits;
+  const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes: residentBytes });
+  const pool = createRenderPool({ renderMs, maxResidentBytes: residentBytes, idleMs: IDLE_MS });
+
+  async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
+    const bytes = await load();
+    const facts = readSource(bytes, limits);
+    const marks = await loadMarks(recipe, loadImage, signal);
+    await weigh(bytesToDecode(facts) + marks.bytesToDecode, signal);
+    signal.throwIfAborted();
+    const { pixels, outputSide } = limits;
+    return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide } });
+  }
+
+  return {
+    async render(request) {
+      const place = await queue.enter(request.signal);
+      // The place is taken until the process is free again, also when nobody waits for the answer any more.
+      const rendered = renderNow(request, place.weigh).finally(place.leave);
+      return untilAborted(rendered, request.signal);
+    },
+    get running() {
+      return queue.running;
+    },
+    get waiting() {
+      return queue.waiting;
+    },
+    close: () => pool.close(),
+  };
+}
+
+type Weigh = (bytes: number, signal: AbortSignal) => Promise<void>;
+
+async function loadMarks(
+  recipe: Recipe,
+  loadImage: RenderRequest["loadImage"],
+  signal: AbortSignal,
+): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToDecode: number }> {
+  const files = new Map<string, Buffer>();
+  let bytesForAll = 0;
+  for (const url of markUrls(recipe)) {
+    const bytes = await loadImage(url, signal);
+    if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
+    bytesForAll += bytesToDecode(readMark(url, bytes));
+    files.set(url, bytes);
+  }
+  return { files, bytesToDecode: bytesForAll };
+}
+
+function readMark(url: string, bytes: Buffer): SourceFacts {
+  try {
+    const facts = readSource(bytes, MARK_LIMITS);
+    if (facts.format !== "bmp") return facts;
+  } catch (error) {
+    throw badMark(url, "it cannot be used", error); // a HuiyuanError about the mark, not about the image
+  }
+  throw badMark(url, "a mark cannot be a BMP");
+}
+
+function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
+  const message = `Cannot lay "${url}" over the image: ${found}`;
+  return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", cause });
+}
+
+function bytesToDecode({ format, width, height, frames }: SourceFacts): number {
+  return width * height * frames * BYTES_PER_PIXEL[format];
+}
+
+/** Rejects with the signal's reason when that comes first. */
+function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
