@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { readSource } from "../../../src/image/loaders.ts";
+import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../helpers/hostile-images.ts";
+import { noisyJpeg, noisyPng, noisyWebp } from "../../helpers/images.ts";
+import { animation, BLUE, GREEN, LIMITS, quadrants, RED } from "../../helpers/rendering.ts";
+
+/** `png 10x20x1`, or the code of the refusal. */
+function verdict(bytes: Buffer, limits = LIMITS): string {
+  try {
+    const { format, width, height, frames } = readSource(bytes, limits);
+    return `${format} ${width}x${height}x${frames}`;
+  } catch (error) {
+    return error instanceof HuiyuanError ? error.code : String(error);
+  }
+}
+
+test.each(["jpeg", "png", "gif", "webp", "avif"] as const)("readSource() reads the claims of a %s", async (format) => {
+  expect(verdict(await quadrants(64, 48).toFormat(format).toBuffer())).toBe(`${format} 64x48x1`);
+});
+
+test.each(["gif", "webp"] as const)("readSource() counts the frames of a %s", async (format) => {
+  const bytes = await animation(30, 20, [RED, GREEN, BLUE]).toFormat(format).toBuffer();
+  expect(verdict(bytes)).toBe(`${format} 30x20x3`);
+});
+
+test("readSource() measures frames that are larger than their canvas", () => {
+  expect(verdict(framesGif(1, 500, 2))).toBe("gif 500x500x2");
+});
+
+describe("readSource() refuses by what is claimed, and at the bound it does not", () => {
+  test.each([
+    ["pixels", claimingPng(10_001, 10_000), "image_too_large"],
+    ["pixels at the bound", claimingPng(10_000, 10_000), "png 10000x10000x1"],
+    ["a side", claimingPng(30_001, 1), "image_too_large"],
+    ["a side at the bound", claimingPng(30_000, 1), "png 30000x1x1"],
+    ["one bit a pixel", blackPng(30_000, 30_000), "image_too_large"],
+    ["frames", framesGif(1, 1, 301), "image_too_large"],
+    ["frames at the bound", framesGif(1, 1, 300), "gif 1x1x300"],
+    ["pixels of all frames", framesGif(600, 600, 300), "image_too_large"],
+    ["a frame beyond its canvas", framesGif(1, 60_000, 1), "image_too_large"],
+    ["a WebP's head", claimingWebp(), "image_too_large"],
+  ])("%s", (_what, bytes, expected) => {
+    expect(verdict(bytes)).toBe(expected);
+  });
+
+  test("a JPEG's frame, and bytes", async () => {
+    const jpeg = await noisyJpeg(32, 32);
+    expect(verdict(claimingJpeg(jpeg))).toBe("image_too_large");
+    expect(verdict(jpeg, { ...LIMITS, sourceBytes: jpeg.length - 1 })).toBe("image_too_heavy");
+    expect(verdict(jpeg, { ...LIMITS, sourceBytes: jpeg.length })).toBe("jpeg 32x32x1");
+  });
+});
+
+test.each([
+  ["SVG", "<svg xmlns='http://www.w3.org/2000/svg' width='333333' height='333333'/>"],
+  ["XML with entities", "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]><svg/>"],
+  ["PDF", "%PDF-1.7\n"],
+  ["PostScript", "%!PS-Adobe-3.0\n"],
+  ["MVG", "push graphic-context\nviewbox 0 0 640 480\n"],
+  ["HTML", "<!doctype html><img>"],
+  ["TIFF", "II*\0\b\0\0\0\0\0"],
+  ["nothing", ""],
+  ["a PNG's magic alone", "\x89PNG\r\n\x1a\n"],
+])("readSource() refuses %s", (_what, text) => {
+  expect(verdict(Buffer.from(text, "latin1"))).toBe("image_not_processable");
+});
+
+test("readSource() refuses what is cut short anywhere, and forgives what follows the end", async () => {
+  for (const bytes of [await noisyJpeg(120, 90), await noisyPng(120, 90), await noisyWebp(120, 90)]) {
+    for (let end = 0; end < bytes.length; end += 1024)
+      expect(verdict(bytes.subarray(0, end)), `${end} bytes`).toBe("image_not_processable");
+    expect(verdict(Buffer.concat([bytes, Buffer.from("<script>alert(1)</script>")]))).toMatch(/120x90x1$/);
+  }
+});

@@ -1,0 +1,154 @@
+import { setTimeout as after } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseInstruction } from "../../../src/image/grammar.ts";
+import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
+import { b64, GREEN, quadrants, RED, solid } from "../../helpers/rendering.ts";
+
+const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
+/** Slow enough to be caught at it: forty blurs of four megapixels. */
+const SLOW = `imageMogr2${"/blur/50x50".repeat(40)}`;
+
+let renderer: Renderer;
+let png: Buffer;
+beforeAll(async () => {
+  renderer = createRenderer(OPTIONS);
+  png = await quadrants(200, 100).png().toBuffer();
+});
+afterAll(() => renderer.close());
+
+function request(text: string, more: Partial<RenderRequest> = {}): RenderRequest {
+  return {
+    load: async () => png,
+    recipe: parseInstruction(text, { era: 2015 }),
+    loadImage: async () => undefined,
+    signal: new AbortController().signal,
+    ...more,
+  };
+}
+
+test("render() gives bytes, media type and facts from another process", async () => {
+  const { bytes, mediaType, image } = await renderer.render(request("imageView2/2/w/50/format/webp"));
+  expect([mediaType, image]).toEqual(["image/webp", { format: "webp", width: 50, height: 25, frames: 1 }]);
+  expect(bytes.toString("latin1", 8, 12)).toBe("WEBP");
+});
+
+test("render() passes codes and the faulty parameter on", async () => {
+  const refused = renderer.render(request("imageMogr2/iradius/50"));
+  await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "imageMogr2/iradius" });
+  await expect(
+    renderer.render(request("imageInfo", { load: async () => Buffer.from("<svg/>") })),
+  ).rejects.toMatchObject({
+    code: "image_not_processable",
+  });
+});
+
+test("render() asks for each mark once, and refuses one that is missing, moving or no image", async () => {
+  const asked: string[] = [];
+  const mark = (name: string) => `watermark/1/image/${b64(`http://h/${name}`)}`;
+  const marks: Record<string, Buffer> = {
+    "http://h/good.png": await solid(10, 10, RED).png().toBuffer(),
+    "http://h/page.png": Buffer.from("<html>"),
+    "http://h/moving.gif": await solid(10, 20, GREEN).gif().toBuffer(),
+  };
+  const loadImage = async (url: string) => {
+    asked.push(url);
+    return marks[url];
+  };
+  await renderer.render(request(`${mark("good.png")}|${mark("good.png")}/gravity/north`, { loadImage }));
+  expect(asked).toEqual(["http://h/good.png"]);
+  for (const name of ["none.png", "page.png"])
+    await expect(renderer.render(request(mark(name), { loadImage }))).rejects.toMatchObject({
+      code: "processing_invalid",
+      parameter: "watermark/image",
+    });
+});
+
+test("a render that takes too long is ended, and the next one works", async () => {
+  const hasty = createRenderer({ ...OPTIONS, renderMs: 1000 });
+  const large = await solid(2000, 2000, RED).png().toBuffer();
+  const began = performance.now();
+  await expect(hasty.render(request(SLOW, { load: async () => large }))).rejects.toMatchObject({
+    code: "render_timeout",
+  });
+  expect(performance.now() - began).toBeLessThan(1500);
+  expect((await hasty.render(request("imageView2/2/w/50"))).image.width).toBe(50);
+  await hasty.close();
+});
+
+test("a render that needs too much memory is ended, and the next one works", async () => {
+  const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
+  const large = await solid(5000, 4000, RED).png().toBuffer();
+  const refused = tight.render(request("imageMogr2/rotate/45/rotate/45", { load: async () => large }));
+  await expect(refused).rejects.toMatchObject({ code: "image_too_large" });
+  expect((await tight.render(request("imageView2/2/w/50"))).image.width).toBe(50);
+  await tight.close();
+});
+
+test("a client that leaves frees its turn: its image is never loaded", async () => {
+  const client = new AbortController();
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const first = renderer.render(request("imageView2/2/w/50", { load: () => held.then(() => png) }));
+  let isLoaded = false;
+  const second = renderer.render(
+    request("imageView2/2/w/50", {
+      signal: client.signal,
+      load: async () => {
+        isLoaded = true;
+        return png;
+      },
+    }),
+  );
+  expect([renderer.running, renderer.waiting]).toEqual([1, 1]);
+  client.abort(new Error("gone"));
+  await expect(second).rejects.toThrow("gone");
+  expect([renderer.running, renderer.waiting]).toEqual([1, 0]);
+  release();
+  await first;
+  expect([renderer.running, isLoaded]).toEqual([0, false]);
+});
+
+test("a client that leaves a running render is let go at once; its place is free when the process is", async () => {
+  const client = new AbortController();
+  const large = await solid(2000, 2000, RED).png().toBuffer();
+  const running = renderer.render(
+    request("imageMogr2/blur/50x50/rotate/9", { load: async () => large, signal: client.signal }),
+  );
+  await after(0);
+  client.abort(new Error("gone"));
+  await expect(running).rejects.toThrow("gone");
+  expect(renderer.running).toBe(1);
+  expect((await renderer.render(request("imageView2/2/w/50"))).image.width).toBe(50);
+  expect(renderer.running).toBe(0);
+});
+
+test("too many are told to come again", async () => {
+  const narrow = createRenderer({ ...OPTIONS, waiting: 0 });
+  const first = narrow.render(request("imageView2/2/w/50"));
+  await expect(narrow.render(request("imageView2/2/w/50"))).rejects.toMatchObject({
+    code: "render_overloaded",
+    retryAfterSeconds: 2,
+  });
+  await first;
+  await narrow.close();
+});
+
+test("close() fails what still renders", async () => {
+  const closing = createRenderer(OPTIONS);
+  const large = await solid(2000, 2000, RED).png().toBuffer();
+  let isLoaded = () => {};
+  const loaded = new Promise<void>((resolve) => (isLoaded = resolve));
+  const running = closing.render(
+    request(SLOW, {
+      load: async () => {
+        isLoaded();
+        return large;
+      },
+    }),
+  );
+  const failed = expect(running).rejects.toMatchObject({ code: "render_failed" });
+  await loaded;
+  await after(0);
+  await closing.close();
+  await failed;
+});
