@@ -59,8 +59,10 @@ export function headerNameFault(name: string): string | undefined {
   return undefined;
 }
 
-// What answers are negotiated by would be stored for all; credentials and framing are not the next client's either.
-const NEVER_PASSED = /^(accept(-.*)?|authorization|cookie2?|content-.*|date|host|want-.*|x-huiyuan-.*)$/;
+// What answers are negotiated by would be stored for all, as would what makes some servers answer for another URL;
+// credentials are not the next client's, and signed headers of clouds are ours alone.
+const NEVER_PASSED =
+  /^(accept(-.*)?|authorization|cookie2?|content-.*|date|host|want-.*|x-(original|rewrite)-url|x-http-method.*|x-(amz|oss|cos|obs|qiniu)-.*)$/;
 
 /** Why a header of the client's request may not be passed on to an origin; undefined when it may. */
 export function passedHeaderFault(name: string): string | undefined {

@@ -31,6 +31,13 @@ function sourceFaults(source: Place, domain: Place, own: OwnAddresses): readonly
     });
   }
   const all = items(source, "origins");
+  const asked = source.value.origins === undefined ? items(domain, "origins") : all;
+  if (source.value.processedMiss === "origin" && asked.some((origin) => origin.value.type === "s3")) {
+    faults.push({
+      path: [...source.path, "processedMiss"],
+      message: "an s3 origin is a store and processes nothing, wanted local",
+    });
+  }
   if (all.length > 0 && all.every((origin) => origin.value.standby === true)) {
     faults.push({
       path: [...source.path, "origins"],

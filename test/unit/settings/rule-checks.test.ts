@@ -29,6 +29,13 @@ test.each([
   ["the client's negotiation", "passHeaders: { allow: [Accept-Language] }", "passHeaders.allow[0]"],
   ["the client's range", "passHeaders: { allow: [Range] }", "passHeaders.allow[0]"],
   ["the client's conditions", "passHeaders: { allow: [If-None-Match] }", "passHeaders.allow[0]"],
+  ["what makes a server answer for another URL", "passHeaders: { allow: [X-Original-URL] }", "passHeaders.allow[0]"],
+  ["signed headers of a cloud", "passHeaders: { allow: [x-amz-date] }", "passHeaders.allow[0]"],
+  [
+    "processing by a store",
+    "processedMiss: origin, origins: [{ type: s3, preset: oss, region: r, bucket: bb }]",
+    "processedMiss",
+  ],
   ["a Host that is set", "passHeaders: { set: { Host: a } }", "passHeaders.set.Host"],
   ["eleven headers", `passHeaders: { set: { ${eleven} } }`, "passHeaders.set"],
   ["eleven parameters", `setQuery: { ${eleven} }`, "setQuery"],
