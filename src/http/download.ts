@@ -8,7 +8,7 @@ import { answerObject } from "./answer.ts";
 import { preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
 import { beginExchange, type DownloadRequest, type Exchange } from "./exchange.ts";
-import { freshLife, serveFound } from "./found.ts";
+import { freshLife, serveFound, serveUnread } from "./found.ts";
 import { serveProcessed } from "./miss.ts";
 import { admitObject, nameObject } from "./object-name.ts";
 import { refererVerdict } from "./referer.ts";
@@ -134,9 +134,10 @@ async function serveCold(admitted: Admitted): Promise<void> {
   try {
     await serveFound(admitted, await stored.find(key));
   } catch (error) {
-    const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
-    if (!isDamaged || admitted.exchange.response.headersSent) throw error;
+    if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
     // The store has set the damaged object aside; the origin may still have it.
-    await serveFound(admitted, await stored.find(key));
+    if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
+    if (error.code === "store_failed") return serveUnread(admitted, error);
+    throw error;
   }
 }

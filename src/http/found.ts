@@ -52,6 +52,22 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   await serveMiss(admitted, answer, { route, status: CACHE_STATUS.replaced });
 }
 
+/**
+ * The disk does not give what the bucket has: the origin may have it too, and its answer is passed on without being
+ * stored. An upload is nobody else's. Throws `failure` where the origin cannot help.
+ */
+export async function serveUnread(admitted: Admitted, failure: HuiyuanError): Promise<void> {
+  const entry = await admitted.site.stored.bucket.lookup(admitted.object.key);
+  const isFromOrigin = entry.state === "object" && entry.info.provenance.via === "mirror";
+  if (!isFromOrigin || askingRoute(admitted) === undefined) throw failure;
+  try {
+    await serveMissing(admitted, entry.epoch);
+  } catch (error) {
+    // Nobody may be told that there is no such image.
+    throw error instanceof HuiyuanError && error.code === "not_found" ? failure : error;
+  }
+}
+
 /** What is stored now, whatever its age: the origin was asked. */
 async function serveKept(admitted: Admitted, route: Route, { why }: Kept): Promise<void> {
   const found = await admitted.site.stored.find(admitted.object.key);

@@ -9,6 +9,7 @@ import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts"
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";
 import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
+import { createFailureLog } from "./failure-log.ts";
 import type { MirrorMeter } from "./meter.ts";
 import type { Stored } from "./stored.ts";
 
@@ -57,6 +58,7 @@ const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
+  const failures = createFailureLog(log, {});
   const running = new Map<Promise<void>, number>();
   const draining = new AbortController();
   // Every waiting body listens; Node 20 takes more than ten for a leak.
@@ -92,10 +94,10 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       const mayPass = PASSING.includes(failure.code) && isThere;
       if (waitMs === undefined || draining.signal.aborted || running.size > maxWaiting || !mayPass) {
         meter.notStored(failure.code);
-        log.error({ ...about, err: failure }, "gave up storing an image");
+        failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
         return "settled";
       }
-      log.warn({ ...about, err: failure, waitMs }, "will try to store again");
+      failures.warn("tried_again", { ...about, err: failure, waitMs }, "will try to store again");
       await delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
     }
     return "settled";

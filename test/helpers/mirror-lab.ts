@@ -166,7 +166,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
 }
 
 /** Asked as listed, with the default `failoverOn`. */
-export function inOrder(origins: readonly Origin[]): Origin {
+function inOrder(origins: readonly Origin[]): Origin {
   return createFailover({
     candidates: origins.map((origin) => ({ origin })),
     failoverOn: ["5xx", "timeout", "connect"],

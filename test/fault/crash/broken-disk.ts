@@ -10,7 +10,7 @@ import type { DiskCall } from "./run-child.ts";
 /** Makes the calls of every thread but the main one fail with `errno`. The returned function repairs the disk. */
 export async function breakDisk(
   pid: number,
-  { calls, errno }: { readonly calls: readonly DiskCall[]; readonly errno: string },
+  { calls, errno }: { readonly calls: readonly (DiskCall | "pread64")[]; readonly errno: string },
 ): Promise<() => Promise<void>> {
   // The main thread does no writing to the disk, but to the clients' sockets, which must stay well.
   const threads = readdirSync(`/proc/${pid}/task`).filter((thread) => thread !== String(pid));

@@ -105,6 +105,26 @@ describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
   );
 });
 
+test.skipIf(!serviceAvailable("strace"))(
+  "EIO from reads: the origin is asked for what the disk does not give, and nothing is lost",
+  async () => {
+    const mirrored = await begin();
+    const program = await start(mirrored);
+    const paths = ["/small-before-1", "/large-before-1"];
+    for (const path of paths) await stored(program, path);
+
+    const repair = await breakDisk(program.pid, { calls: ["pread64"], errno: "EIO" });
+    clean.push(repair);
+    const asked = mirrored.origin.requests.length;
+    for (const path of paths) expect(await downloadRight(program, path)).toMatch(/fwd=uri-miss/);
+    expect(mirrored.origin.requests.length).toBe(asked + paths.length);
+
+    await repair();
+    for (const path of paths) expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
+    expect(mirrored.origin.requests.length).toBe(asked + paths.length);
+  },
+);
+
 describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
   async function onSmallDisk(limits: object): Promise<Mirrored> {
     const mirrored = await begin(limits);
