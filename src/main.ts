@@ -1,15 +1,20 @@
 #!/usr/bin/env node
 // argv → one command. The only place that ends the process.
+import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
-import { checkCommand } from "./cli/check.ts";
-import { keysCommand } from "./cli/keys.ts";
-import { serveCommand } from "./cli/serve.ts";
-import { signCommand } from "./cli/sign.ts";
 import { processTerminal } from "./cli/terminal.ts";
-import { tryCommand } from "./cli/try.ts";
 import { HuiyuanError } from "./errors.ts";
 import { SettingsFaults } from "./settings/faults.ts";
 import { readVersion } from "./version.ts";
+
+/** Loaded when named: a server at rest has no other command's libraries in memory. */
+const COMMANDS = {
+  try: async () => (await import("./cli/try.ts")).tryCommand,
+  serve: async () => (await import("./cli/serve.ts")).serveCommand,
+  check: async () => (await import("./cli/check.ts")).checkCommand,
+  keys: async () => (await import("./cli/keys.ts")).keysCommand,
+  sign: async () => (await import("./cli/sign.ts")).signCommand,
+};
 
 const USAGE = 2;
 const terminal = processTerminal();
@@ -20,9 +25,16 @@ const program = new Command("huiyuan")
   .version(readVersion())
   .showHelpAfterError("(add --help for what is possible)");
 
-for (const command of [tryCommand, serveCommand, checkCommand, keysCommand, signCommand])
+// Code being read leaves much garbage at once, for which V8 would make 16 MB of room and never give it back.
+setFlagsFromString("--semi-space-growth-factor=1");
+const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
+for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
+  const command = await load();
   program.addCommand(command(terminal));
+}
 throwOnUsage(program);
+// From here on as V8 likes it: under load the room pays.
+setFlagsFromString("--semi-space-growth-factor=2");
 
 try {
   await program.parseAsync();
