@@ -101,3 +101,19 @@ test("no cache is ever told a life longer than the token's or, unproven, than a 
     { numRuns: 1_000 },
   );
 });
+
+test.each<[bucket: string, scope: TokenScope, state: AnswerState, age: number, left: number, expected: string]>([
+  // Lifetimes count from the Age header: what is left is never more than the bucket, the token or the image allow.
+  [DAY, NONE, "stored", 20, 40, "public, max-age=60"],
+  [DAY, NONE, "stored", 259_200, 604_800, "public, max-age=345600"],
+  [DAY, NONE, "stored", 70, -10, "public, max-age=70"],
+  ["public, max-age=60, s-maxage=9, immutable", NONE, "stored", 5, 30, "public, max-age=35, s-maxage=14"],
+  ["no-cache", NONE, "stored", 5, 30, "no-cache"],
+  [DAY, NONE, "filling", 5, 100, "public, max-age=65"],
+  [DAY, privately(10), "stored", 20, 40, "private, max-age=30"],
+  [DAY, privately(600), "stored", 20, 40, "private, max-age=60"],
+  [DAY, ONE_TIME, "stored", 20, 40, "no-store"],
+  [DAY, NONE, "unkept", 0, 40, "no-store"],
+])("%s with %o, %s, is at age %i with %i left: %s", (bucket, scope, state, ageSeconds, leftSeconds, expected) => {
+  expect(createCacheControl(bucket)(scope, state, { ageSeconds, leftSeconds })).toBe(expected);
+});

@@ -7,7 +7,7 @@ import { HuiyuanError } from "../../../src/errors.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
 import { adoptSpoolFiles, leaveNote } from "../../../src/mirror/adopt.ts";
 import type { Stored } from "../../../src/mirror/stored.ts";
-import { toKey } from "../../../src/object.ts";
+import { etagOf, toKey } from "../../../src/object.ts";
 import { BUCKET_ID, storedLab } from "../../helpers/mirror-lab.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
@@ -23,11 +23,11 @@ beforeEach(() => {
 });
 
 /** A finished spool file with its note, as a kill -9 leaves them; returns the file's path. */
-async function leave(name: string, bytes: Buffer, epoch = 0): Promise<string> {
+async function leave(name: string, bytes: Buffer, epoch = 0, replaces?: string): Promise<string> {
   const path = join(dir, `${name}.part`);
   writeFileSync(path, bytes);
   const body = wholeBodyInFile(bytes, path);
-  await leaveNote({ stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch }, SILENT_LOG);
+  await leaveNote({ stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch, replaces }, SILENT_LOG);
   return path;
 }
 
@@ -47,6 +47,17 @@ test("a finished file with its note is stored, under its own description", async
   if (found.state !== "large") throw new Error(found.state);
   expect(found.info).toEqual(infoOf(KEY, wholeBody(bytes)));
   expect((await found.reader.read(0, bytes.byteLength - 1)).equals(bytes)).toBe(true);
+});
+
+test("a new version replaces the one that it was fetched for, and no other", async () => {
+  const [first, second] = [randomBytes(100), randomBytes(200)];
+  const old = infoOf(KEY, wholeBody(first));
+  await stored.put(old, wholeBody(first), { when: "absent" });
+  await leave("one", second, 0, etagOf(wholeBody(second).hashes));
+  expect((await start()).adopted).toBe(0);
+  await leave("two", second, 0, etagOf(old.hashes));
+  expect((await start()).adopted).toBe(1);
+  expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
 });
 
 test("an unfinished file and a note without a file are removed; what is neither stays", async () => {

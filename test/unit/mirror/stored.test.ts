@@ -55,6 +55,17 @@ describe("find()", () => {
     expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
   });
 
+  test("a purged object is told to be stale every time, and never gets into memory", async () => {
+    const { stored } = storedLab();
+    await stored.put(infoOf(KEY, wholeBody(Buffer.from("x"))), wholeBody(Buffer.from("x")), { when: "absent" });
+    expect(stored.peek(KEY)).toBeDefined();
+    await stored.purge(KEY, { hard: false });
+    for (let time = 0; time < 4; time += 1) {
+      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", isStale: true, epoch: 1 });
+    }
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+
   test("what is absent has its epoch, and what was deleted is a tombstone", async () => {
     const { stored } = storedLab();
     expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 0 });

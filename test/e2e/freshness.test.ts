@@ -1,0 +1,276 @@
+// Stored images that age, through the whole program: one question for all who come, what may replace what, what is
+// served while the origin fails, and what caches in front are told.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import {
+  chunk,
+  head,
+  response,
+  type ScriptedConnection,
+  type ScriptedOrigin,
+  type ScriptedRequest,
+  startScriptedOrigin,
+} from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { createLatch } from "../helpers/spools.ts";
+
+type Answer = (request: ScriptedRequest, connection: ScriptedConnection) => void | Promise<void>;
+
+const DAY = 86_400;
+let jpeg: Buffer;
+let other: Buffer;
+/** What the origin does with a key now. */
+const answers = new Map<string, Answer>();
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+
+beforeAll(async () => {
+  [jpeg, other] = await Promise.all([noisyJpeg(320, 240), noisyJpeg(240, 320)]);
+  origin = await startScriptedOrigin((request, connection) => {
+    const answer = answers.get(request.target);
+    return answer === undefined
+      ? connection.send(response("", { status: "404 Not Found" }))
+      : answer(request, connection);
+  });
+  // Long after the life of an object nothing may be served any more; within it everything is.
+  const ttl = { mode: "ttl", ttl: "1s", staleIfError: "1h" };
+  const rules = [
+    { match: { prefix: "brief/" }, freshness: { staleIfError: "1s" } },
+    { match: { prefix: "gone/" }, freshness: { onGone: "remove" } },
+    { match: { prefix: "origin/" }, freshness: { mode: "origin" } },
+    { match: { prefix: "never/" }, freshness: { mode: "never" } },
+  ];
+  installation = await install(
+    oneBucket(mirrorOf(origin.url, { freshness: ttl, rules, breaker: { failures: 1_000 }, negativeTtl: "1s" })),
+  );
+  program = await installation.start();
+});
+
+afterAll(async () => {
+  await program?.stop();
+  await installation?.remove();
+  await origin?.close();
+});
+
+const fetchPath = (path: string, more: Partial<GetOptions> = {}): Promise<GetResult> =>
+  get({ port: program.downloadPort, path, ...more });
+const asked = (path: string) => origin.requests.filter(({ target }) => target === path);
+const status = (result: GetResult) => String(result.headers["cache-status"]);
+
+/** An image with an entity tag, and 304 to whom has it. */
+function version(bytes: Buffer, etag: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  return ({ headers: { "if-none-match": has } }, connection) =>
+    has === etag
+      ? connection.send(head("304 Not Modified", Object.entries({ ETag: etag, ...headers })))
+      : connection.send(response(bytes, { headers: { ETag: etag, ...headers } }));
+}
+
+/** Stores the first version of a key. */
+async function store(path: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
+  answers.set(path, version(jpeg, '"1"', headers));
+  const first = await fetchPath(path);
+  expect([first.status, first.body.equals(jpeg)]).toEqual([200, true]);
+  await eventually(async () => status(await fetchPath(path)).includes("hit"), `${path} is stored`);
+}
+
+/** Comes again until the answer is such. */
+async function until(path: string, holds: (result: GetResult) => boolean, what: string): Promise<GetResult> {
+  let last: GetResult | undefined;
+  await eventually(async () => {
+    last = await fetchPath(path);
+    return holds(last);
+  }, `${path}: ${what}`);
+  return last as GetResult; // eventually() has set it
+}
+
+const isStale = (result: GetResult) => /^huiyuan; hit; ttl=-\d+; detail=(memory|bucket)$/.test(status(result));
+
+describe("mode ttl", () => {
+  test("tells the age, and is asked for again with the origin's validators once it is over", async () => {
+    await store("/a.jpg", { "Last-Modified": "Wed, 01 Jan 2020 00:00:00 GMT" });
+    const stale = await until("/a.jpg", isStale, "it is stale");
+    expect(stale.body.equals(jpeg)).toBe(true);
+    // Nothing is left, whatever the bucket allows.
+    expect(stale.headers["cache-control"]).toBe(`public, max-age=${stale.headers.age}`);
+    const fresh = await until("/a.jpg", (result) => !isStale(result), "it is fresh again");
+    expect(fresh.headers.age).toBe("0");
+    const [first, second] = asked("/a.jpg");
+    expect([first?.headers["if-none-match"], first?.headers["if-modified-since"]]).toEqual([undefined, undefined]);
+    expect(second?.headers).toMatchObject({
+      "if-none-match": '"1"',
+      "if-modified-since": "Wed, 01 Jan 2020 00:00:00 GMT",
+    });
+  });
+
+  test("a hundred clients who find it stale cost one question, and none of them waits for the answer", async () => {
+    await store("/many.jpg");
+    const latch = createLatch();
+    answers.set("/many.jpg", async (request, connection) => {
+      await latch.opened;
+      await version(other, '"2"')(request, connection);
+    });
+    await until("/many.jpg", isStale, "it is stale");
+    const all = await Promise.all(Array.from({ length: 100 }, () => fetchPath("/many.jpg")));
+    expect(all.every((result) => isStale(result) && result.body.equals(jpeg))).toBe(true);
+    expect(asked("/many.jpg")).toHaveLength(2);
+    latch.open();
+    await until("/many.jpg", ({ body }) => body.equals(other), "the new version is there");
+    expect(asked("/many.jpg").length).toBeGreaterThanOrEqual(2);
+  });
+
+  test("HEAD and ranges are answered from the stale object too, and ask as well", async () => {
+    await store("/part.jpg");
+    await until("/part.jpg", isStale, "it is stale");
+    await until("/part.jpg", (result) => !isStale(result), "it is fresh again");
+    answers.set("/part.jpg", version(other, '"2"'));
+    let part: GetResult | undefined;
+    await eventually(async () => {
+      part = await fetchPath("/part.jpg", { headers: { range: "bytes=0-9" } });
+      return isStale(part);
+    }, "a stale part");
+    expect([part?.status, part?.body.equals(jpeg.subarray(0, 10))]).toEqual([206, true]);
+    await eventually(async () => {
+      const { headers } = await fetchPath("/part.jpg", { method: "HEAD" });
+      return headers["content-length"] === String(other.byteLength);
+    }, "HEAD sees the new version");
+  });
+
+  const kinds: readonly [name: string, answer: () => Answer][] = [
+    ["an HTML page with 200", () => always(response("<html>We are moving</html>"))],
+    ["no bytes", () => always(response(""))],
+    ["half an image, then FIN", () => cut("FIN")],
+    ["half an image, then RST", () => cut("RST")],
+    ["chunks without the last one", () => chunked],
+    ["half an image that ends with the connection", () => closing],
+    [
+      "a whole length without an end",
+      () => always(response(Buffer.concat([other.subarray(0, -500), Buffer.alloc(500)]))),
+    ],
+    ["a wrong digest", () => always(response(other, { headers: { "Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA==" } }))],
+    ["an encoding that was not asked for", () => always(response(other, { headers: { "Content-Encoding": "gzip" } }))],
+    ["a part", () => always(response(other, { status: "206 Partial Content" }))],
+    ["500", () => always(response("", { status: "500 Internal Server Error" }))],
+    ["404", () => always(response("", { status: "404 Not Found" }))],
+    ["nothing at all", () => (_request, connection) => connection.end()],
+  ];
+  const always =
+    (bytes: Buffer): Answer =>
+    (_request, connection) =>
+      connection.send(bytes);
+  const cut =
+    (how: "FIN" | "RST"): Answer =>
+    async (_request, connection) => {
+      await connection.send(response(other).subarray(0, -other.byteLength / 2));
+      if (how === "FIN") connection.end();
+      else connection.reset();
+    };
+  const chunked: Answer = async (_request, connection) => {
+    await connection.send(head("200 OK", [["Transfer-Encoding", "chunked"]]));
+    await connection.send(chunk(other));
+    connection.end();
+  };
+  const closing: Answer = async (_request, connection) => {
+    await connection.send(head("200 OK", [["Connection", "close"]]));
+    await connection.send(other.subarray(0, other.byteLength / 2));
+    connection.end();
+  };
+
+  const broken = kinds.map(([name, answer], index) => ({ name, answer, path: `/broken-${index}.jpg` }));
+  test.each(broken)("a new version that is $name never replaces the last good one", async ({ answer, path }) => {
+    await store(path);
+    answers.set(path, answer());
+    const before = asked(path).length;
+    await until(path, () => asked(path).length > before, "the origin is asked again");
+    for (let times = 0; times < 30; times += 1) {
+      const result = await fetchPath(path);
+      expect([result.status, result.isWhole, result.body.equals(jpeg)]).toEqual([200, true, true]);
+    }
+  });
+
+  test("with the origin's 404 and onGone: remove the object goes", async () => {
+    await store("/gone/a.jpg");
+    answers.delete("/gone/a.jpg");
+    const gone = await until("/gone/a.jpg", (result) => result.status === 404, "it is gone");
+    expect(gone.headers["x-errno"]).toBe("-6101");
+  });
+
+  test("past staleIfError the origin's failure is told, and its next good answer is taken", async () => {
+    await store("/brief/a.jpg");
+    answers.set("/brief/a.jpg", (_request, connection) => connection.end());
+    const failed = await until("/brief/a.jpg", (result) => result.status !== 200, "nothing may be served");
+    expect([failed.status, failed.headers["x-errno"]]).toEqual([424, "-902"]);
+    answers.set("/brief/a.jpg", version(other, '"2"'));
+    const next = await until("/brief/a.jpg", (result) => result.status === 200, "the origin is asked again");
+    expect([next.body.equals(other), status(next)]).toEqual([true, "huiyuan; fwd=stale; fwd-status=200"]);
+  });
+
+  test("under a rule with mode never nothing is asked, and no age is told", async () => {
+    await store("/never/a.jpg");
+    await store("/beside.jpg");
+    await until("/beside.jpg", isStale, "its neighbour is stale");
+    const result = await fetchPath("/never/a.jpg");
+    expect(status(result)).toMatch(/^huiyuan; hit; detail=/);
+    expect([result.headers.age, result.headers["cache-control"]]).toEqual([undefined, `public, max-age=${DAY}`]);
+    expect(asked("/never/a.jpg")).toHaveLength(1);
+  });
+
+  test("what is known of an object's age and validators outlives a restart", async () => {
+    await store("/kept.jpg");
+    await program.stop();
+    program = await installation.start();
+    answers.set("/kept.jpg", version(other, '"2"'));
+    const next = await until("/kept.jpg", ({ body }) => body.equals(other), "the new version is there");
+    expect(next.status).toBe(200);
+    expect(asked("/kept.jpg")[1]?.headers["if-none-match"]).toBe('"1"');
+    for (const { path } of broken) expect((await fetchPath(path)).body.equals(jpeg), path).toBe(true);
+  });
+});
+
+describe("mode origin", () => {
+  test("caches in front are told what is left of the origin's lifetime", async () => {
+    await store("/origin/life.jpg", { "Cache-Control": "max-age=100", Age: "40" });
+    const { headers } = await fetchPath("/origin/life.jpg");
+    const age = Number(headers.age);
+    expect(age).toBeGreaterThanOrEqual(40);
+    const left = Number(/^public, max-age=(\d+)$/.exec(String(headers["cache-control"]))?.[1]) - age;
+    expect(left).toBeGreaterThan(40);
+    expect(left).toBeLessThanOrEqual(60);
+    expect(asked("/origin/life.jpg")).toHaveLength(1);
+  });
+
+  test("with must-revalidate the origin is asked first, each time, and nothing stale is served when it fails", async () => {
+    const strict = { "Cache-Control": "max-age=0, must-revalidate" };
+    answers.set("/origin/strict.jpg", version(jpeg, '"1"', strict));
+    await fetchPath("/origin/strict.jpg");
+    const again = await until(
+      "/origin/strict.jpg",
+      (result) => status(result) === "huiyuan; fwd=stale; fwd-status=304",
+      "it is confirmed",
+    );
+    expect(again.body.equals(jpeg)).toBe(true);
+    answers.set("/origin/strict.jpg", version(other, '"2"', strict));
+    const changed = await fetchPath("/origin/strict.jpg");
+    expect([changed.body.equals(other), status(changed)]).toEqual([true, "huiyuan; fwd=stale; fwd-status=200"]);
+    answers.set("/origin/strict.jpg", (_request, connection) => connection.send(response("", { status: "503 No" })));
+    const failed = await until("/origin/strict.jpg", (result) => result.status !== 200, "the origin fails");
+    expect([failed.status, failed.headers["x-errno"]]).toEqual([424, "-120"]);
+  });
+
+  test.each(["no-store", "private"])("an image with %s is passed on, and no cache is told to keep it", async (word) => {
+    const path = `/origin/${word}.jpg`;
+    answers.set(path, version(jpeg, '"1"', { "Cache-Control": word }));
+    for (const time of [1, 2, 3]) {
+      const result = await fetchPath(path);
+      expect([result.status, result.body.equals(jpeg), result.headers["cache-control"]]).toEqual([
+        200,
+        true,
+        "no-store",
+      ]);
+      expect(status(result)).toBe("huiyuan; fwd=uri-miss");
+      expect(asked(path)).toHaveLength(time);
+    }
+  });
+});
