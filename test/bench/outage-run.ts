@@ -26,8 +26,8 @@ export interface OutageReport {
   readonly failedHits: number;
   /** Misses during the outage by status and X-ErrNo. */
   readonly misses: Readonly<Record<string, number>>;
-  /** Milliseconds of the slowest miss but one in a hundred, of those after the breaker had opened. */
-  readonly missP99Ms: number;
+  /** Milliseconds of a miss after the breaker had opened, as its client saw it: the median, and the slowest but 1 in 100. */
+  readonly missMs: { readonly median: number; readonly p99: number };
   /** Milliseconds from the origin's return to the first miss that was served. */
   readonly recoveryMs: number;
   /** What the program said from the outage's beginning to its end, and apart from it the access log (`misses`). */
@@ -123,15 +123,19 @@ async function watch({ options, picture, origin, program }: Scene): Promise<Outa
   );
   const recoveryMs = performance.now() - healedAt;
   const lines = program.output.slice(said).split("\n").filter(Boolean);
-  openMissMs.sort((one, other) => one - other);
   return {
     ...counts,
     misses,
-    missP99Ms: openMissMs[Math.floor(openMissMs.length * 0.99)] ?? Number.NaN,
+    missMs: { median: quantile(openMissMs, 0.5), p99: quantile(openMissMs, 0.99) },
     recoveryMs,
     log: lines.filter((line) => !isAccessLine(line)),
     accessLines: lines.filter(isAccessLine).length,
   };
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((one, other) => one - other);
+  return sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
 }
 
 function isAccessLine(line: string): boolean {

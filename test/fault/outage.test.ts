@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { runOutage } from "../bench/outage-run.ts";
 import { serviceAvailable } from "../helpers/services.ts";
 
-const BREAKER = { failures: 5, within: "2s", open: "1s" };
+const BREAKER = { failures: 5, within: "1s", open: "1s" };
 const TIMEOUTS = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
 
 test.skipIf(!serviceAvailable("nginx")).each(["dead", "hung"] as const)(
