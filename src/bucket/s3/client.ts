@@ -47,6 +47,7 @@ export interface S3Client {
   send(request: S3Request): Promise<S3Reply>;
   /** The whole body as text, of at most 8 MiB. */
   text(reply: S3Reply): Promise<string>;
+  /** Breaks off what is under way. */
   close(): void;
 }
 
@@ -88,6 +89,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const { origin, pathname } = new URL(options.url);
   const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
+  const closing = new AbortController();
   const reach = createReach({ ask: askBucket, log, now });
 
   async function askBucket(): Promise<void> {
@@ -112,7 +114,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       now: now(),
       keyCache,
     });
-    const patience = createPatience(patienceMs);
+    const patience = createPatience(patienceMs, closing.signal);
     try {
       const sent = body === undefined ? undefined : patience.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
@@ -130,25 +132,37 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     try {
       reply = await sendOnce(request);
     } catch (error) {
-      // The address is not allowed: no other try will find another.
-      const isFinal = error instanceof HuiyuanError && error.code === "origin_blocked";
-      const failure = failed(request, error instanceof Error ? error.message : String(error), error);
-      if (isFinal) throw failure;
-      reach.failed(failure);
-      return failure;
+      return unanswered(request, error);
     }
-    const { status } = reply;
-    if (status < 300 || status === 304) {
+    if (reply.status < 300 || reply.status === 304) {
       reach.answered();
       return reply;
     }
+    return judge(request, reply);
+  }
+
+  /** No answer came. Throws where no other try may help. */
+  function unanswered(request: S3Request, error: unknown): HuiyuanError {
+    const code = error instanceof HuiyuanError ? error.code : undefined;
+    // What is to be sent could not be read: that says nothing of S3.
+    if (code?.startsWith("store_")) throw error;
+    const failure = failed(request, error instanceof Error ? error.message : String(error), error);
+    // The address is not allowed, and no other try will find another; or nobody waits any more.
+    if (code === "origin_blocked" || closing.signal.aborted) throw failure;
+    reach.failed(failure);
+    return failure;
+  }
+
+  /** As attempt(), for an answer that says no. */
+  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | HuiyuanError> {
+    const { status } = reply;
     const code = errorCode(await readText(reply, MAX_ERROR_BYTES).catch(() => "")) ?? "";
     const failure = refused(request, status, code);
     const mayPass = isPassing(status, code);
     if (mayPass && status >= 500) reach.failed(failure);
     else reach.answered();
     if (mayPass) return failure;
-    if (CALLERS_STATUSES.has(status) && !code.startsWith("NoSuchBucket")) return reply;
+    if (CALLERS_STATUSES.has(status) && code !== "NoSuchBucket") return reply;
     throw failure;
   }
 
@@ -161,6 +175,11 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       if (tried >= tries) throw outcome;
       await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
     }
+  }
+
+  function close(): void {
+    reach.close();
+    closing.abort(new Error("the store is closed"));
   }
 
   function failed(request: S3Request, found: string, cause?: unknown): HuiyuanError {
@@ -176,12 +195,13 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket ${options.url}`;
   }
 
-  return { reach, send, text: (reply) => readText(reply, MAX_TEXT_BYTES), close: () => reach.close() };
+  return { reach, send, text: (reply) => readText(reply, MAX_TEXT_BYTES), close };
 }
 
 /** Aborts its signal when nothing has moved for a while. */
-function createPatience(milliseconds: number) {
+function createPatience(milliseconds: number, closing: AbortSignal) {
   const controller = new AbortController();
+  const signal = AbortSignal.any([controller.signal, closing]);
   const timer = setTimeout(() => controller.abort(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
   async function* watch(pieces: AsyncIterable<Buffer>, isLast = false) {
     try {
@@ -194,7 +214,7 @@ function createPatience(milliseconds: number) {
       if (isLast) clearTimeout(timer);
     }
   }
-  return { signal: controller.signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+  return { signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
 }
 
 /** Reads a body away, so that its connection serves again. */

@@ -52,6 +52,10 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, uploads, unqueue, checkRoom, spools, changed, log, now } = parts;
   /** Versions of what was looked up in the remote store. Gone with the description. */
   const versions = new WeakMap<ObjectInfo, string>();
+  /** Descriptions that S3 has marked as stale: a copy here would not bear the mark. */
+  const stale = new WeakSet<ObjectInfo>();
+  /** Rises with every change of what is in the remote store: bytes that were asked for before one are not kept after it. */
+  let generation = 0;
   const checking = new Set<Key>();
   const describing = new Map<string, Promise<ObjectInfo | undefined>>();
   const damaged = new Set<string>();
@@ -60,7 +64,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     remote,
     spools,
     maxKeptBytes: () => edge.maxCopyBytes(),
-    keep: (info, body) => keepCopy(info, body),
+    generation: () => generation,
+    keep: keepCopy,
     damaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
       if (damaged.size >= MAX_DAMAGED) damaged.clear();
@@ -70,13 +75,27 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 
   const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
 
-  /** A copy of what was just read from the remote store, unless the key has moved on meanwhile. */
-  async function keepCopy(info: ObjectInfo, body: WholeBody): Promise<void> {
-    const { epoch } = await edge.driver.lookup(info.key);
+  /** A copy of what was read from the remote store, unless something has changed since `readAt`. */
+  async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
+    if (stale.has(info)) return;
     await alone(info.key, async () => {
-      if ((await queue.lookup(info.key)).state === "object") return;
-      await edge.put(info, body, { when: "absent", epoch });
+      if (readAt !== generation || (await queue.lookup(info.key)).state === "object") return;
+      await edge.put(info, body, { when: "absent" });
     }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
+  }
+
+  const keepAt = (readAt: number) => (info: ObjectInfo, body: WholeBody) => keepCopy(info, body, readAt);
+
+  /** A change of the remote store, alone with its keys. */
+  function changing<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+    const names = [...new Set(keys)].map((key) => `${id}\n${key}`);
+    return locks.hold(names, async () => {
+      try {
+        return await change();
+      } finally {
+        generation += 1;
+      }
+    });
   }
 
   /** What the remote store has, as the rest of the program sees it; described where another tool put it. */
@@ -97,6 +116,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (kept.state === "tombstone") await alone(key, () => edge.driver.undelete(key));
     if (found.state === "absent" || damaged.has(damageId(key, found.version))) return { state: "absent", epoch };
     versions.set(found.info, found.version);
+    if (found.isStale) stale.add(found.info);
     return { state: "object", info: found.info, epoch, isStale: found.isStale };
   }
 
@@ -105,7 +125,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     const share = `${key}\n${found.version}`;
     const described =
       describing.get(share) ??
-      describeForeign(key, found, { remote, spools, keep: keepCopy }).finally(() => describing.delete(share));
+      describeForeign(key, found, { remote, spools, keep: keepAt(generation) }).finally(() => describing.delete(share));
     describing.set(share, described);
     const info = await described;
     if (info === undefined) return { state: "absent", epoch };
@@ -287,14 +307,16 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (version !== undefined) return downloads.open(info, version);
       const found = await remote.head(info.key);
       if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
+      if (found.isStale) stale.add(info);
       return downloads.open(info, found.version);
     },
     put: (info, body, condition) =>
-      alone(info.key, () => (condition.when === "absent" ? putLater : putNow)(info, body, condition)),
-    copy: (from, to, condition) =>
-      locks.hold([...new Set([`${id}\n${from}`, `${id}\n${to.key}`])], () => copy(from, to, condition)),
+      condition.when === "absent"
+        ? alone(info.key, () => putLater(info, body, condition))
+        : changing([info.key], () => putNow(info, body, condition)),
+    copy: (from, to, condition) => changing([from, to.key], () => copy(from, to, condition)),
     delete: (key, tombstone) =>
-      alone(key, async () => {
+      changing([key], async () => {
         const { queued } = await occupantHere(key);
         const there = await remote.head(key);
         await remote.bury(key, tombstone);
@@ -310,8 +332,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
         await edge.driver.undelete(key);
         return there.state === "tombstone" && !hasExpired(there, now());
       }),
-    renew: (key, renewal) => alone(key, () => renew(key, renewal)),
-    purge: (key, { hard }) => alone(key, () => purge(key, hard)),
+    renew: (key, renewal) => changing([key], () => renew(key, renewal)),
+    purge: (key, { hard }) => changing([key], () => purge(key, hard)),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     async usage() {
       // S3 keeps no sums: this walks the listing, 1,000 names a request.

@@ -18,8 +18,10 @@ export interface DownloadsOptions {
   readonly spools: SpoolPool;
   /** Larger objects are read in ranges and not kept. Bytes. */
   readonly maxKeptBytes: () => number;
+  /** Rises with every change: read before the remote store is asked, handed to `keep`. */
+  readonly generation: () => number;
   /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
-  readonly keep: (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  readonly keep: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
   /** The bytes are not those of the description. */
   readonly damaged: (info: ObjectInfo, version: string) => void;
 }
@@ -39,10 +41,11 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   const running = new Map<string, Promise<Running | undefined>>();
 
   async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
+    const readAt = options.generation();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();
-    const proven = receive({ info, version, body, spool });
+    const proven = receive({ info, version, body, spool, readAt });
     proven.catch(() => undefined); // Whoever reads is told; perhaps nobody does any more.
     return { spool, proven };
   }
@@ -52,8 +55,9 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     version: string;
     body: AsyncIterable<Buffer>;
     spool: Spool;
+    readAt: number;
   }): Promise<void> {
-    const { info, version, body, spool } = arrival;
+    const { info, version, body, spool, readAt } = arrival;
     const sha256 = createHash("sha256");
     try {
       await fill(spool, body, sha256);
@@ -71,7 +75,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     }
     // A disk that cannot keep it does not keep it from its readers.
     await spool.finish().then(
-      (whole) => keep(info, whole),
+      (whole) => keep(info, whole, readAt),
       () => undefined,
     );
   }

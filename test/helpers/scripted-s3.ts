@@ -1,0 +1,133 @@
+// A small S3 in memory on a real socket that does what a test says: obey conditions or take and ignore them, fail, fall
+// silent, cut answers, give wrong bytes. It checks no signature; what a real server does is tested on a real one.
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import type { S3Place } from "./s3-store.ts";
+
+export interface ScriptedObject {
+  bytes: Buffer;
+  headers: Record<string, string>;
+}
+
+/** A status with an error code, a connection that is reset before or after the request was carried out, or silence. */
+export type Failure = { readonly status: number; readonly code: string } | "reset" | "reset-after" | "hang";
+
+export interface ScriptedS3 extends S3Place {
+  /** Name → object, in the one bucket `b`. */
+  readonly objects: Map<string, ScriptedObject>;
+  /** `METHOD name` of every request, queries left out. */
+  readonly asked: string[];
+  /** False: conditional headers are taken and ignored. */
+  obeysConditions: boolean;
+  /** Asked before each request; undefined: it is carried out. */
+  failure: (method: string, name: string) => Failure | undefined;
+  /** Bytes of a body after which the connection is cut. */
+  cutAfter: number | undefined;
+  close(): Promise<void>;
+}
+
+export async function startScriptedS3(): Promise<ScriptedS3> {
+  const server = createServer((request, response) => {
+    answer(s3, request, response).catch(() => response.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const s3: ScriptedS3 = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    region: "test",
+    accessKeyId: "key",
+    secretAccessKey: "secret",
+    objects: new Map(),
+    asked: [],
+    obeysConditions: true,
+    failure: () => undefined,
+    cutAfter: undefined,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+  return s3;
+}
+
+async function answer(s3: ScriptedS3, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method = "GET", headers } = request;
+  const url = new URL(request.url ?? "/", s3.url);
+  const name = decodeURIComponent(url.pathname.replace(/^\/b\/?/, ""));
+  s3.asked.push(`${method} ${name}`);
+  const body = await buffer(request);
+  const failure = s3.failure(method, name);
+  if (failure === "hang") return;
+  if (failure === "reset") return void request.socket.resetAndDestroy();
+  if (typeof failure === "object") return void refuse(response, failure.status, failure.code);
+  if (name === "") return void response.end(listing(s3, url.searchParams));
+  const found = s3.objects.get(name);
+  const etag = found === undefined ? undefined : etagOf(found.bytes);
+  if (s3.obeysConditions && !holds(headers, etag)) return void refuse(response, 412, "PreconditionFailed");
+  if (method === "PUT") {
+    const source = headers["x-amz-copy-source"];
+    const from =
+      typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/b\//, ""))) : undefined;
+    s3.objects.set(name, { bytes: from?.bytes ?? body, headers: kept(headers) });
+    if (failure === "reset-after") return void request.socket.resetAndDestroy();
+    return void response
+      .writeHead(200, { etag: etagOf(from?.bytes ?? body) })
+      .end(from === undefined ? "" : "<CopyObjectResult/>");
+  }
+  if (method === "DELETE") {
+    s3.objects.delete(name);
+    return void response.writeHead(204).end();
+  }
+  if (found === undefined) return void refuse(response, 404, "NoSuchKey");
+  send(s3, { method, range: headers.range, found }, response);
+}
+
+function send(
+  s3: ScriptedS3,
+  { method, range, found }: { method: string; range: string | undefined; found: ScriptedObject },
+  response: ServerResponse,
+): void {
+  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
+  const bytes = start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1);
+  const head = { ...found.headers, etag: etagOf(found.bytes), "content-length": String(bytes.length) };
+  response.writeHead(start === undefined ? 200 : 206, head);
+  if (method === "HEAD") response.end();
+  else if (s3.cutAfter === undefined) response.end(bytes);
+  else response.write(bytes.subarray(0, s3.cutAfter), () => response.destroy());
+}
+
+function holds(headers: IncomingMessage["headers"], etag: string | undefined): boolean {
+  if (headers["if-none-match"] === "*" && etag !== undefined) return false;
+  return headers["if-match"] === undefined || headers["if-match"] === etag;
+}
+
+function listing({ objects }: ScriptedS3, query: URLSearchParams): string {
+  const prefix = query.get("prefix") ?? "";
+  const after = query.get("start-after") ?? "";
+  const limit = Number(query.get("max-keys") ?? 1_000);
+  const names = [...objects.keys()].filter((name) => name.startsWith(prefix) && name > after).sort();
+  const contents = names.slice(0, limit).map((name) => {
+    const { bytes } = objects.get(name) ?? { bytes: Buffer.alloc(0) };
+    return `<Contents><Key>${encodeURIComponent(name)}</Key><ETag>${etagOf(bytes)}</ETag><Size>${bytes.length}</Size></Contents>`;
+  });
+  const isTruncated = names.length > limit;
+  return `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${isTruncated}</IsTruncated>${contents.join("")}</ListBucketResult>`;
+}
+
+function kept(headers: IncomingMessage["headers"]): Record<string, string> {
+  const names = Object.keys(headers).filter((name) => name === "content-type" || name.startsWith("x-amz-meta-"));
+  return Object.fromEntries(names.map((name) => [name, String(headers[name])]));
+}
+
+function refuse(response: ServerResponse, status: number, code: string): void {
+  response.writeHead(status, { "content-type": "application/xml" }).end(`<Error><Code>${code}</Code></Error>`);
+}
+
+function etagOf(bytes: Buffer): string {
+  return `"${createHash("md5").update(bytes).digest("hex")}"`;
+}

@@ -1,0 +1,131 @@
+// What the S3 bucket does where a server ignores conditions, fails, or loses an answer.
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { toKey } from "../../../src/object.ts";
+import { openTestS3 } from "../../helpers/s3-store.ts";
+import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+
+const A = toKey("a.jpg");
+const NAME = "10001234/photos/a.jpg";
+let s3: ScriptedS3;
+let store: RemoteStore;
+let bucket: RemoteBucket;
+let warned: string[];
+
+beforeEach(async () => {
+  s3 = await startScriptedS3();
+  warned = [];
+});
+afterEach(async () => {
+  await store?.close();
+  await s3.close();
+});
+
+async function open(): Promise<void> {
+  const log = { ...SILENT_LOG, warn: (_fields: object, message: string) => void warned.push(message) };
+  store = await openTestS3(s3, { bucket: "b", log });
+  bucket = store.bucket("10001234/photos");
+  s3.asked.length = 0;
+}
+
+function put(text: string, when: "absent" | "always" = "absent") {
+  const body = wholeBody(Buffer.from(text));
+  const source = {
+    size: body.size,
+    hashes: body.hashes,
+    read: async (from: number, to: number) => Buffer.from(text).subarray(from, to + 1),
+  };
+  return bucket.put(infoOf("a.jpg", body), source, { condition: { when }, isStale: false });
+}
+
+/** Fails so many requests of this method, then none. */
+function failTimes(method: string, times: number, failure: Failure): void {
+  let left = times;
+  s3.failure = (asked, name) => {
+    if (asked !== method || name.includes("probe") || left === 0) return undefined;
+    left -= 1;
+    return failure;
+  };
+}
+
+describe("a server that takes conditions and ignores them", () => {
+  beforeEach(async () => {
+    s3.obeysConditions = false;
+    await open();
+  });
+
+  test("is found out at the start and told in the log", () => {
+    expect(warned).toHaveLength(1);
+    expect(warned[0]).toContain("ignores conditional puts");
+    expect([...s3.objects.keys()]).toEqual([]);
+  });
+
+  test("is looked at before each put, so that put() when absent replaces nothing", async () => {
+    expect(await put("one")).toBe(true);
+    expect(await put("two")).toBe(false);
+    expect(s3.objects.get(NAME)?.bytes.toString()).toBe("one");
+    expect(s3.asked).toEqual([`HEAD ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
+  });
+});
+
+test("a server that obeys conditions is asked with one request, and nothing is told", async () => {
+  await open();
+  expect(await put("one")).toBe(true);
+  expect(s3.asked).toEqual([`PUT ${NAME}`]);
+  expect(warned).toEqual([]);
+});
+
+const PASSING: readonly [what: string, failure: Failure][] = [
+  ["500", { status: 500, code: "InternalError" }],
+  ["503 SlowDown", { status: 503, code: "SlowDown" }],
+  ["429", { status: 429, code: "TooManyRequests" }],
+  ["400 RequestTimeout", { status: 400, code: "RequestTimeout" }],
+  ["409 ConditionalRequestConflict", { status: 409, code: "ConditionalRequestConflict" }],
+  ["a reset", "reset"],
+];
+test.each(PASSING)("%s is tried again, and stored", async (_what, failure) => {
+  await open();
+  failTimes("PUT", 2, failure);
+  expect(await put("one")).toBe(true);
+  expect(s3.asked).toEqual([`PUT ${NAME}`, `PUT ${NAME}`, `PUT ${NAME}`]);
+});
+
+test("put() is stored although the answer to it was lost, since what is there is its own", async () => {
+  await open();
+  failTimes("PUT", 1, "reset-after");
+  expect(await put("one")).toBe(true);
+  failTimes("PUT", 1, "reset");
+  expect(await put("two")).toBe(false);
+});
+
+const FINAL: readonly [status: number, code: string, expected: string][] = [
+  [403, "AccessDenied", "store_failed"],
+  [403, "QuotaExceeded", "store_full"],
+  [507, "InsufficientStorage", "store_full"],
+  [404, "NoSuchBucket", "store_failed"],
+  [501, "NotImplemented", "store_failed"],
+];
+test.each(FINAL)("%i %s is not tried again and is %s", async (status, code, expected) => {
+  await open();
+  failTimes("PUT", 9, { status, code });
+  await expect(put("one", "always")).rejects.toMatchObject({ code: expected });
+  expect(s3.asked).toEqual([`PUT ${NAME}`]);
+});
+
+test("after three requests without an answer the next fail at once, until it answers again", async () => {
+  await open();
+  const returned = new Promise<void>((resolve) => store.onReturn(resolve));
+  s3.failure = () => "reset";
+  await expect(put("one")).rejects.toMatchObject({ code: "store_failed" });
+  expect(store.isDown).toBe(true);
+  expect(store.outageSince()).toBeGreaterThan(0);
+  const asked = s3.asked.filter((line) => line.endsWith(NAME)).length;
+  await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+  expect(s3.asked.filter((line) => line.endsWith(NAME))).toHaveLength(asked);
+  s3.failure = () => undefined;
+  await returned;
+  expect(store.isDown).toBe(false);
+  expect(await put("one")).toBe(true);
+});

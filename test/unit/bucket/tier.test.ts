@@ -1,0 +1,273 @@
+// The disk before a remote store: what is kept, what must go, what waits, and who wins. The conformance suite has the rest.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { BucketDriver, PutCondition } from "../../../src/bucket/driver.ts";
+import type { TieredStoreOptions } from "../../../src/bucket/tier/store.ts";
+import { type Key, toKey } from "../../../src/object.ts";
+import { noisyJpeg } from "../../helpers/images.ts";
+import { eventually } from "../../helpers/program.ts";
+import { openTestS3 } from "../../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { openTiered, type TieredLab } from "../../helpers/tiered-store.ts";
+import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
+
+const ID = "10001234/photos";
+const A = toKey("a.jpg");
+const NAME = `${ID}/a.jpg`;
+let dir: string;
+let s3: ScriptedS3;
+let lab: TieredLab;
+let bucket: BucketDriver;
+let now: number;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-tier-"));
+  s3 = await startScriptedS3();
+  now = 1_000;
+  await open();
+});
+afterEach(async () => {
+  await lab.store.close();
+  await s3.close();
+  await rm(dir, { recursive: true });
+});
+
+async function open(options: Partial<TieredStoreOptions> = {}): Promise<void> {
+  lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b" }), { now: () => now, ...options });
+  bucket = lab.store.bucket(ID);
+}
+
+async function reopen(options: Partial<TieredStoreOptions> = {}): Promise<void> {
+  await lab.store.close();
+  await open(options);
+}
+
+function put(key: string, bytes: Buffer, condition: PutCondition = { when: "absent" }) {
+  const body = wholeBody(bytes);
+  return bucket.put(infoOf(key, body), body, condition);
+}
+
+async function bytesAt(key: Key): Promise<Buffer> {
+  const entry = await bucket.lookup(key);
+  if (entry.state !== "object") throw new Error(`"${key}" is ${entry.state}`);
+  return readAll(await bucket.open(entry.info), entry.info.size);
+}
+
+const copies = async () =>
+  (await lab.near.bucket(lab.near.listBuckets().find((id) => id.startsWith("edge/")) ?? "").usage()).objects;
+const readsOf = (name: string) => s3.asked.filter((line) => line === `GET ${name}` || line === `HEAD ${name}`).length;
+
+test("put() when absent is durable here, and in S3 behind it", async () => {
+  s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
+  const bytes = randomBytes(100_000);
+  expect(await put("a.jpg", bytes)).toBe("stored");
+  expect(await bucket.lookup(A)).toMatchObject({ state: "object", isQueued: true });
+  expect(lab.store.uploads.backlog()).toMatchObject({ depth: 1, bytes: 100_000 });
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+  await reopen();
+  s3.failure = () => undefined;
+  await lab.store.uploads.idle();
+  expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
+  expect(await bucket.lookup(A)).not.toHaveProperty("isQueued");
+});
+
+test("copies are served without asking S3, also after a restart", async () => {
+  await put("a.jpg", randomBytes(1_000));
+  await lab.store.uploads.idle();
+  const before = readsOf(NAME);
+  for (let time = 0; time < 5; time += 1) await bytesAt(A);
+  expect(readsOf(NAME)).toBe(before);
+  await reopen();
+  s3.failure = () => "reset";
+  expect((await bytesAt(A)).length).toBe(1_000);
+});
+
+test("the copy that was used longest ago goes first, and comes back from S3", async () => {
+  await reopen({ maxBytes: 4_000 });
+  for (const key of ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]) await put(key, randomBytes(1_000));
+  await lab.store.uploads.idle();
+  await bucket.lookup(A);
+  await put("e.jpg", randomBytes(1_000));
+  await lab.store.uploads.idle();
+  await eventually(async () => (await copies()) === 4, "four copies are left");
+  s3.asked.length = 0;
+  for (const key of ["a.jpg", "c.jpg", "d.jpg", "e.jpg"]) await bytesAt(toKey(key));
+  expect(s3.asked).toEqual([]);
+  expect((await bytesAt(toKey("b.jpg"))).length).toBe(1_000);
+  expect(s3.asked).toEqual([`HEAD ${ID}/b.jpg`, `GET ${ID}/b.jpg`]);
+});
+
+test("a copy is compared with S3 after a minute, behind the answer, and dropped when it has changed there", async () => {
+  await put("a.jpg", Buffer.from("old"));
+  await lab.store.uploads.idle();
+  s3.objects.delete(NAME);
+  now += 59_000;
+  expect((await bytesAt(A)).toString()).toBe("old");
+  expect(lab.changed).toEqual([]);
+  now += 2_000;
+  expect((await bytesAt(A)).toString()).toBe("old");
+  await eventually(() => lab.changed.length === 1, "memory was told");
+  expect(lab.changed).toEqual([`${ID} ${A}`]);
+  expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
+});
+
+test("a queued object gives way to a tombstone that another server has laid", async () => {
+  s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
+  await put("a.jpg", randomBytes(1_000));
+  s3.objects.set(NAME, {
+    bytes: Buffer.alloc(0),
+    headers: { "x-amz-meta-huiyuan": "1", "x-amz-meta-deleted-at": "5" },
+  });
+  s3.failure = () => undefined;
+  await lab.store.uploads.idle();
+  expect(await bucket.lookup(A)).toMatchObject({ state: "tombstone", deletedAt: 5 });
+  expect(lab.changed).toEqual([`${ID} ${A}`]);
+  expect(s3.objects.get(NAME)?.bytes.length).toBe(0);
+});
+
+test("delete() while an object waits: it is never uploaded afterwards", async () => {
+  s3.failure = (method, name) => (method === "PUT" && name === NAME ? { status: 503, code: "SlowDown" } : undefined);
+  await put("a.jpg", randomBytes(1_000));
+  s3.failure = () => undefined;
+  expect(await bucket.delete(A, { deletedAt: 7, reason: "" })).toBe(true);
+  await lab.store.uploads.idle();
+  expect(s3.objects.get(NAME)?.bytes.length).toBe(0);
+  expect(await bucket.lookup(A)).toMatchObject({ state: "tombstone", deletedAt: 7, epoch: 1 });
+});
+
+test("put() when absent is store_full when as much waits as limits.disk allows, and what waits stays", async () => {
+  await reopen({ maxBytes: 2_500 });
+  s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
+  await put("a.jpg", randomBytes(1_000));
+  await put("b.jpg", randomBytes(1_000));
+  await expect(put("c.jpg", randomBytes(1_000))).rejects.toMatchObject({ code: "store_full" });
+  expect((await bytesAt(A)).length).toBe(1_000);
+});
+
+test("lookup() of what is not here says so while S3 is away, with the reason", async () => {
+  s3.failure = () => "reset";
+  expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
+});
+
+/** As if the disk had lost it: only S3 has it. */
+async function onlyInS3(bytes: Buffer): Promise<void> {
+  await put("a.jpg", bytes);
+  await lab.store.uploads.idle();
+  lab.store.resize(0);
+  await eventually(async () => (await copies()) === 0, "no copy is left");
+  lab.store.resize(1_000_000_000);
+}
+
+test.each([1_000, 3_000_000])(
+  "read() of %i bytes that S3 gives wrongly is store_corrupt, and the next fill mends it",
+  async (size) => {
+    const bytes = randomBytes(size);
+    await onlyInS3(bytes);
+    const stored = s3.objects.get(NAME);
+    if (stored !== undefined)
+      stored.bytes = Buffer.concat([bytes.subarray(0, size - 1), Buffer.from([bytes.at(-1)! ^ 1])]);
+    await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
+    expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
+    expect(await put("a.jpg", bytes)).toBe("stored");
+    await lab.store.uploads.idle();
+    expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
+  },
+);
+
+test("read() of a body that breaks off is store_failed, and whole the next time", async () => {
+  const bytes = randomBytes(3_000_000);
+  await onlyInS3(bytes);
+  s3.cutAfter = 1_000_000;
+  await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_failed" });
+  s3.cutAfter = undefined;
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+});
+
+test.each([
+  ["a hard purge", () => bucket.purge(A, { hard: true }), "absent"],
+  ["a delete", () => bucket.delete(A, { deletedAt: 1, reason: "" }), "tombstone"],
+])("what was asked for before %s is not kept after it", async (_what, change, left) => {
+  const bytes = randomBytes(300_000);
+  await onlyInS3(bytes);
+  const entry = await bucket.lookup(A);
+  const reader = entry.state === "object" ? await bucket.open(entry.info) : undefined;
+  await change();
+  expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
+  expect(await bucket.lookup(A)).toMatchObject({ state: left });
+  expect(await copies()).toBe(0);
+});
+
+test("close() does not wait for an S3 that has fallen silent, and what was on its way waits for the next start", async () => {
+  s3.failure = (method) => (method === "PUT" ? "hang" : undefined);
+  await put("a.jpg", randomBytes(1_000));
+  await eventually(() => s3.asked.includes(`PUT ${NAME}`), "the upload has begun");
+  const began = performance.now();
+  await lab.store.close();
+  expect(performance.now() - began).toBeLessThan(6_000);
+  s3.failure = () => undefined;
+  await open();
+  await lab.store.uploads.idle();
+  expect(s3.objects.get(NAME)?.bytes.length).toBe(1_000);
+});
+
+test("ten readers of what only S3 has share one request", async () => {
+  const bytes = randomBytes(300_000);
+  await onlyInS3(bytes);
+  const entry = await bucket.lookup(A);
+  s3.asked.length = 0;
+  const info = entry.state === "object" ? entry.info : infoOf("a.jpg", wholeBody(bytes));
+  const all = await Promise.all(Array.from({ length: 10 }, async () => readAll(await bucket.open(info), info.size)));
+  expect(all.every((read) => read.equals(bytes))).toBe(true);
+  expect(s3.asked).toEqual([`GET ${NAME}`]);
+});
+
+test("what is too large for a copy is read in ranges", async () => {
+  await reopen({ maxCopyBytes: 1_000_000 });
+  const bytes = randomBytes(2_500_000);
+  await put("a.jpg", bytes);
+  await lab.store.uploads.idle();
+  expect(await copies()).toBe(0);
+  s3.asked.length = 0;
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+  expect(s3.asked).toEqual([`HEAD ${NAME}`, `GET ${NAME}`, `GET ${NAME}`, `GET ${NAME}`]);
+});
+
+test("an image of another tool is described once, served, and left as it is", async () => {
+  const jpeg = await noisyJpeg(64, 48);
+  s3.objects.set(NAME, { bytes: jpeg, headers: {} });
+  const entry = await bucket.lookup(A);
+  expect(entry).toMatchObject({
+    state: "object",
+    info: { size: jpeg.length, image: { format: "jpeg", width: 64, height: 48 }, provenance: { via: "upload" } },
+  });
+  s3.asked.length = 0;
+  expect((await bytesAt(A)).equals(jpeg)).toBe(true);
+  expect(s3.asked).toEqual([]);
+  expect(await put("a.jpg", randomBytes(10))).toBe("exists");
+  expect(await bucket.purge(A, { hard: true })).toBe(false);
+  expect(s3.objects.get(NAME)).toEqual({ bytes: jpeg, headers: {} });
+});
+
+test("what another tool put and is no image is absent, and nothing of a mirror replaces it", async () => {
+  s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0 });
+  expect(await put("a.jpg", randomBytes(10))).toBe("exists");
+  expect(await put("a.jpg", Buffer.from("ours"), { when: "always" })).toBe("stored");
+  expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
+});
+
+test("a store of another name takes nothing for its own, and leaves the other's queue waiting", async () => {
+  s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
+  await put("a.jpg", randomBytes(1_000));
+  await lab.store.close();
+  s3.failure = () => undefined;
+  const other = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b", prefix: "new/" }));
+  expect(await other.store.bucket(ID).lookup(A)).toEqual({ state: "absent", epoch: 0 });
+  await other.store.uploads.idle();
+  await other.store.close();
+  await open();
+  await lab.store.uploads.idle();
+  expect(s3.objects.get(NAME)?.bytes.length).toBe(1_000);
+});
