@@ -1,0 +1,173 @@
+// Images that try to cost more than they are worth: each is refused with a code or rendered, within the time of a render,
+// and the memory of server and render processes together stays bounded.
+import { readdirSync, readFileSync } from "node:fs";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HuiyuanError } from "../../src/errors.ts";
+import { parseInstruction } from "../../src/image/grammar.ts";
+import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
+import {
+  blackPng,
+  claimingPng,
+  framesGif,
+  heavyProfileJpeg,
+  inflatingPng,
+  scansJpeg,
+} from "../helpers/hostile-images.ts";
+import { b64 } from "../helpers/rendering.ts";
+
+const RENDER_MS = 5000;
+/** A busy machine's scheduling, on top of a render's own time. */
+const GRACE_MS = 1000;
+const MIB = 1024 * 1024;
+/** Of the render processes: one image of the largest kind, and a second process at rest. */
+const MAX_PROCESS_BYTES = 600 * MIB;
+
+let renderer: Renderer;
+beforeAll(() => {
+  renderer = createRenderer({ renders: 2, renderMs: RENDER_MS, pixels: 100_000_000, frames: 300 });
+});
+afterAll(() => renderer.close());
+
+const grey = (side: number) =>
+  sharp({ create: { width: side, height: side, channels: 3, background: "#808080" }, limitInputPixels: false });
+
+/** Resident bytes of this process's children, now. */
+function childBytes(): number {
+  const own = String(process.pid);
+  const sizes = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => {
+      try {
+        const [, after = ""] = readFileSync(`/proc/${name}/stat`, "utf8").split(/\) /);
+        if (after.split(" ")[1] !== own) return 0;
+        return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${name}/status`, "utf8"))?.[1] ?? 0) * 1024;
+      } catch {
+        return 0; // ended meanwhile
+      }
+    });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+interface Outcome {
+  /** `rendered` or a code. */
+  readonly how: string;
+  readonly ms: number;
+  readonly peakBytes: number;
+}
+
+async function attempt(bytes: Buffer, text: string): Promise<Outcome> {
+  let peakBytes = 0;
+  const watch = setInterval(() => {
+    peakBytes = Math.max(peakBytes, childBytes());
+  }, 20);
+  const began = performance.now();
+  try {
+    const recipe = parseInstruction(text, { era: 2015 });
+    const { signal } = new AbortController();
+    await renderer.render({ load: async () => bytes, recipe, loadImage: async () => undefined, signal });
+    return { how: "rendered", ms: performance.now() - began, peakBytes };
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    return { how: error.code, ms: performance.now() - began, peakBytes };
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+const THUMBNAIL = "imageView2/2/w/200/format/webp";
+
+describe.skipIf(process.platform !== "linux")("a hostile image is refused or rendered within its bounds", () => {
+  test.each<[string, () => Promise<Buffer> | Buffer, string, readonly string[]]>([
+    [
+      "a PNG that claims 100 megapixels and has none",
+      () => claimingPng(9999, 9999),
+      THUMBNAIL,
+      ["image_not_processable"],
+    ],
+    ["a PNG of 100 megapixels in 97 KB", () => blackPng(10_000, 10_000, 8), THUMBNAIL, ["rendered"]],
+    ["a text that inflates to 500 MB", () => inflatingPng("zTXt", 500_000_000), THUMBNAIL, ["rendered"]],
+    ["a profile that inflates to 500 MB", () => inflatingPng("iCCP", 500_000_000), THUMBNAIL, ["rendered"]],
+    ["a profile of 15 MB", () => heavyProfileJpeg(15_000_000), THUMBNAIL, ["rendered"]],
+    ["a GIF of 10 000 frames", () => framesGif(1, 1, 10_000), THUMBNAIL, ["image_too_large"]],
+    ["a GIF of 300 large frames", () => framesGif(577, 577, 300), "imageView2/2/w/200", ["rendered"]],
+    ["a JPEG of 1000 scans", () => scansJpeg(8000, 1000), THUMBNAIL, ["image_not_processable", "render_timeout"]],
+    [
+      "a progressive JPEG of 100 megapixels",
+      () => grey(10_000).jpeg({ progressive: true }).toBuffer(),
+      THUMBNAIL,
+      ["rendered", "render_timeout"],
+    ],
+    [
+      "a WebP of 100 megapixels in 38 bytes",
+      () => grey(10_000).webp({ lossless: true, effort: 0 }).toBuffer(),
+      THUMBNAIL,
+      ["rendered", "render_timeout"],
+    ],
+    [
+      "an AVIF of 64 megapixels in 1 KB",
+      () => grey(8000).avif({ effort: 0, quality: 30 }).toBuffer(),
+      THUMBNAIL,
+      ["image_too_large", "render_timeout"],
+    ],
+    [
+      "a slow encoder",
+      () => grey(5000).png().toBuffer(),
+      "imageView2/2/format/avif",
+      ["image_too_large", "render_timeout"],
+    ],
+    [
+      "one pixel blown up to 100 megapixels",
+      () => grey(1).png().toBuffer(),
+      "imageMogr2/thumbnail/9999x9999!/format/yjpeg",
+      ["rendered", "render_timeout"],
+    ],
+    [
+      "one pixel blown up beyond",
+      () => grey(1).png().toBuffer(),
+      "imageMogr2/thumbnail/16383x16383!",
+      ["output_too_large"],
+    ],
+    [
+      "thirty slow steps",
+      () => grey(4000).png().toBuffer(),
+      `imageMogr2${"/rotate/45/crop/3000x3000".repeat(15)}`,
+      ["render_timeout"],
+    ],
+    [
+      "tiles of one pixel",
+      () => grey(5000).png().toBuffer(),
+      `watermark/2/text/${b64("x")}/batch/1/fontsize/1/spacing/0`,
+      ["rendered", "render_timeout"],
+    ],
+    [
+      "a text of a thousand large letters",
+      () => grey(100).png().toBuffer(),
+      `watermark/2/text/${b64("x".repeat(1000))}/fontsize/1000`,
+      ["processing_invalid"],
+    ],
+  ])("%s", async (_what, make, text, expected) => {
+    const outcome = await attempt(await make(), text);
+    expect(expected).toContain(outcome.how);
+    expect(outcome.ms).toBeLessThan(RENDER_MS + GRACE_MS);
+    expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
+    // Whatever it was, the next image is served.
+    expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
+  });
+
+  test("many of them at once stay within what one may need", async () => {
+    const png = blackPng(10_000, 10_000, 8);
+    const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(png, THUMBNAIL)));
+    expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill("rendered"));
+    expect(Math.max(...outcomes.map(({ peakBytes }) => peakBytes))).toBeLessThan(MAX_PROCESS_BYTES);
+  });
+
+  test("a crowd of good images leaves no memory behind", async () => {
+    const jpeg = await grey(1500).jpeg().toBuffer();
+    const round = () => Promise.all(Array.from({ length: 25 }, () => attempt(jpeg, "imageView2/1/w/300/h/200")));
+    await round();
+    const before = childBytes();
+    for (let rounds = 0; rounds < 3; rounds += 1) await round();
+    expect(childBytes() - before).toBeLessThan(40 * MIB);
+  });
+});
