@@ -19,6 +19,9 @@ FROM node:24-slim
 # Two arenas: glibc's default of eight a core keeps what image work frees. Eight threads: file reads and image work share them.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=2 UV_THREADPOOL_SIZE=8
 WORKDIR /app
+# The fonts of text watermarks, Chinese included.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-cjk fonts-dejavu-core \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/config config
