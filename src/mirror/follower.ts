@@ -20,39 +20,70 @@ export interface Follower {
   close(): void;
 }
 
-/** Joins a fill. `client` aborts when the client has left. */
+/** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */
 export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: AbortSignal): Follower {
-  const patience = new AbortController();
-  const { signal } = patience;
-  // Not AbortSignal.any(), which costs more than all else here.
-  const leave = () => patience.abort(client.reason);
-  client.addEventListener("abort", leave);
-  if (client.aborted) leave();
+  const startedAt = performance.now();
+  let left: { readonly reason: unknown } | undefined;
+  /** Whoever waits for the fill. */
+  let dismiss: ((reason: unknown) => void) | undefined;
+  // Made for a reader that has to wait: most bodies are there when their head is, and an abort signal is dear.
+  let patience: AbortController | undefined;
+
+  const leave = (reason: unknown) => {
+    left ??= { reason };
+    dismiss?.(reason);
+    patience?.abort(reason);
+  };
   const expire = (phase: string) => () =>
-    patience.abort(new HuiyuanError("origin_timeout", `Cannot wait longer for "${fill.key}": no ${phase} in time`));
-  const total = setTimeout(expire("end"), timeouts.total);
+    leave(new HuiyuanError("origin_timeout", `Cannot wait longer for "${fill.key}": no ${phase} in time`));
+  const clientLeft = () => leave(client.reason);
+  client.addEventListener("abort", clientLeft);
+  if (client.aborted) clientLeft();
+
   const waiting = setTimeout(expire("first byte"), timeouts.head);
+  let total: NodeJS.Timeout | undefined;
   let idle: NodeJS.Timeout | undefined;
-  // Then only the client's own speed is left, and that is not the origin's time.
-  void fill.done.then(() => clearTimeout(total));
+
+  function startTotal(): void {
+    const leftMs = Math.max(1, timeouts.total - (performance.now() - startedAt));
+    total = setTimeout(expire("end"), leftMs);
+    // Then only the client's own speed is left, and that is not the origin's time.
+    void fill.done.then(() => clearTimeout(total));
+  }
+
+  function unlessLeft<Value>(promise: Promise<Value>): Promise<Value> {
+    if (left !== undefined) return Promise.reject(left.reason);
+    return new Promise((resolve, reject) => {
+      dismiss = reject;
+      promise.then(resolve, reject);
+    });
+  }
+
+  function readSignal(): AbortSignal {
+    patience ??= new AbortController();
+    if (left !== undefined) patience.abort(left.reason);
+    return patience.signal;
+  }
+
   return {
     async head() {
-      const head = await abortable(fill.head, signal);
+      const head = await unlessLeft(fill.head);
       clearTimeout(waiting);
+      if (fill.end === undefined && total === undefined) startTotal();
       return head;
     },
     async read({ spool }, offset) {
       const ready = spool.peek(offset);
       if (ready !== undefined) return ready;
       if (fill.end === undefined) idle = idle?.refresh() ?? setTimeout(expire("next byte"), timeouts.idle);
-      const chunk = await spool.read(offset, signal);
+      const chunk = await spool.read(offset, readSignal());
       clearTimeout(idle);
       idle = undefined;
       return chunk;
     },
-    end: () => abortable(fill.done, signal),
+    end: () => unlessLeft(fill.done),
     close() {
-      client.removeEventListener("abort", leave);
+      client.removeEventListener("abort", clientLeft);
       clearTimeout(total);
       clearTimeout(waiting);
       clearTimeout(idle);

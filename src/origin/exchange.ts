@@ -120,6 +120,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       return;
     }
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     controller.pause();
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
@@ -159,8 +160,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     }
     if (this.#phase !== "body" || this.#sink !== undefined) return;
     this.#sink = sink;
-    this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
     this.#controller?.resume();
+    // A small body has come with its head, and is over now.
+    if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
   }
 
   resume(): void {
@@ -173,8 +175,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#untold = undefined;
     this.#sink = undefined;
     if (this.#phase === "over") return;
+    const controller = this.#controller;
     this.#end();
-    this.#controller?.abort(new Error("no longer wanted"));
+    controller?.abort(new Error("no longer wanted"));
   }
 
   discard(): void {
@@ -196,8 +199,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   /** Ends the exchange from this side. */
   stop(reason: Error): void {
     if (this.#phase === "over") return;
+    const controller = this.#controller;
     this.#finish(reason);
-    this.#controller?.abort(reason);
+    controller?.abort(reason);
   }
 
   #onIdle(): void {
@@ -220,6 +224,8 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #end(): void {
     this.#phase = "over";
     this.#sink = undefined;
+    // What it holds of the connection goes now: the answer may wait for long to be stored.
+    this.#controller = undefined;
     clearTimeout(this.#timer);
     this.#settleOver();
   }

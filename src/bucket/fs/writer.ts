@@ -43,7 +43,7 @@ export interface WriterOptions {
 
 const CAPACITY = 10_000;
 // Batches start at least this far apart, milliseconds: under load more operations share an fsync; a lone one never waits.
-const GATHER_MS = 2;
+const GATHER_MS = 5;
 const MAX_BATCH = 512;
 /** The largest body that goes to the writer, and so into a pack. Bytes. */
 export const MAX_PACKED_BYTES = 262_144;
