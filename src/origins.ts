@@ -53,7 +53,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const origin = origins.take(identityOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
     const budget = budgets.take(identityOf(place, bounds), () => ({
       name,
-      value: createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now }),
+      value: createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now, log: parts.log }),
     }));
     const breaker = breakers.take(identityOf(place, rules), () => ({
       name,

@@ -1,6 +1,7 @@
 // What one origin may be asked, whoever asks: connections, requests a second, and not at all while it has asked for a
 // pause. Clients' requests go first; bulk work (a migration) takes what they leave. One budget per origin.
 import { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
 /** `client`: somebody waits for the image. `bulk`: nobody does; it waits as long as it must. */
@@ -21,6 +22,7 @@ export interface BudgetOptions {
   readonly name: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
+  readonly log: Log;
 }
 
 export interface Budget {
@@ -41,13 +43,15 @@ export interface Budget {
 const MAX_PAUSE_MS = 300_000;
 const MAX_WAITING_CLIENTS = 1_000;
 const RETRY_AFTER_SECONDS = 2;
+// Pauses that follow each other are one story.
+const TELL_AGAIN_MS = 60_000;
 
 interface Waiter {
   admit(): void;
   refuse(error: unknown): void;
 }
 
-export function createBudget({ rules, name, now }: BudgetOptions): Budget {
+export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const { connections, requestsPerSecond: rate, waitMs } = rules;
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
   const places: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
@@ -56,6 +60,7 @@ export function createBudget({ rules, name, now }: BudgetOptions): Budget {
   const lines: Record<Traffic, Set<Waiter>> = { client: new Set(), bulk: new Set() };
   let running = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
+  let toldAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
   function pausedMs(): number {
@@ -156,6 +161,10 @@ export function createBudget({ rules, name, now }: BudgetOptions): Budget {
       const until = now() + Math.min(seconds * 1_000, MAX_PAUSE_MS);
       if (until <= now() || until <= (pause?.until ?? 0)) return;
       pause = { status, until };
+      if (now() - toldAt >= TELL_AGAIN_MS) {
+        toldAt = now();
+        log.warn({ origin: name, status, seconds: pausedMs() / 1_000 }, "an origin asks to be left alone for a while");
+      }
       const refused = refusal();
       for (const waiter of [...lines.client]) waiter.refuse(refused);
     },

@@ -1,8 +1,12 @@
 // Who may ask an origin when, by a clock of the test's own.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Budget, type BudgetRules, createBudget, type Traffic } from "../../../src/origin/budget.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+
+let log: ReturnType<typeof linesOf>;
 
 beforeEach(() => {
+  log = linesOf();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 });
 afterEach(() => {
@@ -14,6 +18,7 @@ function budgetOf(rules: Partial<BudgetRules>): Budget {
     rules: { connections: 8, requestsPerSecond: 0, waitMs: 1_000, ...rules },
     name: "http://a.example",
     now: () => performance.now(),
+    log,
   });
 }
 
@@ -175,5 +180,17 @@ describe("pause()", () => {
     const budget = budgetOf({});
     for (const each of seconds) budget.pause(503, each);
     expect(budget.usage().pausedMs).toBe(expected);
+  });
+
+  test("is told once, those that follow within a minute with it", async () => {
+    const budget = budgetOf({});
+    for (let second = 0; second < 90; second += 1) {
+      budget.pause(429, 1);
+      await settle(1_000);
+    }
+    expect(log.lines.map(({ fields }) => fields)).toEqual([
+      { origin: "http://a.example", status: 429, seconds: 1 },
+      { origin: "http://a.example", status: 429, seconds: 1 },
+    ]);
   });
 });

@@ -21,7 +21,12 @@ beforeEach(() => {
   const now = () => clock.now;
   const rules = { failures: 3, withinMs: 10_000, openMs: 1_000 };
   breaker = createBreaker({ rules, name: "a", now, log: SILENT_LOG });
-  budget = createBudget({ rules: { connections: 2, requestsPerSecond: 0, waitMs: 50 }, name: "a", now });
+  budget = createBudget({
+    rules: { connections: 2, requestsPerSecond: 0, waitMs: 50 },
+    name: "a",
+    now,
+    log: SILENT_LOG,
+  });
 });
 
 const guarded = (...replies: readonly Reply[]): Origin =>
