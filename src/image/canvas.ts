@@ -23,7 +23,7 @@ export interface CanvasOptions {
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
-const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "done"] as const;
+const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose"] as const;
 
 /** Sizes are those of one frame, after the steps so far. */
 export interface Canvas {
@@ -222,10 +222,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       carriesExif = false;
       open(pixels);
     },
-    finish() {
-      stage = "done";
-      return finishPass();
-    },
+    finish: finishPass,
   };
   return canvas;
 }

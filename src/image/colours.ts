@@ -36,9 +36,3 @@ export function parseColour(text: string): string | undefined {
   const lower = text.toLowerCase();
   return /^#[0-9a-f]{6}$/.test(lower) ? lower : COLOURS.get(lower);
 }
-
-/** `#rrggbb` → three samples, 0–255. */
-export function colourSamples(colour: string): readonly [number, number, number] {
-  const value = Number.parseInt(colour.slice(1), 16);
-  return [value >> 16, (value >> 8) & 255, value & 255];
-}

@@ -49,11 +49,7 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
 }
 
 /** The quality that the rule asks for, 1–100. */
-export function qualityFor({
-  format,
-  output,
-  sourceQuality,
-}: Pick<Encoding, "format" | "output" | "sourceQuality">): number {
+function qualityFor({ format, output, sourceQuality }: Pick<Encoding, "format" | "output" | "sourceQuality">): number {
   const standard = format === "avif" ? DEFAULT_AVIF_QUALITY : DEFAULT_QUALITY;
   const known = sourceQuality ?? standard;
   const quality =

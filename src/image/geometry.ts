@@ -59,7 +59,7 @@ export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">):
   const [top, height] = span(source.height, step.height ?? source.height, step.dy);
   if (width > 0 && height > 0) return { left, top, width, height };
   const found = `nothing of ${source.width}×${source.height} lies in it`;
-  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, { parameter: "imageMogr2/crop" });
+  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, { parameter: "imageMogr2/crop or cut" });
 }
 
 /** Where a part of a whole lies by gravity. Negative where the part is larger. */

@@ -12,8 +12,8 @@ import { HuiyuanError } from "../errors.ts";
 import { type Animation, gifFrames, webpFrames } from "./frames.ts";
 import type { OutputFormat } from "./recipe.ts";
 
-/** What an image's head claims. */
-export interface SourceFacts {
+/** What an image is; of a source, what its head claims. */
+export interface RasterFacts {
   /** Every format that can be read can be written. */
   readonly format: OutputFormat;
   /** Pixels, as stored. */
@@ -46,7 +46,7 @@ const SCANNERS: Readonly<Record<OutputFormat, Scanner>> = {
  * Allocates nothing that depends on what the image claims. Throws image_too_heavy, image_not_processable (another kind, cut
  * short, no size), image_too_large.
  */
-export function readSource(bytes: Buffer, limits: SourceLimits): SourceFacts {
+export function readSource(bytes: Buffer, limits: SourceLimits): RasterFacts {
   if (bytes.length > limits.sourceBytes)
     throw new HuiyuanError(
       "image_too_heavy",
@@ -63,7 +63,7 @@ function isAllowed(kind: string): kind is OutputFormat {
   return Object.hasOwn(SCANNERS, kind);
 }
 
-function readFacts(format: OutputFormat, bytes: Buffer): SourceFacts {
+function readFacts(format: OutputFormat, bytes: Buffer): RasterFacts {
   const findings: Findings = { width: undefined, height: undefined, structure: "incomplete" };
   feed(SCANNERS[format](findings))(bytes);
   const { width, height, structure } = findings;
@@ -84,7 +84,7 @@ const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Anima
   webp: webpFrames,
 };
 
-function refuseBeyond({ width, height, frames }: SourceFacts, limits: SourceLimits): void {
+function refuseBeyond({ width, height, frames }: RasterFacts, limits: SourceLimits): void {
   const isWithin =
     Math.max(width, height) <= limits.sourceSide && frames <= limits.frames && width * height * frames <= limits.pixels;
   if (isWithin) return;

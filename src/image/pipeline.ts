@@ -8,7 +8,7 @@ import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
 import { encode } from "./encode.ts";
 import { inspect } from "./inspect.ts";
 import { jpegQuality } from "./jpeg-quality.ts";
-import type { SourceFacts } from "./loaders.ts";
+import type { RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
 import { type Pixels, thinned } from "./pixels.ts";
@@ -23,7 +23,7 @@ export interface PipelineLimits {
 
 export interface PipelineRequest {
   readonly bytes: Buffer;
-  readonly facts: SourceFacts;
+  readonly facts: RasterFacts;
   readonly recipe: Recipe;
   /** The files of the recipe's image marks, by URL, within bounds. */
   readonly marks: ReadonlyMap<string, Buffer>;
@@ -35,12 +35,12 @@ export interface Rendered {
   readonly bytes: Buffer;
   readonly mediaType: string;
   /** Of the image, or of the one that the JSON of an inspection is about. Pixels of one frame. */
-  readonly image: SourceFacts;
+  readonly image: RasterFacts;
 }
 
 /** What the source is besides its claims. */
 interface Source {
-  readonly facts: SourceFacts;
+  readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
   readonly metadata: Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">;
 }
@@ -91,7 +91,7 @@ async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> 
 async function processImage(
   request: PipelineRequest,
   source: Source,
-): Promise<{ readonly bytes: Buffer; readonly image: SourceFacts }> {
+): Promise<{ readonly bytes: Buffer; readonly image: RasterFacts }> {
   const { recipe, limits, marks } = request;
   const { facts, metadata } = source;
   const isOpaqueSource = !metadata.hasAlpha;
@@ -161,7 +161,7 @@ async function answer(
   { recipe, limits }: PipelineRequest,
   source: Source,
   bytes: Buffer,
-  image: SourceFacts,
+  image: RasterFacts,
 ): Promise<Rendered> {
   const { inspection } = recipe;
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };

@@ -1,7 +1,7 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 import { HuiyuanError } from "../errors.ts";
-import { readSource, type SourceFacts, type SourceLimits } from "./loaders.ts";
+import { type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
 import { createRenderPool } from "./render-pool.ts";
@@ -117,7 +117,7 @@ async function loadMarks(
   return { files, bytesToDecode: bytesForAll };
 }
 
-function readMark(url: string, bytes: Buffer): SourceFacts {
+function readMark(url: string, bytes: Buffer): RasterFacts {
   try {
     const facts = readSource(bytes, MARK_LIMITS);
     if (facts.format !== "bmp") return facts;
@@ -132,7 +132,7 @@ function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", cause });
 }
 
-function bytesToDecode({ format, width, height, frames }: SourceFacts): number {
+function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
   return width * height * frames * BYTES_PER_PIXEL[format];
 }
 

@@ -3,7 +3,6 @@
 import sharp, { type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas.ts";
-import { colourSamples } from "./colours.ts";
 import { markPosition, markSize, type Size } from "./geometry.ts";
 import { faded, type Overlay } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
@@ -20,14 +19,15 @@ const LINE_HEIGHT = 1.5;
 
 /** Throws processing_invalid: nothing to draw, or too much. */
 export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
-  let mark = await drawText(step, step.fontSize);
+  let { fontSize } = step;
+  let mark = await drawText(step, fontSize);
   if (step.scale !== undefined) {
     const wanted = markSize(canvas.size, mark, step.scale);
     // Set anew at the wanted size, since enlarged letters are blurred.
-    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
+    fontSize = Math.max(1, Math.round((fontSize * wanted.width) / mark.width));
     mark = await resized(await drawText(step, fontSize), wanted);
   }
-  if (step.shadow > 0) mark = await withShadow(mark, step);
+  if (step.shadow > 0) mark = await withShadow(mark, step.shadow, fontSize);
   await lay(canvas, mark, step, step.spacing);
 }
 
@@ -103,17 +103,12 @@ async function resized(mark: Overlay, size: Size): Promise<Overlay> {
 }
 
 /** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
-async function withShadow(mark: Overlay, { shadow, fontSize }: TextMark): Promise<Overlay> {
+async function withShadow(mark: Overlay, opacity: number, fontSize: number): Promise<Overlay> {
   const distance = Math.max(1, Math.round(fontSize / 20));
   const margin = distance * 2;
   const dark = Buffer.from(mark.data);
-  const [red, green, blue] = colourSamples(SHADOW_COLOUR);
-  for (let at = 0; at < dark.length; at += 4) {
-    dark[at] = red;
-    dark[at + 1] = green;
-    dark[at + 2] = blue;
-  }
-  const silhouette = faded({ ...mark, data: dark }, shadow);
+  for (let at = 0; at < dark.length; at += 4) dark.fill(0, at, at + 3);
+  const silhouette = faded({ ...mark, data: dark }, opacity);
   const ground = fromOverlay(silhouette).extend({
     top: distance,
     left: distance,
@@ -128,7 +123,6 @@ async function withShadow(mark: Overlay, { shadow, fontSize }: TextMark): Promis
   return toOverlay(fromOverlay(soft).composite([input]));
 }
 
-const SHADOW_COLOUR = "#000000";
 const CLEAR = { background: { r: 0, g: 0, b: 0, alpha: 0 } } as const;
 
 function fromOverlay({ data, width, height }: Overlay): Sharp {

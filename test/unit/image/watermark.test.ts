@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { colourSamples, parseColour } from "../../../src/image/colours.ts";
+import { parseColour } from "../../../src/image/colours.ts";
 import { fontFamily } from "../../../src/image/fonts.ts";
 import { BLUE, b64, distance, RED, renderText, solid, WHITE } from "../../helpers/rendering.ts";
 
@@ -200,8 +200,4 @@ test.each([
   ["toString", undefined],
 ])("parseColour() reads %s as %s", (text, colour) => {
   expect(parseColour(text)).toBe(colour);
-});
-
-test("colourSamples() gives red, green and blue", () => {
-  expect(colourSamples("#ff8001")).toEqual([255, 128, 1]);
 });

@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { errorBody } from "../../../src/http/error-answer.ts";
+
+const told = (error: HuiyuanError) => JSON.parse(errorBody(error, "request-1").toString());
+
+test("errorBody() tells the code's public text, never the error's own message", () => {
+  const error = new HuiyuanError("origin_timeout", "Cannot fetch from http://10.0.0.7/secret");
+  expect(told(error)).toEqual({ code: -902, message: "the origin did not answer in time", requestId: "request-1" });
+});
+
+test("errorBody() names the faulty parameter of a processing instruction", () => {
+  const error = new HuiyuanError("processing_invalid", "x", { parameter: "imageMogr2/thumbnail" });
+  expect(told(error).message).toBe("the processing instruction is not valid: imageMogr2/thumbnail");
+});
