@@ -98,7 +98,15 @@ export interface MirrorLab extends StoredLab {
   settled(): Promise<void>;
 }
 
-const PLAIN = { isStored: true, query: "", headers: {}, followsRedirects: true, via: undefined, cdnLoop: undefined };
+/** A request as it is without rules; key, path, epoch, method and signal are the caller's. */
+export const PLAIN = {
+  isStored: true,
+  query: "",
+  headers: {},
+  followsRedirects: true,
+  via: undefined,
+  cdnLoop: undefined,
+};
 
 export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const clock = { now: 1_700_000_000_000 };
