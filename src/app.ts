@@ -1,28 +1,19 @@
-// The composition root: Settings → a wired, running server { reload, stop }. It decides nothing by itself.
-import { randomBytes } from "node:crypto";
-import { setMaxListeners } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+// The composition root: Settings → a running server { reload, stop }. What it serves is wired in service.ts; here are the
+// two ports, and the order in which things end. It decides nothing by itself.
 import { setTimeout as delay } from "node:timers/promises";
-import { HuiyuanError } from "./errors.ts";
 import { createAccessLog } from "./http/access-log.ts";
 import { createAdmin } from "./http/admin.ts";
+import { createApi } from "./http/api/api.ts";
 import { createDownloads } from "./http/download.ts";
-import { createMetrics } from "./http/metrics.ts";
 import { createReadiness } from "./http/readiness.ts";
 import { createRequestIds } from "./http/request-id.ts";
 import { nodeResponse } from "./http/response.ts";
 import { startServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
-import { adoptSpoolFiles } from "./mirror/adopt.ts";
-import { createHot } from "./mirror/hot.ts";
-import { createSlots } from "./mirror/slots.ts";
-import { createWriteBack } from "./mirror/write-back.ts";
+import { openService } from "./service.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema.ts";
-import { createSiteRegistry } from "./sites.ts";
-import { openStores } from "./stores.ts";
 import { readVersion } from "./version.ts";
 
 export interface AppOptions {
@@ -49,7 +40,7 @@ const CLIENT_GRACE_MS = 5_000;
 const FILL_GRACE_MS = 7_500;
 const STORE_GRACE_MS = 8_500;
 const DRAIN_MS = 9_500;
-const LOOPBACK_NAMES: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
+const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
 
 /** Opens the store, wires the rooms and listens. Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
 export async function startApp({ settings: initial, log, now = Date.now }: AppOptions): Promise<App> {
@@ -57,37 +48,12 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   let fault: string | undefined;
   let restartNote: string | undefined;
   let isDraining = false;
-  const version = readVersion();
-  const stopping = new AbortController();
-  // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
-  setMaxListeners(0, stopping.signal);
   const undo: (() => Promise<void> | void)[] = [];
 
   try {
-    const hot = createHot(hotBounds(settings));
-    const stores = await openStores(settings, { log, now, changed: hot.drop });
-    undo.push(() => stores.close());
-    const { store, spools } = stores;
-    const metrics = createMetrics();
-    undo.push(() => metrics.stop());
-    const slots = createSlots(settings.limits.fills);
-    const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
-    const serverId = await readServerId(settings.data);
-    const registry = createSiteRegistry(settings, {
-      store,
-      once: stores.once,
-      hot,
-      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal: stopping.signal },
-      log,
-      now,
-      userAgent: `Huiyuan/${version}`,
-    });
-    undo.push(() => registry.close());
-    const { adopting, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: registry.storedOf, log });
-    void adopting.then((adopted) => {
-      if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
-    });
-
+    const service = await openService({ settings, log, now });
+    undo.push(service.close);
+    const { registry, metrics } = service;
     const nextRequestId = createRequestIds();
     const accessLog = createAccessLog(log);
     const download = createDownloads({
@@ -112,28 +78,24 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     undo.push(() => downloads.stop(0));
 
     const readiness = createReadiness({
-      probe: store.probe,
+      probe: service.probe,
       isDraining: () => isDraining,
-      notes: () => [fault, restartNote, ...stores.notes()].filter((note) => note !== undefined),
+      notes: () => [fault, restartNote, ...service.notes()].filter((note) => note !== undefined),
       now,
     });
+    const { adminHost } = initial.server;
     const admin = await startServer({
-      host: settings.server.adminHost,
+      host: adminHost,
       port: settings.server.adminPort,
       nextRequestId,
       listener: createAdmin({
         token: () => settings.server.adminToken,
-        allowedHosts: isLoopbackHost(settings.server.adminHost) ? LOOPBACK_NAMES : undefined,
+        allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
         readiness,
-        metrics: () =>
-          metrics.scrape({
-            memory: hot.usage,
-            spool: () => spools.usage,
-            storing: () => together(writeBack.backlog(), stores.backlog()),
-            fills: () => slots.taken,
-            origins: registry.originHealth,
-          }),
-        version,
+        metrics: service.scrape,
+        api: createApi({ registry, nextRequestId, log }),
+        nextRequestId,
+        version: readVersion(),
         log,
       }),
     });
@@ -142,14 +104,11 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       downloadPort: downloads.port,
       adminPort: admin.port,
       reload(next) {
-        registry.apply(next);
+        service.apply(next);
         const kept = settingsNeedingRestart(initial, next);
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
         settings = next;
         fault = undefined;
-        hot.resize(hotBounds(next));
-        slots.resize(next.limits.fills);
-        stores.resize(next.limits);
         downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
       },
@@ -159,13 +118,12 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       async stop() {
         isDraining = true;
         const began = now();
-        const until = (ms: number) => delay(Math.max(0, began + ms - now()), undefined, { ref: false });
+        const left = (ms: number) => Math.max(0, began + ms - now());
         await downloads.stop(CLIENT_GRACE_MS);
-        await Promise.race([slots.empty(), until(FILL_GRACE_MS)]);
-        stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
-        await writeBack.drain(Math.max(0, began + STORE_GRACE_MS - now()));
+        await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
         const closing = admin.stop(0).then(() => closeAll(undo));
-        const isLate = await Promise.race([closing.then(() => false), until(DRAIN_MS).then(() => true)]);
+        const late = delay(left(DRAIN_MS), true, { ref: false });
+        const isLate = await Promise.race([closing.then(() => false), late]);
         if (isLate) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
       },
     };
@@ -180,15 +138,6 @@ async function closeAll(undo: readonly (() => Promise<void> | void)[]): Promise<
   for (const close of [...undo].reverse()) await close();
 }
 
-interface Backlog {
-  readonly depth: number;
-  readonly oldestMs: number;
-}
-
-function together(one: Backlog, other: Backlog): Backlog {
-  return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
-}
-
 const MIN_IDLE_MS = 60_000;
 
 /** A client that waits for an origin hears nothing for as long as the settings let the origin take. */
@@ -196,18 +145,4 @@ function idleMs({ projects }: Settings): number {
   const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
   const sources = domains.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror, ...mirror.rules]));
   return Math.max(MIN_IDLE_MS, ...sources.map(({ timeouts }) => (timeouts?.total ?? 0) + 10_000));
-}
-
-function hotBounds({ limits }: Settings) {
-  return { maxBytes: limits.memory, maxObjectBytes: limits.hotObjectSize };
-}
-
-/** Names this installation in Via and CDN-Loop. Kept with the data, so that it is the same after a restart. */
-async function readServerId(dir: string): Promise<string> {
-  const path = join(dir, "server-id");
-  const known = await readFile(path, "utf8").catch(() => ""); // Not there before the first start.
-  if (/^[0-9a-f]{12}$/.test(known)) return known;
-  const fresh = randomBytes(6).toString("hex");
-  await writeFile(path, fresh, { mode: 0o600 });
-  return fresh;
 }

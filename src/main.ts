@@ -14,6 +14,11 @@ const COMMANDS = {
   check: async () => (await import("./cli/check.ts")).checkCommand,
   keys: async () => (await import("./cli/keys.ts")).keysCommand,
   sign: async () => (await import("./cli/sign.ts")).signCommand,
+  ls: async () => (await import("./cli/ls.ts")).lsCommand,
+  stat: async () => (await import("./cli/stat.ts")).statCommand,
+  delete: async () => (await import("./cli/delete.ts")).deleteCommand,
+  undelete: async () => (await import("./cli/undelete.ts")).undeleteCommand,
+  purge: async () => (await import("./cli/purge.ts")).purgeCommand,
 };
 
 const USAGE = 2;

@@ -8,7 +8,7 @@ import type { Store } from "./bucket/driver.ts";
 import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
-import type { Admission, MirrorSource, Site, Sites } from "./http/site.ts";
+import type { Admission, Site, Sites } from "./http/site.ts";
 import type { Log } from "./log.ts";
 import type { Hot } from "./mirror/hot.ts";
 import { createKeyBudget, type KeyBudget } from "./mirror/key-budget.ts";
@@ -46,6 +46,8 @@ export interface SiteRegistry {
   apply(settings: Settings): void;
   /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
   storedOf(bucketId: string): Stored | undefined;
+  /** Every domain in force, `*` last. */
+  domains(): readonly Site[];
   /** The origins of the settings in force. */
   originHealth(): readonly OriginHealth[];
   close(): Promise<void>;
@@ -59,21 +61,22 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   let sites: Sites;
+  let domains: readonly Site[];
 
   // Origins of earlier settings, until the requests that still use them are done.
   const retiring = new Set<Origin>();
 
-  function build(next: Settings): Sites {
+  function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
     const { limits } = next;
-    const toSite = (binding: Binding): Site => {
+    const toSite = (domain: string, binding: Binding): Site => {
       const id = bucketId(binding);
       const bucket = stored.take(id, () => {
         const driver = parts.store.bucket(id);
         return createStored(id, createBucket({ driver, now: parts.now, maxObjectBytes: MAX_STORED_BYTES }), parts.hot);
       });
       const source = binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket, settings));
-      return makeSite(binding, { bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
+      return makeSite(binding, { domain, bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
@@ -94,13 +97,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
         ),
       );
     };
-    const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(binding)]));
-    const other = star === undefined ? undefined : toSite(star);
-    return { find: (host) => byHost.get(host) ?? other };
+    const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(host, binding)]));
+    const other = star === undefined ? undefined : toSite("*", star);
+    const all = [...byHost.values(), ...(other === undefined ? [] : [other])];
+    return { sites: { find: (host) => byHost.get(host) ?? other }, domains: all };
   }
 
   function apply(next: Settings): void {
-    let built: Sites;
+    let built: ReturnType<typeof build>;
     try {
       built = build(next);
     } catch (error) {
@@ -113,7 +117,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     }
     keys = keyLookup(next);
     tokens.clear();
-    sites = built;
+    ({ sites, domains } = built);
     stored.keep();
     budgets.keep();
     void retire(origins.keep(), mirrors.keep());
@@ -137,6 +141,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     },
     apply,
     storedOf: (id) => stored.get(id),
+    domains: () => domains,
     originHealth: origins.health,
     async close() {
       await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
@@ -167,16 +172,15 @@ function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
 
 function makeSite(
   { project, bucket }: Binding,
-  { bucket: stored, source, admit }: { bucket: Stored; source: MirrorSource | undefined; admit: Site["admit"] },
+  { bucket: stored, ...parts }: Pick<Site, "domain" | "source" | "admit"> & { readonly bucket: Stored },
 ): Site {
   return {
+    ...parts,
     stored,
-    source,
     isProjectEnabled: project.enabled,
     separators: bucket.separators,
     aliases: new Set(Object.keys(bucket.aliases)),
     referers: bucket.referers,
-    admit,
     cacheControl: createCacheControl(bucket.cacheControl),
     cors: bucket.cors,
     notFoundPage: bucket.notFound === undefined ? undefined : readPage(bucket.notFound.file),

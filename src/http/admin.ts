@@ -1,10 +1,11 @@
-// The admin port: health, readiness and metrics. It answers only to names of its own, so that a web page cannot reach
-// a loopback port through a name it has rebound. The console and the admin API join it here.
+// The admin port: health, readiness, metrics and the admin API. It answers only to names of its own, so that a web page
+// cannot reach a loopback port through a name it has rebound. The console joins it here.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-import { Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Log } from "../log.ts";
+import type { ApiEnv } from "./api/env.ts";
 
 /** Whether the server may be sent traffic, and what an operator should know. */
 export interface Readiness {
@@ -20,32 +21,49 @@ export interface AdminOptions {
   readonly token: () => string | undefined;
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
+  /** Its paths begin with /api/. */
+  readonly api: Hono<ApiEnv>;
+  readonly nextRequestId: () => string;
   readonly version: string;
   readonly log: Log;
 }
 
 /** The `request` listener of the admin port. */
 export function createAdmin(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const app = new Hono();
+  const app = new Hono<ApiEnv>();
+  const refuse = (context: Context<ApiEnv>, code: number, message: string) => ({
+    code,
+    message,
+    requestId: context.get("requestId"),
+  });
   app.use(async (context, next) => {
+    const requestId = options.nextRequestId();
+    context.set("requestId", requestId);
+    context.header("X-Request-Id", requestId);
     context.header("X-Content-Type-Options", "nosniff");
     context.header("Cache-Control", "no-store");
-    const { allowedHosts } = options;
-    if (allowedHosts !== undefined && !allowedHosts.has(hostName(context.req.header("host") ?? ""))) {
-      return context.json({ code: -107, message: "this port answers only to its own names" }, 421);
+    const host = context.req.header("host") ?? "";
+    if (options.allowedHosts !== undefined && !options.allowedHosts.has(hostName(host))) {
+      return context.json(refuse(context, -107, "this port answers only to its own names"), 421);
     }
     const origin = context.req.header("origin");
-    if (
-      origin !== undefined &&
-      hostName(origin.replace(/^https?:\/\//, "")) !== hostName(context.req.header("host") ?? "")
-    ) {
-      return context.json({ code: -103, message: "requests from other sites are refused" }, 403);
-    }
-    if (context.req.method !== "GET" && context.req.method !== "HEAD") {
-      context.header("Allow", "GET, HEAD");
-      return context.json({ code: -103, message: "only GET and HEAD are served here" }, 405);
+    if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase()) {
+      return context.json(refuse(context, -103, "requests from other sites are refused"), 403);
     }
     return next();
+  });
+  const needsToken: MiddlewareHandler<ApiEnv> = async (context, next) => {
+    if (isAuthorized(context.req.header("authorization"), options.token())) return next();
+    context.header("WWW-Authenticate", "Bearer");
+    return context.json(refuse(context, -81, "the admin token is required: Authorization: Bearer …"), 401);
+  };
+  app.use("/metrics", needsToken);
+  app.use("/api/*", needsToken);
+  app.route("/", options.api);
+  app.use(async (context, next) => {
+    if (context.req.method === "GET" || context.req.method === "HEAD") return next();
+    context.header("Allow", "GET, HEAD");
+    return context.json(refuse(context, -103, "only GET and HEAD are served here"), 405);
   });
   app.get("/healthz", (context) => context.json({ status: "alive", version: options.version }));
   app.get("/readyz", async (context) => {
@@ -53,18 +71,15 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
     return context.json({ status: isReady ? "ready" : "not ready", notes }, isReady ? 200 : 503);
   });
   app.get("/metrics", async (context) => {
-    if (!isAuthorized(context.req.header("authorization"), options.token())) {
-      context.header("WWW-Authenticate", "Bearer");
-      return context.json({ code: -81, message: "the admin token is required: Authorization: Bearer …" }, 401);
-    }
     const { mediaType, text } = await options.metrics();
     return context.body(text, 200, { "Content-Type": mediaType });
   });
   app.get("/", (context) => context.html(page(options.version)));
-  app.notFound((context) => context.json({ code: -106, message: "no such page; see /" }, 404));
+  app.notFound((context) => context.json(refuse(context, -106, "no such page; see /"), 404));
   app.onError((error, context) => {
-    options.log.error({ err: error }, "an admin request failed");
-    return context.json({ code: -100, message: "something went wrong in here" }, 500);
+    const requestId = context.get("requestId");
+    options.log.error({ err: error, requestId }, "an admin request failed");
+    return context.json(refuse(context, -100, "something went wrong in here"), 500);
   });
   return getRequestListener(app.fetch, { overrideGlobalObjects: false });
 }

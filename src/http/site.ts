@@ -34,6 +34,8 @@ export interface MirrorSource {
 
 /** One served domain. */
 export interface Site {
+  /** Its host, or `*` for the one that answers every other host. */
+  readonly domain: string;
   readonly stored: Stored;
   /** Undefined: this domain never goes back to an origin. */
   readonly source: MirrorSource | undefined;

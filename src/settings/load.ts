@@ -16,10 +16,11 @@ export interface ParseOptions {
   /** Path of the settings file: named in faults, and relative paths start from its folder. */
   readonly file: string;
   /**
-   * `keys`: for whoever only signs. Of the secrets those under `projects[].keys` must be there, every other may be
-   * missing and is then a placeholder, and no notFound page is read. Default: all that a server needs.
+   * `keys`: for whoever only signs, of the secrets those under `projects[].keys` must be there. `address`: for whoever
+   * asks the admin port, only `server.adminToken` must. Every other secret may be missing then and is a placeholder, and
+   * no notFound page is read. Default: all that a server needs.
    */
-  readonly needs?: "all" | "keys";
+  readonly needs?: "all" | "keys" | "address";
 }
 
 /**
@@ -43,9 +44,9 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   const parsed = settingsSchema.safeParse(tree ?? {}, { error: describeIssue });
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
   const located = [
-    ...secretFaults.filter(({ path }) => needs === "all" || isOfKey(path)),
+    ...secretFaults.filter(({ path }) => NEEDED[needs](path)),
     ...(parsed.error?.issues ?? []).flatMap(issueFaults),
-    ...(settings === undefined || needs === "keys" ? [] : missingFiles(settings, readFile)),
+    ...(settings === undefined || needs !== "all" ? [] : missingFiles(settings, readFile)),
   ].map((fault) => document.locate(fault));
   if (settings === undefined || located.length + document.faults.length > 0) {
     throw new SettingsFaults(file, inOrder([...document.faults, ...located]));
@@ -81,10 +82,12 @@ function wholeFileFault(file: string, message: string): SettingsFaults {
   return new SettingsFaults(file, [{ path: "", line: 1, column: 1, message }]);
 }
 
-/** Below `projects[].keys`. */
-function isOfKey(path: SettingsPath): boolean {
-  return path[0] === "projects" && path[2] === "keys";
-}
+/** Whether a secret must be there. */
+const NEEDED: Readonly<Record<NonNullable<ParseOptions["needs"]>, (path: SettingsPath) => boolean>> = {
+  all: () => true,
+  keys: (path) => path[0] === "projects" && path[2] === "keys",
+  address: (path) => path[0] === "server",
+};
 
 function inOrder(faults: readonly Fault[]): readonly Fault[] {
   return faults.toSorted((a, b) => a.line - b.line || a.column - b.column);

@@ -104,6 +104,36 @@ async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: Star
   };
 }
 
+export interface Ended {
+  /** Null where a signal ended it. */
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs one command of the built program to its end. `input` goes to its standard input. */
+export async function huiyuan(
+  args: readonly string[],
+  { env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (chunk: Buffer) => {
+    said.out += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    said.err += chunk.toString();
+  });
+  // A command that fails early reads none of it.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  await within(once(child, "close"), 60_000, () => `huiyuan ${args.join(" ")} did not end:\n${said.out}${said.err}`);
+  return { code: child.exitCode, ...said };
+}
+
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   const exited = once(child, "exit");

@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["http"],
   ["origins", "routes", "stores"],
   ["sites"],
+  ["service"],
   ["app"],
   ["cli"],
   ["main"],
@@ -32,7 +33,7 @@ const NOT_BUILT = ["upload", "migrate", "insight", "client"];
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["origins", "routes", "stores", "sites", "app", "cli", "main"],
+  settings: ["origins", "routes", "stores", "sites", "service", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
   sign: ["upload", "http", "stores", "sites", "app", "cli", "main"],
   // The SDK is for other people's programs.

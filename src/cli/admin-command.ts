@@ -1,0 +1,93 @@
+// What all commands that ask the admin API have in common: their options, the way to the server, Ctrl-C, and words that
+// are safe to show. What each of them asks is its own file's affair.
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import { Command, InvalidArgumentError } from "commander";
+import type { AdminClient } from "./admin-client.ts";
+import { ADMIN_TOKEN_VARIABLE, reachServer } from "./reach-server.ts";
+import { untilStopped } from "./signals.ts";
+import type { ExitCode, Terminal } from "./terminal.ts";
+
+export interface AdminFlags {
+  readonly config: string;
+  readonly admin?: string;
+  readonly json: boolean;
+}
+
+export interface BucketFlags extends AdminFlags {
+  readonly bucket?: string;
+}
+
+/** A command with the options that all of them have. */
+export function adminCommand(terminal: Terminal, name: string, description: string, help: string): Command {
+  return new Command(name)
+    .description(description)
+    .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
+    .option(
+      "--admin <url>",
+      `admin port of a running server; its token is taken from ${ADMIN_TOKEN_VARIABLE}`,
+      parseUrl,
+    )
+    .option("--json", "print JSON, one object a line", false)
+    .addHelpText("after", `\n${help}`)
+    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
+    .exitOverride();
+}
+
+export function withBucket(command: Command): Command {
+  return command.option("--bucket <appid/name>", "bucket of keys; needed where there are several");
+}
+
+function parseUrl(text: string): string {
+  const isRight = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  if (!isRight) throw new InvalidArgumentError("It must be a URL such as http://127.0.0.1:8081");
+  return text;
+}
+
+/** What a command works with. */
+export interface Session {
+  readonly client: AdminClient;
+  /** Aborts on Ctrl-C, and when nobody reads the output any more. */
+  readonly signal: AbortSignal;
+  /** Writes a line, as slowly as it is read. */
+  print(line: string): Promise<void>;
+  /** An object as one line of JSON. */
+  printJson(value: unknown): Promise<void>;
+}
+
+/** Reaches the server, does the work and sets the exit code; Ctrl-C ends it with 1. */
+export async function withServer(
+  flags: AdminFlags,
+  terminal: Terminal,
+  work: (session: Session) => Promise<ExitCode>,
+): Promise<void> {
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  void untilStopped().then(() => leaving.abort());
+  // The reader has gone (`| head`): that is no fault.
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => leaving.abort());
+  const reached = await reachServer(flags, terminal);
+  const print = (line: string) => write(terminal.out, `${line}\n`, signal);
+  try {
+    const printJson = (value: unknown) => print(JSON.stringify(value));
+    process.exitCode = await work({ client: reached.client, signal, print, printJson });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    process.exitCode = 1;
+  } finally {
+    await reached.close();
+  }
+}
+
+async function write(out: Writable, text: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (!out.write(text)) await once(out, "drain", { signal });
+}
+
+// C0, C1, and what turns the reading direction: a key may hold anything, and a terminal obeys.
+const UNSAFE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]/gu;
+
+/** A text from outside as it may be shown to a person. */
+export function shown(text: string): string {
+  return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

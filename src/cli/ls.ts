@@ -1,0 +1,63 @@
+// `huiyuan ls`: what a bucket holds, in the order of the keys, read page by page.
+import { type Command, InvalidArgumentError } from "commander";
+import { isObject } from "./admin-client.ts";
+import { adminCommand, type BucketFlags, type Session, shown, withBucket, withServer } from "./admin-command.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ListFlags extends BucketFlags {
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+const PAGE = 1_000;
+const HELP = `Columns: bytes, format, time of storing (UTC), how it came, key.
+
+Examples:
+  huiyuan ls
+  huiyuan ls 2015/07/ --bucket 10001234/photos --limit 20
+  huiyuan ls --json | wc -l`;
+
+export function lsCommand(terminal: Terminal): Command {
+  return withBucket(adminCommand(terminal, "ls", "list stored objects", HELP))
+    .argument("[prefix]", "only objects whose keys begin so", "")
+    .option("--after <key>", "only objects behind this key")
+    .option("--limit <count>", "at most so many", parseCount)
+    .action(async (prefix: string, flags: ListFlags) => {
+      await withServer(flags, terminal, async (session) => {
+        const count = await list(session, prefix, flags);
+        if (count === 0 && !flags.json) terminal.err.write("no such object is stored\n");
+        return 0;
+      });
+    });
+}
+
+/** The number of objects printed. */
+async function list({ client, signal, print, printJson }: Session, prefix: string, flags: ListFlags): Promise<number> {
+  const { bucket, json, limit: wanted = Number.POSITIVE_INFINITY } = flags;
+  let count = 0;
+  let after = flags.after;
+  while (count < wanted && !signal.aborted) {
+    const limit = Math.min(PAGE, wanted - count);
+    const page = await client.get("/objects", { bucket, prefix, after, limit });
+    if (!isObject(page) || !Array.isArray(page.objects)) return count;
+    for (const object of page.objects) await (json ? printJson(object) : print(describe(object)));
+    count += page.objects.length;
+    if (typeof page.next !== "string") return count;
+    after = page.next;
+  }
+  return count;
+}
+
+function describe(object: unknown): string {
+  if (!isObject(object)) return "";
+  const { size, format, storedAt, provenance, key } = object;
+  const via = isObject(provenance) ? String(provenance.via) : "";
+  const time = String(storedAt).slice(0, 16).replace("T", " ");
+  return `${String(size).padStart(10)}  ${String(format).padEnd(4)}  ${time}  ${via.padEnd(9)}  ${shown(String(key))}`;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,15}$/.test(text) || count < 1) throw new InvalidArgumentError("It must be a whole number from 1.");
+  return count;
+}

@@ -1,0 +1,148 @@
+// The admin API, /api/v1: what operators ask and order. It answers whoever reaches it; admin.ts decides who does, and a
+// command without a server asks it within its own process.
+import { type Context, Hono } from "hono";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { isKey } from "../../object.ts";
+import type { OriginHealth } from "../../origin/health.ts";
+import { auditOf, loggedName } from "./audit.ts";
+import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
+import type { ApiEnv } from "./env.ts";
+import {
+  flag,
+  type Input,
+  invalid,
+  optionalNumber,
+  optionalText,
+  optionalTexts,
+  readBody,
+  readQuery,
+  text,
+} from "./input.ts";
+import { bucketNamed, type Domains, findNamed } from "./naming.ts";
+import { ndjson } from "./ndjson.ts";
+import { entryView, objectView } from "./object-view.ts";
+
+export interface ApiOptions {
+  readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
+  readonly nextRequestId: () => string;
+  readonly log: Log;
+}
+
+/** Names in one call. */
+export const MAX_NAMES = 1_000;
+const MAX_LISTED = 1_000;
+const LISTED = 100;
+const DELETED_BY_OPERATOR = "deleted by an operator";
+const MAX_LIFE_MS = 100 * 365 * 86_400_000;
+
+/** Paths begin with /api/v1. */
+export function createApi({ registry, nextRequestId, log }: ApiOptions): Hono<ApiEnv> {
+  const api = new Hono<ApiEnv>().basePath("/api/v1");
+  api.use(async (context, next) => {
+    if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
+    return next();
+  });
+
+  api.get("/buckets", (context) => context.json({ buckets: bucketsOf(registry) }));
+  api.get("/origins", (context) => context.json({ origins: registry.originHealth() }));
+
+  api.get("/objects", async (context) => {
+    const query = readQuery(context.req, ["bucket", "prefix", "after", "limit"]);
+    const { bucketId, bucket } = bucketNamed(optionalText(query, "bucket"), registry);
+    const after = optionalText(query, "after");
+    if (after !== undefined && !isKey(after)) throw invalid('"after" is not a key');
+    const limit = optionalNumber(query, "limit", { min: 1, max: MAX_LISTED }) ?? LISTED;
+    const page = await bucket.list({ prefix: optionalText(query, "prefix") ?? "", after, limit });
+    return context.json({ bucket: bucketId, objects: page.objects.map(objectView), next: page.next });
+  });
+
+  api.get("/objects/stat", async (context) => {
+    const query = readQuery(context.req, ["bucket", "name"]);
+    const bucket = () => bucketNamed(optionalText(query, "bucket"), registry);
+    const { stored, key } = await findNamed(text(query, "name"), bucket, registry);
+    const entry = await stored.bucket.lookup(key);
+    const isInMemory = stored.peek(key) !== undefined;
+    return context.json({ bucket: stored.bucketId, key, ...entryView(entry), isInMemory });
+  });
+
+  const change = (operation: Change["kind"], fields: readonly string[], read: (body: Input) => Change) =>
+    api.post(`/objects/${operation}`, async (context) => {
+      const body = await readBody(context.req, ["bucket", "names", "prefix", ...fields]);
+      return changeStream(context, selectionOf(body, registry), read(body));
+    });
+  change("delete", ["reason", "forMs"], (body) => ({
+    kind: "delete",
+    reason: optionalText(body, "reason") ?? DELETED_BY_OPERATOR,
+    forMs: optionalNumber(body, "forMs", { min: 1, max: MAX_LIFE_MS }),
+  }));
+  change("undelete", [], () => ({ kind: "undelete" }));
+  change("purge", ["hard"], (body) => ({ kind: "purge", hard: flag(body, "hard") }));
+
+  function changeStream(context: Context<ApiEnv>, selection: Selection, change: Change): Response {
+    const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
+    const { kind: operation, ...how } = change;
+    const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
+    const run = async function* (signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+      let outcome: "done" | "failed" | "left" = "left";
+      try {
+        yield* changeAll(selection, change, { domains: registry, counts, signal });
+        outcome = "done";
+      } catch (error) {
+        outcome = "failed";
+        throw error;
+      } finally {
+        audit(outcome, counts);
+      }
+      yield { end: counts };
+    };
+    return ndjson(run, (error) => ({ error: problem(error, context.get("requestId")) }));
+  }
+
+  api.notFound((context) =>
+    context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),
+  );
+  api.onError((error, context) => {
+    const known = asHuiyuanError(error);
+    const { status: usual } = errorRow(known.code);
+    const status = known.answerStatus ?? usual;
+    const requestId = context.get("requestId");
+    if (status >= 500) log.error({ err: known, requestId }, "an admin request failed");
+    return Response.json(problem(known, requestId), { status });
+  });
+  return api;
+}
+
+/** Callers are operators: they are told more than the public text, but of faults in here only where to look. */
+function problem(error: HuiyuanError, requestId: string): object {
+  const { errNo, status, text: publicText } = errorRow(error.code);
+  return { code: errNo, message: status < 500 ? error.message : publicText, requestId };
+}
+
+function bucketsOf({ domains }: Domains): readonly object[] {
+  const buckets = new Map<string, { domain: string; isMirrored: boolean }[]>();
+  for (const { domain, stored, source } of domains()) {
+    const list = buckets.get(stored.bucketId) ?? [];
+    list.push({ domain, isMirrored: source !== undefined });
+    buckets.set(stored.bucketId, list);
+  }
+  return [...buckets].map(([bucket, list]) => ({ bucket, domains: list }));
+}
+
+/** Refused before anything is changed: no bucket, or neither names nor a prefix. */
+function selectionOf(body: Input, domains: Domains): Selection {
+  const names = optionalTexts(body, "names", MAX_NAMES);
+  const prefix = optionalText(body, "prefix");
+  const name = optionalText(body, "bucket");
+  if ((names === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
+  const bucket = () => bucketNamed(name, domains);
+  if (name !== undefined || prefix !== undefined) bucket();
+  // One of the two is given.
+  return names === undefined ? { prefix: prefix as string, bucket } : { names, bucket };
+}
+
+function loggedSelection(selection: Selection): object {
+  if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: selection.prefix.slice(0, 200) };
+  const { names } = selection;
+  return { names: names.length, first: loggedName(names[0] ?? "") };
+}

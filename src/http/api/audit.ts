@@ -1,0 +1,19 @@
+// One log line for each call that changes something: who, what, how it ended. It never holds a token or a query.
+import type { Context } from "hono";
+import type { Log } from "../../log.ts";
+import type { ApiEnv } from "./env.ts";
+
+/** Written once, whether the call has ended well, failed, or was left by its caller. */
+export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
+
+/** `what`: the operation and what it was given. */
+export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
+  const client = context.env.incoming?.socket.remoteAddress ?? "this machine";
+  const requestId = context.get("requestId");
+  return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an operator's order");
+}
+
+/** The name of an object as it may be logged: a URL without its query, which may hold a token. */
+export function loggedName(name: string): string {
+  return (/^https?:\/\//i.test(name) ? (name.split("?", 1)[0] ?? "") : name).slice(0, 200);
+}

@@ -1,0 +1,81 @@
+// Which bucket and which object a caller means: by the URL under which clients ask for it, or by bucket and key.
+import { HuiyuanError } from "../../errors.ts";
+import type { Stored } from "../../mirror/stored.ts";
+import { type Key, toKey } from "../../object.ts";
+import { tokenFromQuery } from "../../sign/token.ts";
+import { splitStyle } from "../instruction.ts";
+import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
+import type { Site, Sites } from "../site.ts";
+import { parseTarget, type Target } from "../target.ts";
+import { invalid } from "./input.ts";
+
+/** The domains in force. */
+export interface Domains {
+  readonly sites: Sites;
+  /** All of them, `*` last. */
+  domains(): readonly Site[];
+}
+
+export interface NamedObject {
+  readonly stored: Stored;
+  readonly key: Key;
+}
+
+/** Undefined: the text is a key. A key that begins like a URL can be named by a URL only. */
+export function readUrl(text: string): Target | undefined {
+  if (!/^https?:\/\//i.test(text)) return undefined;
+  // As it comes over the wire, one character a byte.
+  return parseTarget(Buffer.from(text).toString("latin1"), []);
+}
+
+/** Throws domain_unknown. */
+export function siteOf({ host }: Target, sites: Sites): Site {
+  const site = sites.find(host);
+  if (site === undefined) throw new HuiyuanError("domain_unknown", `no bucket is bound to the host "${host}"`);
+  return site;
+}
+
+/** What a GET for the target would ask a domain for. */
+export function urlOf({ host, key, rawQuery }: Target): ObjectUrl {
+  return { host, path: key, query: tokenFromQuery(rawQuery).rest, method: "GET" };
+}
+
+/**
+ * The bucket `<appid>/<name>`, or the one of this name; without a name the only one. Throws request_invalid, which lists
+ * the buckets there are.
+ */
+export function bucketNamed(name: string | undefined, { domains }: Domains): Stored {
+  const all = new Map(domains().map(({ stored }) => [stored.bucketId, stored]));
+  const fitting = [...all.values()].filter(
+    ({ bucketId }) => name === undefined || bucketId === name || bucketId.endsWith(`/${name}`),
+  );
+  const [only] = fitting;
+  const ids = [...all.keys()].join(", ");
+  if (only === undefined) throw invalid(`there is no bucket "${name ?? ""}"; there are ${ids || "none"}`);
+  if (fitting.length > 1) throw invalid(`name the bucket, as "bucket": there are ${ids}`);
+  return only;
+}
+
+/**
+ * `bucket`: the bucket of keys. A URL stands for the original that it shows: its processing and its alias are left out.
+ * Throws url_invalid, host_invalid, domain_unknown, and what `bucket` and the store throw.
+ */
+export async function findNamed(name: string, bucket: () => Stored, { sites }: Domains): Promise<NamedObject> {
+  const target = readUrl(name);
+  if (target === undefined) return { stored: bucket(), key: toKey(name) };
+  const site = siteOf(target, sites);
+  const { stored } = site;
+  const url = urlOf(target);
+  const { key } = nameObject(site, url);
+  const base = originalOf(site, url);
+  // An object that is really named so comes first, as on the download path.
+  if (base === undefined || (await stored.bucket.lookup(key)).state === "object") return { stored, key };
+  return { stored, key: base };
+}
+
+/** The original of a URL with a known alias. */
+function originalOf(site: Site, url: ObjectUrl): Key | undefined {
+  const styled = splitStyle(url.path, site.separators);
+  if (styled === undefined || !site.aliases.has(styled.style)) return undefined;
+  return routeOf(site, url, styled.base)?.type === "everything" ? undefined : styled.base;
+}

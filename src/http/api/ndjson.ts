@@ -1,0 +1,56 @@
+// An answer of many lines, one JSON object each, made while it is read: as slow as its reader, and ended when the reader
+// leaves. A line that says nothing keeps a quiet connection alive.
+import { asHuiyuanError, type HuiyuanError } from "../../errors.ts";
+
+const QUIET_MS = 15_000;
+const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
+
+/**
+ * `lines`: called once; its signal aborts when the reader leaves, and then the generator is returned. What it throws
+ * becomes the last line, as `describe` tells it.
+ */
+export function ndjson(
+  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+  describe: (error: HuiyuanError) => object,
+): Response {
+  const leaving = new AbortController();
+  const iterator = lines(leaving.signal);
+  const encoder = new TextEncoder();
+  let next: Promise<IteratorResult<object, void>> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        next ??= iterator.next();
+        const result = await orQuiet(next);
+        if (result === "quiet") {
+          controller.enqueue(encoder.encode("\n"));
+          return;
+        }
+        next = undefined;
+        if (result.done === true) controller.close();
+        else controller.enqueue(encoder.encode(`${JSON.stringify(result.value)}\n`));
+      } catch (error) {
+        if (leaving.signal.aborted) return;
+        controller.enqueue(encoder.encode(`${JSON.stringify(describe(asHuiyuanError(error)))}\n`));
+        controller.close();
+      }
+    },
+    async cancel(reason) {
+      leaving.abort(reason);
+      await iterator.return().catch(() => undefined); // Nobody is there to be told.
+    },
+  });
+  return new Response(body, { headers: { "Content-Type": MEDIA_TYPE } });
+}
+
+async function orQuiet<Value>(promise: Promise<Value>): Promise<Value | "quiet"> {
+  let timer: NodeJS.Timeout | undefined;
+  const quiet = new Promise<"quiet">((resolve) => {
+    timer = setTimeout(() => resolve("quiet"), QUIET_MS);
+  });
+  try {
+    return await Promise.race([promise, quiet]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

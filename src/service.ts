@@ -1,0 +1,132 @@
+// Everything of a server but its sockets: the store, the memory tier and the sites of the settings, wired. A command that
+// finds no running server works on the same thing in its own process.
+import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { HuiyuanError } from "./errors.ts";
+import { createMetrics, type Metrics } from "./http/metrics.ts";
+import type { Log } from "./log.ts";
+import { adoptSpoolFiles } from "./mirror/adopt.ts";
+import { createHot } from "./mirror/hot.ts";
+import { createSlots } from "./mirror/slots.ts";
+import { createWriteBack } from "./mirror/write-back.ts";
+import type { Settings } from "./settings/schema.ts";
+import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
+import { openStores } from "./stores.ts";
+import { readVersion } from "./version.ts";
+
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+export interface Service {
+  readonly registry: SiteRegistry;
+  readonly metrics: Metrics;
+  /** Prometheus text. */
+  scrape(): ReturnType<Metrics["scrape"]>;
+  /** Writes to the store; throws store_full or store_failed. */
+  probe(): Promise<void>;
+  /** What an operator should know of the store. */
+  notes(): readonly string[];
+  /** Puts new settings in force for what begins from now on. Throws settings_invalid; the old ones stay then. */
+  apply(settings: Settings): void;
+  /** Fills get `fillMs` to end and are broken off then; storing gets what is left of `storeMs`, counted from now as well. */
+  drain(deadlines: { readonly fillMs: number; readonly storeMs: number }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+export async function openService({ settings, log, now }: ServiceOptions): Promise<Service> {
+  const stopping = new AbortController();
+  // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
+  setMaxListeners(0, stopping.signal);
+  const hot = createHot(hotBounds(settings));
+  const stores = await openStores(settings, { log, now, changed: hot.drop });
+  const { store, spools } = stores;
+  const metrics = createMetrics();
+  const slots = createSlots(settings.limits.fills);
+  const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
+  let registry: SiteRegistry | undefined;
+
+  async function close(): Promise<void> {
+    await registry?.close();
+    metrics.stop();
+    await stores.close();
+  }
+
+  try {
+    const serverId = await readServerId(settings.data);
+    const sites = createSiteRegistry(settings, {
+      store,
+      once: stores.once,
+      hot,
+      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal: stopping.signal },
+      log,
+      now,
+      userAgent: `Huiyuan/${readVersion()}`,
+    });
+    registry = sites;
+    const { adopting, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, log });
+    void adopting.then((adopted) => {
+      if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
+    });
+    return {
+      registry: sites,
+      metrics,
+      scrape: () =>
+        metrics.scrape({
+          memory: hot.usage,
+          spool: () => spools.usage,
+          storing: () => together(writeBack.backlog(), stores.backlog()),
+          fills: () => slots.taken,
+          origins: sites.originHealth,
+        }),
+      probe: store.probe,
+      notes: stores.notes,
+      apply(next) {
+        sites.apply(next);
+        hot.resize(hotBounds(next));
+        slots.resize(next.limits.fills);
+        stores.resize(next.limits);
+      },
+      async drain({ fillMs, storeMs }) {
+        const began = now();
+        await Promise.race([slots.empty(), delay(Math.max(0, fillMs), undefined, { ref: false })]);
+        stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
+        await writeBack.drain(Math.max(0, began + storeMs - now()));
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Backlog {
+  readonly depth: number;
+  readonly oldestMs: number;
+}
+
+function together(one: Backlog, other: Backlog): Backlog {
+  return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
+}
+
+function hotBounds({ limits }: Settings) {
+  return { maxBytes: limits.memory, maxObjectBytes: limits.hotObjectSize };
+}
+
+/** Names this installation in Via and CDN-Loop. Kept with the data, so that it is the same after a restart. */
+async function readServerId(dir: string): Promise<string> {
+  const path = join(dir, "server-id");
+  const known = await readFile(path, "utf8").catch(() => ""); // Not there before the first start.
+  if (/^[0-9a-f]{12}$/.test(known)) return known;
+  const fresh = randomBytes(6).toString("hex");
+  await writeFile(path, fresh, { mode: 0o600 });
+  return fresh;
+}

@@ -1,0 +1,166 @@
+// ls, stat, delete, undelete and purge as an operator runs them: against a running server, and on the data itself where
+// none runs.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+const BUCKET = "10001234/photos";
+let jpeg: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program | undefined;
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(20, 20);
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    const isMissing = target.includes("missing");
+    await connection.send(isMissing ? response("", { status: "404 Not Found" }) : response(jpeg));
+  });
+});
+afterAll(() => origin.close());
+
+beforeEach(async () => {
+  const server = { adminPort: await freePort(), adminToken: "env:TOKEN_OF_THE_TEST" };
+  installation = await install(oneBucket(mirrorOf(origin.url), { aliases: { small: "imageView2/2/w/9" } }, { server }));
+  program = await installation.start({ env: TOKEN });
+  return async () => {
+    await program?.kill();
+    await installation.remove();
+  };
+});
+
+const TOKEN = { TOKEN_OF_THE_TEST: "s3cret" };
+const command = (...args: string[]) => huiyuan([...args, "--config", installation.file], { env: TOKEN });
+const jsonLines = (text: string) =>
+  text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+
+async function download(key: string) {
+  const answer = await get({ port: program?.downloadPort ?? 0, path: `/${key}` });
+  return { status: answer.status, said: String(answer.headers["cache-status"]) };
+}
+
+/** Downloads and waits until the bucket has it. */
+async function store(...keys: string[]): Promise<void> {
+  for (const key of keys) {
+    expect((await download(key)).status).toBe(200);
+    await eventually(async () => /detail=(memory|bucket)/.test((await download(key)).said), `${key} is stored`);
+  }
+}
+
+const asked = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
+
+test("ls lists by prefix, page by page, and stat tells one object", async () => {
+  await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
+  const listed = await command("ls", "a/", "--json");
+  expect(listed).toMatchObject({ code: 0, err: "" });
+  expect(jsonLines(listed.out).map(({ key, size }) => [key, size])).toEqual([
+    ["a/1.jpg", jpeg.byteLength],
+    ["a/2.jpg", jpeg.byteLength],
+  ]);
+  const second = await command("ls", "--after", "a/1.jpg", "--limit", "1");
+  expect(second.out).toMatch(new RegExp(`^ *${jpeg.byteLength}  jpeg  \\S+ \\S+  mirror     a/2\\.jpg\\n$`));
+  const stat = await command("stat", "http://img.example.com/a/1.jpg?sign=secret", "--json");
+  expect(stat.code).toBe(0);
+  expect(JSON.parse(stat.out)).toMatchObject({
+    bucket: BUCKET,
+    key: "a/1.jpg",
+    state: "object",
+    object: {
+      format: "jpeg",
+      width: 20,
+      height: 20,
+      provenance: { via: "mirror", originUrl: `${origin.url}/a/1.jpg` },
+    },
+  });
+  expect(await command("stat", "nowhere.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("not stored") });
+});
+
+test("delete keeps an object away until undelete", async () => {
+  await store("cat.jpg");
+  const before = asked("cat.jpg");
+  const deleted = await command("delete", "http://any.example/cat.jpg", "never.jpg", "--reason", "complaint 4711");
+  expect(deleted).toMatchObject({ code: 0, out: expect.stringMatching(/^deleted {4}cat\.jpg$/m) });
+  expect(await download("cat.jpg")).toMatchObject({ status: 404 });
+  expect(await download("never.jpg")).toMatchObject({ status: 404 });
+  expect([asked("cat.jpg"), asked("never.jpg")]).toEqual([before, 0]);
+  const stat = await command("stat", "cat.jpg", "--json");
+  expect(JSON.parse(stat.out)).toMatchObject({ state: "tombstone", tombstone: { reason: "complaint 4711" } });
+  expect(program?.output).toMatch(/"operation":"delete".*"changed":1,"unchanged":1,"failed":0/);
+  expect(await command("undelete", "cat.jpg", "never.jpg")).toMatchObject({ code: 0 });
+  expect(await download("cat.jpg")).toMatchObject({ status: 200 });
+});
+
+test("delete --expires lifts itself", async () => {
+  expect(await command("delete", "cat.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
+  await eventually(async () => (await download("cat.jpg")).status === 200, "the tombstone has expired");
+});
+
+test("a wide delete asks, and takes --yes", async () => {
+  await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
+  expect(await command("delete", "--prefix", "a/")).toMatchObject({ code: 2, err: expect.stringContaining("--yes") });
+  const deleted = await command("delete", "--prefix", "a/", "--yes", "--json");
+  expect(jsonLines(deleted.out).at(-1)).toEqual({ end: { changed: 2, unchanged: 0, failed: 0 } });
+  expect((await command("ls")).out).toMatch(/b\/1\.jpg\n$/);
+});
+
+test("purge asks the origin again; names come from a list, an alias means its original", async () => {
+  await store("a/1.jpg", "a/2.jpg");
+  const counts = [asked("a/1.jpg"), asked("a/2.jpg")];
+  const list = join(installation.folder, "list.txt");
+  await writeFile(list, "a/1.jpg\r\n\nhttp://img.example/a/2.jpg!small\n../etc/passwd\n");
+  const purged = await command("purge", "--list", list);
+  expect(purged.code).toBe(1);
+  expect(purged.out).toMatch(/^failed {5}\.\.\/etc\/passwd: .*'\.\.' segment/m);
+  expect(purged.out).toMatch(/^2 purged, 1 failed$/m);
+  expect(JSON.parse((await command("stat", "a/1.jpg", "--json")).out)).toMatchObject({ isStale: true });
+  const hard = await command("purge", "--hard", "--prefix", "a/", "--yes");
+  expect(hard).toMatchObject({ code: 0, out: expect.stringMatching(/^2 removed$/m) });
+  await store("a/1.jpg", "a/2.jpg");
+  expect([asked("a/1.jpg"), asked("a/2.jpg")].map((count, index) => count > (counts[index] ?? 0))).toEqual([
+    true,
+    true,
+  ]);
+});
+
+test("without a server the commands work on the data itself", async () => {
+  await store("a/1.jpg", "a/2.jpg");
+  await program?.stop();
+  const listed = await command("ls");
+  expect(listed).toMatchObject({ code: 0, err: expect.stringContaining("no server answers") });
+  expect(listed.out.match(/a\/\d\.jpg/g)).toEqual(["a/1.jpg", "a/2.jpg"]);
+  expect(await command("delete", "a/1.jpg")).toMatchObject({ code: 0 });
+  expect(await command("purge", "--hard", "a/2.jpg")).toMatchObject({ code: 0 });
+  expect((await command("ls")).out).toBe("");
+  expect(await command("stat", "a/1.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("deleted") });
+  program = await installation.start({ env: TOKEN });
+  expect(await download("a/1.jpg")).toMatchObject({ status: 404 });
+  expect(await command("undelete", "a/1.jpg")).toMatchObject({ code: 0, err: "" });
+});
+
+test("what stands in the way is said, with what to do", async () => {
+  const port = program?.adminPort;
+  const admin = ["--admin", `http://127.0.0.1:${port}`];
+  expect(await huiyuan(["ls", ...admin])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("HUIYUAN_ADMIN_TOKEN"),
+  });
+  expect(await huiyuan(["ls", ...admin], { env: { HUIYUAN_ADMIN_TOKEN: "s3cret" } })).toMatchObject({ code: 0 });
+  const nobody = await huiyuan(["ls", "--admin", `http://127.0.0.1:${await freePort()}`]);
+  expect(nobody).toMatchObject({ code: 1, err: expect.stringContaining("is it running?") });
+  const notOurs = await huiyuan(["ls", "--admin", origin.url]);
+  expect(notOurs).toMatchObject({ code: 1, err: expect.stringContaining("another program listens there") });
+  expect(await command("ls", "--bucket", "other")).toMatchObject({ code: 1, err: expect.stringContaining(BUCKET) });
+  expect(await command("delete")).toMatchObject({ code: 2 });
+  expect(await command("ls", "--limit", "0")).toMatchObject({ code: 2 });
+  await installation.write({ ...JSON.parse(JSON.stringify(oneBucket(undefined))), server: { adminPort: 0 } });
+  expect(await command("ls")).toMatchObject({ code: 1, err: expect.stringContaining("--admin URL") });
+});

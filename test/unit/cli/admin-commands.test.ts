@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { shown } from "../../../src/cli/admin-command.ts";
+import { deleteCommand } from "../../../src/cli/delete.ts";
+import { lsCommand } from "../../../src/cli/ls.ts";
+import { purgeCommand } from "../../../src/cli/purge.ts";
+import { statCommand } from "../../../src/cli/stat.ts";
+import { undeleteCommand } from "../../../src/cli/undelete.ts";
+import { run } from "../../helpers/run-command.ts";
+
+test.each([lsCommand, statCommand, deleteCommand, undeleteCommand, purgeCommand])(
+  "%o shows examples with --help",
+  async (create) => {
+    const { out } = await run(create, ["--help"]);
+    expect(out).toMatch(/Examples:\n {2}huiyuan /);
+  },
+);
+
+test.each([
+  { create: deleteCommand, args: [], says: "name the objects" },
+  { create: purgeCommand, args: ["a.jpg", "--prefix", "a"], says: "name the objects" },
+  { create: undeleteCommand, args: ["--prefix", "a"], says: "unknown option" },
+  { create: deleteCommand, args: ["--prefix", "a"], says: "--yes" },
+  { create: deleteCommand, args: ["a.jpg", "--expires", "soon"], says: "30d" },
+  { create: lsCommand, args: ["--limit", "0"], says: "from 1" },
+  { create: lsCommand, args: ["--admin", "localhost:8081"], says: "http://127.0.0.1:8081" },
+])("$args is wrong usage", async ({ create, args, says }) => {
+  const { err, error } = await run(create, args);
+  expect(error?.constructor.name).toBe("CommanderError");
+  expect(err).toContain(says);
+});
+
+test.each([
+  ["2015/猫.jpg", "2015/猫.jpg"],
+  ["a\u001b[2Jb\n.jpg", "a\\u001b[2Jb\\u000a.jpg"],
+  ["gpj.\u202eexe", "gpj.\\u202eexe"],
+])("shown() lets no key speak to the terminal: %j", (key, expected) => {
+  expect(shown(key)).toBe(expected);
+});
