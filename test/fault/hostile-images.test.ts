@@ -32,20 +32,28 @@ afterAll(() => renderer.close());
 const grey = (side: number) =>
   sharp({ create: { width: side, height: side, channels: 3, background: "#808080" }, limitInputPixels: false });
 
+/** The processes that this one has started, by number. */
+function children(): string[] {
+  const own = String(process.pid);
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && parentOf(name) === own);
+}
+
+function parentOf(pid: string): string | undefined {
+  return textOf(pid, "stat").split(/\) /)[1]?.split(" ")[1];
+}
+
+/** Empty for a process that has ended meanwhile. */
+function textOf(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return ""; // ended
+  }
+}
+
 /** Resident bytes of this process's children, now. */
 function childBytes(): number {
-  const own = String(process.pid);
-  const sizes = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => {
-      try {
-        const [, after = ""] = readFileSync(`/proc/${name}/stat`, "utf8").split(/\) /);
-        if (after.split(" ")[1] !== own) return 0;
-        return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${name}/status`, "utf8"))?.[1] ?? 0) * 1024;
-      } catch {
-        return 0; // ended meanwhile
-      }
-    });
+  const sizes = children().map((pid) => Number(/VmRSS:\s+(\d+)/.exec(textOf(pid, "status"))?.[1] ?? 0) * 1024);
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
@@ -120,7 +128,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
       "one pixel blown up to 100 megapixels",
       () => grey(1).png().toBuffer(),
       "imageMogr2/thumbnail/9999x9999!/format/yjpeg",
-      ["rendered", "render_timeout"],
+      ["rendered", "image_too_large", "render_timeout"],
     ],
     [
       "one pixel blown up beyond",
@@ -153,6 +161,24 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
     // Whatever it was, the next image is served.
     expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
+  });
+
+  test("the process that decodes it has none of the server's environment", async () => {
+    process.env.HUIYUAN_SECRET_KEY = "a secret of the server";
+    const own = createRenderer({ renders: 1, renderMs: RENDER_MS, pixels: 100_000_000, frames: 300 });
+    const before = children();
+    const png = await grey(10).png().toBuffer();
+    const recipe = parseInstruction(THUMBNAIL, { era: 2015 });
+    const { signal } = new AbortController();
+    await own.render({ load: async () => png, recipe, loadImage: async () => undefined, signal });
+    const environments = children()
+      .filter((pid) => !before.includes(pid))
+      .map((pid) => textOf(pid, "environ"));
+    delete process.env.HUIYUAN_SECRET_KEY;
+    await own.close();
+    expect(environments.map((text) => [text.includes("MALLOC_ARENA_MAX=2"), text.includes("secret")])).toEqual([
+      [true, false],
+    ]);
   });
 
   test("many of them at once stay within what one may need", async () => {
