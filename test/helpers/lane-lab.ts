@@ -1,0 +1,118 @@
+// Two servers with one listener, one of them with the lane before it; and a client that sends bytes in any pieces and
+// reads answers byte for byte. Whatever differs between the two is a fault of the lane.
+import { once } from "node:events";
+import { connect } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
+import type { DownloadRequest } from "../../src/http/exchange.ts";
+import { type DownloadResponse, nodeResponse } from "../../src/http/response.ts";
+import { startServer } from "../../src/http/server.ts";
+import { within } from "./program.ts";
+
+export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
+
+export interface LaneLab {
+  /** Ports of the two. */
+  readonly laned: number;
+  readonly plain: number;
+  /** Requests that the lane has answered so far. */
+  readonly inLane: number;
+  stop(): Promise<void>;
+}
+
+export async function startLaneLab(listener: Listener, { idleMs = 60_000 } = {}): Promise<LaneLab> {
+  let inLane = 0;
+  const options = {
+    host: "127.0.0.1",
+    port: 0,
+    idleMs,
+    nextRequestId: () => "id",
+    listener: (request: Parameters<Listener>[0], response: Parameters<typeof nodeResponse>[0]) =>
+      listener(request, nodeResponse(response)),
+  };
+  const counted: Listener = (request, response) => {
+    inLane += 1;
+    listener(request, response);
+  };
+  const laned = await startServer({
+    ...options,
+    lane: { listener: counted, takes: (url) => !url.startsWith("/photos/") },
+  });
+  const plain = await startServer(options);
+  return {
+    laned: laned.port,
+    plain: plain.port,
+    get inLane() {
+      return inLane;
+    },
+    stop: async () => void (await Promise.all([laned.stop(0), plain.stop(0)])),
+  };
+}
+
+/** Sends the pieces, giving the server a turn between them, and reads so many answers, or until the server closes. */
+export async function converse(port: number, pieces: readonly string[], answers: number): Promise<string[]> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let received = "";
+  let wake = () => {};
+  let isClosed = false;
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+    wake();
+  });
+  socket.on("error", () => {}); // `close` follows
+  socket.on("close", () => {
+    isClosed = true;
+    wake();
+  });
+  await once(socket, "connect");
+  for (const piece of pieces) {
+    if (isClosed) break;
+    socket.write(piece, "latin1");
+    await turn();
+    await turn();
+  }
+  const change = () =>
+    within(new Promise<void>((resolve) => (wake = resolve)), 8_000, () => `no more came after: ${received}`);
+  const isHead = pieces.join("").startsWith("HEAD ");
+  const read: string[] = [];
+  while (read.length < answers) {
+    const length = answerLength(received, isHead);
+    if (length !== undefined) {
+      read.push(comparable(received.slice(0, length)));
+      received = received.slice(length);
+    } else if (isClosed) break;
+    else await change();
+  }
+  // When else it closes is a matter of time.
+  const isLast = /^Connection: close\r$/m.test(read.at(-1) ?? "");
+  while (isLast && !isClosed) await change();
+  socket.destroy();
+  return isLast || read.length < answers ? [...read, received, "closed"] : read;
+}
+
+/** Characters of the first answer in `text`; undefined while it is not whole. */
+function answerLength(text: string, isHead: boolean): number | undefined {
+  const bodyAt = text.indexOf("\r\n\r\n") + 4;
+  if (bodyAt === 3) return undefined;
+  const head = text.slice(0, bodyAt);
+  if (isHead || /^HTTP\/1\.1 (204|304)/.test(head)) return bodyAt;
+  const declared = /^content-length: (\d+)\r$/im.exec(head)?.[1];
+  const end = declared === undefined ? chunkedEnd(text, bodyAt) : bodyAt + Number(declared);
+  return end === undefined || text.length < end ? undefined : end;
+}
+
+function chunkedEnd(text: string, bodyAt: number): number | undefined {
+  for (let at = bodyAt; ; ) {
+    const lineEnd = text.indexOf("\r\n", at);
+    if (lineEnd === -1) return undefined;
+    const size = Number.parseInt(text.slice(at, lineEnd), 16);
+    at = lineEnd + 2 + size + 2;
+    if (size === 0) return at;
+  }
+}
+
+/** Without what differs from answer to answer: the date, and a boundary made by chance. */
+function comparable(answer: string): string {
+  const boundary = /boundary=(\S+)/.exec(answer)?.[1];
+  const fixed = answer.replace(/^Date: .*\r$/m, "Date: now\r");
+  return boundary === undefined ? fixed : fixed.replaceAll(boundary, "boundary");
+}

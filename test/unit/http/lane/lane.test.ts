@@ -1,0 +1,255 @@
+// The lane beside node's server: the same bytes get the same answers, whichever of the two reads them.
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createCacheControl } from "../../../../src/http/cache-control.ts";
+import { createDownloads } from "../../../../src/http/download.ts";
+import type { Site } from "../../../../src/http/site.ts";
+import { SILENT_LOG } from "../../../../src/log.ts";
+import { toKey } from "../../../../src/object.ts";
+import { makeToken } from "../../../../src/sign/token.ts";
+import { createVerifiedTokens } from "../../../../src/sign/verified.ts";
+import { converse, type LaneLab, startLaneLab } from "../../../helpers/lane-lab.ts";
+import { storedLab } from "../../../helpers/mirror-lab.ts";
+import { FIELDS, KEYS, NOW, SECRET_KEYS } from "../../../helpers/tokens.ts";
+import { infoOf, randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
+
+const IN_MEMORY = "a/b.jpg";
+const ON_DISK = "disk.jpg";
+const LARGE = "large.jpg";
+const TOKEN = encodeURIComponent(makeToken(FIELDS, SECRET_KEYS.AKIDONE));
+
+let lab: LaneLab;
+let etag: string;
+
+beforeAll(async () => {
+  const { stored } = storedLab();
+  for (const [name, bytes] of [
+    [IN_MEMORY, 5_000],
+    [ON_DISK, 3_000],
+    [LARGE, 400_000],
+  ] as const) {
+    const body = wholeBody(randomBytes(bytes));
+    const info = infoOf(toKey(name), body);
+    // Only what is put where nothing was is taken into memory.
+    await stored.put(info, body, { when: name === IN_MEMORY ? "absent" : "always" });
+    if (name === IN_MEMORY) etag = `"${info.hashes.sha256.slice(0, 32)}"`;
+  }
+  const tokens = createVerifiedTokens({ keys: KEYS });
+  const scope = { operation: "download", appid: "10001234", bucket: "photos", userid: "0", acceptV1: true } as const;
+  const site: Site = {
+    stored,
+    source: undefined,
+    isProjectEnabled: true,
+    separators: ["!"],
+    aliases: new Set(["small"]),
+    referers: { mode: "off", domains: [], allowEmpty: true },
+    admit: undefined,
+    cacheControl: createCacheControl("public, max-age=86400"),
+    cors: ["*"],
+    notFoundPage: undefined,
+  };
+  const sites: Record<string, Site> = {
+    "open.example": site,
+    "signed.example": {
+      ...site,
+      admit(sign, fileid) {
+        const grant = tokens.verify(sign ?? "", { ...scope, fileid, oneTimeDownloads: "reuse" }, NOW);
+        if (grant.kind !== "multi-use") return { scope: { kind: "reusable-one-time" }, spend: undefined };
+        return {
+          scope: { kind: "signed", mode: "private", expiresInSeconds: grant.expires - NOW },
+          spend: undefined,
+        };
+      },
+    },
+    "strict.example": {
+      ...site,
+      cors: ["https://a.example"],
+      referers: { mode: "allow", domains: ["a.example"], allowEmpty: true },
+      notFoundPage: { body: Buffer.from("gone"), mediaType: "text/plain" },
+    },
+    "off.example": { ...site, isProjectEnabled: false },
+  };
+  const listener = createDownloads({
+    sites: () => ({ find: (host) => sites[host] }),
+    nextRequestId: () => "id",
+    log: SILENT_LOG,
+    answered: () => {},
+  });
+  lab = await startLaneLab(listener);
+});
+afterAll(() => lab.stop());
+
+const head = (line: string, fields: readonly string[]) => [line, ...fields, "", ""].join("\r\n");
+const PLAIN = head(`GET /${IN_MEMORY}?sign=${TOKEN} HTTP/1.1`, ["Host: signed.example", "Accept: */*"]);
+
+const line = fc
+  .record({
+    method: fc.constantFrom("GET", "GET", "GET", "HEAD", "OPTIONS", "PUT", "get", ""),
+    path: fc.oneof(
+      fc.constantFrom(IN_MEMORY, ON_DISK, LARGE, "a%2Fb.jpg", "%61/b.jpg", "a/b.jpg!small", "none.jpg", "a/../b", ""),
+      fc.constantFrom("%zz", "a b.jpg", "\xe5\x9b\xbe.jpg", "a#b", 'a"b', "photos/v2/1/photos/0/x", "x".repeat(1_100)),
+      fc.webPath().map((path) => path.slice(1)),
+    ),
+    query: fc.oneof(
+      fc.constantFrom("", "", `?sign=${TOKEN}`, `?sign=${TOKEN}&sign=${TOKEN}`, "?sign=%", "?imageView2/2/w/9", "?a=b"),
+      fc.webQueryParameters().map((query) => `?${query}`),
+    ),
+    version: fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "http/1.1", "HTTP/1.1 "),
+    slash: fc.constantFrom("/", "/", "/", "", "//", "http://open.example/"),
+  })
+  .map(({ method, slash, path, query, version }) => `${method} ${slash}${path}${query} ${version}`);
+
+const field = fc
+  .tuple(
+    fc.oneof(
+      fc.constantFrom("Range", "If-Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since"),
+      fc.constantFrom("Origin", "Referer", "Cookie", "Accept", "Accept-Encoding", "X-A", "Connection", "Keep-Alive"),
+      fc.constantFrom("Content-Length", "Transfer-Encoding", "Expect", "Upgrade", "TE", "__proto__", "constructor"),
+      fc.string({ maxLength: 6, unit: fc.constantFrom(..."aZ09-_ :\t!é(\0") }),
+    ),
+    fc.oneof(
+      fc.constantFrom("bytes=0-9", "bytes=0-1,5-9", "bytes=-3", "bytes=99999-", "*", "0", "close", "keep-alive"),
+      fc.constantFrom("https://a.example", "https://b.example/x", "Sat, 01 Jan 2000 00:00:00 GMT", "ETAG", 'W/"x"'),
+      fc.constantFrom("Sat, 01 Jan 2050 00:00:00 GMT", "chunked", "100-continue", "x".repeat(9_000), "a\rb", "a\nb"),
+      fc.string({ maxLength: 6, unit: fc.constantFrom(..."aZ \t\x7f\xe9\xa0\x01:,") }),
+    ),
+    fc.constantFrom(":", ":", ": ", ": ", ": ", ":\t ", " :", ""),
+    fc.constantFrom("", "", "", " ", "\t", "\xa0"),
+    fc.nat(2),
+  )
+  .map(([name, value, colon, after, spelling]) => {
+    const spelled = [name, name.toLowerCase(), name.toUpperCase()][spelling];
+    return `${spelled}${colon}${value === "ETAG" ? etag : value}${after}`;
+  });
+
+const request = fc
+  .record({
+    line,
+    host: fc.constantFrom("open.example", "signed.example", "strict.example", "off.example", "OPEN.example.:80", "a b"),
+    before: fc.array(field, { maxLength: 2 }),
+    after: fc.array(field, { maxLength: 2 }),
+    end: fc.constantFrom("\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r\n "),
+  })
+  .map(
+    ({ line: first, host, before, after, end }) => `${[first, ...before, `Host: ${host}`, ...after].join(end)}\r\n\r\n`,
+  );
+
+/** Half of all, so that conditions and ranges are met. */
+const sensible = fc
+  .record({
+    method: fc.constantFrom("GET", "HEAD"),
+    path: fc.constantFrom(IN_MEMORY, ON_DISK, LARGE),
+    host: fc.constantFrom("open.example", "signed.example", "strict.example"),
+    fields: fc.array(field, { maxLength: 3 }),
+  })
+  .map(({ method, path, host, fields }) =>
+    head(`${method} /${path}?sign=${TOKEN} HTTP/1.1`, [`hOsT:${host} `, ...fields]),
+  );
+
+const any = fc.oneof(sensible, request);
+
+describe("the lane and node's server give the same answer", () => {
+  test("to any request", async () => {
+    const before = lab.inLane;
+    await fc.assert(
+      fc.asyncProperty(any, async (bytes) => {
+        expect(await converse(lab.laned, [bytes], 1)).toEqual(await converse(lab.plain, [bytes], 1));
+      }),
+      { numRuns: 250 },
+    );
+    // Else it would have been node's server against itself.
+    expect(lab.inLane - before).toBeGreaterThan(15);
+  });
+
+  test("to any request in any pieces", async () => {
+    await fc.assert(
+      fc.asyncProperty(any, fc.array(fc.nat(400), { minLength: 1, maxLength: 3 }), async (bytes, cuts) => {
+        const ends = [...cuts, bytes.length].sort((left, right) => left - right);
+        const pieces = ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end)).filter((piece) => piece !== "");
+        expect(await converse(lab.laned, pieces, 1)).toEqual(await converse(lab.plain, [bytes], 1));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("to a plain request cut at every position", async () => {
+    const whole = await converse(lab.plain, [PLAIN], 1);
+    expect(whole[0]).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    for (let at = 1; at < PLAIN.length; at += 1) {
+      expect([at, ...(await converse(lab.laned, [PLAIN.slice(0, at), PLAIN.slice(at)], 1))]).toEqual([at, ...whole]);
+    }
+  });
+
+  test("to requests one behind the other, in one piece or each in its own", async () => {
+    const gets = fc.array(
+      fc.constantFrom(
+        PLAIN,
+        head(`GET /${ON_DISK} HTTP/1.1`, ["Host: open.example"]),
+        head(`GET /${LARGE} HTTP/1.1`, ["Host: open.example", "Range: bytes=5-399000"]),
+        head("GET /none.jpg HTTP/1.1", ["Host: open.example"]),
+        head(`GET /${IN_MEMORY} HTTP/1.1`, ["Host: open.example", "Accept: */*", "accept: image/*"]),
+        "POST / HTTP/1.1\r\nHost: open.example\r\nContent-Length: 3\r\n\r\nabc",
+      ),
+      { minLength: 2, maxLength: 5 },
+    );
+    await fc.assert(
+      fc.asyncProperty(gets, fc.boolean(), async (requests, isOnePiece) => {
+        const pieces = isOnePiece ? [requests.join("")] : requests;
+        const expected = await converse(lab.plain, pieces, requests.length);
+        expect(expected).toHaveLength(requests.length);
+        expect(await converse(lab.laned, pieces, requests.length)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+test.each([
+  ["a plain GET", PLAIN, 1],
+  ["a HEAD", PLAIN.replace("GET", "HEAD"), 1],
+  ["a GET of what is not in memory", head(`GET /${LARGE} HTTP/1.1`, ["Host: open.example"]), 1],
+  ["Connection: keep-alive", head("GET /x HTTP/1.1", ["Host: open.example", "connection: Keep-Alive"]), 1],
+  ["Connection: close", head("GET /x HTTP/1.1", ["Host: open.example", "Connection: close"]), 0],
+  ["HTTP/1.0", head("GET /x HTTP/1.0", ["Host: open.example"]), 0],
+  ["no Host", head("GET /x HTTP/1.1", ["Accept: */*"]), 0],
+  ["a path of the REST API", head("GET /photos/v2/1 HTTP/1.1", ["Host: open.example"]), 0],
+  ["a body", `${head("GET /x HTTP/1.1", ["Host: open.example", "Content-Length: 1"])}x`, 0],
+  ["two requests in one piece", PLAIN + PLAIN, 0],
+])("createLane() decides whether it is plain: %s", async (_what, bytes, count) => {
+  const before = lab.inLane;
+  await converse(lab.laned, [bytes], 1);
+  expect(lab.inLane - before).toBe(count);
+});
+
+test("answers with and without a length, in any pieces, are framed as node's server frames them", async () => {
+  const answer = fc.record({
+    status: fc.constantFrom(200, 206, 304, 404, 503),
+    hasLength: fc.boolean(),
+    pieces: fc.array(fc.nat(70_000), { maxLength: 4 }),
+    isHead: fc.boolean(),
+  });
+  let current: { status: number; hasLength: boolean; pieces: number[] };
+  const framing = await startLaneLab((_request, response) => {
+    const { status, hasLength, pieces } = current;
+    const total = pieces.reduce((sum, bytes) => sum + bytes, 0);
+    response.writeHead(status, ["X-A", "b"], hasLength ? ["Content-Length", String(total)] : []);
+    const bodies = pieces.map((bytes) => Buffer.alloc(bytes, "x"));
+    const last = bodies.pop();
+    for (const body of bodies) response.write(body);
+    response.end(last);
+  });
+  try {
+    await fc.assert(
+      fc.asyncProperty(answer, async ({ isHead, ...rest }) => {
+        current = rest;
+        const bytes = head(`${isHead ? "HEAD" : "GET"} / HTTP/1.1`, ["Host: a.example"]);
+        const expected = await converse(framing.plain, [bytes], 1);
+        expect(await converse(framing.laned, [bytes], 1)).toEqual(expected);
+      }),
+      { numRuns: 100 },
+    );
+    expect(framing.inLane).toBeGreaterThan(99);
+  } finally {
+    await framing.stop();
+  }
+});
