@@ -37,6 +37,7 @@ beforeAll(async () => {
   const tokens = createVerifiedTokens({ keys: KEYS });
   const scope = { operation: "download", appid: "10001234", bucket: "photos", userid: "0", acceptV1: true } as const;
   const site: Site = {
+    domain: "*",
     stored,
     source: undefined,
     isProjectEnabled: true,
