@@ -10,9 +10,11 @@ export interface CatalogueBlobs {
   /** True when the blob has a row that names a file of its own. */
   hasFile(sha256: string): boolean;
   /** Number of the blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
-  ensure(put: Pick<PutRequest, "info" | "blockSums">, place: NewPlace, now: number): number;
-  /** One more entry has it. */
-  use(id: number): void;
+  ensure(put: BlobFacts, place: NewPlace, now: number): number;
+  /** As `ensure`, and one entry has it from now on: cheaper than one after the other. */
+  take(put: BlobFacts, place: NewPlace): number;
+  /** One more entry has it. Returns its number. */
+  use(id: number): number;
   /** One entry less; the last one stamps it for the sweeper. */
   unuse(id: number, now: number): void;
   remove(id: number): void;
@@ -35,14 +37,17 @@ export interface BlobRow {
   readonly place: PackPlace | undefined;
 }
 
+/** What a blob's row says beside its place. */
+export type BlobFacts = Pick<PutRequest, "info" | "blockSums">;
+
 /**
  * The bytes of a put. `there`: where their row says. `file`: just put in a file of their own. `pack`: to be appended if
- * they are wanted.
+ * they are wanted. `id`: of their row; undefined: there is none yet.
  */
 export type NewPlace =
-  | { readonly kind: "there" }
-  | { readonly kind: "file" }
-  | { readonly kind: "pack"; readonly append: () => PackPlace };
+  | { readonly kind: "there"; readonly id: number }
+  | { readonly kind: "file"; readonly id: number | undefined }
+  | { readonly kind: "pack"; readonly id: number | undefined; readonly append: () => PackPlace };
 
 interface PackedBlob extends SweptBlob {
   readonly id: number;
@@ -56,8 +61,8 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       "SELECT id, size, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
     ),
     add: database.prepare(
-      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, unused_since, pack, pack_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, unused_since, pack, pack_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ? WHERE id = ?"),
     use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
@@ -77,6 +82,26 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
     newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
   };
 
+  /** Makes the row say where the bytes lie. `fresh`: what a new row says of its use. */
+  function settle(
+    { info, blockSums }: BlobFacts,
+    place: NewPlace,
+    fresh: { readonly refs: number; readonly unusedSince: number | null },
+  ): number {
+    if (place.kind === "there") return place.id;
+    const packed = place.kind === "pack" ? place.append() : undefined;
+    const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
+    if (place.id !== undefined) {
+      statements.move.run(...columns, place.id);
+      return place.id;
+    }
+    const { hashes, size, image } = info;
+    const { width = null, height = null, format } = image;
+    const sums = Buffer.from(blockSums, "latin1");
+    const facts = [hashes.sha256, hashes.sha1 ?? "", hashes.md5 ?? "", size, format, width, height, sums];
+    return Number(statements.add.run(...facts, fresh.refs, fresh.unusedSince, ...columns).lastInsertRowid);
+  }
+
   return {
     find(sha256) {
       const row = statements.find.get(sha256);
@@ -85,23 +110,15 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       return { id, size, place: pack === null ? undefined : { pack, at } };
     },
     hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
-    ensure({ info, blockSums }, place, now) {
-      const known = statements.find.get(info.hashes.sha256)?.id;
-      if (known !== undefined && place.kind === "there") return known;
-      const packed = place.kind === "pack" ? place.append() : undefined;
-      const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
-      if (known !== undefined) {
-        statements.move.run(...columns, known);
-        return known;
-      }
-      const { hashes, size, image } = info;
-      const { width = null, height = null, format } = image;
-      const sums = Buffer.from(blockSums, "latin1");
-      const facts = [hashes.sha256, hashes.sha1 ?? "", hashes.md5 ?? "", size, format, width, height, sums, now];
-      return Number(statements.add.run(...facts, ...columns).lastInsertRowid);
+    ensure: (put, place, now) => settle(put, place, { refs: 0, unusedSince: now }),
+    take(put, place) {
+      const id = settle(put, place, { refs: 1, unusedSince: null });
+      if (place.id !== undefined) statements.use.run(id);
+      return id;
     },
     use(id) {
       statements.use.run(id);
+      return id;
     },
     unuse(id, now) {
       statements.unuse.run(now, id);

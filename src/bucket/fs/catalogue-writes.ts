@@ -106,16 +106,15 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; blob: () => number; condition: PutCondition },
+    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition },
     now: number,
   ) {
     const { bucket, info, condition } = target;
     const entry = entryOf(bucket, info.key, now);
     const result = decidePut(entry, condition);
     if (result !== "stored") return result;
-    const blob = target.blob();
-    // Used before the old one is released: the same bytes again must not look unused in between.
-    blobs.use(blob);
+    // Taken before the old one is released: the same bytes again must not look unused in between.
+    const blob = target.take();
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
@@ -128,15 +127,15 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       const { bucket, info, condition } = request;
       // What lies in a file of its own needs its row in any case, for the sweeper to find it.
       const placed = place.kind === "file" ? blobs.ensure(request, place, now) : undefined;
-      const blob = () => placed ?? blobs.ensure(request, place, now);
-      return storeObject({ bucket: bucketOf(bucket), info, blob, condition }, now);
+      const take = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
+      return storeObject({ bucket: bucketOf(bucket), info, take, condition }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
       const source = entryOf(id, from, now);
       const { blob } = source;
       if (blob === null || source.sha256 !== to.hashes.sha256) return undefined;
-      return storeObject({ bucket: id, info: to, blob: () => blob, condition }, now);
+      return storeObject({ bucket: id, info: to, take: () => blobs.use(blob), condition }, now);
     },
     delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);

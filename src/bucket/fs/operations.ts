@@ -2,7 +2,7 @@
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../sign/once.ts";
 import type { BlobFolder } from "./blob-folder.ts";
-import type { CatalogueBlobs, NewPlace } from "./catalogue-blobs.ts";
+import type { BlobRow, CatalogueBlobs, NewPlace } from "./catalogue-blobs.ts";
 import type { CatalogueWrites } from "./catalogue-writes.ts";
 import type { PackFolder } from "./pack-folder.ts";
 import type { AnswerOf, OperationName, RequestOf, SharedSpan } from "./write-operations.ts";
@@ -27,10 +27,12 @@ export interface Workplace {
 }
 
 /** True when the catalogue and the disk both have the blob. */
-export function isThere(sha256: string, { rows, blobs, packs }: Workplace): boolean {
-  const known = rows.find(sha256);
-  if (known === undefined) return false;
-  const { place, size } = known;
+export function isThere(sha256: string, at: Workplace): boolean {
+  const known = at.rows.find(sha256);
+  return known !== undefined && hasBytes(sha256, known, at);
+}
+
+function hasBytes(sha256: string, { place, size }: BlobRow, { blobs, packs }: Workplace): boolean {
   return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
 }
 
@@ -39,8 +41,10 @@ export function operationHandlers(at: Workplace): Handlers {
   const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
 
   function placeOf(sha256: string, body: SharedSpan | undefined): NewPlace {
-    if (isThere(sha256, at)) return { kind: "there" };
-    return body === undefined ? { kind: "file" } : { kind: "pack", append: () => packs.append(viewOf(body)) };
+    const known = rows.find(sha256);
+    if (known !== undefined && hasBytes(sha256, known, at)) return { kind: "there", id: known.id };
+    if (body === undefined) return { kind: "file", id: known?.id };
+    return { kind: "pack", id: known?.id, append: () => packs.append(viewOf(body)) };
   }
 
   return {
