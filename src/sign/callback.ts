@@ -1,0 +1,113 @@
+// The notice of an upload (回调) as it goes over the wire: its form body and token, made by the server and verified by a
+// receiver. Pure: clock and secret are arguments. The original's token is undocumented, so this one is of our own making.
+// Imports nothing of ours, because the client SDK takes this file as it is.
+import { createHmac, timingSafeEqual } from "node:crypto";
+
+/** What a receiver is told. */
+export interface CallbackNotice {
+  readonly appid: string;
+  readonly bucket: string;
+  readonly fileid: string;
+  /** MagicContext of the upload, unchanged; empty where there was none. */
+  readonly magicContext: string;
+  /** SHA-1 of the file, lower-case hex. */
+  readonly sha1: string;
+  /** Bytes. */
+  readonly size: number;
+  /** The download URL of the stored file. */
+  readonly url: string;
+  /** Deprecated; `0`. */
+  readonly userid: string;
+  /** Unix seconds, of this attempt. */
+  readonly timestamp: number;
+  /** 1 for the notice that the uploader waited for, which does not name it; from 2 on a redelivery. */
+  readonly attempt: number;
+}
+
+/** A notice may differ from the receiver's clock by so many seconds, either way. */
+export const MAX_CALLBACK_SKEW_SECONDS = 900;
+
+/** `application/x-www-form-urlencoded`, ASCII: the fields in alphabetical order, then `token`. */
+export function callbackBody(notice: CallbackNotice, secret: string): string {
+  const signed = [
+    ["appid", notice.appid],
+    ...(notice.attempt > 1 ? [["attempt", String(notice.attempt)]] : []),
+    ["bucket", notice.bucket],
+    ["fileid", notice.fileid],
+    ["magic_context", notice.magicContext],
+    ["sha", notice.sha1],
+    ["size", String(notice.size)],
+    ["timestamp", String(notice.timestamp)],
+    ["url", notice.url],
+    ["userid", notice.userid],
+  ]
+    .map(([name, value = ""]) => `${name}=${percentEncoded(value)}`)
+    .join("&");
+  return `${signed}${TOKEN_MARK}${tokenOf(signed, secret)}`;
+}
+
+/**
+ * `malformed`: no notice, or a field is missing or not what it should be. `mismatch`: made with another secret, or changed
+ * on its way. `stale`: its time is more than 15 minutes from the receiver's.
+ */
+export type CallbackRefusal = "malformed" | "mismatch" | "stale";
+
+export type CallbackVerdict =
+  | { readonly ok: true; readonly notice: CallbackNotice }
+  | { readonly ok: false; readonly refusal: CallbackRefusal };
+
+/**
+ * For receivers: whether a request body, as received, is a notice of whoever has the secret. `now`: Unix seconds. A notice may
+ * come more than once: the same (bucket, fileid, sha1) is the same upload.
+ */
+export function verifyCallback(
+  body: string | Uint8Array,
+  { secret, now }: { readonly secret: string; readonly now: number },
+): CallbackVerdict {
+  // One character a byte: bytes beyond ASCII cannot be ours, and so make the token wrong.
+  const text = typeof body === "string" ? body : Buffer.from(body).toString("latin1");
+  const split = text.lastIndexOf(TOKEN_MARK);
+  if (split === -1) return { ok: false, refusal: "malformed" };
+  const signed = text.slice(0, split);
+  if (!isEqual(text.slice(split + TOKEN_MARK.length), tokenOf(signed, secret))) {
+    return { ok: false, refusal: "mismatch" };
+  }
+  const notice = readNotice(signed);
+  if (notice === undefined) return { ok: false, refusal: "malformed" };
+  if (Math.abs(now - notice.timestamp) > MAX_CALLBACK_SKEW_SECONDS) return { ok: false, refusal: "stale" };
+  return { ok: true, notice };
+}
+
+const TOKEN_MARK = "&token=";
+
+/** Lower-case hex of HMAC-SHA1. */
+function tokenOf(signed: string, secret: string): string {
+  return createHmac("sha1", secret).update(signed, "latin1").digest("hex");
+}
+
+/** Constant time where the lengths agree; that of a token is no secret. */
+function isEqual(given: string, wanted: string): boolean {
+  const [one, other] = [Buffer.from(given, "latin1"), Buffer.from(wanted, "latin1")];
+  return one.byteLength === other.byteLength && timingSafeEqual(one, other);
+}
+
+/** All but the unreserved characters of RFC 3986 as upper-case `%XX` of their UTF-8 bytes. */
+function percentEncoded(value: string): string {
+  const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(value.toWellFormed()).replace(/[!'()*]/g, escaped);
+}
+
+/** Of a body whose token was right; undefined where another sender with the same secret has left something out. */
+function readNotice(signed: string): CallbackNotice | undefined {
+  const form = new URLSearchParams(signed);
+  const [appid, bucket, fileid, sha1, url] = ["appid", "bucket", "fileid", "sha", "url"].map((name) => form.get(name));
+  const [size, timestamp, attempt] = [form.get("size"), form.get("timestamp"), form.get("attempt") ?? "1"].map(whole);
+  if (!appid || !bucket || !fileid || !sha1 || !url) return undefined;
+  if (size === undefined || timestamp === undefined || attempt === undefined) return undefined;
+  const [magicContext, userid] = [form.get("magic_context") ?? "", form.get("userid") ?? ""];
+  return { appid, bucket, fileid, magicContext, sha1, size, url, userid, timestamp, attempt };
+}
+
+function whole(text: string | null): number | undefined {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
