@@ -2,7 +2,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GetOptions, get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
@@ -10,6 +9,7 @@ import { eventually, type Installation, install, type Program } from "../helpers
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort, type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
+import { keysIn } from "../helpers/stored-keys.ts";
 
 const skip = !serviceAvailable("nginx");
 
@@ -101,20 +101,7 @@ afterAll(async () => {
 const ask = (bucket: string, path: string, more: Partial<GetOptions> = {}) =>
   get({ port: program.downloadPort, host: `${bucket}.example`, path, ...more });
 
-/** Keys of the bucket's objects, sorted. */
-function storedKeys(bucket: string): string[] {
-  const database = new Database(join(installation.data, "catalogue.db"), { readonly: true });
-  try {
-    const rows = database
-      .prepare(
-        "SELECT key FROM entries JOIN buckets ON buckets.id = entries.bucket WHERE name = ? AND state = 'object' ORDER BY key",
-      )
-      .all(`${APPID}/${bucket}`) as { key: string }[];
-    return rows.map(({ key }) => key);
-  } finally {
-    database.close();
-  }
-}
+const storedKeys = (bucket: string) => keysIn(installation.data, `${APPID}/${bucket}`);
 
 const stored = (bucket: string, keys: readonly string[]) =>
   eventually(() => JSON.stringify(storedKeys(bucket)) === JSON.stringify(keys), `${bucket} holds ${keys.join(", ")}`);

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface QiniuStandInOptions {
-  /** Key → bytes; may change while it runs. */
+  /** Key → bytes, or key and query → what it makes of the object by it; may change while it runs. */
   readonly objects: ReadonlyMap<string, Uint8Array>;
   /** Undefined: a public bucket. */
   readonly keys?: { readonly accessKey: string; readonly secretKey: string };
@@ -17,6 +17,8 @@ export interface QiniuStandInOptions {
 /** One request, as Qiniu's log would have it. */
 export interface QiniuRequest {
   readonly key: string;
+  /** Without the token's parameters; empty when there is no other. */
+  readonly query: string;
   readonly method: string;
   readonly status: number;
   /** Unix seconds that the token was good until; undefined without a token. */
@@ -37,18 +39,20 @@ export async function startQiniuStandIn(options: QiniuStandInOptions): Promise<Q
     const target = request.url ?? "";
     const key = decodeURIComponent(target.slice(1).split("?", 1)[0] ?? "");
     const deadline = /[?&]e=(\d+)/.exec(target)?.[1];
+    const query = (target.split("?", 2)[1] ?? "").replace(/&?\b(?:e|token)=[^&]*/g, "");
+    const object = options.objects.get(`${key}?${query}`) ?? options.objects.get(key);
     const { status, error } = judge(options, {
       url: `http://${request.headers.host}${target}`,
       referer: request.headers.referer,
-      isThere: options.objects.has(key),
+      isThere: object !== undefined,
     });
     requests.push({
       key,
+      query,
       method: request.method ?? "",
       status,
       deadline: deadline === undefined ? undefined : Number(deadline),
     });
-    const object = options.objects.get(key);
     const body = object === undefined || error !== undefined ? Buffer.from(JSON.stringify({ error })) : object;
     const type = error === undefined ? "image/jpeg" : "application/json";
     response.writeHead(status, { "Content-Type": type, "Content-Length": body.byteLength, "X-ReqId": "stand-in" });

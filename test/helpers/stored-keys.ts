@@ -1,0 +1,18 @@
+// What the embedded store of a running server holds, read from its catalogue.
+import { join } from "node:path";
+import Database from "better-sqlite3";
+
+/** Keys of the bucket's objects, sorted. `data`: the data folder; `bucketId`: `<appid>/<name>`. */
+export function keysIn(data: string, bucketId: string): readonly string[] {
+  const database = new Database(join(data, "catalogue.db"), { readonly: true });
+  try {
+    const rows = database
+      .prepare(
+        "SELECT key FROM entries JOIN buckets ON buckets.id = entries.bucket WHERE name = ? AND state = 'object' ORDER BY key",
+      )
+      .all(bucketId) as { key: string }[];
+    return rows.map(({ key }) => key);
+  } finally {
+    database.close();
+  }
+}
