@@ -1,6 +1,7 @@
 // A real S3 store for tests: a Ceph RGW that all files of a run share, and further gateways to it that a test may stop.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +40,8 @@ export const CEPH_START_MS = 90_000;
 
 /** One more gateway to the shared store, on a port of its own, which a test may kill and revive. */
 export interface Gateway extends CephRgw {
+  /** User, method, path and status of each request since the last start(), such as `test GET /pictures/a.jpg 200`. */
+  accessLog(): Promise<readonly string[]>;
   /** kill -9; resolves when it is gone. Harmless when it is not running. */
   stop(): Promise<void>;
   /** Once more on the same port, answering when this resolves. */
@@ -67,6 +70,12 @@ export async function startGateway(): Promise<Gateway> {
   return {
     ...rgwAt(port),
     start,
+    async accessLog() {
+      const text = await readFile(join(folder, "log", `client.rgw.a.${child?.pid}.log`), "utf8");
+      return [...text.matchAll(/ beast: .*? - (\S+) \[.*?\] "(\S+ \S+) HTTP\/1\.1" (\d+) /g)].map((match) =>
+        match.slice(1).join(" "),
+      );
+    },
     async stop() {
       if (child === undefined || !isRunning()) return;
       const exited = once(child, "exit");

@@ -1,0 +1,116 @@
+// docs/scenario-2.md step by step against a real nginx, which answers to its own name only. Its access log says what was
+// asked, the catalogue what is stored.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { noisyJpeg } from "../../helpers/images.ts";
+import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
+import { type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
+import { serviceAvailable } from "../../helpers/services.ts";
+
+const DEFAULT_DOMAIN = "photos-10001234.image.example.com";
+const DOMAIN = "img.example.com";
+const ENV = { HUIYUAN_SECRET_KEY: "huiyuan-secret" };
+
+describe.skipIf(!serviceAvailable("nginx"))("scenario 2 with nginx as the own site", () => {
+  let original: Buffer;
+  let small: Buffer;
+  let site: OwnSite;
+  let run: ScenarioRun;
+
+  beforeAll(async () => {
+    [original, small] = [await noisyJpeg(320, 240), await noisyJpeg(40, 30)];
+    site = await startOwnSite(DOMAIN);
+    for (const path of ["pic_key", "a.jpg", "风景 1.jpg", "later.jpg", "q?mark.jpg"]) await site.put(path, original);
+    await site.put("small.jpg", small);
+    run = await startScenario(await scenarioSettings(2, { "http://src-img.example.com": site.url }), { env: ENV });
+  });
+  afterAll(async () => {
+    await run?.close();
+    await site?.close();
+  });
+
+  const pictureAt = async (host: string, path: string) => {
+    const { status, body } = await run.get(host, path);
+    return status === 200 ? (body.equals(original) ? "original" : body.equals(small) ? "small" : "other") : status;
+  };
+
+  test("before the switch: each URL of the default domain is fetched once, and stored with its query", async () => {
+    const requests = await site.asked(2, async () => {
+      expect(await pictureAt(DEFAULT_DOMAIN, "/pic_key?size=small&b=xxx")).toBe("small");
+      await run.holds("photos", ["pic_key?size=small&b=xxx"]);
+      expect(await pictureAt(DEFAULT_DOMAIN, "/pic_key")).toBe("original");
+      await run.holds("photos", ["pic_key", "pic_key?size=small&b=xxx"]);
+      for (const path of ["/pic_key?size=small&b=xxx", "/pic_key"]) {
+        expect((await run.get(DEFAULT_DOMAIN, path)).headers["cache-status"]).toMatch(/^huiyuan; hit; detail=/);
+      }
+    });
+    expect(requests).toEqual(["GET /pic_key?size=small&b=xxx", "GET /pic_key"]);
+  });
+
+  test("after the switch: what the default domain has brought needs no request", async () => {
+    const requests = await site.asked(0, async () => {
+      expect(await pictureAt(DOMAIN, "/pic_key?size=small&b=xxx")).toBe("small");
+      expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original");
+    });
+    expect(requests).toEqual([]);
+  });
+
+  test("the key is the URL as it is: order and spelling of parameters, instructions, aliases; never sign", async () => {
+    const before = run.keys("photos");
+    const paths = [
+      "/a.jpg?a=1&b=2",
+      "/a.jpg?b=2&a=1",
+      "/a.jpg?imageView2/1/w/100",
+      "/q%3Fmark.jpg",
+      "/q%3Fmark.jpg?v=1",
+    ];
+    const requests = await site.asked(6, async () => {
+      for (const path of paths) expect(await pictureAt(DOMAIN, path)).toBe("original");
+      expect(await pictureAt(DOMAIN, "/%E9%A3%8E%E6%99%AF%201.jpg?sign=abc")).toBe("original");
+      await run.holds(
+        "photos",
+        [
+          ...before,
+          "a.jpg?a=1&b=2",
+          "a.jpg?b=2&a=1",
+          "a.jpg?imageView2/1/w/100",
+          "q%3Fmark.jpg",
+          "q%3Fmark.jpg?v=1",
+          "风景 1.jpg",
+        ].sort(),
+      );
+      expect((await run.get(DOMAIN, "/a.jpg?a=1&b=2&sign=other")).headers["cache-status"]).toMatch(/hit/);
+    });
+    expect(requests).toEqual([...paths, "/%E9%A3%8E%E6%99%AF%201.jpg"].map((path) => `GET ${path}`));
+  });
+
+  test("HEAD is passed on and stores nothing, a missing image is a 404", async () => {
+    const before = run.keys("photos");
+    const requests = await site.asked(2, async () => {
+      const head = await run.get(DOMAIN, "/later.jpg", { method: "HEAD" });
+      expect([head.status, head.headers["content-length"]]).toEqual([200, String(original.length)]);
+      expect(await pictureAt(DOMAIN, "/missing.jpg?size=1")).toBe(404);
+    });
+    expect(requests).toEqual(["HEAD /later.jpg", "GET /missing.jpg?size=1"]);
+    expect(run.keys("photos")).toEqual(before);
+  });
+
+  test("the site is only ever read", async () => {
+    expect(new Set((await site.requests()).map((line) => line.split(" ")[0]))).toEqual(new Set(["GET", "HEAD"]));
+  });
+
+  test("an image that the site has deleted stays", async () => {
+    await site.remove("pic_key");
+    const requests = await site.asked(0, async () => expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original"));
+    expect(requests).toEqual([]);
+  });
+
+  test("with the site dead and the server killed, each stored URL is served and the rest is told apart from absence", async () => {
+    await site.stop();
+    await run.restart();
+    expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original");
+    expect(await pictureAt(DOMAIN, "/pic_key?size=small&b=xxx")).toBe("small");
+    expect(await pictureAt(DOMAIN, "/a.jpg?imageView2/1/w/100")).toBe("original");
+    const never = await run.get(DOMAIN, "/pic_key?size=small&b=other");
+    expect([never.status, never.headers["x-errno"]]).toEqual([424, "-902"]);
+  });
+});
