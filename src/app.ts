@@ -47,7 +47,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   let settings = initial;
   let fault: string | undefined;
   let restartNote: string | undefined;
-  let isDraining = false;
+  const stopping = new AbortController();
   const undo: (() => Promise<void> | void)[] = [];
 
   try {
@@ -79,7 +79,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
 
     const readiness = createReadiness({
       probe: service.probe,
-      isDraining: () => isDraining,
+      isDraining: () => stopping.signal.aborted,
       notes: () => [fault, restartNote, ...service.notes()].filter((note) => note !== undefined),
       now,
     });
@@ -93,7 +93,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
         readiness,
         metrics: service.scrape,
-        api: createApi({ registry, nextRequestId, log }),
+        api: createApi({ registry, nextRequestId, stopping: stopping.signal, log }),
         nextRequestId,
         version: readVersion(),
         log,
@@ -116,7 +116,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         fault = text;
       },
       async stop() {
-        isDraining = true;
+        stopping.abort();
         const began = now();
         const left = (ms: number) => Math.max(0, began + ms - now());
         await downloads.stop(CLIENT_GRACE_MS);

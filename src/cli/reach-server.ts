@@ -71,7 +71,9 @@ async function openHere(config: string, base: string | undefined, terminal: Term
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
   const { registry } = service;
-  const api = createApi({ registry, nextRequestId: createRequestIds(), log });
+  // Ctrl-C ends the command's own requests.
+  const { signal: stopping } = new AbortController();
+  const api = createApi({ registry, nextRequestId: createRequestIds(), stopping, log });
   return {
     client: createAdminClient(async (path, init) => api.request(path, init, {})),
     async close() {

@@ -20,6 +20,18 @@ function escapeMarks(path: string): string {
   return path.replace(/%(?=(?:25)*3F)/gi, "%25").replaceAll("?", "%3F");
 }
 
+/** The path and query of which keyOfUrl() makes the key. Throws url_invalid for a key that it never makes. */
+export function urlOfKey(key: Key, isKept: boolean): { readonly path: Key; readonly query: string } {
+  if (!isKept) return { path: key, query: "" };
+  const mark = key.indexOf("?");
+  const name = mark === -1 ? key : key.slice(0, mark);
+  return { path: toKey(unescapeMarks(name)), query: mark === -1 ? "" : key.slice(mark + 1) };
+}
+
+function unescapeMarks(name: string): string {
+  return name.replace(/%3F|%25(?=(?:25)*3F)/gi, (escaped) => (escaped === "%3F" ? "?" : "%"));
+}
+
 /** The part of a query that belongs to the key, in the order of the URL. */
 export function keptQuery(query: string, keep: KeyQuery): string {
   if (keep === "drop") return "";

@@ -1,11 +1,11 @@
 // The admin API, /api/v1: what operators ask and order. It answers whoever reaches it; admin.ts decides who does, and a
 // command without a server asks it within its own process.
 import { type Context, Hono } from "hono";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { isKey } from "../../object.ts";
 import type { OriginHealth } from "../../origin/health.ts";
-import { auditOf, loggedName } from "./audit.ts";
+import { type Audit, auditOf, loggedName } from "./audit.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
 import {
@@ -19,25 +19,30 @@ import {
   readQuery,
   text,
 } from "./input.ts";
-import { bucketNamed, type Domains, findNamed } from "./naming.ts";
+import { bucketNamed, type Domains, domainNamed, findNamed } from "./naming.ts";
 import { ndjson } from "./ndjson.ts";
 import { entryView, objectView } from "./object-view.ts";
+import { type WarmOrder, type WarmResult, warmAll } from "./warm.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly nextRequestId: () => string;
+  /** Aborts when the server begins to stop. */
+  readonly stopping: AbortSignal;
   readonly log: Log;
 }
 
 /** Names in one call. */
-export const MAX_NAMES = 1_000;
+const MAX_NAMES = 1_000;
 const MAX_LISTED = 1_000;
 const LISTED = 100;
+// An origin that serves clients as well has more to do.
+const WARM_PLACES = 4;
 const DELETED_BY_OPERATOR = "deleted by an operator";
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
 
 /** Paths begin with /api/v1. */
-export function createApi({ registry, nextRequestId, log }: ApiOptions): Hono<ApiEnv> {
+export function createApi({ registry, nextRequestId, stopping, log }: ApiOptions): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -79,15 +84,40 @@ export function createApi({ registry, nextRequestId, log }: ApiOptions): Hono<Ap
   change("undelete", [], () => ({ kind: "undelete" }));
   change("purge", ["hard"], (body) => ({ kind: "purge", hard: flag(body, "hard") }));
 
+  api.post("/warm", async (context) => {
+    const body = await readBody(context.req, ["bucket", "domain", "names", "concurrency", "rate"]);
+    const order = warmOrderOf(body, registry);
+    const audit = auditOf(context, log, { operation: "warm", ...loggedNames(order.names) });
+    const counts: Partial<Record<WarmResult, number>> = {};
+    return stream(context, { audit, counts }, async function* (signal) {
+      for await (const line of warmAll(order, { domains: registry, signal: AbortSignal.any([signal, stopping]) })) {
+        counts[line.result] = (counts[line.result] ?? 0) + 1;
+        yield line;
+      }
+      if (stopping.aborted) throw new HuiyuanError("draining", "the server is shutting down");
+    });
+  });
+
   function changeStream(context: Context<ApiEnv>, selection: Selection, change: Change): Response {
     const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
     const { kind: operation, ...how } = change;
     const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
+    return stream(context, { audit, counts }, (signal) =>
+      changeAll(selection, change, { domains: registry, counts, signal }),
+    );
+  }
+
+  /** Lines, and a last one with the counts. However it ends, it is noted. */
+  function stream(
+    context: Context<ApiEnv>,
+    { audit, counts }: { readonly audit: Audit; readonly counts: object },
+    lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+  ): Response {
     const run = async function* (signal: AbortSignal): AsyncGenerator<object, void, undefined> {
-      let outcome: "done" | "failed" | "left" = "left";
+      let outcome: Parameters<Audit>[0] = "left";
       try {
-        yield* changeAll(selection, change, { domains: registry, counts, signal });
-        outcome = "done";
+        yield* lines(signal);
+        if (!signal.aborted) outcome = "done";
       } catch (error) {
         outcome = "failed";
         throw error;
@@ -143,6 +173,25 @@ function selectionOf(body: Input, domains: Domains): Selection {
 
 function loggedSelection(selection: Selection): object {
   if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: selection.prefix.slice(0, 200) };
-  const { names } = selection;
+  return loggedNames(selection.names);
+}
+
+function loggedNames(names: readonly string[]): object {
   return { names: names.length, first: loggedName(names[0] ?? "") };
+}
+
+function warmOrderOf(body: Input, domains: Domains): WarmOrder {
+  const names = optionalTexts(body, "names", MAX_NAMES);
+  if (names === undefined) throw invalid('"names" is missing');
+  const host = optionalText(body, "domain");
+  const bucket = optionalText(body, "bucket");
+  const site = () => domainNamed(host, () => bucketNamed(bucket, domains), domains);
+  // Refused before anything is fetched.
+  if (host !== undefined || bucket !== undefined) site();
+  return {
+    names,
+    site,
+    concurrency: optionalNumber(body, "concurrency", { min: 1, max: 64 }) ?? WARM_PLACES,
+    rate: optionalNumber(body, "rate", { min: 0.01, max: 10_000, whole: false }),
+  };
 }

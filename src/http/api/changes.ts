@@ -3,7 +3,7 @@
 import { asHuiyuanError, errorRow } from "../../errors.ts";
 import type { Stored } from "../../mirror/stored.ts";
 import type { Key } from "../../object.ts";
-import { inParallel } from "./in-parallel.ts";
+import { inParallel, untilAborted } from "./in-parallel.ts";
 import { type Domains, findNamed, type NamedObject } from "./naming.ts";
 
 /** `forMs`: how long a deletion holds; undefined: until it is lifted. */
@@ -97,14 +97,4 @@ async function* below({
     for (const { key } of page.objects) yield { name: key, find: async () => ({ stored, key }) };
     after = page.next;
   } while (after !== undefined);
-}
-
-async function* untilAborted<Item>(
-  items: AsyncGenerator<Item, void, undefined>,
-  signal: AbortSignal,
-): AsyncGenerator<Item, void, undefined> {
-  for await (const item of items) {
-    if (signal.aborted) return;
-    yield item;
-  }
 }

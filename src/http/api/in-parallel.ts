@@ -57,3 +57,14 @@ export async function* inParallel<Item, Result>(
     await items.return();
   }
 }
+
+/** The items until the signal aborts. */
+export async function* untilAborted<Item>(
+  items: AsyncIterable<Item> | Iterable<Item>,
+  signal: AbortSignal,
+): AsyncGenerator<Item, void, undefined> {
+  for await (const item of items) {
+    if (signal.aborted) return;
+    yield item;
+  }
+}

@@ -56,6 +56,21 @@ export function bucketNamed(name: string | undefined, { domains }: Domains): Sto
   return only;
 }
 
+/** A domain by its host; without one the first of the bucket's that is mirrored, as the settings list them. Throws request_invalid. */
+export function domainNamed(host: string | undefined, bucket: () => Stored, { domains }: Domains): Site {
+  const all = domains();
+  if (host !== undefined) {
+    const site = all.find(({ domain }) => domain === host.toLowerCase());
+    if (site === undefined)
+      throw invalid(`there is no domain "${host}"; there are ${all.map(({ domain }) => domain).join(", ")}`);
+    return site;
+  }
+  const { bucketId } = bucket();
+  const site = all.find(({ stored, source }) => stored.bucketId === bucketId && source !== undefined);
+  if (site === undefined) throw invalid(`no domain of the bucket ${bucketId} has a mirror`);
+  return site;
+}
+
 /**
  * `bucket`: the bucket of keys. A URL stands for the original that it shows: its processing and its alias are left out.
  * Throws url_invalid, host_invalid, domain_unknown, and what `bucket` and the store throw.
@@ -73,8 +88,8 @@ export async function findNamed(name: string, bucket: () => Stored, { sites }: D
   return { stored, key: base };
 }
 
-/** The original of a URL with a known alias. */
-function originalOf(site: Site, url: ObjectUrl): Key | undefined {
+/** The original of a URL with a known alias; undefined for every other URL. */
+export function originalOf(site: Site, url: ObjectUrl): Key | undefined {
   const styled = splitStyle(url.path, site.separators);
   if (styled === undefined || !site.aliases.has(styled.style)) return undefined;
   return routeOf(site, url, styled.base)?.type === "everything" ? undefined : styled.base;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asciiQuery, filterQuery, keptQuery, keyOfUrl } from "../../../src/mirror/object-keys.ts";
-import { isKey, toKey } from "../../../src/object.ts";
+import { asciiQuery, filterQuery, keptQuery, keyOfUrl, urlOfKey } from "../../../src/mirror/object-keys.ts";
+import { isKey, type Key, toKey } from "../../../src/object.ts";
 
 test.each([
   ["pic_key", "", false, "pic_key"],
@@ -61,4 +61,24 @@ test("filterQuery() sees through the spelling of a name", () => {
 
 test("asciiQuery() escapes every byte that may not stand in a request line, and nothing else", () => {
   expect(asciiQuery("a=\xe5\x9b\xbe&b=%20'\"")).toBe("a=%E5%9B%BE&b=%20'\"");
+});
+
+test("urlOfKey() undoes keyOfUrl() for every path and query", () => {
+  const parts = fc.constantFrom("%3F", "%3f", "%253F", "%25253f", "?", "%", "25", "3F", "a", "/", "图");
+  const paths = fc.array(parts, { minLength: 1, maxLength: 12 }).map((list) => list.join(""));
+  fc.assert(
+    fc.property(
+      paths.filter(isKey),
+      fc.constantFrom("", "a=1", "a=?&b=%3F"),
+      fc.boolean(),
+      (path: Key, query, isKept) => {
+        const url = { path, query: isKept ? query : "" };
+        expect(urlOfKey(keyOfUrl(path, url.query, isKept), isKept)).toEqual(url);
+      },
+    ),
+  );
+});
+
+test("urlOfKey() throws url_invalid for a key without a path", () => {
+  expect(() => urlOfKey(toKey("?a=1"), true)).toThrow(expect.objectContaining({ code: "url_invalid" }));
 });

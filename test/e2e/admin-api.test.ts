@@ -1,0 +1,215 @@
+// The admin API under hostile and clumsy callers: who gets in, what is refused before anything changes, and what is noted.
+import { request } from "node:http";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+const HOST = "127.0.0.1";
+const AUTHORIZED = { authorization: "Bearer s3cret" };
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+
+beforeAll(async () => {
+  const jpeg = await noisyJpeg(20, 20);
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    if (target.includes("slow")) await connection.hang();
+    else await connection.send(response(jpeg));
+  });
+  const server = { adminToken: "s3cret" };
+  installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program.kill();
+  await installation.remove();
+  await origin.close();
+});
+
+function post(path: string, body: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<GetResult> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: HOST,
+        port: program.adminPort,
+        path: `/api/v1${path}`,
+        method: "POST",
+        agent: false,
+        headers: { host: HOST, "content-type": "application/json", ...AUTHORIZED, ...headers },
+      },
+      (answer) => {
+        const parts: Buffer[] = [];
+        answer.on("data", (part: Buffer) => parts.push(part));
+        answer.on("close", () =>
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            body: Buffer.concat(parts),
+            isWhole: answer.complete,
+          }),
+        );
+      },
+    );
+    sent.on("error", reject);
+    sent.end(body);
+  });
+}
+
+const ask = (path: string, headers: Readonly<Record<string, string>> = {}, host = HOST) =>
+  get({ port: program.adminPort, path, host, headers });
+const linesOf = ({ body }: GetResult) =>
+  body
+    .toString()
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+
+test.each([
+  { why: "no token", headers: {}, status: 401 },
+  { why: "a wrong token", headers: { authorization: "Bearer s3cre" }, status: 401 },
+  { why: "another scheme", headers: { authorization: "Basic s3cret" }, status: 401 },
+  { why: "another Host", headers: AUTHORIZED, host: "rebound.example", status: 421 },
+  { why: "a page of another site", headers: { ...AUTHORIZED, origin: "http://evil.example" }, status: 403 },
+  {
+    why: "a page of another port of this machine",
+    headers: { ...AUTHORIZED, origin: `http://${HOST}:3000` },
+    status: 403,
+  },
+])("$why is refused with $status", async ({ headers, host, status }) => {
+  const answer = await ask("/api/v1/objects", headers, host);
+  expect(answer.status).toBe(status);
+  const said = JSON.parse(answer.body.toString());
+  expect(said).toEqual({
+    code: expect.any(Number),
+    message: expect.any(String),
+    requestId: answer.headers["x-request-id"],
+  });
+});
+
+test("no call of the API is open without the token", async () => {
+  const calls = ["/objects/delete", "/objects/undelete", "/objects/purge", "/warm"];
+  const answers = calls.map((path) => post(path, JSON.stringify({ names: ["a.jpg"] }), { authorization: "" }));
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(calls.map(() => 401));
+});
+
+const NAMES = '"names":["a.jpg"]';
+test.each([
+  { body: "", status: 400 },
+  { body: "{", status: 400 },
+  { body: "[]", status: 400 },
+  { body: "null", status: 400 },
+  { body: "{}", status: 400 },
+  { body: `{${NAMES},"prefix":""}`, status: 400 },
+  { body: '{"names":[]}', status: 400 },
+  { body: '{"names":"a.jpg"}', status: 400 },
+  { body: '{"names":[1]}', status: 400 },
+  { body: '{"names":[null]}', status: 400 },
+  { body: '{"prefix":{}}', status: 400 },
+  { body: `{${NAMES},"reason":7}`, status: 400 },
+  { body: `{${NAMES},"forMs":0}`, status: 400 },
+  { body: `{${NAMES},"forMs":1e99}`, status: 400 },
+  { body: `{${NAMES},"forMs":1.5}`, status: 400 },
+  { body: `{${NAMES},"bucket":"other"}`, status: 400 },
+  { body: `{${NAMES},"force":true}`, status: 400 },
+  { body: `{${NAMES},"__proto__":{"bucket":"x"}}`, status: 400 },
+  { body: JSON.stringify({ names: Array.from({ length: 1_001 }, (_, index) => `${index}`) }), status: 400 },
+  { body: JSON.stringify({ names: ["a".repeat(9_000)] }), status: 400 },
+  { body: "x".repeat(1_100_000), status: 413 },
+  { body: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), status: 400 },
+])("a body that is wrong is refused before anything changes: $status", async ({ body, status }) => {
+  const answer = await post("/objects/delete", body);
+  expect(answer.status).toBe(status);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: -103, requestId: expect.any(String) });
+});
+
+test("only JSON is taken, which pages of other sites cannot send unasked", async () => {
+  const answer = await post("/objects/delete", `{${NAMES}}`, { "content-type": "text/plain" });
+  expect(answer.status).toBe(415);
+});
+
+test.each([
+  ["../../etc/passwd", "url_invalid"],
+  ["a/../b.jpg", "url_invalid"],
+  ["a\0b", "url_invalid"],
+  ["", "url_invalid"],
+  ["http://any.example/../x.jpg", "url_invalid"],
+  ["http://any.example/%2e%2e/x.jpg", "url_invalid"],
+  ["http://any.example/%ff.jpg", "url_invalid"],
+  ["http:///x.jpg", "url_invalid"],
+  ["http://a b/x.jpg", "host_invalid"],
+])("the name %j changes nothing, and does not keep the others from being changed", async (name, code) => {
+  const answer = await post("/objects/delete", JSON.stringify({ names: [name, "good.jpg"] }));
+  const lines = linesOf(answer);
+  expect(lines).toContainEqual({ name, code, message: expect.any(String) });
+  expect(lines).toContainEqual({ bucket: "10001234/photos", key: "good.jpg", changed: false });
+  expect(lines.at(-1)).toEqual({ end: { changed: 0, unchanged: 1, failed: 1 } });
+});
+
+test.each([
+  "/objects?limit=0",
+  "/objects?limit=1001",
+  "/objects?limit=-1",
+  "/objects?limit=x",
+  "/objects?after=../x",
+  "/objects?prefix=a&prefix=b",
+  "/objects?order=size",
+  "/objects/stat",
+  "/objects/stat?name=..%2Fx",
+])("GET %s is refused with 400", async (path) => {
+  expect((await ask(`/api/v1${path}`, AUTHORIZED)).status).toBe(400);
+});
+
+test("what is not there is 404, what is not served 405", async () => {
+  expect((await ask("/api/v1/nothing", AUTHORIZED)).status).toBe(404);
+  expect((await post("/nothing", "{}")).status).toBe(405);
+});
+
+test("each order leaves one line in the log, without tokens", async () => {
+  const url = "http://any.example/noted.jpg?sign=SECRETTOKEN";
+  await post("/objects/purge", JSON.stringify({ names: [url], hard: true }));
+  const line = program.output.split("\n").filter((each) => each.includes("noted.jpg"));
+  expect(line).toHaveLength(1);
+  expect(JSON.parse(line[0] ?? "")).toMatchObject({
+    audit: { operation: "purge", hard: true, names: 1, first: "http://any.example/noted.jpg" },
+    outcome: "done",
+    failed: 0,
+    client: HOST,
+  });
+  expect(program.output).not.toContain("SECRETTOKEN");
+});
+
+test("origins and buckets are listed without credentials", async () => {
+  const origins = await ask("/api/v1/origins", AUTHORIZED);
+  expect(JSON.parse(origins.body.toString())).toEqual({
+    origins: [{ name: origin.url, state: "closed", running: expect.any(Number), waiting: 0, pausedMs: 0 }],
+  });
+  const buckets = await ask("/api/v1/buckets", AUTHORIZED);
+  const domains = [
+    { domain: "photos-10001234.localhost", isMirrored: true },
+    { domain: "*", isMirrored: true },
+  ];
+  expect(JSON.parse(buckets.body.toString())).toEqual({ buckets: [{ bucket: "10001234/photos", domains }] });
+});
+
+test("warming ends when its caller leaves", async () => {
+  const names = Array.from({ length: 50 }, (_, index) => `slow/${index}.jpg`);
+  const before = origin.requests.length;
+  const sent = request({
+    host: HOST,
+    port: program.adminPort,
+    path: "/api/v1/warm",
+    method: "POST",
+    agent: false,
+    headers: { host: HOST, "content-type": "application/json", ...AUTHORIZED },
+  });
+  sent.on("error", () => undefined);
+  sent.end(JSON.stringify({ names, concurrency: 2 }));
+  await origin.received(before + 2);
+  sent.destroy();
+  await eventually(() => program.output.includes('"operation":"warm"'), "the order is noted");
+  expect(program.output).toMatch(/"operation":"warm".*"outcome":"left"/);
+  expect(origin.requests.length).toBe(before + 2);
+});
