@@ -1,24 +1,31 @@
-// The one table of everything that can go wrong: code → HTTP status, X-ErrNo, and the text a person may see.
+// The one table of everything that can go wrong: code → HTTP status, X-ErrNo, REST code, and the text a person may see.
 // It does not know how an error is sent; http/ does that.
 
 /**
  * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (万象优图 numbers, facts of the
- * download URL). A released code keeps its meaning for ever.
+ * download URL). `rest`: the code of the REST API, where every failure is a 400; without one it is REST_DEFAULT. A
+ * released code keeps its meaning for ever.
  */
 interface ErrorRow {
   readonly status: number;
   readonly errNo: number;
   readonly text: string;
+  readonly rest?: number;
 }
+
+/** Where the table names no REST code. */
+const REST_DEFAULT = -5989;
+
+const restRow = (rest: number, text: string) => ({ status: 400, errNo: rest, text, rest }) as const;
 
 const ERROR_ROWS = {
   // The request
-  url_invalid: { status: 400, errNo: -106, text: "the URL is not valid" },
-  host_invalid: { status: 400, errNo: -107, text: "the Host header is not valid" },
-  request_invalid: { status: 400, errNo: -103, text: "the request is not valid" },
+  url_invalid: { status: 400, errNo: -106, text: "the URL is not valid", rest: -5999 },
+  host_invalid: { status: 400, errNo: -107, text: "the Host header is not valid", rest: -5999 },
+  request_invalid: { status: 400, errNo: -103, text: "the request is not valid", rest: -5999 },
   request_timeout: { status: 408, errNo: -103, text: "the request head did not arrive in time" },
   headers_too_large: { status: 431, errNo: -103, text: "the request head is too large" },
-  url_too_long: { status: 414, errNo: -106, text: "the URL is too long" },
+  url_too_long: { status: 414, errNo: -106, text: "the URL is too long", rest: -5999 },
   method_not_allowed: { status: 405, errNo: -103, text: "only GET, HEAD and OPTIONS are served here" },
   domain_unknown: { status: 404, errNo: -104, text: "no bucket is bound to this host" },
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
@@ -40,54 +47,103 @@ const ERROR_ROWS = {
   render_failed: { status: 500, errNo: -111, text: "the image could not be processed" },
   render_overloaded: { status: 503, errNo: -901, text: "too many images are being processed; try again" },
   // The token of a download (Token 防盗链)
-  sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=" },
-  sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read" },
-  sign_key_unknown: { status: 403, errNo: -46618, text: "the signature names no enabled key" },
-  sign_mismatch: { status: 403, errNo: -46618, text: "the signature is not valid" },
-  sign_scope: { status: 403, errNo: -46618, text: "the signature was made for something else" },
-  sign_expired: { status: 403, errNo: -46619, text: "the signature has expired" },
-  sign_lifetime: { status: 403, errNo: -46618, text: "the signature may live for 92 days at most" },
-  sign_spent: { status: 403, errNo: -77, text: "the one-time signature has been used" },
-  sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file" },
-  sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here" },
-  sign_v1_refused: { status: 403, errNo: -46618, text: "signatures of the V1 shape are not accepted here" },
-  project_disabled: { status: 403, errNo: -64, text: "the project is disabled" },
+  sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=", rest: -81 },
+  sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read", rest: -5998 },
+  sign_key_unknown: { status: 403, errNo: -46618, text: "the signature names no enabled key", rest: -79 },
+  sign_mismatch: { status: 403, errNo: -46618, text: "the signature is not valid", rest: -97 },
+  sign_scope: { status: 403, errNo: -46618, text: "the signature was made for something else", rest: -70 },
+  sign_expired: { status: 403, errNo: -46619, text: "the signature has expired", rest: -96 },
+  sign_lifetime: { status: 403, errNo: -46618, text: "the signature may live for 92 days at most", rest: -97 },
+  sign_spent: { status: 403, errNo: -77, text: "the one-time signature has been used", rest: -77 },
+  sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file", rest: -76 },
+  sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here", rest: -74 },
+  sign_v1_refused: { status: 403, errNo: -46618, text: "signatures of the V1 shape are not accepted here", rest: -97 },
+  project_disabled: { status: 403, errNo: -64, text: "the project is disabled", rest: -64 },
   // Copy and delete alone ask for one-time tokens; never sent to a download
-  sign_not_one_time: { status: 403, errNo: -46618, text: "a one-time signature is required" },
+  sign_not_one_time: { status: 403, errNo: -46618, text: "a one-time signature is required", rest: -73 },
+  // The REST API; never sent to a download, so their status is that of the API, and their errNo is the code itself
+  rest_path_invalid: restRow(-5999, "the path of the API call is not valid"),
+  rest_method_refused: restRow(-5996, "the REST API knows GET, POST and OPTIONS"),
+  rest_route_unknown: restRow(-5994, "no such operation of the REST API"),
+  appid_unknown: restRow(-82, "no such project"),
+  bucket_unknown: restRow(-1894, "no such bucket"),
+  operation_unsupported: restRow(-75, "the bucket is for downloads only"),
+  form_broken: restRow(-5993, "the multipart form is broken"),
+  form_value_invalid: restRow(-5992, "a value of the form is not valid"),
+  file_part_missing: restRow(-5990, "the form has no part FileContent"),
+  body_late: restRow(-5989, "the body did not arrive in time"),
+  upload_size: restRow(-5995, "the image is empty or too large"),
+  upload_not_image: restRow(-1893, "the file is no whole image of a kind that is taken"),
+  upload_md5_wrong: restRow(-1898, "the image has another MD5 than declared"),
+  upload_sha1_wrong: restRow(-1887, "the image has another SHA-1 than declared"),
+  upload_exists: restRow(-1886, "the fileid exists; delete it first"),
+  slice_too_large: restRow(-5991, "the slice is too large"),
+  slice_too_small: restRow(-283, "the slice is too small"),
+  slice_size_differs: restRow(-284, "the slice has another size or place than agreed"),
+  slices_too_large: restRow(-285, "the image is too large"),
+  slices_hash_wrong: restRow(-5984, "the slices do not make up the image that was announced"),
+  upload_id_unknown: restRow(-5983, "no such upload, or it is over 24 hours old"),
+  delete_failed: restRow(-190, "the image could not be deleted"),
+  copy_failed: restRow(-199, "the image could not be copied"),
   // The object
-  not_found: { status: 404, errNo: -6101, text: "no such image" },
-  deleted: { status: 404, errNo: -6101, text: "the image was deleted" },
+  not_found: { status: 404, errNo: -6101, text: "no such image", rest: -197 },
+  deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197 },
   // The origin: no answer
-  origin_timeout: { status: 424, errNo: -902, text: "the origin did not answer in time" },
-  origin_refused: { status: 424, errNo: -902, text: "the origin refused the connection" },
-  origin_reset: { status: 424, errNo: -902, text: "the origin closed the connection before it answered" },
-  origin_tls: { status: 424, errNo: -902, text: "the origin's TLS handshake failed" },
-  origin_name_unknown: { status: 424, errNo: -902, text: "the origin's name does not exist" },
-  origin_dns_timeout: { status: 424, errNo: -902, text: "the origin's name could not be looked up in time" },
-  origin_dns_failed: { status: 424, errNo: -902, text: "the origin's name could not be looked up" },
-  origin_failing: { status: 424, errNo: -902, text: "the origin keeps failing and is not asked for the moment" },
-  origin_busy: { status: 424, errNo: -902, text: "the origin has asked to be left alone for a while" },
+  origin_timeout: { status: 424, errNo: -902, text: "the origin did not answer in time", rest: -5997 },
+  origin_refused: { status: 424, errNo: -902, text: "the origin refused the connection", rest: -5997 },
+  origin_reset: { status: 424, errNo: -902, text: "the origin closed the connection before it answered", rest: -5997 },
+  origin_tls: { status: 424, errNo: -902, text: "the origin's TLS handshake failed", rest: -5997 },
+  origin_name_unknown: { status: 424, errNo: -902, text: "the origin's name does not exist", rest: -5997 },
+  origin_dns_timeout: {
+    status: 424,
+    errNo: -902,
+    text: "the origin's name could not be looked up in time",
+    rest: -5997,
+  },
+  origin_dns_failed: { status: 424, errNo: -902, text: "the origin's name could not be looked up", rest: -5997 },
+  origin_failing: {
+    status: 424,
+    errNo: -902,
+    text: "the origin keeps failing and is not asked for the moment",
+    rest: -5997,
+  },
+  origin_busy: { status: 424, errNo: -902, text: "the origin has asked to be left alone for a while", rest: -5997 },
   // The origin: an answer that may not be used
-  origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed" },
-  origin_status: { status: 424, errNo: -120, text: "the origin answered with an error" },
-  origin_unexpected: { status: 424, errNo: -120, text: "the origin's answer does not fit the request" },
-  origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP" },
-  origin_loop: { status: 508, errNo: -120, text: "the request has come back to this server: the origin is a loop" },
-  origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed" },
+  origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed", rest: -5997 },
+  origin_status: { status: 424, errNo: -120, text: "the origin answered with an error", rest: -5997 },
+  origin_unexpected: { status: 424, errNo: -120, text: "the origin's answer does not fit the request", rest: -5997 },
+  origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP", rest: -5997 },
+  origin_loop: {
+    status: 508,
+    errNo: -120,
+    text: "the request has come back to this server: the origin is a loop",
+    rest: -5997,
+  },
+  origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed", rest: -5997 },
   origin_moved: { status: 302, errNo: -156, text: "the image has another address" },
-  origin_truncated: { status: 424, errNo: -120, text: "the origin's image was cut short" },
-  origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large" },
-  origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes" },
-  origin_not_image: { status: 424, errNo: -120, text: "the origin sent something that is not an image" },
-  origin_type_refused: { status: 424, errNo: -120, text: "the origin's image is of a type that is not accepted here" },
-  origin_hash_wrong: { status: 424, errNo: -120, text: "the origin's image does not have the digest that it declared" },
-  origin_encoded: { status: 424, errNo: -120, text: "the origin sent an encoding that was not asked for" },
+  origin_truncated: { status: 424, errNo: -120, text: "the origin's image was cut short", rest: -5997 },
+  origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large", rest: -5997 },
+  origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes", rest: -5997 },
+  origin_not_image: { status: 424, errNo: -120, text: "the origin sent something that is not an image", rest: -5997 },
+  origin_type_refused: {
+    status: 424,
+    errNo: -120,
+    text: "the origin's image is of a type that is not accepted here",
+    rest: -5997,
+  },
+  origin_hash_wrong: {
+    status: 424,
+    errNo: -120,
+    text: "the origin's image does not have the digest that it declared",
+    rest: -5997,
+  },
+  origin_encoded: { status: 424, errNo: -120, text: "the origin sent an encoding that was not asked for", rest: -5997 },
   // This server
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
-  overloaded: { status: 503, errNo: -902, text: "too many fetches are under way; try again" },
-  draining: { status: 503, errNo: -100, text: "the server is shutting down; try again" },
+  overloaded: { status: 503, errNo: -902, text: "too many fetches are under way; try again", rest: -2000 },
+  draining: { status: 503, errNo: -100, text: "the server is shutting down; try again", rest: -2000 },
   store_failed: { status: 500, errNo: -101, text: "the store could not be read" },
-  store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged" },
+  store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197 },
   store_full: { status: 500, errNo: -101, text: "the store has no room" },
   internal: { status: 500, errNo: -100, text: "something went wrong in here" },
   // Commands and settings; never sent to a download
@@ -102,6 +158,48 @@ export type ErrorCode = keyof typeof ERROR_ROWS;
 export function errorRow(code: ErrorCode): ErrorRow {
   return ERROR_ROWS[code];
 }
+
+/** What the REST API says of a code: its number and the text that its documentation gives to that. */
+export function restError(code: ErrorCode): { readonly code: number; readonly message: string } {
+  const { rest = REST_DEFAULT, text } = errorRow(code);
+  return { code: rest, message: REST_MESSAGES[rest] ?? text };
+}
+
+const REST_MESSAGES: Readonly<Record<number, string>> = {
+  [-5999]: "参数错误",
+  [-5998]: "签名格式错误",
+  [-5997]: "后端网络错误",
+  [-5996]: "HTTP请求方法错误",
+  [-5995]: "文件大小错误",
+  [-5994]: "url参数解析不匹配",
+  [-5993]: "multipart/formdata参数错误",
+  [-5992]: "请求参数错误",
+  [-5991]: "分片过大",
+  [-5990]: "找不到filecontent",
+  [-5989]: "上传失败",
+  [-5984]: "sha1不匹配",
+  [-5983]: "错误的session",
+  [-1898]: "校验md5失败",
+  [-1894]: "业务不存在,请在Qcloud上创建",
+  [-1893]: "图片数据异常，压缩库无法处理",
+  [-1887]: "校验sha1失败",
+  [-1886]: "图片fileid已经存在",
+  [-199]: "文件移动失败",
+  [-197]: "查无此文件",
+  [-190]: "文件删除失败",
+  [-97]: "ERROR_PROXY_AUTH_FAILED",
+  [-96]: "签名过期",
+  [-82]: "不存在此appid",
+  [-81]: "签名为空",
+  [-79]: "secret id不存在",
+  [-77]: "单次性签名已不可用",
+  [-76]: "单次签名没有url",
+  [-75]: "不支持此操作",
+  [-74]: "多次签名-过期时间为0",
+  [-73]: "单次签名-过期时间不为0",
+  [-70]: "appid/userid 与签名不匹配",
+  [-64]: "该业务已经被屏蔽",
+};
 
 /** Every code, for tables and tests. */
 export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];

@@ -16,6 +16,7 @@ import {
   type Validation,
 } from "../object.ts";
 import type { BucketDriver, Entry, ListPage, ObjectReader, PutCondition, PutResult, Renewal } from "./driver.ts";
+import { readWhole } from "./read-whole.ts";
 
 /** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
 export interface Bucket {
@@ -29,8 +30,13 @@ export interface Bucket {
    * whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (info is not the body's).
    */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** The same bytes under another key, with the source's facts. Undefined when the source is not there. */
+  /**
+   * The same bytes under another key, with the source's facts. It counts as an upload: no origin has it. Undefined when the
+   * source is not there.
+   */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
+  /** As in BucketDriver. */
+  findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
   /**
    * Removes the object if there is one and leaves a tombstone, for `forMs` milliseconds or until it is lifted. True when
    * an object was there.
@@ -94,7 +100,6 @@ const MAX_LIFE_CHARACTERS = 256;
 const MAX_ORIGIN_URL_CHARACTERS = 8_192;
 const MAX_REASON_CHARACTERS = 256;
 const MAX_PAGE = 1_000;
-const READ_BYTES = 262_144;
 // The source may change between look-up and copy; a key that changes faster than this is treated as absent.
 const COPY_ATTEMPTS = 3;
 
@@ -112,11 +117,12 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
       for (let attempt = 0; attempt < COPY_ATTEMPTS; attempt += 1) {
         const source = await driver.lookup(from);
         if (source.state !== "object") return undefined;
-        const result = await driver.copy(from, { ...source.info, key: to, storedAt: now() }, condition);
+        const result = await driver.copy(from, copyOf(source.info, to, now()), condition);
         if (result !== undefined) return result;
       }
       return undefined;
     },
+    findBySha1: (sha1) => driver.findBySha1(sha1),
     async delete(key, reason, forMs) {
       const deletedAt = now();
       const expiresAt = forMs === undefined ? undefined : deletedAt + forMs;
@@ -131,13 +137,27 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
   };
 }
 
+function copyOf(source: ObjectInfo, key: Key, now: number): ObjectInfo {
+  return { ...source, key, provenance: uploadedAt(now), modifiedAt: now, storedAt: now };
+}
+
+/** The provenance of what came from a client. `now`: Unix milliseconds. */
+export function uploadedAt(now: number): Provenance {
+  return {
+    via: "upload",
+    originUrl: undefined,
+    originEtag: undefined,
+    originLastModified: undefined,
+    fetchedAt: now,
+    validated: undefined,
+  };
+}
+
 async function digestOf(reader: ObjectReader | undefined, size: number, name: DigestName) {
   if (reader === undefined) return undefined;
   try {
     const hash = createHash(name);
-    for (let start = 0; start < size; start += READ_BYTES) {
-      hash.update(await reader.read(start, Math.min(start + READ_BYTES, size) - 1));
-    }
+    await readWhole(reader, size, (piece) => hash.update(piece));
     return hash.digest("hex");
   } finally {
     reader.close();

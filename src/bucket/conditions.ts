@@ -13,15 +13,21 @@ export interface Occupant {
 /** `stored`: go ahead. Anything else is the answer to the caller, and nothing changes. */
 export function decidePut(occupant: Occupant, condition: PutCondition): PutResult {
   if (condition.when === "always") return "stored";
+  if (condition.when === "vacant") return occupant.state === "object" ? "exists" : "stored";
   if (occupant.state === "tombstone") return "deleted";
   if (condition.when === "absent" ? occupant.state === "object" : !hasEtag(occupant, condition.etag)) return "exists";
   if (condition.epoch !== undefined && condition.epoch !== occupant.epoch) return "outdated";
   return "stored";
 }
 
+/** Whether a put under this condition ends whatever was begun for the key before. */
+export function raisesEpoch({ when }: PutCondition): boolean {
+  return when === "always" || when === "vacant";
+}
+
 /** The key's epoch after a put that was stored. */
 export function epochAfterPut(occupant: Occupant, condition: PutCondition): number {
-  return condition.when === "always" ? occupant.epoch + 1 : occupant.epoch;
+  return raisesEpoch(condition) ? occupant.epoch + 1 : occupant.epoch;
 }
 
 /** Whether a renewal is of the object that is there. `via`: how that came. */

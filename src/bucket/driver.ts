@@ -40,12 +40,13 @@ export interface Renewal {
 
 /**
  * `absent`: only where nothing is (a tombstone counts as present), and where `epoch` is given only if the key's epoch
- * still is that. `etag`: only over the object with this entity tag. `always`: in any case; lifts a tombstone.
- * `absent` and `etag` keep the epoch; `always` raises it.
+ * still is that. `etag`: only over the object with this entity tag. `vacant`: only where no object is; lifts a tombstone.
+ * `always`: in any case; lifts a tombstone. `absent` and `etag` keep the epoch; `vacant` and `always` raise it.
  */
 export type PutCondition =
   | { readonly when: "absent"; readonly epoch?: number }
   | { readonly when: "etag"; readonly etag: string; readonly epoch?: number }
+  | { readonly when: "vacant" }
   | { readonly when: "always" };
 
 /** `exists`: an object is there (or not the one named); `deleted`: a tombstone is; `outdated`: the epoch has moved on. */
@@ -87,6 +88,11 @@ export interface BucketDriver {
    * times and epoch stay. False, and nothing changes, where the renewal is of another object.
    */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
+  /**
+   * An object with this SHA-1 (lower-case hex) that was made known with it; undefined where none is known on this machine.
+   * Its bytes are to be read before they are relied on.
+   */
+  findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
   list(options: {
     readonly prefix: string;
     readonly after: Key | undefined;

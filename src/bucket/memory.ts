@@ -91,6 +91,11 @@ function createMemoryBucket(now: () => number): BucketDriver {
       else slots.set(key, { ...slot, epoch });
       return isMirrored;
     },
+    async findBySha1(sha1) {
+      for (const slot of slots.values())
+        if (slot.state === "object" && slot.info.hashes.sha1 === sha1) return slot.info;
+      return undefined;
+    },
     async list({ prefix, after, limit }) {
       const objects = [...slots.values()]
         .flatMap((slot) => (slot.state === "object" ? [slot.info] : []))

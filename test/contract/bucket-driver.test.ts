@@ -26,7 +26,8 @@ const TWO = wholeBody(Buffer.from("the second"));
 const ALWAYS: PutCondition = { when: "always" };
 const TOMBSTONE = { deletedAt: 5, reason: "by hand" };
 
-function bucketDriverContract(name: string, openStore: OpenStore): void {
+/** `isRemote`: this machine may know nothing of an object but what a look-up tells. */
+function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = false } = {}): void {
   describe(`${name} driver`, () => {
     let dir: string;
     let store: Store;
@@ -103,6 +104,10 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
       ["tombstone", { when: "absent", epoch: 2 }, "deleted", 2],
       ["tombstone", isOne, "deleted", 2],
       ["tombstone", ALWAYS, "stored", 3],
+      ["nothing", { when: "vacant" }, "stored", 1],
+      ["object", { when: "vacant" }, "exists", 1],
+      ["tombstone", { when: "vacant" }, "stored", 3],
+      ["purged", { when: "vacant" }, "stored", 2],
       ["purged", { when: "absent", epoch: 0 }, "outdated", 1],
       ["purged", { when: "absent", epoch: 1 }, "stored", 1],
       ["purged", { when: "absent" }, "stored", 1],
@@ -137,6 +142,32 @@ function bucketDriverContract(name: string, openStore: OpenStore): void {
       expect((await bytesAt(A)).toString()).toBe(`body ${results.indexOf("stored")}`);
       expect(await bucket.usage()).toMatchObject({ objects: 1 });
     });
+
+    test("put() when vacant, 50 at once over a tombstone: exactly one is stored, and no earlier fill comes after it", async () => {
+      await put("a.jpg");
+      await bucket.delete(A, TOMBSTONE);
+      const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
+      const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { when: "vacant" }, "upload")));
+      expect(results.filter((result) => result === "stored")).toHaveLength(1);
+      expect(results.filter((result) => result === "exists")).toHaveLength(49);
+      expect(await put("a.jpg", ONE, { when: "absent", epoch: 2 })).toBe("exists");
+      expect((await bytesAt(A)).toString()).toBe(`body ${results.indexOf("stored")}`);
+    });
+
+    test.skipIf(isRemote)(
+      "findBySha1() finds an object of the same bucket, and nothing where the digest is not known",
+      async () => {
+        const { sha1 = "" } = TWO.hashes;
+        expect(await bucket.findBySha1(sha1)).toBeUndefined();
+        await put("two.jpg", TWO, { when: "vacant" }, "upload");
+        expect(await bucket.findBySha1(sha1)).toMatchObject({ key: "two.jpg", hashes: TWO.hashes });
+        expect(await store.bucket("10001234/others").findBySha1(sha1)).toBeUndefined();
+        await bucket.delete(toKey("two.jpg"), TOMBSTONE);
+        expect(await bucket.findBySha1(sha1)).toBeUndefined();
+        await put("one.jpg", { ...ONE, hashes: { ...ONE.hashes, sha1: undefined, md5: undefined } });
+        expect(await bucket.findBySha1("")).toBeUndefined();
+      },
+    );
 
     test("delete() leaves a tombstone, raises the epoch, and says whether an object was there", async () => {
       await put("a.jpg");
@@ -503,7 +534,9 @@ describe.skipIf(!serviceAvailable("ceph"))("on a real Ceph RGW", () => {
     return { ...store, bucket: settling(store, settled) };
   };
   bucketDriverContract("S3, with copies on the disk,", (dir, now) => openS3(dir, now, { keepsCopies: true }));
-  bucketDriverContract("S3, with no copy left,", (dir, now) => openS3(dir, now, { keepsCopies: false }));
+  bucketDriverContract("S3, with no copy left,", (dir, now) => openS3(dir, now, { keepsCopies: false }), {
+    isRemote: true,
+  });
 });
 
 /** Numbers of copies, by bucket. */

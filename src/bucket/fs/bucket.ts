@@ -1,9 +1,11 @@
 // One bucket of the embedded store: reads from the catalogue on the event loop, small bodies and every change through the
 // writer, large bodies into files that the writer only has to rename.
 import type { WholeBody } from "../../body/spool.ts";
+import { HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import { decidePut } from "../conditions.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult } from "../driver.ts";
+import { readWhole } from "../read-whole.ts";
 import type { BlobReaders } from "./blob-reader.ts";
 import type { CatalogueReads } from "./catalogue-reads.ts";
 import { storeFailure } from "./failure.ts";
@@ -32,7 +34,25 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     return readAt.get(info) === writer.revision() || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
   }
 
+  /**
+   * Equal bytes that are there already would stand for those of an upload, which nobody can give again: they are read
+   * once. Damaged ones are set aside by their reader, and the new ones are stored.
+   */
+  async function settleEqual({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
+    if (reads.blob(sha256) === undefined) return;
+    const reader = await readers.open(sha256, size);
+    if (reader === undefined) return;
+    try {
+      await readWhole(reader, size);
+    } catch (error) {
+      if (!(error instanceof HuiyuanError && error.code === "store_corrupt")) throw error;
+    } finally {
+      reader.close();
+    }
+  }
+
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    if (info.provenance.via === "upload") await settleEqual(info);
     const blockSums = body.blockSums.toString("latin1");
     const submit = (source: BlobSource | undefined, bytes?: Buffer) =>
       writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
@@ -88,6 +108,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     undelete: (key) => writer.submit("undelete", { bucket, key }),
     renew: (key, renewal) => writer.submit("renew", { bucket, key, renewal }),
     purge: (key, { hard }) => writer.submit("purge", { bucket, key, hard }),
+    findBySha1: async (sha1) => reads.findBySha1(bucket, sha1),
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),
   };

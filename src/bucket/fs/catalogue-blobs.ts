@@ -64,6 +64,7 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, unused_since, pack, pack_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    learn: database.prepare("UPDATE blobs SET sha1 = ?, md5 = ? WHERE id = ? AND sha1 = ''"),
     move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ? WHERE id = ?"),
     use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
     unuse: database.prepare(
@@ -88,6 +89,8 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
     place: NewPlace,
     fresh: { readonly refs: number; readonly unusedSince: number | null },
   ): number {
+    const { sha1, md5 } = info.hashes;
+    if (place.id !== undefined && sha1 !== undefined && md5 !== undefined) statements.learn.run(sha1, md5, place.id);
     if (place.kind === "there") return place.id;
     const packed = place.kind === "pack" ? place.append() : undefined;
     const columns = [packed?.pack ?? null, packed?.at ?? null] as const;

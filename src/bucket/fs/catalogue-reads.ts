@@ -14,6 +14,8 @@ export interface CatalogueReads {
   entry(bucket: string, key: Key): Entry;
   /** SHA-256 of the object under the key, lower-case hex; undefined where there is none. */
   sha256Of(bucket: string, key: Key): string | undefined;
+  /** Some object of the bucket whose blob has this SHA-1 in its row. */
+  findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
   list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   buckets(): string[];
@@ -89,6 +91,10 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     sha256: database.prepare<[number, string], { sha256: string }>(
       "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
     ),
+    bySha1: database.prepare<[string, number], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM blobs JOIN entries ON entries.blob = blobs.id
+       WHERE sha1 = ? AND sha1 <> '' AND bucket = ? LIMIT 1`,
+    ),
     listFrom: database.prepare<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
     ),
@@ -127,6 +133,14 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
       guarded(() => {
         const id = bucketOf(bucket);
         return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
+      }),
+    findBySha1: (bucket, sha1) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
+        if (id === undefined || row === undefined) return undefined;
+        checkSum(row, id);
+        return infoOf(row);
       }),
     list: (bucket, { prefix, after, limit }) =>
       guarded(() => {

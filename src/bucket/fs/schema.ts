@@ -7,7 +7,7 @@ import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
 // outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
@@ -98,9 +98,12 @@ const PACKS = `
   END;
 `;
 
+/** Only uploads have it, so that what the mirror brings does not pay for it. */
+const BY_SHA1 = "CREATE INDEX blobs_sha1 ON blobs (sha1) WHERE sha1 <> '';";
+
 /** What brings a catalogue of version N to N + 1, at index N. */
 const STEPS: readonly string[] = [
-  SCHEMA + PACKS + ONCE_SCHEMA,
+  SCHEMA + PACKS + BY_SHA1 + ONCE_SCHEMA,
   "ALTER TABLE entries ADD COLUMN sum INTEGER",
   `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
    ALTER TABLE entries ADD COLUMN life TEXT;
@@ -109,6 +112,7 @@ const STEPS: readonly string[] = [
   `ALTER TABLE blobs ADD COLUMN pack INTEGER;
    ALTER TABLE blobs ADD COLUMN pack_at INTEGER;
    ${PACKS}`,
+  BY_SHA1,
 ];
 
 // A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.

@@ -6,7 +6,7 @@ import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
-import { decidePut, hasExpired, mayRenew } from "../conditions.ts";
+import { decidePut, hasExpired, mayRenew, raisesEpoch } from "../conditions.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult, Renewal } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
 import { createDownloads } from "./download.ts";
@@ -214,7 +214,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     const isPut = await withSource(body, (source) => remote.put(info, source, { condition: over, isStale: false }));
     if (!isPut) return "exists";
     if (queued !== undefined) await unqueue(queued, "nowhere");
-    await edge.replace(info, body, { raisesEpoch: condition.when === "always" });
+    await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }
 
@@ -232,7 +232,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
         : await putQueued(found.info, to, over);
     if (isCopied !== true) return isCopied === undefined ? undefined : "exists";
     if (queued !== undefined) await unqueue(queued, "nowhere");
-    await edge.copy(from, to, { raisesEpoch: condition.when === "always" });
+    await edge.copy(from, to, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }
 
@@ -334,6 +334,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       }),
     renew: (key, renewal) => changing([key], () => renew(key, renewal)),
     purge: (key, { hard }) => changing([key], () => purge(key, hard)),
+    findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     async usage() {
       // S3 keeps no sums: this walks the listing, 1,000 names a request.

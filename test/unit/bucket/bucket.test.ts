@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBucket, describeObject } from "../../../src/bucket/bucket.ts";
+import { createBucket, describeObject, uploadedAt } from "../../../src/bucket/bucket.ts";
 import { createMemoryStore } from "../../../src/bucket/memory.ts";
 import { type Key, toKey } from "../../../src/object.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
@@ -37,12 +37,15 @@ test("put() keeps listed headers of bounded length, and nothing else", async () 
   expect(JSON.stringify(await bucket.lookup(A))).not.toMatch(/cookie|xxx/);
 });
 
-test("copy() keeps the source's facts and stamps the time of storing", async () => {
+test("copy() keeps what the bytes tell, and is an upload of its own time, which no origin is asked for", async () => {
   const bucket = openBucket();
   const info = infoOf("a.jpg", BODY);
   await bucket.put(info, BODY, { when: "absent" });
   expect(await bucket.copy(A, toKey("b.jpg"), { when: "absent" })).toBe("stored");
-  expect(await bucket.lookup(toKey("b.jpg"))).toMatchObject({ info: { ...info, key: "b.jpg", storedAt: 5_000 } });
+  expect(await bucket.lookup(toKey("b.jpg"))).toMatchObject({
+    info: { hashes: info.hashes, image: info.image, headers: info.headers, storedAt: 5_000, modifiedAt: 5_000 },
+  });
+  expect(await bucket.lookup(toKey("b.jpg"))).toMatchObject({ info: { provenance: uploadedAt(5_000) } });
   expect(await bucket.copy(toKey("none.jpg"), toKey("c.jpg"), { when: "absent" })).toBeUndefined();
 });
 

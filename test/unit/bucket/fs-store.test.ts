@@ -330,6 +330,24 @@ describe("a damaged blob", () => {
     },
   );
 
+  test.each(damages)("with %s never stands for the equal bytes of an upload", async (_what, damage) => {
+    const bytes = randomBytes(BLOCK * 8);
+    await put("a.jpg", bytes);
+    await damage(pathOf(bytes));
+    const body = wholeBody(bytes);
+    expect(await photos().put(infoOf("b.jpg", body, "upload"), body, { when: "vacant" })).toBe("stored");
+    expect((await get("b.jpg"))?.equals(bytes)).toBe(true);
+  });
+
+  test("in a pack never stands for the equal bytes of an upload", async () => {
+    const body = wholeBody(randomBytes(100));
+    const { buffer: bytes } = body.content as { readonly buffer: Buffer };
+    await photos().put(infoOf("a.jpg", body), body, ALWAYS);
+    await flipBit(join(dir, "packs", "1"), 50);
+    expect(await photos().put(infoOf("b.jpg", body, "upload"), body, { when: "vacant" })).toBe("stored");
+    expect((await get("b.jpg"))?.equals(bytes)).toBe(true);
+  });
+
   test.each(damages)(
     "with %s that is open already yields store_corrupt, or bytes that are right",
     async (_what, damage) => {
