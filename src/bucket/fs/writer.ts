@@ -42,9 +42,12 @@ export interface WriterOptions {
 }
 
 const CAPACITY = 10_000;
-// Batches start at least this far apart, milliseconds: under load more operations share an fsync; a lone one never waits.
+// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long for
+// others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them along.
 const GATHER_MS = 5;
 const MAX_BATCH = 512;
+/** Bodies that wait for others at the most. */
+const MAX_GATHERED = 32;
 /** The largest body that goes to the writer, and so into a pack. Bytes. */
 export const MAX_PACKED_BYTES = 262_144;
 // Address space until it is used. Bytes.
@@ -69,23 +72,32 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
 
   let waiting: Waiting[] = [];
   let running: Waiting[] = [];
-  let isScheduled = false;
+  /** While a send is due, at `dueAt`. */
+  let cancelSend: (() => void) | undefined;
+  let dueAt = 0;
   let lastSentAt = 0;
+  /** Since when bodies alone wait. */
+  let gatheringSince = 0;
   let revision = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
 
   function schedule(): void {
-    if (isScheduled || running.length > 0 || waiting.length === 0) return;
-    isScheduled = true;
-    const waitMs = lastSentAt + GATHER_MS - performance.now();
-    // At the end of this turn of the loop, so that what its callbacks ask for goes together.
-    if (waitMs <= 0) setImmediate(send);
-    else setTimeout(send, waitMs);
+    if (running.length > 0 || waiting.length === 0) return;
+    const due = (mayGather() ? gatheringSince : lastSentAt) + GATHER_MS;
+    if (cancelSend !== undefined && dueAt <= due) return;
+    cancelSend?.();
+    dueAt = due;
+    cancelSend = callAt(due, send);
+  }
+
+  /** Only while nothing but bodies waits, and they are few. */
+  function mayGather(): boolean {
+    return refusal === undefined && waiting.length < MAX_GATHERED && waiting.every(({ body }) => body !== undefined);
   }
 
   function send(): void {
-    isScheduled = false;
+    cancelSend = undefined;
     if (waiting.length === 0) return;
     lastSentAt = performance.now();
     const operations: Operation[] = [];
@@ -146,6 +158,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
         // Name and request belong together by this function's signature; the answer to them by the same table.
         const operation = { name, request } as Operation;
+        if (waiting.length === 0) gatheringSince = performance.now();
         waiting.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
         schedule();
       });
@@ -153,11 +166,24 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
     revision: () => revision,
     async close() {
       refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
+      schedule();
       if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
       worker.postMessage({ kind: "close" } satisfies ToWriter);
       await ended;
     },
   };
+}
+
+/** `at`: as performance.now(). Returns what takes it back. */
+function callAt(at: number, run: () => void): () => void {
+  const waitMs = at - performance.now();
+  if (waitMs > 0) {
+    const timer = setTimeout(run, waitMs);
+    return () => clearTimeout(timer);
+  }
+  // At the end of this turn of the loop, so that what its callbacks ask for goes together.
+  const immediate = setImmediate(run);
+  return () => clearImmediate(immediate);
 }
 
 /** Threads run the built program: when this file is run from source, that is in dist/. */

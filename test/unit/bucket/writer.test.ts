@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startWriter } from "../../../src/bucket/fs/writer.ts";
 import { toKey } from "../../../src/object.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 let dir: string;
 
@@ -39,6 +40,36 @@ test("submit() answers thousands of operations in the order of their asking", as
   const undeleted = writer.submit("undelete", { bucket: "1/b", key: toKey("999") });
   expect((await Promise.all(deletes)).every((wasThere) => !wasThere)).toBe(true);
   expect(await undeleted).toBe(true);
+  await writer.close();
+});
+
+test("submit() lets bodies gather, but not what is asked for beside them", async () => {
+  const writer = await startWriter({ dataDir: dir, now: Date.now });
+  const body = wholeBody(Buffer.from("a body"));
+  const put = (key: string) =>
+    writer.submit(
+      "put",
+      {
+        bucket: "1/b",
+        info: infoOf(key, body),
+        blockSums: body.blockSums.toString("latin1"),
+        condition: { when: "absent" },
+        source: undefined,
+      },
+      Buffer.from("a body"),
+    );
+  const ended: string[] = [];
+  const note = (name: string) => () => void ended.push(name);
+  const alone = put("alone").then(note("alone"));
+  await new Promise((resolve) => setImmediate(resolve));
+  const beside = put("beside").then(note("beside"));
+  await Promise.all([alone, beside]);
+  // Both in one batch, and so in one revision.
+  expect([ended, writer.revision()]).toEqual([["alone", "beside"], 1]);
+  const late = put("late").then(note("late"));
+  await writer.submit("purge", request);
+  await late;
+  expect(writer.revision()).toBe(2);
   await writer.close();
 });
 
