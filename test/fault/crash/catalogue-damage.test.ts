@@ -122,6 +122,15 @@ function replaced(file: Buffer, text: string, other: string, at = file.lastIndex
   return file;
 }
 
+/** `PRAGMA user_version` in the file's head (SQLite file format, 1.3). */
+const VERSION_AT = 60;
+
+function older(file: Buffer, version: number): Buffer {
+  expect(file.readUInt32BE(VERSION_AT)).toBeGreaterThan(version);
+  file.writeUInt32BE(version, VERSION_AT);
+  return file;
+}
+
 test("an undamaged catalogue gives every object", async () => {
   expect(await outcomeOf((file) => file)).toEqual({ isRefused: false, right: OBJECTS, absent: 0, errors: 0 });
 });
@@ -137,7 +146,8 @@ test.each([
     "one whose table has another column",
     (file: Buffer) => replaced(file, "origin_last_modified TEXT", "origin_last_modifier TEXT"),
   ],
-  ["one that says it is older", (file: Buffer) => replaced(file, "\0\0\0\x04", "\0\0\0\x01", 60)],
+  ["one that says it is one version older", (file: Buffer) => older(file, file.readUInt32BE(VERSION_AT) - 1)],
+  ["one that says it is of the first version", (file: Buffer) => older(file, 1)],
 ])("a catalogue that is %s is refused", async (_, damage) => {
   expect(await outcomeOf(damage)).toMatchObject({ isRefused: true });
 });

@@ -15,6 +15,13 @@ export const STORE_KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 
 /** Opens the store and closes it again; fails unless it is in one of the `allowed` states, which is returned. */
 export async function checkStore(dir: string, allowed: readonly Model[]): Promise<Model> {
+  const model = await checkState(dir, allowed);
+  // Not in a `finally`: what is wrong with the state would hide behind what was not swept because of it.
+  checkFiles(dir);
+  return model;
+}
+
+async function checkState(dir: string, allowed: readonly Model[]): Promise<Model> {
   const open = await openStore(dir);
   try {
     const found = await readModel(open);
@@ -27,7 +34,6 @@ export async function checkStore(dir: string, allowed: readonly Model[]): Promis
     return match ?? found;
   } finally {
     await open.store.close();
-    checkFiles(dir);
   }
 }
 

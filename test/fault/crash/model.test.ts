@@ -24,7 +24,10 @@ const operation: fc.Arbitrary<StoreOperation> = fc.oneof(
       key,
       body,
       form: fc.constantFrom("buffer" as const, "file" as const),
-      condition: fc.oneof(fc.constantFrom("absent" as const, "always" as const), fc.record({ over: body })),
+      condition: fc.oneof(
+        fc.constantFrom("absent" as const, "vacant" as const, "always" as const),
+        fc.record({ over: body }),
+      ),
       via: fc.constantFrom("mirror" as const, "upload" as const),
     }),
   },
@@ -35,7 +38,7 @@ const operation: fc.Arbitrary<StoreOperation> = fc.oneof(
       kind: fc.constant("copy" as const),
       key,
       to: key,
-      condition: fc.constantFrom("absent" as const, "always" as const),
+      condition: fc.constantFrom("absent" as const, "vacant" as const, "always" as const),
     }),
   },
   {

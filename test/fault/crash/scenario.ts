@@ -18,7 +18,9 @@ export const SCENARIO: readonly StoreOperation[] = [
   // The same bytes again: the blob is there already, and the file is not needed.
   put("d", 2, { form: "file" }),
   put("d", 5, { form: "file", condition: { over: 2 } }),
+  // A copy is an upload, which no purge takes; what the mirror brought goes.
   { kind: "purge", key: "c", hard: true },
+  { kind: "purge", key: "e", hard: true },
   { kind: "sweep" },
   { kind: "read", key: "a" },
   { kind: "close" },
@@ -26,6 +28,11 @@ export const SCENARIO: readonly StoreOperation[] = [
   { kind: "undelete", key: "b" },
   put("b", 6, { form: "file" }),
   { kind: "read", key: "b" },
+  { kind: "delete", key: "d" },
+  put("d", 5, { form: "file" }),
+  put("d", 4, { condition: "vacant", via: "upload" }),
+  { kind: "copy", key: "a", to: "d", condition: "vacant" },
+  { kind: "read", key: "d" },
   { kind: "close" },
 ];
 

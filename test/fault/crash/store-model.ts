@@ -2,8 +2,8 @@
 // are data, so that another process can be told to do them and a random generator can make them.
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
 
-/** When a put may happen; `over`: only over the object with the body of that number. */
-export type Condition = "absent" | "always" | { readonly over: number };
+/** When a put may happen, as PutCondition; `over`: only over the object with the body of that number. */
+export type Condition = "absent" | "vacant" | "always" | { readonly over: number };
 
 /** `body` numbers the bytes (bytesOfNumber). `fill` is a put as the mirror does it: spool file, note, write-back. */
 export type StoreOperation =
@@ -17,7 +17,7 @@ export type StoreOperation =
       readonly via: "mirror" | "upload";
     }
   | { readonly kind: "fill"; readonly key: string; readonly body: number }
-  | { readonly kind: "copy"; readonly key: string; readonly to: string; readonly condition: "absent" | "always" }
+  | { readonly kind: "copy"; readonly key: string; readonly to: string; readonly condition: Exclude<Condition, object> }
   | { readonly kind: "delete" | "undelete" | "read"; readonly key: string }
   | { readonly kind: "purge"; readonly key: string; readonly hard: boolean };
 
@@ -62,7 +62,9 @@ export function applyOperation(
     case "copy": {
       const source = cellOf(model, operation.key);
       if (source.state !== "object") return { model, answer: null };
-      return put(model, { key: operation.to, object: source, condition: operation.condition });
+      // No origin has it under that key.
+      const object = { body: source.body!, via: "upload" } as const;
+      return put(model, { key: operation.to, object, condition: operation.condition });
     }
     default:
       return change(model, operation);
@@ -78,14 +80,20 @@ function put(
   }: { readonly key: string; readonly object: Pick<Cell, "body" | "via">; readonly condition: Condition },
 ) {
   const old = cellOf(model, key);
-  if (condition !== "always") {
-    if (old.state === "tombstone") return { model, answer: "deleted" };
-    const isMet = condition === "absent" ? old.state === "absent" : old.body === condition.over;
-    if (!isMet) return { model, answer: "exists" };
-  }
-  const epoch = old.epoch + (condition === "always" ? 1 : 0);
+  const refusal = refusalOf(old, condition);
+  if (refusal !== undefined) return { model, answer: refusal };
+  const epoch = old.epoch + (condition === "always" || condition === "vacant" ? 1 : 0);
   const cell: Cell = { state: "object", epoch, body: object.body!, via: object.via!, isStale: false };
   return { model: withCell(model, key, cell), answer: "stored" };
+}
+
+/** An upload (`vacant`, `always`) lifts a tombstone; what the mirror brings never does. */
+function refusalOf({ state, body }: Cell, condition: Condition): "deleted" | "exists" | undefined {
+  if (condition === "always") return undefined;
+  if (condition === "vacant") return state === "object" ? "exists" : undefined;
+  if (state === "tombstone") return "deleted";
+  const isMet = condition === "absent" ? state === "absent" : body === condition.over;
+  return isMet ? undefined : "exists";
 }
 
 function change(model: Model, operation: Extract<StoreOperation, { kind: "delete" | "undelete" | "read" | "purge" }>) {
