@@ -1,0 +1,145 @@
+// The public SDK, `huiyuan/client`: signing, uploads, the other calls of the REST API, download URLs, and what a receiver
+// of callbacks needs. For servers: it holds the project's SecretKey, which must never reach a browser or an app.
+import { readCopied, readStat, readUploaded } from "./answers.ts";
+import { createCaller } from "./call.ts";
+import { argumentError, HuiyuanClientError } from "./error.ts";
+import { makeForm } from "./form.ts";
+import { checkFileid, fileidInPath } from "./names.ts";
+import type { Copied, ImageStat, Uploaded } from "./results.ts";
+import { type SigningPlace, type SignRequest, signFor } from "./signing.ts";
+import { type SliceProgress, uploadSlices } from "./slices.ts";
+import { type ImageSource, openSource, type RepeatableSource } from "./source.ts";
+import { downloadUrl, type UrlOptions } from "./url.ts";
+
+export type { ErrorName } from "./codes.ts";
+export { HuiyuanClientError } from "./error.ts";
+export { type Processing, processing } from "./processing.ts";
+export { type CallbackNotice, type CallbackRefusal, type CallbackVerdict, verifyCallback } from "./receive.ts";
+export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
+
+export interface ClientOptions {
+  /** Where the REST API answers, such as `https://images.example.com`; `/photos/v2/…` is put behind it. */
+  readonly endpoint: string;
+  /** Decimal. */ readonly appid: string;
+  readonly bucket: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  /**
+   * What stands before the fileid in download URLs, such as `https://img.example.com`. Default: `<bucket>-<appid>.` before the
+   * host of `endpoint`, which a service answers whose `baseDomain` is that host.
+   */
+  readonly downloads?: string;
+  /** An attempt on which nothing moves for so long is given up. Milliseconds; default 30 000. */ readonly timeoutMs?: number;
+  /** Further attempts where they can do no harm. Default 2. */ readonly retries?: number;
+  readonly fetch?: typeof fetch;
+  /** Milliseconds since 1970. */ readonly now?: () => number;
+}
+
+export interface CallOptions {
+  /** Aborting rejects the call with the signal's reason. */ readonly signal?: AbortSignal;
+}
+
+export interface UploadOptions extends CallOptions {
+  /** 1 to 128 bytes of UTF-8, any slashes; a taken one throws file_exists. Without one the service makes a name. */
+  readonly fileid?: string;
+  /** Handed on to the callback, unchanged. */ readonly magicContext?: string;
+}
+
+export interface WholeUploadOptions extends UploadOptions {
+  readonly onProgress?: (progress: { readonly sentBytes: number; readonly totalBytes: number }) => void;
+}
+
+export interface SliceUploadOptions extends UploadOptions {
+  /** At most 3 MiB; default 512 KiB. */ readonly sliceBytes?: number;
+  /** Of an upload that was broken off: the service goes on where it stands. */ readonly session?: string;
+  readonly onProgress?: (progress: SliceProgress) => void;
+}
+
+/** Every call throws HuiyuanClientError. */
+export interface Client {
+  sign(request: SignRequest): string;
+  /** In one request, never overwriting. Its MD5 goes along. */
+  upload(source: ImageSource, options?: WholeUploadOptions): Promise<Uploaded>;
+  /** For images above some 5 MB or poor networks: a broken connection costs one slice. */
+  uploadSlices(source: RepeatableSource, options?: SliceUploadOptions): Promise<Uploaded>;
+  /** Undefined: no such image. */
+  stat(fileid: string, options?: CallOptions): Promise<ImageStat | undefined>;
+  /** Under a new name that the service makes. */
+  copy(fileid: string, options?: CallOptions): Promise<Copied>;
+  /** Throws not_found. */
+  delete(fileid: string, options?: CallOptions): Promise<void>;
+  /** Where the image, or one made of it, is downloaded. */
+  url(fileid: string, options?: UrlOptions): string;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_RETRIES = 2;
+const DEFAULT_SLICE_BYTES = 524_288;
+
+/** Throws argument_invalid. */
+export function createClient(options: ClientOptions): Client {
+  const { appid, bucket, timeoutMs = DEFAULT_TIMEOUT_MS, retries = DEFAULT_RETRIES } = options;
+  const endpoint = endpointOf(options.endpoint);
+  const place: SigningPlace = { ...options, now: options.now ?? Date.now };
+  const caller = createCaller({ endpoint, timeoutMs, retries, fetch: options.fetch ?? fetch });
+  const bucketPath = `/photos/v2/${encodeURIComponent(appid)}/${encodeURIComponent(bucket)}/0`;
+  const pathOf = (fileid: string, operation = "") => {
+    checkFileid(fileid);
+    return `${bucketPath}/${fileidInPath(fileid)}${operation}`;
+  };
+  const uploadPlace = (fileid: string | undefined) => ({
+    path: fileid === undefined ? bucketPath : pathOf(fileid),
+    sign: () => signFor(place, { operation: "upload", fileid }),
+  });
+  const spendOnce = (operation: "copy" | "delete", fileid: string, { signal }: CallOptions) =>
+    caller.call({
+      method: "POST",
+      path: pathOf(fileid, operation === "copy" ? "/copy" : "/del"),
+      sign: () => signFor(place, { operation, fileid }),
+      repeats: "if-undone",
+      signal,
+    });
+
+  return {
+    sign: (request) => signFor(place, request),
+    async upload(given, { fileid, magicContext, onProgress, signal } = {}) {
+      const source = await openSource(given);
+      const { size: totalBytes } = source;
+      const fields = { ...(magicContext !== undefined && { MagicContext: magicContext }) };
+      const file = { size: totalBytes, read: () => source.read(0, totalBytes), hasMd5: true };
+      const answer = await caller.call({
+        ...uploadPlace(fileid),
+        method: "POST",
+        form: makeForm(fields, file),
+        onFile: onProgress && ((sentBytes) => onProgress({ sentBytes, totalBytes })),
+        repeats: source.isRepeatable ? "if-undone" : "never",
+        signal,
+      });
+      return readUploaded(answer);
+    },
+    async uploadSlices(given, { fileid, magicContext, session, sliceBytes, onProgress, signal } = {}) {
+      const source = await openSource(given);
+      const wishes = { magicContext, session, sliceBytes: sliceBytes ?? DEFAULT_SLICE_BYTES, onProgress, signal };
+      return uploadSlices(caller, { ...uploadPlace(fileid), ...wishes, source });
+    },
+    async stat(fileid, { signal } = {}) {
+      try {
+        return readStat(await caller.call({ method: "GET", path: pathOf(fileid), repeats: "always", signal }));
+      } catch (error) {
+        if (error instanceof HuiyuanClientError && error.name === "not_found") return undefined;
+        throw error;
+      }
+    },
+    copy: async (fileid, callOptions = {}) => readCopied(await spendOnce("copy", fileid, callOptions)),
+    delete: async (fileid, callOptions = {}) => void (await spendOnce("delete", fileid, callOptions)),
+    url: (fileid, urlOptions = {}) =>
+      downloadUrl({ ...place, downloads: options.downloads, endpoint }, fileid, urlOptions),
+  };
+}
+
+/** Without a slash at its end. */
+function endpointOf(text: string): string {
+  const isUrl = /^https?:\/\/[^/?#]+(?:\/[^?#]*)?$/.test(text) && URL.canParse(text);
+  if (!isUrl) throw argumentError(`Cannot use ${JSON.stringify(text)} as endpoint: wanted http://host or https://host`);
+  return text.replace(/\/+$/, "");
+}

@@ -1,0 +1,61 @@
+// A multipart form of known length (RFC 7578), made piece by piece: fields, then the file, then the MD5 of what went out.
+import { createHash, randomBytes } from "node:crypto";
+
+export interface Form {
+  readonly contentType: string;
+  /** Bytes, of all. */ readonly size: number;
+  /** A new reading each time. `onFile` hears how many bytes of the file have gone out. */
+  chunks(onFile: (bytes: number) => void): AsyncIterable<Uint8Array>;
+}
+
+/** The part `FileContent`. */
+export interface FilePart {
+  /** Bytes. */ readonly size: number;
+  readonly read: () => AsyncIterable<Uint8Array>;
+  /** Whether a part `Md5` behind the file says what it should be. */ readonly hasMd5: boolean;
+}
+
+const MD5_HEX = 32;
+
+/** `fields`: names are ours, values anything: no boundary can be guessed. */
+export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePart): Form {
+  const boundary = randomBytes(16).toString("hex");
+  const part = (name: string, value: string) => bytes(`${partHead(boundary, name)}\r\n${value}\r\n`);
+  const head = Buffer.concat([
+    ...Object.entries(fields).map(([name, value]) => part(name, value)),
+    ...(file === undefined ? [] : [bytes(fileHead(boundary))]),
+  ]);
+  const md5Part = (md5: string) => part("Md5", md5);
+  const end = bytes(`--${boundary}--\r\n`);
+  const [lineEnd, md5Size] = [bytes("\r\n"), file?.hasMd5 ? md5Part("0".repeat(MD5_HEX)).byteLength : 0];
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    size: head.byteLength + end.byteLength + (file === undefined ? 0 : file.size + lineEnd.byteLength + md5Size),
+    async *chunks(onFile) {
+      if (file === undefined) return yield Buffer.concat([head, end]);
+      yield head;
+      const md5 = createHash("md5");
+      let sent = 0;
+      for await (const chunk of file.read()) {
+        md5.update(chunk);
+        yield chunk;
+        sent += chunk.byteLength;
+        onFile(sent);
+      }
+      yield Buffer.concat([lineEnd, ...(file.hasMd5 ? [md5Part(md5.digest("hex"))] : []), end]);
+    },
+  };
+}
+
+function partHead(boundary: string, name: string): string {
+  return `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n`;
+}
+
+function fileHead(boundary: string): string {
+  const disposition = `Content-Disposition: form-data; name="FileContent"; filename="image"`;
+  return `--${boundary}\r\n${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n`;
+}
+
+function bytes(text: string): Buffer {
+  return Buffer.from(text, "utf8");
+}

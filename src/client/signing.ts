@@ -1,0 +1,47 @@
+// Which signature an operation needs, made with the project's key pair.
+import { randomInt } from "node:crypto";
+import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
+import { argumentError } from "./error.ts";
+import { checkFileid } from "./names.ts";
+
+/**
+ * What a signature is to allow. `upload` and `download`: any number of times until it ends, the file that is named, or any
+ * file of the bucket where none is. `copy` and `delete`: once, that file.
+ */
+export type SignRequest =
+  | {
+      readonly operation: "upload" | "download";
+      readonly fileid?: string | undefined;
+      /** 1 to 7 948 800 (92 days); default 600. */ readonly lifeSeconds?: number | undefined;
+    }
+  | { readonly operation: "copy" | "delete"; readonly fileid: string };
+
+export interface SigningPlace {
+  readonly appid: string;
+  readonly bucket: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  /** Milliseconds since 1970. */ readonly now: () => number;
+}
+
+const DEFAULT_LIFE_SECONDS = 600;
+
+/** The signature as it stands in a header; in a URL it has to be percent-encoded. Throws argument_invalid. */
+export function signFor(place: SigningPlace, request: SignRequest): string {
+  const { appid, bucket, secretId, secretKey } = place;
+  const issuedAt = Math.floor(place.now() / 1000);
+  const life = "lifeSeconds" in request ? (request.lifeSeconds ?? DEFAULT_LIFE_SECONDS) : DEFAULT_LIFE_SECONDS;
+  if (!Number.isSafeInteger(life) || life < 1 || life > MAX_LIFE_SECONDS) {
+    throw argumentError(`Cannot sign for ${life} seconds, from 1 to ${MAX_LIFE_SECONDS} are possible`);
+  }
+  if (request.fileid !== undefined) checkFileid(request.fileid);
+  const isOneTime = request.operation === "copy" || request.operation === "delete";
+  const expires = isOneTime ? 0 : issuedAt + life;
+  const random = randomInt(2 ** 32);
+  const fields = { appid, bucket, secretId, expires, issuedAt, random, userid: "0", fileid: request.fileid ?? "" };
+  try {
+    return makeToken(fields, secretKey);
+  } catch (error) {
+    throw argumentError(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,74 @@
+// Uploading in slices (分片上传): the service is told of the whole, answers where to go on, and gets slice after slice.
+// What it has survives a broken connection, this program and itself; a session lives for 24 hours.
+import { createHash } from "node:crypto";
+import { type Answer, number, readUploaded, text } from "./answers.ts";
+import type { ApiRequest, Caller } from "./call.ts";
+import { wayError } from "./error.ts";
+import { makeForm } from "./form.ts";
+import type { Uploaded } from "./results.ts";
+import type { OpenSource } from "./source.ts";
+
+export interface SliceProgress {
+  /** Bytes the service has. */ readonly sentBytes: number;
+  readonly totalBytes: number;
+  /** Give it to a later call to go on where this one ended. */ readonly session: string;
+}
+
+export interface SliceUpload {
+  readonly source: OpenSource;
+  readonly path: string;
+  readonly sign: () => string;
+  readonly magicContext: string | undefined;
+  readonly session: string | undefined;
+  readonly sliceBytes: number;
+  readonly onProgress: ((progress: SliceProgress) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws HuiyuanClientError; session_unknown where `session` is too old or of another image. */
+export async function uploadSlices(caller: Caller, upload: SliceUpload): Promise<Uploaded> {
+  const { source, path, sign, signal } = upload;
+  // Each packet may come twice: the service takes a slice that it has already with the same answer.
+  const post = (form: ApiRequest["form"]) =>
+    caller.call({ method: "POST", path, sign, ...(form && { form }), repeats: "always", signal });
+  let answer = await post(makeForm({ op: "upload_slice", ...(await announcement(upload)) }));
+  if (isDone(answer)) return readUploaded(answer); // it had an equal image (秒传)
+  const session = text(answer, "session");
+  const sliceBytes = number(answer, "slice_size");
+  let offset = number(answer, "offset");
+  if (sliceBytes < 1 || offset > source.size) throw outOfStep(answer);
+  while (!isDone(answer)) {
+    const from = offset;
+    // An empty last slice asks for the end of an upload whose every byte is there.
+    const to = Math.min(from + sliceBytes, source.size);
+    upload.onProgress?.({ sentBytes: from, totalBytes: source.size, session });
+    const fields = { op: "upload_slice", session: text(answer, "session"), offset: String(from) };
+    const file = { size: to - from, read: () => source.read(from, to), hasMd5: false };
+    answer = await post(makeForm(fields, file));
+    if (!isDone(answer) && to === source.size) throw outOfStep(answer);
+    offset = to;
+  }
+  upload.onProgress?.({ sentBytes: source.size, totalBytes: source.size, session });
+  return readUploaded(answer);
+}
+
+async function announcement({ source, magicContext, session, sliceBytes }: SliceUpload) {
+  const sha1 = createHash("sha1");
+  for await (const chunk of source.read(0, source.size)) sha1.update(chunk);
+  return {
+    sha: sha1.digest("hex"),
+    filesize: String(source.size),
+    slice_size: String(sliceBytes),
+    ...(session !== undefined && { session }),
+    ...(magicContext !== undefined && { magicContext }),
+  };
+}
+
+function isDone(answer: Answer): boolean {
+  return typeof answer.data.url === "string";
+}
+
+function outOfStep({ httpStatus, requestId }: Answer): Error {
+  const message = "Cannot go on with the slices: the service expects another part of the image";
+  return wayError("answer_unreadable", message, { httpStatus, requestId });
+}

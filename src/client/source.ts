@@ -1,0 +1,68 @@
+// What is uploaded: a file by its path, bytes, or a stream of known size. Gives the bytes between two places, in pieces.
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { argumentError } from "./error.ts";
+
+/** Read once, from its beginning; `size` in bytes must be right. A Node stream and a web stream are both such a `stream`. */
+export interface StreamSource {
+  readonly stream: AsyncIterable<Uint8Array>;
+  readonly size: number;
+}
+
+/** A string is a path. */
+export type ImageSource = string | Uint8Array | StreamSource;
+
+/** The same for a source that can be read more than once. */
+export type RepeatableSource = string | Uint8Array;
+
+export interface OpenSource {
+  /** Bytes. */ readonly size: number;
+  readonly isRepeatable: boolean;
+  /** The bytes from `from` (included) to `to` (not included). Throws argument_invalid where there are fewer or more. */
+  read(from: number, to: number): AsyncIterable<Uint8Array>;
+}
+
+/** Small enough for a progress that moves, large enough for the network. */
+const PIECE_BYTES = 65_536;
+
+/** Throws argument_invalid: no such file, or no size. */
+export async function openSource(source: ImageSource): Promise<OpenSource> {
+  if (typeof source === "string") return openPath(source);
+  if (source instanceof Uint8Array) {
+    return { size: source.byteLength, isRepeatable: true, read: (from, to) => pieces(source.subarray(from, to)) };
+  }
+  const { stream, size } = source;
+  if (!Number.isSafeInteger(size) || size < 0) throw argumentError(`Cannot upload: the stream's size is ${size}`);
+  return { size, isRepeatable: false, read: () => exactly(stream, size) };
+}
+
+async function openPath(path: string): Promise<OpenSource> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw argumentError(
+      `Cannot upload ${JSON.stringify(path)}: ${error instanceof Error ? error.message : "unreadable"}`,
+    );
+  });
+  if (!found.isFile()) throw argumentError(`Cannot upload ${JSON.stringify(path)}: it is no file`);
+  return {
+    size: found.size,
+    isRepeatable: true,
+    read: (from, to) =>
+      // Its `end` is inclusive, so nothing has no such stream.
+      from === to ? pieces(new Uint8Array()) : exactly(createReadStream(path, { start: from, end: to - 1 }), to - from),
+  };
+}
+
+async function* pieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+/** A file that is cut meanwhile, or a stream of another size, must not become a form that never ends. */
+async function* exactly(stream: AsyncIterable<Uint8Array>, size: number): AsyncIterable<Uint8Array> {
+  let seen = 0;
+  for await (const chunk of stream) {
+    seen += chunk.byteLength;
+    if (seen > size) break;
+    yield chunk;
+  }
+  if (seen !== size) throw argumentError(`Cannot upload: the source has ${seen} bytes, ${size} were expected`);
+}

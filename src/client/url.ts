@@ -1,0 +1,43 @@
+// Download URLs: the bucket's address, the fileid, an alias or a processing instruction, a signature.
+import { isIP } from "node:net";
+import { argumentError } from "./error.ts";
+import { checkFileid, fileidInUrl, instructionInUrl } from "./names.ts";
+import { type SigningPlace, signFor } from "./signing.ts";
+
+export interface UrlOptions {
+  /** What is made of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
+  readonly process?: { readonly text: string } | string;
+  /** A download alias (样式下载别名) with its separator, such as `!small`. Not together with `process`. */
+  readonly alias?: string;
+  /** For a bucket with `token: required`. True: for 600 seconds. */
+  readonly sign?: boolean | { readonly lifeSeconds: number };
+}
+
+export interface UrlPlace extends SigningPlace {
+  readonly downloads: string | undefined;
+  readonly endpoint: string;
+}
+
+/** Throws argument_invalid. */
+export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = "", sign }: UrlOptions): string {
+  checkFileid(fileid);
+  if (alias !== "" && process !== undefined) throw argumentError("Cannot use an alias and an instruction in one URL");
+  const name = fileid + alias;
+  const instruction = typeof process === "string" ? process : (process?.text ?? "");
+  const query = instruction === "" ? [] : [instructionInUrl(instruction)];
+  if (sign !== undefined && sign !== false) {
+    const lifeSeconds = sign === true ? undefined : sign.lifeSeconds;
+    query.push(`sign=${encodeURIComponent(signFor(place, { operation: "download", fileid, lifeSeconds }))}`);
+  }
+  return `${baseOf(place)}/${fileidInUrl(name)}${query.length === 0 ? "" : `?${query.join("&")}`}`;
+}
+
+/** Without a slash at its end. */
+function baseOf({ downloads, endpoint, appid, bucket }: UrlPlace): string {
+  if (downloads !== undefined) return downloads.replace(/\/+$/, "");
+  const { protocol, host, hostname } = new URL(endpoint);
+  if (isIP(hostname) !== 0 || hostname.startsWith("[")) {
+    throw argumentError(`Cannot tell the download address from ${endpoint}: set the client's option downloads`);
+  }
+  return `${protocol}//${bucket}-${appid}.${host}`;
+}
