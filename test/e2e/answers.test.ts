@@ -1,6 +1,6 @@
 // Single answers in the corners, on the wire: ranges of what is not proven, damage on disk, old clients, who may keep an
 // answer and where it comes from; and what the log says of them.
-import { open, readdir, stat, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +11,7 @@ import { eventually, type Installation, install, type Program } from "../helpers
 import { sendRaw } from "../helpers/raw.ts";
 import { chunk, head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
+import { blobWith, damageBlob, readSha256 } from "../helpers/stored-blobs.ts";
 
 const PAGE = "<!doctype html><title>Nothing here</title>";
 const FRIENDS = ["https://a.example", "https://b.example"];
@@ -24,6 +25,7 @@ const HOST = {
 
 let jpeg: Buffer;
 let other: Buffer;
+let large: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
@@ -59,12 +61,13 @@ function settings(): object {
 }
 
 beforeAll(async () => {
-  [jpeg, other] = await Promise.all([noisyJpeg(640, 480), noisyJpeg(480, 640)]);
+  [jpeg, other, large] = await Promise.all([noisyJpeg(640, 480), noisyJpeg(480, 640), noisyJpeg(1_200, 900)]);
   origin = await startScriptedOrigin(async ({ target, method }, connection) => {
     const chunked = ["Transfer-Encoding", "chunked"] as const;
     if (target.startsWith("/gone")) return connection.send(response("", { status: "404 Not Found" }));
     if (method === "HEAD") return connection.send(head("405 Method Not Allowed", [["Content-Length", "0"]]));
     if (target.startsWith("/other")) return connection.send(response(other));
+    if (target.startsWith("/large")) return connection.send(response(large));
     if (target.startsWith("/md5")) {
       const wrong = ["Content-MD5", Buffer.alloc(16).toString("base64")] as const;
       await connection.send(head("200 OK", [chunked, wrong]));
@@ -219,27 +222,36 @@ test("an HTTP/1.0 client gets the whole body with its length, whatever the origi
   }
 });
 
-test("a damaged object on disk is fetched again, and a token that works once pays for it once", async () => {
-  const host = HOST.once;
-  const path = "/other-damaged.jpg";
-  await stored(signed(path, token("once", "other-damaged.jpg", 60)), { host });
-  expect(asked(path)).toBe(1);
-  const blobs = join(installation.data, "blobs");
-  for (const name of await readdir(blobs, { recursive: true })) {
-    const file = join(blobs, name);
-    if ((await stat(file)).size !== other.length) continue;
-    const blob = await open(file, "r+");
-    await blob.write(Buffer.from([0x5a, 0xa5, 0x5a]), 0, 3, 5_000);
-    await blob.close();
-  }
-  const sign = token("once", "other-damaged.jpg");
-  const repaired = await ask(signed(path, sign), { host });
-  expect([repaired.status, repaired.isWhole, repaired.body.equals(other), asked(path)]).toEqual([200, true, true, 2]);
-  const again = await ask(signed(path, sign), { host });
-  expect([again.status, again.headers["x-errno"]]).toEqual([403, "-77"]);
-  await stored(signed(path, token("once", "other-damaged.jpg", 60)), { host });
-  expect(asked(path)).toBe(2);
-});
+/** Small images lie in packs, large ones in files of their own. */
+const DAMAGED = [
+  { where: "in a pack", path: "/other-damaged.jpg", bytes: () => other, isPacked: true },
+  { where: "in a file of its own", path: "/large-damaged.jpg", bytes: () => large, isPacked: false },
+];
+
+test.each(DAMAGED)(
+  "a damaged object $where is fetched again, and a token that works once pays for it once",
+  async ({ path, bytes, isPacked }) => {
+    const host = HOST.once;
+    const lasting = () => signed(path, token("once", path.slice(1), 60));
+    await stored(lasting(), { host });
+    expect(asked(path)).toBe(1);
+    const blob = blobWith(installation.data, bytes());
+    expect(blob.pack !== undefined).toBe(isPacked);
+    damageBlob(blob, 5_000);
+    const sign = token("once", path.slice(1));
+    const repaired = await ask(signed(path, sign), { host });
+    const isRight = repaired.body.equals(bytes());
+    expect([repaired.status, repaired.isWhole, isRight, asked(path)]).toEqual([200, true, true, 2]);
+    const again = await ask(signed(path, sign), { host });
+    expect([again.status, again.headers["x-errno"]]).toEqual([403, "-77"]);
+    await stored(lasting(), { host });
+    expect(asked(path)).toBe(2);
+    // The good bytes are where the catalogue says, and the damaged ones are kept for a person to look at.
+    expect(readSha256(blobWith(installation.data, bytes()))).toBe(blob.sha256);
+    const kept = await readdir(join(installation.data, "quarantine"));
+    expect(kept.filter((name) => name.startsWith(`${blob.sha256}.`))).toHaveLength(1);
+  },
+);
 
 describe("settings of a bucket and its domains", () => {
   test("notFound: the bucket's own page, with the code beside it; a HEAD gets its length", async () => {

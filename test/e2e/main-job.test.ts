@@ -1,7 +1,7 @@
 // The main job on real input: a real nginx full of real photographs is mirrored through signed URLs, dies, and nothing
 // is missed. Huiyuan itself is killed in the middle and goes on.
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,6 +11,7 @@ import { type CorpusImage, photographCorpus } from "../helpers/photographs.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { ownFileNames, readSha256, type StoredBlob, storedBlobs } from "../helpers/stored-blobs.ts";
 
 let images: readonly CorpusImage[];
 let nginx: Nginx;
@@ -107,12 +108,25 @@ function countObjects(): number {
   }
 }
 
-/** Every blob file is whole, named by its hash, and there is exactly one for each different image. */
+/** Every blob is whole where the catalogue says, in a pack or a file of its own, and there is one for each different image. */
 async function expectNothingTornOrTwice(): Promise<void> {
-  const entries = await readdir(join(installation.data, "blobs"), { recursive: true, withFileTypes: true });
-  const blobs = entries.filter((entry) => entry.isFile());
-  for (const blob of blobs) expect(await sha256(join(blob.parentPath, blob.name))).toBe(blob.name);
+  const blobs = storedBlobs(installation.data);
+  for (const blob of blobs) expect(readSha256(blob), `at ${blob.at} of ${blob.path}`).toBe(blob.sha256);
   const different = new Set(await Promise.all(images.map((image) => sha256(image.path))));
-  expect(new Set(blobs.map((blob) => blob.name))).toEqual(different);
+  expect(new Set(blobs.map((blob) => blob.sha256))).toEqual(different);
   expect(blobs).toHaveLength(different.size);
+  const own = blobs.filter(({ pack }) => pack === undefined).map((blob) => blob.sha256);
+  expect([...ownFileNames(installation.data)].sort()).toEqual(own.sort());
+  // The corpus has both, or half of this says nothing.
+  expect([own.length > 0, own.length < blobs.length]).toEqual([true, true]);
+  expectNoOverlap(blobs);
+}
+
+function expectNoOverlap(blobs: readonly StoredBlob[]): void {
+  const packed = blobs.filter(({ pack }) => pack !== undefined);
+  packed.sort((one, other) => Number(one.pack) - Number(other.pack) || one.at - other.at);
+  for (const [index, { pack, at, size }] of packed.entries()) {
+    const next = packed[index + 1];
+    if (next?.pack === pack) expect(next?.at).toBeGreaterThanOrEqual(at + size);
+  }
 }

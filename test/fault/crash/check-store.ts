@@ -1,11 +1,11 @@
 // What must be true of a data folder after anything that may have happened to it: it opens, holds one of the states that
 // are allowed, counts right, has a whole blob for every row and no file without one.
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "vitest";
 import { toKey } from "../../../src/object.ts";
+import { ownFileNames, readSha256, storedBlobs } from "../../helpers/stored-blobs.ts";
 import { readAll } from "../../helpers/whole-body.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Cell, cellOf, type Model, numberOfBytes, usageOf } from "./store-model.ts";
@@ -76,7 +76,7 @@ function checkFiles(dir: string): void {
     expect(database.pragma("integrity_check", { simple: true })).toBe("ok");
     const blobs = database
       .prepare<[], BlobRow & { refs: number; used: number; unused: number | null }>(
-        `SELECT sha256, size, pack, pack_at AS at, refs, unused_since AS unused,
+        `SELECT sha256, size, pack, refs, unused_since AS unused,
            (SELECT count(*) FROM entries WHERE blob = blobs.id) AS used FROM blobs`,
       )
       .all();
@@ -85,11 +85,7 @@ function checkFiles(dir: string): void {
     for (const blob of blobs) expect(blob.unused, blob.sha256).toBeNull();
     const totals = database.prepare<[], { blobs: number }>("SELECT blobs FROM totals").get();
     expect(totals?.blobs).toBe(blobs.length);
-    checkOwnFiles(
-      dir,
-      blobs.filter(({ pack }) => pack === null).map(({ sha256 }) => sha256),
-    );
-    checkPacks(dir, blobs);
+    checkBytes(dir);
     const packs = database.prepare<[], PackRow>("SELECT id, bytes, live_bytes FROM packs").all();
     checkPackRows(dir, packs, blobs);
   } finally {
@@ -101,7 +97,6 @@ interface BlobRow {
   readonly sha256: string;
   readonly size: number;
   readonly pack: number | null;
-  readonly at: number | null;
 }
 
 interface PackRow {
@@ -110,20 +105,12 @@ interface PackRow {
   readonly live_bytes: number;
 }
 
-function checkOwnFiles(dir: string, sha256s: readonly string[]): void {
-  const files = readdirSync(join(dir, "blobs"), { recursive: true, encoding: "utf8" }).filter((name) =>
-    /[0-9a-f]{64}$/.test(name),
-  );
-  expect(files.map((name) => name.slice(-64)).sort()).toEqual([...sha256s].sort());
-  for (const name of files) expect(sha256Of(readFileSync(join(dir, "blobs", name)))).toBe(name.slice(-64));
-}
-
-function checkPacks(dir: string, blobs: readonly BlobRow[]): void {
-  for (const { sha256, size, pack, at } of blobs) {
-    if (pack === null || at === null) continue;
-    const bytes = readFileSync(join(dir, "packs", `${pack}`));
-    expect(sha256Of(bytes.subarray(at, at + size)), `from ${at} of pack ${pack}`).toBe(sha256);
-  }
+/** The bytes of each blob are where its row says, and no file is without a row. */
+function checkBytes(dir: string): void {
+  const blobs = storedBlobs(dir);
+  const own = blobs.filter(({ pack }) => pack === undefined).map(({ sha256 }) => sha256);
+  expect([...ownFileNames(dir)].sort()).toEqual(own.sort());
+  for (const blob of blobs) expect(readSha256(blob), `from ${blob.at} of ${blob.path}`).toBe(blob.sha256);
 }
 
 /** No pack is mostly dead, none is there without a row but the newest, and the sums are right. */
@@ -137,8 +124,4 @@ function checkPackRows(dir: string, packs: readonly PackRow[], blobs: readonly B
     expect(live, `live bytes of pack ${id}`).toBe(inside);
     expect(live * 3 >= bytes * 2 || id === newest, `pack ${id}: ${live} of ${bytes} live`).toBe(true);
   }
-}
-
-function sha256Of(bytes: Buffer): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
