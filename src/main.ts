@@ -20,6 +20,7 @@ const COMMANDS = {
   undelete: async () => (await import("./cli/undelete.ts")).undeleteCommand,
   purge: async () => (await import("./cli/purge.ts")).purgeCommand,
   warm: async () => (await import("./cli/warm.ts")).warmCommand,
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
 };
 
 const USAGE = 2;

@@ -11,9 +11,10 @@ import { type Budget, createBudget, type Traffic } from "./origin/budget.ts";
 import { guardOrigin } from "./origin/guarded.ts";
 import { healthOf, type Named, type OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
-import { createQiniu } from "./origin/qiniu.ts";
-import { createS3 } from "./origin/s3.ts";
-import { createSite } from "./origin/site.ts";
+import { createProbe, type Probe, type ProbeOptions } from "./origin/probe.ts";
+import { createQiniu, qiniuRules } from "./origin/qiniu.ts";
+import { createS3, s3Rules } from "./origin/s3.ts";
+import { createSite, siteRules } from "./origin/site.ts";
 import { identityOf } from "./settings/identity.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "./settings/schema.ts";
 
@@ -106,14 +107,34 @@ function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, part
   }
 }
 
+/** Single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
+export function probeOrigin(
+  settings: OriginSettings,
+  options: Omit<ProbeOptions, "allowPrivate"> & Pick<OriginParts, "log">,
+): Probe {
+  const { connections, allowPrivate } = settings;
+  const all = { ...options, connections };
+  const rules = () => {
+    switch (settings.type) {
+      case "site":
+        return siteRules({ ...all, ...settings, headers: siteHeaders(settings) });
+      case "qiniu":
+        return qiniuRules({ ...all, ...settings });
+      case "s3":
+        return s3Rules({ ...all, ...settings });
+    }
+  };
+  return createProbe({ ...options, allowPrivate }, rules());
+}
+
 function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {
   if (basicAuth === undefined) return headers;
   const credentials = Buffer.from(`${basicAuth.username}:${basicAuth.password}`).toString("base64");
   return { ...headers, Authorization: `Basic ${credentials}` };
 }
 
-/** For the log, the metrics and the console. */
-function nameOf(settings: OriginSettings): string {
+/** For the log, the metrics and the console; without credentials. */
+export function nameOf(settings: OriginSettings): string {
   switch (settings.type) {
     case "site":
       return settings.url;

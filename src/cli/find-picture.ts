@@ -1,6 +1,10 @@
 // Finds one image on the home page of a site that somebody wants to try the mirror with. A guess that may fail: then
 // the trial runs all the same and only has no example to show.
+import { SILENT_LOG } from "../log.ts";
 import { type Key, toKey } from "../object.ts";
+import { createProbe } from "../origin/probe.ts";
+import { siteRules } from "../origin/site.ts";
+import { readVersion } from "../version.ts";
 import { describeTrouble } from "./named-origin.ts";
 
 export interface HomePage {
@@ -11,32 +15,31 @@ export interface HomePage {
 }
 
 const DEADLINE_MS = 5_000;
-const MAX_PAGE_CHARACTERS = 500_000;
+const TIMEOUTS = { connect: DEADLINE_MS, firstByte: DEADLINE_MS, idle: DEADLINE_MS, total: DEADLINE_MS };
+const MAX_PAGE_BYTES = 500_000;
+const PROGRAM = { userAgent: `Huiyuan/${readVersion()}`, serverId: "trial" };
 // Two steps, neither of which can look at a character again and again: a page may be anything.
 const IMAGE_TAG = /<img\s[^<>]*>/gi;
 const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
-/** Looks for an image below `siteUrl` on its home page, for 5 s at most. Never throws. */
-export async function findPicture(siteUrl: string): Promise<HomePage> {
+/**
+ * Looks for an image below `siteUrl` on its home page, for 5 s at most. `isPrivate`: its own host and port may have a private
+ * address; what it redirects to may not. Never throws.
+ */
+export async function findPicture(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
+  const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
+  const bounds = { maxBytes: MAX_PAGE_BYTES, maxTotalBytes: MAX_PAGE_BYTES, signal: new AbortController().signal };
+  const probe = createProbe({ ...site, ...bounds }, siteRules({ ...site, connections: 1, log: SILENT_LOG }));
   try {
-    const response = await fetch(`${siteUrl}/`, { signal: AbortSignal.timeout(DEADLINE_MS) });
-    return { picture: pictureOn(await readStart(response), response.url, siteUrl), trouble: undefined };
+    const { beginning, hops } = await probe.ask({ method: "GET", target: probe.rawTarget("/") });
+    const pageUrl = hops.at(-1)?.url ?? siteUrl;
+    return { picture: pictureOn(beginning.toString("utf8"), pageUrl, siteUrl), trouble: undefined };
   } catch (error) {
     return { picture: undefined, trouble: describeTrouble(error, siteUrl) };
+  } finally {
+    void probe.close();
   }
-}
-
-/** The page's first characters as UTF-8; the rest is not waited for. */
-async function readStart(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let page = "";
-  // Leaving the loop cancels the body.
-  for await (const chunk of response.body ?? []) {
-    page += decoder.decode(chunk, { stream: true });
-    if (page.length >= MAX_PAGE_CHARACTERS) break;
-  }
-  return page.slice(0, MAX_PAGE_CHARACTERS);
 }
 
 /** Pure. The first `<img>` of the page whose path names an image below the site's base and whose URL has no query. */

@@ -33,12 +33,14 @@ export function describeTrouble(error: unknown, url: string): string {
   const { hostname, host } = new URL(url);
   const codes = codesOf(error);
   const has = (...wanted: readonly string[]) => wanted.some((code) => codes.includes(code));
+  if (has("origin_blocked")) return `${host} leads to an address that a mirror never asks`;
   if (has("ENOTFOUND")) return `the name ${hostname} does not exist`;
   if (has("EAI_AGAIN")) return `the name ${hostname} could not be looked up: no name server answers`;
   if (has("ECONNREFUSED")) return `${host} refuses connections: nothing listens there`;
-  if (has("TimeoutError", "ETIMEDOUT", "UND_ERR_CONNECT_TIMEOUT")) return `${host} did not answer in time`;
+  if (has("TimeoutError", "ETIMEDOUT", "UND_ERR_CONNECT_TIMEOUT", "origin_timeout"))
+    return `${host} did not answer in time`;
   if (has("EHOSTUNREACH", "ENETUNREACH")) return `${host} cannot be reached from this network`;
-  if (has("ECONNRESET", "UND_ERR_SOCKET")) return `${host} closed the connection without an answer`;
+  if (has("ECONNRESET", "UND_ERR_SOCKET", "origin_reset")) return `${host} closed the connection without an answer`;
   return `${host} could not be asked (${codes.at(-1) ?? "unknown reason"})`;
 }
 

@@ -117,7 +117,7 @@ async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): 
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
   if (originUrl !== undefined) {
     const { isPrivate, trouble } = await lookAtOrigin(originUrl);
-    const page = trouble === undefined ? await findPicture(originUrl) : { picture: undefined, trouble };
+    const page = trouble === undefined ? await findPicture(originUrl, isPrivate) : { picture: undefined, trouble };
     return { url: originUrl, isPrivate, ...page, sample: undefined };
   }
   const pictures = await makeSamplePictures();

@@ -83,6 +83,13 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
       }
       return last;
     },
+    async preview(request) {
+      const each = [...primaries, ...standbys].map(async ({ origin, weight = 0, isStandby = false }) => {
+        const previews = (await origin.preview?.(request)) ?? [];
+        return previews.map((preview) => ({ ...preview, weight, isStandby }));
+      });
+      return (await Promise.all(each)).flat();
+    },
     async close() {},
   };
 }

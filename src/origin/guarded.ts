@@ -5,7 +5,7 @@ import { noticeEnd } from "./body-end.ts";
 import type { Breaker, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";
 import { failureKind } from "./failure-kind.ts";
-import type { Origin, OriginRequest } from "./origin.ts";
+import type { Origin, OriginRequest, PreviewRequest } from "./origin.ts";
 
 // It lives, whatever one thinks of what it said.
 const ANSWERED: readonly ErrorCode[] = [
@@ -80,6 +80,12 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
       return { ...answer, body };
     },
     refusal: () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined),
+    ...(origin.preview && {
+      async preview(request: PreviewRequest) {
+        const refusal = breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined);
+        return ((await origin.preview?.(request)) ?? []).map((each) => ({ ...each, refusal }));
+      },
+    }),
     close: () => origin.close(),
   };
 }

@@ -1,20 +1,19 @@
 // What every origin over HTTP does alike: the guarded dial, redirects by hand, one retry before the head, one deadline
 // over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
 // qiniu.ts and s3.ts each make some.
-import { createHash } from "node:crypto";
-import type { DeclaredDigests } from "../body/gate.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { AddressClass } from "./addresses.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
-import { type Home, type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
+import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
+import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSystemResolve, type Resolve } from "./lookup.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
+import { previewRequest } from "./preview.ts";
 import { nextHop, sameHost } from "./redirect.ts";
-import { createRequestHead, type OwnHeaders } from "./request-head.ts";
-import { type Asked, type ErrorMeaning, type HeadVerdict, judgeHead, type RawHeaders } from "./response-head.ts";
+import { type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
 import { readShortBody } from "./short-body.ts";
 import { createSlots } from "./slots.ts";
 
@@ -52,31 +51,6 @@ export interface HttpOriginOptions {
   readonly classify?: (address: string) => AddressClass;
 }
 
-/** What one kind of origin has of its own. */
-export interface HttpOriginRules {
-  readonly id: string;
-  readonly home: Home;
-  /** Headers for the home alone; a redirect's other host never gets them. */
-  readonly head: OwnHeaders;
-  /** The name for TLS where the home's host is a literal address. */
-  readonly tlsName?: string | undefined;
-  /** Path and query that ask for an object, percent-encoded; made once a fetch. A query is secret: never logged nor kept. */
-  target(asked: Pick<OriginTarget, "path" | "query">): string;
-  /** Further headers for a request to the home, made anew for each hop and retry. They may hold a signature. */
-  sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
-  /** Why a redirect is not followed; without it redirects are followed. Throws origin_redirect. */
-  refuseRedirect?(url: string, headers: RawHeaders): never;
-  /** True: the query of a target is a credential, so no redirect that may repeat it is shown to a client. */
-  readonly isQuerySecret?: boolean;
-  /**
-   * What the body of a 4xx says (its beginning; undefined where it broke off); without it 404 and 410 are absence. A HEAD
-   * has no body, so its 404 is asked again with GET.
-   */
-  readError?(status: number, body: string | undefined): ErrorMeaning;
-  /** Digests that this kind of origin declares in ways of its own. Undefined: none. */
-  digests?(headers: RawHeaders): DeclaredDigests | undefined;
-}
-
 /** The part of a failing answer that is read for its meaning, bytes. */
 const MAX_ERROR_BYTES = 16_384;
 
@@ -87,7 +61,7 @@ const MAX_ERROR_BYTES = 16_384;
 export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
   const { timeouts, log } = options;
   const { id, home } = rules;
-  const requestHead = createRequestHead({ userAgent: options.userAgent, serverId: options.serverId, ...rules.head });
+  const maker = createRequestMaker(rules, options);
   const homeEndpoint = hopEndpoint({ ...home, target: "/", isHome: true }, undefined);
   const dialer = createDialer({
     allowPrivate: (hostname, port) =>
@@ -110,13 +84,10 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
-    let headers = requestHead.headers(request, hop.isHome, request.headers);
+    const head = maker.head(request, hop);
     const give = await slots.take(lifetime);
     try {
-      if (hop.isHome && rules.sign !== undefined) {
-        const signed = await rules.sign(request.method, hopOrigin(hop) + hop.target);
-        headers = withSigned(headers, signed);
-      }
+      const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
       const reply = await exchange(
         dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
         { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
@@ -226,20 +197,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         if (!isAnswered) over(lifetime);
       }
     },
+    preview: async (request) => [await previewRequest(rules, maker, request)],
     close() {
       closing ??= closeAll();
       return closing;
     },
   };
-}
-
-/** Names and values in turn; what is signed stands alone under its name (lower-case). */
-function withSigned(headers: readonly string[], signed: Readonly<Record<string, string>>): string[] {
-  const kept = headers.filter((_, index) => {
-    const name = headers[index - (index % 2)] ?? "";
-    return !(name.toLowerCase() in signed);
-  });
-  return [...kept, ...Object.entries(signed).flat()];
 }
 
 function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {
@@ -265,9 +228,4 @@ function movedInSecret(from: Hop): HuiyuanError {
 
 function isWorthRetrying(error: unknown): boolean {
   return error instanceof HuiyuanError && (error.code === "origin_refused" || error.code === "origin_reset");
-}
-
-/** An id for whatever decides an origin's answers. Hashed: it may hold credentials, and ids are shown in logs and metrics. */
-export function hashedId(type: string, facts: readonly unknown[]): string {
-  return `${type}:${createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16)}`;
 }

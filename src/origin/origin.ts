@@ -86,6 +86,24 @@ export interface OriginSink {
   error(error: Error): void;
 }
 
+/** A question that is only looked at. */
+export type PreviewRequest = Omit<OriginRequest, "maxBytes" | "unless" | "signal">;
+
+/** What one place would be sent first; a redirect may lead elsewhere. Secrets are replaced by `***`. */
+export interface OriginPreview {
+  readonly method: "GET" | "HEAD";
+  /** Absolute, as sent. */
+  readonly url: string;
+  /** Names and values; Host is there only where it is not the URL's own. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Why it is passed over for the moment. */
+  readonly refusal?: HuiyuanError | undefined;
+  /** Asked only after the others. */
+  readonly isStandby?: boolean;
+  /** Share of the requests among those that have one; 0 or undefined: it has its own place in the order. */
+  readonly weight?: number;
+}
+
 /** Asks one place. Owns its connections. */
 export interface Origin {
   /** Stable for equal settings: the identity that fills, negative entries and breakers are keyed by. */
@@ -102,6 +120,8 @@ export interface Origin {
    * it always asks.
    */
   refusal?(): HuiyuanError | undefined;
+  /** What fetch() would send now, and to whom; of several places in the order in which they may be asked. It asks nobody. */
+  preview?(request: PreviewRequest): Promise<readonly OriginPreview[]>;
   /** Lets running fetches end, then closes idle connections. */
   close(): Promise<void>;
 }

@@ -2,7 +2,8 @@
 import { createHmac } from "node:crypto";
 import { HuiyuanError } from "../errors.ts";
 import { hopOrigin, keyPath, parseHome } from "./hop.ts";
-import { createHttpOrigin, type HttpOriginOptions, hashedId } from "./http-origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 import type { Origin } from "./origin.ts";
 
 export interface QiniuOptions extends HttpOriginOptions {
@@ -27,11 +28,16 @@ const TOKEN_LIFE_S = 3_600;
 
 /** Throws settings_invalid for options that cannot work. */
 export function createQiniu(options: QiniuOptions): Origin {
+  return createHttpOrigin(options, qiniuRules(options));
+}
+
+/** Throws settings_invalid. */
+export function qiniuRules(options: QiniuOptions): HttpOriginRules {
   const home = parseHome(options.domain);
   const { accessKey, secretKey, now = Date.now } = options;
   const keys = options.private ? bothKeys(options.domain, accessKey, secretKey) : undefined;
   const { domain, referer, allowPrivate } = options;
-  return createHttpOrigin(options, {
+  return {
     id: options.id ?? hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
     home,
     head: { referer: referer || undefined },
@@ -40,7 +46,7 @@ export function createQiniu(options: QiniuOptions): Origin {
       const target = keyPath(home, path) + (query === "" ? "" : `?${query}`);
       return keys === undefined ? target : signQiniuTarget(hopOrigin(home), target, keys, deadline(now()));
     },
-  });
+  };
 }
 
 /**

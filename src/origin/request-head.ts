@@ -80,6 +80,15 @@ function withAdded(
   return [...all.values()].flat();
 }
 
+/** Names and values in turn; what is `put` (lower-case names) stands alone under its name. */
+export function withHeaders(headers: readonly string[], put: Readonly<Record<string, string>>): string[] {
+  const kept = headers.filter((_, index) => {
+    const name = headers[index - (index % 2)] ?? "";
+    return !(name.toLowerCase() in put);
+  });
+  return [...kept, ...Object.entries(put).flat()];
+}
+
 function isSendable(name: string, value: string): boolean {
   return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
 }

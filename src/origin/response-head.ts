@@ -117,7 +117,8 @@ export function declaredLength(headers: RawHeaders): number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-function framingOf(headers: RawHeaders): Framing {
+/** How a message with a body is delimited. */
+export function framingOf(headers: RawHeaders): Framing {
   if (headers["transfer-encoding"] !== undefined) return "chunked";
   return declaredLength(headers) === undefined ? "close" : "length";
 }

@@ -5,7 +5,8 @@ import { HuiyuanError } from "../errors.ts";
 import { type S3PlaceOptions, s3Place } from "../s3-place.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../sigv4.ts";
 import { parseHome } from "./hop.ts";
-import { createHttpOrigin, type HttpOriginOptions, hashedId } from "./http-origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 import type { Origin } from "./origin.ts";
 import type { ErrorMeaning, RawHeaders } from "./response-head.ts";
 
@@ -21,6 +22,11 @@ export interface S3Options extends HttpOriginOptions, S3PlaceOptions {
 
 /** Throws settings_invalid for options that cannot work. */
 export function createS3(options: S3Options): Origin {
+  return createHttpOrigin(options, s3Rules(options));
+}
+
+/** Throws settings_invalid. */
+export function s3Rules(options: S3Options): HttpOriginRules {
   const place = s3Place(options);
   const home = parseHome(place.url);
   const { accessKeyId, secretAccessKey, prefix = "", allowPrivate, now = Date.now } = options;
@@ -28,7 +34,7 @@ export function createS3(options: S3Options): Origin {
     throw new HuiyuanError("settings_invalid", `Cannot use "${place.url}": give both accessKeyId and secretAccessKey`);
   }
   const keyCache: S3KeyCache = new Map();
-  return createHttpOrigin(options, {
+  return {
     id: options.id ?? hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
     home,
     head: {},
@@ -51,7 +57,7 @@ export function createS3(options: S3Options): Origin {
     refuseRedirect,
     readError: readS3Error,
     digests: (headers) => (place.isEtagMd5 ? md5OfEtag(headers) : undefined),
-  });
+  };
 }
 
 /**

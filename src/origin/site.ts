@@ -1,6 +1,7 @@
 // The origin `site`: any web server that answers GET <base>/<key>. What it shares with the clouds is http-origin.ts.
 import { keyPath, parseHome } from "./hop.ts";
-import { createHttpOrigin, type HttpOriginOptions, hashedId } from "./http-origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 import type { Origin } from "./origin.ts";
 
 export interface SiteOptions extends HttpOriginOptions {
@@ -14,8 +15,13 @@ export interface SiteOptions extends HttpOriginOptions {
 
 /** Throws settings_invalid for options that cannot work. */
 export function createSite(options: SiteOptions): Origin {
+  return createHttpOrigin(options, siteRules(options));
+}
+
+/** Throws settings_invalid. */
+export function siteRules(options: SiteOptions): HttpOriginRules {
   const home = parseHome(options.url);
-  return createHttpOrigin(options, {
+  return {
     id: options.id ?? identityOf(options),
     home,
     head: {
@@ -25,7 +31,7 @@ export function createSite(options: SiteOptions): Origin {
     },
     tlsName: options.host?.replace(/:\d+$/, "") || undefined,
     target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
-  });
+  };
 }
 
 function identityOf(options: SiteOptions): string {

@@ -102,13 +102,13 @@ test("findPicture() reads the page that the home page redirects to", async () =>
     if (request.url === "/") response.writeHead(302, { Location: "/en/" }).end();
     else response.end('<img src="a.jpg">');
   });
-  expect(await findPicture(url)).toEqual({ picture: "en/a.jpg", trouble: undefined });
+  expect(await findPicture(url, true)).toEqual({ picture: "en/a.jpg", trouble: undefined });
 });
 
 test("findPicture() does not wait for the end of a page that has none, and leaves it", async () => {
   const url = await serve((_request, response) => response.write(`<img src="/a.jpg">${" ".repeat(600_000)}`));
   const asked = once(server!, "request");
-  const found = findPicture(url);
+  const found = findPicture(url, true);
   const [, response] = (await asked) as [IncomingMessage, ServerResponse];
   const left = once(response, "close");
   expect(await found).toEqual({ picture: "a.jpg", trouble: undefined });
@@ -117,16 +117,30 @@ test("findPicture() does not wait for the end of a page that has none, and leave
 
 test("findPicture() says what is wrong with a site that does not answer", async () => {
   const url = await serve((request) => request.socket.destroy());
-  const { picture, trouble } = await findPicture(url);
+  const { picture, trouble } = await findPicture(url, true);
   expect(picture).toBeUndefined();
   expect(trouble).toMatch(/^127\.0\.0\.1:\d+ closed the connection without an answer$/);
   const closed = once(server!, "close");
   server?.close();
   await closed;
-  expect((await findPicture(url)).trouble).toMatch(/^127\.0\.0\.1:\d+ refuses connections/);
+  expect((await findPicture(url, true)).trouble).toMatch(/^127\.0\.0\.1:\d+ refuses connections/);
 });
 
 test("findPicture() takes an error page for an answer", async () => {
   const url = await serve((_request, response) => response.writeHead(500).end("no"));
-  expect(await findPicture(url)).toEqual({ picture: undefined, trouble: undefined });
+  expect(await findPicture(url, true)).toEqual({ picture: undefined, trouble: undefined });
+});
+
+test("findPicture() goes nowhere inside that was not named", async () => {
+  const inside = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(inside, "listening");
+  let connections = 0;
+  inside.on("connection", () => (connections += 1));
+  const url = await serve((_request, response) => {
+    response.writeHead(302, { Location: `http://127.0.0.1:${(inside.address() as AddressInfo).port}/` }).end();
+  });
+  expect((await findPicture(url, true)).trouble).toMatch(/never asks/);
+  expect((await findPicture(url, false)).trouble).toMatch(/never asks/);
+  expect(connections).toBe(0);
+  inside.close();
 });

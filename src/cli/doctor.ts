@@ -1,0 +1,180 @@
+// `huiyuan doctor`: looks at an origin with real requests before it is mirrored, says what is odd about it, and proposes the
+// settings. It stores nothing and changes nothing.
+import { randomBytes } from "node:crypto";
+import { Command, InvalidArgumentError } from "commander";
+import { HuiyuanError } from "../errors.ts";
+import { SILENT_LOG } from "../log.ts";
+import { nameOf, probeOrigin } from "../origins.ts";
+import { loadSettings, parseSettings } from "../settings/load.ts";
+import type { OriginSettings } from "../settings/schema.ts";
+import { readVersion } from "../version.ts";
+import { shown } from "./admin-command.ts";
+import { examine } from "./doctor/examination.ts";
+import type { Finding, Hints, Notes } from "./doctor/finding.ts";
+import { mirrorLines, proposeSettings } from "./doctor/proposal.ts";
+import { createProgress, describeFinding, describeSummary } from "./doctor/report.ts";
+import { readSample } from "./doctor/samples.ts";
+import { untilStopped } from "./signals.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface DoctorFlags {
+  readonly allowPrivate: boolean;
+  readonly host: string;
+  readonly referer: string;
+  readonly header: Readonly<Record<string, string>>;
+  readonly config?: string;
+  readonly seconds: number;
+  readonly json: boolean;
+}
+
+const HELP = `SAMPLE is the path of an image below the URL, or a whole URL below it; give a few that differ: an old and a new one, a large
+one, one with Chinese characters. Without any, one is looked for on the home page. About twenty requests are made, one after
+the other; at most 100 MB are read. Ends with 1 where an image would not come, or a wrong one would.
+
+Origins with credentials (types qiniu and s3, basicAuth) are looked at as a settings file names them: --config FILE, with the
+origin's own URL (for s3 endpoint/region/bucket) as in /metrics.
+
+Examples:
+  huiyuan doctor https://www.example.com images/2015/cat.jpg
+  huiyuan doctor http://10.0.0.7:8000 a.jpg 图片/1.jpg --allow-private --host img.example.com
+  huiyuan doctor http://x.clouddn.com cat.jpg --config huiyuan.yaml`;
+
+const MAX_SAMPLES = 20;
+const MAX_BODY_BYTES = 20_971_520;
+const MAX_TOTAL_BYTES = 100_000_000;
+const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
+
+export function doctorCommand(terminal: Terminal): Command {
+  return new Command("doctor")
+    .description("look at an origin before it is mirrored, and propose the settings")
+    .argument("<origin-url>", "the site, such as https://www.example.com")
+    .argument("[sample...]", "images of it")
+    .option("--allow-private", "the origin lies in a private network, and that is meant", false)
+    .option("--host <name>", "Host header to send", "")
+    .option("--referer <url>", "Referer header to send", "")
+    .option("--header <name: value>", "a further header to send; may be given again", addHeader, {})
+    .option("-c, --config <file>", "take the origin of this URL, with its credentials, from a settings file")
+    .option("--seconds <count>", "stop after so long, 1 to 3600", parseSeconds, 120)
+    .option("--json", "print one JSON object", false)
+    .addHelpText("after", `\n${HELP}`)
+    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
+    .exitOverride()
+    .action(async (url: string, samples: readonly string[], flags: DoctorFlags, self: Command) => {
+      if (samples.length > MAX_SAMPLES) self.error(`error: at most ${MAX_SAMPLES} samples are looked at`);
+      process.exitCode = await runDoctor(url.replace(/\/+$/, ""), samples, { flags, terminal });
+    });
+}
+
+async function runDoctor(
+  url: string,
+  names: readonly string[],
+  { flags, terminal }: { readonly flags: DoctorFlags; readonly terminal: Terminal },
+): Promise<0 | 1> {
+  const settings = await originSettings(url, flags);
+  const originUrl = urlOf(settings, url);
+  const samples = names.map((name) => readSample(name, originUrl));
+  const leaving = new AbortController();
+  void untilStopped().then(() => leaving.abort());
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => leaving.abort());
+  const progress = createProgress(terminal, flags.json);
+  const findings: Finding[] = [];
+  const late = AbortSignal.timeout(flags.seconds * 1_000);
+  const notes: Notes = {
+    signal: AbortSignal.any([leaving.signal, late]),
+    hints: {},
+    say(finding) {
+      findings.push(finding);
+      progress.say(describeFinding(finding, terminal.isInteractive));
+    },
+    doing: progress.doing,
+  };
+  const probe = probeOrigin(settings, {
+    timeouts: TIMEOUTS,
+    userAgent: `Huiyuan/${readVersion()}`,
+    serverId: randomBytes(6).toString("hex"),
+    maxBytes: MAX_BODY_BYTES,
+    maxTotalBytes: MAX_TOTAL_BYTES,
+    signal: notes.signal,
+    log: SILENT_LOG,
+  });
+  let isReached = true;
+  try {
+    const mayTryReferer = settings.type === "site" && settings.referer === "";
+    isReached = await examine(probe, { originUrl, samples, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES }, notes);
+  } catch (error) {
+    if (leaving.signal.aborted) return 1;
+    if (!late.aborted) throw error;
+    notes.say({
+      id: "time",
+      severity: "warning",
+      found: `stopped after ${flags.seconds} s; the rest was not looked at`,
+    });
+  } finally {
+    progress.stop();
+    void probe.close();
+  }
+  const proposal = isReached ? propose(settings, notes.hints, flags.config !== undefined) : undefined;
+  if (flags.json) terminal.out.write(`${JSON.stringify({ origin: nameOf(settings), findings, settings: proposal })}\n`);
+  else terminal.out.write(describeSummary(findings, proposal, shown(nameOf(settings))));
+  return findings.some(({ severity }) => severity === "problem") ? 1 : 0;
+}
+
+/** The origin as a settings file names it, or one that is made of the flags and passes the same checks. */
+async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSettings> {
+  if (flags.config !== undefined) return namedIn(flags.config, url);
+  const { host, referer, header: headers, allowPrivate } = flags;
+  const origin = { type: "site", url, host, referer, headers, allowPrivate: true };
+  const keys = [{ secretId: "doctor", secretKey: "doctor-doctor-doctor-doctor-doctor" }];
+  const domains = [{ host: "*", mirror: { origins: [origin] } }];
+  const file = {
+    server: { port: 0, adminPort: 0 },
+    projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
+  };
+  const readFile = (path: string) => {
+    throw new HuiyuanError("request_invalid", `nothing is read from ${path}`);
+  };
+  const [first] = originsOf(parseSettings(JSON.stringify(file), { env: {}, readFile, file: "the command line" }));
+  if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
+  // Whether a private address is meant is seen at the dial, so that names are treated as literals are.
+  return { ...first, allowPrivate };
+}
+
+async function namedIn(file: string, name: string): Promise<OriginSettings> {
+  const all = originsOf(await loadSettings(file, { env: process.env }));
+  const found = all.find((origin) => nameOf(origin).toLowerCase() === name.toLowerCase());
+  if (found !== undefined) return found;
+  const names = [...new Set(all.map(nameOf))].join(", ");
+  throw new HuiyuanError("request_invalid", `${file} has no origin "${name}"; there are ${names || "none"}`);
+}
+
+function originsOf({ projects }: Awaited<ReturnType<typeof loadSettings>>): readonly OriginSettings[] {
+  const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
+  return domains.flatMap(({ mirror }) =>
+    mirror === undefined ? [] : [mirror, ...mirror.rules].flatMap(({ origins = [] }) => origins),
+  );
+}
+
+/** Where samples are named from. */
+function urlOf(settings: OriginSettings, given: string): string {
+  return settings.type === "site" ? settings.url : settings.type === "qiniu" ? settings.domain : given;
+}
+
+/** An origin of a file stays as it is there, with secrets that are not for a screen: only what is beside it is proposed. */
+function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): string {
+  if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
+  const { url: originUrl, host, referer, headers, allowPrivate } = settings;
+  return proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
+}
+
+function addHeader(text: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const [, name = "", value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
+  if (name === "" || value === "") throw new InvalidArgumentError('It must be a header such as "X-Mirror: 1".');
+  return { ...headers, [name]: value };
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,4}$/.test(text) || seconds < 1 || seconds > 3_600)
+    throw new InvalidArgumentError("It must be a whole number from 1 to 3600.");
+  return seconds;
+}

@@ -1,0 +1,159 @@
+// How the origin answers other questions about one good image: again, HEAD, a range, a condition, compressed, with a
+// query, for another kind of browser.
+import type { Probe, ProbeReply, ProbeRequest } from "../../origin/probe.ts";
+import type { Fetched } from "./check-samples.ts";
+import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
+
+interface Question {
+  readonly id: string;
+  readonly request: Omit<ProbeRequest, "target">;
+  /** Put behind the target. */
+  readonly query?: string;
+  /** Undefined: the origin gave no answer. */
+  judge(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
+}
+
+/** Asks each question in turn; one that is not answered does not stop the others. */
+export async function checkBehaviour(
+  probe: Probe,
+  { sample, target, reply: first }: Fetched,
+  notes: Notes,
+): Promise<void> {
+  let isSteady = true;
+  for (const { id, request, query, judge } of questionsAbout(first)) {
+    // Where each answer differs nothing is learnt from one that does.
+    if (query !== undefined && !isSteady) continue;
+    notes.doing(`${id}: ${request.method} ${sample.name}`);
+    const asked = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
+    const answer = await probe.ask({ ...request, target: asked }).catch((error: unknown) => {
+      originFailure(error, notes);
+      return undefined;
+    });
+    const finding = judge(answer, first, notes.hints);
+    if (finding !== undefined) notes.say(finding);
+    if (id !== "again" || answer === undefined) continue;
+    isSteady = answer.sha256 === first.sha256;
+    notes.say(judgeReuse(answer));
+  }
+}
+
+function questionsAbout(first: ProbeReply): readonly Question[] {
+  const etag = textOf(first, "etag");
+  const modified = textOf(first, "last-modified");
+  return [
+    { id: "again", request: { method: "GET" }, judge: judgeAgain },
+    { id: "head", request: { method: "HEAD" }, judge: judgeHead },
+    { id: "range", request: { method: "GET", headers: { range: "bytes=0-99" } }, judge: judgeRange },
+    ...(etag === undefined ? [] : [condition("If-None-Match", etag)]),
+    ...(modified === undefined ? [] : [condition("If-Modified-Since", modified)]),
+    { id: "compression", request: { method: "GET", headers: { "accept-encoding": "gzip, br" } }, judge: judgeGzip },
+    {
+      id: "negotiation",
+      request: { method: "GET", headers: { accept: "image/avif,image/webp,*/*" } },
+      judge: judgeAccept,
+    },
+    { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", judge: judgeQuery },
+    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", judge: judgeProcessing },
+  ];
+}
+
+function textOf({ headers }: ProbeReply, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "object" ? value[0] : value;
+}
+
+const judgeAgain: Question["judge"] = (answer, first) => {
+  if (answer?.verdict !== "whole") {
+    const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
+    return { id: "again", severity: "problem", found, means: "An origin that answers every other time." };
+  }
+  if (answer.sha256 === first.sha256) {
+    return { id: "again", severity: "good", found: "the second GET brings the same bytes" };
+  }
+  const means =
+    "The first version that comes is kept for everybody. Images made anew for each visitor do not belong behind a mirror.";
+  return { id: "again", severity: "warning", found: "the second GET brings other bytes", means };
+};
+
+const judgeHead: Question["judge"] = (answer, first, hints) => {
+  const length = answer && textOf(answer, "content-length");
+  const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
+  if (isRight) return { id: "head", severity: "good", found: "HEAD answers as GET does, without the body" };
+  hints.headMiss = "store";
+  const what =
+    answer === undefined ? "not answered" : answer.status === 200 ? "answered with another length" : answer.status;
+  const means = "The proposal says `headMiss: store`: a HEAD for a missing image then fetches and stores the image.";
+  return { id: "head", severity: "warning", found: `HEAD is ${what}`, means };
+};
+
+const judgeRange: Question["judge"] = (answer, first) => {
+  if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
+    return { id: "range", severity: "good", found: "ranges are answered with 206" };
+  const found = `a range is answered with ${answer?.status ?? "nothing"}`;
+  const means = "Nothing to do: the mirror always asks for the whole, and answers clients' ranges itself.";
+  return { id: "range", severity: "note", found, means };
+};
+
+function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Question {
+  const id = name.toLowerCase();
+  return {
+    id,
+    request: { method: "GET", headers: { [id]: value } },
+    judge(answer) {
+      if (answer?.status === 304) return { id, severity: "good", found: `${name} is answered with 304` };
+      const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
+      return { id, severity: "note", found, means: "Refreshing such images costs their whole bytes each time." };
+    },
+  };
+}
+
+const judgeGzip: Question["judge"] = (answer) => {
+  const coding = answer && textOf(answer, "content-encoding");
+  if (coding === undefined || coding === "identity") return undefined;
+  const means = "Nothing to do: the mirror asks for no compression, and the origin heeds that.";
+  return { id: "compression", severity: "note", found: `images are sent as ${coding} to who takes it`, means };
+};
+
+const judgeAccept: Question["judge"] = (answer, first) => {
+  if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
+  const found = `browsers that take it get ${answer.image?.format} instead of ${first.image?.format}`;
+  const means = "The mirror asks with `Accept: */*` and keeps that answer for everybody.";
+  return { id: "negotiation", severity: "warning", found, means };
+};
+
+const judgeQuery: Question["judge"] = (answer, first, hints) => {
+  if (answer?.verdict === "whole" && answer.sha256 === first.sha256)
+    return {
+      id: "query",
+      severity: "good",
+      found: "an unknown query changes nothing: mirror type `originals` fits",
+    };
+  if (answer?.verdict === "whole") {
+    hints.type = "everything";
+    const means =
+      "The site makes images from the query: the proposal says `type: everything`, each URL an object of its own.";
+    return { id: "query", severity: "warning", found: "a query (width=32) brings another image", means };
+  }
+  const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
+  return {
+    id: "query",
+    severity: "note",
+    found,
+    means: "Under `originals` queries of clients are not sent to the origin.",
+  };
+};
+
+const judgeProcessing: Question["judge"] = (answer, first) => {
+  const width = answer?.image?.width;
+  const isMade = answer?.verdict === "whole" && answer.sha256 !== first.sha256 && width !== undefined && width <= 32;
+  if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
+  const means =
+    "It processes by the same URLs as this program: `processedMiss: origin` passes its own results on until the original is stored.";
+  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 brings a smaller image", means };
+};
+
+function judgeReuse({ isReused }: ProbeReply): Finding {
+  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are kept for the next request" };
+  const means = "Every fetch pays for a dial. HTTP keep-alive at the origin mends that.";
+  return { id: "keep-alive", severity: "note", found: "each request needs a connection of its own", means };
+}

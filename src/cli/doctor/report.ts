@@ -1,0 +1,74 @@
+// The doctor's words on a terminal: each finding as it comes, one line of what is being done, and the summary.
+
+import { shown } from "../admin-command.ts";
+import type { Terminal } from "../terminal.ts";
+import type { Finding, Severity } from "./finding.ts";
+
+const MARKS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
+  good: { sign: "ok", colour: 32 },
+  note: { sign: "note", colour: 36 },
+  warning: { sign: "warning", colour: 33 },
+  problem: { sign: "PROBLEM", colour: 31 },
+};
+
+/** What the origin sends may stand in it, so it is made safe to show. */
+export function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
+  const { sign, colour } = MARKS[severity];
+  const mark = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
+  const lines = [...wrapped(shown(found)), ...(means === undefined ? [] : wrapped(shown(means)))];
+  return lines.map((line, index) => `${index === 0 ? mark : " ".repeat(8)} ${line}\n`).join("");
+}
+
+const WIDTH = 100;
+
+/** Broken at blanks; a word that is longer stays whole. */
+function wrapped(text: string): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+export function describeSummary(findings: readonly Finding[], proposal: string | undefined, origin: string): string {
+  const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
+  const [problems, warnings] = [count("problem"), count("warning")];
+  const verdict =
+    problems > 0
+      ? "Images would not all come, or wrong ones would: mend the problems first."
+      : warnings > 0
+        ? "It can be mirrored; read the warnings."
+        : "It can be mirrored as it is.";
+  return `
+${origin}: ${problems} problem${problems === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}. ${verdict}
+${proposal === undefined ? "" : `\nSettings that fit:\n\n${proposal}`}`;
+}
+
+export interface Progress {
+  say(text: string): void;
+  doing(text: string): void;
+  stop(): void;
+}
+
+/** One line that is rewritten, on a terminal; elsewhere only what is said. `isQuiet`: not even that. */
+export function createProgress({ out, err, isInteractive }: Terminal, isQuiet: boolean): Progress {
+  const hasLine = !isQuiet && isInteractive && process.stderr.isTTY === true;
+  const wipe = () => void (hasLine && err.write("\r\u001b[K"));
+  return {
+    say(text) {
+      wipe();
+      if (!isQuiet) out.write(text);
+    },
+    doing(text) {
+      wipe();
+      if (hasLine) err.write(`${shown(text).slice(0, 78)} …`);
+    },
+    stop: wipe,
+  };
+}
