@@ -150,7 +150,11 @@ export function createRenderPool({ renderMs, maxResidentBytes, idleMs }: RenderP
     },
     async close() {
       const ending = [...all];
-      for (const renderer of ending) kill(renderer);
+      for (const renderer of ending) {
+        // Whoever closes waits for the end of those too that nobody waited for.
+        renderer.child.ref();
+        kill(renderer);
+      }
       await Promise.all(ending.map(({ ended }) => ended));
     },
   };

@@ -122,7 +122,9 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
     const facts = readSource(bytes, MARK_LIMITS);
     if (facts.format !== "bmp") return facts;
   } catch (error) {
-    throw badMark(url, "it cannot be used", error); // a HuiyuanError about the mark, not about the image
+    const found =
+      error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";
+    throw badMark(url, found, error); // what was found is said of the mark, not of the image
   }
   throw badMark(url, "a mark cannot be a BMP");
 }

@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
@@ -131,6 +133,22 @@ test("too many are told to come again", async () => {
   });
   await first;
   await narrow.close();
+});
+
+test("close() is waited for by a program that has nothing else to do", async () => {
+  const pool = new URL("../../../src/image/renderer.ts", import.meta.url).href;
+  const program = `
+    const { createRenderer } = await import(${JSON.stringify(pool)});
+    const { parseInstruction } = await import(${JSON.stringify(new URL("./grammar.ts", pool).href)});
+    const renderer = createRenderer(${JSON.stringify(OPTIONS)});
+    const bytes = Buffer.from(${JSON.stringify(png.toString("base64"))}, "base64");
+    const recipe = parseInstruction("imageAve", { era: 2015 });
+    await renderer.render({ load: async () => bytes, recipe, signal: new AbortController().signal });
+    await renderer.close();
+    console.log("closed");`;
+  const node = ["--import", "tsx", "--input-type=module", "--eval", program];
+  const { stdout } = await promisify(execFile)(process.execPath, node);
+  expect(stdout).toBe("closed\n");
 });
 
 test("close() fails what still renders", async () => {
