@@ -1,0 +1,90 @@
+// Renders the examples of the sheet in render processes, as the server does, and says what came out. It makes no page.
+import { HuiyuanError } from "../../src/errors.ts";
+import { parseInstruction } from "../../src/image/grammar.ts";
+import { settleFormat } from "../../src/image/negotiate.ts";
+import { mayServeOriginal, type Recipe } from "../../src/image/recipe.ts";
+import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
+import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
+import type { Source, Sources } from "./sources.ts";
+
+/** What an instruction made of its picture. */
+export type Developed = {
+  readonly example: Example;
+  readonly source: Source;
+  /** Of the render, waiting for a process included. */
+  readonly milliseconds: number;
+} & (
+  | { readonly kind: "image"; readonly bytes: Buffer; readonly mediaType: string; readonly frames: number }
+  /** JSON of an inspection. */
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+);
+
+/** All examples of all sections, in order. Throws when the sheet leaves out something that a recipe can hold. */
+export async function develop(
+  sections: readonly Section[],
+  sources: Sources,
+): Promise<readonly { readonly title: string; readonly pictures: readonly Developed[] }[]> {
+  refuseGaps(sections);
+  const renderer = createRenderer({ renders: 2, renderMs: 20_000, pixels: 100_000_000, frames: 300 });
+  try {
+    const done: { title: string; pictures: Developed[] }[] = [];
+    for (const { title, examples } of sections) {
+      const pictures = await Promise.all(examples.map((example) => developOne(renderer, example, sources)));
+      done.push({ title, pictures });
+    }
+    return done;
+  } finally {
+    await renderer.close();
+  }
+}
+
+async function developOne(renderer: Renderer, example: Example, sources: Sources): Promise<Developed> {
+  const source = sources.get(example.source);
+  if (source === undefined) throw new Error(`Cannot show ${example.instruction}: there is no ${example.source}`);
+  const began = performance.now();
+  const shown = () => ({ example, source, milliseconds: performance.now() - began });
+  try {
+    const recipe = recipeOf(example);
+    const { bytes, mediaType, image } = await renderer
+      .render({
+        load: async () => source.bytes,
+        recipe,
+        loadImage: async (url) => {
+          const { host, pathname } = new URL(url);
+          return host === MARK_HOST ? sources.get(pathname.slice(1))?.bytes : undefined;
+        },
+        signal: new AbortController().signal,
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof HuiyuanError) || !mayServeOriginal(recipe, error)) throw error;
+        return { bytes: source.bytes, mediaType: "image/jpeg", image: { frames: 1 } };
+      });
+    if (mediaType === "application/json") return { ...shown(), kind: "text", text: bytes.toString() };
+    return { ...shown(), kind: "image", bytes, mediaType, frames: image.frames };
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    return { ...shown(), kind: "refused", code: error.code, message: error.message };
+  }
+}
+
+function recipeOf({ instruction, accept }: Example): Recipe {
+  return settleFormat(parseInstruction(instruction, { era: 2015 }), accept);
+}
+
+function refuseGaps(sections: readonly Section[]): void {
+  const seen = new Set<string>();
+  for (const example of sections.flatMap(({ examples }) => examples)) {
+    try {
+      const { steps, output, inspection } = recipeOf(example);
+      for (const { name } of steps) seen.add(name);
+      for (const name of Object.keys(output)) seen.add(name);
+      if (inspection !== undefined) seen.add(inspection);
+    } catch {
+      // one that is to be refused
+    }
+  }
+  const all = Object.keys({ ...ALL_STEPS, ...ALL_OUTPUTS, ...ALL_INSPECTIONS });
+  const missing = all.filter((name) => !seen.has(name));
+  if (missing.length > 0) throw new Error(`The gallery does not show ${missing.join(", ")}`);
+}
