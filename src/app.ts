@@ -5,12 +5,14 @@ import { createAccessLog } from "./http/access-log.ts";
 import { createAdmin } from "./http/admin.ts";
 import { createApi } from "./http/api/api.ts";
 import { createDownloads } from "./http/download.ts";
+import { createFront } from "./http/front.ts";
+import { createCallLog } from "./http/photos/call-log.ts";
+import { createPhotos } from "./http/photos/photos.ts";
 import { createReadiness } from "./http/readiness.ts";
 import { createRequestIds } from "./http/request-id.ts";
-import { nodeResponse } from "./http/response.ts";
 import { startServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
-import { openService } from "./service.ts";
+import { openService, UPLOAD_PATIENCE } from "./service.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema.ts";
@@ -40,6 +42,7 @@ const CLIENT_GRACE_MS = 5_000;
 const FILL_GRACE_MS = 7_500;
 const STORE_GRACE_MS = 8_500;
 const DRAIN_MS = 9_500;
+const REQUEST_EXTRA_MS = 60_000;
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
 
 /** Opens the store, wires the rooms and listens. Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
@@ -65,17 +68,32 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         accessLog(exchange, settings.server);
       },
     });
+    let downloadPort = settings.server.port;
+    const callLog = createCallLog(log);
+    const photos = createPhotos({
+      ...service.photos,
+      place: () => ({ scheme: settings.server.publicScheme, port: downloadPort }),
+      nextRequestId,
+      answered(call) {
+        metrics.called(call);
+        callLog(call, settings.server);
+      },
+    });
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
-      listener: (request, response) => download(request, nodeResponse(response)),
+      listener: createFront({ photos, download }),
+      continues: true,
+      // The form's own patience ends it earlier, with an answer.
+      requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The REST API's paths are for node's server, which reads bodies.
       lane: { listener: download, takes: (url) => !url.startsWith("/photos/") },
     });
     undo.push(() => downloads.stop(0));
+    downloadPort = downloads.port;
 
     const readiness = createReadiness({
       probe: service.probe,

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./errors.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
+import type { PhotosParts } from "./http/photos/call.ts";
 import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
 import { createHot } from "./mirror/hot.ts";
@@ -15,6 +16,7 @@ import { createWriteBack } from "./mirror/write-back.ts";
 import type { Settings } from "./settings/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
+import { createKnownMd5 } from "./upload/known-md5.ts";
 import { readVersion } from "./version.ts";
 
 export interface ServiceOptions {
@@ -27,6 +29,8 @@ export interface ServiceOptions {
 export interface Service {
   readonly registry: SiteRegistry;
   readonly metrics: Metrics;
+  /** What the REST API works on. */
+  readonly photos: Omit<PhotosParts, "place">;
   /** Prometheus text. */
   scrape(): ReturnType<Metrics["scrape"]>;
   /** Writes to the store; throws store_full or store_failed. */
@@ -39,6 +43,11 @@ export interface Service {
   drain(deadlines: { readonly fillMs: number; readonly storeMs: number }): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Images that are uploaded at the same time; each takes 256 KiB of memory at most, and a file beyond. */
+const UPLOADS = 256;
+/** 20 MB at 35 KB/s. */
+export const UPLOAD_PATIENCE = { idleMs: 30_000, totalMs: 600_000 };
 
 /** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
 export async function openService({ settings, log, now }: ServiceOptions): Promise<Service> {
@@ -75,15 +84,30 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });
+    let { objectSize } = settings.limits;
+    const photos: Service["photos"] = {
+      projects: () => sites.projects,
+      tokens: sites.tokens,
+      once: stores.once,
+      spools,
+      md5: createKnownMd5(),
+      uploads: createSlots(UPLOADS),
+      maxImageBytes: () => objectSize,
+      patience: UPLOAD_PATIENCE,
+      log,
+      now,
+    };
     return {
       registry: sites,
       metrics,
+      photos,
       scrape: () =>
         metrics.scrape({
           memory: hot.usage,
           spool: () => spools.usage,
           storing: () => together(writeBack.backlog(), stores.backlog()),
           fills: () => slots.taken,
+          uploads: () => photos.uploads.taken,
           origins: sites.originHealth,
         }),
       probe: store.probe,
@@ -92,6 +116,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         sites.apply(next);
         hot.resize(hotBounds(next));
         slots.resize(next.limits.fills);
+        objectSize = next.limits.objectSize;
         stores.resize(next.limits);
       },
       async drain({ fillMs, storeMs }) {

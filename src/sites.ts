@@ -8,6 +8,7 @@ import type { Store } from "./bucket/driver.ts";
 import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
+import type { Projects } from "./http/photos/project.ts";
 import type { Admission, Site, Sites } from "./http/site.ts";
 import type { Log } from "./log.ts";
 import type { Hot } from "./mirror/hot.ts";
@@ -19,6 +20,7 @@ import type { ImageFormat, Key } from "./object.ts";
 import type { OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
 import { createOriginRegistry } from "./origins.ts";
+import { createProjects } from "./projects.ts";
 import { createMirrorSource } from "./routes.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
@@ -42,6 +44,10 @@ export interface SiteParts {
 export interface SiteRegistry {
   /** The snapshot in force. */
   readonly sites: Sites;
+  /** That of the REST API, of the same settings. */
+  readonly projects: Projects;
+  /** Of the keys in force. */
+  readonly tokens: VerifiedTokens;
   /** Replaces the snapshot. Requests under way keep the old one; origins that nobody names any more close behind them. */
   apply(settings: Settings): void;
   /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
@@ -62,6 +68,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   let sites: Sites;
   let domains: readonly Site[];
+  let projects: Projects;
 
   // Origins of earlier settings, until the requests that still use them are done.
   const retiring = new Set<Origin>();
@@ -118,6 +125,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     keys = keyLookup(next);
     tokens.clear();
     ({ sites, domains } = built);
+    projects = createProjects(next, domains);
     stored.keep();
     budgets.keep();
     void retire(origins.keep(), mirrors.keep());
@@ -139,6 +147,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     get sites() {
       return sites;
     },
+    get projects() {
+      return projects;
+    },
+    tokens,
     apply,
     storedOf: (id) => stored.get(id),
     domains: () => domains,

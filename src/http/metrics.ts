@@ -6,6 +6,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/health.ts";
 import type { Exchange } from "./exchange.ts";
+import type { AnsweredCall } from "./photos/photos.ts";
 
 /** What is asked only when somebody scrapes. */
 export interface MetricSources {
@@ -13,6 +14,7 @@ export interface MetricSources {
   readonly spool: () => { readonly spools: number; readonly bytes: number };
   readonly storing: () => { readonly depth: number; readonly oldestMs: number };
   readonly fills: () => number;
+  readonly uploads: () => number;
   readonly origins: () => readonly OriginHealth[];
 }
 
@@ -20,6 +22,8 @@ export interface Metrics {
   readonly mirror: MirrorMeter;
   /** One answered download. */
   answered(exchange: Exchange): void;
+  /** One answered call of the REST API. */
+  called(call: AnsweredCall): void;
   /** A request that never became one. */
   refused(code: ErrorCode): void;
   /** Prometheus text format. */
@@ -49,6 +53,12 @@ export function createMetrics(): Metrics {
   ]);
   const savedSeries = counter("saved_bytes_total", "Bytes answered without asking an origin");
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
+  const calls = counter("api_calls_total", "Calls of the REST API by operation and the code of the answer", [
+    "operation",
+    "code",
+  ]);
+  const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
+  const uploadsRunning = gauge("uploads_running", "Images that are being uploaded");
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
   const refreshes = counter("refreshes_total", "Questions to origins about stored images, by what came of them", [
@@ -108,6 +118,10 @@ export function createMetrics(): Metrics {
       if (errorCode !== undefined) errors.inc({ code: errorCode });
       if (outcome.kind === "hit") savedBytes += bodyBytes;
     },
+    called({ name, code, bytes }) {
+      calls.inc({ operation: name, code: code ?? "client_gone" });
+      uploadedBytes.inc(bytes);
+    },
     refused: (code) => errors.inc({ code }),
     async scrape(sources) {
       requestSeries.reset();
@@ -127,6 +141,7 @@ export function createMetrics(): Metrics {
       storingDepth.set(storing.depth);
       storingAge.set(storing.oldestMs / 1_000);
       fillsRunning.set(sources.fills());
+      uploadsRunning.set(sources.uploads());
       // Those of earlier settings go.
       for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
       for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {

@@ -14,6 +14,10 @@ export interface ServerOptions {
   /** For plain requests; must answer them as `listener` would. */
   readonly lane?: Pick<LaneOptions, "listener" | "takes">;
   readonly nextRequestId: () => string;
+  /** True: the listener says "100 Continue" itself, or refuses the body before it comes. */
+  readonly continues?: boolean;
+  /** How long a request may take to come whole, if the listener lets it. Milliseconds; default 30 s. */
+  readonly requestMs?: number;
   /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
   /** Told of what was refused before there was a request. */
@@ -54,23 +58,24 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     options.refused?.(code);
     hangUp(code, socket, options.nextRequestId());
   };
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    // The parser lets such a request through and gives up behind it, when it may have been answered.
+    if (isForeignCoding(request.headers["transfer-encoding"])) return refuse("request_invalid", request.socket);
+    latest.set(request.socket, response);
+    options.listener(request, response);
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: HEAD_MS,
-      requestTimeout: HEAD_MS,
+      requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // Judged by parseTarget, whose refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
     },
-    (request, response) => {
-      // The parser lets such a request through and gives up behind it, when it may have been answered.
-      if (isForeignCoding(request.headers["transfer-encoding"])) return refuse("request_invalid", request.socket);
-      latest.set(request.socket, response);
-      options.listener(request, response);
-    },
+    take,
   );
   server.maxConnections = MAX_CONNECTIONS;
   // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
@@ -85,7 +90,12 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     else refuse(parserFault(error.code), socket);
   });
   server.on("connect", (_request, socket: Socket) => refuse("method_not_allowed", socket));
-  server.on("checkExpectation", (request: IncomingMessage) => refuse("request_invalid", request.socket));
+  if (options.continues === true) server.on("checkContinue", take);
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    // Some clients send the header empty.
+    if (request.headers.expect === "") take(request, response);
+    else refuse("request_invalid", request.socket);
+  });
   await listen(server, options);
   return {
     port: (server.address() as AddressInfo).port, // bound to TCP above

@@ -87,7 +87,12 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * Raw bytes beyond ASCII are taken where they are UTF-8: browsers escape them, some old clients do not.
  */
 function decodeKey(raw: string): Key {
-  return toKey(ENCODED.test(raw) ? decodeBytes(raw) : raw);
+  return toKey(percentDecoded(raw));
+}
+
+/** `%XX` decoded once, as UTF-8; `raw` has one character a byte. Throws url_invalid. */
+export function percentDecoded(raw: string): string {
+  return ENCODED.test(raw) ? decodeBytes(raw) : raw;
 }
 
 function decodeBytes(raw: string): string {

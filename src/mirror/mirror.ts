@@ -46,6 +46,8 @@ export interface Mirror {
    * again. `mayHelp`: so too where nothing better comes. Throws as fetch() does.
    */
   revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | Kept>;
+  /** Resolves when what runs for this request has ended, and its image is stored or given up. */
+  settled(request: Asked): Promise<void>;
   /** Begins a fill that nobody waits for, unless one runs or the origin need not be asked. Never throws. */
   begin(request: Omit<MissRequest, "method" | "signal">): void;
   /** Fills that run or wait to be stored. */
@@ -102,6 +104,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   const fills = new Map<string, Fill>();
+  const settling = new WeakMap<Fill, Promise<void>>();
   const mark = markOf(parts.serverId);
   const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
   const suspects = createSuspects();
@@ -140,7 +143,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const { maxObjectBytes: maxBytes, formats } = options;
     const fill = startFill({ ...request, id, formats, admission, origin, spools, maxBytes, describe, meter, signal });
     fills.set(id, fill);
-    void fill.done.then((end) => settle(fill, end));
+    settling.set(
+      fill,
+      fill.done.then((end) => settle(fill, end)),
+    );
     return fill;
   }
 
@@ -258,6 +264,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       const { mayHelp, signal: client } = request;
       const refreshed = await refresh.ask(object, request, { mayHelp, signal: client, patienceMs: timeouts.total });
       return refreshed.kind === "kept" ? refreshed : join(refreshed.fill, "first", client);
+    },
+    async settled(request) {
+      const fill = fills.get(fillId(request));
+      if (fill !== undefined) await settling.get(fill);
     },
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;

@@ -40,7 +40,8 @@ export interface Stored {
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
-  /** These three as in Bucket. Memory has let go of the key when they end, also when they fail. */
+  /** These four as in Bucket. Memory has let go of the key when they end, also when they fail. */
+  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   undelete(key: Key): Promise<boolean>;
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
@@ -141,6 +142,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       }
       return isRenewed;
     },
+    copy: (from, to, condition) => changing(to, bucket.copy(from, to, condition)),
     delete: (key, reason, forMs) => changing(key, bucket.delete(key, reason, forMs)),
     undelete: (key) => changing(key, bucket.undelete(key)),
     purge: (key, options) => changing(key, bucket.purge(key, options)),

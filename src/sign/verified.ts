@@ -10,6 +10,8 @@ const MAX_REMEMBERED_CHARS = 512;
 export interface VerifiedTokens {
   /** What `verifyToken` of token.ts does and throws; `now` in Unix seconds. Refused tokens are never remembered. */
   verify(text: string, scope: Scope, now: number): Grant;
+  /** What `authenticateToken` does and throws, for callers that do not know the scope yet. */
+  authenticate(text: string): Authentic;
   /** Forgets all tokens. To be called when keys have changed. */
   clear(): void;
   /** Tokens remembered now. */
@@ -41,6 +43,7 @@ export function createVerifiedTokens(options: {
 
   return {
     verify: (text, scope, now) => authorize(authenticate(text), scope, now),
+    authenticate,
     clear: () => remembered.clear(),
     get size() {
       return remembered.size;

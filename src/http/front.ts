@@ -1,0 +1,30 @@
+// Whose a request of the download port is: the REST API's, by its path, or the downloads'. Those have no use for a body, so
+// one that comes along is bounded here.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { awaitsContinue } from "./continue.ts";
+import type { DownloadRequest } from "./exchange.ts";
+import type { Photos } from "./photos/photos.ts";
+import { type DownloadResponse, nodeResponse } from "./response.ts";
+
+export interface FrontOptions {
+  readonly photos: Photos;
+  readonly download: (request: DownloadRequest, response: DownloadResponse) => void;
+}
+
+/** For the body of a request that needs none. */
+const BODY_MS = 30_000;
+
+export function createFront({ photos, download }: FrontOptions) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    if (photos.answer(request, response)) return;
+    if (awaitsContinue(request)) response.writeContinue();
+    const { headers } = request;
+    if (headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined) limitBody(request);
+    download(request, nodeResponse(response));
+  };
+}
+
+function limitBody(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
+  request.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,122 @@
+// One call of the REST API while it is answered, and what all calls share.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { SpoolPool } from "../../body/spool-pool.ts";
+import { HuiyuanError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Slots } from "../../mirror/slots.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
+import type { OnceLedger } from "../../sign/once.ts";
+import type { VerifiedTokens } from "../../sign/verified.ts";
+import { joinCallback, type Notify } from "../../upload/callback.ts";
+import type { KnownMd5 } from "../../upload/known-md5.ts";
+import { type ApiAnswer, downloadBase, type Links, linksTo, success, uploadData } from "./answer.ts";
+import type { ManagedBucket, Project, Projects } from "./project.ts";
+import type { ApiTarget } from "./target.ts";
+
+/** The same for every call. */
+export interface PhotosParts {
+  /** The snapshot in force. */
+  readonly projects: () => Projects;
+  readonly tokens: VerifiedTokens;
+  readonly once: OnceLedger;
+  readonly spools: SpoolPool;
+  readonly md5: KnownMd5;
+  /** Uploads at the same time. */
+  readonly uploads: Slots;
+  /** Bytes of an image that is uploaded. */
+  readonly maxImageBytes: () => number;
+  /** What download URLs begin with, and the port of downloads. */
+  readonly place: () => { readonly scheme: "http" | "https"; readonly port: number };
+  /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
+  readonly patience: { readonly idleMs: number; readonly totalMs: number };
+  readonly notify?: Notify | undefined;
+  /** Told of every image that an upload or a copy has stored. Must not throw. */
+  readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** What was called, for counters and logs. */
+export type CallName = "upload" | "slice" | "stat" | "copy" | "delete" | "preflight" | "unknown";
+
+export interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  /** Host and port as the client named them; may be empty. */
+  readonly host: string;
+  readonly target: ApiTarget;
+  readonly project: Project;
+  /** As the path says, or the name of the project's first. */
+  readonly bucketName: string;
+  /** Undefined: the project has none of this name. */
+  readonly known: ManagedBucket | undefined;
+  readonly sign: string | undefined;
+  /** The file that the signature is bound to, if it is authentic; whether it allows anything is asked elsewhere. */
+  readonly bound: string | undefined;
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+  /** Notes for counters and logs. */
+  readonly about: CallNotes;
+}
+
+export interface CallNotes {
+  name: CallName;
+  bucketId: string | undefined;
+  fileid: string | undefined;
+  /** Of the image that was stored. */
+  bytes: number;
+  /** The client has been told to send its body. */
+  hasContinued: boolean;
+}
+
+/** Throws bucket_unknown. */
+export function bucketOf({ known, bucketName }: Call): ManagedBucket {
+  if (known === undefined)
+    throw new HuiyuanError("bucket_unknown", `Cannot use the bucket "${bucketName}": there is none`);
+  return known;
+}
+
+export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: PhotosParts): Links {
+  const { target, host, project } = call;
+  const place = parts.place();
+  const downloads = downloadBase(bucket, place);
+  const path =
+    target.version === 1
+      ? `v1/${project.appid}/${encodeURIComponent(target.userid)}/`
+      : `v2/${project.appid}/${bucket.name}/0/`;
+  const api = `${host === "" ? downloads : `${place.scheme}://${host}`}/photos/${path}`;
+  return linksTo(fileid, { api, downloads });
+}
+
+/** The answer to an upload whose image is durable: the business server is told first, and its answer goes along. */
+export async function answerUploaded(
+  call: Call,
+  bucket: ManagedBucket,
+  { info, magicContext }: { readonly info: ObjectInfo; readonly magicContext: string },
+  parts: PhotosParts,
+): Promise<ApiAnswer> {
+  const { about, project, target, requestId } = call;
+  const { key, size, hashes } = info;
+  about.fileid = key;
+  about.bytes = size;
+  parts.stored?.(bucket, key);
+  const links = linksOf(call, bucket, key, parts);
+  const data = uploadData(info, links);
+  const outcome = await parts.notify?.({
+    appid: project.appid,
+    bucket: bucket.name,
+    fileid: key,
+    magicContext,
+    sha1: hashes.sha1 ?? "",
+    size,
+    url: links.download,
+    userid: target.version === 1 ? target.userid : "0",
+    requestId,
+  });
+  if (outcome === undefined) return success(data);
+  const joined = joinCallback(data, outcome);
+  if (outcome.code === 0) return { code: 0, message: "SUCCESS", data: joined };
+  return { code: outcome.code, message: "stored, but the callback failed", data: joined };
+}

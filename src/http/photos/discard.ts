@@ -1,0 +1,28 @@
+// What a client still sends when it has been answered. Most send all of it before they read the answer, and would not see
+// one whose connection is closed on them; so the rest is read away, within bounds.
+import type { IncomingMessage } from "node:http";
+
+/** A form of the largest image. */
+const MAX_BYTES = 25_165_824;
+const MAX_MS = 60_000;
+
+/** Reads the request to its end, or closes its connection. Whoever read it before has left. */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) {
+    request.resume();
+    return;
+  }
+  let bytes = 0;
+  const giveUp = () => void request.socket.destroy();
+  const timer = setTimeout(giveUp, MAX_MS);
+  const settle = () => clearTimeout(timer);
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BYTES) giveUp();
+  });
+  request.once("end", settle);
+  request.once("close", settle);
+  // A client that leaves now has been answered, or has not waited.
+  request.on("error", () => undefined);
+  request.resume();
+}

@@ -1,0 +1,97 @@
+// Images that a bucket has not mirrored yet: stat and copy of one fetch it first, through the bucket's first domain that
+// has a mirror, and go on when it is stored.
+import type { Entry } from "../../bucket/driver.ts";
+import { HuiyuanError } from "../../errors.ts";
+import type { MissAnswer } from "../../mirror/join.ts";
+import { urlOfKey } from "../../mirror/object-keys.ts";
+import { type Asked, askedForKey } from "../../mirror/rules.ts";
+import type { Key } from "../../object.ts";
+import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
+import type { Route, Site } from "../site.ts";
+import type { ManagedBucket } from "./project.ts";
+
+/** How long storing may take after the image has arrived. Milliseconds. */
+const STORING_MS = 10_000;
+
+/**
+ * The object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `signal` aborts when the
+ * client leaves. Throws store_failed and what the mirror throws.
+ */
+export async function findOrFetch(
+  { stored, mirrored }: ManagedBucket,
+  key: Key,
+  signal: AbortSignal,
+): Promise<Extract<Entry, { readonly state: "object" }> | undefined> {
+  const entry = await stored.bucket.lookup(key);
+  if (entry.state === "object") return entry;
+  if (entry.state === "tombstone") return undefined;
+  const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
+  if (asking === undefined) {
+    if (entry.failure !== undefined) throw entry.failure;
+    return undefined;
+  }
+  if (!(await bring(asking, entry.epoch, signal))) return undefined;
+  const brought = await stored.bucket.lookup(key);
+  if (brought.state === "object") return brought;
+  // Deleted meanwhile; or the disk is full.
+  if (brought.state === "tombstone") return undefined;
+  throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
+}
+
+interface Asking {
+  readonly route: Route;
+  readonly asked: Asked;
+}
+
+/** Undefined where the domain's rules ask no origin for the key. */
+function askedFor(site: Site, key: Key): Asking | undefined {
+  const url = urlTo(site, key);
+  if (url === undefined) return undefined;
+  const object = nameObject(site, url);
+  const route = routeOf(site, url);
+  if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
+    return undefined;
+  }
+  return { route, asked: askedForKey(route, object.request, {}) };
+}
+
+/** Undefined for keys that no URL of the domain has. */
+function urlTo(site: Site, key: Key): ObjectUrl | undefined {
+  try {
+    const { path, query } = urlOfKey(key, site.source?.keepsQuery === true);
+    return { host: site.domain === "*" ? "" : site.domain, path, query, method: "GET" };
+  } catch {
+    return undefined; // Its path would be empty, or too long.
+  }
+}
+
+/** False: the origin has no such image. */
+async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal: AbortSignal): Promise<boolean> {
+  const request = { ...asked, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
+  let answer: MissAnswer;
+  try {
+    answer = await mirror.fetch(request);
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "not_found") return false;
+    throw error;
+  }
+  if (answer.kind === "asked") return false; // Only a HEAD is answered so.
+  try {
+    const end = answer.kind === "finished" ? undefined : await answer.follower.end();
+    if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
+    if (end?.kind === "suspect") {
+      throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
+    }
+  } finally {
+    answer.release();
+  }
+  await Promise.race([mirror.settled(asked), aborted(AbortSignal.any([signal, AbortSignal.timeout(STORING_MS)]))]);
+  return true;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

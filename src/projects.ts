@@ -1,0 +1,38 @@
+// Part of the composition root: from the settings to what the REST API knows of projects and buckets.
+import type { ManagedBucket, Project, Projects } from "./http/photos/project.ts";
+import type { Site } from "./http/site.ts";
+import { defaultDomain } from "./settings/domains.ts";
+import type { Settings } from "./settings/schema.ts";
+
+/** `domains`: every site of the settings, `*` last. Each bucket has one at least, that of its default domain. */
+export function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {
+  const hosts = new Set(domains.map(({ domain }) => domain));
+  const byAppid = new Map(projects.map((project) => [project.appid, toProject(project, server, domains)]));
+  return { find: (appid) => byAppid.get(appid), isDomain: (host) => host !== "*" && hosts.has(host) };
+}
+
+function toProject(
+  project: Settings["projects"][number],
+  server: Settings["server"],
+  domains: readonly Site[],
+): Project {
+  const { appid, enabled: isEnabled, acceptV1Signature: acceptV1 } = project;
+  const buckets = project.buckets.flatMap((bucket): ManagedBucket[] => {
+    const own = domains.filter(({ stored }) => stored.bucketId === `${appid}/${bucket.name}`);
+    const [first] = own;
+    if (first === undefined) return [];
+    const listed = bucket.domains.find(({ host }) => host !== "*");
+    return [
+      {
+        name: bucket.name,
+        stored: first.stored,
+        takesUploads: bucket.access === "upload-download",
+        cors: bucket.cors,
+        downloadHost: listed?.host ?? defaultDomain(server, project, bucket),
+        mirrored: own.find(({ source }) => source !== undefined),
+      },
+    ];
+  });
+  const byName = new Map(buckets.map((bucket) => [bucket.name, bucket]));
+  return { appid, isEnabled, acceptV1, buckets: byName, firstBucket: buckets[0] };
+}

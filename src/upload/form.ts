@@ -1,0 +1,164 @@
+// A multipart form while it arrives: the fields that the API knows, and the file part as a stream. Every part of it is
+// bounded; what is not known is passed over. It is the one door of busboy.
+import type { Readable } from "node:stream";
+import { Busboy } from "@fastify/busboy";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+
+/** The fields that mean something here, in lower case as they are compared. */
+const FIELD_NAMES = ["op", "sha", "filesize", "slice_size", "session", "offset", "magiccontext", "md5"] as const;
+const FILE_NAME = "filecontent";
+
+export type FormFields = { readonly [Name in (typeof FIELD_NAMES)[number]]?: string };
+
+export interface Form {
+  /** Those that have arrived. */
+  readonly fields: FormFields;
+  /** The file part when it begins, to be read to its end; undefined where the form ends without one. */
+  file(): Promise<Readable | undefined>;
+  /** All fields, at the end of the form. */
+  end(): Promise<FormFields>;
+  /** Reads no more; the file part breaks. What still arrives is the caller's. */
+  stop(): void;
+}
+
+export interface FormOptions {
+  /** Of the request. */
+  readonly contentType: string;
+  /** Of the whole form. */
+  readonly maxBytes: number;
+  /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+const LIMITS = { fieldSize: 65_536, fields: 32, files: 1, parts: 64, headerPairs: 32, headerSize: 8_192 };
+
+/** Whether a request with this Content-Type may hold a form. */
+export function isForm(contentType: string | undefined): contentType is string {
+  return /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType ?? "");
+}
+
+/**
+ * Begins to read. Its methods throw form_broken, form_value_invalid (too long, or given twice), upload_size (over
+ * `maxBytes`), body_late and client_gone.
+ */
+export function readForm(source: Readable, options: FormOptions): Form {
+  const fields: { [Name in (typeof FIELD_NAMES)[number]]?: string } = {};
+  const begun = settleable<Readable | undefined>();
+  const ended = settleable<FormFields>();
+  let file: Readable | undefined;
+  let received = 0;
+
+  const parser = openParser(options.contentType);
+  const idle = setTimeout(() => {
+    // While the disk is waited for, the client has nothing to be blamed for.
+    if (source.isPaused()) idle.refresh();
+    else fail(late(`${options.idleMs} ms without a byte`));
+  }, options.idleMs);
+  const total = setTimeout(() => fail(late(`no end within ${options.totalMs} ms`)), options.totalMs);
+
+  function leave(): void {
+    clearTimeout(idle);
+    clearTimeout(total);
+    for (const [event, listen] of listeners) source.off(event, listen);
+  }
+
+  function fail(error: HuiyuanError): void {
+    leave();
+    begun.reject(error);
+    ended.reject(error);
+    file?.destroy(error);
+  }
+
+  function take(chunk: Buffer): void {
+    received += chunk.byteLength;
+    if (received > options.maxBytes) {
+      fail(new HuiyuanError("upload_size", `Cannot take a form of over ${options.maxBytes} bytes`));
+      return;
+    }
+    idle.refresh();
+    if (!parser.write(chunk)) source.pause();
+  }
+
+  parser.on("field", (name: string | undefined, value, _, isCut) => {
+    const known = FIELD_NAMES.find((field) => field === name?.toLowerCase());
+    if (known === undefined) return;
+    if (isCut) return fail(badValue(known, `more than ${LIMITS.fieldSize} bytes`));
+    if (fields[known] !== undefined && fields[known] !== value) return fail(badValue(known, "two values"));
+    fields[known] = value;
+  });
+  parser.on("file", (_, stream) => {
+    file = stream;
+    // The parser breaks it once more after it was given up.
+    stream.on("error", () => undefined);
+    begun.resolve(stream);
+  });
+  parser.on("finish", () => {
+    leave();
+    begun.resolve(undefined);
+    ended.resolve(fields);
+  });
+  for (const limit of ["partsLimit", "filesLimit", "fieldsLimit"] as const) {
+    parser.on(limit, () => fail(broken("it has too many parts")));
+  }
+  parser.on("error", (error: unknown) => fail(broken("it does not end as one", error)));
+  parser.on("drain", () => void source.resume());
+
+  const gone = () => {
+    // Whoever has sent all of it may leave.
+    if (!source.readableEnded)
+      fail(new HuiyuanError("client_gone", "Cannot read the form: the client has closed the connection"));
+  };
+  const listeners = [
+    ["data", take],
+    ["end", () => void parser.end()],
+    ["error", gone],
+    ["close", gone],
+  ] as const;
+  for (const [event, listen] of listeners) source.on(event, listen);
+
+  return {
+    fields,
+    file: () => begun.promise,
+    end: () => ended.promise,
+    stop: () => fail(new HuiyuanError("client_gone", "Cannot read the form: it was given up")),
+  };
+}
+
+function openParser(contentType: string) {
+  try {
+    return new Busboy({
+      headers: { "content-type": contentType },
+      // By its name alone: clients leave file name and type out, or write anything.
+      isPartAFile: (name) => name?.toLowerCase() === FILE_NAME,
+      limits: LIMITS,
+    });
+  } catch (error) {
+    throw broken("it has no boundary", error);
+  }
+}
+
+/** A promise for whoever asks; nobody may. The first settling holds. */
+function settleable<Value>() {
+  let resolve!: (value: Value) => void;
+  let reject!: (error: HuiyuanError) => void;
+  const promise = new Promise<Value>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function broken(found: string, cause?: unknown): HuiyuanError {
+  const details = cause === undefined ? {} : { cause: asHuiyuanError(cause) };
+  return new HuiyuanError("form_broken", `Cannot read the form: ${found}`, details);
+}
+
+function badValue(name: string, found: string): HuiyuanError {
+  return new HuiyuanError("form_value_invalid", `Cannot read the form: ${name} has ${found}`);
+}
+
+function late(found: string): HuiyuanError {
+  return new HuiyuanError("body_late", `Cannot read the form: ${found}`);
+}

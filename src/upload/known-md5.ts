@@ -1,0 +1,67 @@
+// The MD5 of stored images, which stat tells. Those of uploads are known; that of what a mirror brought is made of its
+// bytes when somebody asks, a few at a time, and remembered.
+import type { Bucket } from "../bucket/bucket.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { ObjectInfo } from "../object.ts";
+
+export interface KnownMd5 {
+  /** Lower-case hex; undefined when the object is not there any more. Throws store_failed, store_corrupt, overloaded. */
+  of(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined>;
+}
+
+/** Digests remembered, 100 bytes each. */
+const MAX_REMEMBERED = 10_000;
+/** Objects that are read at the same time, and those that wait for it. */
+const PLACES = 4;
+const MAX_WAITING = 1_000;
+
+export function createKnownMd5(): KnownMd5 {
+  const known = new Map<string, string>();
+  const running = new Map<string, Promise<string | undefined>>();
+  const line: (() => void)[] = [];
+  let taken = 0;
+
+  async function enter(): Promise<void> {
+    if (taken < PLACES) {
+      taken += 1;
+      return;
+    }
+    if (line.length >= MAX_WAITING)
+      throw new HuiyuanError("overloaded", "Cannot make an MD5: too many wait for theirs");
+    await new Promise<void>((resolve) => line.push(resolve));
+  }
+
+  function leave(): void {
+    const next = line.shift();
+    if (next === undefined) taken -= 1;
+    else next();
+  }
+
+  async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
+    await enter();
+    try {
+      const md5 = await bucket.digest(info, "md5");
+      if (md5 !== undefined) remember(info.hashes.sha256, md5);
+      return md5;
+    } finally {
+      leave();
+    }
+  }
+
+  function remember(sha256: string, md5: string): void {
+    known.set(sha256, md5);
+    const [oldest] = known.keys();
+    if (known.size > MAX_REMEMBERED && oldest !== undefined) known.delete(oldest);
+  }
+
+  return {
+    async of(bucket, info) {
+      const { sha256, md5 } = info.hashes;
+      const ready = md5 ?? known.get(sha256);
+      if (ready !== undefined) return ready;
+      const made = running.get(sha256) ?? make(bucket, info).finally(() => running.delete(sha256));
+      running.set(sha256, made);
+      return made;
+    },
+  };
+}

@@ -1,0 +1,56 @@
+// Puts a received file into its bucket: never over another, never another than was declared, never what is no image.
+
+import type { Bucket } from "../bucket/bucket.ts";
+import { describeObject, uploadedAt } from "../bucket/bucket.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+import type { FormFields } from "./form.ts";
+import type { Received } from "./receive.ts";
+
+/** Where uploads go: a bucket, and whatever must know of its changes. */
+export interface Place extends Pick<Bucket, "put" | "copy"> {
+  readonly bucket: Pick<Bucket, "lookup" | "open" | "digest" | "findBySha1">;
+}
+
+export interface StoreOptions {
+  readonly place: Place;
+  readonly fileid: Key;
+  readonly received: Received;
+  readonly fields: Pick<FormFields, "md5" | "sha">;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/**
+ * Durable when it resolves. Throws upload_size (no bytes), upload_md5_wrong, upload_sha1_wrong, upload_not_image,
+ * upload_exists, store_full, store_failed.
+ */
+export async function storeUpload({ place, fileid, received, fields, now }: StoreOptions): Promise<ObjectInfo> {
+  const { body, image } = received;
+  if (body.size === 0) throw new HuiyuanError("upload_size", `Cannot store "${fileid}": the file is empty`);
+  if (isOther(fields.md5, body.hashes.md5)) {
+    throw new HuiyuanError("upload_md5_wrong", `Cannot store "${fileid}": its MD5 is ${body.hashes.md5}`);
+  }
+  if (isOther(fields.sha, body.hashes.sha1)) {
+    throw new HuiyuanError("upload_sha1_wrong", `Cannot store "${fileid}": its SHA-1 is ${body.hashes.sha1}`);
+  }
+  if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
+  const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
+  const result = await place.put(info, body, { when: "vacant" });
+  if (result !== "stored") throw exists(fileid);
+  return info;
+}
+
+/** Spares the client the way, where it is known already that the upload would be refused. Throws upload_exists. */
+export async function refuseExisting(place: Place, fileid: Key): Promise<void> {
+  if ((await place.bucket.lookup(fileid)).state === "object") throw exists(fileid);
+}
+
+export function exists(fileid: Key): HuiyuanError {
+  return new HuiyuanError("upload_exists", `Cannot store "${fileid}": there is an object of this name`);
+}
+
+/** An empty field declares nothing. */
+function isOther(declared: string | undefined, found: string | undefined): boolean {
+  return declared !== undefined && declared !== "" && declared.trim().toLowerCase() !== found;
+}

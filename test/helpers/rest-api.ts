@@ -1,0 +1,131 @@
+// Calls of the REST API as its clients make them, byte for byte where it matters. For tests only.
+import { request } from "node:http";
+import { makeToken } from "../../src/sign/token.ts";
+import { APPID, KEYS } from "./settings.ts";
+
+export interface TokenWish {
+  readonly appid?: string;
+  readonly bucket?: string | undefined;
+  readonly fileid?: string;
+  /** Seconds from now; undefined: one-time. */
+  readonly life?: number | undefined;
+  readonly userid?: string;
+  readonly key?: { readonly secretId: string; readonly secretKey: string };
+  /** Unix seconds; now where left out. */
+  readonly issuedAt?: number;
+}
+
+let random = 0;
+
+/** A token of the test project's first key; each differs. */
+export function tokenFor(wish: TokenWish): string {
+  const { appid = APPID, fileid = "", life, userid = "0", key = KEYS[0] } = wish;
+  const bucket = "bucket" in wish ? wish.bucket : "photos";
+  const { issuedAt = Math.floor(Date.now() / 1_000) } = wish;
+  random += 1;
+  const expires = life === undefined ? 0 : issuedAt + life;
+  return makeToken({ appid, bucket, secretId: key.secretId, expires, issuedAt, random, userid, fileid }, key.secretKey);
+}
+
+/** Multi-use, an hour; bound where a file is named. */
+export function uploadToken(fileid = "", bucket = "photos"): string {
+  return tokenFor({ bucket, fileid, life: 3_600 });
+}
+
+/** For one copy or delete of a file. */
+export function onceToken(fileid: string, bucket = "photos"): string {
+  return tokenFor({ bucket, fileid });
+}
+
+export interface FormPart {
+  readonly name: string;
+  readonly content: Buffer | string;
+  readonly filename?: string;
+  /** Further header lines of the part. */
+  readonly headers?: readonly string[];
+}
+
+export interface MadeForm {
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+export function makeForm(parts: readonly FormPart[], boundary = "----------------------------7e1d2c3b4a5f"): MadeForm {
+  const pieces = parts.flatMap(({ name, content, filename, headers = [] }) => {
+    const file = filename === undefined ? "" : `; filename="${filename}"`;
+    const head = [`Content-Disposition: form-data; name="${name}"${file}`, ...headers].join("\r\n");
+    return [Buffer.from(`--${boundary}\r\n${head}\r\n\r\n`), Buffer.from(content as string), Buffer.from("\r\n")];
+  });
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    body: Buffer.concat([...pieces, Buffer.from(`--${boundary}--\r\n`)]),
+  };
+}
+
+export function fileForm(image: Buffer, fields: Readonly<Record<string, string>> = {}): MadeForm {
+  const named = Object.entries(fields).map(([name, content]) => ({ name, content }));
+  return makeForm([{ name: "FileContent", content: image, filename: "a.jpg" }, ...named]);
+}
+
+export interface ApiResult {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly code: number;
+  readonly message: string;
+  // The tests say what they expect of it.
+  readonly data: Record<string, never> & { readonly [name: string]: unknown };
+  /** Chunks that the body came in. */
+  readonly chunks: number;
+}
+
+export interface CallOptions {
+  readonly port: number;
+  /** Behind `/photos/v2/<appid>/photos/0`, raw. */
+  readonly path?: string;
+  /** The whole target instead. */
+  readonly target?: string;
+  readonly method?: string;
+  readonly sign?: string | undefined;
+  readonly form?: MadeForm | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly host?: string;
+}
+
+/** One call; rejects where no whole JSON document comes back. */
+export function callApi(options: CallOptions): Promise<ApiResult> {
+  const { port, path = "", target = `/photos/v2/${APPID}/photos/0${path}`, sign, form, headers = {} } = options;
+  const { method = form === undefined ? "GET" : "POST", host = "web.image.myqcloud.com" } = options;
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      host: "127.0.0.1",
+      port,
+      path: target,
+      method,
+      agent: false,
+      signal: AbortSignal.timeout(60_000),
+      headers: {
+        host,
+        ...(sign === undefined ? {} : { authorization: `QCloud ${sign}` }),
+        ...(form === undefined ? {} : { "content-type": form.contentType, "content-length": form.body.byteLength }),
+        ...(form === undefined && method === "POST" ? { "content-length": "0" } : {}),
+        ...headers,
+      },
+    });
+    sent.on("error", reject);
+    sent.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        try {
+          const { code, message, data } = JSON.parse(Buffer.concat(chunks).toString());
+          const { statusCode: status = 0, headers: got } = response;
+          resolve({ status, headers: got, code, message, data, chunks: chunks.length });
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    sent.end(form?.body);
+  });
+}
