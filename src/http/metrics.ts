@@ -5,6 +5,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/health.ts";
+import type { CallbackMeter } from "../upload/notices.ts";
+import type { OwedState } from "../upload/outbox.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AnsweredCall } from "./photos/photos.ts";
 
@@ -16,10 +18,13 @@ export interface MetricSources {
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly origins: () => readonly OriginHealth[];
+  /** Undefined where that cannot be read. */
+  readonly owed: () => Promise<readonly { readonly state: OwedState; readonly count: number }[] | undefined>;
 }
 
 export interface Metrics {
   readonly mirror: MirrorMeter;
+  readonly callbacks: CallbackMeter;
   /** One answered download. */
   answered(exchange: Exchange): void;
   /** One answered call of the REST API. */
@@ -32,6 +37,7 @@ export interface Metrics {
 }
 
 const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
+const OWED_STATES: readonly OwedState[] = ["waiting", "given-up"];
 const LOOP_RESOLUTION_MS = 20;
 
 export function createMetrics(): Metrics {
@@ -69,6 +75,17 @@ export function createMetrics(): Metrics {
   const stored = counter("stored_total", "Images stored by the mirror");
   const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
   const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
+  const callbacks = counter(
+    "callbacks_total",
+    "Attempts to tell a business server of an upload, by what came of them",
+    ["outcome"],
+  );
+  const lostNotices = counter("notices_lost_total", "Notices that failed and could not be kept for later");
+  const owedNotices = gauge(
+    "notices_owed",
+    "Notices that have not been delivered: waiting for an attempt, or given up",
+    ["state"],
+  );
   const originSeconds = new Histogram({
     name: "huiyuan_origin_seconds",
     help: "Seconds from the first dial to the origin's response head",
@@ -112,6 +129,10 @@ export function createMetrics(): Metrics {
       },
       notStored: (reason) => notStored.inc({ reason }),
     },
+    callbacks: {
+      attempted: (outcome) => callbacks.inc({ outcome }),
+      lost: () => lostNotices.inc(),
+    },
     answered({ outcome, errorCode, bodyBytes }) {
       const label = `${outcome.kind} ${outcome.tier}`;
       requests.set(label, (requests.get(label) ?? 0) + 1);
@@ -150,6 +171,10 @@ export function createMetrics(): Metrics {
         originWaiting.set({ origin }, waiting);
         originPaused.set({ origin }, pausedMs / 1_000);
       }
+      const owed = await sources.owed();
+      owedNotices.reset();
+      for (const state of owed === undefined ? [] : OWED_STATES) owedNotices.set({ state }, 0);
+      for (const { state, count } of owed ?? []) owedNotices.inc({ state }, count);
       // The histogram counts from timer to timer, its own pace included.
       loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
       loopDelay.reset();

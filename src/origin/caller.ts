@@ -19,6 +19,8 @@ export interface CallReply {
   /** Lower-case name → value; the first where a header came several times. */
   header(name: string): string | undefined;
   readonly body: AsyncIterable<Buffer>;
+  /** Nobody will read the body: the exchange ends here. */
+  discard(): void;
 }
 
 export interface Caller {
@@ -61,7 +63,11 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
         const value = received[name];
         return Array.isArray(value) ? value[0] : value;
       };
-      return { status: reply.statusCode, header, body: reply.body };
+      const discard = () => {
+        // That it has been cut short is what is wanted.
+        reply.body.on("error", () => undefined).destroy();
+      };
+      return { status: reply.statusCode, header, body: reply.body, discard };
     },
     close: () => dialer.close(),
   };

@@ -3,7 +3,8 @@
 import type { PathFault } from "./faults.ts";
 import { isLoopbackHost } from "./hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
-import { child, isMapping, items, type Place } from "./places.ts";
+import { callbackUrlFault, privateOriginFault } from "./origin-rules.ts";
+import { child, isMapping, items, type Place, text } from "./places.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 
 /** Key pairs of one project: two, so that one can be replaced while the other works. */
@@ -27,7 +28,7 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
     ...projects.flatMap((project) => [...keyFaults(project), ...duplicates(items(project, "buckets"), "name")]),
     ...storeFaults(child(root, "store"), hosts.own),
     ...hosts.faults,
-    ...buckets.flatMap(({ bucket }) => aliasFaults(bucket)),
+    ...buckets.flatMap(({ bucket }) => [...aliasFaults(bucket), ...callbackFaults(child(bucket, "callback"))]),
     ...buckets
       .flatMap(({ bucket }) => items(bucket, "domains"))
       .flatMap((domain) => mirrorFaults(child(domain, "mirror"), hosts.own)),
@@ -105,6 +106,14 @@ function hostsOf(
     faults,
     own: { served: new Set([...bound, ...defaults.keys()]), baseDomain, host, ports: [port, adminPort] },
   };
+}
+
+/** Literal addresses; what a name leads to is seen at each dial. */
+function callbackFaults(callback: Place): readonly PathFault[] {
+  const url = text(callback, "url");
+  if (url === undefined || callbackUrlFault(url) !== undefined || callback.value.allowPrivate === true) return [];
+  const message = privateOriginFault(url);
+  return message === undefined ? [] : [{ path: [...callback.path, "url"], message }];
 }
 
 function aliasFaults(bucket: Place): readonly PathFault[] {

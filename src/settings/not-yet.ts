@@ -17,7 +17,6 @@ export const NOT_YET: readonly NotYet[] = [
   { path: [...BUCKET, "grammarEra"], takes: [2015] },
   { path: [...BUCKET, "originalProtection"], takes: [false] },
   { path: [...BUCKET, "styles"], takes: [{}] },
-  { path: [...BUCKET, "callback"], takes: [] },
 ];
 
 /** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */

@@ -18,7 +18,18 @@ export function originUrlFault(text: string): string | undefined {
   return undefined;
 }
 
-/** Why a literal private address may not be an origin; undefined when it may. `text` has passed originUrlFault. */
+/** Why the text cannot be a callback's URL; undefined when it can. As of an origin, but a query is allowed. */
+export function callbackUrlFault(text: string): string | undefined {
+  const [base = "", ...query] = text.split("?");
+  if (/[\s\\]/.test(query.join("?"))) return "the URL contains a space or a backslash";
+  if (text.includes("#")) return "the URL has a fragment, which is never sent";
+  if (/^[^/]*\/\/[^/]*@/.test(base)) {
+    return "a user name or password does not belong in the URL, notices are signed with the secret";
+  }
+  return originUrlFault(base);
+}
+
+/** Why a literal private address may not be an origin or told of uploads; undefined when it may. `text` has passed originUrlFault. */
 export function privateOriginFault(text: string): string | undefined {
   const { hostname } = new URL(text);
   if (!isPrivateHost(hostname)) return undefined;

@@ -2,6 +2,7 @@
 // stores are in the files beside. Rules that need two keys at once are in cross-checks.ts.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
+import { callbackSchema } from "./callback-schema.ts";
 import { crossFaults, MAX_KEYS } from "./cross-checks.ts";
 import { wanted } from "./faults.ts";
 import { normalizeHost } from "./hosts.ts";
@@ -166,7 +167,7 @@ const bucketSchema = z.strictObject({
     .strictObject({ file: z.string().min(1).describe("Path of an HTML page or image, from this file's folder.") })
     .optional()
     .describe("Body of a 404."),
-  callback: z.unknown().optional().describe("Tells your server of uploads."),
+  callback: callbackSchema.optional().describe("Tells your server of uploads (回调)."),
   domains: z.array(domainSchema).default([]).describe("Host names of this bucket beside its default domain."),
 });
 

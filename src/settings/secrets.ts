@@ -19,6 +19,7 @@ const SECRET_PATHS: readonly (readonly string[])[] = [
   ["server", "adminToken"],
   ["store", "secretAccessKey"],
   ["projects", "*", "keys", "*", "secretKey"],
+  ["projects", "*", "buckets", "*", "callback", "secret"],
   ...OF_MIRROR.flatMap((path) => [
     [...MIRROR, ...path],
     [...MIRROR, "rules", "*", ...path],

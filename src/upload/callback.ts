@@ -23,6 +23,12 @@ export interface Uploaded {
 /** The upload is stored and the business server has not taken note of it; outside every range of the original. */
 export const CALLBACK_FAILED = -5979;
 
+/** Why a notice did not get through; `status` where the business server gave one. */
+export interface CallbackFailure {
+  readonly reason: "bad_answer" | "status" | "connect" | "dns" | "tls" | "blocked" | "timeout";
+  readonly status?: number;
+}
+
 /** How the uploader is answered. */
 export interface CallbackOutcome {
   /** 0 is HTTP 200 with the usual message, the other HTTP 400 with a message of its own. */

@@ -34,7 +34,8 @@ projects:
     "11:33 projects[0].keys[1].enabled",
     "13:15 projects[0].buckets[0].name",
     "14:9 projects[0].buckets[0].cachecontrol",
-    "15:9 projects[0].buckets[0].callback",
+    "15:9 projects[0].buckets[0].callback.secret",
+    "15:26 projects[0].buckets[0].callback.url",
     "18:19 projects[0].buckets[0].domains[1].host",
   ]);
 });

@@ -10,7 +10,6 @@ test.each([
   [withBucket("grammarEra: later"), `${bucket}.grammarEra`],
   [withBucket("originalProtection: true"), `${bucket}.originalProtection`],
   [withBucket("styles: { small: imageView2/2/w/200 }"), `${bucket}.styles`],
-  [withBucket('callback: { url: "https://h" }'), `${bucket}.callback`],
 ])("%s is not supported yet", (text, path) => {
   const faults = faultsOf(text);
   expect(faults.map((fault) => fault.path)).toEqual([path]);

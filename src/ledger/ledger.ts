@@ -1,0 +1,198 @@
+// Small databases in the data folder for what is owed and what was done: each a SQLite file of its own, all of them read
+// and written by one thread (ledger-thread.ts), which alone waits for their fsyncs. The thread begins with the first order
+// and a file with the first row, so that who owes nothing pays nothing. What a ledger holds is its owner's affair.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+export type LedgerValue = string | number | null;
+/** Column or parameter → value. */
+export type LedgerRow = Readonly<Record<string, LedgerValue>>;
+
+/** What a database is. `Name`: of its statements. */
+export interface LedgerPlan<Name extends string> {
+  /** The file is `<name>.db`. */
+  readonly name: string;
+  /** What brings the tables of version N to N + 1, at index N. A released step never changes. */
+  readonly steps: readonly string[];
+  /** SQL with named parameters (`@size`). */
+  readonly statements: Readonly<Record<Name, string>>;
+}
+
+/**
+ * Orders are done one after the other, those that wait together in one transaction: an order either happens durably or not
+ * at all. All throw store_failed, store_full, and overloaded where 10,000 orders wait.
+ */
+export interface Ledger<Name extends string> {
+  /** Runs the statement once for each row. Resolves when that is durable, with the number of rows changed. */
+  write(statement: Name, ...rows: readonly LedgerRow[]): Promise<number>;
+  /** The rows that a statement gives, durable where it changes something. None from a file that is not there. */
+  read(statement: Name, row?: LedgerRow): Promise<readonly LedgerRow[]>;
+}
+
+export interface Ledgers {
+  /** Before the first order to any of them. */
+  open<Name extends string>(plan: LedgerPlan<Name>): Ledger<Name>;
+  /** Does what was ordered, then ends the thread. Later orders are refused. */
+  close(): Promise<void>;
+}
+
+export interface LedgerOrder {
+  readonly statement: string;
+  readonly rows: readonly LedgerRow[];
+}
+
+export interface LedgerAnswer {
+  readonly changes: number;
+  readonly rows: readonly LedgerRow[];
+}
+
+export interface LedgerThreadData {
+  readonly dir: string;
+  readonly plans: readonly LedgerPlan<string>[];
+}
+
+/** `ledger`: index of its plan. */
+export type ToLedgers =
+  | { readonly kind: "batch"; readonly ledger: number; readonly orders: readonly LedgerOrder[] }
+  | { readonly kind: "close" };
+
+export type FromLedgers =
+  | { readonly kind: "done"; readonly ledger: number; readonly answers: readonly LedgerAnswer[] }
+  | { readonly kind: "failed"; readonly ledger: number; readonly code: ErrorCode; readonly message: string }
+  /** A damaged file was renamed to `movedTo`, and a new one begun. */
+  | { readonly kind: "damaged"; readonly movedTo: string; readonly found: string };
+
+interface Waiting {
+  readonly order: LedgerOrder;
+  readonly resolve: (answer: LedgerAnswer) => void;
+  readonly reject: (error: HuiyuanError) => void;
+}
+
+interface Queue {
+  waiting: Waiting[];
+  running: Waiting[];
+}
+
+const CAPACITY = 10_000;
+const MAX_BATCH = 256;
+// A page of rows is all that it ever holds.
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 };
+
+/** `dir`: the data folder, whose lock is held for as long as this is open. */
+export function createLedgers({ dir, log }: { readonly dir: string; readonly log: Log }): Ledgers {
+  const plans: LedgerPlan<string>[] = [];
+  const queues: Queue[] = [];
+  let worker: Worker | undefined;
+  let isClosed = false;
+  let becameIdle: (() => void) | undefined;
+
+  function start(): Worker {
+    const workerData: LedgerThreadData = { dir, plans };
+    const started = new Worker(threadUrl(), { workerData, name: "huiyuan-ledgers", resourceLimits: THREAD_LIMITS });
+    started.on("message", (message: FromLedgers) => {
+      if (message.kind === "damaged") {
+        log.error(
+          { movedTo: message.movedTo, found: message.found },
+          "a damaged database was set aside; a new one is begun",
+        );
+      } else settle(message);
+    });
+    // The next order starts another one.
+    const lose = (cause: unknown) => {
+      if (worker !== started) return;
+      worker = undefined;
+      log.error({ err: cause }, "the thread that keeps the outbox and the operation log has ended");
+      for (const ledger of queues.keys()) {
+        const { name } = plans[ledger]!;
+        settle({
+          kind: "failed",
+          ledger,
+          code: "store_failed",
+          message: `Cannot write "${name}.db": its thread has ended`,
+        });
+      }
+    };
+    started.on("error", lose);
+    started.on("exit", (status) => lose(new Error(`exit status ${status}`)));
+    return started;
+  }
+
+  function send(ledger: number): void {
+    const queue = queues[ledger]!;
+    if (queue.running.length > 0 || queue.waiting.length === 0) return;
+    queue.running = queue.waiting.splice(0, MAX_BATCH);
+    worker ??= start();
+    const orders = queue.running.map(({ order }) => order);
+    worker.postMessage({ kind: "batch", ledger, orders } satisfies ToLedgers);
+  }
+
+  function settle(message: Exclude<FromLedgers, { readonly kind: "damaged" }>): void {
+    const queue = queues[message.ledger]!;
+    const settled = queue.running;
+    queue.running = [];
+    settled.forEach(({ resolve, reject }, index) => {
+      const answer = message.kind === "done" ? message.answers[index] : undefined;
+      if (answer !== undefined) resolve(answer);
+      else if (message.kind === "failed") reject(new HuiyuanError(message.code, message.message));
+    });
+    send(message.ledger);
+    if (queues.every(({ running }) => running.length === 0)) becameIdle?.();
+  }
+
+  function submit(ledger: number, order: LedgerOrder): Promise<LedgerAnswer> {
+    const queue = queues[ledger]!;
+    const what = `Cannot write "${plans[ledger]!.name}.db"`;
+    if (isClosed) return Promise.reject(new HuiyuanError("store_failed", `${what}: it is closed`));
+    if (queue.waiting.length >= CAPACITY) {
+      return Promise.reject(
+        new HuiyuanError("overloaded", `${what}: ${CAPACITY} orders wait`, { retryAfterSeconds: 1 }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      queue.waiting.push({ order, resolve, reject });
+      send(ledger);
+    });
+  }
+
+  return {
+    open(plan) {
+      const ledger = plans.push(plan) - 1;
+      queues.push({ waiting: [], running: [] });
+      let isMade = existsSync(join(dir, `${plan.name}.db`));
+      return {
+        async write(statement, ...rows) {
+          if (rows.length === 0) return 0;
+          isMade = true;
+          return (await submit(ledger, { statement, rows })).changes;
+        },
+        async read(statement, row = {}) {
+          const isChange = !/^\s*SELECT/i.test(plan.statements[statement]);
+          if (!isMade && !isChange) return [];
+          isMade = true;
+          return (await submit(ledger, { statement, rows: [row] })).rows;
+        },
+      };
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      if (queues.some(({ running }) => running.length > 0))
+        await new Promise<void>((resolve) => (becameIdle = resolve));
+      const ending = worker;
+      worker = undefined;
+      if (ending === undefined) return;
+      const ended = new Promise<void>((resolve) => ending.once("exit", () => resolve()));
+      ending.postMessage({ kind: "close" } satisfies ToLedgers);
+      await ended;
+    },
+  };
+}
+
+/** Threads run the built program: when this file is run from source, that is in dist/. */
+function threadUrl(): URL {
+  const isSource = import.meta.url.endsWith(".ts");
+  return new URL(isSource ? "../../dist/ledger/ledger-thread.js" : "./ledger-thread.js", import.meta.url);
+}

@@ -1,0 +1,58 @@
+// What the log says of callbacks that fail: when it begins, once a minute while it goes on, and when it is over. A receiver
+// that is down must not fill the disk with lines.
+import type { Log } from "../log.ts";
+import type { CallbackFailure } from "./callback.ts";
+
+export interface FailureLog {
+  /** How an attempt ended; undefined: well. */
+  note(bucketId: string, failure: CallbackFailure | undefined): void;
+  /** A notice could not be kept: should its first attempt fail, it is lost. */
+  unkept(bucketId: string, cause: unknown): void;
+}
+
+interface Trouble {
+  failed: number;
+  /** Unix milliseconds. */
+  saidAt: number;
+}
+
+const EVERY_MS = 60_000;
+
+/** One entry for each bucket that is in trouble. */
+export function createFailureLog({ log, now }: { readonly log: Log; readonly now: () => number }): FailureLog {
+  const troubles = new Map<string, Trouble>();
+  const unkept = new Map<string, Trouble>();
+
+  /** How many times since it was said last; undefined: not worth a line now. */
+  function count(all: Map<string, Trouble>, bucketId: string): number | undefined {
+    const trouble = all.get(bucketId) ?? { failed: 0, saidAt: Number.NEGATIVE_INFINITY };
+    all.set(bucketId, trouble);
+    trouble.failed += 1;
+    if (now() < trouble.saidAt + EVERY_MS) return undefined;
+    const { failed } = trouble;
+    trouble.failed = 0;
+    trouble.saidAt = now();
+    return failed;
+  }
+
+  return {
+    note(bucket, failure) {
+      if (failure === undefined) {
+        if (troubles.delete(bucket)) log.info({ bucket }, "the callback works again");
+        return;
+      }
+      const failed = count(troubles, bucket);
+      if (failed !== undefined)
+        log.warn({ bucket, ...failure, failed }, "the callback fails; see `huiyuan callbacks list`");
+    },
+    unkept(bucket, cause) {
+      const failed = count(unkept, bucket);
+      if (failed === undefined) return;
+      const why = typeof cause === "string" ? { found: cause } : { err: cause };
+      log.error(
+        { bucket, ...why, failed },
+        "notices of uploads are sent once only, since they cannot be kept for later",
+      );
+    },
+  };
+}

@@ -1,0 +1,265 @@
+// Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
+// The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
+import { setMaxListeners } from "node:events";
+import { createCarried } from "../carried.ts";
+import type { Log } from "../log.ts";
+import { createLifetime } from "../origin/lifetime.ts";
+import type { Resolve } from "../origin/lookup.ts";
+import { createSlots, type Slots } from "../origin/slots.ts";
+import { CALLBACK_FAILED, type CallbackFailure, type CallbackOutcome, type Notify, type Uploaded } from "./callback.ts";
+import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
+import { createFailureLog } from "./failure-log.ts";
+import type { Outbox, Owed } from "./outbox.ts";
+import { createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
+
+/** What happens to notices, as it happens. */
+export interface CallbackMeter {
+  /** One attempt has ended. */
+  attempted(outcome: "delivered" | CallbackFailure["reason"]): void;
+  /** A notice failed that could not be kept for later. */
+  lost(): void;
+}
+
+/** An upload whose notice is owed although it is not stored yet. One of the two is called, once. */
+export interface Announcement {
+  /** The file is durable now: as Notify from here. */
+  stored(): Promise<CallbackOutcome>;
+  /** It was not stored: there is nothing to tell. */
+  withdraw(): void;
+}
+
+export interface Notices {
+  /** Of a file that is stored already: a process that is killed between its storing and this call owes nothing. */
+  readonly notify: Notify;
+  /**
+   * Before a file is stored: whatever happens from here on, its notice is sent if and only if the file is there. Never
+   * rejects. Undefined where the bucket has no callback.
+   */
+  announce(uploaded: Uploaded): Promise<Announcement | undefined>;
+  /** By `<appid>/<bucket>`. For what begins from now on; what is owed goes to the new place. */
+  apply(targets: ReadonlyMap<string, CallbackTarget>): void;
+  /** Sends what is owed, from now on; again: looks for it at once. Without it only first attempts are made. */
+  redeliver(): void;
+  /** Attempts under way are broken off; their notices stay owed. */
+  close(): Promise<void>;
+}
+
+export interface NoticesOptions {
+  readonly outbox: Outbox;
+  /** Whether the file is there, as it was uploaded. Rejects where that cannot be said now. */
+  readonly isStored: (uploaded: Uploaded) => Promise<boolean>;
+  readonly userAgent: string;
+  readonly resolve: Resolve;
+  readonly meter: CallbackMeter;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** First attempts to one receiver at the same time; further uploads of its bucket wait, within their time. */
+const IN_FLIGHT = 32;
+// No uploader waits for these.
+const REDELIVERY_TIMEOUT_MS = 10_000;
+// Beyond the first attempt, which then did not come to its end. Milliseconds.
+const GRACE_MS = 10_000;
+// For storing a file that was announced, and for finding out whether it is.
+const STORING_MS = 60_000;
+const STORED_AT_LAST_MS = 600_000;
+
+interface Called {
+  readonly target: CallbackTarget;
+  readonly receiver: Receiver;
+  readonly slots: Slots;
+}
+
+export function createNotices(options: NoticesOptions): Notices {
+  const { outbox, isStored, userAgent, resolve, meter, now, log } = options;
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+  const receivers = createCarried<Receiver>();
+  const slots = createCarried<Slots>();
+  const failures = createFailureLog({ log, now });
+  /** Announced, or in their first attempt. */
+  const underWay = new Set<number>();
+  let called: ReadonlyMap<string, Called> = new Map();
+  const redelivery = createRedelivery({ outbox, isCalled: (id) => called.has(id), attempt: sendAgain, now, log });
+  let isRedelivering = false;
+
+  function wake(): void {
+    if (isRedelivering) redelivery.wake();
+  }
+
+  /** The notice's id; undefined where it could not be kept. */
+  async function owe(uploaded: Uploaded, ms: number, isThere: boolean): Promise<number | undefined> {
+    try {
+      const since = now();
+      const id = await outbox.owe(uploaded, { since, dueAt: since + ms, isStored: isThere });
+      if (id === undefined) failures.unkept(bucketIdOf(uploaded), "as many notices are owed as are kept");
+      else underWay.add(id);
+      return id;
+    } catch (error) {
+      failures.unkept(bucketIdOf(uploaded), error);
+      return undefined;
+    }
+  }
+
+  async function sendFirst(
+    uploaded: Uploaded,
+    { target, receiver, slots }: Called,
+    kept: () => Promise<number | undefined>,
+  ) {
+    const lifetime = createLifetime(closing.signal, target.timeoutMs, () => new Error("the time is over"));
+    try {
+      const id = await kept();
+      const delivery = await send(uploaded, { receiver, slots, attempt: 1 }, lifetime);
+      if (id === undefined) {
+        if (!delivery.ok) meter.lost();
+      } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
+      return outcomeOf(delivery, target);
+    } finally {
+      lifetime.end();
+    }
+  }
+
+  async function send(
+    uploaded: Uploaded,
+    { receiver, slots, attempt }: { receiver: Receiver; slots?: Slots; attempt: number },
+    lifetime: ReturnType<typeof createLifetime>,
+  ): Promise<Delivery> {
+    let leave: (() => void) | undefined;
+    let delivery: Delivery;
+    try {
+      leave = await slots?.take(lifetime);
+      const ending = new AbortController();
+      lifetime.watch((reason) => ending.abort(reason));
+      const { requestId, ...facts } = uploaded;
+      const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
+      delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
+    } catch {
+      delivery = { ok: false, failure: { reason: "timeout" } }; // No place became free in time.
+    } finally {
+      leave?.();
+    }
+    if (closing.signal.aborted) return delivery;
+    meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
+    failures.note(bucketIdOf(uploaded), delivery.ok ? undefined : delivery.failure);
+    return delivery;
+  }
+
+  /** Throws where the outbox cannot be written. */
+  async function settle(
+    { id, attempts, since }: Pick<Owed, "id" | "attempts" | "since">,
+    delivery: Delivery,
+  ): Promise<void> {
+    try {
+      if (delivery.ok) {
+        await outbox.forget(id);
+        return;
+      }
+      const dueAt = nextAttempt({ since, attempts, at: now() });
+      await outbox.postpone(id, { attempts, dueAt, isStored: true, failure: delivery.failure });
+    } finally {
+      underWay.delete(id);
+    }
+  }
+
+  function noteUnsettled(error: unknown): void {
+    log.warn({ err: error }, "cannot note how a notice ended; it may be sent again");
+  }
+
+  async function sendAgain(owed: Owed): Promise<void> {
+    if (!(await isToBeSent(owed))) return;
+    const to = called.get(bucketIdOf(owed));
+    if (to === undefined) return;
+    const attempts = owed.isStored ? owed.attempts + 1 : owed.attempts;
+    const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
+    const lifetime = createLifetime(closing.signal, timeoutMs, () => new Error("the time is over"));
+    try {
+      const delivery = await send(owed, { receiver: to.receiver, attempt: attempts }, lifetime);
+      // Broken off by the end of the program: it stays as it is, and due.
+      if (delivery.ok || !closing.signal.aborted) await settle({ ...owed, attempts }, delivery);
+    } finally {
+      lifetime.end();
+    }
+  }
+
+  /** False: it has been postponed or forgotten. */
+  async function isToBeSent(owed: Owed): Promise<boolean> {
+    const { id, attempts, isStored: isThere, failure, since } = owed;
+    const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
+    if (underWay.has(id) && now() < since + STORED_AT_LAST_MS) {
+      await later();
+      return false;
+    }
+    if (isThere) return true;
+    let found: boolean;
+    try {
+      found = await isStored(owed);
+    } catch (error) {
+      log.warn(
+        { err: error, bucket: bucketIdOf(owed) },
+        "cannot find out whether an upload was stored; will try again",
+      );
+      await later();
+      return false;
+    }
+    if (found) return true;
+    if (now() < since + STORED_AT_LAST_MS) await later();
+    else await outbox.forget(id);
+    return false;
+  }
+
+  return {
+    async notify(uploaded) {
+      const to = called.get(bucketIdOf(uploaded));
+      if (to === undefined) return undefined;
+      return sendFirst(uploaded, to, () => owe(uploaded, to.target.timeoutMs + GRACE_MS, true));
+    },
+    async announce(uploaded) {
+      const to = called.get(bucketIdOf(uploaded));
+      if (to === undefined) return undefined;
+      const id = await owe(uploaded, STORING_MS, false);
+      return {
+        stored: () => sendFirst(uploaded, called.get(bucketIdOf(uploaded)) ?? to, async () => id),
+        withdraw() {
+          if (id === undefined) return;
+          underWay.delete(id);
+          outbox.forget(id).catch(noteUnsettled);
+        },
+      };
+    },
+    apply(targets) {
+      called = new Map(
+        [...targets].map(([bucketId, target]) => {
+          const { url, secret, timeoutMs, allowPrivate } = target;
+          const receiver = receivers.take(JSON.stringify([bucketId, url, secret, timeoutMs, allowPrivate]), () =>
+            createReceiver({ target, connections: IN_FLIGHT + REDELIVERIES, userAgent, resolve }),
+          );
+          return [bucketId, { target, receiver, slots: slots.take(bucketId, () => createSlots(IN_FLIGHT)) }];
+        }),
+      );
+      slots.keep();
+      // Each ends when its last notice has.
+      for (const receiver of receivers.keep()) void receiver.close();
+      wake();
+    },
+    redeliver() {
+      isRedelivering = true;
+      wake();
+    },
+    async close() {
+      closing.abort();
+      await redelivery.close();
+      await Promise.all(receivers.keep().map((receiver) => receiver.close()));
+    },
+  };
+}
+
+function bucketIdOf({ appid, bucket }: Uploaded): string {
+  return `${appid}/${bucket}`;
+}
+
+function outcomeOf(delivery: Delivery, { onFailure }: CallbackTarget): CallbackOutcome {
+  if (delivery.ok) return { code: 0, json: delivery.json };
+  return { code: onFailure === "accept" ? 0 : CALLBACK_FAILED, json: JSON.stringify(delivery.failure) };
+}

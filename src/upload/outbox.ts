@@ -1,0 +1,168 @@
+// The notices that business servers are owed, durable: one row each, from before the first attempt until it is delivered or
+// dropped. When and how they are sent is notices.ts; this file only remembers.
+import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
+import type { CallbackFailure, Uploaded } from "./callback.ts";
+
+/** A notice that has not been delivered. Times are Unix milliseconds. */
+export interface Owed extends Uploaded {
+  readonly id: number;
+  /** Since when it is owed. */
+  readonly since: number;
+  /** Begun so far. */
+  readonly attempts: number;
+  /** When the next attempt may be made; undefined: no more are made unless an operator orders one. */
+  readonly dueAt: number | undefined;
+  /** False while it is not known that the file has been stored. */
+  readonly isStored: boolean;
+  /** Of the last attempt, where it has ended. */
+  readonly failure: CallbackFailure | undefined;
+}
+
+/** `waiting`: further attempts will be made. `given-up`: none. */
+export type OwedState = "waiting" | "given-up";
+
+export interface Selection {
+  /** `<appid>/<bucket>`; undefined: every one. */
+  readonly bucketId: string | undefined;
+  readonly state: OwedState | undefined;
+  /** Undefined: all that the rest selects. */
+  readonly id: number | undefined;
+}
+
+/** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
+export interface Outbox {
+  /** The notice's id; undefined where the bucket is owed as many as are kept. */
+  owe(
+    uploaded: Uploaded,
+    owing: { readonly since: number; readonly dueAt: number; readonly isStored: boolean },
+  ): Promise<number | undefined>;
+  /** Delivered, or there is nothing to tell. */
+  forget(id: number): Promise<void>;
+  postpone(id: number, next: Pick<Owed, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
+  /** Of one bucket, those that have been due longest first. */
+  due(bucketId: string, now: number, limit: number): Promise<readonly Owed[]>;
+  /** For each bucket to which something is owed, when the first of it is due. */
+  nextDue(): Promise<readonly { readonly bucketId: string; readonly dueAt: number }[]>;
+  /** By ascending id. */
+  list(selection: Selection, page: { readonly after: number; readonly limit: number }): Promise<readonly Owed[]>;
+  /** Makes them due. Returns how many. */
+  retry(selection: Selection, now: number): Promise<number>;
+  drop(selection: Selection): Promise<number>;
+  counts(): Promise<readonly { readonly bucketId: string; readonly state: OwedState; readonly count: number }[]>;
+}
+
+/** Notices kept for one bucket at most. */
+export const MAX_OWED = 10_000;
+
+// What is not known to be stored is nobody's to see: it becomes a notice, or goes, within minutes.
+const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@id IS NULL OR id = @id)
+  AND (@state IS NULL OR (due_at IS NULL) = (@state = 'given-up'))`;
+
+export const OUTBOX_PLAN = {
+  name: "outbox",
+  steps: [
+    `CREATE TABLE notices (
+       id INTEGER PRIMARY KEY AUTOINCREMENT,
+       bucket TEXT NOT NULL,
+       fileid TEXT NOT NULL,
+       magic_context TEXT NOT NULL,
+       sha1 TEXT NOT NULL,
+       size INTEGER NOT NULL,
+       url TEXT NOT NULL,
+       userid TEXT NOT NULL,
+       request_id TEXT NOT NULL,
+       since INTEGER NOT NULL,
+       is_stored INTEGER NOT NULL,
+       attempts INTEGER NOT NULL,
+       due_at INTEGER,
+       reason TEXT,
+       status INTEGER
+     ) STRICT;
+     CREATE INDEX notices_due ON notices (bucket, due_at);
+
+     CREATE TABLE totals (bucket TEXT PRIMARY KEY, notices INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TRIGGER notice_owed AFTER INSERT ON notices BEGIN
+       INSERT INTO totals VALUES (new.bucket, 1) ON CONFLICT (bucket) DO UPDATE SET notices = notices + 1;
+     END;
+     CREATE TRIGGER notice_gone AFTER DELETE ON notices BEGIN
+       UPDATE totals SET notices = notices - 1 WHERE bucket = old.bucket;
+     END;`,
+  ],
+  statements: {
+    owe: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
+      SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, @isStored, 1, @dueAt
+      WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_OWED}) RETURNING id`,
+    makeRoom: `DELETE FROM notices WHERE id =
+      (SELECT id FROM notices WHERE bucket = @bucket AND due_at IS NULL ORDER BY id LIMIT 1)`,
+    forget: "DELETE FROM notices WHERE id = @id",
+    postpone: `UPDATE notices SET attempts = @attempts, due_at = @dueAt, is_stored = @isStored, reason = @reason, status = @status
+      WHERE id = @id`,
+    due: `SELECT * FROM notices WHERE bucket = @bucket AND due_at <= @now ORDER BY due_at, id LIMIT @limit`,
+    nextDue: "SELECT bucket, min(due_at) AS due_at FROM notices WHERE due_at IS NOT NULL GROUP BY bucket",
+    list: `SELECT * FROM notices WHERE ${SELECTED} AND id > @after ORDER BY id LIMIT @limit`,
+    retry: `UPDATE notices SET due_at = @now WHERE ${SELECTED}`,
+    drop: `DELETE FROM notices WHERE ${SELECTED}`,
+    counts: `SELECT bucket, due_at IS NULL AS is_given_up, count(*) AS count FROM notices WHERE is_stored = 1 GROUP BY bucket, due_at IS NULL`,
+  },
+} as const satisfies LedgerPlan<string>;
+
+export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>): Outbox {
+  return {
+    async owe(uploaded, { since, dueAt, isStored }) {
+      const { appid, bucket: name, ...rest } = uploaded;
+      const bucket = `${appid}/${name}`;
+      const row = { ...rest, bucket, since, dueAt, isStored: Number(isStored) };
+      let [owed] = await ledger.read("owe", row);
+      if (owed === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
+        [owed] = await ledger.read("owe", row);
+      return owed === undefined ? undefined : Number(owed.id);
+    },
+    async forget(id) {
+      await ledger.write("forget", { id });
+    },
+    async postpone(id, { attempts, dueAt = null, isStored, failure }) {
+      const [reason, status] = [failure?.reason ?? null, failure?.status ?? null];
+      await ledger.write("postpone", { id, attempts, dueAt, isStored: Number(isStored), reason, status });
+    },
+    due: async (bucket, now, limit) => (await ledger.read("due", { bucket, now, limit })).map(toOwed),
+    nextDue: async () =>
+      (await ledger.read("nextDue")).map((row) => ({ bucketId: String(row.bucket), dueAt: Number(row.due_at) })),
+    list: async (selection, page) => (await ledger.read("list", { ...selected(selection), ...page })).map(toOwed),
+    retry: (selection, now) => ledger.write("retry", { ...selected(selection), now }),
+    drop: (selection) => ledger.write("drop", selected(selection)),
+    counts: async () =>
+      (await ledger.read("counts")).map((row) => ({
+        bucketId: String(row.bucket),
+        state: row.is_given_up === 1 ? "given-up" : "waiting",
+        count: Number(row.count),
+      })),
+  };
+}
+
+function selected({ bucketId, state, id }: Selection): LedgerRow {
+  return { bucket: bucketId ?? null, state: state ?? null, id: id ?? null };
+}
+
+function toOwed(row: LedgerRow): Owed {
+  const text = (name: string) => String(row[name]);
+  const [appid = "", bucket = ""] = text("bucket").split("/");
+  // Reasons are written by this program only.
+  const reason = row.reason as CallbackFailure["reason"] | null;
+  return {
+    id: Number(row.id),
+    appid,
+    bucket,
+    fileid: text("fileid"),
+    magicContext: text("magic_context"),
+    sha1: text("sha1"),
+    size: Number(row.size),
+    url: text("url"),
+    userid: text("userid"),
+    requestId: text("request_id"),
+    since: Number(row.since),
+    attempts: Number(row.attempts),
+    dueAt: row.due_at === null ? undefined : Number(row.due_at),
+    isStored: row.is_stored === 1,
+    failure: reason === null ? undefined : { reason, ...(row.status === null ? {} : { status: Number(row.status) }) },
+  };
+}

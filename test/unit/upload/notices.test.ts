@@ -1,0 +1,362 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { verifyCallback } from "../../../src/sign/callback.ts";
+import type { Uploaded } from "../../../src/upload/callback.ts";
+import type { CallbackTarget } from "../../../src/upload/delivery.ts";
+import { createNotices, type Notices } from "../../../src/upload/notices.ts";
+import type { Outbox } from "../../../src/upload/outbox.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+import { eventually } from "../../helpers/program.ts";
+import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
+import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
+
+const BUCKET = "10001234/photos";
+const ALL = { bucketId: undefined, state: undefined, id: undefined };
+const HOUR_MS = 3_600_000;
+
+let outbox: Outbox;
+let clock: number;
+let counts: Record<string, number>;
+let log: ReturnType<typeof linesOf>;
+let stored: boolean | Error;
+let receivers: ScriptedOrigin[];
+let made: Notices[];
+
+beforeEach(async () => {
+  const dir = await mkdtemp(join(tmpdir(), "huiyuan-notices-"));
+  log = linesOf();
+  const opened = openOutbox(dir, log);
+  ({ outbox } = opened);
+  [clock, counts, stored, receivers, made] = [1_450_000_000_000, {}, true, [], []];
+  return async () => {
+    await Promise.all(made.map((notices) => notices.close()));
+    await Promise.all(receivers.map((receiver) => receiver.close()));
+    await opened.close();
+    await rm(dir, { recursive: true });
+  };
+});
+
+function noticesOf(more: { readonly outbox?: Outbox } = {}): Notices {
+  const count = (name: string) => {
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  const notices = createNotices({
+    outbox,
+    async isStored() {
+      if (stored instanceof Error) throw stored;
+      return stored;
+    },
+    userAgent: "Huiyuan/test",
+    resolve: async () => ["127.0.0.1"],
+    meter: { attempted: count, lost: () => count("lost") },
+    now: () => clock,
+    log,
+    ...more,
+  });
+  made.push(notices);
+  return notices;
+}
+
+async function receiver(...inTurn: readonly Script[]): Promise<ScriptedOrigin> {
+  const started = await startScriptedOrigin({ "*": { inTurn } });
+  receivers.push(started);
+  return started;
+}
+
+const GOOD: Script = [response('{"ok":1}')];
+const BAD: Script = [response("", { status: "502 Bad Gateway" })];
+
+function to({ url }: { readonly url: string }, more: Partial<CallbackTarget> = {}, bucketId = BUCKET) {
+  const target: CallbackTarget = {
+    url,
+    secret: "one",
+    timeoutMs: 3_000,
+    onFailure: "report",
+    allowPrivate: true,
+    ...more,
+  };
+  return new Map([[bucketId, target]]);
+}
+
+/** What the receiver was told, in order. Throws where a token is wrong. */
+function told({ requests }: ScriptedOrigin, secret = "one") {
+  return requests.map(({ body }) => {
+    const now = Number(new URLSearchParams(body.toString()).get("timestamp"));
+    const verdict = verifyCallback(body, { secret, now });
+    if (!verdict.ok) throw new Error(verdict.refusal);
+    return verdict.notice;
+  });
+}
+
+const owed = () => outbox.list(ALL, { after: 0, limit: 100 });
+const settled = (count: number) => eventually(async () => (await owed()).length === count, `${count} notices are owed`);
+/** The first attempt has ended and is noted. */
+const noted = () => eventually(async () => (await owed())[0]?.failure !== undefined, "the failure is noted");
+
+test("notify() relays the business server's answer, and owes nothing any more", async () => {
+  const notices = noticesOf();
+  notices.apply(to(await receiver(GOOD)));
+  expect(await notices.notify(UPLOADED)).toEqual({ code: 0, json: '{"ok":1}' });
+  await settled(0);
+  expect(counts).toEqual({ delivered: 1 });
+});
+
+test("notify() has nothing to do without a callback", async () => {
+  const notices = noticesOf();
+  notices.apply(to({ url: "http://app.example.com" }, {}, "10001234/others"));
+  expect(await notices.notify(UPLOADED)).toBeUndefined();
+  expect(await notices.announce(UPLOADED)).toBeUndefined();
+  expect(await owed()).toEqual([]);
+});
+
+test("the notice is owed before the receiver is asked", async () => {
+  let owedThen: number | undefined;
+  const asked = await startScriptedOrigin(async (_request, connection) => {
+    owedThen = (await owed()).length;
+    await connection.send(response("1"));
+  });
+  receivers.push(asked);
+  const notices = noticesOf();
+  notices.apply(to(asked));
+  await notices.notify(UPLOADED);
+  expect(owedThen).toBe(1);
+});
+
+test.each([
+  ["report", -5979],
+  ["accept", 0],
+] as const)("a failure is answered as onFailure: %s says, and the notice stays owed", async (onFailure, code) => {
+  const notices = noticesOf();
+  notices.apply(to(await receiver(BAD), { onFailure }));
+  expect(await notices.notify(UPLOADED)).toEqual({ code, json: '{"reason":"status","status":502}' });
+  await noted();
+  expect(await owed()).toMatchObject([
+    { ...UPLOADED, attempts: 1, dueAt: clock + 10_000, failure: { reason: "status", status: 502 } },
+  ]);
+});
+
+test("what failed is sent again when it is due, under its number, and not before", async () => {
+  const business = await receiver(BAD, BAD, GOOD);
+  const notices = noticesOf();
+  notices.apply(to(business));
+  notices.redeliver();
+  await notices.notify(UPLOADED);
+  await noted();
+  clock += 9_999;
+  notices.redeliver();
+  // Anything else that the ledger is asked comes behind what redelivery asked.
+  await owed();
+  expect(business.requests.length).toBe(1);
+  clock += 1;
+  notices.redeliver();
+  await business.received(2);
+  await eventually(async () => (await owed())[0]?.attempts === 2, "the second attempt is noted");
+  expect((await owed())[0]?.dueAt).toBe(clock + 60_000);
+  clock += 60_000;
+  notices.redeliver();
+  await settled(0);
+  expect(told(business).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+  expect(business.requests.map(({ headers }) => headers["x-request-id"])).toEqual(Array(3).fill(UPLOADED.requestId));
+  expect(counts).toEqual({ status: 2, delivered: 1 });
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    "the callback fails; see `huiyuan callbacks list`",
+    "the callback works again",
+  ]);
+});
+
+test("the clockwork wakes by itself", async () => {
+  const business = await receiver(BAD, GOOD);
+  const notices = noticesOf();
+  notices.apply(to(business));
+  notices.redeliver();
+  await notices.notify(UPLOADED);
+  await noted();
+  // Due now; whoever looks for it was set to look in 10 s, and is woken by the next failure instead.
+  clock += 10_000;
+  await notices.notify({ ...UPLOADED, fileid: "another.jpg" });
+  await business.received(2);
+  notices.redeliver();
+  await settled(0);
+});
+
+test("after 24 hours a notice is given up, and an operator may order one more attempt", async () => {
+  const business = await receiver(BAD, BAD, GOOD);
+  const notices = noticesOf();
+  notices.apply(to(business));
+  await notices.notify(UPLOADED);
+  await noted();
+  clock += 24 * HOUR_MS - 1;
+  notices.redeliver();
+  await eventually(async () => (await owed())[0]?.dueAt === undefined, "it is given up");
+  clock += HOUR_MS;
+  notices.redeliver();
+  await owed();
+  expect(business.requests.length).toBe(2);
+  await outbox.retry({ ...ALL, state: "given-up" }, clock);
+  notices.redeliver();
+  await settled(0);
+  expect(told(business).at(-1)).toMatchObject({ attempt: 3 });
+});
+
+test("another process sends what this one owes: URL and secret are those of its settings", async () => {
+  const [old, next] = [await receiver(BAD), await receiver(GOOD)];
+  const first = noticesOf();
+  first.apply(to(old));
+  await first.notify(UPLOADED);
+  await noted();
+  await first.close();
+  clock += 10_000;
+  const second = noticesOf();
+  second.apply(to(next, { secret: "two" }));
+  second.redeliver();
+  await settled(0);
+  expect(told(next, "two")).toMatchObject([
+    { fileid: UPLOADED.fileid, attempt: 2, timestamp: Math.floor(clock / 1_000) },
+  ]);
+  expect(old.requests.length).toBe(1);
+});
+
+test("a reload changes where notices go; a bucket without a callback keeps them", async () => {
+  const [old, next] = [await receiver(BAD), await receiver(GOOD)];
+  const notices = noticesOf();
+  notices.apply(to(old));
+  notices.redeliver();
+  await notices.notify(UPLOADED);
+  await noted();
+  notices.apply(new Map());
+  clock += 10_000;
+  notices.redeliver();
+  expect((await owed()).length).toBe(1);
+  notices.apply(to(next, { secret: "two" }));
+  await settled(0);
+  expect([old.requests.length, told(next, "two").length]).toEqual([1, 1]);
+});
+
+test("a notice of a process that died in its first attempt is sent again", async () => {
+  const business = await receiver(GOOD);
+  await outbox.owe(UPLOADED, { since: clock, dueAt: clock + 13_000, isStored: true });
+  const notices = noticesOf();
+  notices.apply(to(business));
+  clock += 13_000;
+  notices.redeliver();
+  await settled(0);
+  expect(told(business)).toMatchObject([{ attempt: 2 }]);
+});
+
+test.each<[string, boolean | Error, number]>([
+  ["is there: it is told, for the first time", true, 1],
+  ["is not there: nothing is told", false, 0],
+])("of a file that a dead process announced and that %s", async (_what, isThere, count) => {
+  const business = await receiver(GOOD);
+  await outbox.owe(UPLOADED, { since: clock, dueAt: clock, isStored: false });
+  stored = isThere;
+  clock += 600_000;
+  const notices = noticesOf();
+  notices.apply(to(business));
+  notices.redeliver();
+  await eventually(async () => (await outbox.due(BUCKET, clock + HOUR_MS, 1)).length === 0, "nothing is owed");
+  expect(told(business).map(({ attempt }) => attempt)).toEqual(Array(count).fill(1));
+});
+
+test("whether an announced file is there is asked again while that cannot be said", async () => {
+  const business = await receiver(GOOD);
+  await outbox.owe(UPLOADED, { since: clock, dueAt: clock, isStored: false });
+  stored = new HuiyuanError("store_failed", "the store is away");
+  const notices = noticesOf();
+  notices.apply(to(business));
+  notices.redeliver();
+  await eventually(async () => (await outbox.due(BUCKET, clock, 1)).length === 0, "it was asked");
+  [stored, clock] = [true, clock + 60_000];
+  notices.redeliver();
+  await business.received(1);
+});
+
+test("announce(): told once stored, forgotten once withdrawn", async () => {
+  const business = await receiver(GOOD);
+  const notices = noticesOf();
+  notices.apply(to(business));
+  notices.redeliver();
+  const [one, two] = [await notices.announce(UPLOADED), await notices.announce({ ...UPLOADED, fileid: "two" })];
+  expect((await outbox.due(BUCKET, clock + HOUR_MS, 9)).length).toBe(2);
+  // Longer than expected, but not forgotten: it is not sent behind the uploader's back.
+  clock += 61_000;
+  notices.redeliver();
+  await eventually(async () => (await outbox.due(BUCKET, clock, 9)).length === 0, "they are left alone");
+  two?.withdraw();
+  expect(await one?.stored()).toEqual({ code: 0, json: '{"ok":1}' });
+  await eventually(async () => (await outbox.due(BUCKET, clock + HOUR_MS, 9)).length === 0, "nothing is owed");
+  expect(told(business)).toMatchObject([{ fileid: UPLOADED.fileid, attempt: 1 }]);
+});
+
+test("a receiver that hangs holds its own bucket's uploads for their time, and nobody else's", async () => {
+  const [hanging, business] = [await receiver(["HANG"]), await receiver(GOOD)];
+  const notices = noticesOf();
+  notices.apply(new Map([...to(hanging, { timeoutMs: 1_500 }), ...to(business, {}, "10001234/others")]));
+  const began = performance.now();
+  const slow = Array.from({ length: 100 }, (_, index) => notices.notify({ ...UPLOADED, fileid: `${index}` }));
+  const others = Array.from({ length: 20 }, () => notices.notify({ ...UPLOADED, bucket: "others" }));
+  expect((await Promise.all(others)).every((outcome) => outcome?.code === 0)).toBe(true);
+  expect(performance.now() - began).toBeLessThan(1_400);
+  await hanging.received(32);
+  expect(hanging.openConnections).toBe(32);
+  const failures = new Set((await Promise.all(slow)).map((outcome) => outcome?.json));
+  expect(failures).toEqual(new Set(['{"reason":"timeout"}']));
+  expect(performance.now() - began).toBeLessThan(4_000);
+});
+
+test("without room in the outbox the receiver is asked all the same, and a failure is said to be lost", async () => {
+  const business = await receiver(GOOD, BAD);
+  const refusing: Outbox = {
+    ...outbox,
+    owe: () => Promise.reject(new HuiyuanError("store_full", "Cannot write: disk full")),
+  };
+  const notices = noticesOf({ outbox: refusing });
+  notices.apply(to(business));
+  expect(await notices.notify(UPLOADED)).toMatchObject({ code: 0 });
+  expect(await notices.notify(UPLOADED)).toMatchObject({ code: -5979 });
+  expect(counts).toEqual({ delivered: 1, status: 1, lost: 1 });
+  const lines = log.lines.filter(({ level }) => level === "error");
+  expect(lines.length).toBe(1);
+});
+
+test("an outbox that cannot be written does not make redelivery repeat itself", async () => {
+  const business = await receiver(GOOD);
+  await outbox.owe(UPLOADED, { since: clock, dueAt: clock, isStored: true });
+  let forgets = 0;
+  const stuck: Outbox = {
+    ...outbox,
+    forget() {
+      forgets += 1;
+      return Promise.reject(new HuiyuanError("store_full", "Cannot write: disk full"));
+    },
+  };
+  const notices = noticesOf({ outbox: stuck });
+  notices.apply(to(business));
+  notices.redeliver();
+  await business.received(1);
+  await eventually(() => forgets === 1, "its end could not be noted");
+  for (let round = 0; round < 5; round += 1) {
+    notices.redeliver();
+    await owed();
+  }
+  expect(business.requests.length).toBe(1);
+  await notices.close();
+});
+
+test("close() breaks attempts off, and they stay owed", async () => {
+  const hanging = await receiver(["HANG"]);
+  const notices = noticesOf();
+  notices.apply(to(hanging));
+  const first = notices.notify(UPLOADED);
+  await hanging.received(1);
+  await outbox.owe({ ...UPLOADED, fileid: "due" } satisfies Uploaded, { since: clock, dueAt: clock, isStored: true });
+  notices.redeliver();
+  await hanging.received(2);
+  await notices.close();
+  expect(await first).toMatchObject({ code: -5979 });
+  await hanging.closedDownTo(0);
+  expect((await owed()).map(({ attempts }) => attempts)).toEqual([1, 1]);
+});

@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { MAX_OWED, type Outbox } from "../../../src/upload/outbox.ts";
+import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
+
+const BUCKET = "10001234/photos";
+const ALL = { bucketId: undefined, state: undefined, id: undefined };
+const PAGE = { after: 0, limit: 100 };
+let outbox: Outbox;
+
+beforeEach(async () => {
+  const dir = await mkdtemp(join(tmpdir(), "huiyuan-outbox-"));
+  const opened = openOutbox(dir);
+  ({ outbox } = opened);
+  return async () => {
+    await opened.close();
+    await rm(dir, { recursive: true });
+  };
+});
+
+const owe = async (fileid: string, dueAt: number, bucket = "photos") =>
+  Number(await outbox.owe({ ...UPLOADED, fileid, bucket }, { since: 1_000, dueAt, isStored: true }));
+
+test("owe() keeps every fact of the upload", async () => {
+  const id = await outbox.owe(UPLOADED, { since: 1_000, dueAt: 5_000, isStored: true });
+  const owed = { ...UPLOADED, id, since: 1_000, dueAt: 5_000, attempts: 1, isStored: true, failure: undefined };
+  expect(await outbox.list(ALL, PAGE)).toEqual([owed]);
+  expect(await outbox.due(BUCKET, 4_999, 9)).toEqual([]);
+  expect(await outbox.due(BUCKET, 5_000, 9)).toEqual([owed]);
+});
+
+test("due() gives the longest due first, of one bucket", async () => {
+  const [late, early] = [await owe("late", 30), await owe("early", 20)];
+  await owe("other", 10, "others");
+  expect((await outbox.due(BUCKET, 100, 9)).map(({ id }) => id)).toEqual([early, late]);
+  expect((await outbox.due(BUCKET, 100, 1)).map(({ id }) => id)).toEqual([early]);
+  expect(await outbox.nextDue()).toEqual([
+    { bucketId: "10001234/others", dueAt: 10 },
+    { bucketId: BUCKET, dueAt: 20 },
+  ]);
+});
+
+test("postpone() keeps why, and a notice without a next attempt has been given up", async () => {
+  const [one, two] = [await owe("one", 10), await owe("two", 20)];
+  const failure = { reason: "status", status: 502 } as const;
+  await outbox.postpone(one, { attempts: 2, dueAt: 99, isStored: true, failure });
+  await outbox.postpone(two, { attempts: 7, dueAt: undefined, isStored: true, failure: { reason: "dns" } });
+  expect(await outbox.list(ALL, PAGE)).toMatchObject([
+    { id: one, attempts: 2, dueAt: 99, failure },
+    { id: two, attempts: 7, dueAt: undefined, failure: { reason: "dns" } },
+  ]);
+  expect(await outbox.nextDue()).toEqual([{ bucketId: BUCKET, dueAt: 99 }]);
+  expect(await outbox.list({ ...ALL, state: "given-up" }, PAGE)).toMatchObject([{ id: two }]);
+  expect(await outbox.counts()).toEqual([
+    { bucketId: BUCKET, state: "waiting", count: 1 },
+    { bucketId: BUCKET, state: "given-up", count: 1 },
+  ]);
+  expect(await outbox.retry({ ...ALL, state: "given-up" }, 50)).toBe(1);
+  expect(await outbox.nextDue()).toEqual([{ bucketId: BUCKET, dueAt: 50 }]);
+});
+
+test("forget() and drop() remove, and no id is given twice", async () => {
+  const ids = [await owe("a", 1), await owe("b", 2), await owe("c", 3, "others")];
+  await outbox.forget(ids[0]!);
+  expect(await outbox.drop({ ...ALL, bucketId: "10001234/others" })).toBe(1);
+  expect(await outbox.drop({ ...ALL, id: 4_711 })).toBe(0);
+  expect(await outbox.drop({ ...ALL, id: ids[1]! })).toBe(1);
+  expect(await outbox.list(ALL, PAGE)).toEqual([]);
+  expect(ids).not.toContain(await owe("d", 4));
+});
+
+test("list() goes page by page", async () => {
+  const ids = [await owe("a", 1), await owe("b", 2), await owe("c", 3)];
+  const page = async (after: number) => (await outbox.list(ALL, { after, limit: 2 })).map(({ id }) => id);
+  expect([await page(0), await page(ids[1]!)]).toEqual([[ids[0], ids[1]], [ids[2]]]);
+});
+
+test("what is not known to be stored is due, and nobody's to see", async () => {
+  const id = Number(await outbox.owe(UPLOADED, { since: 1, dueAt: 10, isStored: false }));
+  expect(await outbox.list(ALL, PAGE)).toEqual([]);
+  expect(await outbox.drop(ALL)).toBe(0);
+  expect(await outbox.due(BUCKET, 10, 9)).toMatchObject([{ id, isStored: false }]);
+});
+
+test("a bucket's outbox is bounded: what was given up makes room, what is waited for does not", async () => {
+  let last = 0;
+  const notices = Array.from({ length: MAX_OWED }, async (_, index) => {
+    last = Math.max(last, await owe(`${index}`, index));
+  });
+  for (let start = 0; start < notices.length; start += 1_000) await Promise.all(notices.slice(start, start + 1_000));
+  expect(await outbox.owe(UPLOADED, { since: 1, dueAt: 1, isStored: true })).toBeUndefined();
+  expect(await owe("elsewhere", 1, "others")).toBeGreaterThan(last);
+  await outbox.postpone(last, { attempts: 9, dueAt: undefined, isStored: true, failure: undefined });
+  expect(await owe("fits", 1)).toBeGreaterThan(last);
+  expect(await outbox.list({ ...ALL, id: last }, PAGE)).toEqual([]);
+  expect(await outbox.owe(UPLOADED, { since: 1, dueAt: 1, isStored: true })).toBeUndefined();
+}, 60_000);
