@@ -59,6 +59,11 @@ export interface ObjectReader {
    * store_corrupt (wrong or missing bytes: the object has been set aside and is absent from now on) or store_failed.
    */
   read(start: number, end: number): Promise<Buffer>;
+  /**
+   * Where blocks are not checked one by one, and only the read that ends at the last byte waits for the proof: resolves
+   * when every byte is known to be right. For whoever reads a part. Throws as read().
+   */
+  proven?(): Promise<void>;
   close(): void;
 }
 

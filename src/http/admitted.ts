@@ -65,7 +65,11 @@ export async function answerFound(
   }
   const { info, reader } = found;
   try {
-    const read = (offset: number, end: number) => reader.read(offset, Math.min(end, offset + READ_BYTES - 1));
+    const read = async (offset: number, end: number) => {
+      // A range never comes to the last byte, which is held until all are known to be right.
+      if (end < info.size - 1) await reader.proven?.();
+      return reader.read(offset, Math.min(end, offset + READ_BYTES - 1));
+    };
     await answerObject(exchange, info, { kind: "read", read }, context);
   } finally {
     reader.close();

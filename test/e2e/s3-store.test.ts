@@ -37,7 +37,7 @@ class Site {
 
   /** What follows the image's end tells it from the others. */
   image(key: string): Buffer {
-    return Buffer.concat([this.#jpeg, Buffer.from(key)]);
+    return Buffer.concat([this.#jpeg, Buffer.alloc(key.startsWith("large") ? 3_000_000 : 0), Buffer.from(key)]);
   }
 
   async start(): Promise<string> {
@@ -195,6 +195,31 @@ describe.skipIf(!serviceAvailable("ceph"))("store: s3", () => {
     },
     OUTAGE_MS + 120_000,
   );
+
+  test("a range of an image that is damaged in S3 never has a wrong byte, nor is the image missing", async () => {
+    await setUp();
+    const key = "large.jpg";
+    await download(key);
+    await expectInS3([key]);
+    expect(await program.stop()).toBe(0);
+    const { headers = {} } = (await plain.get(s3Bucket, FOLDER + key)) ?? {};
+    const described = Object.entries(headers).filter(
+      ([name]) => name.startsWith("x-amz-meta-") || name === "content-type",
+    );
+    const wrong = site.image(key);
+    wrong.writeUInt8(wrong.readUInt8(50) ^ 1, 50);
+    await plain.put(s3Bucket, FOLDER + key, wrong, Object.fromEntries(described) as Record<string, string>);
+    await site.stop();
+
+    const other = await install(JSON.parse(await settingsText()));
+    cleanUp.push(() => other.remove());
+    program = await other.start();
+    const part = await get({ port: program.downloadPort, path: pathOf(key), headers: { range: "bytes=0-99" } });
+    // Neither S3 nor the origin has it: the origin's failure is told.
+    expect([part.status, part.headers["x-errno"]]).toEqual([424, "-902"]);
+    const whole = await download(key);
+    expect(whole.status).toBe(424);
+  });
 
   test("an origin's 404 is none while S3 is away, and one again when it is back", async () => {
     await setUp();

@@ -26,6 +26,8 @@ export interface ScriptedS3 extends S3Place {
   failure: (method: string, name: string) => Failure | undefined;
   /** Bytes of a body after which the connection is cut. */
   cutAfter: number | undefined;
+  /** True: the last bit of every body is wrong on its way out. */
+  spoils: boolean;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     obeysConditions: true,
     failure: () => undefined,
     cutAfter: undefined,
+    spoils: false,
     async close() {
       const closed = once(server, "close");
       server.close();
@@ -93,12 +96,20 @@ function send(
   response: ServerResponse,
 ): void {
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
-  const bytes = start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1);
+  const asked = start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1);
+  const bytes = s3.spoils ? spoilt(asked) : asked;
   const head = { ...found.headers, etag: etagOf(found.bytes), "content-length": String(bytes.length) };
   response.writeHead(start === undefined ? 200 : 206, head);
   if (method === "HEAD") response.end();
   else if (s3.cutAfter === undefined) response.end(bytes);
   else response.write(bytes.subarray(0, s3.cutAfter), () => response.destroy());
+}
+
+function spoilt(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  const last = copy.length - 1;
+  copy.writeUInt8(copy.readUInt8(last) ^ 1, last);
+  return copy;
 }
 
 function holds(headers: IncomingMessage["headers"], etag: string | undefined): boolean {

@@ -45,8 +45,10 @@ export interface TieredBucket extends BucketDriver {
 
 /** Copies that are compared behind an answer at the same time. */
 const MAX_CHECKING = 16;
-/** Damaged remote objects that are remembered; each is mended by the next fill. */
+/** Damaged remote objects that are remembered; what the mirror brought is mended by the next fill. */
 const MAX_DAMAGED = 1_000;
+/** So long nobody reads them once more. The wrong bytes may have come of the way here: then they are right again later. */
+const DAMAGE_REST_MS = 60_000;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, uploads, unqueue, checkRoom, spools, changed, log, now } = parts;
@@ -58,7 +60,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   let generation = 0;
   const checking = new Set<Key>();
   const describing = new Map<string, Promise<ObjectInfo | undefined>>();
-  const damaged = new Set<string>();
+  /** When each was read wrongly, Unix milliseconds. */
+  const damaged = new Map<string, number>();
 
   const downloads = createDownloads({
     remote,
@@ -69,7 +72,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     damaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
       if (damaged.size >= MAX_DAMAGED) damaged.clear();
-      damaged.add(damageId(info.key, version));
+      damaged.set(damageId(info.key, version), now());
     },
   });
 
@@ -77,6 +80,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 
   /** A copy of what was read from the remote store, unless something has changed since `readAt`. */
   async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
+    damaged.delete(damageId(info.key, versions.get(info) ?? ""));
     if (stale.has(info)) return;
     await alone(info.key, async () => {
       if (readAt !== generation || (await queue.lookup(info.key)).state === "object") return;
@@ -114,10 +118,24 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       return hasExpired(found, now()) ? { state: "absent", epoch } : { ...tombstone, epoch };
     }
     if (kept.state === "tombstone") await alone(key, () => edge.driver.undelete(key));
-    if (found.state === "absent" || damaged.has(damageId(key, found.version))) return { state: "absent", epoch };
-    versions.set(found.info, found.version);
-    if (found.isStale) stale.add(found.info);
-    return { state: "object", info: found.info, epoch, isStale: found.isStale };
+    return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
+  }
+
+  function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
+    const { info, version, isStale } = found;
+    const failure = damageOf(key, found);
+    // The origin may have it still. An upload is nobody else's, and not to be read is not to be missing.
+    if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
+    if (failure !== undefined) return { state: "absent", epoch, failure };
+    versions.set(info, version);
+    if (isStale) stale.add(info);
+    return { state: "object", info, epoch, isStale };
+  }
+
+  function damageOf(key: Key, { version }: { readonly version: string }): HuiyuanError | undefined {
+    const at = damaged.get(damageId(key, version));
+    if (at === undefined || now() - at >= DAMAGE_REST_MS) return undefined;
+    return new HuiyuanError("store_failed", `Cannot read "${key}": S3 gives other bytes than were stored`);
   }
 
   async function entryOfForeign(key: Key, found: RemoteEntry & { state: "foreign" }, { epoch }: Entry): Promise<Entry> {
@@ -180,7 +198,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     return stored;
   }
 
-  /** For a put when absent: damaged objects, and what has no bytes and no meaning, may be replaced. */
+  /** For a put when absent: damaged objects of the mirror, and what has no bytes and no meaning, may be replaced. */
   async function stateThere(key: Key): Promise<Entry["state"]> {
     // The upload asks again, with a condition; now it only spares the way.
     const found = await remote.head(key).catch(() => undefined);
@@ -192,7 +210,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (found.state === "absent") return true;
     if (found.state === "foreign") return found.size === 0;
     if (found.state === "tombstone") return hasExpired(found, now());
-    return found.state === "object" && damaged.has(damageId(key, found.version));
+    return found.info.provenance.via === "mirror" && damaged.has(damageId(key, found.version));
   }
 
   /** Whether a change that goes to the remote store at once may happen, and over what. */

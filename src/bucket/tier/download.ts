@@ -132,6 +132,7 @@ function spoolReader(info: ObjectInfo, { spool, proven }: Running): ObjectReader
       const [only] = pieces;
       return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
     },
+    proven: () => proven,
     close() {
       if (isOpen) spool.release();
       isOpen = false;

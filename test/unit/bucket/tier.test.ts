@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BucketDriver, PutCondition } from "../../../src/bucket/driver.ts";
 import type { TieredStoreOptions } from "../../../src/bucket/tier/store.ts";
-import { type Key, toKey } from "../../../src/object.ts";
+import { type Key, type Provenance, toKey } from "../../../src/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually } from "../../helpers/program.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
@@ -44,9 +44,9 @@ async function reopen(options: Partial<TieredStoreOptions> = {}): Promise<void> 
   await open(options);
 }
 
-function put(key: string, bytes: Buffer, condition: PutCondition = { when: "absent" }) {
+function put(key: string, bytes: Buffer, condition: PutCondition = { when: "absent" }, via?: Provenance["via"]) {
   const body = wholeBody(bytes);
-  return bucket.put(infoOf(key, body), body, condition);
+  return bucket.put(infoOf(key, body, via), body, condition);
 }
 
 async function bytesAt(key: Key): Promise<Buffer> {
@@ -152,8 +152,8 @@ test("lookup() of what is not here says so while S3 is away, with the reason", a
 });
 
 /** As if the disk had lost it: only S3 has it. */
-async function onlyInS3(bytes: Buffer): Promise<void> {
-  await put("a.jpg", bytes);
+async function onlyInS3(bytes: Buffer, how: { when?: PutCondition; via?: Provenance["via"] } = {}): Promise<void> {
+  await put("a.jpg", bytes, how.when, how.via);
   await lab.store.uploads.idle();
   lab.store.resize(0);
   await eventually(async () => (await copies()) === 0, "no copy is left");
@@ -169,12 +169,48 @@ test.each([1_000, 3_000_000])(
     if (stored !== undefined)
       stored.bytes = Buffer.concat([bytes.subarray(0, size - 1), Buffer.from([bytes.at(-1)! ^ 1])]);
     await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
-    expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
+    expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
     expect(await put("a.jpg", bytes)).toBe("stored");
     await lab.store.uploads.idle();
     expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
   },
 );
+
+test("an upload that came wrongly from S3 is neither missing nor replaced, and whole again when it comes rightly", async () => {
+  const bytes = randomBytes(1_000);
+  await onlyInS3(bytes, { when: { when: "always" }, via: "upload" });
+  s3.spoils = true;
+  await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
+  await expect(bucket.lookup(A)).rejects.toMatchObject({ code: "store_failed" });
+  expect(await put("a.jpg", randomBytes(900))).toBe("exists");
+  await lab.store.uploads.idle();
+  expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
+  s3.spoils = false;
+  now += 60_000;
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+});
+
+test("what came wrongly from S3 once is read again after a minute", async () => {
+  const bytes = randomBytes(1_000);
+  await onlyInS3(bytes);
+  s3.spoils = true;
+  await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
+  s3.spoils = false;
+  now += 59_999;
+  expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
+  now += 1;
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+});
+
+test("proven() waits for the whole, so that no part of a damaged object is given out", async () => {
+  const bytes = randomBytes(3_000_000);
+  await onlyInS3(bytes);
+  s3.spoils = true;
+  const entry = await bucket.lookup(A);
+  const reader = entry.state === "object" ? await bucket.open(entry.info) : undefined;
+  await expect(reader?.proven?.()).rejects.toMatchObject({ code: "store_corrupt" });
+  reader?.close();
+});
 
 test("read() of a body that breaks off is store_failed, and whole the next time", async () => {
   const bytes = randomBytes(3_000_000);
