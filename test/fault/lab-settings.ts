@@ -5,6 +5,8 @@ import { APPID, KEYS } from "../helpers/settings.ts";
 /** Where a row waits for a deadline; a busy machine must still do everything else within them. */
 const SHORT_TIMES = { connect: "2s", firstByte: "1s", idle: "1s", total: "4s" };
 const PATIENT_TIMES = { connect: "5s", firstByte: "10s", idle: "10s", total: "30s" };
+/** Where silence is the fault: what comes before it has time. */
+const SILENT_TIMES = { ...PATIENT_TIMES, idle: "1s" };
 
 export const SIGNED = "signed.test";
 export const ONCE = "once.test";
@@ -20,6 +22,7 @@ export const ROTATED_KEYS = [
 export interface LabPlan {
   readonly patient: Readonly<Record<string, string>>;
   readonly short: Readonly<Record<string, string>>;
+  readonly silent: Readonly<Record<string, string>>;
   /** One connection to the origin each. */
   readonly single: Readonly<Record<string, string>>;
   readonly secure: Readonly<Record<string, string>>;
@@ -49,6 +52,7 @@ export function labSettings(plan: LabPlan, areRotatedKeysEnabled: readonly [bool
             domains: [
               ...each(plan.patient, PATIENT_TIMES),
               ...each(plan.short, SHORT_TIMES),
+              ...each(plan.silent, SILENT_TIMES),
               // Mirrors whose settings are equal are one mirror, with one connection for all of them.
               ...Object.entries(plan.single).map(([host, url]) =>
                 domain(host, SHORT_TIMES, site(url, { connections: 1, headers: { "X-Lab": host } })),

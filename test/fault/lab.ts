@@ -35,8 +35,10 @@ export type LabAnswer =
 export type LabScript = LabAnswer | { readonly inTurn: readonly LabAnswer[] };
 
 export interface LabOptions {
-  /** Domain → the fault of the proxy that stands between it and the origin. */
+  /** Domain → the fault of the proxy that stands between it and the origin, which is given little time. */
   readonly proxies: Readonly<Record<string, ProxyFault>>;
+  /** The same with time enough for a busy machine: the one deadline to be missed is that of silence. */
+  readonly patientProxies?: Readonly<Record<string, ProxyFault>>;
   /** Domain → how the name of its origin is answered; the origin's port is `inside`'s unless `isHome`. */
   readonly names: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>>;
 }
@@ -109,10 +111,18 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const origin = await startScriptedOrigin(handle);
   const secureOrigin = await startScriptedOrigin(handle, { tls });
   const inside = await startInside(picture);
-  const proxies = new Map<string, FaultProxy>();
-  for (const [domain, fault] of Object.entries(options.proxies)) {
-    proxies.set(domain, await startFaultProxy(origin.port, fault));
-  }
+  const proxies: FaultProxy[] = [];
+  const isSilent = ({ stop }: ProxyFault) => stop?.by === "blackhole";
+  const proxied = async (faults: Readonly<Record<string, ProxyFault>>, isWanted = (_: ProxyFault) => true) => {
+    const urls: Record<string, string> = {};
+    for (const [domain, fault] of Object.entries(faults)) {
+      if (!isWanted(fault)) continue;
+      const proxy = await startFaultProxy(origin.port, fault);
+      proxies.push(proxy);
+      urls[domain] = url(proxy.port);
+    }
+    return urls;
+  };
   const table = Object.entries(options.names).map(([domain, { answers }]) => [nameOf(domain), answers] as const);
   const names = await startNameServer({
     localhost: ["127.0.0.1", "::1"],
@@ -122,11 +132,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 
   const url = (port: number) => `http://127.0.0.1:${port}`;
   const plan: LabPlan = {
-    patient: { [PATIENT]: origin.url },
+    patient: { [PATIENT]: origin.url, ...(await proxied(options.patientProxies ?? {}, (fault) => !isSilent(fault))) },
+    silent: await proxied(options.patientProxies ?? {}, isSilent),
     short: {
       [SHORT]: origin.url,
       [REFUSED]: url(await unusedPort()),
-      ...Object.fromEntries([...proxies].map(([domain, proxy]) => [domain, url(proxy.port)])),
+      ...(await proxied(options.proxies)),
     },
     single: { [SINGLE]: origin.url, [OTHER_SINGLE]: origin.url },
     secure: { [SECURE]: `https://origin.test:${secureOrigin.port}` },
@@ -178,7 +189,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     },
     async close() {
       await program.stop();
-      await Promise.all([...proxies.values(), ...origins, names].map((each) => each.close().catch(ignoreClosed)));
+      await Promise.all([...proxies, ...origins, names].map((each) => each.close().catch(ignoreClosed)));
       await installation.remove();
     },
   };

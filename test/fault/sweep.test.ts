@@ -108,8 +108,8 @@ const isQuick = process.env.HUIYUAN_LAB !== "1" && process.env.CI === undefined;
 describe.skipIf(isQuick)("every format, cut and carried badly", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     for (const [format, make] of Object.entries(FORMATS)) pictures.set(format, await make());
-    const proxies = WIRE_CASES.map((one) => [domainOf(one), WIRES[one.wire]?.fault ?? {}] as const);
-    lab = await startLab({ proxies: Object.fromEntries(proxies), names: {} });
+    const wires = WIRE_CASES.map((one) => [domainOf(one), WIRES[one.wire]?.fault ?? {}] as const);
+    lab = await startLab({ proxies: {}, patientProxies: Object.fromEntries(wires), names: {} });
   });
   afterAll(() => lab?.close());
 
