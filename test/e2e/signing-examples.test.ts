@@ -1,0 +1,120 @@
+// docs/examples/signing: each language makes the tokens of the known answers, and any token as this program reads it.
+// Shell, Python, PHP and C# are installed by .ci/run; Go and Java (over 100 MB) are checked where they are installed.
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseTarget } from "../../src/http/target.ts";
+import { makeToken, tokenFromQuery } from "../../src/sign/token.ts";
+import fixture from "../fixtures/sign.json" with { type: "json" };
+
+const run = promisify(execFile);
+const FOLDER = fileURLToPath(new URL("../../docs/examples/signing/", import.meta.url));
+/** The snippets always send `u=0`. */
+const VECTORS = fixture.vectors.filter(({ u }) => u === "0");
+
+interface Language {
+  readonly name: string;
+  /** Missing ones fail the test, but for those that are too big to ask for. */
+  readonly tool: string;
+  readonly isBig?: true;
+  /** Once, into `built`. */
+  readonly build?: (built: string) => readonly [string, ...string[]];
+  readonly command: (built: string) => readonly [string, ...string[]];
+}
+
+const LANGUAGES: readonly Language[] = [
+  { name: "shell", tool: "openssl", command: () => ["bash", "sign.sh"] },
+  { name: "Python", tool: "python3", command: () => ["python3", "sign.py"] },
+  { name: "PHP", tool: "php", command: () => ["php", "sign.php"] },
+  {
+    name: "C#",
+    tool: "mcs",
+    build: (built) => ["mcs", "Sign.cs", `-out:${join(built, "Sign.exe")}`],
+    command: (built) => ["mono", join(built, "Sign.exe")],
+  },
+  {
+    name: "Java",
+    tool: "javac",
+    isBig: true,
+    build: (built) => ["javac", "-d", built, "Sign.java"],
+    command: (built) => ["java", "-XX:TieredStopAtLevel=1", "-cp", built, "Sign"],
+  },
+  {
+    name: "Go",
+    tool: "go",
+    isBig: true,
+    build: (built) => ["go", "build", "-o", join(built, "sign-go"), "sign.go"],
+    command: (built) => [join(built, "sign-go")],
+  },
+];
+
+/** What shells, forms, URLs and the token itself could mistake for something of theirs, and the longest. */
+const FILEIDS = ["/a//b+c %2F&?#=&f=d'\"`$(id)\\~!*()图😀.jpg", "x".repeat(128)];
+const PLACE = {
+  appid: "10001234",
+  bucket: "photos",
+  secretId: "AKIDTESTTESTTESTTESTTESTTESTTEST0001",
+  // Longer than a block of SHA-1, which HMAC treats differently.
+  secretKey: `${"0123456789".repeat(7)}&='"$ü`,
+};
+
+let built: string;
+beforeAll(async () => {
+  built = await mkdtemp(join(tmpdir(), "huiyuan-signing-"));
+});
+afterAll(() => rm(built, { recursive: true, force: true }));
+
+test("there are known answers", () => expect(VECTORS).toHaveLength(4));
+
+const isInstalled = (tool: string) => spawnSync("which", [tool]).status === 0;
+
+for (const { name, tool, isBig, build, command } of LANGUAGES) {
+  describe.skipIf(isBig === true && !isInstalled(tool))(`${name} (needs ${tool})`, () => {
+    const call = async (place: typeof PLACE, time: { now: number; random: number }, args: readonly string[]) => {
+      const [program, ...rest] = command(built);
+      const env = {
+        ...process.env,
+        LC_ALL: "C.UTF-8",
+        HUIYUAN_APPID: place.appid,
+        HUIYUAN_BUCKET: place.bucket,
+        HUIYUAN_SECRET_ID: place.secretId,
+        HUIYUAN_SECRET_KEY: place.secretKey,
+        HUIYUAN_DOWNLOADS: "http://photos-10001234.localhost:8080",
+        SIGN_NOW: String(time.now),
+        SIGN_RANDOM: String(time.random),
+      };
+      return (await run(program, [...rest, ...args], { cwd: FOLDER, env })).stdout.trimEnd();
+    };
+
+    beforeAll(async () => {
+      const [program, ...rest] = build?.(built) ?? ["true"];
+      await run(program, rest, {
+        cwd: FOLDER,
+        env: { ...process.env, GOCACHE: join(built, "cache"), GO111MODULE: "off" },
+      });
+    });
+
+    test.each(VECTORS)("signs as $id says: $case", async (vector) => {
+      const { t, r, e, f } = vector;
+      const operation = e === 0 ? "copy" : "upload";
+      const args = [operation, f, ...(e === 0 ? [] : [String(e - t)])];
+      expect(await call(vector, { now: t, random: r }, args)).toBe(vector.sign);
+    });
+
+    test.each(FILEIDS)("signs for %j", async (fileid) => {
+      const time = { now: 1_450_000_000, random: 4_294_967_295 };
+      const fields = { ...PLACE, issuedAt: time.now, random: time.random, userid: "0", fileid };
+      const token = (expires: number) => makeToken({ ...fields, expires }, PLACE.secretKey);
+      expect(await call(PLACE, time, ["delete", fileid])).toBe(token(0));
+      expect(await call(PLACE, time, ["upload", fileid])).toBe(token(time.now + 600));
+      const url = await call(PLACE, time, ["download", fileid, "60"]);
+      const target = parseTarget(url, []);
+      expect(target.key).toBe(fileid);
+      expect(tokenFromQuery(target.rawQuery).sign).toBe(token(time.now + 60));
+    });
+  });
+}
