@@ -1,5 +1,6 @@
 // A multipart form of known length (RFC 7578), made piece by piece: fields, then the file, then the MD5 of what went out.
 import { createHash, randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 
 export interface Form {
   readonly contentType: string;
@@ -39,6 +40,8 @@ export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePa
       for await (const chunk of file.read()) {
         md5.update(chunk);
         yield chunk;
+        // Gives way, so that a refusal which comes early is read before the service stops listening.
+        await setImmediate();
         sent += chunk.byteLength;
         onFile(sent);
       }

@@ -1,0 +1,184 @@
+// The SDK against the program: every call and every name, and the examples of docs/guide-client.md as they stand there.
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Client, createClient, HuiyuanClientError } from "../../src/client/client.ts";
+import { callbackBody } from "../../src/sign/callback.ts";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
+import { runModule, startModule } from "../helpers/run-module.ts";
+import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const DOWNLOADS = `photos-${APPID}.localhost`;
+
+let jpeg: Buffer;
+let installation: Installation;
+let program: Program;
+let client: Client;
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(640, 480);
+  installation = await install(oneBucket(undefined, { token: "required" }));
+  program = await installation.start();
+  client = clientOf({});
+});
+afterAll(async () => {
+  await program?.stop();
+  await installation?.remove();
+});
+
+function clientOf(changes: object): Client {
+  const endpoint = `http://127.0.0.1:${program.downloadPort}`;
+  return createClient({
+    endpoint,
+    downloads: `http://${DOWNLOADS}`,
+    appid: APPID,
+    bucket: "photos",
+    ...KEYS[0],
+    ...changes,
+  });
+}
+
+async function download(url: string) {
+  const { pathname, search } = new URL(url);
+  return get({ port: program.downloadPort, host: DOWNLOADS, path: pathname + search });
+}
+
+async function failure(promise: Promise<unknown>): Promise<HuiyuanClientError> {
+  const error: unknown = await promise.then(
+    () => new Error("it was done"),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof HuiyuanClientError) return error;
+  throw error;
+}
+
+describe("huiyuan/client", () => {
+  test.each([
+    "2015/07/17/abc.jpg",
+    "a b+c%25.jpg",
+    "50%.jpg",
+    "照片/回源😀.jpg",
+    "/begins//with a slash/",
+    "ends/copy",
+    "ends/del",
+    "quotes'\"<>&=?#!*().jpg",
+    "x".repeat(128),
+  ])("uploads, stats, downloads, copies and deletes %s", async (fileid) => {
+    const uploaded = await client.upload(jpeg, { fileid });
+    expect(uploaded).toMatchObject({ fileid, width: 640, height: 480 });
+    expect((await download(client.url(fileid, { sign: true }))).body.equals(jpeg)).toBe(true);
+    expect((await download(client.url(fileid))).status).toBe(403);
+    expect(await client.stat(fileid)).toMatchObject({
+      fileid,
+      downloadUrl: uploaded.downloadUrl,
+      size: jpeg.byteLength,
+      md5: createHash("md5").update(jpeg).digest("hex"),
+      width: 640,
+      height: 480,
+    });
+    const copied = await client.copy(fileid);
+    await client.delete(fileid);
+    expect(await client.stat(fileid)).toBeUndefined();
+    expect((await download(client.url(copied.fileid, { sign: { lifeSeconds: 60 } }))).body.equals(jpeg)).toBe(true);
+  });
+
+  test("is told what was refused, and why", async () => {
+    expect(await client.upload(jpeg, { fileid: "twice.jpg" })).toMatchObject({ fileid: "twice.jpg" });
+    // Large enough that the answer comes while the form is still sent.
+    const large = Buffer.alloc(10_000_000);
+    expect(await failure(client.upload(large, { fileid: "twice.jpg" }))).toMatchObject({
+      name: "file_exists",
+      code: -1886,
+      httpStatus: 400,
+      requestId: expect.stringMatching(/^\S{8,}$/),
+      stored: false,
+    });
+    expect(await failure(client.upload(large))).toMatchObject({ name: "not_an_image" });
+    expect(await failure(client.upload(new Uint8Array()))).toMatchObject({ name: "size_refused" });
+    expect(await failure(client.upload(Buffer.alloc(30_000_000)))).toMatchObject({ name: "size_refused" });
+    expect(await failure(client.delete("nothing.jpg"))).toMatchObject({ name: "not_found", code: -197 });
+    expect(await failure(clientOf({ secretKey: "wrong" }).upload(jpeg))).toMatchObject({ name: "signature_wrong" });
+    expect(await failure(clientOf({ secretId: "AKIDNONE" }).copy("a"))).toMatchObject({ name: "secret_id_unknown" });
+    expect(await failure(clientOf({ appid: "1" }).upload(jpeg))).toMatchObject({ name: "appid_unknown" });
+    const late = clientOf({ now: () => Date.now() - 3_600_000 });
+    expect(await failure(late.upload(jpeg))).toMatchObject({ name: "signature_expired" });
+  });
+});
+
+describe("docs/guide-client.md", () => {
+  /** The blocks of JavaScript, by what stands behind the language. */
+  const blocks = async (kind: string) =>
+    [...(await readFile(`${ROOT}docs/guide-client.md`, "utf8")).matchAll(/^```js *(\w*)\n(.*?)^```$/gms)]
+      .filter((block) => block[1] === kind)
+      .map((block) => block[2]);
+
+  let folder: string;
+  beforeAll(async () => {
+    folder = join(installation.folder, "reader");
+    await mkdir(join(folder, "node_modules/huiyuan"), { recursive: true });
+    await cp(`${ROOT}package.json`, join(folder, "node_modules/huiyuan/package.json"));
+    await symlink(`${ROOT}dist`, join(folder, "node_modules/huiyuan/dist"));
+    await writeFile(join(folder, "picture.jpg"), jpeg);
+  });
+
+  test("the examples do what they say", async () => {
+    const text = (await blocks("")).join("\n").replace("localhost:8080", `127.0.0.1:${program.downloadPort}`);
+    const shown = text.replace('// downloads: "https://img.example.com",', 'downloads: "http://img.test",');
+    const env = { HUIYUAN_SECRET_ID: KEYS[0].secretId, HUIYUAN_SECRET_KEY: KEYS[0].secretKey };
+    const { size } = { size: jpeg.byteLength };
+    const md5 = createHash("md5").update(jpeg).digest("hex");
+    const stamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/;
+    const lines = (await runModule(shown, { folder, env })).trimEnd().split("\n");
+    const [sent, stored, named, stat, ...others] = lines;
+    expect(sent).toBe(`${size} bytes are on their way`);
+    expect(stored).toBe(`2015/07/a.jpg 640×480 http://${DOWNLOADS}:${program.downloadPort}/2015/07/a.jpg`);
+    expect(named).toBe("36");
+    expect(stat?.split(" ")).toEqual([String(size), md5, expect.stringMatching(stamp)]);
+    expect(others).toEqual([
+      "undefined true",
+      "http://img.test/a%20b.jpg",
+      "http://img.test/a.jpg?imageView2/2/w/400/format/webp/q/80",
+      "http://img.test/a.jpg!small",
+      "true",
+      "imageMogr2/auto-orient/gravity/north/crop/200x200",
+      "imageMogr2/auto-orient/gravity/north/crop/200x200|watermark/2/text/wqkg5Zue5rqQ/fontsize/20/fill/I2ZmZmZmZg/dx/10/dy/10/dissolve/100|imageMogr2/format/jpg",
+      "imageMogr2/auto-orient/gravity/north/crop/200x200|imageInfo",
+      "true true",
+      "not_found -197 400 string false",
+      "AbortError",
+    ]);
+  });
+
+  test("the receiver believes what the service signed, and nothing else", async () => {
+    const text = (await blocks("receiver"))
+      .join("\n")
+      .replace(".listen(3000)", ".listen(0, function () { console.log(this.address().port); })");
+    const receiver = await startModule(text, { folder, env: { CALLBACK_SECRET: "shared" } });
+    try {
+      const url = `http://127.0.0.1:${(await receiver.line()).trim()}`;
+      const notice = {
+        appid: APPID,
+        bucket: "photos",
+        fileid: "图/a&b.jpg",
+        magicContext: '{"user":7}',
+        sha1: "0".repeat(40),
+        size: 9,
+        url: "http://a/b",
+        userid: "0",
+        timestamp: Math.floor(Date.now() / 1000),
+        attempt: 1,
+      };
+      const send = (secret: string) => fetch(url, { method: "POST", body: callbackBody(notice, secret) });
+      expect((await send("other")).status).toBe(403);
+      expect(await (await send("shared")).json()).toEqual({ welcome: "图/a&b.jpg" });
+      expect(await receiver.line()).toBe('stored 图/a&b.jpg 9 {"user":7}');
+    } finally {
+      await receiver.stop();
+    }
+  });
+});
