@@ -5,6 +5,7 @@ import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { createFreeSpace } from "./bucket/fs/free-space.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import type { PhotosParts } from "./http/photos/call.ts";
@@ -24,6 +25,8 @@ import type { CallbackTarget } from "./upload/delivery.ts";
 import { createKnownMd5 } from "./upload/known-md5.ts";
 import { createNotices, type Notices } from "./upload/notices.ts";
 import { createOutbox, OUTBOX_PLAN, type Outbox } from "./upload/outbox.ts";
+import { createSliceFolder } from "./upload/slice-folder.ts";
+import { openSlices, type Slices } from "./upload/slices.ts";
 import { readVersion } from "./version.ts";
 
 export interface ServiceOptions {
@@ -83,9 +86,11 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     log,
   });
   let registry: SiteRegistry | undefined;
+  let slices: Slices | undefined;
 
   async function close(): Promise<void> {
     await notices.close();
+    slices?.close();
     await registry?.close();
     metrics.stop();
     await ledgers.close();
@@ -109,6 +114,9 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });
+    const freeSpace = createFreeSpace({ dir: settings.data, minFreeBytes: settings.limits.freeDisk, now });
+    const folder = createSliceFolder(join(settings.data, "slices"));
+    slices = await openSlices({ folder, freeSpace, log, now });
     let { objectSize } = settings.limits;
     const photos: Service["photos"] = {
       projects: () => sites.projects,
@@ -117,6 +125,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       spools,
       md5: createKnownMd5(),
       notify: notices.notify,
+      slices,
       uploads: createSlots(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,

@@ -31,7 +31,7 @@ export interface FormOptions {
   readonly totalMs: number;
 }
 
-const LIMITS = { fieldSize: 65_536, fields: 32, files: 1, parts: 64, headerPairs: 32, headerSize: 8_192 };
+const LIMITS = { fieldSize: 16_384, fields: 32, files: 1, parts: 64, headerPairs: 32, headerSize: 8_192 };
 
 /** Whether a request with this Content-Type may hold a form. */
 export function isForm(contentType: string | undefined): contentType is string {

@@ -72,8 +72,7 @@ export interface ApiResult {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly code: number;
   readonly message: string;
-  // The tests say what they expect of it.
-  readonly data: Record<string, never> & { readonly [name: string]: unknown };
+  readonly data: Readonly<Record<string, unknown>>;
   /** Chunks that the body came in. */
   readonly chunks: number;
 }

@@ -9,6 +9,7 @@ import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { joinCallback, type Notify } from "../../upload/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
+import type { Slices } from "../../upload/slices.ts";
 import { type ApiAnswer, downloadBase, type Links, linksTo, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
@@ -21,6 +22,7 @@ export interface PhotosParts {
   readonly once: OnceLedger;
   readonly spools: SpoolPool;
   readonly md5: KnownMd5;
+  readonly slices: Slices;
   /** Uploads at the same time. */
   readonly uploads: Slots;
   /** Bytes of an image that is uploaded. */

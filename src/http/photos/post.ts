@@ -1,14 +1,17 @@
 // A POST: an upload, a slice of one, a copy or a delete. Which of them may show only in the body, since an upload may be
 // named `…/copy` as well; the signature is read before it, and what needs to be refused is refused before the file comes.
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Spool } from "../../body/spool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import { type Key, toKey } from "../../object.ts";
 import type { Authentic } from "../../sign/token.ts";
-import { type Form, isForm, readForm } from "../../upload/form.ts";
-import { receiveFile } from "../../upload/receive.ts";
+import { type Form, type FormFields, isForm, readForm } from "../../upload/form.ts";
+import { type Received, receiveFile } from "../../upload/receive.ts";
+import { MAX_SLICE_BYTES, takePacket } from "../../upload/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../continue.ts";
-import type { ApiAnswer } from "./answer.ts";
+import { type ApiAnswer, success } from "./answer.ts";
 import { answerUploaded, bucketOf, type Call, type PhotosParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";
 import { operate } from "./operations.ts";
@@ -28,14 +31,14 @@ export async function post(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
   call.about.name = "upload";
   const fileid = fileidOf(call);
   const token = authenticate(call.sign, parts.tokens);
-  const early = operation === undefined ? await admitUpload(call, token, fileid, parts) : undefined;
+  const early = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
   if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is no multipart form");
   refuseTooLong(call, parts);
   const form = openForm(call, parts);
   try {
     if (operation !== undefined && (await isOperation(form))) return await operate(call, operation, parts);
-    const bucket = early ?? (await admitUpload(call, token, fileid, parts));
-    return await upload(call, form, { bucket, fileid: fileid ?? toKey(randomUUID()) }, parts);
+    const bucket = early ?? admitUpload(call, token, fileid, parts);
+    return await upload(call, form, { bucket, fileid }, parts);
   } finally {
     form.stop();
   }
@@ -50,20 +53,14 @@ function fileidOf({ target: { rest }, bound }: Call): Key | undefined {
   return rest === "" ? undefined : readFileid(rest, bound);
 }
 
-/** The bucket that takes it. Throws the sign_* codes, bucket_unknown, operation_unsupported, upload_exists. */
-async function admitUpload(
-  call: Call,
-  token: Authentic,
-  fileid: Key | undefined,
-  parts: PhotosParts,
-): Promise<ManagedBucket> {
+/** The bucket that takes it. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
+function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: PhotosParts): ManagedBucket {
   call.about.fileid = fileid;
   authorizeUpload(token, { ...call, now: Math.floor(parts.now() / 1_000) }, fileid);
   const bucket = bucketOf(call);
   if (!bucket.takesUploads) {
     throw new HuiyuanError("operation_unsupported", `Cannot upload to "${bucket.name}": it is for downloads only`);
   }
-  if (fileid !== undefined) await refuseExisting(bucket.stored, fileid);
   return bucket;
 }
 
@@ -97,27 +94,82 @@ async function isOperation(form: Form): Promise<boolean> {
   }
 }
 
-interface Target {
+interface Wanted {
   readonly bucket: ManagedBucket;
-  readonly fileid: Key;
+  /** Undefined: the server makes it. */
+  readonly fileid: Key | undefined;
 }
 
-async function upload(call: Call, form: Form, { bucket, fileid }: Target, parts: PhotosParts): Promise<ApiAnswer> {
+async function upload(call: Call, form: Form, wanted: Wanted, parts: PhotosParts): Promise<ApiAnswer> {
   if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are under way");
   const spool = parts.spools.open(["sha1", "md5"]);
   try {
     const file = await form.file();
-    const options = { spool, maxBytes: parts.maxImageBytes(), tooLarge: "upload_size" } as const;
-    const received = file === undefined ? undefined : await receiveFile(file, options);
+    const received = file === undefined ? undefined : await receive(file, form, { ...wanted, spool }, parts);
     const fields = await form.end();
+    const arrived = { ...wanted, fields, spool, received };
+    if (fields.op === SLICES) return await slice(call, arrived, parts);
     if (fields.op !== undefined && fields.op !== "") {
       throw new HuiyuanError("rest_route_unknown", `Cannot do "${fields.op.slice(0, 40)}": there is no such operation`);
     }
-    if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
-    const info = await storeUpload({ place: bucket.stored, fileid, received, fields, now: parts.now() });
-    return await answerUploaded(call, bucket, { info, magicContext: fields.magiccontext ?? "" }, parts);
+    return await whole(call, arrived, parts);
   } finally {
     spool.release();
     parts.uploads.free();
   }
+}
+
+/** A slice of an image that is there already may be one that is sent again. */
+async function receive(
+  file: Readable,
+  form: Form,
+  { bucket, fileid, spool }: Wanted & { readonly spool: Spool },
+  { maxImageBytes }: PhotosParts,
+): Promise<Received> {
+  if (form.fields.op === SLICES) {
+    return receiveFile(file, { spool, maxBytes: MAX_SLICE_BYTES, tooLarge: "slice_too_large" });
+  }
+  if (fileid !== undefined) await refuseExisting(bucket.stored, fileid);
+  return receiveFile(file, { spool, maxBytes: maxImageBytes(), tooLarge: "upload_size" });
+}
+
+interface Arrived extends Wanted {
+  readonly fields: FormFields;
+  readonly spool: Spool;
+  readonly received: Received | undefined;
+}
+
+async function whole(
+  call: Call,
+  { bucket, fileid, fields, received }: Arrived,
+  parts: PhotosParts,
+): Promise<ApiAnswer> {
+  if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
+  const place = bucket.stored;
+  const now = parts.now();
+  const info = await storeUpload({ place, fileid: fileid ?? toKey(randomUUID()), received, fields, now });
+  return answerUploaded(call, bucket, { info, magicContext: fields.magiccontext ?? "" }, parts);
+}
+
+async function slice(
+  call: Call,
+  { bucket, fileid: requested, fields, spool, received }: Arrived,
+  parts: PhotosParts,
+): Promise<ApiAnswer> {
+  call.about.name = "slice";
+  const { stored: place } = bucket;
+  const answer = await takePacket(
+    {
+      place,
+      appid: call.project.appid,
+      bucketId: place.bucketId,
+      requested,
+      fields,
+      slice: received === undefined ? undefined : { size: received.body.size, spool },
+    },
+    { slices: parts.slices, maxImageBytes: parts.maxImageBytes(), now: parts.now() },
+  );
+  if (answer.kind === "stored") return answerUploaded(call, bucket, answer, parts);
+  const { session, offset } = answer;
+  return success(answer.kind === "begun" ? { session, offset, slice_size: answer.sliceSize } : { session, offset });
 }

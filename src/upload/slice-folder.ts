@@ -1,0 +1,132 @@
+// Uploads in slices on the disk: for each a note, `<id>.json`, and the bytes that have come, `<id>.part`. What is
+// acknowledged is on the disk. Which slice may come when is said in slices.ts.
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { storeFailure } from "../bucket/fs/failure.ts";
+import { readNote, type SliceNote, writeNote } from "./slice-note.ts";
+
+/** A found upload. `bytes`: of its file, which may end in a slice that was never acknowledged; undefined: it has none. */
+export interface FoundSlices {
+  readonly id: string;
+  readonly note: SliceNote;
+  readonly bytes: number | undefined;
+}
+
+/** Everything is durable when it resolves. Throws store_full, store_failed. */
+export interface SliceFolder {
+  /** What is there; whatever else is in the folder is removed. */
+  read(): Promise<readonly FoundSlices[]>;
+  begin(id: string, note: SliceNote): Promise<void>;
+  rewrite(id: string, note: SliceNote): Promise<void>;
+  /** Writes `pieces` from byte `from` on, over whatever an attempt that failed has left there. */
+  append(id: string, from: number, pieces: AsyncIterable<Buffer>): Promise<void>;
+  pathOf(id: string): string;
+  /** These two are best effort; what stays is removed later. */
+  removeBytes(id: string): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+const NOTE = ".json";
+const BYTES = ".part";
+const MAX_NOTE_BYTES = 524_288;
+
+export function createSliceFolder(dir: string): SliceFolder {
+  const notePath = (id: string) => join(dir, id + NOTE);
+  const bytesPath = (id: string) => join(dir, id + BYTES);
+
+  async function writeWhole(id: string, note: SliceNote): Promise<void> {
+    const fresh = join(dir, `${id}.new`);
+    await withFile(fresh, "w", async (file) => {
+      await file.writeFile(writeNote(note));
+      await file.sync();
+    });
+    await rename(fresh, notePath(id));
+    await syncFolder(dir);
+  }
+
+  async function readOne(id: string): Promise<FoundSlices | undefined> {
+    const path = notePath(id);
+    if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
+    const note = readNote(await readFile(path, "utf8"));
+    const bytes = await stat(bytesPath(id)).then(
+      ({ size }) => size,
+      () => undefined,
+    );
+    return note && { id, note, bytes };
+  }
+
+  return {
+    read: () =>
+      translated(`read "${dir}"`, async () => {
+        await mkdir(dir, { recursive: true });
+        const names = await readdir(dir);
+        const found: FoundSlices[] = [];
+        for (const name of names.filter((file) => file.endsWith(NOTE))) {
+          const slices = await readOne(name.slice(0, -NOTE.length));
+          if (slices !== undefined) found.push(slices);
+        }
+        const kept = new Set(found.flatMap(({ id }) => [id + NOTE, id + BYTES]));
+        for (const name of names) if (!kept.has(name)) await rm(join(dir, name), { recursive: true, force: true });
+        return found;
+      }),
+    begin: (id, note) =>
+      translated(`begin an upload in "${dir}"`, async () => {
+        await withFile(bytesPath(id), "wx", async () => {});
+        await writeWhole(id, note);
+      }),
+    rewrite: (id, note) => translated(`write "${notePath(id)}"`, () => writeWhole(id, note)),
+    append: (id, from, pieces) =>
+      translated(`write "${bytesPath(id)}"`, () =>
+        withFile(bytesPath(id), "r+", async (file) => {
+          await file.truncate(from);
+          let at = from;
+          for await (const piece of pieces) at += await writeAll(file, piece, at);
+          await file.datasync();
+        }),
+      ),
+    pathOf: bytesPath,
+    removeBytes: (id) => removed(bytesPath(id)),
+    async remove(id) {
+      // In this order: bytes without a note are removed at the next start.
+      await removed(notePath(id));
+      await removed(bytesPath(id));
+    },
+  };
+}
+
+async function withFile<Result>(
+  path: string,
+  flags: string,
+  run: (file: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  const file = await open(path, flags, 0o600);
+  try {
+    return await run(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, piece: Buffer, at: number): Promise<number> {
+  let written = 0;
+  while (written < piece.byteLength) {
+    written += (await file.write(piece, written, piece.byteLength - written, at + written)).bytesWritten;
+  }
+  return written;
+}
+
+function syncFolder(dir: string): Promise<void> {
+  return withFile(dir, "r", (folder) => folder.sync());
+}
+
+function removed(path: string): Promise<void> {
+  return rm(path, { force: true }).catch(() => undefined); // The next start tries again.
+}
+
+async function translated<Result>(action: string, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run();
+  } catch (error) {
+    throw storeFailure(error, action);
+  }
+}

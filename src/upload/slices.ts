@@ -1,0 +1,168 @@
+// Uploads in slices (分片上传) that are under way: at most so many of each project, for 24 hours at most, across restarts.
+// A stored one is remembered as long, since a client that missed the answer to its last slice sends that again.
+import { randomBytes } from "node:crypto";
+import type { FreeSpace } from "../bucket/fs/free-space.ts";
+import { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { FoundSlices, SliceFolder } from "./slice-folder.ts";
+import type { SliceOrder, SlicePhase } from "./slice-note.ts";
+
+/** One upload in slices. Only whoever holds it may change it. */
+export interface SliceUpload {
+  readonly id: string;
+  readonly order: SliceOrder;
+  readonly phase: SlicePhase;
+  /** Acknowledged bytes, from the start. */
+  readonly received: number;
+  readonly path: string;
+  /** One after the other. */
+  alone<Result>(run: () => Promise<Result>): Promise<Result>;
+  /** The next `size` bytes; acknowledged when it resolves. Throws store_full, store_failed. */
+  append(pieces: AsyncIterable<Buffer>, size: number): Promise<void>;
+  /** To be called before the image is given to the bucket, and when that has it. */
+  enter(phase: "storing" | "stored"): Promise<void>;
+  /** Forgets it. */
+  discard(): Promise<void>;
+}
+
+export interface Slices {
+  /** Throws overloaded, store_full, store_failed. */
+  begin(order: Omit<SliceOrder, "startedAt">): Promise<SliceUpload>;
+  /** Undefined: there is none of this id, or it is over 24 hours old. */
+  find(id: string): SliceUpload | undefined;
+  /** Uploads that are not stored yet. */
+  readonly running: number;
+  close(): void;
+}
+
+export interface SlicesOptions {
+  readonly folder: SliceFolder;
+  readonly freeSpace: FreeSpace;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+const LIFE_MS = 86_400_000;
+/** Not stored yet, of one project; and stored ones that are remembered. */
+const MAX_RUNNING = 256;
+const MAX_STORED = 1_000;
+/** When there are too many, one that nothing has come for so long makes room. */
+const IDLE_MS = 3_600_000;
+const SWEEP_MS = 600_000;
+
+interface Running extends SliceUpload {
+  touchedAt: number;
+}
+
+/** Takes up what the last run left. Throws store_failed. */
+export async function openSlices(options: SlicesOptions): Promise<Slices> {
+  const { folder, freeSpace, log, now } = options;
+  const uploads = new Map<string, Running>();
+
+  function track(id: string, order: SliceOrder, state: { phase: SlicePhase; received: number }): Running {
+    let last: Promise<unknown> = Promise.resolve();
+    const upload: Running = {
+      id,
+      order,
+      path: folder.pathOf(id),
+      touchedAt: now(),
+      get phase() {
+        return state.phase;
+      },
+      get received() {
+        return state.received;
+      },
+      alone(run) {
+        const result = last.then(run);
+        last = result.catch(() => undefined); // Told to whoever ran it.
+        return result;
+      },
+      async append(pieces, size) {
+        await freeSpace.check();
+        await folder.append(id, state.received, pieces);
+        state.received += size;
+      },
+      async enter(phase) {
+        await folder.rewrite(id, { order, phase });
+        state.phase = phase;
+        if (phase !== "stored") return;
+        await folder.removeBytes(id);
+        forgetOldest(order.appid);
+      },
+      discard: () => drop(id),
+    };
+    uploads.set(id, upload);
+    return upload;
+  }
+
+  async function drop(id: string): Promise<void> {
+    uploads.delete(id);
+    await folder.remove(id);
+  }
+
+  const ofProject = (appid: string, isStored: boolean) =>
+    [...uploads.values()].filter(({ order, phase }) => order.appid === appid && (phase === "stored") === isStored);
+
+  function forgetOldest(appid: string): void {
+    const [oldest, ...more] = ofProject(appid, true);
+    if (oldest !== undefined && more.length >= MAX_STORED) void drop(oldest.id);
+  }
+
+  async function makeRoom(appid: string): Promise<void> {
+    const running = ofProject(appid, false);
+    if (running.length < MAX_RUNNING) return;
+    const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
+    if (idlest === undefined || idlest.touchedAt > now() - IDLE_MS) {
+      const message = `Cannot begin another upload in slices: project ${appid} has ${running.length} under way`;
+      throw new HuiyuanError("overloaded", message);
+    }
+    await drop(idlest.id);
+  }
+
+  function sweep(): void {
+    for (const { id, order } of uploads.values()) if (isOver(order)) void drop(id);
+  }
+
+  const isOver = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
+
+  function takeUp({ id, note: { order, phase }, bytes }: FoundSlices): void {
+    // What comes behind the last whole slice was never acknowledged. Without a file the bucket may have the image.
+    const whole = bytes === undefined || bytes >= order.size ? order.size : bytes - (bytes % order.sliceSize);
+    if (isOver(order) || (bytes === undefined && phase === "arriving")) void drop(id);
+    else track(id, order, { phase, received: whole });
+  }
+
+  for (const found of await folder.read()) takeUp(found);
+  if (uploads.size > 0) log.info({ uploads: uploads.size }, "took up uploads in slices of the last run");
+  const timer = setInterval(sweep, SWEEP_MS).unref();
+
+  return {
+    async begin(unstarted) {
+      const order = { ...unstarted, startedAt: now() };
+      await makeRoom(order.appid);
+      await freeSpace.check();
+      const id = randomBytes(16).toString("hex");
+      const upload = track(id, order, { phase: "arriving", received: 0 });
+      try {
+        await folder.begin(id, { order, phase: "arriving" });
+      } catch (error) {
+        await drop(id);
+        throw error;
+      }
+      return upload;
+    },
+    find(id) {
+      const upload = uploads.get(id);
+      if (upload === undefined || isOver(upload.order)) return undefined;
+      upload.touchedAt = now();
+      return upload;
+    },
+    get running() {
+      let count = 0;
+      for (const { phase } of uploads.values()) if (phase !== "stored") count += 1;
+      return count;
+    },
+    close: () => clearInterval(timer),
+  };
+}
