@@ -32,7 +32,7 @@ const ERROR_ROWS = {
   precondition_failed: { status: 412, errNo: -103, text: "a condition of the request does not hold" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
   style_unknown: { status: 400, errNo: -105, text: "no style of this name" },
-  processing_unsupported: { status: 501, errNo: -106, text: "image processing is not supported yet" },
+  original_protected: { status: 403, errNo: -154, text: "the original is protected: only its styles are served" },
   // Image processing
   processing_invalid: { status: 400, errNo: -106, text: "the processing instruction is not valid" },
   image_not_processable: {

@@ -40,8 +40,11 @@ export interface ByteRange {
 /** How a format is called everywhere: settings, log, metrics, catalogue. */
 export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp" | "heic" | "tiff" | "ico";
 
+/** What the bytes of an object are. `json`: facts about an image; only a tier of variants has such objects. */
+export type ObjectFormat = ImageFormat | "json";
+
 /** The media type that an answer carries; the origin's own Content-Type is never trusted. */
-export const MEDIA_TYPES: Readonly<Record<ImageFormat, string>> = {
+export const MEDIA_TYPES: Readonly<Record<ObjectFormat, string>> = {
   jpeg: "image/jpeg",
   png: "image/png",
   gif: "image/gif",
@@ -51,11 +54,12 @@ export const MEDIA_TYPES: Readonly<Record<ImageFormat, string>> = {
   heic: "image/heic",
   tiff: "image/tiff",
   ico: "image/x-icon",
+  json: "application/json",
 };
 
 /** What the first bytes tell. Width and height in pixels; undefined where the head does not hold them. */
 export interface ImageFacts {
-  readonly format: ImageFormat;
+  readonly format: ObjectFormat;
   readonly width: number | undefined;
   readonly height: number | undefined;
 }

@@ -3,12 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createFreeSpace } from "./bucket/fs/free-space.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import type { PhotosParts } from "./http/photos/call.ts";
+import { createRenderer, type RendererOptions } from "./image/renderer.ts";
 import { createLedgers } from "./ledger/ledger.ts";
 import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
@@ -85,6 +87,16 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     now,
     log,
   });
+  const renderer = createRenderer(renderLimits(settings));
+  const renders = createSlots(MAX_RENDERS);
+  // A variant that could not be stored is made again when it is next asked for.
+  const variantWriteBack = createWriteBack({
+    now,
+    log,
+    meter: metrics.variants,
+    retryMs: [],
+    maxQueued: MAX_VARIANTS_QUEUED,
+  });
   let registry: SiteRegistry | undefined;
   let slices: Slices | undefined;
 
@@ -92,6 +104,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     await notices.close();
     slices?.close();
     await registry?.close();
+    await renderer.close();
     metrics.stop();
     await ledgers.close();
     await stores.close();
@@ -99,11 +112,18 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
+    const common = { spools, log, now, serverId, signal: stopping.signal };
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,
       hot,
-      mirror: { spools, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal: stopping.signal },
+      mirror: { ...common, writeBack, slots, meter: metrics.mirror },
+      variants: {
+        renderer,
+        meter: metrics.renders,
+        store: stores.variants,
+        mirror: { ...common, writeBack: variantWriteBack, slots: renders, meter: metrics.variants },
+      },
       log,
       now,
       userAgent,
@@ -148,6 +168,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           origins: sites.originHealth,
           // Whoever writes to it says why not.
           owed: () => outbox.counts().catch(() => undefined),
+          renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
         }),
       probe: store.probe,
       notes: stores.notes,
@@ -157,13 +178,18 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         hot.resize(hotBounds(next));
         slots.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
+        renderer.resize(renderLimits(next));
         stores.resize(next.limits);
       },
       async drain({ fillMs, storeMs }) {
         const began = now();
-        await Promise.race([slots.empty(), delay(Math.max(0, fillMs), undefined, { ref: false })]);
+        await Promise.race([
+          Promise.all([slots.empty(), renders.empty()]),
+          delay(Math.max(0, fillMs), undefined, { ref: false }),
+        ]);
         stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
-        await writeBack.drain(Math.max(0, began + storeMs - now()));
+        const left = Math.max(0, began + storeMs - now());
+        await Promise.all([writeBack.drain(left), variantWriteBack.drain(left)]);
       },
       close,
     };
@@ -207,6 +233,15 @@ interface Backlog {
 
 function together(one: Backlog, other: Backlog): Backlog {
   return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
+}
+
+/** More never run, for the renderer's own line is shorter. */
+const MAX_RENDERS = 100_000;
+const MAX_VARIANTS_QUEUED = 256;
+
+function renderLimits({ limits }: Settings): RendererOptions {
+  const { renders, renderTime: renderMs, imagePixels: pixels, imageFrames: frames } = limits;
+  return { renders: renders === "auto" ? availableParallelism() : renders, renderMs, pixels, frames };
 }
 
 function hotBounds({ limits }: Settings) {

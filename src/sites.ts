@@ -10,12 +10,15 @@ import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
 import type { Projects } from "./http/photos/project.ts";
 import type { Admission, Site, Sites } from "./http/site.ts";
+import { parseInstruction } from "./image/grammar.ts";
+import { nameRecipe } from "./image/named-recipe.ts";
 import type { Log } from "./log.ts";
 import type { Hot } from "./mirror/hot.ts";
 import { createKeyBudget, type KeyBudget } from "./mirror/key-budget.ts";
 import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
 import { keepsQuery } from "./mirror/rules.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
+import { createVariants, type Variants, type VariantsOptions } from "./mirror/variants.ts";
 import type { ImageFormat, Key } from "./object.ts";
 import type { OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
@@ -36,6 +39,10 @@ export interface SiteParts {
   readonly once: OnceLedger;
   readonly hot: Hot;
   readonly mirror: MirrorParts;
+  /** What the variants of all buckets share; `mirror`: of their own, for their fetches are renders. */
+  readonly variants: Pick<VariantsOptions, "renderer" | "meter" | "mirror"> & {
+    store(bucketId: string): VariantsOptions["store"];
+  };
   readonly log: Log;
   readonly now: () => number;
   readonly userAgent: string;
@@ -60,7 +67,7 @@ export interface SiteRegistry {
 }
 
 export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
-  const stored = createCarried<Stored>();
+  const buckets = createCarried<BucketParts>();
   const origins = createOriginRegistry({ ...parts, serverId: parts.mirror.serverId, meter: parts.mirror.meter });
   const mirrors = createCarried<Mirror>();
   const budgets = createCarried<KeyBudget>();
@@ -78,12 +85,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     const { limits } = next;
     const toSite = (domain: string, binding: Binding): Site => {
       const id = bucketId(binding);
-      const bucket = stored.take(id, () => {
-        const driver = parts.store.bucket(id);
-        return createStored(id, createBucket({ driver, now: parts.now, maxObjectBytes: MAX_STORED_BYTES }), parts.hot);
-      });
-      const source = binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket, settings));
-      return makeSite(binding, { domain, bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
+      const bucket = buckets.take(id, () => openBucket(id, parts));
+      const source =
+        binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket.stored, settings));
+      return makeSite(binding, { domain, ...bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
@@ -116,7 +121,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       built = build(next);
     } catch (error) {
       // Nothing of a refused file is in force.
-      stored.abandon();
+      buckets.abandon();
       mirrors.abandon();
       budgets.abandon();
       for (const origin of origins.abandon()) void origin.close();
@@ -126,7 +131,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     tokens.clear();
     ({ sites, domains } = built);
     projects = createProjects(next, domains);
-    stored.keep();
+    buckets.keep();
     budgets.keep();
     void retire(origins.keep(), mirrors.keep());
   }
@@ -152,7 +157,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     },
     tokens,
     apply,
-    storedOf: (id) => stored.get(id),
+    storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
     originHealth: origins.health,
     async close() {
@@ -165,6 +170,18 @@ const RETIRE_MS = 5_000;
 
 // Each way in has its own smaller bound, which a reload may change; this is the largest that settings allow.
 const MAX_STORED_BYTES = 1_073_741_824;
+
+/** A bucket and what is made of its images. */
+interface BucketParts {
+  readonly stored: Stored;
+  readonly variants: Variants;
+}
+
+function openBucket(bucketId: string, { store, hot, now, variants: shared }: SiteParts): BucketParts {
+  const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), hot });
+  const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
+  return { variants, stored: createStored(bucketId, bucket, hot, variants.drop) };
+}
 
 function bucketId({ project, bucket }: Binding): string {
   return `${project.appid}/${bucket.name}`;
@@ -184,14 +201,17 @@ function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
 
 function makeSite(
   { project, bucket }: Binding,
-  { bucket: stored, ...parts }: Pick<Site, "domain" | "source" | "admit"> & { readonly bucket: Stored },
+  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "admit">,
 ): Site {
+  const { grammarEra: era } = bucket;
+  const styles = Object.entries({ ...bucket.aliases, ...bucket.styles });
   return {
     ...parts,
-    stored,
     isProjectEnabled: project.enabled,
     separators: bucket.separators,
-    aliases: new Set(Object.keys(bucket.aliases)),
+    aliases: new Map(styles.map(([name, text]) => [name, nameRecipe(parseInstruction(text, { era }))])),
+    era,
+    isProtected: bucket.originalProtection,
     referers: bucket.referers,
     cacheControl: createCacheControl(bucket.cacheControl),
     cors: bucket.cors,

@@ -5,7 +5,9 @@ import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
+import { createBoundedDisk } from "./bucket/tier/bounded-disk.ts";
 import { createTieredStore } from "./bucket/tier/store.ts";
+import { createVariantTier, type VariantBucket } from "./bucket/tier/variants.ts";
 import type { Log } from "./log.ts";
 import type { DigestName, Key } from "./object.ts";
 import { createCaller } from "./origin/caller.ts";
@@ -17,6 +19,8 @@ import type { OnceLedger } from "./sign/once.ts";
 /** Everything of a data folder. */
 export interface Stores {
   readonly store: Store;
+  /** Where variants of a bucket's images lie: always on this disk, bounded, and under a name that no bucket has. */
+  variants(bucketId: string): VariantBucket;
   readonly once: OnceLedger;
   readonly spools: SpoolPool;
   /** Where spools put their files. */
@@ -38,9 +42,9 @@ export interface StoresParts {
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
-// Copies come and go all the time, and what is evicted is to be free soon.
-const EDGE_GRACE_MS = 30_000;
-const EDGE_SWEEP_MS = 15_000;
+// Copies and variants come and go all the time, and what is evicted is to be free soon.
+const GRACE_MS = 30_000;
+const SWEEP_MS = 15_000;
 
 /** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
 export async function openStores(settings: Settings, { log, now, changed }: StoresParts): Promise<Stores> {
@@ -51,38 +55,41 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     now,
     log,
     minFreeBytes: limits.freeDisk,
-    ...(isEdge ? { graceMs: EDGE_GRACE_MS, sweepEveryMs: EDGE_SWEEP_MS } : {}),
+    graceMs: GRACE_MS,
+    sweepEveryMs: SWEEP_MS,
   });
+  const disk = createBoundedDisk({ near, maxBytes: limits.disk, log });
+  const variants = createVariantTier({ near, disk, now });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log });
   const closeNear = async () => {
     await spools.close();
+    await disk.close();
     await near.close();
   };
-  const common = { once: near.once, spools, spoolDir: near.spoolDir };
+  const resize = ({ spoolMemory, disk: maxBytes }: Settings["limits"]) => {
+    spools.resize(spoolMemory);
+    disk.resize(maxBytes);
+  };
+  const common = { once: near.once, spools, spoolDir: near.spoolDir, variants, resize };
   if (!isEdge) {
     return {
       ...common,
       store: near,
       backlog: () => ({ depth: 0, oldestMs: 0 }),
       notes: () => [],
-      resize: (next) => spools.resize(next.spoolMemory),
       close: closeNear,
     };
   }
   try {
     const remote = await openRemote(place, { log, now });
-    const tier = createTieredStore({ near, remote, spools, maxBytes: limits.disk, changed, log, now });
+    const tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
     return {
       ...common,
       store: tier,
       backlog: tier.uploads.backlog,
       notes: tier.notes,
-      resize(next) {
-        spools.resize(next.spoolMemory);
-        tier.resize(next.disk);
-      },
       async close() {
         await tier.close();
         await closeNear();

@@ -7,6 +7,7 @@ import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import type { NamedObject, ObjectUrl } from "./object-name.ts";
 import type { Admission, Site } from "./site.ts";
+import type { Wish } from "./wish.ts";
 
 /** From where, what, and under which token. */
 export interface Admitted {
@@ -15,6 +16,10 @@ export interface Admitted {
   readonly object: NamedObject;
   readonly admission: Admission;
   readonly exchange: Exchange;
+  /** What is to be made of an original; undefined: the object itself is wanted. */
+  readonly wish?: Wish | undefined;
+  /** The wish is that of an alias, and an object that is really named so comes first. */
+  readonly isNameFirst?: boolean | undefined;
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
@@ -23,6 +28,7 @@ export const CACHE_STATUS = {
   memory: "huiyuan; hit; detail=memory",
   bucket: "huiyuan; hit; detail=bucket",
   spool: "huiyuan; hit; detail=spool",
+  rendered: "huiyuan; hit; detail=rendered",
   missed: "huiyuan; fwd=uri-miss",
   stored: "huiyuan; fwd=uri-miss; stored",
   collapsed: "huiyuan; fwd=uri-miss; collapsed",
@@ -42,10 +48,11 @@ export function contextOf(
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission } = admitted;
+  const { site, exchange, admission, wish } = admitted;
   const { origin } = exchange.request.headers;
+  const isByAccept = wish?.named.settled !== undefined;
   return {
-    headers: answerHeaders(site, { origin, scope: admission.scope, state, cacheStatus, life }),
+    headers: answerHeaders(site, { origin, scope: admission.scope, state, cacheStatus, life, isByAccept }),
     spend: admission.spend,
     client: () => clientSignal(exchange),
   };

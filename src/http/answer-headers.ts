@@ -14,15 +14,17 @@ export interface AnswerFacts {
   readonly cacheStatus: string;
   /** Of what ages; undefined: it does not. */
   readonly life: AnswerLife | undefined;
+  /** The answer depends on the request's Accept. */
+  readonly isByAccept: boolean;
 }
 
 export function answerHeaders(site: Site, facts: AnswerFacts): readonly Headers[] {
-  const { origin, scope, state, cacheStatus, life } = facts;
+  const { origin, scope, state, cacheStatus, life, isByAccept } = facts;
   const isForAll = site.cors.length === 0 || site.cors.includes("*");
   const headers: Headers[] = [
     cacheControl(site.cacheControl(scope, state, life)),
     status(cacheStatus),
-    isForAll ? siteBlock(site) : siteHeaders(site, origin),
+    isForAll ? siteBlock(site, isByAccept) : siteHeaders(site, origin, isByAccept),
   ];
   if (life !== undefined) headers.push(["Age", String(life.ageSeconds)]);
   if (state === "suspect") headers.push(["X-ErrNo", "-120"]);
@@ -33,23 +35,24 @@ const cacheControl = remember((text) => headerBlock(["Cache-Control", text]));
 const status = remember((text) => headerBlock(["Cache-Status", text]));
 
 /** Kept as long as the domain's snapshot is. */
-const siteBlocks = new WeakMap<Site, HeaderBlock>();
+const siteBlocks = { plain: new WeakMap<Site, HeaderBlock>(), byAccept: new WeakMap<Site, HeaderBlock>() };
 
-function siteBlock(site: Site): HeaderBlock {
-  const known = siteBlocks.get(site);
+function siteBlock(site: Site, isByAccept: boolean): HeaderBlock {
+  const blocks = isByAccept ? siteBlocks.byAccept : siteBlocks.plain;
+  const known = blocks.get(site);
   if (known !== undefined) return known;
-  const built = headerBlock(siteHeaders(site, undefined));
-  siteBlocks.set(site, built);
+  const built = headerBlock(siteHeaders(site, undefined, isByAccept));
+  blocks.set(site, built);
   return built;
 }
 
-function siteHeaders(site: Site, origin: string | undefined): HeaderList {
-  const list: string[] = [];
+function siteHeaders(site: Site, origin: string | undefined, isByAccept: boolean): HeaderList {
+  const cors = corsHeaders(site.cors, origin);
   // One Vary line: some caches read only the first.
-  const isByReferer = site.referers.mode !== "off";
-  for (const value of corsHeaders(site.cors, origin)) {
-    list.push(isByReferer && value === "Origin" ? "Origin, Referer" : value);
-  }
-  if (isByReferer && !list.includes("Vary")) list.push("Vary", "Referer");
-  return list;
+  const at = cors.indexOf("Vary");
+  const names = at === -1 ? [] : [cors[at + 1]];
+  if (site.referers.mode !== "off") names.push("Referer");
+  if (isByAccept) names.push("Accept");
+  const rest = at === -1 ? cors : cors.toSpliced(at, 2);
+  return names.length === 0 ? rest : [...rest, "Vary", names.join(", ")];
 }

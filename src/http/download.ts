@@ -2,6 +2,7 @@
 // A hit in memory runs through the same lines as every other request, synchronously.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Key } from "../object.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
 import { answerObject } from "./answer.ts";
@@ -9,13 +10,15 @@ import { preflightHeaders } from "./cors.ts";
 import { sendError } from "./error-answer.ts";
 import { beginExchange, type DownloadRequest, type Exchange } from "./exchange.ts";
 import { freshLife, serveFound, serveUnread } from "./found.ts";
-import { serveProcessed } from "./miss.ts";
-import { admitObject, nameObject } from "./object-name.ts";
+import { nameObject } from "./object-name.ts";
+import { serveWish } from "./processed.ts";
 import { refererVerdict } from "./referer.ts";
 import { remember } from "./remember.ts";
 import type { DownloadResponse } from "./response.ts";
-import type { Admission, Sites } from "./site.ts";
+import type { Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
+import { type Admitting, admitNamed } from "./token-scope.ts";
+import { type Wish, wishOfAlias, wishOfQuery } from "./wish.ts";
 
 export interface DownloadOptions {
   /** The snapshot in force; replaced by a reload. */
@@ -28,7 +31,7 @@ export interface DownloadOptions {
 
 const queryOf = remember(tokenFromQuery);
 
-const OPEN: Admission = { scope: { kind: "none" }, spend: undefined };
+const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
 /** What the download port does with a request, whoever read it. */
 export function createDownloads(
@@ -96,8 +99,14 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const url = { host: target.host, path: target.key, query: rest, method: request.method } as const;
   const object = nameObject(site, url);
-  const admission = site.admit === undefined || referer === "listed" ? OPEN : admitObject(site.admit, sign, object);
-  return { exchange, site, url, object, admission };
+  const byQuery = wishOfQuery(site, url, object);
+  const byAlias = byQuery === undefined ? wishOfAlias(site, url) : undefined;
+  const isOpen = site.admit === undefined || referer === "listed";
+  const { admission, isForOriginal } = isOpen ? OPEN : admitNamed(site.admit, sign, { object, alias: byAlias });
+  if (site.isProtected && byAlias === undefined) refuseProtected(object.key);
+  // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
+  const isNameFirst = byAlias !== undefined && !isForOriginal && !site.isProtected;
+  return { exchange, site, url, object, admission, wish: byQuery ?? byAlias, isNameFirst };
 }
 
 /** Every Host header there was; more than one is refused by parseTarget. */
@@ -113,9 +122,11 @@ function hostsOf(request: DownloadRequest): readonly string[] {
 
 /** Undefined when the answer went out synchronously, from memory. */
 function serve(admitted: Admitted): void | Promise<void> {
-  const { request, key } = admitted.object;
-  if (request.instruction !== undefined) return serveProcessed(admitted, request, "");
+  const { key } = admitted.object;
+  const { wish } = admitted;
+  if (wish !== undefined && !admitted.isNameFirst) return serveWish(admitted, wish);
   const object = admitted.site.stored.peek(key);
+  if (wish !== undefined && object === undefined) return serveAlias(admitted, wish);
   const fresh = object === undefined ? undefined : freshLife(admitted, object.info);
   if (object === undefined || fresh === undefined) return serveCold(admitted);
   const { exchange } = admitted;
@@ -126,6 +137,18 @@ function serve(admitted: Admitted): void | Promise<void> {
     { kind: "memory", body: object.body },
     contextOf(admitted, "stored", CACHE_STATUS.memory, fresh.life),
   );
+}
+
+/** An object that is really named like an original with its alias comes first. */
+function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
+  const { stored } = admitted.site;
+  const { key } = admitted.object;
+  if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
+  return stored.lookup(key).then(({ state }) => (state === "absent" ? serveWish(admitted, wish) : serveCold(admitted)));
+}
+
+function refuseProtected(key: Key): never {
+  throw new HuiyuanError("original_protected", `Cannot serve "${key}": of this bucket only aliases are served`);
 }
 
 async function serveCold(admitted: Admitted): Promise<void> {

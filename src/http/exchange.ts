@@ -12,9 +12,9 @@ export interface DownloadRequest
 
 /** How a download was answered, for counters and the access log. */
 export interface Outcome {
-  /** `hit`: from memory, bucket or spool. `miss`: the origin was needed. */
+  /** `hit`: from memory, bucket or spool, or made of what was there. `miss`: the origin was needed. */
   readonly kind: "hit" | "miss" | "error" | "other";
-  readonly tier: "memory" | "bucket" | "spool" | "origin" | "none";
+  readonly tier: "memory" | "bucket" | "spool" | "renderer" | "origin" | "none";
 }
 
 export interface Exchange {

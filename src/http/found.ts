@@ -1,6 +1,7 @@
 // Answers a download with what was found under its key, as its age allows: as it is, while the origin is asked again
 // behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
 import { HuiyuanError } from "../errors.ts";
+import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refresh.ts";
 import { askedForKey } from "../mirror/rules.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
@@ -33,23 +34,45 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   const { key } = admitted.object;
   if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   const object = storedObject(found);
-  const route = object.isStale || admitted.site.source?.ages === true ? askingRoute(admitted) : undefined;
-  const refresh = route?.mirror.refresh;
-  const standing = refresh?.standingOf(object) ?? "fresh";
-  if (route === undefined || refresh === undefined || standing === "fresh") {
-    return serveStored(admitted, found, { life: refresh?.lifeOf(object), status: CACHE_STATUS[tierOf(found)] });
-  }
-  if (standing === "stale") {
-    const life = refresh.lifeOf(object);
-    refresh.begin(object, question(admitted, route));
-    return serveStored(admitted, found, { life, status: staleStatus(found, life) });
+  const age = ageOf(admitted, object);
+  if (age.kind === "serve") {
+    const status = age.isStale ? staleStatus(tierOf(found), age.life) : CACHE_STATUS[tierOf(found)];
+    return serveStored(admitted, found, { life: age.life, status });
   }
   if (found.state === "large") found.reader.close();
-  const mayHelp = standing === "ask-first";
+  const answer = await askFirst(admitted, object, age);
+  if (answer.kind === "kept") return serveKept(admitted, age.route, answer);
+  await serveMiss(admitted, answer, { route: age.route, status: CACHE_STATUS.replaced });
+}
+
+/** Whether a stored object may be served as it is, or the origin is asked for a newer one first. */
+export type Age =
+  | { readonly kind: "serve"; readonly life: AnswerLife | undefined; readonly isStale: boolean }
+  | { readonly kind: "ask"; readonly route: Route; readonly mayHelp: boolean };
+
+/** Of what is stale and served all the same a newer version is asked for behind the answer. */
+export function ageOf(admitted: Admitted, object: StoredObject): Age {
+  const route = object.isStale || admitted.site.source?.ages === true ? askingRoute(admitted) : undefined;
+  if (route === undefined) return FRESH;
+  const { refresh } = route.mirror;
+  const standing = refresh.standingOf(object);
+  const life = refresh.lifeOf(object);
+  if (standing === "fresh") return { kind: "serve", life, isStale: false };
+  if (standing !== "stale") return { kind: "ask", route, mayHelp: standing === "ask-first" };
+  refresh.begin(object, question(admitted, route));
+  return { kind: "serve", life, isStale: true };
+}
+
+const FRESH: Age = { kind: "serve", life: undefined, isStale: false };
+
+/** Throws the codes of Mirror.fetch. */
+export function askFirst(
+  admitted: Admitted,
+  object: StoredObject,
+  { route, mayHelp }: Extract<Age, { readonly kind: "ask" }>,
+): Promise<MissAnswer | Kept> {
   const signal = clientSignal(admitted.exchange);
-  const answer = await route.mirror.revalidate(object, { ...question(admitted, route), mayHelp, signal });
-  if (answer.kind === "kept") return serveKept(admitted, route, answer);
-  await serveMiss(admitted, answer, { route, status: CACHE_STATUS.replaced });
+  return route.mirror.revalidate(object, { ...question(admitted, route), mayHelp, signal });
 }
 
 /**
@@ -123,6 +146,6 @@ function unlessUnknown(error: unknown, failure: HuiyuanError | undefined): unkno
 }
 
 /** RFC 9211 §2.6: what is served although it is stale has a ttl below 0. */
-function staleStatus(found: FoundObject, life: AnswerLife | undefined): string {
-  return `huiyuan; hit; ttl=${life?.leftSeconds ?? 0}; detail=${tierOf(found)}`;
+export function staleStatus(tier: string, life: AnswerLife | undefined): string {
+  return `huiyuan; hit; ttl=${life?.leftSeconds ?? 0}; detail=${tier}`;
 }

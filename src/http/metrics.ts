@@ -3,7 +3,8 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../errors.ts";
-import type { MirrorMeter } from "../mirror/meter.ts";
+import type { RenderMeter } from "../image/render-origin.ts";
+import { type MirrorMeter, SILENT_METER } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/health.ts";
 import type { CallbackMeter } from "../upload/notices.ts";
 import type { OwedState } from "../upload/outbox.ts";
@@ -20,11 +21,15 @@ export interface MetricSources {
   readonly origins: () => readonly OriginHealth[];
   /** Undefined where that cannot be read. */
   readonly owed: () => Promise<readonly { readonly state: OwedState; readonly count: number }[] | undefined>;
+  readonly renders: () => { readonly running: number; readonly waiting: number };
 }
 
 export interface Metrics {
   readonly mirror: MirrorMeter;
   readonly callbacks: CallbackMeter;
+  /** Of the mirrors whose origin is the renderer. */
+  readonly variants: MirrorMeter;
+  readonly renders: RenderMeter;
   /** One answered download. */
   answered(exchange: Exchange): void;
   /** One answered call of the REST API. */
@@ -98,6 +103,18 @@ export function createMetrics(): Metrics {
   const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");
   const originWaiting = ofOrigin("waiting", "Requests in line for an origin's connections or rate");
   const originPaused = ofOrigin("paused_seconds", "How long an origin has asked to be left alone");
+  const renderSeconds = new Histogram({
+    name: "huiyuan_render_seconds",
+    help: "Seconds to make an image or facts of another, from its turn to its end",
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const renderFailures = counter("render_failures_total", "Renders that brought nothing, by code", ["code"]);
+  const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
+  const variantsStored = counter("variants_stored_total", "Processed images stored");
+  const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
+  const rendersRunning = gauge("renders_running", "Renders that run now");
+  const rendersWaiting = gauge("renders_waiting", "Renders in line for a place");
   const fillsRunning = gauge("fills_running", "Fetches that run now");
   const storingDepth = gauge("storing_depth", "Images that wait to be stored");
   const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
@@ -133,6 +150,16 @@ export function createMetrics(): Metrics {
       attempted: (outcome) => callbacks.inc({ outcome }),
       lost: () => lostNotices.inc(),
     },
+    variants: {
+      ...SILENT_METER,
+      collapsed: () => rendersCollapsed.inc(),
+      stored: () => variantsStored.inc(),
+      notStored: () => variantsNotStored.inc(),
+    },
+    renders: {
+      rendered: (milliseconds) => renderSeconds.observe(milliseconds / 1_000),
+      failed: ({ code }) => renderFailures.inc({ code }),
+    },
     answered({ outcome, errorCode, bodyBytes }) {
       const label = `${outcome.kind} ${outcome.tier}`;
       requests.set(label, (requests.get(label) ?? 0) + 1);
@@ -163,6 +190,9 @@ export function createMetrics(): Metrics {
       storingAge.set(storing.oldestMs / 1_000);
       fillsRunning.set(sources.fills());
       uploadsRunning.set(sources.uploads());
+      const renders = sources.renders();
+      rendersRunning.set(renders.running);
+      rendersWaiting.set(renders.waiting);
       // Those of earlier settings go.
       for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
       for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {

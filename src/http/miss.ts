@@ -2,13 +2,13 @@
 // client sent there, or a fallback shown.
 import { HuiyuanError } from "../errors.ts";
 import type { Join, MissAnswer } from "../mirror/join.ts";
-import { type Asked, askedProcessed, askedUnder, keyUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
+import { type Asked, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
-import { isInformation, splitStyle } from "./instruction.ts";
+import { splitStyle } from "./instruction.ts";
 import { routeOf } from "./object-name.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
 import { flatHeaders, type HeaderList } from "./response.ts";
@@ -18,16 +18,9 @@ import type { Route } from "./site.ts";
 export async function serveMissing(admitted: Admitted, epoch: number): Promise<void> {
   const { site, url, object } = admitted;
   const { key, request } = object;
-  const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
-  if (styled !== undefined && site.aliases.has(styled.style)) {
-    const route = routeOf(site, url, styled.base);
-    // Under `everything` an alias is a name like any other.
-    if (route?.type !== "everything") {
-      return serveProcessed(admitted, { ...request, path: styled.base }, url.path.slice(styled.base.length));
-    }
-  }
   const route = routeOf(site, url);
   if (route === undefined || route.action === "none") {
+    const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
     if (styled !== undefined && (await exists(admitted, styled.base))) {
       throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is no style`);
     }
@@ -41,40 +34,7 @@ export async function serveMissing(admitted: Admitted, epoch: number): Promise<v
   await serveFrom(admitted, { route, asked, epoch });
 }
 
-/**
- * Answers a URL that asks for a processed image. `original`: the request of its original; `styleSuffix`: what the URL's
- * path has more, separator and alias. An original that is there is never asked for.
- */
-export async function serveProcessed(admitted: Admitted, original: ObjectRequest, styleSuffix: string): Promise<void> {
-  const { site, url, exchange } = admitted;
-  const route = routeOf(site, url, original.path);
-  const key = route === undefined ? original.path : keyUnder(route, original);
-  const entry = await site.stored.bucket.lookup(key);
-  if (entry.state === "object") throw unsupported(key);
-  if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
-  if (route === undefined || route.action === "none") {
-    throw new HuiyuanError(
-      "not_found",
-      `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
-    );
-  }
-  const asked = askedUnder(route, original, exchange.request.headers);
-  const { epoch } = entry;
-  if (route.action !== "mirror")
-    return serveElsewhere(admitted, { route, request: original, asked, epoch, styleSuffix });
-  const isPassed = route.processedMiss === "origin" && !isInformation(original.instruction ?? "");
-  if (!isPassed) {
-    // The original is stored behind the refusal; whoever processes it here will find it.
-    const miss = await route.mirror.fetch({ ...asked, ...missOf(admitted), epoch });
-    if (miss.kind !== "asked") miss.release();
-    throw unsupported(key);
-  }
-  const processed = askedProcessed(route, original, exchange.request.headers);
-  const target = styleSuffix === "" ? processed : { ...processed, path: toKey(processed.path + styleSuffix) };
-  await serveFrom(admitted, { route, asked: target, epoch, behind: asked });
-}
-
-interface Miss {
+export interface Miss {
   readonly route: Route;
   readonly asked: Asked;
   readonly epoch: number;
@@ -82,7 +42,7 @@ interface Miss {
   readonly behind?: Asked;
 }
 
-async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Miss): Promise<void> {
+export async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Miss): Promise<void> {
   const request = missOf(admitted);
   let miss: MissAnswer;
   try {
@@ -109,7 +69,7 @@ async function beginBehind(admitted: Admitted, { mirror }: Route, asked: Asked):
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
-function serveElsewhere(
+export function serveElsewhere(
   admitted: Admitted,
   parts: Miss & { readonly request: ObjectRequest; readonly styleSuffix: string },
 ): void {
@@ -124,7 +84,7 @@ function serveElsewhere(
   sendRedirect(admitted.exchange, status, locationOf(base, { ...target, path }));
 }
 
-function passRedirect({ exchange, object }: Admitted, error: HuiyuanError): void {
+export function passRedirect({ exchange, object }: Admitted, error: HuiyuanError): void {
   const { location = "", originStatus = 302 } = error;
   if (!isForClients(location)) {
     throw new HuiyuanError(
@@ -139,7 +99,7 @@ function passRedirect({ exchange, object }: Admitted, error: HuiyuanError): void
 }
 
 /** Shows the rule's fallback, from the bucket or by a fill of its own; `missing` is thrown where there is none. */
-async function serveFallback(
+export async function serveFallback(
   admitted: Admitted,
   { key, status }: NonNullable<Route["fallback"]>,
   missing: HuiyuanError,
@@ -227,14 +187,14 @@ export async function serveMiss(
   }
 }
 
-function missStatus(how: Join, isProven: boolean): string {
+export function missStatus(how: Join, isProven: boolean): string {
   if (how === "collapsed") return CACHE_STATUS.collapsed;
   if (how === "after" && isProven) return CACHE_STATUS.spool;
   return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
 }
 
 /** What of the request goes along with a miss. */
-function missOf({ exchange, url }: Admitted) {
+export function missOf({ exchange, url }: Admitted) {
   const { headers } = exchange.request;
   return {
     method: url.method,
@@ -246,8 +206,4 @@ function missOf({ exchange, url }: Admitted) {
 
 async function exists({ site }: Admitted, key: Key): Promise<boolean> {
   return (await site.stored.bucket.lookup(key)).state === "object";
-}
-
-function unsupported(key: Key): HuiyuanError {
-  return new HuiyuanError("processing_unsupported", `Cannot process "${key}": image processing is not supported yet`);
 }

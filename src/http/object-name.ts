@@ -1,9 +1,8 @@
 // Which object of a domain a URL means, and which of its rules the URL falls under. No I/O.
-import { HuiyuanError } from "../errors.ts";
 import { keyUnder, type ObjectRequest } from "../mirror/rules.ts";
 import type { Key } from "../object.ts";
 import { readInstruction } from "./instruction.ts";
-import type { Admission, Route, Site } from "./site.ts";
+import type { Route, Site } from "./site.ts";
 
 /** A URL of a domain, its token taken out. */
 export interface ObjectUrl {
@@ -20,36 +19,31 @@ export interface NamedObject {
   readonly key: Key;
   /** Its `instruction` is there only where processing is done here: not under `everything`. */
   readonly request: ObjectRequest;
+  /** The same, decoded. */
+  readonly instruction: string | undefined;
 }
 
 /** Throws url_invalid: with its query the key would be none. */
 export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const { path, query } = url;
   const read = readInstruction(query);
-  const instruction = read.kind === "processing" ? read.raw : undefined;
+  const isProcessing = read.kind === "processing";
+  const raw = isProcessing ? read.raw : undefined;
+  const instruction = isProcessing ? read.text : undefined;
   // Where no rule keeps queries the key is the path, and the rules need not be asked before there is a miss.
-  if (site.source?.keepsQuery !== true) return { key: path, request: { path, query, instruction } };
+  if (site.source?.keepsQuery !== true) {
+    return { key: path, request: { path, query, instruction: raw }, instruction };
+  }
   const route = site.source.route(url);
-  const request = { path, query, instruction: route.type === "everything" ? undefined : instruction };
-  return { key: keyUnder(route, request), request };
+  if (route.type === "everything") {
+    const request = { path, query, instruction: undefined };
+    return { key: keyUnder(route, request), request, instruction: undefined };
+  }
+  const request = { path, query, instruction: raw };
+  return { key: keyUnder(route, request), request, instruction };
 }
 
 /** The rule that a URL falls under. `path`: another than the URL's own, such as that of the original of a style. */
 export function routeOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
   return site.source?.route(path === url.path ? url : { ...url, path });
-}
-
-/** What the URL's token allows. It may be bound to the path, or to the whole key. Throws the sign_* codes. */
-export function admitObject(
-  admit: NonNullable<Site["admit"]>,
-  sign: string | undefined,
-  { key, request }: NamedObject,
-): Admission {
-  try {
-    return admit(sign, request.path);
-  } catch (error) {
-    const isOther = error instanceof HuiyuanError && error.code === "sign_scope" && key !== request.path;
-    if (!isOther) throw error;
-    return admit(sign, key);
-  }
 }

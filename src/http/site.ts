@@ -1,7 +1,10 @@
 // What the download server knows of one domain: a snapshot made from the settings, replaced as a whole on a reload.
+import type { NamedRecipe } from "../image/named-recipe.ts";
+import type { Era } from "../image/recipe.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import type { RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
+import type { Variants } from "../mirror/variants.ts";
 import type { Key } from "../object.ts";
 import type { CacheControl, TokenScope } from "./cache-control.ts";
 import type { CorsRules } from "./cors.ts";
@@ -43,7 +46,13 @@ export interface Site {
   readonly isProjectEnabled: boolean;
   /** Enabled separators, one character each. */
   readonly separators: readonly string[];
-  readonly aliases: ReadonlySet<string>;
+  /** Aliases and styles by name, under the bucket's era. */
+  readonly aliases: ReadonlyMap<string, NamedRecipe>;
+  /** Which manual instructions are read by. */
+  readonly era: Era;
+  /** 原图保护: only aliases are served. */
+  readonly isProtected: boolean;
+  readonly variants: Variants;
   readonly referers: RefererRules;
   /** Undefined: Token 防盗链 is off and a token is ignored. Throws the sign_* codes. */
   readonly admit: ((sign: string | undefined, key: Key) => Admission) | undefined;

@@ -12,6 +12,8 @@ export interface RenderPool {
    * render_failed when the process died or did not start.
    */
   render(request: PipelineRequest): Promise<Rendered>;
+  /** Another `renderMs` for images to come. */
+  setDeadline(renderMs: number): void;
   /** Processes that exist. */
   readonly size: number;
   /** Kills every process; what they render fails with render_failed. */
@@ -40,7 +42,8 @@ interface Renderer {
   idle: NodeJS.Timeout | undefined;
 }
 
-export function createRenderPool({ renderMs, maxResidentBytes, idleMs }: RenderPoolOptions): RenderPool {
+export function createRenderPool({ maxResidentBytes, idleMs, ...options }: RenderPoolOptions): RenderPool {
+  let { renderMs } = options;
   const free: Renderer[] = [];
   const all = new Set<Renderer>();
 
@@ -144,6 +147,9 @@ export function createRenderPool({ renderMs, maxResidentBytes, idleMs }: RenderP
       if (answer.kind === "rendered") return { ...answer.rendered, bytes: asBuffer(answer.rendered.bytes) };
       const { code, message, parameter } = answer;
       throw new HuiyuanError(code, message, parameter === undefined ? {} : { parameter });
+    },
+    setDeadline(next) {
+      renderMs = next;
     },
     get size() {
       return all.size;

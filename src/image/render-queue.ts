@@ -9,6 +9,8 @@ export interface RenderQueue {
    * reason when it aborts, which frees the place in the line at once.
    */
   enter(signal: AbortSignal): Promise<Place>;
+  /** Another number of places; fewer take effect as places are left. */
+  resize(places: number): void;
   /** Places that are taken. */
   readonly running: number;
   readonly waiting: number;
@@ -32,7 +34,8 @@ export interface RenderQueueOptions {
 
 const RETRY_AFTER_SECONDS = 2;
 
-export function createRenderQueue({ places, maxWaiting, waitMs, maxBytes }: RenderQueueOptions): RenderQueue {
+export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: RenderQueueOptions): RenderQueue {
+  let { places } = options;
   let [running, bytesRunning] = [0, 0];
   const forPlace = createLine({ waitMs, expired: overloaded });
   const forBytes = createLine({ waitMs, expired: overloaded });
@@ -71,6 +74,10 @@ export function createRenderQueue({ places, maxWaiting, waitMs, maxBytes }: Rend
       const wish = { mayTake: () => running < places, take: takePlace };
       if (running >= places && forPlace.length >= maxWaiting) throw overloaded();
       return forPlace.join(signal, wish);
+    },
+    resize(next) {
+      places = next;
+      forPlace.admit();
     },
     get running() {
       return running;

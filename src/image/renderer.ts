@@ -23,12 +23,17 @@ export interface Renderer {
    * render_timeout, render_failed, render_overloaded, and what `load` and `loadImage` throw.
    */
   render(request: RenderRequest): Promise<Rendered>;
+  /** Bytes of the largest source that is taken. */
+  readonly maxSourceBytes: number;
   readonly running: number;
   readonly waiting: number;
+  /** Other limits for renders that begin from now on. */
+  resize(options: RendererOptions): void;
+  /** Ends the processes; what they render fails with render_failed. */
   close(): Promise<void>;
 }
 
-/** What an operator sets. The rest has defaults. */
+/** What an operator sets. The rest has defaults; of those the sizes of queue and processes are set once. */
 export interface RendererOptions extends Partial<RendererLimits> {
   /** Renders at once. */
   readonly renders: number;
@@ -66,7 +71,7 @@ const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = { avif: 20, webp
 
 /** Processes start with the first render, so that a server without processing does not pay for them. */
 export function createRenderer(options: RendererOptions): Renderer {
-  const limits: RendererLimits = { ...DEFAULTS, ...options };
+  let limits: RendererLimits = { ...DEFAULTS, ...options };
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes: residentBytes });
@@ -88,6 +93,14 @@ export function createRenderer(options: RendererOptions): Renderer {
       // The place is taken until the process is free again, also when nobody waits for the answer any more.
       const rendered = renderNow(request, place.weigh).finally(place.leave);
       return untilAborted(rendered, request.signal);
+    },
+    get maxSourceBytes() {
+      return limits.sourceBytes;
+    },
+    resize(next) {
+      limits = { ...DEFAULTS, ...next };
+      queue.resize(next.renders);
+      pool.setDeadline(next.renderMs);
     },
     get running() {
       return queue.running;

@@ -5,7 +5,7 @@ import { createGate, type Gate, type Verdict } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { DigestName, Hashes, ImageFacts, ImageFormat, Key, ObjectInfo } from "../object.ts";
+import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -58,7 +58,9 @@ export interface FillParts extends OriginTarget {
   readonly key: Key;
   readonly isStored: boolean;
   /** Formats that are taken; undefined: all. */
-  readonly formats?: ReadonlySet<ImageFormat> | undefined;
+  readonly formats?: ReadonlySet<ObjectFormat> | undefined;
+  /** The proof of one body; default: that it is a whole image. */
+  readonly openGate?: (() => Gate) | undefined;
   readonly epoch: number;
   /** Entered before the origin is asked, left when the fill has ended. */
   readonly admission: Admission;
@@ -117,8 +119,8 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
     parts.meter.originAnswered(answer.headMs);
     if (answer.isNotModified) return { kind: "current", answer };
     spool = openSpool(parts.spools, answer);
-    const { describe, formats } = parts;
-    return await judge({ answer, spool, gate: createGate(), announce, describe, formats });
+    const { describe, formats, openGate = createGate } = parts;
+    return await judge({ answer, spool, gate: openGate(), announce, describe, formats });
   } catch (error) {
     spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };

@@ -1,7 +1,8 @@
-// The memory tier: whole small objects, bounded by bytes, least recently used first out. One for all buckets.
-// It holds copies only; what is true is in the bucket, and whoever changes the bucket calls `drop`.
+// The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
+// has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
 import type { Key, ObjectInfo } from "../object.ts";
+import { createExpiring } from "./expiring.ts";
 
 /** An object in memory. Never mutated; a new version is a new HotObject. */
 export interface HotObject {
@@ -17,6 +18,9 @@ export interface Hot {
    * read from the bucket before a delete must not come back after it.
    */
   set(bucketId: string, object: HotObject, generation: number): void;
+  /** What a look-up found a moment ago. One of another generation is refused as by `set`, and clears the note. */
+  noted(bucketId: string, key: Key): Note | undefined;
+  note(bucketId: string, key: Key, note: Note, generation: number): void;
   drop(bucketId: string, key: Key): void;
   /** Read it before reading from the bucket, hand it to `set`. */
   readonly generation: number;
@@ -27,6 +31,9 @@ export interface Hot {
   resize(bounds: HotBounds): void;
 }
 
+/** The description of an object, never a stale one; or that there is none under the key. */
+export type Note = ObjectInfo | "absent";
+
 /** Bytes. */
 export interface HotBounds {
   readonly maxBytes: number;
@@ -36,8 +43,13 @@ export interface HotBounds {
 // What an entry costs beside its body: key, info, header block.
 const ENTRY_OVERHEAD_BYTES = 1_024;
 
-/** An empty memory tier. */
-export function createHot(initial: HotBounds): Hot {
+/** Other servers may change a remote store, so that no note holds for long. Milliseconds. */
+const NOTE_MS = 10_000;
+/** Some 600 bytes each. */
+const MAX_NOTES = 16_384;
+
+/** An empty memory tier. `now`: milliseconds. */
+export function createHot(initial: HotBounds, now: () => number = Date.now): Hot {
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
@@ -46,15 +58,24 @@ export function createHot(initial: HotBounds): Hot {
       sizeCalculation: (object) => object.body.byteLength + ENTRY_OVERHEAD_BYTES,
     });
   let objects = create(bounds.maxBytes);
+  const notes = createExpiring<Note>(MAX_NOTES);
   return {
     get: (bucketId, key) => objects.get(`${bucketId}\n${key}`),
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       objects.set(`${bucketId}\n${object.info.key}`, object);
     },
+    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, now()),
+    note(bucketId, key, note, readAt) {
+      const id = `${bucketId}\n${key}`;
+      if (readAt === generation) notes.set(id, note, { now: now(), ttlMs: NOTE_MS });
+      else notes.delete(id);
+    },
     drop(bucketId, key) {
       generation += 1;
-      objects.delete(`${bucketId}\n${key}`);
+      const id = `${bucketId}\n${key}`;
+      objects.delete(id);
+      notes.delete(id);
     },
     get generation() {
       return generation;

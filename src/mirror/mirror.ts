@@ -5,7 +5,7 @@ import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ImageFormat, Key } from "../object.ts";
+import type { Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
@@ -13,12 +13,12 @@ import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
-import { type Fill, type FillEnd, type FillHead, startFill } from "./fill.ts";
+import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { absent, createRecent } from "./recent.ts";
+import { absent, createRecent, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
@@ -61,14 +61,13 @@ export interface RevalidateRequest extends RefreshRequest {
   readonly mayHelp: boolean;
 }
 
-export interface MirrorOptions {
+export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, RecentRules {
   readonly stored: Stored;
   /** One place, or several as one (failover.ts). Its owner closes it. */
   readonly origin: Origin;
   /** Fetches of this mirror at once; more wait for at most `timeouts.firstByte`. */
   readonly connections: number;
   readonly headMiss: "origin" | "store";
-  readonly negativeTtlMs: number;
   readonly suspects: "pass" | "keep";
   /** Undefined: what is stored never ages. */
   readonly freshness: FreshnessRules | undefined;
@@ -76,8 +75,6 @@ export interface MirrorOptions {
   readonly onGone: "keep" | "remove";
   readonly timeouts: Patience;
   readonly maxObjectBytes: number;
-  /** Formats that are taken; undefined: all that are known. */
-  readonly formats?: ReadonlySet<ImageFormat> | undefined;
   /** Asked before an object is stored; undefined where no key has a query. */
   readonly keyBudget?: KeyBudget | undefined;
 }
@@ -106,7 +103,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const fills = new Map<string, Fill>();
   const settling = new WeakMap<Fill, Promise<void>>();
   const mark = markOf(parts.serverId);
-  const recent = createRecent({ negativeTtlMs: options.negativeTtlMs, now });
+  const recent = createRecent(options, now);
   const suspects = createSuspects();
   const failures = createFailureLog(log, { bucket: stored.bucketId });
   const refresh = createRefresh({
@@ -140,8 +137,20 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const id = fillId(request);
     const askedAt = now();
     const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, askedAt, now: now() });
-    const { maxObjectBytes: maxBytes, formats } = options;
-    const fill = startFill({ ...request, id, formats, admission, origin, spools, maxBytes, describe, meter, signal });
+    const { maxObjectBytes: maxBytes, formats, openGate } = options;
+    const fill = startFill({
+      ...request,
+      id,
+      formats,
+      openGate,
+      admission,
+      origin,
+      spools,
+      maxBytes,
+      describe,
+      meter,
+      signal,
+    });
     fills.set(id, fill);
     settling.set(
       fill,

@@ -24,15 +24,20 @@ const MAX_ABSENT = 100_000;
 const MAX_FAILED = 10_000;
 // Not failures of the key: this server had no room or is stopping, the request itself carried the mark of a loop, or
 // the origin was left alone, which may end at any moment.
-const NOT_OF_THE_KEY: readonly ErrorCode[] = ["overloaded", "draining", "origin_loop", "origin_failing", "origin_busy"];
+const NOT_OF_THE_KEY: readonly ErrorCode[] = [
+  ...(["overloaded", "draining", "origin_loop", "origin_failing", "origin_busy"] as const),
+  // Of the renderer, and of those who wanted its work.
+  ...(["render_overloaded", "client_gone"] as const),
+];
 
-export function createRecent({
-  negativeTtlMs,
-  now,
-}: {
+/** Times are milliseconds. */
+export interface RecentRules {
   readonly negativeTtlMs: number;
-  readonly now: () => number;
-}): Recent {
+  /** How long a failure is remembered; default 500. */
+  readonly failureMs?: ((error: HuiyuanError) => number) | undefined;
+}
+
+export function createRecent({ negativeTtlMs, failureMs = () => FAILURE_MS }: RecentRules, now: () => number): Recent {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
@@ -48,7 +53,7 @@ export function createRecent({
     },
     failed({ id, epoch }, error) {
       if (NOT_OF_THE_KEY.includes(error.code)) return;
-      failures.set(id, { epoch, error }, { now: now(), ttlMs: FAILURE_MS });
+      failures.set(id, { epoch, error }, { now: now(), ttlMs: failureMs(error) });
     },
   };
 }

@@ -4,7 +4,7 @@
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ImageFormat, Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
@@ -83,7 +83,7 @@ export interface RefreshOptions {
   readonly negativeTtlMs: number;
   readonly maxObjectBytes: number;
   /** Formats that are taken; undefined: all. */
-  readonly formats?: ReadonlySet<ImageFormat> | undefined;
+  readonly formats?: ReadonlySet<ObjectFormat> | undefined;
   /** Questions behind clients' backs at once. */
   readonly places: number;
   readonly spools: SpoolPool;

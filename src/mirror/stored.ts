@@ -5,7 +5,7 @@ import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
-import type { Hot, HotObject } from "./hot.ts";
+import type { Hot, HotObject, Note } from "./hot.ts";
 
 /** What is known of an object that was found. */
 export interface StoredObject {
@@ -35,6 +35,12 @@ export interface Stored {
   readonly bucket: Bucket;
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): HotObject | undefined;
+  /** What is known of the key without asking the bucket: from memory, or a look-up a moment ago. Never a stale object. */
+  peekInfo(key: Key): Note | undefined;
+  /** As in Bucket; remembered for a moment. */
+  lookup(key: Key): Promise<Entry>;
+  /** The whole of an object that was looked up. Throws store_corrupt where it is not there any more, or damaged; store_failed. */
+  load(info: ObjectInfo): Promise<Buffer>;
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
@@ -51,8 +57,13 @@ export interface Stored {
 const SEEN_ONCE = 8_192;
 const MAX_READ_BYTES = 1_048_576;
 
-/** The tier of one bucket; `hot` is shared by all. */
-export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored {
+/** The tier of one bucket; `hot` is shared by all. `gone`: told of each version that has left or been purged, before that change ends; never rejects. */
+export function createStored(
+  bucketId: string,
+  bucket: Bucket,
+  hot: Hot,
+  gone?: (version: ObjectInfo) => Promise<void>,
+): Stored {
   const seenOnce = new Set<Key>();
 
   /** True the second time. */
@@ -72,18 +83,21 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
     generation: number,
   ): Promise<Found> {
     try {
-      const parts: Buffer[] = [];
-      for (let start = 0; start < info.size; start += MAX_READ_BYTES) {
-        parts.push(await reader.read(start, Math.min(start + MAX_READ_BYTES, info.size) - 1));
-      }
-      const [only] = parts;
-      const object = { info, body: parts.length === 1 && only !== undefined ? only : Buffer.concat(parts) };
+      const object = { info, body: await readAll(reader, info.size) };
       // Memory hides the mark, and the whole of what it has is served without another look.
       if (!isStale && wasSeen(info.key)) hot.set(bucketId, object, generation);
       return { state: "loaded", object, isStale, epoch, isQueued };
     } finally {
       reader.close();
     }
+  }
+
+  async function lookup(key: Key): Promise<Entry> {
+    const generation = hot.generation;
+    const entry = await bucket.lookup(key);
+    if (entry.state === "object" && !entry.isStale) hot.note(bucketId, key, entry.info, generation);
+    else if (entry.state === "absent" && entry.failure === undefined) hot.note(bucketId, key, "absent", generation);
+    return entry;
   }
 
   async function findOnce(key: Key): Promise<Found | "again"> {
@@ -103,9 +117,13 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
   }
 
   /** Afterwards, and not before: what a reader brings in meanwhile goes too, and what it brings later is refused. */
-  async function changing<Result>(key: Key, change: Promise<Result>): Promise<Result> {
+  async function changing<Result>(key: Key, change: () => Promise<Result>, comes?: ObjectInfo): Promise<Result> {
+    const before = gone === undefined ? undefined : await bucket.lookup(key);
     try {
-      return await change;
+      const result = await change();
+      const version = before?.state === "object" ? before.info : undefined;
+      if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
+      return result;
     } finally {
       hot.drop(bucketId, key);
     }
@@ -115,6 +133,19 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
     bucketId,
     bucket,
     peek: (key) => hot.get(bucketId, key),
+    peekInfo: (key) => hot.get(bucketId, key)?.info ?? hot.noted(bucketId, key),
+    lookup: (key) => lookup(key),
+    async load(info) {
+      const object = hot.get(bucketId, info.key);
+      if (object?.info.hashes.sha256 === info.hashes.sha256) return object.body;
+      const reader = await bucket.open(info);
+      if (reader === undefined) throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": it has changed`);
+      try {
+        return await readAll(reader, info.size);
+      } finally {
+        reader.close();
+      }
+    },
     async find(key) {
       const object = hot.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
@@ -126,29 +157,42 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot): Stored
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
     async put(info, body, condition) {
-      if (condition.when !== "absent") return changing(info.key, bucket.put(info, body, condition));
+      if (condition.when !== "absent") return changing(info.key, () => bucket.put(info, body, condition), info);
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
-      if (result === "stored" && body.content.kind === "buffer") {
-        hot.set(bucketId, { info, body: body.content.buffer }, generation);
-      }
+      if (result !== "stored") return result;
+      if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, info, generation);
+      if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer }, generation);
       return result;
     },
     async renew(key, renewal) {
       const isRenewed = await bucket.renew(key, renewal);
       const object = hot.get(bucketId, key);
+      const note = hot.noted(bucketId, key);
+      if (isRenewed && note !== undefined && note !== "absent" && etagOf(note.hashes) === renewal.etag) {
+        hot.note(bucketId, key, renewed(note, renewal), hot.generation);
+      }
       if (isRenewed && object !== undefined && etagOf(object.info.hashes) === renewal.etag) {
         hot.set(bucketId, { ...object, info: renewed(object.info, renewal) }, hot.generation);
       }
       return isRenewed;
     },
-    copy: (from, to, condition) => changing(to, bucket.copy(from, to, condition)),
-    delete: (key, reason, forMs) => changing(key, bucket.delete(key, reason, forMs)),
-    undelete: (key) => changing(key, bucket.undelete(key)),
-    purge: (key, options) => changing(key, bucket.purge(key, options)),
+    copy: (from, to, condition) => changing(to, () => bucket.copy(from, to, condition)),
+    delete: (key, reason, forMs) => changing(key, () => bucket.delete(key, reason, forMs)),
+    undelete: (key) => changing(key, () => bucket.undelete(key)),
+    purge: (key, options) => changing(key, () => bucket.purge(key, options)),
   };
 }
 
 function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {
   return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
+}
+
+async function readAll(reader: ObjectReader, size: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let start = 0; start < size; start += MAX_READ_BYTES) {
+    parts.push(await reader.read(start, Math.min(start + MAX_READ_BYTES, size) - 1));
+  }
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 }

@@ -523,13 +523,13 @@ describe.skipIf(!serviceAvailable("ceph"))("on a real Ceph RGW", () => {
   /** Every change is in S3 before it counts as done, as if a test came long after. */
   const openS3 = async (dir: string, now: () => number, options: { keepsCopies: boolean }): Promise<Store> => {
     const remote = await openTestS3(rgw, { bucket: s3Bucket, prefix: `${randomUUID()}/` });
-    const { store, near } = await openTiered(dir, remote, { now });
+    const { store, near, disk } = await openTiered(dir, remote, { now });
     const settled = async () => {
       await store.uploads.idle();
       if (options.keepsCopies) return;
-      store.resize(0);
+      disk.resize(0);
       await eventually(async () => (await Promise.all(copiesIn(near))).every((objects) => objects === 0), "no copies");
-      store.resize(1_000_000_000);
+      disk.resize(1_000_000_000);
     };
     return { ...store, bucket: settling(store, settled) };
   };

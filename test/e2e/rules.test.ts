@@ -127,8 +127,8 @@ test.skipIf(skip)(
       expect((await ask("originals", "/url?b=2")).headers["cache-status"]).toContain("hit");
       expect((await ask("originals", "/url!a=1")).status).toBe(200);
       const processed = await ask("originals", "/a.jpg?imageView2/1/w/100/h/100");
-      expect([processed.status, processed.headers["x-errno"]]).toEqual([501, "-106"]);
-      expect((await ask("originals", "/b.jpg!small")).status).toBe(501);
+      expect([processed.status, processed.headers["content-type"]]).toEqual([200, "image/jpeg"]);
+      expect((await ask("originals", "/b.jpg!small")).status).toBe(200);
       expect((await ask("originals", "/nothing.jpg?imageView2/1/w/100")).status).toBe(404);
     });
     expect(lines).toEqual(["GET /url", "GET /url!a=1", "GET /a.jpg", "GET /b.jpg", "GET /nothing.jpg"]);
@@ -166,7 +166,7 @@ test.skipIf(skip)("processedMiss origin: many who ask at once cause one fetch of
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => ask("passed", "/processed/many.jpg?imageView2/1/w/20")),
     );
-    for (const answer of answers) expect([200, 501]).toContain(answer.status);
+    for (const answer of answers) expect(answer.status).toBe(200);
     await eventually(() => storedKeys("passed").includes("processed/many.jpg"), "the original is stored");
   });
   expect(lines.filter((line) => line === "GET /processed/many.jpg")).toHaveLength(1);

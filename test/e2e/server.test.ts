@@ -89,10 +89,10 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     expect(answer.head).toMatch(new RegExp(`^Content-Length: ${jpeg.length}\r?$`, "im"));
   });
 
-  test("a processed URL and an alias are answered 501, never with the original", async () => {
-    for (const path of ["/p.jpg?imageView2/2/w/100", "/p.jpg!small", "/p.jpg?imageMogr2%2Fthumbnail%2F50x"]) {
+  test("an instruction that cannot be read is answered 400 before the origin is asked, never with the original", async () => {
+    for (const path of ["/p.jpg?imageView2/9/w/100", "/p.jpg?imageMogr2%2Fthumbnail%2F50y", "/p.jpg?watermark/2"]) {
       const answer = await get({ port: program.downloadPort, path });
-      expect([path, answer.status, answer.headers["x-errno"]]).toEqual([path, 501, "-106"]);
+      expect([path, answer.status, answer.headers["x-errno"]]).toEqual([path, 400, "-106"]);
     }
   });
 

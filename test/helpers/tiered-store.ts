@@ -2,12 +2,14 @@
 import { createSpoolPool } from "../../src/body/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/bucket/remote.ts";
+import { type BoundedDisk, createBoundedDisk } from "../../src/bucket/tier/bounded-disk.ts";
 import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/bucket/tier/store.ts";
 import { SILENT_LOG } from "../../src/log.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;
   readonly near: FsStore;
+  readonly disk: BoundedDisk;
   /** `bucketId key` of what memory had to let go of. */
   readonly changed: string[];
 }
@@ -16,17 +18,21 @@ export interface TieredLab {
 export async function openTiered(
   dir: string,
   remote: RemoteStore,
-  options: Partial<Pick<TieredStoreOptions, "maxBytes" | "maxCopyBytes" | "now" | "log">> = {},
+  {
+    maxBytes = 1_000_000_000,
+    ...options
+  }: Partial<Pick<TieredStoreOptions, "maxCopyBytes" | "now" | "log"> & { readonly maxBytes: number }> = {},
 ): Promise<TieredLab> {
   const { now = () => 1_000, log = SILENT_LOG } = options;
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
   const changed: string[] = [];
+  const disk = createBoundedDisk({ near, maxBytes, log });
   const store = createTieredStore({
     near,
     remote,
+    disk,
     spools,
-    maxBytes: 1_000_000_000,
     changed: (bucketId, key) => void changed.push(`${bucketId} ${key}`),
     log,
     now,
@@ -37,8 +43,9 @@ export async function openTiered(
     async close() {
       await close();
       await spools.close();
+      await disk.close();
       await near.close();
     },
   });
-  return { store, near, changed };
+  return { store, near, disk, changed };
 }

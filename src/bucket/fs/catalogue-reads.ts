@@ -2,7 +2,7 @@
 // and that never waits for the writer's fsync.
 import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
-import type { DeclaredLife, ImageFormat, Key, ObjectInfo, Provenance } from "../../object.ts";
+import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../object.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry, ListPage } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";
@@ -41,7 +41,7 @@ interface ObjectRow {
   readonly sha256: string;
   readonly sha1: string;
   readonly md5: string;
-  readonly format: ImageFormat;
+  readonly format: ObjectFormat;
   readonly width: number | null;
   readonly height: number | null;
   readonly is_suspect: number;

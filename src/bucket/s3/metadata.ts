@@ -194,5 +194,5 @@ function fromAscii(text: string | undefined): string | undefined {
   }
 }
 
-const isFormat = (text: string): text is ImageFormat => Object.hasOwn(MEDIA_TYPES, text);
+const isFormat = (text: string): text is ImageFormat => text !== "json" && Object.hasOwn(MEDIA_TYPES, text);
 const isVia = (text: string): text is Provenance["via"] => ["upload", "mirror", "migration"].includes(text);

@@ -8,8 +8,8 @@ import type { Key } from "../../object.ts";
 import type { Store } from "../driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote.ts";
+import { type BoundedDisk, EDGE_FOLDER } from "./bounded-disk.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { type Copy, createCopyOrder } from "./copy-order.ts";
 import { createEdge } from "./edge.ts";
 import { createKeyLocks } from "./key-locks.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
@@ -20,8 +20,8 @@ export interface TieredStoreOptions {
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Copies and queue together, bytes. */
-  readonly maxBytes: number;
+  /** Where copies lie, and what the queue is counted in. The caller closes it, after the tier. */
+  readonly disk: BoundedDisk;
   /** Larger objects are read in ranges and have no copy; a copy never takes more than a quarter of the tier. Bytes. */
   readonly maxCopyBytes?: number;
   /** An object is not what this server said it is: memory must let go of it. */
@@ -35,8 +35,6 @@ export interface TieredStore extends Store {
   readonly uploads: Pick<Uploads, "backlog" | "idle">;
   /** What an operator should know; empty while all is well. */
   notes(): string[];
-  /** Another bound for copies and queue, bytes. */
-  resize(maxBytes: number): void;
 }
 
 const MAX_COPY_BYTES = 67_108_864;
@@ -46,15 +44,13 @@ const STOP_MS = 3_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { near, remote, spools, changed, log, now, maxCopyBytes = MAX_COPY_BYTES } = options;
-  let { maxBytes } = options;
-  const order = createCopyOrder();
+  const { near, remote, disk, spools, changed, log, now, maxCopyBytes = MAX_COPY_BYTES } = options;
+  const { order } = disk;
   const locks = createKeyLocks();
   const buckets = new Map<string, TieredBucket>();
-  const edgeFolder = `edge/${remote.id}/`;
+  const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
   const queueFolder = `queue/${remote.id}/`;
   let isClosed = false;
-  let evicting: Promise<void> | undefined;
 
   const uploads = createUploads({
     bring: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
@@ -63,6 +59,8 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     now,
   });
   remote.onReturn(() => uploads.resume());
+  // Copies give way to the queue.
+  disk.reserve(() => uploads.backlog().bytes);
 
   function bucketOf(id: string): TieredBucket {
     const known = buckets.get(id) ?? open(id);
@@ -77,8 +75,8 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       driver: near.bucket(edgeId),
       order,
       forgetRow: (key, sha256) => near.forget(edgeId, key, sha256),
-      maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(maxBytes / 4)),
-      grown: evict,
+      maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
+      grown: disk.grown,
       log,
       now,
     });
@@ -94,7 +92,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
         if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await near.forget(queueId, key, sha256));
         await near.move(queueId, edgeId, key, sha256);
         order.add({ bucketId: edgeId, key, size, sha256, checkedAt: now() });
-        evict();
+        disk.grown();
       },
       checkRoom,
       spools,
@@ -106,50 +104,22 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   function checkRoom(bytes: number): void {
     const { depth, bytes: queued } = uploads.backlog();
-    if (depth < MAX_QUEUED && queued + bytes <= maxBytes) return;
-    const found = `${depth} objects with ${queued} bytes wait to be uploaded, limits.disk is ${maxBytes}`;
+    if (depth < MAX_QUEUED && queued + bytes <= disk.maxBytes) return;
+    const found = `${depth} objects with ${queued} bytes wait to be uploaded, limits.disk is ${disk.maxBytes}`;
     throw new HuiyuanError("store_full", `Cannot take another object: ${found}`);
   }
 
-  /** Copies give way to the queue, and the oldest to the newest. */
-  function evict(): void {
-    evicting ??= evictAll().finally(() => {
-      evicting = undefined;
-    });
-  }
-
-  async function evictAll(): Promise<void> {
-    await nextTurn();
-    for (;;) {
-      const surplus = order.popSurplus(Math.max(0, maxBytes - uploads.backlog().bytes));
-      if (surplus === undefined || isClosed) return;
-      await near
-        .forget(surplus.bucketId, surplus.key, surplus.sha256)
-        .catch((error: unknown) => log.warn({ err: error }, "a copy could not be removed"));
-    }
-  }
-
-  /** What an earlier run has left: its queue goes on, its copies are counted. */
+  /** What an earlier run has left in the queue goes on. */
   async function takeOver(): Promise<void> {
-    const copies: Copy[] = [];
-    const storedAt = new Map<Copy, number>();
     for (const id of near.listBuckets()) {
-      const isQueue = id.startsWith("queue/");
-      if (isQueue && !id.startsWith(queueFolder)) await tellStranded(id);
-      else if (isQueue || id.startsWith("edge/")) {
-        for await (const info of objectsOf(id)) {
-          const { key, size, hashes } = info;
-          if (isQueue) uploads.add({ bucketId: id.slice(queueFolder.length), key, size, since: info.storedAt });
-          else {
-            const copy = { bucketId: id, key, size, sha256: hashes.sha256, checkedAt: 0 };
-            copies.push(copy);
-            storedAt.set(copy, info.storedAt);
-          }
+      if (!id.startsWith("queue/")) continue;
+      if (!id.startsWith(queueFolder)) await tellStranded(id);
+      else {
+        for await (const { key, size, storedAt } of objectsOf(id)) {
+          uploads.add({ bucketId: id.slice(queueFolder.length), key, size, since: storedAt });
         }
       }
     }
-    order.addOlder(copies.sort((a, b) => (storedAt.get(a) ?? 0) - (storedAt.get(b) ?? 0)));
-    evict();
   }
 
   async function* objectsOf(id: string) {
@@ -175,17 +145,13 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     bucket: bucketOf,
     uploads: {
       backlog: uploads.backlog,
-      idle: () => takingOver.then(uploads.idle),
+      idle: () => Promise.all([takingOver, disk.takenOver]).then(uploads.idle),
     },
     notes() {
       const since = remote.outageSince();
       if (since === undefined || !remote.isDown) return [];
       const { depth } = uploads.backlog();
       return [`S3 has not answered for ${Math.round((now() - since) / 1_000)} s; ${depth} images wait to be uploaded`];
-    },
-    resize(next) {
-      maxBytes = next;
-      evict();
     },
     async probe() {
       await near.probe();
@@ -195,7 +161,6 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       isClosed = true;
       await takingOver;
       await uploads.stop(STOP_MS);
-      await evicting;
       await remote.close();
     },
   };

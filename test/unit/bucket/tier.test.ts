@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BucketDriver, PutCondition } from "../../../src/bucket/driver.ts";
-import type { TieredStoreOptions } from "../../../src/bucket/tier/store.ts";
 import { type Key, type Provenance, toKey } from "../../../src/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually } from "../../helpers/program.ts";
@@ -34,12 +33,14 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-async function open(options: Partial<TieredStoreOptions> = {}): Promise<void> {
+type Options = Parameters<typeof openTiered>[2];
+
+async function open(options: Options = {}): Promise<void> {
   lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b" }), { now: () => now, ...options });
   bucket = lab.store.bucket(ID);
 }
 
-async function reopen(options: Partial<TieredStoreOptions> = {}): Promise<void> {
+async function reopen(options: Options = {}): Promise<void> {
   await lab.store.close();
   await open(options);
 }
@@ -155,9 +156,9 @@ test("lookup() of what is not here says so while S3 is away, with the reason", a
 async function onlyInS3(bytes: Buffer, how: { when?: PutCondition; via?: Provenance["via"] } = {}): Promise<void> {
   await put("a.jpg", bytes, how.when, how.via);
   await lab.store.uploads.idle();
-  lab.store.resize(0);
+  lab.disk.resize(0);
   await eventually(async () => (await copies()) === 0, "no copy is left");
-  lab.store.resize(1_000_000_000);
+  lab.disk.resize(1_000_000_000);
 }
 
 test.each([1_000, 3_000_000])(

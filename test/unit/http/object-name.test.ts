@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
-import { admitObject, nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
+import { nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../src/http/site.ts";
+import { admitNamed } from "../../../src/http/token-scope.ts";
 import { type Key, toKey } from "../../../src/object.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"]) =>
@@ -31,20 +32,20 @@ const scope = (fileid: string) => (_: string | undefined, key: Key) => {
   return { scope: { kind: "none" }, spend: undefined } as const;
 };
 
-test("admitObject() takes a token that is bound to the path or to the whole key, and no other", () => {
-  const named = nameObject(siteWith("everything", "drop"), url("a", "x=1"));
-  expect(admitObject(scope("a"), "s", named).scope.kind).toBe("none");
-  expect(admitObject(scope("a?x=1"), "s", named).scope.kind).toBe("none");
-  expect(() => admitObject(scope("b"), "s", named)).toThrow(expect.objectContaining({ code: "sign_scope" }));
+test("admitNamed() takes a token that is bound to the path or to the whole key, and no other", () => {
+  const object = nameObject(siteWith("everything", "drop"), url("a", "x=1"));
+  expect(admitNamed(scope("a"), "s", { object }).admission.scope.kind).toBe("none");
+  expect(admitNamed(scope("a?x=1"), "s", { object }).admission.scope.kind).toBe("none");
+  expect(() => admitNamed(scope("b"), "s", { object })).toThrow(expect.objectContaining({ code: "sign_scope" }));
 });
 
-test("admitObject() does not try a faulty token twice", () => {
+test("admitNamed() does not try a faulty token twice", () => {
   let tried = 0;
-  const named = nameObject(siteWith("everything", "drop"), url("a", "x=1"));
+  const object = nameObject(siteWith("everything", "drop"), url("a", "x=1"));
   const expired = () => {
     tried += 1;
     throw new HuiyuanError("sign_expired", "late");
   };
-  expect(() => admitObject(expired, "s", named)).toThrow(expect.objectContaining({ code: "sign_expired" }));
+  expect(() => admitNamed(expired, "s", { object })).toThrow(expect.objectContaining({ code: "sign_expired" }));
   expect(tried).toBe(1);
 });

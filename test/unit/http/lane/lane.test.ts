@@ -1,9 +1,12 @@
 // The lane beside node's server: the same bytes get the same answers, whichever of the two reads them.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HuiyuanError } from "../../../../src/errors.ts";
 import { createCacheControl } from "../../../../src/http/cache-control.ts";
 import { createDownloads } from "../../../../src/http/download.ts";
 import type { Site } from "../../../../src/http/site.ts";
+import { parseInstruction } from "../../../../src/image/grammar.ts";
+import { nameRecipe } from "../../../../src/image/named-recipe.ts";
 import { SILENT_LOG } from "../../../../src/log.ts";
 import { toKey } from "../../../../src/object.ts";
 import { makeToken } from "../../../../src/sign/token.ts";
@@ -42,7 +45,14 @@ beforeAll(async () => {
     source: undefined,
     isProjectEnabled: true,
     separators: ["!"],
-    aliases: new Set(["small"]),
+    aliases: new Map([["small", nameRecipe(parseInstruction("imageView2/2/w/20", { era: 2015 }))]]),
+    era: 2015,
+    isProtected: false,
+    variants: {
+      peek: () => undefined,
+      get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
+      drop: () => Promise.resolve(),
+    },
     referers: { mode: "off", domains: [], allowEmpty: true },
     admit: undefined,
     cacheControl: createCacheControl("public, max-age=86400"),

@@ -1,0 +1,107 @@
+// The part of this disk that holds what can be had again, copies of remote objects and variants of images: bounded by
+// bytes together, and what was used longest ago goes first. It owns the order of use; who brings what is others' affair.
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Log } from "../../log.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
+import type { FsStore } from "../fs/store.ts";
+import { type Copy, type CopyOrder, createCopyOrder } from "./copy-order.ts";
+
+export interface BoundedDisk {
+  readonly order: CopyOrder;
+  /** Bytes of everything together. */
+  readonly maxBytes: number;
+  resize(maxBytes: number): void;
+  /** Something was added to the order. */
+  grown(): void;
+  /** Bytes of the bound that others use, and that give way to nobody. */
+  reserve(bytes: () => number): void;
+  /** Resolves when what an earlier run has left is counted. Never rejects. */
+  readonly takenOver: Promise<void>;
+  /** Removes no more. The store is closed after it, by its owner. */
+  close(): Promise<void>;
+}
+
+export interface BoundedDiskOptions {
+  readonly near: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
+  readonly maxBytes: number;
+  readonly log: Log;
+}
+
+/** How the ids of the embedded store's buckets begin whose objects are bounded here. */
+export const EDGE_FOLDER = "edge/";
+export const VARIANT_FOLDER = "variants/";
+
+const PAGE = 1_000;
+
+export function createBoundedDisk({ near, maxBytes: initial, log }: BoundedDiskOptions): BoundedDisk {
+  const order = createCopyOrder();
+  let maxBytes = initial;
+  let reserved = () => 0;
+  let isClosed = false;
+  let evicting: Promise<void> | undefined;
+
+  function evict(): void {
+    evicting ??= evictAll().finally(() => {
+      evicting = undefined;
+    });
+  }
+
+  async function evictAll(): Promise<void> {
+    await nextTurn();
+    for (;;) {
+      const surplus = order.popSurplus(Math.max(0, maxBytes - reserved()));
+      if (surplus === undefined || isClosed) return;
+      await near
+        .forget(surplus.bucketId, surplus.key, surplus.sha256)
+        .catch((error: unknown) => log.warn({ err: error }, "a copy could not be removed"));
+    }
+  }
+
+  /** In the order in which they were stored: uses are not written down. */
+  async function takeOver(): Promise<void> {
+    const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
+    for (const bucketId of near.listBuckets()) {
+      if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
+      for await (const { key, size, hashes, storedAt } of objectsOf(bucketId)) {
+        older.push({ copy: { bucketId, key, size, sha256: hashes.sha256, checkedAt: 0 }, storedAt });
+      }
+    }
+    order.addOlder(older.sort((a, b) => a.storedAt - b.storedAt).map(({ copy }) => copy));
+    evict();
+  }
+
+  async function* objectsOf(bucketId: string): AsyncGenerator<ObjectInfo, void, undefined> {
+    for (let after: Key | undefined; ; ) {
+      const page = await near.bucket(bucketId).list({ prefix: "", after, limit: PAGE });
+      yield* page.objects;
+      after = page.next;
+      if (after === undefined || isClosed) return;
+      await nextTurn();
+    }
+  }
+
+  const takenOver = takeOver().catch((error: unknown) =>
+    log.error({ err: error }, "the copies that the last run has left could not be counted"),
+  );
+
+  return {
+    order,
+    get maxBytes() {
+      return maxBytes;
+    },
+    resize(next) {
+      maxBytes = next;
+      evict();
+    },
+    grown: evict,
+    reserve(bytes) {
+      reserved = bytes;
+    },
+    takenOver,
+    async close() {
+      isClosed = true;
+      await takenOver;
+      await evicting;
+    },
+  };
+}

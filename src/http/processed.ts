@@ -1,0 +1,244 @@
+// Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
+// its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
+import type { Spool } from "../body/spool.ts";
+import { HuiyuanError } from "../errors.ts";
+import { mayServeOriginal } from "../image/recipe.ts";
+import type { MissAnswer } from "../mirror/join.ts";
+import { askedProcessed, askedUnder } from "../mirror/rules.ts";
+import type { StoredObject } from "../mirror/stored.ts";
+import type { Variant } from "../mirror/variants.ts";
+import { type ObjectInfo, toKey } from "../object.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { answerObject } from "./answer.ts";
+import type { AnswerLife, AnswerState } from "./cache-control.ts";
+import type { Outcome } from "./exchange.ts";
+import { ageOf, askFirst, freshLife, serveFound, staleStatus } from "./found.ts";
+import { isInformation } from "./instruction.ts";
+import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
+import { routeOf } from "./object-name.ts";
+import type { Route } from "./site.ts";
+import { refuseBoth, type Wish, wishOfAlias } from "./wish.ts";
+
+/** Undefined when the answer went out synchronously, from memory. */
+export function serveWish(admitted: Admitted, wish: Wish): void | Promise<void> {
+  const { site, exchange } = admitted;
+  const original = originalOf(admitted, wish);
+  const info = site.stored.peekInfo(wish.original.key);
+  const named = wish.named.settled?.(exchange.request.headers.accept) ?? wish.named;
+  if (info === undefined || info === "absent" || named.marks.length > 0) return serveCold(original, wish);
+  const fresh = freshLife(original, info);
+  const variant = fresh === undefined ? undefined : site.variants.peek(info, named);
+  if (fresh === undefined || variant === undefined) return serveCold(original, wish);
+  exchange.outcome = FROM_MEMORY;
+  const context = contextOf(original, "stored", CACHE_STATUS.memory, fresh.life);
+  return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
+}
+
+/** The same request, for the original. */
+function originalOf(admitted: Admitted, { path, original }: Wish): Admitted {
+  return { ...admitted, url: { ...admitted.url, path }, object: original };
+}
+
+/** What a variant is made of, and how its answer differs from that of another. */
+interface Source {
+  readonly info: ObjectInfo;
+  readonly load: () => Promise<Buffer>;
+  /** False: the origin forbids to keep it. */
+  readonly isKept: boolean;
+  readonly life: AnswerLife | undefined;
+  /** Where the origin was asked; undefined: the tier of the variant says it. */
+  readonly status?: string;
+  readonly isMiss?: boolean;
+}
+
+async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Promise<void> {
+  const { stored } = original.site;
+  const { key } = wish.original;
+  const entry = await stored.lookup(key);
+  if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
+  if (entry.state === "absent") {
+    return serveUnstored(original, wish, entry.epoch).catch((error: unknown) => {
+      const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+      // The store, which could not be asked, may have what the origin lacks.
+      throw isAbsent && entry.failure !== undefined ? entry.failure : error;
+    });
+  }
+  try {
+    await serveStored(original, wish, entry);
+  } catch (error) {
+    const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
+    if (!isDamaged || !mayRepeat || original.exchange.response.headersSent) throw error;
+    // The store has set the damaged object aside, or there is another by now.
+    await serveCold(original, wish, false);
+  }
+}
+
+/** Made of what is stored, unless its age wants the origin to be asked first. */
+async function serveStored(original: Admitted, wish: Wish, object: StoredObject): Promise<void> {
+  const { info } = object;
+  const load = () => original.site.stored.load(info);
+  const age = ageOf(original, object);
+  if (age.kind === "serve") {
+    const { life } = age;
+    return serveMade(original, wish, {
+      info,
+      load,
+      isKept: true,
+      life,
+      ...(age.isStale && { status: staleStatus("bucket", life) }),
+    });
+  }
+  const answer = await askFirst(original, object, age);
+  if (answer.kind !== "kept")
+    return serveFetched(original, wish, { answer, route: age.route, status: CACHE_STATUS.replaced });
+  const entry = await original.site.stored.lookup(info.key);
+  // Deleted, or purged for good, while the origin was asked.
+  if (entry.state !== "object") return serveCold(original, wish);
+  const life = age.route.mirror.refresh.lifeOf(entry);
+  const status = CACHE_STATUS.kept[answer.why];
+  await serveMade(original, wish, {
+    info: entry.info,
+    load: () => original.site.stored.load(entry.info),
+    isKept: true,
+    life,
+    status,
+  });
+}
+
+/** The bucket lacks the original. */
+async function serveUnstored(original: Admitted, wish: Wish, epoch: number): Promise<void> {
+  const { site, url, exchange } = original;
+  const { key, request } = wish.original;
+  if (wish.suffix === "" && wishOfAlias(site, url) !== undefined) refuseBoth(url.path);
+  const route = routeOf(site, url);
+  if (route === undefined || route.action === "none") {
+    throw new HuiyuanError(
+      "not_found",
+      `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
+    );
+  }
+  const asked = askedUnder(route, request, exchange.request.headers);
+  const { suffix } = wish;
+  if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
+  if (route.processedMiss === "origin" && !isInformation(request.instruction ?? "")) {
+    const processed = askedProcessed(route, request, exchange.request.headers);
+    const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
+    return serveFrom(original, { route, asked: target, epoch, behind: asked });
+  }
+  const answer = await fetchOriginal(original, { route, asked, epoch });
+  if (answer !== undefined) await serveFetched(original, wish, { answer, route });
+}
+
+/** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
+async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss): Promise<MissAnswer | undefined> {
+  try {
+    return await route.mirror.fetch({ ...asked, ...missOf(original), method: "GET", epoch });
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    const { fallback } = route;
+    if (error.code === "origin_moved") passRedirect(original, error);
+    else if (error.code === "not_found" && fallback !== undefined && fallback.key !== asked.key) {
+      await serveFallback(original, fallback, error);
+    } else throw error;
+    return undefined;
+  }
+}
+
+/** Made of what has just come, once it is proven whole. */
+async function serveFetched(
+  original: Admitted,
+  wish: Wish,
+  { answer, route, status }: { readonly answer: MissAnswer; readonly route: Route; readonly status?: string },
+): Promise<void> {
+  if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
+  try {
+    const { info, isStored } = await wholeOf(answer);
+    const { spool, answer: head } = answer.head;
+    await serveMade(original, wish, {
+      info,
+      load: () => readSpool(spool, info.size),
+      isKept: answer.isKept,
+      life: route.mirror.refresh.lifeOfAnswer(head),
+      status: status ?? missStatus(answer.how, isStored),
+      isMiss: true,
+    });
+  } finally {
+    answer.release();
+  }
+}
+
+/** Nothing is made of a body that is broken or suspect. */
+async function wholeOf(
+  answer: Exclude<MissAnswer, { kind: "asked" }>,
+): Promise<{ info: ObjectInfo; isStored: boolean }> {
+  if (answer.kind === "finished") return answer;
+  const end = await answer.follower.end();
+  if (end.kind === "whole") return { info: end.info, isStored: answer.isKept };
+  if (end.kind === "failed" || end.kind === "unstored") throw end.error;
+  throw new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
+}
+
+async function readSpool(spool: Spool, size: number): Promise<Buffer> {
+  const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
+  if (whole?.kind === "buffer") return whole.buffer;
+  const parts: Buffer[] = [];
+  const { signal } = new AbortController(); // The file is there; nothing is waited for.
+  // Whoever wanted it may leave meanwhile.
+  spool.hold();
+  try {
+    for (let offset = 0; offset < size; ) {
+      const part = await spool.read(offset, signal);
+      if (part === undefined) break;
+      parts.push(part);
+      offset += part.length;
+    }
+    return Buffer.concat(parts);
+  } finally {
+    spool.release();
+  }
+}
+
+async function serveMade(original: Admitted, wish: Wish, source: Source): Promise<void> {
+  const { site, exchange } = original;
+  const named = wish.named.settled?.(exchange.request.headers.accept) ?? wish.named;
+  const { info: version, load, isKept } = source;
+  let variant: Variant;
+  try {
+    variant = await site.variants.get({
+      ...{ version, named, load, isStored: isKept },
+      marks: new Map(),
+      signal: clientSignal(exchange),
+    });
+  } catch (error) {
+    const isCovered = error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && !site.isProtected;
+    if (!isCovered) throw error;
+    return serveFound(original, await site.stored.find(version.key));
+  }
+  await answerVariant(original, variant, source);
+}
+
+async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
+  const { exchange } = original;
+  const tier = tierOf(variant);
+  exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
+  const state: AnswerState = source.isKept ? "stored" : "unkept";
+  const shown = tier === "renderer" ? CACHE_STATUS.rendered : CACHE_STATUS[tier];
+  const context = contextOf(original, state, source.status ?? shown, source.life);
+  if (variant.kind === "found") return answerFound(exchange, variant.found, context);
+  const { info, spool, release } = variant;
+  const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
+  try {
+    const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
+    const bytes =
+      whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
+    await answerObject(exchange, info, bytes, context);
+  } finally {
+    release();
+  }
+}
+
+function tierOf(variant: Variant): Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer"> {
+  // What had been made before, and is on its way to the disk.
+  if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
+  return variant.found.state === "memory" ? "memory" : "bucket";
+}

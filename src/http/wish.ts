@@ -1,0 +1,52 @@
+// What a URL asks to be made, and of which original: by an instruction in its query, or by an alias behind its name. No I/O.
+import { HuiyuanError } from "../errors.ts";
+import { parseInstruction } from "../image/grammar.ts";
+import { type NamedRecipe, nameRecipe } from "../image/named-recipe.ts";
+import type { Era } from "../image/recipe.ts";
+import { keyUnder } from "../mirror/rules.ts";
+import type { Key } from "../object.ts";
+import { splitStyle } from "./instruction.ts";
+import { type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import { remember } from "./remember.ts";
+import type { Site } from "./site.ts";
+
+/** An image to be made. */
+export interface Wish {
+  readonly named: NamedRecipe;
+  /** The path of the original's own URL. */
+  readonly path: Key;
+  readonly original: NamedObject;
+  /** What the URL's path has more: separator and alias; empty for an instruction. */
+  readonly suffix: string;
+}
+
+/** What the instruction of the query asks for; undefined where there is none. Throws processing_invalid. */
+export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): Wish | undefined {
+  if (object.instruction === undefined) return undefined;
+  return { named: readRecipe[site.era](object.instruction), path, original: object, suffix: "" };
+}
+
+/** What the alias at the end of the path asks for, unless an object is really named so; undefined where there is none. */
+export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
+  if (site.aliases.size === 0) return undefined;
+  const styled = splitStyle(url.path, site.separators);
+  const named = styled === undefined ? undefined : site.aliases.get(styled.style);
+  if (styled === undefined || named === undefined) return undefined;
+  const { base: path } = styled;
+  const request = { path, query: url.query, instruction: undefined };
+  const suffix = url.path.slice(path.length);
+  const route = routeOf(site, url, path);
+  // Under `everything` an alias is a name like any other.
+  if (route?.type === "everything") return undefined;
+  const key = route === undefined ? path : keyUnder(route, request);
+  return { named, path, original: { key, request, instruction: undefined }, suffix };
+}
+
+/** Throws where a URL has both an alias and an instruction, which nobody has said what to make of. */
+export function refuseBoth(path: Key): never {
+  const message = `Cannot process "${path}": it has an alias and an instruction, wanted one of them`;
+  throw new HuiyuanError("processing_invalid", message, { parameter: "an alias and an instruction together" });
+}
+
+const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })));
+const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

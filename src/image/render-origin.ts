@@ -1,0 +1,119 @@
+// The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
+// is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
+import { HuiyuanError } from "../errors.ts";
+import type { Key } from "../object.ts";
+import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
+import type { Renderer, RenderRequest } from "./renderer.ts";
+
+/** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
+export type RenderJob = Pick<RenderRequest, "recipe" | "load" | "loadImage">;
+
+export interface RenderOrigin extends Origin {
+  /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
+  want(key: Key, job: RenderJob): () => void;
+}
+
+/** Milliseconds from an image's turn to its end. */
+export interface RenderMeter {
+  rendered(milliseconds: number): void;
+  failed(error: HuiyuanError): void;
+}
+
+interface Wanted {
+  /** One for each who waits. */
+  readonly jobs: Set<RenderJob>;
+  readonly nobody: AbortController;
+  /** Its turn has come: what is begun is brought to its end, since it is likely to be asked for again. */
+  hasBegun: boolean;
+}
+
+export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
+  const wanted = new Map<Key, Wanted>();
+
+  async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {
+    const { jobs, nobody } = item;
+    const stop = () => nobody.abort(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    let beganAt = performance.now();
+    const one = () => {
+      const [job] = jobs;
+      if (job === undefined) throw unwanted();
+      return job;
+    };
+    const load = async () => {
+      item.hasBegun = true;
+      beganAt = performance.now();
+      return one().load();
+    };
+    const loadImage: RenderJob["loadImage"] = (url, asked) => one().loadImage(url, asked);
+    try {
+      const { bytes } = await renderer.render({ recipe: one().recipe, load, loadImage, signal: nobody.signal });
+      return { bytes, milliseconds: performance.now() - beganAt };
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  return {
+    id: "renderer",
+    want(key, job) {
+      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new AbortController(), hasBegun: false };
+      wanted.set(key, item);
+      item.jobs.add(job);
+      return () => {
+        item.jobs.delete(job);
+        if (item.jobs.size > 0) return;
+        if (wanted.get(key) === item) wanted.delete(key);
+        if (!item.hasBegun) item.nobody.abort(unwanted());
+      };
+    },
+    async fetch({ key, maxBytes, signal }) {
+      const item = wanted.get(key);
+      if (item === undefined) throw unwanted();
+      try {
+        const { bytes, milliseconds } = await render(item, signal);
+        if (bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
+        meter.rendered(milliseconds);
+        return answerOf(bytes, milliseconds);
+      } catch (error) {
+        if (error instanceof HuiyuanError) meter.failed(error);
+        throw error;
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function answerOf(bytes: Buffer, headMs: number): OriginAnswer {
+  const body: OriginBody = {
+    start(sink) {
+      // All of it is in memory already, so that a pause would spare nothing.
+      sink.data(bytes);
+      sink.end();
+    },
+    resume() {},
+    destroy() {},
+  };
+  return {
+    isNotModified: false,
+    url: "huiyuan:rendered",
+    size: bytes.length,
+    framing: "length",
+    digests: {},
+    etag: undefined,
+    lastModified: undefined,
+    life: {},
+    headers: {},
+    headMs,
+    body,
+  };
+}
+
+function unwanted(): HuiyuanError {
+  return new HuiyuanError("client_gone", "Cannot render: nobody waits for it any more");
+}
+
+function tooLarge(found: number, limit: number): HuiyuanError {
+  return new HuiyuanError("output_too_large", `Cannot process: the result has ${found} bytes, the limit is ${limit}`);
+}

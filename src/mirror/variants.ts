@@ -1,0 +1,190 @@
+// Variants of a bucket's images: a mirror whose origin is the renderer, with a bucket and a place in memory of its own. A
+// variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
+// neither URLs nor where originals come from.
+
+import type { Spool } from "../body/spool.ts";
+import { createVariantGate } from "../body/variant-gate.ts";
+import { createBucket } from "../bucket/bucket.ts";
+import type { BucketDriver } from "../bucket/driver.ts";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
+import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
+import type { Renderer } from "../image/renderer.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+import type { Hot, HotObject } from "./hot.ts";
+import type { Join, MissAnswer } from "./join.ts";
+import { createMirror, type MirrorParts } from "./mirror.ts";
+import { createStored, type Found } from "./stored.ts";
+
+/** An image that is laid over another. */
+export interface Mark {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly load: () => Promise<Buffer>;
+}
+
+export interface VariantRequest {
+  /** Of the original. */
+  readonly version: Pick<ObjectInfo, "hashes" | "size">;
+  /** Settled for the client. */
+  readonly named: NamedRecipe;
+  /** By URL; all that the recipe names. */
+  readonly marks: ReadonlyMap<string, Mark>;
+  /** The original's bytes; called once at most, when it is their turn. */
+  readonly load: () => Promise<Buffer>;
+  /** False: the original may not be kept, and so neither what is made of it. */
+  readonly isStored: boolean;
+  /** Aborts when the client leaves: where nobody else waits, the place in the queue is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** The caller closes the reader, or releases the spool. */
+export type Variant =
+  | { readonly kind: "found"; readonly found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }> }
+  | { readonly kind: "made"; readonly info: ObjectInfo; readonly spool: Spool; readonly how: Join; release(): void };
+
+export interface Variants {
+  /** From memory only; synchronous, for the hot path. Never of a recipe with image marks. */
+  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): HotObject | undefined;
+  /** Throws the codes of Renderer.render, store_full and store_failed. */
+  get(request: VariantRequest): Promise<Variant>;
+  /** Lets go of all that was made of these bytes. Never rejects. */
+  drop(version: ObjectInfo): Promise<void>;
+}
+
+export interface VariantsOptions {
+  /** `<appid>/<bucket>` of the originals. */
+  readonly bucketId: string;
+  /** Of the variants alone. `forget`: removes all whose keys begin so, and says which they were. */
+  readonly store: {
+    readonly driver: BucketDriver;
+    forget(prefix: string): AsyncGenerator<Key, void, undefined>;
+  };
+  readonly hot: Hot;
+  readonly renderer: Renderer;
+  readonly meter: RenderMeter;
+  /** Of the variants' own: their fetches are renders, and take no place of the others. */
+  readonly mirror: MirrorParts;
+}
+
+/** Bytes of a result. */
+const MAX_VARIANT_BYTES = 67_108_864;
+/** The renderer has its own, shorter deadlines. */
+const PATIENCE_MS = 900_000;
+/** The renderer has its own, shorter line. */
+const MAX_RENDERS = 4_096;
+/** So long nobody is kept busy again by an image that cannot be processed. Milliseconds. */
+const HOPELESS_MS = 10_000;
+const FAILURE_MS = 500;
+const HOPELESS: readonly ErrorCode[] = [
+  "processing_invalid",
+  "image_not_processable",
+  "image_too_heavy",
+  "image_too_large",
+  "output_too_large",
+  "render_timeout",
+  "render_failed",
+];
+
+export function createVariants(options: VariantsOptions): Variants {
+  const { bucketId, store, hot, renderer, meter, mirror: parts } = options;
+  // A name that no bucket of the settings has.
+  const id = `variants/${bucketId}`;
+  const bucket = createBucket({ driver: store.driver, now: parts.now, maxObjectBytes: MAX_VARIANT_BYTES });
+  const stored = createStored(id, bucket, hot);
+  const origin = createRenderOrigin(renderer, meter);
+  const mirror = createMirror(
+    {
+      stored,
+      origin,
+      connections: MAX_RENDERS,
+      headMiss: "store",
+      negativeTtlMs: 0,
+      suspects: "pass",
+      freshness: undefined,
+      onGone: "keep",
+      timeouts: { connect: PATIENCE_MS, firstByte: PATIENCE_MS, idle: PATIENCE_MS, total: PATIENCE_MS },
+      maxObjectBytes: MAX_VARIANT_BYTES,
+      openGate: createVariantGate,
+      failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : FAILURE_MS),
+    },
+    parts,
+  );
+
+  async function make(key: Key, epoch: number, request: VariantRequest): Promise<Variant> {
+    const { isStored, signal, version } = request;
+    if (version.size > renderer.maxSourceBytes) throw tooHeavy(version.size, renderer.maxSourceBytes);
+    const leave = origin.want(key, jobOf(request));
+    try {
+      return await madeOf(
+        await mirror.fetch({
+          ...{ key, path: key, query: "", headers: {}, followsRedirects: false, isStored, epoch },
+          ...{ method: "GET", via: undefined, cdnLoop: undefined, signal },
+        }),
+      );
+    } finally {
+      leave();
+    }
+  }
+
+  return {
+    peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
+    async get(request) {
+      const key = keyOf(request.version.hashes.sha256, nameOf(request));
+      for (let attempt = 1; ; attempt += 1) {
+        const found = await stored.find(key);
+        if (found.state === "tombstone") throw new HuiyuanError("internal", `Cannot make "${key}": it was deleted`);
+        if (found.state !== "absent") return { kind: "found", found };
+        try {
+          return await make(key, found.epoch, request);
+        } catch (error) {
+          // Joined a render just as the last who had wanted it left.
+          const isOthers = error instanceof HuiyuanError && error.code === "client_gone" && !request.signal.aborted;
+          if (!isOthers || attempt === 3) throw error;
+        }
+      }
+    },
+    async drop({ hashes }) {
+      try {
+        for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
+      } catch (err) {
+        parts.log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
+      }
+    },
+  };
+}
+
+function keyOf(sha256: string, name: string): Key {
+  return `${sha256}/${name}` as Key; // hex digits
+}
+
+/** Other marks make another variant. */
+function nameOf({ named, marks }: VariantRequest): string {
+  if (named.marks.length === 0) return named.name;
+  return shortHash([named.name, ...named.marks.map((url) => marks.get(url)?.sha256)].join("\n"));
+}
+
+function jobOf({ named, marks, load }: VariantRequest): RenderJob {
+  return { recipe: named.recipe, load, loadImage: async (url) => marks.get(url)?.load() };
+}
+
+/** Waits for the end, which a render has soon: only a proven variant has an ETag. */
+async function madeOf(miss: MissAnswer): Promise<Variant> {
+  if (miss.kind === "asked") throw new HuiyuanError("internal", "Cannot make a variant: it was only asked for");
+  const { how, release } = miss;
+  const { spool } = miss.head;
+  if (miss.kind === "finished") return { kind: "made", info: miss.info, spool, how, release };
+  try {
+    const end = await miss.follower.end();
+    if (end.kind === "whole") return { kind: "made", info: end.info, spool, how, release };
+    if (end.kind === "failed" || end.kind === "unstored") throw end.error;
+    throw new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${end.kind})`);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function tooHeavy(found: number, limit: number): HuiyuanError {
+  return new HuiyuanError("image_too_heavy", `Cannot process: ${found} bytes, the limit is ${limit}`);
+}
