@@ -118,7 +118,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       }),
     });
 
-    service.notices.redeliver();
+    await service.notices.redeliver();
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,

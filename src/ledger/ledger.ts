@@ -162,16 +162,18 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
       const ledger = plans.push(plan) - 1;
       queues.push({ waiting: [], running: [] });
       let isMade = existsSync(join(dir, `${plan.name}.db`));
+      /** Only a new row makes a file; without one there is nothing to read, change or remove. */
+      const isNeeded = (sql: string) => {
+        isMade ||= /^\s*INSERT\b/i.test(sql);
+        return isMade;
+      };
       return {
         async write(statement, ...rows) {
-          if (rows.length === 0) return 0;
-          isMade = true;
+          if (rows.length === 0 || !isNeeded(plan.statements[statement])) return 0;
           return (await submit(ledger, { statement, rows })).changes;
         },
         async read(statement, row = {}) {
-          const isChange = !/^\s*SELECT/i.test(plan.statements[statement]);
-          if (!isMade && !isChange) return [];
-          isMade = true;
+          if (!isNeeded(plan.statements[statement])) return [];
           return (await submit(ledger, { statement, rows: [row] })).rows;
         },
       };

@@ -40,11 +40,21 @@ export interface CallbackOutcome {
   readonly json: string;
 }
 
+/** An upload whose notice is owed although it is not stored yet. One of its functions is called, once. */
+export interface Announcement {
+  /** The file is durable now. Waits for the business server as long as the settings let it. Never rejects. */
+  stored(): Promise<CallbackOutcome>;
+  /** It was not stored: there is nothing to tell. */
+  withdraw(): void;
+  /** Whether it was stored is not known. That is looked up in a minute. */
+  leave(): void;
+}
+
 /**
- * Tells the business server of a file that is already durable, and waits for its answer: 3 s at the most as settings go. Never
- * rejects. Undefined where the bucket has no callback: the answer then has no `data.callback`.
+ * Before a file is stored; never rejects. Undefined where the bucket has no callback: the answer then has no
+ * `data.callback`.
  */
-export type Notify = (uploaded: Uploaded) => Promise<CallbackOutcome | undefined>;
+export type Announce = (uploaded: Uploaded) => Promise<Announcement | undefined>;
 
 /** `data` with its callback, as JSON text. The other keys are ours and stay. */
 export function joinCallback(data: Readonly<Record<string, unknown>>, { json }: CallbackOutcome): string {

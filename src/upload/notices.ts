@@ -6,7 +6,13 @@ import type { Log } from "../log.ts";
 import { createLifetime } from "../origin/lifetime.ts";
 import type { Resolve } from "../origin/lookup.ts";
 import { createSlots, type Slots } from "../origin/slots.ts";
-import { CALLBACK_FAILED, type CallbackFailure, type CallbackOutcome, type Notify, type Uploaded } from "./callback.ts";
+import {
+  type Announce,
+  CALLBACK_FAILED,
+  type CallbackFailure,
+  type CallbackOutcome,
+  type Uploaded,
+} from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { Outbox, Owed } from "./outbox.ts";
@@ -20,26 +26,16 @@ export interface CallbackMeter {
   lost(): void;
 }
 
-/** An upload whose notice is owed although it is not stored yet. One of the two is called, once. */
-export interface Announcement {
-  /** The file is durable now: as Notify from here. */
-  stored(): Promise<CallbackOutcome>;
-  /** It was not stored: there is nothing to tell. */
-  withdraw(): void;
-}
-
 export interface Notices {
-  /** Of a file that is stored already: a process that is killed between its storing and this call owes nothing. */
-  readonly notify: Notify;
   /**
    * Before a file is stored: whatever happens from here on, its notice is sent if and only if the file is there. Never
    * rejects. Undefined where the bucket has no callback.
    */
-  announce(uploaded: Uploaded): Promise<Announcement | undefined>;
+  readonly announce: Announce;
   /** By `<appid>/<bucket>`. For what begins from now on; what is owed goes to the new place. */
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
-  /** Sends what is owed, from now on; again: looks for it at once. Without it only first attempts are made. */
-  redeliver(): void;
+  /** Sends what is owed, from now on; again: looks for it at once. Never rejects. Without it only first attempts are made. */
+  redeliver(): Promise<void>;
   /** Attempts under way are broken off; their notices stay owed. */
   close(): Promise<void>;
 }
@@ -60,9 +56,7 @@ export interface NoticesOptions {
 const IN_FLIGHT = 32;
 // No uploader waits for these.
 const REDELIVERY_TIMEOUT_MS = 10_000;
-// Beyond the first attempt, which then did not come to its end. Milliseconds.
-const GRACE_MS = 10_000;
-// For storing a file that was announced, and for finding out whether it is.
+// For storing a file that was announced and the first attempt, and between two looks whether it is stored.
 const STORING_MS = 60_000;
 const STORED_AT_LAST_MS = 600_000;
 
@@ -90,10 +84,10 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   /** The notice's id; undefined where it could not be kept. */
-  async function owe(uploaded: Uploaded, ms: number, isThere: boolean): Promise<number | undefined> {
+  async function owe(uploaded: Uploaded): Promise<number | undefined> {
     try {
       const since = now();
-      const id = await outbox.owe(uploaded, { since, dueAt: since + ms, isStored: isThere });
+      const id = await outbox.owe(uploaded, { since, dueAt: since + STORING_MS });
       if (id === undefined) failures.unkept(bucketIdOf(uploaded), "as many notices are owed as are kept");
       else underWay.add(id);
       return id;
@@ -104,13 +98,12 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   async function sendFirst(
+    id: number | undefined,
     uploaded: Uploaded,
     { target, receiver, slots }: Called,
-    kept: () => Promise<number | undefined>,
-  ) {
+  ): Promise<CallbackOutcome> {
     const lifetime = createLifetime(closing.signal, target.timeoutMs, () => new Error("the time is over"));
     try {
-      const id = await kept();
       const delivery = await send(uploaded, { receiver, slots, attempt: 1 }, lifetime);
       if (id === undefined) {
         if (!delivery.ok) meter.lost();
@@ -210,21 +203,19 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   return {
-    async notify(uploaded) {
-      const to = called.get(bucketIdOf(uploaded));
-      if (to === undefined) return undefined;
-      return sendFirst(uploaded, to, () => owe(uploaded, to.target.timeoutMs + GRACE_MS, true));
-    },
     async announce(uploaded) {
       const to = called.get(bucketIdOf(uploaded));
       if (to === undefined) return undefined;
-      const id = await owe(uploaded, STORING_MS, false);
+      const id = await owe(uploaded);
       return {
-        stored: () => sendFirst(uploaded, called.get(bucketIdOf(uploaded)) ?? to, async () => id),
+        stored: () => sendFirst(id, uploaded, called.get(bucketIdOf(uploaded)) ?? to),
         withdraw() {
           if (id === undefined) return;
           underWay.delete(id);
           outbox.forget(id).catch(noteUnsettled);
+        },
+        leave() {
+          if (id !== undefined) underWay.delete(id);
         },
       };
     },
@@ -243,7 +234,9 @@ export function createNotices(options: NoticesOptions): Notices {
       for (const receiver of receivers.keep()) void receiver.close();
       wake();
     },
-    redeliver() {
+    async redeliver() {
+      // A process that ended in the midst of an upload has left it to this one to find out what became of it.
+      if (!isRedelivering) await outbox.inherit(now()).catch(noteUnsettled);
       isRedelivering = true;
       wake();
     },

@@ -32,10 +32,9 @@ export interface Selection {
 /** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
 export interface Outbox {
   /** The notice's id; undefined where the bucket is owed as many as are kept. */
-  owe(
-    uploaded: Uploaded,
-    owing: { readonly since: number; readonly dueAt: number; readonly isStored: boolean },
-  ): Promise<number | undefined>;
+  owe(uploaded: Uploaded, owing: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
+  /** What a process before this one has left behind without knowing that it was stored is due now. */
+  inherit(now: number): Promise<void>;
   /** Delivered, or there is nothing to tell. */
   forget(id: number): Promise<void>;
   postpone(id: number, next: Pick<Owed, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
@@ -90,10 +89,11 @@ export const OUTBOX_PLAN = {
   ],
   statements: {
     owe: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
-      SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, @isStored, 1, @dueAt
+      SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, 0, 1, @dueAt
       WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_OWED}) RETURNING id`,
     makeRoom: `DELETE FROM notices WHERE id =
       (SELECT id FROM notices WHERE bucket = @bucket AND due_at IS NULL ORDER BY id LIMIT 1)`,
+    inherit: "UPDATE notices SET due_at = @now WHERE is_stored = 0 AND due_at > @now",
     forget: "DELETE FROM notices WHERE id = @id",
     postpone: `UPDATE notices SET attempts = @attempts, due_at = @dueAt, is_stored = @isStored, reason = @reason, status = @status
       WHERE id = @id`,
@@ -108,14 +108,17 @@ export const OUTBOX_PLAN = {
 
 export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>): Outbox {
   return {
-    async owe(uploaded, { since, dueAt, isStored }) {
+    async owe(uploaded, owing) {
       const { appid, bucket: name, ...rest } = uploaded;
       const bucket = `${appid}/${name}`;
-      const row = { ...rest, bucket, since, dueAt, isStored: Number(isStored) };
+      const row = { ...rest, bucket, ...owing };
       let [owed] = await ledger.read("owe", row);
       if (owed === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
         [owed] = await ledger.read("owe", row);
       return owed === undefined ? undefined : Number(owed.id);
+    },
+    async inherit(now) {
+      await ledger.write("inherit", { now });
     },
     async forget(id) {
       await ledger.write("forget", { id });

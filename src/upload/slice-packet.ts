@@ -12,13 +12,22 @@ import type { FormFields } from "./form.ts";
 import type { Received } from "./receive.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
-import { exists, type Place, refuseExisting, storeUpload } from "./store.ts";
+import {
+  type AnnounceFile,
+  exists,
+  type Place,
+  refuseExisting,
+  type Stored,
+  storeUpload,
+  storing,
+  type UploadedFile,
+} from "./store.ts";
 
 /** `begun`: go on from `offset`. `taken`: the slice at `offset` was. `stored`: there is the image. */
 export type SliceAnswer =
   | { readonly kind: "begun"; readonly session: string; readonly offset: number; readonly sliceSize: number }
   | { readonly kind: "taken"; readonly session: string; readonly offset: number }
-  | { readonly kind: "stored"; readonly info: ObjectInfo; readonly magicContext: string };
+  | ({ readonly kind: "stored" } & Stored);
 
 export interface SlicePacket {
   readonly place: Place;
@@ -34,6 +43,7 @@ export interface SlicePacket {
 export interface SliceParts {
   readonly slices: Slices;
   readonly maxImageBytes: number;
+  readonly announce: AnnounceFile;
   /** Unix milliseconds. */
   readonly now: number;
 }
@@ -61,14 +71,14 @@ export async function takePacket(packet: SlicePacket, parts: SliceParts): Promis
   return upload.alone(() => (slice === undefined ? resume(upload, packet, parts) : take(upload, slice, packet, parts)));
 }
 
-async function begin(packet: SlicePacket, { slices, maxImageBytes }: SliceParts): Promise<SliceAnswer> {
+async function begin(packet: SlicePacket, { slices, maxImageBytes, announce }: SliceParts): Promise<SliceAnswer> {
   const { place, appid, bucketId, requested, fields } = packet;
   const { sha1, size, sliceSize } = announced(fields, maxImageBytes);
   if (requested !== undefined) await refuseExisting(place, requested);
   const fileid = requested ?? toKey(randomUUID());
   const magicContext = fields.magiccontext ?? "";
-  const known = await copyOfEqual(place, { sha1, size, fileid });
-  if (known !== undefined) return { kind: "stored", info: known, magicContext };
+  const known = await copyOfEqual(place, { sha1, size, fileid, magicContext }, announce);
+  if (known !== undefined) return { kind: "stored", ...known };
   const upload = await slices.begin({ appid, bucketId, requested, fileid, sha1, size, sliceSize, magicContext });
   return { kind: "begun", session: upload.id, offset: 0, sliceSize };
 }
@@ -132,14 +142,15 @@ async function* piecesOf(spool: Spool): AsyncGenerator<Buffer> {
 }
 
 /** All bytes have come. What cannot become an image of this upload ends it; a store that fails does not. */
-async function finish(upload: SliceUpload, { place }: SlicePacket, { now }: SliceParts): Promise<SliceAnswer> {
+async function finish(upload: SliceUpload, { place }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { order, phase } = upload;
   const { fileid, magicContext } = order;
+  const { announce, now } = parts;
   if (phase !== "arriving") {
     const info = await storedBefore(place, order);
     if (info !== undefined) {
       if (phase === "storing") await upload.enter("stored");
-      return { kind: "stored", info, magicContext };
+      return { kind: "stored", info, announcement: await announce(order) };
     }
     // Deleted since; or a crash came before the bucket had it.
     if (phase === "stored") throw await over(upload, unknownUpload(upload.id));
@@ -153,9 +164,9 @@ async function finish(upload: SliceUpload, { place }: SlicePacket, { now }: Slic
   }
   await upload.enter("storing");
   try {
-    const info = await storeUpload({ place, fileid, received, fields: {}, now });
+    const stored = await storeUpload({ place, fileid, received, fields: {}, magicContext, announce, now });
     await upload.enter("stored");
-    return { kind: "stored", info, magicContext };
+    return { kind: "stored", ...stored };
   } catch (error) {
     const isFinal = error instanceof HuiyuanError && FINAL.includes(error.code);
     throw isFinal ? await over(upload, error) : error;
@@ -200,16 +211,19 @@ async function readBack({ path, order }: SliceUpload): Promise<Received | undefi
 }
 
 /** Instant upload: the bucket has these bytes under another name, which is read before it is believed. */
-async function copyOfEqual(
-  place: Place,
-  { sha1, size, fileid }: { readonly sha1: string; readonly size: number; readonly fileid: Key },
-): Promise<ObjectInfo | undefined> {
+async function copyOfEqual(place: Place, file: UploadedFile, announce: AnnounceFile): Promise<Stored | undefined> {
+  const { sha1, size, fileid } = file;
   const equal = await place.bucket.findBySha1(sha1);
   if (equal === undefined || equal.size !== size || !(await isSound(place, equal))) return undefined;
-  const result = await place.copy(equal.key, fileid, { when: "vacant" });
+  const announcement = await announce(file);
+  const result = await storing(announcement, () => place.copy(equal.key, fileid, { when: "vacant" }));
   if (result === "exists") throw exists(fileid);
-  const entry = result === "stored" ? await place.bucket.lookup(fileid) : undefined;
-  return entry?.state === "object" ? entry.info : undefined;
+  if (result !== "stored") return undefined;
+  const entry = await place.bucket.lookup(fileid);
+  if (entry.state === "object") return { info: entry.info, announcement };
+  // Deleted, or set aside, in this very moment.
+  announcement?.leave();
+  return undefined;
 }
 
 async function isSound(place: Place, info: ObjectInfo): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { Bucket } from "../bucket/bucket.ts";
 import { describeObject, uploadedAt } from "../bucket/bucket.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Key, ObjectInfo } from "../object.ts";
+import type { Announce, Announcement } from "./callback.ts";
 import type { FormFields } from "./form.ts";
 import type { Received } from "./receive.ts";
 
@@ -19,13 +20,41 @@ export interface StoreOptions {
   readonly fields: Pick<FormFields, "md5" | "sha">;
   /** Unix milliseconds. */
   readonly now: number;
+  readonly magicContext: string;
+  readonly announce: AnnounceFile;
+}
+
+/** What a business server is told of a file, beside where it is. */
+export interface UploadedFile {
+  readonly fileid: Key;
+  /** Lower-case hex. */
+  readonly sha1: string;
+  readonly size: number;
+  readonly magicContext: string;
+}
+
+/** Called when nothing but the store can refuse the file any more. As Announce. */
+export type AnnounceFile = (file: UploadedFile) => ReturnType<Announce>;
+
+/** What is in the bucket now, and whoever is to be told. */
+export interface Stored {
+  readonly info: ObjectInfo;
+  readonly announcement: Announcement | undefined;
 }
 
 /**
  * Durable when it resolves. Throws upload_size (no bytes), upload_md5_wrong, upload_sha1_wrong, upload_not_image,
  * upload_exists, store_full, store_failed.
  */
-export async function storeUpload({ place, fileid, received, fields, now }: StoreOptions): Promise<ObjectInfo> {
+export async function storeUpload({
+  place,
+  fileid,
+  received,
+  fields,
+  magicContext,
+  announce,
+  now,
+}: StoreOptions): Promise<Stored> {
   const { body, image } = received;
   if (body.size === 0) throw new HuiyuanError("upload_size", `Cannot store "${fileid}": the file is empty`);
   if (isOther(fields.md5, body.hashes.md5)) {
@@ -36,9 +65,27 @@ export async function storeUpload({ place, fileid, received, fields, now }: Stor
   }
   if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
-  const result = await place.put(info, body, { when: "vacant" });
+  const { size, hashes } = body;
+  const announcement = await announce({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });
+  const result = await storing(announcement, () => place.put(info, body, { when: "vacant" }));
   if (result !== "stored") throw exists(fileid);
-  return info;
+  return { info, announcement };
+}
+
+/** What `store` says, and the announcement taken back unless that is `stored`. */
+export async function storing<Result>(
+  announcement: Announcement | undefined,
+  store: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await store();
+    if (result !== "stored") announcement?.withdraw();
+    return result;
+  } catch (error) {
+    // A write that failed may be there all the same.
+    announcement?.leave();
+    throw error;
+  }
 }
 
 /** Spares the client the way, where it is known already that the upload would be refused. Throws upload_exists. */

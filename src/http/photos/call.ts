@@ -4,12 +4,13 @@ import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Slots } from "../../mirror/slots.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import type { Key } from "../../object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import { joinCallback, type Notify } from "../../upload/callback.ts";
+import { type Announce, joinCallback } from "../../upload/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices.ts";
+import type { Stored, UploadedFile } from "../../upload/store.ts";
 import { type ApiAnswer, downloadBase, type Links, linksTo, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
@@ -31,7 +32,7 @@ export interface PhotosParts {
   readonly place: () => { readonly scheme: "http" | "https"; readonly port: number };
   /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
-  readonly notify?: Notify | undefined;
+  readonly announce: Announce;
   /** Told of every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
   readonly log: Log;
@@ -92,31 +93,41 @@ export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: P
   return linksTo(fileid, { api, downloads });
 }
 
+/** Owes the business server the notice of an upload, before it is stored. */
+export function announceUpload(
+  call: Call,
+  bucket: ManagedBucket,
+  { fileid, sha1, size, magicContext }: UploadedFile,
+  parts: PhotosParts,
+): ReturnType<Announce> {
+  const { project, target, requestId } = call;
+  return parts.announce({
+    appid: project.appid,
+    bucket: bucket.name,
+    fileid,
+    magicContext,
+    sha1,
+    size,
+    url: linksOf(call, bucket, fileid, parts).download,
+    userid: target.version === 1 ? target.userid : "0",
+    requestId,
+  });
+}
+
 /** The answer to an upload whose image is durable: the business server is told first, and its answer goes along. */
 export async function answerUploaded(
   call: Call,
   bucket: ManagedBucket,
-  { info, magicContext }: { readonly info: ObjectInfo; readonly magicContext: string },
+  { info, announcement }: Stored,
   parts: PhotosParts,
 ): Promise<ApiAnswer> {
-  const { about, project, target, requestId } = call;
-  const { key, size, hashes } = info;
+  const { about } = call;
+  const { key, size } = info;
   about.fileid = key;
   about.bytes = size;
   parts.stored?.(bucket, key);
-  const links = linksOf(call, bucket, key, parts);
-  const data = uploadData(info, links);
-  const outcome = await parts.notify?.({
-    appid: project.appid,
-    bucket: bucket.name,
-    fileid: key,
-    magicContext,
-    sha1: hashes.sha1 ?? "",
-    size,
-    url: links.download,
-    userid: target.version === 1 ? target.userid : "0",
-    requestId,
-  });
+  const data = uploadData(info, linksOf(call, bucket, key, parts));
+  const outcome = await announcement?.stored();
   if (outcome === undefined) return success(data);
   const joined = joinCallback(data, outcome);
   if (outcome.code === 0) return { code: 0, message: "SUCCESS", data: joined };

@@ -12,7 +12,7 @@ import { MAX_SLICE_BYTES, takePacket } from "../../upload/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../continue.ts";
 import { type ApiAnswer, success } from "./answer.ts";
-import { answerUploaded, bucketOf, type Call, type PhotosParts } from "./call.ts";
+import { announceUpload, answerUploaded, bucketOf, type Call, type PhotosParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";
 import { operate } from "./operations.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -145,10 +145,16 @@ async function whole(
   parts: PhotosParts,
 ): Promise<ApiAnswer> {
   if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
-  const place = bucket.stored;
-  const now = parts.now();
-  const info = await storeUpload({ place, fileid: fileid ?? toKey(randomUUID()), received, fields, now });
-  return answerUploaded(call, bucket, { info, magicContext: fields.magiccontext ?? "" }, parts);
+  const stored = await storeUpload({
+    place: bucket.stored,
+    fileid: fileid ?? toKey(randomUUID()),
+    received,
+    fields,
+    magicContext: fields.magiccontext ?? "",
+    announce: (file) => announceUpload(call, bucket, file, parts),
+    now: parts.now(),
+  });
+  return answerUploaded(call, bucket, stored, parts);
 }
 
 async function slice(
@@ -167,7 +173,12 @@ async function slice(
       fields,
       slice: received === undefined ? undefined : { size: received.body.size, spool },
     },
-    { slices: parts.slices, maxImageBytes: parts.maxImageBytes(), now: parts.now() },
+    {
+      slices: parts.slices,
+      maxImageBytes: parts.maxImageBytes(),
+      announce: (file) => announceUpload(call, bucket, file, parts),
+      now: parts.now(),
+    },
   );
   if (answer.kind === "stored") return answerUploaded(call, bucket, answer, parts);
   const { session, offset } = answer;

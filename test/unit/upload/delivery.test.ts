@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { verifyCallback } from "../../../src/sign/callback.ts";
 import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../src/upload/delivery.ts";
+import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
 import { within } from "../../helpers/program.ts";
 import {
   chunk,
@@ -190,17 +191,17 @@ test("deliver() speaks to nobody whose certificate it cannot verify", async () =
   await receiver.close();
 });
 
-test.each<[string, readonly string[]]>([
-  ["127.0.0.1", []],
-  ["2130706433", []],
-  ["0x7f.1", []],
-  ["[::ffff:127.0.0.1]", []],
-  ["app.example.com", ["127.0.0.1"]],
-  ["app.example.com", ["93.184.216.34", "127.0.0.1"]],
-  ["app.example.com.", ["::1"]],
-])("deliver() does not dial %s at %j without allowPrivate", async (host, addresses) => {
+test.each(INSIDE_HOSTS)("deliver() does not dial %s without allowPrivate", async (host) => {
   await withReceiver(json("1"), async (canary) => {
     const url = `http://${host}:${canary.port}/`;
+    expect(await deliver({ url, allowPrivate: false })).toEqual(failed("blocked"));
+    expect(canary.connections).toBe(0);
+  });
+});
+
+test.each(INSIDE_ANSWERS)("deliver() does not dial a name at %s, %s without allowPrivate", async (...addresses) => {
+  await withReceiver(json("1"), async (canary) => {
+    const url = `http://app.example.com:${canary.port}/`;
     expect(await deliver({ url, allowPrivate: false, resolve: async () => addresses })).toEqual(failed("blocked"));
     expect(canary.connections).toBe(0);
   });
