@@ -4,7 +4,9 @@
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { type Size, visiblePart, type Window } from "./geometry.ts";
-import type { Overlay, Pixels } from "./pixels.ts";
+import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
+import { type Overlay, type Pixels, toPixels } from "./pixels.ts";
 
 /** What a canvas begins with: an encoded image, or pixels. */
 export type CanvasSource = ({ readonly bytes: Buffer; readonly hasExif: boolean } | { readonly pixels: Pixels }) & {
@@ -12,6 +14,8 @@ export type CanvasSource = ({ readonly bytes: Buffer; readonly hasExif: boolean 
   readonly frames: number;
   /** 1–8 (EXIF). */
   readonly orientation: number;
+  /** Nothing of it is clear. */
+  readonly isOpaque: boolean;
 };
 
 export interface CanvasOptions {
@@ -40,7 +44,7 @@ export interface Canvas {
   pad(size: Size, colour: string): Promise<void>;
   /** Clockwise; the corners that appear are `colour`. Throws output_too_large. */
   rotate(degrees: number, colour: string): Promise<void>;
-  blur(sigma: number, minAmplitude: number): Promise<void>;
+  blur(blur: Blur): Promise<void>;
   sharpen(amount: number): Promise<void>;
   /** Clipped to the image; on every frame. `cut` makes clear what the overlay covers. */
   lay(overlay: Overlay, at: { readonly left: number; readonly top: number }, how?: "over" | "cut"): Promise<void>;
@@ -60,11 +64,18 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
   let carriesExif = "bytes" in source && source.hasExif && frames === 1;
   let image = "bytes" in source ? openEncoded(source.bytes) : openPixels(source.pixels);
+  /** The animation's own file, until something is done to it. */
+  let untouched = "bytes" in source && frames > 1 ? source.bytes : undefined;
+  let isOpaque = source.isOpaque || ground !== undefined;
   let stage: Stage = "turn";
   let overlays: OverlayOptions[] = [];
 
+  function opened(): SharpOptions {
+    return { ...OPEN, limitInputPixels: maxPixels };
+  }
+
   function openEncoded(bytes: Buffer): Sharp {
-    return onGround(sharp(bytes, { ...OPEN, limitInputPixels: maxPixels, animated: frames > 1 }));
+    return onGround(sharp(bytes, { ...opened(), animated: frames > 1 }));
   }
 
   function onGround(opened: Sharp): Sharp {
@@ -80,6 +91,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   async function at(next: Stage, mayRepeat = false): Promise<Sharp> {
     const [now, wanted] = [STAGES.indexOf(stage), STAGES.indexOf(next)];
     if (now > wanted || (now === wanted && stage !== "turn" && !mayRepeat)) await materialise();
+    untouched = undefined;
     stage = next;
     return image;
   }
@@ -100,6 +112,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     size = { width: pixels.width, height: pixels.height };
     frames = pixels.frames;
     image = openPixels(pixels);
+    isOpaque = pixels.channels === 3;
+    untouched = undefined;
     stage = "turn";
   }
 
@@ -109,18 +123,16 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return laid.length === 0 ? image : image.composite(laid);
   }
 
-  async function passPixels(): Promise<Pixels> {
-    const { data, info } = await finishPass().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-    if (info.channels === 3 || info.channels === 4)
-      return { data, width: info.width, height: info.height / frames, channels: info.channels, frames };
-    // One or two channels: grey, with or without alpha.
-    return {
-      data: spread(data, info.channels),
-      width: info.width,
-      height: info.height / frames,
-      channels: info.channels === 1 ? 3 : 4,
-      frames,
-    };
+  function passPixels(): Promise<Pixels> {
+    return toPixels(finishPass(), frames);
+  }
+
+  /** What looks around a pixel is done to each frame of an animation alone. */
+  async function eachAlone(work: FrameWork): Promise<void> {
+    if (untouched === undefined) return open(await eachFrame(await passPixels(), work));
+    const bytes = untouched;
+    const encoded = { open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })), size, frames };
+    open(await eachEncodedFrame(encoded, work));
   }
 
   function refuseBeyondLimit({ width, height }: Size): void {
@@ -153,7 +165,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     async resize(wanted) {
       refuseBeyondLimit(wanted);
       if (wanted.width === size.width && wanted.height === size.height) return;
-      (await at("scale")).resize(wanted.width, wanted.height, { fit: "fill" });
+      const scale = (from: Sharp) => from.resize(wanted.width, wanted.height, { fit: "fill" });
+      if (frames > 1) return eachAlone(throughLibvips(scale));
+      scale(await at("scale"));
       size = wanted;
     },
     async crop(window) {
@@ -164,7 +178,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     async attentionCrop(wanted) {
       refuseBeyondLimit(wanted);
       const position = frames > 1 ? "centre" : sharp.strategy.attention;
-      (await at("scale")).resize(wanted.width, wanted.height, { fit: "cover", position });
+      const cut = (from: Sharp) => from.resize(wanted.width, wanted.height, { fit: "cover", position });
+      if (frames > 1) return eachAlone(throughLibvips(cut));
+      cut(await at("scale"));
       stage = "cutScaled";
       size = wanted;
     },
@@ -178,23 +194,33 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     async rotate(degrees, colour) {
       refuseBeyondLimit(turnedSize(size, degrees));
-      if (frames > 1) return open(await rotateFrames(await canvas.pixels(), degrees, colour));
+      const turn = (from: Sharp) => from.rotate(degrees, { background: colour });
+      if (frames > 1) return eachAlone(throughLibvips(turn));
       // A pass of its own: where libvips turns depends on what else the pass does.
       if (stage !== "turn") await materialise();
-      image.rotate(degrees, { background: colour });
+      turn(image);
       await materialise();
+      if (degrees % 90 !== 0 && colour !== colour.slice(0, 7)) isOpaque = false;
     },
-    async blur(sigma, minAmplitude) {
-      (await at("blur")).blur({ sigma, minAmplitude });
+    async blur(blur) {
+      const options = blurOptions(blur, size.width * size.height * frames);
+      if (frames > 1) return eachAlone(throughLibvips((from) => from.blur(options)));
+      (await at("blur")).blur(options);
     },
     async sharpen(amount) {
-      (await at("sharpen")).sharpen({ sigma: 1, m1: amount / 100, m2: amount / 35 });
+      const options = sharpenOptions(amount);
+      const sharpen = throughLibvips((from) => from.sharpen(options));
+      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenBesideClear(frame, options) : sharpen(frame));
+      // The detour over pixels would lose the tag that says how the image is turned.
+      if (frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
+      (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {
       const part = visiblePart(size, overlay, place);
       if (part === undefined) return;
       const at = { left: Math.max(0, place.left), top: Math.max(0, place.top) };
       await layOver(cutOut(overlay, part), at, how === "over" ? "over" : "dest-out");
+      if (how === "cut") isOpaque = false;
     },
     async tile(overlay) {
       const part = visiblePart(size, overlay, { left: 0, top: 0 });
@@ -237,24 +263,6 @@ function turnedSize({ width, height }: Size, degrees: number): Size {
   return { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
 }
 
-/** libvips turns no animation as a whole. */
-async function rotateFrames(pixels: Pixels, degrees: number, colour: string): Promise<Pixels> {
-  const { width, height, channels, frames } = pixels;
-  const frameBytes = width * height * channels;
-  const turned: Buffer[] = [];
-  let size: Size = pixels;
-  let turnedChannels: 3 | 4 = channels;
-  for (let at = 0; at < pixels.data.length; at += frameBytes) {
-    const input = pixels.data.subarray(at, at + frameBytes);
-    const frame = sharp(input, { raw: { width, height, channels } }).rotate(degrees, { background: colour });
-    const { data, info } = await frame.raw().toBuffer({ resolveWithObject: true });
-    turned.push(data);
-    size = { width: info.width, height: info.height };
-    turnedChannels = info.channels === 4 ? 4 : 3;
-  }
-  return { data: Buffer.concat(turned), width: size.width, height: size.height, channels: turnedChannels, frames };
-}
-
 function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
   if (width === overlay.width && height === overlay.height) return overlay;
   const data = Buffer.allocUnsafe(width * height * 4);
@@ -263,17 +271,4 @@ function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay
     overlay.data.copy(data, row * width * 4, from, from + width * 4);
   }
   return { data, width, height };
-}
-
-/** Grey → RGB, grey with alpha → RGBA. */
-function spread(grey: Buffer, channels: number): Buffer {
-  const pixels = grey.length / channels;
-  const wide = channels === 1 ? 3 : 4;
-  const data = Buffer.allocUnsafe(pixels * wide);
-  for (let pixel = 0; pixel < pixels; pixel += 1) {
-    const value = grey[pixel * channels]!;
-    data.fill(value, pixel * wide, pixel * wide + 3);
-    if (wide === 4) data[pixel * 4 + 3] = grey[pixel * channels + 1]!;
-  }
-  return data;
 }

@@ -102,6 +102,9 @@ function readValue(reader: Reader, entry: number): ExifValue | undefined {
   if (count === 0 || at + bytes > reader.bytes.length) return undefined;
   if (type === 2) return { val: textAt(reader.bytes, at, bytes), type };
   if (type === 7 && bytes > MAX_COMPONENTS) return { val: `${bytes} bytes undefined data`, type };
+  // Versions are undefined by type and digits by custom: "0230".
+  const text = type === 7 ? reader.bytes.toString("latin1", at, at + bytes) : "";
+  if (/^[\x20-\x7e]+$/.test(text)) return { val: text, type };
   const size = TYPE_BYTES[type] ?? 1;
   const shown = Math.min(count, MAX_COMPONENTS);
   const parts = Array.from({ length: shown }, (_, index) => component(reader, type, at + index * size));

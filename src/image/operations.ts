@@ -47,9 +47,7 @@ const OPERATIONS = {
   blur: async ({ radius, sigma }, { canvas, isGif }) => {
     // Below this libvips has no blur to give, and none would be seen.
     if (isGif || sigma < 0.3) return;
-    // libvips ends its kernel where the curve falls below an amplitude: here, the curve's height at the radius.
-    const amplitude = Math.exp(-(radius ** 2) / (2 * sigma ** 2));
-    await canvas.blur(sigma, Math.min(1, Math.max(0.001, amplitude)));
+    await canvas.blur({ radius, sigma });
   },
   sharpen: ({ amount }, { canvas }) => canvas.sharpen(amount),
   textMark: (step, { canvas }) => layText(canvas, step),

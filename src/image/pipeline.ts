@@ -132,9 +132,11 @@ const LARGE_PIXELS = 1_000_000;
 function canvasSource({ bytes }: PipelineRequest, source: Source, format: OutputFormat): CanvasSource {
   const { facts, pixels, metadata } = source;
   const size = { width: facts.width, height: facts.height };
-  if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1 };
+  const isOpaque = !metadata.hasAlpha;
+  if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
-  return { bytes, hasExif: metadata.exif !== undefined, size, frames, orientation: metadata.orientation ?? 1 };
+  const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
+  return { bytes, hasExif, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {

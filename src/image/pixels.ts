@@ -1,5 +1,6 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
+import type { Sharp } from "sharp";
 import type { Size } from "./geometry.ts";
 
 /** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
@@ -8,6 +9,28 @@ export interface Pixels extends Size {
   readonly channels: 3 | 4;
   /** `height` is that of one frame. */
   readonly frames: number;
+}
+
+/** What a pipeline gives, as sRGB. `frames`: of which it consists. */
+export async function toPixels(image: Sharp, frames: number): Promise<Pixels> {
+  const { data, info } = await image.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  const size = { width: info.width, height: info.height / frames };
+  if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
+  // One or two channels: grey, with or without alpha.
+  return { data: spread(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
+}
+
+/** Grey → RGB, grey with alpha → RGBA. */
+function spread(grey: Buffer, channels: number): Buffer {
+  const pixels = grey.length / channels;
+  const wide = channels === 1 ? 3 : 4;
+  const data = Buffer.allocUnsafe(pixels * wide);
+  for (let pixel = 0; pixel < pixels; pixel += 1) {
+    const value = grey[pixel * channels]!;
+    data.fill(value, pixel * wide, pixel * wide + 3);
+    if (wide === 4) data[pixel * 4 + 3] = grey[pixel * channels + 1]!;
+  }
+  return data;
 }
 
 /** What is laid over an image: 4 channels, one frame. */

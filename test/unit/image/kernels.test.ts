@@ -1,0 +1,74 @@
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { blurOptions } from "../../../src/image/kernels.ts";
+import { type RenderOptions, renderText, solid } from "../../helpers/rendering.ts";
+
+async function samples(bytes: Buffer, instruction: string, options?: RenderOptions) {
+  const rendered = await renderText(bytes, `${instruction}|imageMogr2/format/png`, options);
+  return sharp(rendered.bytes).raw().toBuffer({ resolveWithObject: true });
+}
+
+describe("blur", () => {
+  test.each(["1x0.3", "1x0.5", "2x1", "3x0.9", "1x50", "2x50", "5x1.2", "7x3", "15x5", "20x10", "50x50", "50x1000"])(
+    "%s keeps a flat colour",
+    async (value) => {
+      const flat = await solid(120, 110, [255, 200, 40]).png().toBuffer();
+      const { data } = await samples(flat, `imageMogr2/blur/${value}`);
+      for (let at = 0; at < data.length; at += 3) {
+        expect(Math.abs(data[at]! - 255)).toBeLessThanOrEqual(1);
+        expect(Math.abs(data[at + 1]! - 200)).toBeLessThanOrEqual(1);
+        expect(Math.abs(data[at + 2]! - 40)).toBeLessThanOrEqual(1);
+      }
+    },
+  );
+
+  test("a large image with a wide blur gets the quick kernel", () => {
+    expect(blurOptions({ radius: 2, sigma: 1 }, 2_000_000).precision).toBe("float");
+    expect(blurOptions({ radius: 50, sigma: 50 }, 240_000).precision).toBe("float");
+    expect(blurOptions({ radius: 50, sigma: 50 }, 2_000_000).precision).toBe("integer");
+    // The sigma ends a curve too.
+    expect(blurOptions({ radius: 50, sigma: 1 }, 2_000_000).precision).toBe("float");
+  });
+
+  test("a white edge beside clear parts stays white", async () => {
+    const disc = `<svg width="100" height="100"><circle cx="50" cy="50" r="30" fill="#fff"/></svg>`;
+    const { data } = await samples(await sharp(Buffer.from(disc)).png().toBuffer(), "imageMogr2/blur/10x4");
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3]! > 16) expect(data[at]).toBeGreaterThan(235);
+  });
+});
+
+describe("sharpen", () => {
+  /** A dark disc with a soft edge on nothing. */
+  const disc = (more = "") =>
+    sharp(Buffer.from(`<svg width="100" height="100"><circle cx="50" cy="50" r="30" fill="#a02020"/>${more}</svg>`));
+
+  test("does not change a colour at the edge to what is clear", async () => {
+    const { data } = await samples(await disc().png().toBuffer(), "imageMogr2/sharpen/300");
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at + 3]! < 128) continue;
+      expect(Math.abs(data[at]! - 0xa0)).toBeLessThan(8);
+      expect(Math.abs(data[at + 1]! - 0x20)).toBeLessThan(8);
+    }
+  });
+
+  test("leaves what is clear as clear as it was, and sharpens edges within", async () => {
+    const source = await disc('<rect x="40" y="40" width="20" height="20" fill="#c86464"/>').png().toBuffer();
+    const before = await sharp(source).raw().toBuffer();
+    const { data } = await samples(source, "imageMogr2/sharpen/200");
+    let strongest = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      expect(data[at + 3]).toBe(before[at + 3]);
+      strongest = Math.max(strongest, data[at]! - 0xc8);
+    }
+    expect(strongest).toBeGreaterThan(10);
+  });
+
+  test("keeps EXIF of a turned photograph", async () => {
+    const photograph = await solid(80, 40, [90, 120, 150])
+      .jpeg()
+      .withExif({ IFD0: { Make: "Canon" } })
+      .toBuffer();
+    const { bytes } = await renderText(photograph, "imageMogr2/rotate/90/sharpen/70");
+    expect((await sharp(bytes).metadata()).exif?.toString("latin1")).toContain("Canon");
+  });
+});
