@@ -3,10 +3,11 @@
 
 const SANS = "Noto Sans CJK SC";
 const SERIF = "Noto Serif CJK SC";
-/** Has the widths of Verdana and Tahoma; Chinese in it comes from Noto Sans CJK. */
-const LATIN_SANS = "DejaVu Sans";
-const LATIN_SERIF = "DejaVu Serif";
-const MONOSPACED = "DejaVu Sans Mono";
+// Where a family has no Chinese, the one after it is named: by itself fontconfig takes the Japanese forms of the characters.
+/** Has the widths of Verdana and Tahoma. */
+const LATIN_SANS = `DejaVu Sans,${SANS}`;
+const LATIN_SERIF = `DejaVu Serif,${SERIF}`;
+const MONOSPACED = "DejaVu Sans Mono,Noto Sans Mono CJK SC";
 
 const FAMILIES: Readonly<Record<string, string>> = {
   msyh: SANS,
@@ -36,7 +37,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
 
 export const DEFAULT_FONT = "tahoma.ttf";
 
-/** The free family for a documented font name, with or without `.ttf`, `.ttc`, in any case; others are set in Noto Sans CJK. */
+/** The free family, or families by preference, for a documented font name, with or without `.ttf`, `.ttc`, in any case; others are set in Noto Sans CJK. */
 export function fontFamily(name: string): string {
   const bare = name
     .trim()

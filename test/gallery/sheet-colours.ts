@@ -100,6 +100,10 @@ export const COLOURS: readonly Section[] = [
         "imageMogr2/rotate/45",
         "imageMogr2/iradius/100",
       ]),
+      ...on("snowfall.webp", [
+        ["imageMogr2/thumbnail/300x/blur/20x8", "no frame sees the edge of the next"],
+        "imageMogr2/sharpen/300",
+      ]),
       ...on("snowfall.gif", ["imageView2/2/w/240", "imageMogr2/thumbnail/240x/cgif/5", "imageMogr2/sharpen/70"]),
     ],
   },

@@ -15,7 +15,7 @@ export const MARKS: readonly Section[] = [
           on("chart.jpg", [
             [
               text(
-                "回源镜像 Mirror 123，你好！",
+                "骨直刃令回源 Mirror 123，你好！",
                 `/font/${b64(font)}/fontsize/48/fill/${colour("white")}/gravity/north/dy/20`,
               ),
               font,

@@ -44,6 +44,7 @@ export async function drawSources(): Promise<Sources> {
     ["aurora.avif", sample("aurora.avif")],
     ["dunes.webp", sample("dunes.webp")],
     ["snowfall.gif", sample("snowfall.gif")],
+    ["snowfall.webp", sharp(sample("snowfall.gif"), { animated: true }).webp({ quality: 80 }).toBuffer()],
     ["turned.jpg", turned(chart)],
     ["camera.jpg", picture(chart).jpeg({ quality: 90 }).withExif(CAMERA).toBuffer()],
     ["cmyk.jpg", picture(chart).toColourspace("cmyk").jpeg({ quality: 90 }).keepIccProfile().toBuffer()],

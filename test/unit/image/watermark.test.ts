@@ -102,6 +102,18 @@ describe("an image watermark", () => {
 });
 
 describe("a text watermark", () => {
+  test.each([
+    ["tahoma.ttf", "msyh"],
+    ["times", "simsun"],
+    ["courier", "msyh"],
+  ])("in %s has the Chinese forms of %s, not the Japanese ones", async (font, chinese) => {
+    const ground = await solid(400, 100, WHITE).png().toBuffer();
+    const written = (name: string) =>
+      renderText(ground, `watermark/2/text/${b64("骨直刃令")}/fontsize/60/gravity/center/font/${b64(name)}`);
+    const [one, other] = await Promise.all([written(font), written(chinese)]);
+    expect(await distance(one.bytes, other.bytes)).toBeLessThan(3);
+  });
+
   const text = (value: string, parameters = "") => `watermark/2/text/${b64(value)}${parameters}`;
   async function written(value: string, parameters = ""): Promise<Found> {
     const ground = await solid(400, 200, WHITE).png().toBuffer();
@@ -183,8 +195,8 @@ test.each([
   ["微软雅黑", "Noto Sans CJK SC"],
   ["宋体.ttc", "Noto Serif CJK SC"],
   ["simsun", "Noto Serif CJK SC"],
-  ["arial.ttf", "DejaVu Sans"],
-  ["Helvetica", "DejaVu Sans"],
+  ["arial.ttf", "DejaVu Sans,Noto Sans CJK SC"],
+  ["Helvetica", "DejaVu Sans,Noto Sans CJK SC"],
   ["nobody has this", "Noto Sans CJK SC"],
   ["constructor", "Noto Sans CJK SC"],
 ])("fontFamily() maps %s to %s", (name, family) => {
