@@ -1,5 +1,6 @@
 // Calls of the REST API as its clients make them, byte for byte where it matters. For tests only.
 import { request } from "node:http";
+import { connect } from "node:net";
 import { makeToken } from "../../src/sign/token.ts";
 import { APPID, KEYS } from "./settings.ts";
 
@@ -127,4 +128,55 @@ export function callApi(options: CallOptions): Promise<ApiResult> {
     });
     sent.end(form?.body);
   });
+}
+
+export interface RawResult extends Pick<ApiResult, "status" | "code" | "message" | "data"> {
+  /** Everything that came before the answer's own head, such as a 100. */
+  readonly before: string;
+  readonly head: string;
+}
+
+/**
+ * Sends bytes and reads one answer. `pieces` are sent one after the other, each when `when` of it has been seen in what came
+ * back so far; the connection is closed behind.
+ */
+export function callRaw(
+  port: number,
+  pieces: readonly (string | Buffer | { readonly when: string; readonly send: Buffer })[],
+): Promise<RawResult> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    const waiting = [...pieces];
+    let received = "";
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`no whole answer, but: ${received.slice(0, 300)}`)));
+    const send = () => {
+      for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+        if (typeof next === "object" && "when" in next) {
+          if (!received.includes(next.when)) return;
+          socket.write(next.send);
+        } else socket.write(typeof next === "string" ? Buffer.from(next, "latin1") : next);
+        waiting.shift();
+      }
+    };
+    socket.on("connect", send);
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+      send();
+      const answer = wholeAnswer(received);
+      if (answer === undefined) return;
+      socket.destroy();
+      resolve(answer);
+    });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error(`closed before a whole answer: ${received.slice(0, 300)}`)));
+  });
+}
+
+function wholeAnswer(received: string): RawResult | undefined {
+  const [, before = "", head = "", rest = ""] =
+    /^((?:HTTP\/1\.1 1\d\d [^\r]*\r\n\r\n)*)(HTTP\/1\.1 [2-5]\d\d .*?\r\n)\r\n(.*)$/s.exec(received) ?? [];
+  const length = Number(/\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1] ?? Number.NaN);
+  if (!(rest.length >= length)) return undefined;
+  const { code, message, data } = JSON.parse(Buffer.from(rest, "latin1").toString());
+  return { status: Number(head.slice(9, 12)), before, head, code, message, data };
 }

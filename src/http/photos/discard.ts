@@ -2,8 +2,8 @@
 // one whose connection is closed on them; so the rest is read away, within bounds.
 import type { IncomingMessage } from "node:http";
 
-/** A form of the largest image. */
-const MAX_BYTES = 25_165_824;
+/** Three times what may be uploaded: who sends a photograph as it is should see why it was refused. */
+const MAX_BYTES = 67_108_864;
 const MAX_MS = 60_000;
 
 /** Reads the request to its end, or closes its connection. Whoever read it before has left. */

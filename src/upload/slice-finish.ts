@@ -1,0 +1,103 @@
+// The end of an upload in slices: all bytes have come, are read back as one file, and become an image of the bucket. Whatever
+// an earlier attempt has done, or lived to say, it comes to the same.
+import { createReadStream } from "node:fs";
+import { createGate } from "../body/gate.ts";
+import { createBodyHasher } from "../body/hashing.ts";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Received } from "./receive.ts";
+import type { SliceOrder } from "./slice-note.ts";
+import type { SliceUpload } from "./slices.ts";
+import { type AnnounceFile, type Place, type Stored, storeUpload } from "./store.ts";
+
+export interface FinishParts {
+  readonly place: Place;
+  readonly announce: AnnounceFile;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** As small images are stored best. */
+const IN_MEMORY_BYTES = 262_144;
+const READ_BYTES = 262_144;
+/** What cannot become an image of this upload ends it; a store that fails does not. */
+const FINAL: readonly ErrorCode[] = [
+  "upload_exists",
+  "upload_not_image",
+  "upload_size",
+  "slices_hash_wrong",
+  "upload_id_unknown",
+];
+
+/** Throws the codes of FINAL, store_full, store_failed. The caller is alone with the upload. */
+export async function finishSlices(upload: SliceUpload, parts: FinishParts): Promise<Stored> {
+  try {
+    return (await storedBefore(upload, parts)) ?? (await storeNow(upload, parts));
+  } catch (error) {
+    if (error instanceof HuiyuanError && FINAL.includes(error.code)) await upload.discard();
+    throw error;
+  }
+}
+
+/** The last slice comes again, or a crash came before the answer: the business server is told again too. */
+async function storedBefore(upload: SliceUpload, { place, announce }: FinishParts): Promise<Stored | undefined> {
+  const { id, order, phase } = upload;
+  if (phase === "arriving") return undefined;
+  const entry = await place.bucket.lookup(order.fileid);
+  if (entry.state !== "object" || entry.info.hashes.sha1 !== order.sha1) {
+    if (phase === "storing") return undefined;
+    throw unknownUpload(id); // It was deleted since.
+  }
+  if (phase === "storing") await mark(upload);
+  return { info: entry.info, announcement: await announce(order) };
+}
+
+async function storeNow(upload: SliceUpload, { place, announce, now }: FinishParts): Promise<Stored> {
+  const { id, order, path } = upload;
+  const { fileid, sha1, magicContext } = order;
+  const received = await readBack(path, order);
+  // A crash came while the bucket was taking it.
+  if (received === undefined) throw unknownUpload(id);
+  if (received.body.hashes.sha1 !== sha1) {
+    const found = `its slices have the SHA-1 ${received.body.hashes.sha1}, announced was ${sha1}`;
+    throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
+  }
+  await upload.enter("storing");
+  const stored = await storeUpload({ place, fileid, received, fields: {}, magicContext, announce, now });
+  await mark(upload);
+  return stored;
+}
+
+/** The image is durable, whatever becomes of the note: without it the next attempt looks for itself. */
+function mark(upload: SliceUpload): Promise<void> {
+  return upload.enter("stored").catch(() => undefined); // A full disk.
+}
+
+/** Undefined: the file is gone, or has another size. */
+async function readBack(path: string, order: SliceOrder): Promise<Received | undefined> {
+  const gate = createGate();
+  const hasher = createBodyHasher();
+  const isSmall = order.size <= IN_MEMORY_BYTES;
+  const pieces: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
+      gate.push(piece);
+      hasher.update(piece);
+      size += piece.byteLength;
+      if (isSmall) pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
+  }
+  if (size !== order.size) return undefined;
+  const content = isSmall
+    ? ({ kind: "buffer", buffer: Buffer.concat(pieces) } as const)
+    : ({ kind: "file", path } as const);
+  const verdict = gate.verdict({ framing: "chunked", isFramingWhole: true, isHashRight: true });
+  return { body: { size, ...hasher.digest(), content }, image: verdict.kind === "whole" ? verdict.image : undefined };
+}
+
+export function unknownUpload(id: string): HuiyuanError {
+  return new HuiyuanError("upload_id_unknown", `Cannot go on with the upload "${id}": there is none such`);
+}
