@@ -79,7 +79,8 @@ const DEFAULT_SLICE_BYTES = 524_288;
 /** Throws argument_invalid. */
 export function createClient(options: ClientOptions): Client {
   const { appid, bucket, timeoutMs = DEFAULT_TIMEOUT_MS, retries = DEFAULT_RETRIES } = options;
-  const endpoint = endpointOf(options.endpoint);
+  const endpoint = addressOf("endpoint", options.endpoint);
+  const downloads = options.downloads === undefined ? undefined : addressOf("downloads", options.downloads);
   const place: SigningPlace = { ...options, now: options.now ?? Date.now };
   const caller = createCaller({ endpoint, timeoutMs, retries, fetch: options.fetch ?? fetch });
   const bucketPath = `/photos/v2/${encodeURIComponent(appid)}/${encodeURIComponent(bucket)}/0`;
@@ -132,14 +133,14 @@ export function createClient(options: ClientOptions): Client {
     },
     copy: async (fileid, callOptions = {}) => readCopied(await spendOnce("copy", fileid, callOptions)),
     delete: async (fileid, callOptions = {}) => void (await spendOnce("delete", fileid, callOptions)),
-    url: (fileid, urlOptions = {}) =>
-      downloadUrl({ ...place, downloads: options.downloads, endpoint }, fileid, urlOptions),
+    url: (fileid, urlOptions = {}) => downloadUrl({ ...place, downloads, endpoint }, fileid, urlOptions),
   };
 }
 
 /** Without a slash at its end. */
-function endpointOf(text: string): string {
+function addressOf(option: string, text: string): string {
   const isUrl = /^https?:\/\/[^/?#]+(?:\/[^?#]*)?$/.test(text) && URL.canParse(text);
-  if (!isUrl) throw argumentError(`Cannot use ${JSON.stringify(text)} as endpoint: wanted http://host or https://host`);
+  if (!isUrl)
+    throw argumentError(`Cannot use ${JSON.stringify(text)} as ${option}: wanted http://host or https://host`);
   return text.replace(/\/+$/, "");
 }

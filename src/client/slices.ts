@@ -36,10 +36,9 @@ export async function uploadSlices(caller: Caller, upload: SliceUpload): Promise
   const session = text(answer, "session");
   const sliceBytes = number(answer, "slice_size");
   let offset = number(answer, "offset");
-  if (sliceBytes < 1 || offset > source.size) throw outOfStep(answer);
+  if (sliceBytes < 1 || offset >= source.size) throw outOfStep(answer);
   while (!isDone(answer)) {
     const from = offset;
-    // An empty last slice asks for the end of an upload whose every byte is there.
     const to = Math.min(from + sliceBytes, source.size);
     upload.onProgress?.({ sentBytes: from, totalBytes: source.size, session });
     const fields = { op: "upload_slice", session: text(answer, "session"), offset: String(from) };

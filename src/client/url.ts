@@ -14,6 +14,7 @@ export interface UrlOptions {
 }
 
 export interface UrlPlace extends SigningPlace {
+  /** These two without a slash at their end. */
   readonly downloads: string | undefined;
   readonly endpoint: string;
 }
@@ -34,7 +35,7 @@ export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = 
 
 /** Without a slash at its end. */
 function baseOf({ downloads, endpoint, appid, bucket }: UrlPlace): string {
-  if (downloads !== undefined) return downloads.replace(/\/+$/, "");
+  if (downloads !== undefined) return downloads;
   const { protocol, host, hostname } = new URL(endpoint);
   if (isIP(hostname) !== 0 || hostname.startsWith("[")) {
     throw argumentError(`Cannot tell the download address from ${endpoint}: set the client's option downloads`);

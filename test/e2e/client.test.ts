@@ -3,14 +3,16 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Client, createClient, HuiyuanClientError } from "../../src/client/client.ts";
+import { type Client, createClient, HuiyuanClientError, processing, verifyCallback } from "../../src/client/client.ts";
 import { callbackBody } from "../../src/sign/callback.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { runModule, startModule } from "../helpers/run-module.ts";
-import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
+import { type ScriptedService, startService } from "../helpers/scripted-service.ts";
+import { APPID, KEYS } from "../helpers/settings.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DOWNLOADS = `photos-${APPID}.localhost`;
@@ -19,16 +21,30 @@ let jpeg: Buffer;
 let installation: Installation;
 let program: Program;
 let client: Client;
+let business: ScriptedService;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(640, 480);
-  installation = await install(oneBucket(undefined, { token: "required" }));
-  program = await installation.start();
+  business = await startService();
+  const callback = { url: business.url, secret: "env:CALLBACK_SECRET", allowPrivate: true };
+  const buckets = [
+    {
+      name: "photos",
+      token: "required",
+      separators: ["!"],
+      aliases: { small: "imageView2/2/w/200" },
+      domains: [{ host: DOWNLOADS }],
+    },
+    { name: "told", callback, domains: [{ host: "told.test" }] },
+  ];
+  installation = await install({ projects: [{ appid: APPID, keys: [KEYS[0]], buckets }] });
+  program = await installation.start({ env: { CALLBACK_SECRET: "shared" } });
   client = clientOf({});
 });
 afterAll(async () => {
   await program?.stop();
   await installation?.remove();
+  await business?.close();
 });
 
 function clientOf(changes: object): Client {
@@ -107,6 +123,76 @@ describe("huiyuan/client", () => {
     expect(await failure(clientOf({ appid: "1" }).upload(jpeg))).toMatchObject({ name: "appid_unknown" });
     const late = clientOf({ now: () => Date.now() - 3_600_000 });
     expect(await failure(late.upload(jpeg))).toMatchObject({ name: "signature_expired" });
+  });
+});
+
+describe("uploadSlices()", () => {
+  test("sends an image in slices, goes on after a break, and sends no image twice", async () => {
+    const large = await noisyJpeg(1600, 1200);
+    const controller = new AbortController();
+    let session = "";
+    const broken = client.uploadSlices(large, {
+      fileid: "sliced.jpg",
+      sliceBytes: 65_536,
+      signal: controller.signal,
+      onProgress: (at) => {
+        session = at.session;
+        if (at.sentBytes === 131_072) controller.abort(new Error("the train enters a tunnel"));
+      },
+    });
+    await expect(broken).rejects.toThrow("the train enters a tunnel");
+    expect(await client.stat("sliced.jpg")).toBeUndefined();
+    const seen: number[] = [];
+    const onProgress = ({ sentBytes }: { readonly sentBytes: number }) => seen.push(sentBytes);
+    const stored = await client.uploadSlices(large, { fileid: "sliced.jpg", session, onProgress });
+    expect(stored).toMatchObject({ fileid: "sliced.jpg", width: 1600, height: 1200 });
+    expect([seen[0], seen.at(-1)]).toEqual([131_072, large.byteLength]);
+    expect((await download(client.url("sliced.jpg", { sign: true }))).body.equals(large)).toBe(true);
+    // Its answer was lost, say: the session still knows.
+    expect(await client.uploadSlices(large, { fileid: "sliced.jpg", session })).toEqual(stored);
+    seen.length = 0;
+    expect(await client.uploadSlices(large, { fileid: "equal.jpg", onProgress })).toMatchObject({ width: 1600 });
+    expect(seen).toEqual([]);
+    expect(await failure(client.uploadSlices(large, { fileid: "equal.jpg" }))).toMatchObject({ name: "file_exists" });
+    expect(await failure(client.uploadSlices(jpeg, { session: "none" }))).toMatchObject({ name: "session_unknown" });
+    const tiny = client.uploadSlices(large, { sliceBytes: 9 });
+    expect(await failure(tiny)).toMatchObject({ name: "slice_too_small" });
+  });
+});
+
+describe("what is made of an image", () => {
+  test("is what the builder says, signed and by alias", async () => {
+    await client.upload(jpeg, { fileid: "made.jpg" });
+    const process = processing().fill({ width: 90, height: 60 }, "north").format("webp");
+    const made = await download(client.url("made.jpg", { process, sign: true }));
+    expect(await sharp(made.body).metadata()).toMatchObject({ format: "webp", width: 90, height: 60 });
+    const small = await download(client.url("made.jpg", { alias: "!small", sign: true }));
+    expect(await sharp(small.body).metadata()).toMatchObject({ format: "jpeg", width: 200, height: 150 });
+    const info = await download(client.url("made.jpg", { process: processing().scale(50).info(), sign: true }));
+    expect(JSON.parse(info.body.toString())).toMatchObject({ format: "jpeg", width: "320", height: "240" });
+  });
+});
+
+describe("a bucket with a callback", () => {
+  test("brings what the business server answers, and tells stored from not stored", async () => {
+    const told = clientOf({ bucket: "told" });
+    business.answers({ json: { welcome: 7 } });
+    const uploaded = await told.upload(jpeg, { fileid: "one.jpg", magicContext: "a&b=图" });
+    expect(uploaded.callback).toEqual({ welcome: 7 });
+    const verdict = verifyCallback(business.requests[0]?.body ?? "", { secret: "shared" });
+    expect(verdict).toMatchObject({
+      ok: true,
+      notice: { fileid: "one.jpg", magicContext: "a&b=图", size: jpeg.byteLength },
+    });
+    business.answers({ status: 502, text: "" });
+    const error = await failure(told.upload(jpeg, { fileid: "two.jpg" }));
+    expect(error).toMatchObject({ name: "callback_failed", code: -5979, stored: true });
+    expect(error.uploaded).toMatchObject({
+      fileid: "two.jpg",
+      width: 640,
+      callback: { reason: "status", status: 502 },
+    });
+    expect(await told.stat("two.jpg")).toMatchObject({ size: jpeg.byteLength });
   });
 });
 

@@ -215,7 +215,7 @@ describe("uploadSlices()", () => {
     ["has a slice of nothing", [{ json: { code: 0, message: "", data: { session: "s1", offset: 0, slice_size: 0 } } }]],
     [
       "stands behind the end",
-      [{ json: { code: 0, message: "", data: { session: "s1", offset: 1001, slice_size: 9 } } }],
+      [{ json: { code: 0, message: "", data: { session: "s1", offset: 1000, slice_size: 9 } } }],
     ],
     ["forgets the session", [{ json: { code: 0, message: "", data: { offset: 0, slice_size: 9 } } }]],
   ])("does not go on for ever with a service that %s", async (_, answers) => {
@@ -434,8 +434,10 @@ describe("sign()", () => {
   });
 });
 
-test.each(["", "ftp://a", "http://", "http://a/?x", "a:80"])("createClient() refuses the endpoint %j", (endpoint) => {
-  expect(() => clientWith({ endpoint })).toThrow(expect.objectContaining({ name: "argument_invalid" }));
+test.each(["", "ftp://a", "http://", "http://a/?x", "a:80"])("createClient() refuses the address %j", (address) => {
+  for (const option of ["endpoint", "downloads"]) {
+    expect(() => clientWith({ [option]: address })).toThrow(expect.objectContaining({ name: "argument_invalid" }));
+  }
 });
 
 function pathOf(bytes: Uint8Array): string {
