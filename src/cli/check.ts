@@ -14,7 +14,7 @@ interface CheckOptions {
 export function checkCommand(terminal: Terminal): Command {
   return new Command("check")
     .description("validate a settings file and list every fault with its line")
-    .option("--config <file>", "settings file", "huiyuan.yaml")
+    .option("-c, --config <file>", "settings file", "huiyuan.yaml")
     .option("--json", "print one JSON object", false)
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),

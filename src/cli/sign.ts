@@ -85,7 +85,7 @@ function subcommand(parent: Command, name: string, description: string): Command
   return parent
     .command(name)
     .description(description)
-    .option("--config <file>", 'settings file (default: "huiyuan.yaml")')
+    .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
     .option("--appid <appid>", "project, where the file has several")
     .option("--bucket <name>", "bucket, where the file has several")
     .option("--secret-id <id>", "key pair; default: the project's first enabled one")

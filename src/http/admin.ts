@@ -81,7 +81,18 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
     options.log.error({ err: error, requestId }, "an admin request failed");
     return context.json(refuse(context, -100, "something went wrong in here"), 500);
   });
-  return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  return getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    // HTTP/1.0 may leave Host out, as health checks of load balancers do; what such a request may have is decided above.
+    hostname: "localhost",
+    // The only errors that come here: a Host or a target that makes no URL.
+    errorHandler: () => unreadable(options.nextRequestId()),
+  });
+}
+
+function unreadable(requestId: string): Response {
+  const headers = { "X-Request-Id": requestId, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
+  return Response.json({ code: -103, message: "the request is not valid", requestId }, { status: 400, headers });
 }
 
 /** `[::1]:8081` → `::1`, `localhost:8081` → `localhost`. */

@@ -172,7 +172,7 @@ export async function serveMiss(
   };
   try {
     if (miss.kind === "filling") {
-      await answerFilling(exchange, miss, (state, isProven) => contextFor(state, isProven && isKept));
+      await answerFilling(exchange, miss, (state, isProven) => contextFor(state, isProven && miss.isStored()));
       return;
     }
     if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
@@ -181,7 +181,7 @@ export async function serveMiss(
     const read = (offset: number) => head.spool.peek(offset) ?? head.spool.read(offset, clientSignal(exchange));
     const bytes =
       whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
-    await answerObject(exchange, info, bytes, contextFor("stored", miss.isStored));
+    await answerObject(exchange, info, bytes, contextFor("stored", miss.isStored()));
   } finally {
     miss.release();
   }

@@ -152,14 +152,14 @@ async function serveFetched(
 ): Promise<void> {
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
   try {
-    const { info, isStored } = await wholeOf(answer);
+    const info = await wholeOf(answer);
     const { spool, answer: head } = answer.head;
     await serveMade(original, wish, {
       info,
       load: () => readSpool(spool, info.size),
       isKept: answer.isKept,
       life: route.mirror.refresh.lifeOfAnswer(head),
-      status: status ?? missStatus(answer.how, isStored),
+      status: status ?? missStatus(answer.how, answer.isStored()),
       isMiss: true,
     });
   } finally {
@@ -168,12 +168,10 @@ async function serveFetched(
 }
 
 /** Nothing is made of a body that is broken or suspect. */
-async function wholeOf(
-  answer: Exclude<MissAnswer, { kind: "asked" }>,
-): Promise<{ info: ObjectInfo; isStored: boolean }> {
-  if (answer.kind === "finished") return answer;
+async function wholeOf(answer: Exclude<MissAnswer, { kind: "asked" }>): Promise<ObjectInfo> {
+  if (answer.kind === "finished") return answer.info;
   const end = await answer.follower.end();
-  if (end.kind === "whole") return { info: end.info, isStored: answer.isKept };
+  if (end.kind === "whole") return end.info;
   if (end.kind === "failed" || end.kind === "unstored") throw end.error;
   throw new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
 }

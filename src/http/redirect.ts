@@ -1,8 +1,8 @@
 // Redirects of the download port: to where a rule sends clients, or where an origin has sent us. They are never stored
 // by anyone, for the object may be in the bucket a moment later.
 
+import { classifyAddress } from "../addresses.ts";
 import type { Asked } from "../mirror/rules.ts";
-import { classifyAddress } from "../origin/addresses.ts";
 import { encodeKey } from "../origin/hop.ts";
 import { corsHeaders } from "./cors.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";

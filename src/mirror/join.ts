@@ -16,7 +16,7 @@ export type MissAnswer =
       readonly info: ObjectInfo;
       readonly head: FillHead;
       readonly how: Join;
-      readonly isStored: boolean;
+      isStored(): boolean;
       readonly isKept: boolean;
       release(): void;
     }
@@ -26,6 +26,8 @@ export type MissAnswer =
       readonly follower: Follower;
       readonly how: Join;
       readonly isSuspect: boolean;
+      /** To be asked once the follower has seen a whole end. */
+      isStored(): boolean;
       readonly isKept: boolean;
       release(): void;
     }
@@ -46,13 +48,15 @@ export interface JoinOptions {
   readonly timeouts: Patience;
   readonly client: AbortSignal;
   readonly isKept: (head: FillHead) => boolean;
+  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
+  readonly mayStore: (fill: Fill) => boolean;
 }
 
 /** Throws not_found and what the fill failed with. */
 export async function joinFill(
   fill: Fill,
   how: Join,
-  { timeouts, client, isKept }: JoinOptions,
+  { timeouts, client, isKept, mayStore }: JoinOptions,
 ): Promise<Exclude<MissAnswer, { readonly kind: "asked" }>> {
   // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
   const patience = {
@@ -70,9 +74,9 @@ export async function joinFill(
       head.spool.release();
     };
     const { end } = fill;
-    const shared = { head, how, isKept: isKept(head), release };
-    if (end?.kind === "whole")
-      return { kind: "finished", info: end.info, isStored: fill.isStored && shared.isKept, ...shared };
+    const kept = isKept(head);
+    const shared = { head, how, isKept: kept, isStored: () => kept && mayStore(fill), release };
+    if (end?.kind === "whole") return { kind: "finished", info: end.info, ...shared };
     return { kind: "filling", follower, isSuspect: end?.kind === "suspect", ...shared };
   } catch (error) {
     follower.close();

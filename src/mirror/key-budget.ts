@@ -3,6 +3,8 @@
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Log } from "../log.ts";
 import type { Key } from "../object.ts";
+import type { Fill } from "./fill.ts";
+import type { MirrorMeter } from "./meter.ts";
 
 export interface KeyBudget {
   /**
@@ -54,5 +56,21 @@ export function createKeyBudget(parts: {
       since += 1;
       return true;
     },
+  };
+}
+
+/**
+ * Whether the bucket takes what a fill has brought whole. Decided once for a fill, by whoever asks first: what is told to
+ * clients is what is done.
+ */
+export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
+  const decided = new WeakMap<Fill, boolean>();
+  return (fill) => {
+    const known = decided.get(fill);
+    if (known !== undefined) return known;
+    const isRefused = fill.isStored && budget?.take(fill.key) === false;
+    if (isRefused) meter.refused("max_keys");
+    decided.set(fill, fill.isStored && !isRefused);
+    return fill.isStored && !isRefused;
   };
 }

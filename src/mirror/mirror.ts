@@ -16,7 +16,7 @@ import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
-import type { KeyBudget } from "./key-budget.ts";
+import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, createRecent, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
@@ -116,6 +116,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     places: Math.max(1, Math.floor(places / 2)),
   });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
+  const mayStore = createStoreDecision(options.keyBudget, meter);
 
   function refuseIfKnown(request: MissRequest): void {
     recent.refuseIfKnown({ ...request, id: fillId(request) });
@@ -182,12 +183,6 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fills.get(id) === fill) fills.delete(id);
   }
 
-  function mayStore({ isStored, key }: Fill): boolean {
-    if (!isStored || options.keyBudget?.take(key) !== false) return isStored;
-    meter.refused("max_keys");
-    return false;
-  }
-
   function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {
     const { key } = fill;
     if (end.kind === "absent") {
@@ -219,7 +214,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return options.freshness?.mode !== "origin" || mayBeKept(answer.life);
   }
 
-  const join = (fill: Fill, how: Join, client: AbortSignal) => joinFill(fill, how, { timeouts, client, isKept });
+  const join = (fill: Fill, how: Join, client: AbortSignal) =>
+    joinFill(fill, how, { timeouts, client, isKept, mayStore });
+
+  /** Its key is stored already. */
+  const joinRefresh = (fill: Fill, client: AbortSignal) =>
+    joinFill(fill, "first", { timeouts, client, isKept, mayStore: () => true });
 
   function joinRunning(fill: Fill, client: AbortSignal): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
@@ -272,7 +272,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       carryMarks(request, mark);
       const { mayHelp, signal: client } = request;
       const refreshed = await refresh.ask(object, request, { mayHelp, signal: client, patienceMs: timeouts.total });
-      return refreshed.kind === "kept" ? refreshed : join(refreshed.fill, "first", client);
+      return refreshed.kind === "kept" ? refreshed : joinRefresh(refreshed.fill, client);
     },
     async settled(request) {
       const fill = fills.get(fillId(request));

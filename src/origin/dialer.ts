@@ -2,8 +2,8 @@
 // callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
 import type { Socket } from "node:net";
 import { type Dispatcher, errors, Pool } from "undici";
+import { type AddressClass, classifyAddress } from "../addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import { type AddressClass, classifyAddress } from "./addresses.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import type { Resolve } from "./lookup.ts";
 

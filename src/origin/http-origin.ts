@@ -1,9 +1,10 @@
 // What every origin over HTTP does alike: the guarded dial, redirects by hand, one retry before the head, one deadline
 // over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
 // qiniu.ts and s3.ts each make some.
+
+import type { AddressClass } from "../addresses.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { AddressClass } from "./addresses.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";

@@ -3,7 +3,7 @@
 import type { PathFault } from "./faults.ts";
 import { isLoopbackHost } from "./hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
-import { callbackUrlFault, privateOriginFault } from "./origin-rules.ts";
+import { addressFault, callbackUrlFault } from "./origin-rules.ts";
 import { child, isMapping, items, type Place, text } from "./places.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 
@@ -111,8 +111,8 @@ function hostsOf(
 /** Literal addresses; what a name leads to is seen at each dial. */
 function callbackFaults(callback: Place): readonly PathFault[] {
   const url = text(callback, "url");
-  if (url === undefined || callbackUrlFault(url) !== undefined || callback.value.allowPrivate === true) return [];
-  const message = privateOriginFault(url);
+  if (url === undefined || callbackUrlFault(url) !== undefined) return [];
+  const message = addressFault(url, callback.value.allowPrivate === true);
   return message === undefined ? [] : [{ path: [...callback.path, "url"], message }];
 }
 

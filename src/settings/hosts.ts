@@ -2,6 +2,7 @@
 // addresses only: what a name resolves to is seen at the dial.
 import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
+import { classifyAddress } from "../addresses.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
 
@@ -28,6 +29,12 @@ export function normalizeHost(text: string): string | undefined {
 export function isPrivateHost(hostname: string): boolean {
   const host = bareHost(hostname);
   return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() !== "unicast");
+}
+
+/** True for a literal address that no setting allows: cloud metadata, link-local, multicast, `0.0.0.0` and the like. */
+export function isNeverDialled(hostname: string): boolean {
+  const host = bareHost(hostname);
+  return ipaddr.isValid(host) && classifyAddress(host) === "forbidden";
 }
 
 /** True for `localhost`, names below it, and loopback addresses. */

@@ -1,11 +1,11 @@
 // From the text of huiyuan.yaml to frozen Settings, or to every fault at once. Watching for changes is watch.ts.
-import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { MAX_SETTINGS_BYTES, readDocument } from "./document.ts";
 import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema.ts";
 import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
+import { MAX_FILE_BYTES, readSmallFileSync } from "./small-file.ts";
 
 /** What a text is parsed with; nothing else of the machine is looked at. */
 export interface ParseOptions {
@@ -32,7 +32,7 @@ export async function loadSettings(
   { env, needs }: Pick<ParseOptions, "env" | "needs">,
 ): Promise<Settings> {
   const text = await readSettingsText(file);
-  return parseSettings(text, { env, readFile: (path) => readFileSync(path, "utf8"), file, ...(needs && { needs }) });
+  return parseSettings(text, { env, readFile: readSmallFileSync, file, ...(needs && { needs }) });
 }
 
 /** As loadSettings, from a text. Throws SettingsFaults. */
@@ -120,7 +120,7 @@ function withAbsolutePaths(settings: Settings, folder: string): Settings {
 }
 
 /** Bytes. */
-export const MAX_PAGE_BYTES = 1_048_576;
+export const MAX_PAGE_BYTES = MAX_FILE_BYTES;
 
 function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {
   return settings.projects.flatMap((project, projectIndex) =>

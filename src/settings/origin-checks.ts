@@ -3,7 +3,7 @@
 import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../s3-place.ts";
 import type { PathFault } from "./faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "./hosts.ts";
-import { headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault, privateOriginFault } from "./origin-rules.ts";
+import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
 import { child, type Place, text } from "./places.ts";
 
 /** Where this server itself is reached. */
@@ -38,8 +38,7 @@ function addressFaults(origin: Place, own: OwnAddresses): readonly PathFault[] {
   const key = URL_KEYS[text(origin, "type") ?? ""] ?? "";
   const url = text(origin, key);
   if (url === undefined || originUrlFault(url) !== undefined) return [];
-  const isPrivateMeant = origin.value.allowPrivate === true;
-  const message = ownHostFault(url, own) ?? (isPrivateMeant ? undefined : privateOriginFault(url));
+  const message = ownHostFault(url, own) ?? addressFault(url, origin.value.allowPrivate === true);
   return message === undefined ? [] : [{ path: [...origin.path, key], message }];
 }
 

@@ -1,6 +1,6 @@
 // What the settings of an origin may say: its URL and its extra headers. Pure; it never looks a name up.
 import { isForbiddenPort } from "../ports.ts";
-import { isPrivateHost } from "./hosts.ts";
+import { isNeverDialled, isPrivateHost } from "./hosts.ts";
 
 /** Why the text cannot be an origin's base URL; undefined when it can. The text is never repeated: it may hold a password. */
 export function originUrlFault(text: string): string | undefined {
@@ -29,10 +29,11 @@ export function callbackUrlFault(text: string): string | undefined {
   return originUrlFault(base);
 }
 
-/** Why a literal private address may not be an origin or told of uploads; undefined when it may. `text` has passed originUrlFault. */
-export function privateOriginFault(text: string): string | undefined {
+/** Why a literal address may not be an origin or told of uploads; undefined when it may. `text` has passed originUrlFault. */
+export function addressFault(text: string, isPrivateMeant: boolean): string | undefined {
   const { hostname } = new URL(text);
-  if (!isPrivateHost(hostname)) return undefined;
+  if (isNeverDialled(hostname)) return `${hostname} is never dialled, wanted another address`;
+  if (isPrivateMeant || !isPrivateHost(hostname)) return undefined;
   return `${hostname} is a private address, set allowPrivate: true if that is meant`;
 }
 

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import { secretFiles } from "./secrets.ts";
+import { readSmallFile } from "./small-file.ts";
 
 /** Editors write in several steps; one look after the last of them is enough. Milliseconds. */
 const DEBOUNCE_MS = 50;
@@ -103,7 +104,7 @@ function createDigest(file: string): () => Promise<string | undefined> {
     const hash = createHash("sha256").update(text);
     for (const path of known.files) {
       // An unreadable secret is content too: a change to or from it must be seen.
-      const secret = await readFile(path).catch(() => undefined);
+      const secret = await readSmallFile(path).catch(() => undefined);
       hash.update(`\0${secret === undefined ? "absent" : secret.length}\0`).update(secret ?? "");
     }
     return hash.digest("hex");

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { sendRaw } from "../helpers/raw.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
@@ -93,6 +94,26 @@ test("no call of the API is open without the token", async () => {
   const calls = ["/objects/delete", "/objects/undelete", "/objects/purge", "/warm"];
   const answers = calls.map((path) => post(path, JSON.stringify({ names: ["a.jpg"] }), { authorization: "" }));
   expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(calls.map(() => 401));
+});
+
+test.each([
+  ["no Host, as HTTP/1.0 allows", "GET /healthz HTTP/1.0\r\n\r\n", 421],
+  ["a Host that is none", "GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
+  ["a target that is no URL", "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 400],
+])("%s is refused with a code and a request id", async (_what, bytes, status) => {
+  const answer = await sendRaw(program.adminPort, bytes);
+  expect(answer.status).toBe(status);
+  const said = JSON.parse(answer.body);
+  expect(said).toEqual({ code: expect.any(Number), message: expect.any(String), requestId: expect.any(String) });
+  expect(answer.head.toLowerCase()).toContain(`x-request-id: ${said.requestId}`);
+});
+
+test("a caller that leaves in the middle of its order is no fault in here", async () => {
+  const head = `POST /api/v1/objects/purge HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer s3cret\r\nContent-Type: application/json\r\n`;
+  await sendRaw(program.adminPort, `${head}Content-Length: 200\r\n\r\n{"na`, 200);
+  await sendRaw(program.adminPort, `${head}Transfer-Encoding: chunked\r\n\r\nZZ\r\n`, 200);
+  expect((await ask("/healthz")).status).toBe(200);
+  expect(program.output).not.toContain("an admin request failed");
 });
 
 const NAMES = '"names":["a.jpg"]';

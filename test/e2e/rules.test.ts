@@ -203,7 +203,12 @@ test.skipIf(skip)(
 
 test.skipIf(skip)("maxKeys: URLs with further queries are passed on, not stored, and counted", async () => {
   for (const path of ["/a.jpg?1", "/a.jpg?2", "/a.jpg?3", "/b.jpg"]) {
-    expect((await ask("bounded", path)).status).toBe(200);
+    const { status, headers } = await ask("bounded", path);
+    expect([path, status, headers["cache-status"]]).toEqual([
+      path,
+      200,
+      path.endsWith("3") ? "huiyuan; fwd=uri-miss" : "huiyuan; fwd=uri-miss; stored",
+    ]);
   }
   await stored("bounded", ["a.jpg?1", "a.jpg?2", "b.jpg"]);
   const metrics = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });

@@ -9,9 +9,15 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
+interface Settings {
+  readonly server: object;
+  readonly projects: readonly { readonly appid: string; readonly keys: object[]; readonly buckets: object[] }[];
+}
+
 const MISSING = response("", { status: "404 Not Found" });
 let origin: ScriptedOrigin;
 let installation: Installation;
+let settings: Settings;
 let program: Program;
 let most: number;
 
@@ -32,13 +38,15 @@ beforeEach(async () => {
     { host: "*" },
     { host: "img.example", mirror: mirrorOf(origin.url) },
     { host: "all.example", mirror: mirrorOf(origin.url, { type: "everything" }) },
+    { host: "few.example", mirror: mirrorOf(origin.url, { type: "everything", maxKeys: 1 }) },
   ];
-  installation = await install({
+  settings = {
     server: { adminPort: await freePort() },
     projects: [
       { appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", aliases: { small: "imageView2/2/w/9" }, domains }] },
     ],
-  });
+  };
+  installation = await install(settings);
   program = await installation.start();
 });
 afterEach(async () => {
@@ -139,6 +147,23 @@ test("without a server warm stores all the same", async () => {
   expect(await command(["warm", await list("a.jpg", "b.jpg")])).toMatchObject({ code: 0, out: "2 fetched\n" });
   const { out } = await command(["ls", "--json"]);
   expect(lines(out).map(({ key }) => key)).toEqual(["a.jpg", "b.jpg"]);
+});
+
+test("what the bucket does not take is not said to be fetched", async () => {
+  const file = await list("http://few.example/a.jpg?1", "http://few.example/a.jpg?2");
+  const { out } = await command(["warm", file, "--json", "--concurrency", "1"]);
+  expect(lines(out).map(({ result }) => result)).toEqual(["fetched", "unstored", undefined]);
+});
+
+test("a bucket and the domain of another one contradict each other", async () => {
+  await program.stop();
+  await installation.write({
+    ...settings,
+    projects: settings.projects.map((project) => ({ ...project, buckets: [...project.buckets, { name: "other" }] })),
+  });
+  const wrong = await command(["warm", "-", "--domain", "img.example", "--bucket", "other"], "a.jpg\n");
+  expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining("belongs to the bucket 10001234/photos") });
+  expect(targets()).toEqual([]);
 });
 
 test("a list that cannot be read, and a domain that is not there, are said", async () => {

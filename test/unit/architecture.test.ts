@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["errors", "object", "log", "ports", "s3-place", "sigv4", "version", "carried"],
+  ["errors", "object", "log", "ports", "addresses", "s3-place", "sigv4", "version", "carried"],
   ["sign", "settings"],
   ["body"],
   ["bucket", "origin", "image"],
@@ -68,7 +68,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/", "main.ts"],
   hono: ["http/"],
   "http-cache-semantics": ["mirror/freshness.ts"],
-  "ipaddr.js": ["origin/", "settings/", "http/"],
+  "ipaddr.js": ["addresses.ts", "origin/", "settings/", "http/"],
   "lru-cache": ["mirror/hot.ts", "sign/verified.ts", "bucket/fs/"],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],

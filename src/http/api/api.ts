@@ -5,6 +5,7 @@ import { asHuiyuanError, errorRow, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { isKey } from "../../object.ts";
 import type { OriginHealth } from "../../origin/health.ts";
+import type { Site } from "../site.ts";
 import { type Audit, auditOf, loggedName } from "./audit.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
@@ -187,11 +188,17 @@ function warmOrderOf(body: Input, domains: Domains): WarmOrder {
   const bucket = optionalText(body, "bucket");
   const site = () => domainNamed(host, () => bucketNamed(bucket, domains), domains);
   // Refused before anything is fetched.
-  if (host !== undefined || bucket !== undefined) site();
+  if (host !== undefined || bucket !== undefined) refuseMismatch(site(), bucket, domains);
   return {
     names,
     site,
     concurrency: optionalNumber(body, "concurrency", { min: 1, max: 64 }) ?? WARM_PLACES,
     rate: optionalNumber(body, "rate", { min: 0.01, max: 10_000, whole: false }),
   };
+}
+
+/** Both are given and contradict each other: one would be overlooked. */
+function refuseMismatch({ domain, stored }: Site, bucket: string | undefined, domains: Domains): void {
+  if (bucket === undefined || bucketNamed(bucket, domains) === stored) return;
+  throw invalid(`the domain "${domain}" belongs to the bucket ${stored.bucketId}`);
 }

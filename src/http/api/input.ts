@@ -119,6 +119,18 @@ function parse(body: string): Input {
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
+  const bytes = await collect(body).catch((error: unknown) => {
+    // What the stream itself throws: the caller has left, or broke its own framing.
+    throw error instanceof HuiyuanError ? error : invalid("the body ended before its end");
+  });
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw invalid("the body is not UTF-8"); // The only way in which decode() fails.
+  }
+}
+
+async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   // Leaving the loop cancels the body.
@@ -127,9 +139,5 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
     if (size > MAX_BODY_BYTES) throw invalid(`the body has more than ${MAX_BODY_BYTES} bytes`, { answerStatus: 413 });
     parts.push(part);
   }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts));
-  } catch {
-    throw invalid("the body is not UTF-8"); // The only way in which decode() fails.
-  }
+  return Buffer.concat(parts);
 }

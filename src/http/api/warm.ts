@@ -116,11 +116,11 @@ async function outcome(answer: MissAnswer | Kept): Promise<Omit<WarmLine, "name"
   if (answer.kind === "asked") return { result: "unstored" }; // Only a HEAD is answered so.
   try {
     if (answer.kind === "finished") {
-      return { result: answer.isStored ? "fetched" : "unstored", bytes: answer.info.size };
+      return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
     }
     const end = await answer.follower.end();
     if (end.kind === "failed") return failure(end.error);
-    if (end.kind === "whole") return { result: answer.isKept ? "fetched" : "unstored", bytes: end.info.size };
+    if (end.kind === "whole") return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
     return { result: "unstored" };
   } finally {
     answer.release();

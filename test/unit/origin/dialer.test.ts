@@ -1,8 +1,8 @@
 // The SSRF guard and the failures to connect, on real sockets: loopback addresses play the public ones.
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
+import { type AddressClass, classifyAddress } from "../../../src/addresses.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
-import { type AddressClass, classifyAddress } from "../../../src/origin/addresses.ts";
 import { createDialer, type Dialer } from "../../../src/origin/dialer.ts";
 import { createSystemResolve, type Resolve } from "../../../src/origin/lookup.ts";
 import type { Origin } from "../../../src/origin/origin.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MINIMAL, pathsOf, withBucket, withMirror, withOrigin } from "./parse.ts";
+import { faultsOf, MINIMAL, pathsOf, withBucket, withMirror, withOrigin } from "./parse.ts";
 
 const KEY = "{ secretId: AKID, secretKey: SECRET }";
 const bucket = "projects[0].buckets[0]";
@@ -117,6 +117,23 @@ test("allowPrivate lifts the guard for literal addresses, but never for an own p
   expect(pathsOf(withOrigin('url: "http://photos-10001234.localhost:8080", allowPrivate: true'))).toEqual([
     `${origin}.url`,
   ]);
+});
+
+test.each([
+  "0.0.0.0",
+  "169.254.169.254",
+  "100.100.100.200",
+  "192.0.0.192",
+  "224.0.0.1",
+  "[fe80::1]",
+  "[fd00:ec2::254]",
+  "[::ffff:169.254.169.254]",
+])("allowPrivate does not lift it for %s, and is not recommended", (host) => {
+  for (const allowed of ["", ", allowPrivate: true"]) {
+    const faults = faultsOf(withOrigin(`url: "http://${host}:9000"${allowed}`));
+    expect(faults.map(({ path }) => path)).toEqual([`${origin}.url`]);
+    expect(faults[0]?.message).toContain("is never dialled");
+  }
 });
 
 test("an origin below the own baseDomain is a fault", () => {
