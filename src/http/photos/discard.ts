@@ -6,8 +6,8 @@ import type { IncomingMessage } from "node:http";
 const MAX_BYTES = 67_108_864;
 const MAX_MS = 60_000;
 
-/** Reads the request to its end, or closes its connection. Whoever read it before has left. */
-export function discardRest(request: IncomingMessage): void {
+/** Reads the request to its end, and closes its connection there if it `isLast`. Whoever read it before has left. */
+export function discardRest(request: IncomingMessage, isLast: boolean): void {
   if (request.complete || request.destroyed) {
     request.resume();
     return;
@@ -20,7 +20,10 @@ export function discardRest(request: IncomingMessage): void {
     bytes += chunk.byteLength;
     if (bytes > MAX_BYTES) giveUp();
   });
-  request.once("end", settle);
+  request.once("end", () => {
+    settle();
+    if (isLast) request.socket.end();
+  });
   request.once("close", settle);
   // A client that leaves now has been answered, or has not waited.
   request.on("error", () => undefined);

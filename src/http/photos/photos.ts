@@ -56,12 +56,10 @@ export function createPhotos(options: PhotosOptions): Photos {
       if (known.code !== "client_gone") answer = failure(known);
     }
     if (answer !== undefined && !response.headersSent) {
-      // It may send its body or not now: where the next request begins cannot be known.
-      const isDoubtful = awaitsContinue(request) && !about.hasContinued;
-      const last = isDoubtful ? ["Connection", "close"] : [];
-      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...last]);
-    }
-    discardRest(request);
+      const connection = connectionAfter(exchange);
+      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...connection.headers]);
+      discardRest(request, connection.isLast);
+    } else discardRest(request, false);
     const code = about.name === "preflight" ? 0 : answer?.code;
     options.answered({ ...about, request, requestId, code, milliseconds: performance.now() - startedAt });
   }
@@ -137,6 +135,15 @@ async function serve(begun: Begun, parts: PhotosParts): Promise<ApiAnswer | unde
 
 /** Not the fault of whoever calls. */
 const FAULTS: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
+
+/** What becomes of a connection whose request may not have come whole. */
+function connectionAfter({ request, response, about }: Pick<Call, "request" | "response" | "about">) {
+  // It may send its body or not now: where the next request begins cannot be known.
+  if (awaitsContinue(request) && !about.hasContinued) return { headers: ["Connection", "close"], isLast: false };
+  if (request.complete || response.shouldKeepAlive) return { headers: [], isLast: false };
+  // Else node would close it now, and who is still sending would not see the answer.
+  return { headers: ["Connection", "keep-alive"], isLast: true };
+}
 
 function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
