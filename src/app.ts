@@ -111,7 +111,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
         readiness,
         metrics: service.scrape,
-        api: createApi({ registry, nextRequestId, stopping: stopping.signal, log }),
+        api: createApi({ registry, callbacks: service, nextRequestId, stopping: stopping.signal, log }),
         nextRequestId,
         version: readVersion(),
         log,

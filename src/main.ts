@@ -19,6 +19,7 @@ const COMMANDS = {
   delete: async () => (await import("./cli/delete.ts")).deleteCommand,
   undelete: async () => (await import("./cli/undelete.ts")).undeleteCommand,
   purge: async () => (await import("./cli/purge.ts")).purgeCommand,
+  callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
   warm: async () => (await import("./cli/warm.ts")).warmCommand,
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
 };

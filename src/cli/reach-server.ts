@@ -73,7 +73,7 @@ async function openHere(config: string, base: string | undefined, terminal: Term
   const { registry } = service;
   // Ctrl-C ends the command's own requests.
   const { signal: stopping } = new AbortController();
-  const api = createApi({ registry, nextRequestId: createRequestIds(), stopping, log });
+  const api = createApi({ registry, callbacks: service, nextRequestId: createRequestIds(), stopping, log });
   return {
     client: createAdminClient(async (path, init) => api.request(path, init, {})),
     async close() {

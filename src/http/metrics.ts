@@ -7,7 +7,7 @@ import type { RenderMeter } from "../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/health.ts";
 import type { CallbackMeter } from "../upload/notices.ts";
-import type { OwedState } from "../upload/outbox.ts";
+import { OWED_STATES, type OwedState } from "../upload/outbox.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AnsweredCall } from "./photos/photos.ts";
 
@@ -42,7 +42,6 @@ export interface Metrics {
 }
 
 const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
-const OWED_STATES: readonly OwedState[] = ["waiting", "given-up"];
 const LOOP_RESOLUTION_MS = 20;
 
 export function createMetrics(): Metrics {

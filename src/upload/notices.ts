@@ -36,6 +36,8 @@ export interface Notices {
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
   /** Sends what is owed, from now on; again: looks for it at once. Never rejects. Without it only first attempts are made. */
   redeliver(): Promise<void>;
+  /** Whether what is owed is sent: true once redeliver() has been called. */
+  readonly isRedelivering: boolean;
   /** Attempts under way are broken off; their notices stay owed. */
   close(): Promise<void>;
 }
@@ -239,6 +241,9 @@ export function createNotices(options: NoticesOptions): Notices {
       if (!isRedelivering) await outbox.inherit(now()).catch(noteUnsettled);
       isRedelivering = true;
       wake();
+    },
+    get isRedelivering() {
+      return isRedelivering;
     },
     async close() {
       closing.abort();

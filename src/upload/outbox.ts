@@ -19,14 +19,15 @@ export interface Owed extends Uploaded {
 }
 
 /** `waiting`: further attempts will be made. `given-up`: none. */
-export type OwedState = "waiting" | "given-up";
+export const OWED_STATES = ["waiting", "given-up"] as const;
+export type OwedState = (typeof OWED_STATES)[number];
 
 export interface Selection {
   /** `<appid>/<bucket>`; undefined: every one. */
   readonly bucketId: string | undefined;
   readonly state: OwedState | undefined;
   /** Undefined: all that the rest selects. */
-  readonly id: number | undefined;
+  readonly ids: readonly number[] | undefined;
 }
 
 /** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
@@ -54,7 +55,7 @@ export interface Outbox {
 export const MAX_OWED = 10_000;
 
 // What is not known to be stored is nobody's to see: it becomes a notice, or goes, within minutes.
-const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@id IS NULL OR id = @id)
+const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@ids IS NULL OR id IN (SELECT value FROM json_each(@ids)))
   AND (@state IS NULL OR (due_at IS NULL) = (@state = 'given-up'))`;
 
 export const OUTBOX_PLAN = {
@@ -142,8 +143,8 @@ export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>
   };
 }
 
-function selected({ bucketId, state, id }: Selection): LedgerRow {
-  return { bucket: bucketId ?? null, state: state ?? null, id: id ?? null };
+function selected({ bucketId, state, ids }: Selection): LedgerRow {
+  return { bucket: bucketId ?? null, state: state ?? null, ids: ids === undefined ? null : JSON.stringify(ids) };
 }
 
 function toOwed(row: LedgerRow): Owed {

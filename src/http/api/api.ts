@@ -7,6 +7,7 @@ import { isKey } from "../../object.ts";
 import type { OriginHealth } from "../../origin/health.ts";
 import type { Site } from "../site.ts";
 import { type Audit, auditOf, loggedName } from "./audit.ts";
+import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
 import {
@@ -27,6 +28,7 @@ import { type WarmOrder, type WarmResult, warmAll } from "./warm.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
+  readonly callbacks: CallbackParts;
   readonly nextRequestId: () => string;
   /** Aborts when the server begins to stop. */
   readonly stopping: AbortSignal;
@@ -43,7 +45,7 @@ const DELETED_BY_OPERATOR = "deleted by an operator";
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
 
 /** Paths begin with /api/v1. */
-export function createApi({ registry, nextRequestId, stopping, log }: ApiOptions): Hono<ApiEnv> {
+export function createApi({ registry, callbacks, nextRequestId, stopping, log }: ApiOptions): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -51,6 +53,7 @@ export function createApi({ registry, nextRequestId, stopping, log }: ApiOptions
   });
 
   api.get("/buckets", (context) => context.json({ buckets: bucketsOf(registry) }));
+  addCallbackCalls(api, { ...callbacks, registry, log });
   api.get("/origins", (context) => context.json({ origins: registry.originHealth() }));
 
   api.get("/objects", async (context) => {

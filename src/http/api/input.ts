@@ -74,6 +74,32 @@ export function optionalTexts(input: Input, name: string, max: number): readonly
   return value;
 }
 
+/** At least one whole number from 1, at most `max` of them. */
+export function optionalIds(input: Input, name: string, max: number): readonly number[] | undefined {
+  const value = input[name];
+  if (value === undefined) return undefined;
+  const isRight =
+    Array.isArray(value) &&
+    value.length >= 1 &&
+    value.length <= max &&
+    value.every((each) => Number.isSafeInteger(each) && each >= 1);
+  if (!isRight) throw invalid(`"${name}" must be a list of 1 to ${max} whole numbers from 1`);
+  return value;
+}
+
+/** One of a few words. */
+export function optionalWord<Word extends string>(
+  input: Input,
+  name: string,
+  words: readonly Word[],
+): Word | undefined {
+  const value = input[name];
+  if (value === undefined) return undefined;
+  const word = words.find((each) => each === value);
+  if (word === undefined) throw invalid(`"${name}" must be one of ${words.join(", ")}`);
+  return word;
+}
+
 /** Header fields: names and values. Names come back in lower case. */
 export function headerFields(input: Input, name: string): Readonly<Record<string, string>> {
   const value = input[name] ?? {};

@@ -14,7 +14,7 @@ import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from 
 import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";
-const ALL = { bucketId: undefined, state: undefined, id: undefined };
+const ALL = { bucketId: undefined, state: undefined, ids: undefined };
 const HOUR_MS = 3_600_000;
 
 let outbox: Outbox;

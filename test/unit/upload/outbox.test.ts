@@ -6,7 +6,7 @@ import { MAX_OWED, type Outbox } from "../../../src/upload/outbox.ts";
 import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";
-const ALL = { bucketId: undefined, state: undefined, id: undefined };
+const ALL = { bucketId: undefined, state: undefined, ids: undefined };
 const PAGE = { after: 0, limit: 100 };
 let outbox: Outbox;
 
@@ -68,8 +68,8 @@ test("forget() and drop() remove, and no id is given twice", async () => {
   const ids = [await owe("a", 1), await owe("b", 2), await owe("c", 3, "others")];
   await outbox.forget(ids[0]!);
   expect(await outbox.drop({ ...ALL, bucketId: "10001234/others" })).toBe(1);
-  expect(await outbox.drop({ ...ALL, id: 4_711 })).toBe(0);
-  expect(await outbox.drop({ ...ALL, id: ids[1]! })).toBe(1);
+  expect(await outbox.drop({ ...ALL, ids: [4_711] })).toBe(0);
+  expect(await outbox.drop({ ...ALL, ids: [ids[1]!, 4_712] })).toBe(1);
   expect(await outbox.list(ALL, PAGE)).toEqual([]);
   expect(ids).not.toContain(await owe("d", 4));
 });
@@ -99,6 +99,6 @@ test("a bucket's outbox is bounded: what was given up makes room, what is waited
   expect(await owe("elsewhere", 1, "others")).toBeGreaterThan(last);
   await outbox.postpone(last, { attempts: 9, dueAt: undefined, isStored: true, failure: undefined });
   expect(await owe("fits", 1)).toBeGreaterThan(last);
-  expect(await outbox.list({ ...ALL, id: last }, PAGE)).toEqual([]);
+  expect(await outbox.list({ ...ALL, ids: [last] }, PAGE)).toEqual([]);
   expect(await outbox.owe(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
 }, 60_000);

@@ -1,0 +1,116 @@
+// `huiyuan callbacks`: notices of uploads that business servers are still owed. Listed, sent again, dropped.
+import { Command, InvalidArgumentError, Option } from "commander";
+import { isObject } from "./admin-client.ts";
+import { adminCommand, type BucketFlags, type Session, shown, withServer } from "./admin-command.ts";
+import { confirm } from "./changing.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ListFlags extends BucketFlags {
+  readonly state?: string;
+}
+
+interface ChangeFlags extends ListFlags {
+  readonly all: boolean;
+  readonly yes: boolean;
+}
+
+const PAGE = 1_000;
+const ABOUT = `After each upload Huiyuan tells the URL in the bucket's "callback". A notice that did not get through waits
+for its next attempt, for 24 hours; then it is given up and kept, so that you see it. See docs/guide-callback.md.`;
+const LIST_HELP = `Columns: id, state, attempts made, next attempt (UTC), why the last one failed, bucket, fileid.
+
+Examples:
+  huiyuan callbacks list
+  huiyuan callbacks list --state given-up --json`;
+const CHANGE_HELP = (name: string) => `Examples:
+  huiyuan callbacks ${name} 17 18
+  huiyuan callbacks ${name} --bucket 10001234/photos --state given-up
+  huiyuan callbacks ${name} --all`;
+
+export function callbacksCommand(terminal: Terminal): Command {
+  const command = new Command("callbacks")
+    .description("notices of uploads that your servers are still owed")
+    .addHelpText("after", `\n${ABOUT}`)
+    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
+    .exitOverride();
+  const list = adminCommand(terminal, "list", "list them", LIST_HELP).action(async (flags: ListFlags) => {
+    await withServer(flags, terminal, async (session) => {
+      const count = await listAll(session, flags);
+      if (count === 0 && !flags.json) terminal.err.write("no notice is owed\n");
+      return 0;
+    });
+  });
+  command.addCommand(narrowed(list));
+  command.addCommand(changing(terminal, { name: "retry", about: "send them again now", done: "are sent again" }));
+  command.addCommand(changing(terminal, { name: "drop", about: "give them up for good", done: "dropped" }));
+  return command;
+}
+
+function narrowed(command: Command): Command {
+  return command
+    .option("--bucket <appid/name>", "only those of this bucket")
+    .addOption(
+      new Option("--state <state>", "only those that wait for an attempt, or that are given up").choices([
+        "waiting",
+        "given-up",
+      ]),
+    );
+}
+
+function changing(
+  terminal: Terminal,
+  { name, about, done }: { readonly name: "retry" | "drop"; readonly about: string; readonly done: string },
+): Command {
+  return narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
+    .argument("[id...]", "ids, as `huiyuan callbacks list` shows them", parseId)
+    .option("--all", "every notice", false)
+    .option("-y, --yes", "do not ask before many are dropped", false)
+    .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
+      const { bucket, state, all, json } = flags;
+      const ids = named.length === 0 ? undefined : named;
+      const isNarrowed = ids !== undefined || bucket !== undefined || state !== undefined;
+      if (isNarrowed === all) self.error("error: name notices: by their ids, with --bucket and --state, or --all");
+      const isWide = name === "drop" && ids === undefined;
+      if (isWide && !(await confirm("Drop the notices, so that they are never sent?", flags, self))) {
+        process.exitCode = 1;
+        return;
+      }
+      await withServer(flags, terminal, async ({ client, print, printJson }) => {
+        const answer = await client.post(`/callbacks/${name}`, { ids, bucket, state, all });
+        const { changed = 0, isSending = true } = isObject(answer) ? answer : {};
+        if (json) await printJson(answer);
+        else await print(`${changed} ${done}${name === "retry" && isSending === false ? " when the server runs" : ""}`);
+        return ids !== undefined && changed !== new Set(ids).size ? 1 : 0;
+      });
+    });
+}
+
+/** How many were printed. */
+async function listAll({ client, signal, print, printJson }: Session, flags: ListFlags): Promise<number> {
+  const { bucket, state, json } = flags;
+  let count = 0;
+  for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
+    const page = await client.get("/callbacks", { bucket, state, after, limit: PAGE });
+    if (!isObject(page) || !Array.isArray(page.notices)) return count;
+    for (const notice of page.notices) await (json ? printJson(notice) : print(describe(notice)));
+    count += page.notices.length;
+    after = typeof page.next === "number" ? page.next : undefined;
+  }
+  return count;
+}
+
+function describe(notice: unknown): string {
+  if (!isObject(notice)) return "";
+  const { id, state, attempts, dueAt, reason, status, bucket, fileid } = notice;
+  const next = typeof dueAt === "string" ? dueAt.slice(0, 19).replace("T", " ") : "-";
+  const why = [reason, status].filter((part) => part !== undefined).join(" ") || "-";
+  const columns = [String(id).padStart(6), String(state).padEnd(8), String(attempts).padStart(2), next.padEnd(19)];
+  return [...columns, why.padEnd(14), shown(String(bucket)), shown(String(fileid))].join("  ");
+}
+
+/** Commander calls it for each argument with what came before. */
+function parseId(text: string, before: readonly number[] = []): readonly number[] {
+  const id = Number(text);
+  if (!/^\d{1,15}$/.test(text) || id < 1) throw new InvalidArgumentError("It must be a whole number from 1.");
+  return [...before, id];
+}

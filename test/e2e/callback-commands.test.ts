@@ -1,0 +1,172 @@
+// `huiyuan callbacks` as an operator runs it: against a running server, and on the data where none runs. And the admin
+// API behind it under clumsy callers.
+
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { verifyCallback } from "../../src/sign/callback.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
+import { freePort } from "../helpers/services.ts";
+import { oneBucket } from "../helpers/settings.ts";
+
+const SECRET = "the secret of the callback";
+const BUCKET = "10001234/photos";
+let jpeg: Buffer;
+let port: number;
+let adminPort: number;
+let installation: Installation;
+let program: Program | undefined;
+let business: Server | undefined;
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(20, 20);
+});
+beforeEach(async () => {
+  [port, adminPort] = [await freePort(), await freePort()];
+  const callback = { url: `http://127.0.0.1:${port}/?key=hidden`, secret: SECRET, allowPrivate: true };
+  installation = await install(oneBucket(undefined, { callback }, { server: { adminPort } }));
+  program = await installation.start();
+});
+afterEach(async () => {
+  await program?.kill();
+  business?.close();
+  business = undefined;
+  await installation.remove();
+});
+
+const command = (...args: string[]) => huiyuan(["callbacks", ...args, "--config", installation.file]);
+const jsonLines = (text: string) =>
+  text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+const listed = async (...args: string[]) => jsonLines((await command("list", "--json", ...args)).out);
+
+/** Nobody hears of them. */
+async function uploadUnheard(...fileids: readonly string[]): Promise<void> {
+  for (const fileid of fileids) {
+    const result = await callApi({
+      port: program?.downloadPort ?? 0,
+      path: `/${encodeURIComponent(fileid)}`,
+      sign: uploadToken(),
+      form: fileForm(jpeg, { magicContext: "between uploader and business server" }),
+    });
+    expect(result.code).toBe(-5979);
+  }
+}
+
+/** It takes notice of all files, or of this one; what it has taken notice of. */
+async function openBusiness(only?: string): Promise<readonly string[]> {
+  const heard: string[] = [];
+  business = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const verdict = verifyCallback(Buffer.concat(parts), { secret: SECRET, now: Math.floor(Date.now() / 1_000) });
+    const isHeard = verdict.ok && (only === undefined || verdict.notice.fileid === only);
+    if (isHeard) heard.push(`${verdict.notice.fileid} ${verdict.notice.attempt}`);
+    response.writeHead(isHeard ? 200 : 500).end("{}");
+  }).listen(port, "127.0.0.1");
+  await once(business, "listening");
+  return heard;
+}
+
+test("list, retry and drop against a running server", async () => {
+  await uploadUnheard("a.jpg", "b\u202e.jpg", "c.jpg");
+  const all = await listed();
+  expect(all).toMatchObject([
+    { bucket: BUCKET, fileid: "a.jpg", state: "waiting", attempts: 1, reason: "connect", size: jpeg.byteLength },
+    { fileid: "b\u202e.jpg" },
+    { fileid: "c.jpg" },
+  ]);
+  expect(Date.parse(all[0].dueAt)).toBeGreaterThan(Date.parse(all[0].since));
+  const human = await command("list");
+  expect(human.out).toMatch(
+    /^ +1 {2}waiting {3} 1 {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}connect +10001234\/photos {2}a\.jpg$/m,
+  );
+  expect(human.out).toContain("b\\u202e.jpg");
+  expect(human.out + JSON.stringify(all)).not.toMatch(/hidden|between uploader/);
+
+  const heard = await openBusiness("a.jpg");
+  expect(await command("retry", String(all[0].id))).toMatchObject({ code: 0, out: "1 are sent again\n" });
+  await eventually(() => heard.length === 1, "the notice is sent");
+  expect(heard).toEqual(["a.jpg 2"]);
+  expect(await command("drop", String(all[1].id), "4711")).toMatchObject({ code: 1, out: "1 dropped\n" });
+  expect((await listed()).map(({ fileid }) => fileid)).toEqual(["c.jpg"]);
+  expect(program?.output).toMatch(/"operation":"callbacks drop".*"changed":1/);
+  expect(await listed("--state", "given-up")).toEqual([]);
+  expect(await command("drop", "--all", "--yes", "--json")).toMatchObject({
+    code: 0,
+    out: '{"changed":1,"isSending":true}\n',
+  });
+  expect(await command("list")).toMatchObject({ code: 0, out: "", err: "no notice is owed\n" });
+  expect(heard.length).toBe(1);
+}, 120_000);
+
+test("without a server nothing is sent, and the next server sends what was ordered", async () => {
+  await uploadUnheard("a.jpg", "b.jpg");
+  await program?.stop();
+  program = undefined;
+  const heard = await openBusiness();
+  expect((await listed()).length).toBe(2);
+  const retried = await command("retry", "--bucket", BUCKET);
+  expect(retried).toMatchObject({ code: 0, out: "2 are sent again when the server runs\n" });
+  expect(heard).toEqual([]);
+  program = await installation.start();
+  await eventually(() => heard.length === 2, "the server sends them");
+  expect([...heard].sort()).toEqual(["a.jpg 2", "b.jpg 2"]);
+});
+
+test("notices of a bucket that the settings name no more can be listed and dropped", async () => {
+  await uploadUnheard("a.jpg");
+  await program?.stop();
+  const other = oneBucket(undefined, { name: "others" }, { server: { adminPort } });
+  await installation.write(other);
+  program = await installation.start();
+  expect(await listed("--bucket", BUCKET)).toMatchObject([{ fileid: "a.jpg" }]);
+  expect(await command("drop", "--bucket", BUCKET, "--yes")).toMatchObject({ code: 0, out: "1 dropped\n" });
+});
+
+test.each([
+  [["retry"]],
+  [["retry", "--all", "--state", "waiting"]],
+  [["drop", "--all"]],
+  [["drop", "seventeen"]],
+  [["list", "--state", "lost"]],
+  [["forget"]],
+  [[]],
+])("callbacks %j is wrong usage", async (args) => {
+  expect(await huiyuan(["callbacks", ...args])).toMatchObject({ code: 2, out: "" });
+});
+
+test.each([
+  ["GET", "/callbacks?state=lost", undefined],
+  ["GET", "/callbacks?limit=1001", undefined],
+  ["GET", "/callbacks?after=-1", undefined],
+  ["GET", "/callbacks?bucket=nobody", undefined],
+  ["POST", "/callbacks/drop", {}],
+  ["POST", "/callbacks/drop", { all: true, ids: [1] }],
+  ["POST", "/callbacks/drop", { all: "yes" }],
+  ["POST", "/callbacks/retry", { ids: [] }],
+  ["POST", "/callbacks/retry", { ids: ["1"] }],
+  ["POST", "/callbacks/retry", { ids: [1.5] }],
+  ["POST", "/callbacks/retry", { ids: Array(1_001).fill(1) }],
+  ["POST", "/callbacks/retry", { id: 1 }],
+])("%s %s %j is refused", async (method, path, body) => {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/api/v1${path}`, {
+    method,
+    headers: { "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ code: -103, requestId: expect.any(String) });
+});
+
+test("metrics count attempts, and what is owed", async () => {
+  await uploadUnheard("a.jpg");
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  expect(text).toContain('huiyuan_callbacks_total{outcome="connect"} 1');
+  expect(text).toContain('huiyuan_notices_owed{state="waiting"} 1');
+  expect(text).toContain('huiyuan_notices_owed{state="given-up"} 0');
+});
