@@ -1,7 +1,7 @@
 // docs/examples/signing: each language makes the tokens of the known answers, and any token as this program reads it.
 // Shell, Python, PHP and C# are installed by .ci/run; Go and Java (over 100 MB) are checked where they are installed.
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseTarget } from "../../src/http/target.ts";
 import { makeToken, tokenFromQuery } from "../../src/sign/token.ts";
 import fixture from "../fixtures/sign.json" with { type: "json" };
+import { noisyJpeg } from "../helpers/images.ts";
+import { install } from "../helpers/program.ts";
+import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
 
 const run = promisify(execFile);
 const FOLDER = fileURLToPath(new URL("../../docs/examples/signing/", import.meta.url));
@@ -118,3 +121,37 @@ for (const { name, tool, isBig, build, command } of LANGUAGES) {
     });
   });
 }
+
+test("the README's calls upload, show and delete an image", async () => {
+  const installation = await install(oneBucket(undefined, { token: "required" }));
+  const program = await installation.start();
+  try {
+    await writeFile(join(installation.folder, "a.jpg"), await noisyJpeg(64, 48));
+    const readme = await readFile(`${FOLDER}README.md`, "utf8");
+    const calls = [...readme.matchAll(/^```sh\n(.*?)^```$/gms)]
+      .map((block) => block[1])
+      .find((text) => text?.includes("curl"));
+    const script = `set -e\n${calls}`
+      .replaceAll("./sign.sh", `${FOLDER}sign.sh`)
+      .replaceAll("http://localhost:8080", `http://127.0.0.1:${program.downloadPort}`)
+      .replaceAll("curl", "echo; curl -s");
+    const env = {
+      ...process.env,
+      HUIYUAN_APPID: APPID,
+      HUIYUAN_BUCKET: "photos",
+      HUIYUAN_SECRET_ID: KEYS[0].secretId,
+      HUIYUAN_SECRET_KEY: KEYS[0].secretKey,
+      HUIYUAN_DOWNLOADS: `http://127.0.0.1:${program.downloadPort}`,
+    };
+    const { stdout } = await run("bash", ["-c", script], { cwd: installation.folder, env });
+    const answers = stdout.trim().split(/\n+/);
+    expect(answers.map((line) => (line.startsWith("{") ? JSON.parse(line).code : line))).toEqual([
+      0,
+      "200 image/jpeg",
+      0,
+    ]);
+  } finally {
+    await program.stop();
+    await installation.remove();
+  }
+});
