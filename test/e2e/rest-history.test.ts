@@ -1,0 +1,139 @@
+// Uploads, stats, copies and deletes in a bucket with a mirror: what only the origin has yet counts as there, what was
+// uploaded is never replaced, and what was deleted does not come back.
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { get, pathOf } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
+import { head, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+let history: Buffer;
+let upload: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+/** Lets the slow images of the origin go on. */
+let goOn: () => void = () => {};
+let going = Promise.resolve();
+
+beforeAll(async () => {
+  [history, upload] = await Promise.all([noisyJpeg(200, 100), noisyJpeg(120, 80)]);
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    if (target.startsWith("/none")) return connection.send(head("404 Not Found", [["Content-Length", "0"]]));
+    const image = target.startsWith("/cut") ? Buffer.concat([history.subarray(0, -100), Buffer.alloc(100)]) : history;
+    await connection.send(head("200 OK", [["Content-Length", String(image.length)]]));
+    await connection.send(image.subarray(0, 1_000));
+    if (target.startsWith("/slow")) await going;
+    await connection.send(image.subarray(1_000));
+  });
+  installation = await install(oneBucket(mirrorOf(origin.url)));
+  program = await installation.start();
+});
+afterAll(async () => {
+  goOn();
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+const asked = (fileid: string) => origin.requests.filter(({ target }) => target === pathOf(fileid)).length;
+const stat = (fileid: string) => callApi({ port: program.downloadPort, path: `/${encodeURIComponent(fileid)}` });
+const download = (fileid: string) => get({ port: program.downloadPort, path: pathOf(fileid) });
+const put = (fileid: string, image = upload) =>
+  callApi({
+    port: program.downloadPort,
+    path: `/${encodeURIComponent(fileid)}`,
+    form: fileForm(image),
+    sign: uploadToken(fileid),
+  });
+const operate = (operation: "copy" | "del", fileid: string) =>
+  callApi({
+    port: program.downloadPort,
+    path: `/${encodeURIComponent(fileid)}/${operation}`,
+    method: "POST",
+    sign: onceToken(fileid),
+  });
+
+test("a stat fetches what is not mirrored yet, once for all who ask", async () => {
+  const answers = await Promise.all(Array.from({ length: 30 }, () => stat("old/a b.jpg")));
+  for (const { code, data } of answers) {
+    expect([code, data]).toMatchObject([
+      0,
+      {
+        file_fileid: "old/a b.jpg",
+        file_size: String(history.byteLength),
+        file_md5: createHash("md5").update(history).digest("hex"),
+        photo_width: "200",
+        photo_height: "100",
+      },
+    ]);
+  }
+  expect(asked("old/a b.jpg")).toBe(1);
+  expect(String((await download("old/a b.jpg")).headers["cache-status"])).toMatch(/huiyuan; hit/);
+});
+
+test("a copy fetches what is not mirrored yet, and is an image of its own", async () => {
+  const { code, data } = await operate("copy", "old/b.jpg");
+  expect(code).toBe(0);
+  expect(asked("old/b.jpg")).toBe(1);
+  const fileid = String(data.fileid);
+  expect((await download(fileid)).body.equals(history)).toBe(true);
+  expect(asked(fileid)).toBe(0);
+});
+
+test("what neither has is told so, and what is broken at the origin is no image", async () => {
+  expect(await stat("none.jpg")).toMatchObject({ status: 400, code: -197 });
+  expect(await operate("copy", "none2.jpg")).toMatchObject({ status: 400, code: -197 });
+  expect(await stat("cut.jpg")).toMatchObject({ status: 400, code: -5997 });
+  expect(await operate("copy", "cut2.jpg")).toMatchObject({ status: 400, code: -5997 });
+});
+
+test("a delete keeps away what only the origin has, until an upload takes the name", async () => {
+  expect(await operate("del", "old/c.jpg")).toMatchObject({ status: 200, code: 0, data: {} });
+  expect((await download("old/c.jpg")).status).toBe(404);
+  expect(await stat("old/c.jpg")).toMatchObject({ code: -197 });
+  expect(await operate("copy", "old/c.jpg")).toMatchObject({ code: -197 });
+  expect(await operate("del", "old/c.jpg")).toMatchObject({ code: -197 });
+  expect(asked("old/c.jpg")).toBe(0);
+  expect(await put("old/c.jpg")).toMatchObject({ code: 0 });
+  expect((await download("old/c.jpg")).body.equals(upload)).toBe(true);
+  expect(await operate("del", "old/c.jpg")).toMatchObject({ code: 0 });
+  await program.kill();
+  program = await installation.start();
+  expect((await download("old/c.jpg")).status).toBe(404);
+  expect(asked("old/c.jpg")).toBe(0);
+});
+
+test("an upload is refused where the mirror has stored an image, and beats one that is still arriving", async () => {
+  await download("old/d.jpg");
+  await eventually(async () => (await put("old/d.jpg")).code === -1886, "the mirrored image is stored");
+  going = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const fetched = download("slow.jpg");
+  await eventually(() => asked("slow.jpg") === 1, "the origin is asked");
+  expect(await put("slow.jpg")).toMatchObject({ code: 0 });
+  expect((await download("slow.jpg")).body.equals(upload)).toBe(true);
+  goOn();
+  expect((await fetched).body.equals(history)).toBe(true);
+  for (let time = 0; time < 3; time += 1) expect((await download("slow.jpg")).body.equals(upload)).toBe(true);
+  expect(await stat("slow.jpg")).toMatchObject({ data: { file_size: String(upload.byteLength) } });
+  await program.kill();
+  program = await installation.start();
+  expect((await download("slow.jpg")).body.equals(upload)).toBe(true);
+});
+
+test("a delete beats an image that is still arriving", async () => {
+  going = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const fetched = download("slow-deleted.jpg");
+  await eventually(() => asked("slow-deleted.jpg") === 1, "the origin is asked");
+  expect(await operate("del", "slow-deleted.jpg")).toMatchObject({ code: 0 });
+  goOn();
+  await fetched;
+  expect((await download("slow-deleted.jpg")).status).toBe(404);
+  expect(asked("slow-deleted.jpg")).toBe(1);
+});
