@@ -144,6 +144,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       once: stores.once,
       spools,
       md5: createKnownMd5(),
+      stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
       announce: notices.announce,
       uploads: createSlots(UPLOADS),

@@ -8,6 +8,7 @@ import type { Store } from "./bucket/driver.ts";
 import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
+import { findMarks } from "./http/marks.ts";
 import type { Projects } from "./http/photos/project.ts";
 import type { Admission, Site, Sites } from "./http/site.ts";
 import { parseInstruction } from "./image/grammar.ts";
@@ -16,6 +17,7 @@ import type { Log } from "./log.ts";
 import type { Hot } from "./mirror/hot.ts";
 import { createKeyBudget, type KeyBudget } from "./mirror/key-budget.ts";
 import { createMirror, type Mirror, type MirrorParts } from "./mirror/mirror.ts";
+import { type AheadTask, createRenderAhead } from "./mirror/render-ahead.ts";
 import { keepsQuery } from "./mirror/rules.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
 import { createVariants, type Variants, type VariantsOptions } from "./mirror/variants.ts";
@@ -57,6 +59,8 @@ export interface SiteRegistry {
   readonly tokens: VerifiedTokens;
   /** Replaces the snapshot. Requests under way keep the old one; origins that nobody names any more close behind them. */
   apply(settings: Settings): void;
+  /** Renders the styles of an image that was just uploaded or copied, behind everybody's back. Never throws. */
+  renderAhead(bucketId: string, key: Key): void;
   /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
   storedOf(bucketId: string): Stored | undefined;
   /** Every domain in force, `*` last. */
@@ -71,6 +75,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   const origins = createOriginRegistry({ ...parts, serverId: parts.mirror.serverId, meter: parts.mirror.meter });
   const mirrors = createCarried<Mirror>();
   const budgets = createCarried<KeyBudget>();
+  const ahead = createRenderAhead({ log: parts.log, signal: parts.mirror.signal });
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   let sites: Sites;
@@ -157,6 +162,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     },
     tokens,
     apply,
+    renderAhead(bucketId, key) {
+      const site = domains.find(({ stored }) => stored.bucketId === bucketId);
+      if (site === undefined) return;
+      const { stored, variants, styles } = site;
+      const search = { sites, stored, client: undefined, via: undefined, cdnLoop: undefined };
+      const findMarksOf: AheadTask["findMarks"] = (urls, signal) => findMarks(urls, { ...search, signal });
+      ahead.begin({ stored, variants, key, styles, findMarks: findMarksOf });
+    },
     storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
     originHealth: origins.health,
@@ -204,12 +217,14 @@ function makeSite(
   parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "admit">,
 ): Site {
   const { grammarEra: era } = bucket;
-  const styles = Object.entries({ ...bucket.aliases, ...bucket.styles });
+  const toNamed = ([name, text]: [string, string]) => [name, nameRecipe(parseInstruction(text, { era }))] as const;
+  const styles = Object.entries(bucket.styles).map(toNamed);
   return {
     ...parts,
     isProjectEnabled: project.enabled,
     separators: bucket.separators,
-    aliases: new Map(styles.map(([name, text]) => [name, nameRecipe(parseInstruction(text, { era }))])),
+    aliases: new Map([...Object.entries(bucket.aliases).map(toNamed), ...styles]),
+    styles: styles.map(([, named]) => named),
     era,
     isProtected: bucket.originalProtection,
     referers: bucket.referers,

@@ -6,12 +6,16 @@ import { answerHeaders } from "./answer-headers.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import type { NamedObject, ObjectUrl } from "./object-name.ts";
-import type { Admission, Site } from "./site.ts";
+import type { Admission, Site, Sites } from "./site.ts";
 import type { Wish } from "./wish.ts";
 
 /** From where, what, and under which token. */
 export interface Admitted {
   readonly site: Site;
+  /** All sites, of the same settings. */
+  readonly sites: Sites;
+  /** The token of the URL, which was needed; undefined: none was. */
+  readonly token: { readonly sign: string | undefined } | undefined;
   readonly url: ObjectUrl;
   readonly object: NamedObject;
   readonly admission: Admission;

@@ -106,7 +106,9 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   if (site.isProtected && byAlias === undefined) refuseProtected(object.key);
   // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
   const isNameFirst = byAlias !== undefined && !isForOriginal && !site.isProtected;
-  return { exchange, site, url, object, admission, wish: byQuery ?? byAlias, isNameFirst };
+  const wish = byQuery ?? byAlias;
+  const token = isOpen ? undefined : { sign };
+  return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
 }
 
 /** Every Host header there was; more than one is refused by parseTarget. */

@@ -194,7 +194,7 @@ export function missStatus(how: Join, isProven: boolean): string {
 }
 
 /** What of the request goes along with a miss. */
-export function missOf({ exchange, url }: Admitted) {
+export function missOf({ exchange, url }: Pick<Admitted, "exchange" | "url">) {
   const { headers } = exchange.request;
   return {
     method: url.method,

@@ -1,22 +1,23 @@
 // Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
-import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import { mayServeOriginal } from "../image/recipe.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
-import type { Variant } from "../mirror/variants.ts";
+import type { Variant, VariantRequest } from "../mirror/variants.ts";
 import { type ObjectInfo, toKey } from "../object.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
-import { answerObject } from "./answer.ts";
+import { answerObject, type ObjectBytes } from "./answer.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
 import { ageOf, askFirst, freshLife, serveFound, staleStatus } from "./found.ts";
 import { isInformation } from "./instruction.ts";
+import { findMarks } from "./marks.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
 import type { Route } from "./site.ts";
+import { readSpool, wholeOf } from "./whole-original.ts";
 import { refuseBoth, type Wish, wishOfAlias } from "./wish.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
@@ -167,46 +168,13 @@ async function serveFetched(
   }
 }
 
-/** Nothing is made of a body that is broken or suspect. */
-async function wholeOf(answer: Exclude<MissAnswer, { kind: "asked" }>): Promise<ObjectInfo> {
-  if (answer.kind === "finished") return answer.info;
-  const end = await answer.follower.end();
-  if (end.kind === "whole") return end.info;
-  if (end.kind === "failed" || end.kind === "unstored") throw end.error;
-  throw new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
-}
-
-async function readSpool(spool: Spool, size: number): Promise<Buffer> {
-  const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
-  if (whole?.kind === "buffer") return whole.buffer;
-  const parts: Buffer[] = [];
-  const { signal } = new AbortController(); // The file is there; nothing is waited for.
-  // Whoever wanted it may leave meanwhile.
-  spool.hold();
-  try {
-    for (let offset = 0; offset < size; ) {
-      const part = await spool.read(offset, signal);
-      if (part === undefined) break;
-      parts.push(part);
-      offset += part.length;
-    }
-    return Buffer.concat(parts);
-  } finally {
-    spool.release();
-  }
-}
-
 async function serveMade(original: Admitted, wish: Wish, source: Source): Promise<void> {
   const { site, exchange } = original;
   const named = wish.named.settled?.(exchange.request.headers.accept) ?? wish.named;
-  const { info: version, load, isKept } = source;
+  const { info: version, load, isKept: isStored } = source;
   let variant: Variant;
   try {
-    variant = await site.variants.get({
-      ...{ version, named, load, isStored: isKept },
-      marks: new Map(),
-      signal: clientSignal(exchange),
-    });
+    variant = await makeVariant(original, wish, { version, named, load, isStored });
   } catch (error) {
     const isCovered = error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && !site.isProtected;
     if (!isCovered) throw error;
@@ -214,6 +182,27 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
   }
   await answerVariant(original, variant, source);
 }
+
+async function makeVariant(
+  { site, sites, exchange, token, url }: Admitted,
+  { suffix }: Wish,
+  request: Omit<VariantRequest, "marks" | "signal">,
+): Promise<Variant> {
+  const signal = clientSignal(exchange);
+  const { variants, stored } = site;
+  if (request.named.marks.length === 0) return variants.get({ ...request, marks: NO_MARKS, signal });
+  const { via, cdnLoop } = missOf({ exchange, url });
+  // What an alias lays over images is the operator's choice.
+  const client = suffix === "" ? token : undefined;
+  const found = await findMarks(request.named.marks, { sites, stored, client, via, cdnLoop, signal });
+  try {
+    return await variants.get({ ...request, marks: found.marks, signal });
+  } finally {
+    found.release();
+  }
+}
+
+const NO_MARKS: VariantRequest["marks"] = new Map();
 
 async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
   const { exchange } = original;
@@ -223,12 +212,10 @@ async function answerVariant(original: Admitted, variant: Variant, source: Sourc
   const shown = tier === "renderer" ? CACHE_STATUS.rendered : CACHE_STATUS[tier];
   const context = contextOf(original, state, source.status ?? shown, source.life);
   if (variant.kind === "found") return answerFound(exchange, variant.found, context);
-  const { info, spool, release } = variant;
+  const { info, body, spool, release } = variant;
   const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
   try {
-    const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
-    const bytes =
-      whole?.kind === "buffer" ? ({ kind: "memory", body: whole.buffer } as const) : ({ kind: "read", read } as const);
+    const bytes: ObjectBytes = body === undefined ? { kind: "read", read } : { kind: "memory", body };
     await answerObject(exchange, info, bytes, context);
   } finally {
     release();

@@ -48,6 +48,8 @@ export interface Site {
   readonly separators: readonly string[];
   /** Aliases and styles by name, under the bucket's era. */
   readonly aliases: ReadonlyMap<string, NamedRecipe>;
+  /** Those of the aliases that are rendered ahead. */
+  readonly styles: readonly NamedRecipe[];
   /** Which manual instructions are read by. */
   readonly era: Era;
   /** 原图保护: only aliases are served. */

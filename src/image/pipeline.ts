@@ -19,6 +19,8 @@ export interface PipelineLimits {
   readonly pixels: number;
   /** Pixels of a side of the result. */
   readonly outputSide: number;
+  /** Of the result. */
+  readonly outputBytes: number;
 }
 
 export interface PipelineRequest {
@@ -119,6 +121,10 @@ async function processImage(
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
+  if (encoded.length > limits.outputBytes) {
+    const found = `${encoded.length} bytes, the limit is ${limits.outputBytes}`;
+    throw new HuiyuanError("output_too_large", `Cannot process: the result has ${found}`);
+  }
   if (recipe.output.keepsSmaller && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: canvas.frames } };

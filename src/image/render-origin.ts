@@ -11,6 +11,8 @@ export type RenderJob = Pick<RenderRequest, "recipe" | "load" | "loadImage">;
 export interface RenderOrigin extends Origin {
   /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
   want(key: Key, job: RenderJob): () => void;
+  /** The whole body of an answer of fetch(), for as long as somebody has that. */
+  bytesOf(answer: OriginAnswer): Buffer | undefined;
 }
 
 /** Milliseconds from an image's turn to its end. */
@@ -29,6 +31,7 @@ interface Wanted {
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
   const wanted = new Map<Key, Wanted>();
+  const bodies = new WeakMap<OriginAnswer, Buffer>();
 
   async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {
     const { jobs, nobody } = item;
@@ -68,19 +71,21 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
         if (!item.hasBegun) item.nobody.abort(unwanted());
       };
     },
-    async fetch({ key, maxBytes, signal }) {
+    async fetch({ key, signal }) {
       const item = wanted.get(key);
       if (item === undefined) throw unwanted();
       try {
         const { bytes, milliseconds } = await render(item, signal);
-        if (bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
         meter.rendered(milliseconds);
-        return answerOf(bytes, milliseconds);
+        const answer = answerOf(bytes, milliseconds);
+        bodies.set(answer, bytes);
+        return answer;
       } catch (error) {
         if (error instanceof HuiyuanError) meter.failed(error);
         throw error;
       }
     },
+    bytesOf: (answer) => bodies.get(answer),
     close: () => Promise.resolve(),
   };
 }
@@ -112,8 +117,4 @@ function answerOf(bytes: Buffer, headMs: number): OriginAnswer {
 
 function unwanted(): HuiyuanError {
   return new HuiyuanError("client_gone", "Cannot render: nobody waits for it any more");
-}
-
-function tooLarge(found: number, limit: number): HuiyuanError {
-  return new HuiyuanError("output_too_large", `Cannot process: the result has ${found} bytes, the limit is ${limit}`);
 }

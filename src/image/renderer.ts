@@ -52,18 +52,23 @@ export interface RendererLimits extends SourceLimits, PipelineLimits {
   readonly residentBytes: number;
 }
 
-/** Sides and bytes are those of the manual of 2020. */
+/** Of what a render may bring. */
+export const MAX_RESULT_BYTES = 64 * 1024 * 1024;
+
+/** Sides and bytes of sources are those of the manual of 2020. */
 const DEFAULTS = {
   sourceBytes: 20 * 1024 * 1024,
   sourceSide: 30_000,
   outputSide: 9999,
+  outputBytes: MAX_RESULT_BYTES,
   waiting: 256,
   waitMs: 10_000,
   residentBytes: 448 * 1024 * 1024,
 } as const satisfies Partial<RendererLimits>;
 
-/** Of the image of a mark. */
-const MARK_LIMITS = { sourceBytes: 5 * 1024 * 1024, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
+/** Of the file of an image mark. */
+export const MAX_MARK_BYTES = 5 * 1024 * 1024;
+const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
 const IDLE_MS = 30_000;
 
 /** Bytes that decoding takes a pixel, measured: AVIF is held whole in several forms, the others once at the most. */
@@ -83,8 +88,8 @@ export function createRenderer(options: RendererOptions): Renderer {
     const marks = await loadMarks(recipe, loadImage, signal);
     await weigh(bytesToDecode(facts) + marks.bytesToDecode, signal);
     signal.throwIfAborted();
-    const { pixels, outputSide } = limits;
-    return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide } });
+    const { pixels, outputSide, outputBytes } = limits;
+    return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } });
   }
 
   return {

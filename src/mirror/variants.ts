@@ -2,6 +2,7 @@
 // variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
 // neither URLs nor where originals come from.
 
+import { digestBytes } from "../body/hashing.ts";
 import type { Spool } from "../body/spool.ts";
 import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
@@ -9,8 +10,9 @@ import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
-import type { Renderer } from "../image/renderer.ts";
+import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
 import type { Key, ObjectInfo } from "../object.ts";
+import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import type { Join, MissAnswer } from "./join.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
@@ -38,10 +40,18 @@ export interface VariantRequest {
   readonly signal: AbortSignal;
 }
 
-/** The caller closes the reader, or releases the spool. */
+/** The caller closes the reader, or calls `release`. */
 export type Variant =
   | { readonly kind: "found"; readonly found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }> }
-  | { readonly kind: "made"; readonly info: ObjectInfo; readonly spool: Spool; readonly how: Join; release(): void };
+  | {
+      readonly kind: "made";
+      readonly info: ObjectInfo;
+      /** Undefined: on disk, in the spool. */
+      readonly body: Buffer | undefined;
+      readonly spool: Spool;
+      readonly how: Join;
+      release(): void;
+    };
 
 export interface Variants {
   /** From memory only; synchronous, for the hot path. Never of a recipe with image marks. */
@@ -67,8 +77,6 @@ export interface VariantsOptions {
   readonly mirror: MirrorParts;
 }
 
-/** Bytes of a result. */
-const MAX_VARIANT_BYTES = 67_108_864;
 /** The renderer has its own, shorter deadlines. */
 const PATIENCE_MS = 900_000;
 /** The renderer has its own, shorter line. */
@@ -90,7 +98,7 @@ export function createVariants(options: VariantsOptions): Variants {
   const { bucketId, store, hot, renderer, meter, mirror: parts } = options;
   // A name that no bucket of the settings has.
   const id = `variants/${bucketId}`;
-  const bucket = createBucket({ driver: store.driver, now: parts.now, maxObjectBytes: MAX_VARIANT_BYTES });
+  const bucket = createBucket({ driver: store.driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, hot);
   const origin = createRenderOrigin(renderer, meter);
   const mirror = createMirror(
@@ -104,12 +112,39 @@ export function createVariants(options: VariantsOptions): Variants {
       freshness: undefined,
       onGone: "keep",
       timeouts: { connect: PATIENCE_MS, firstByte: PATIENCE_MS, idle: PATIENCE_MS, total: PATIENCE_MS },
-      maxObjectBytes: MAX_VARIANT_BYTES,
+      maxObjectBytes: MAX_RESULT_BYTES,
       openGate: createVariantGate,
       failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : FAILURE_MS),
     },
     parts,
   );
+
+  /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
+  async function madeOf(key: Key, miss: MissAnswer): Promise<Variant> {
+    if (miss.kind === "asked") throw new HuiyuanError("internal", "Cannot make a variant: it was only asked for");
+    const { head, how, release } = miss;
+    const { spool, answer } = head;
+    const made = (info: ObjectInfo, body = wholeIn(spool)) =>
+      ({ kind: "made", info, body, spool, how, release }) as const;
+    if (miss.kind === "finished") return made(miss.info);
+    try {
+      const end = await miss.follower.end();
+      if (end.kind === "whole") return made(end.info);
+      const bytes = origin.bytesOf(answer);
+      if (end.kind === "unstored" && bytes !== undefined) {
+        // The disk is full: serving goes on.
+        const content = { kind: "buffer", buffer: bytes } as const;
+        const body = { size: bytes.length, ...digestBytes(bytes, NO_DIGESTS), content };
+        const now = parts.now();
+        return made(describeFetched({ key, head, body, askedAt: now, now }), bytes);
+      }
+      if (end.kind === "failed" || end.kind === "unstored") throw end.error;
+      throw new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${end.kind})`);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
 
   async function make(key: Key, epoch: number, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, version } = request;
@@ -117,6 +152,7 @@ export function createVariants(options: VariantsOptions): Variants {
     const leave = origin.want(key, jobOf(request));
     try {
       return await madeOf(
+        key,
         await mirror.fetch({
           ...{ key, path: key, query: "", headers: {}, followsRedirects: false, isStored, epoch },
           ...{ method: "GET", via: undefined, cdnLoop: undefined, signal },
@@ -154,6 +190,12 @@ export function createVariants(options: VariantsOptions): Variants {
   };
 }
 
+const NO_DIGESTS: ReadonlySet<never> = new Set();
+
+function wholeIn({ end }: Spool): Buffer | undefined {
+  return end?.kind === "whole" && end.body.content.kind === "buffer" ? end.body.content.buffer : undefined;
+}
+
 function keyOf(sha256: string, name: string): Key {
   return `${sha256}/${name}` as Key; // hex digits
 }
@@ -166,23 +208,6 @@ function nameOf({ named, marks }: VariantRequest): string {
 
 function jobOf({ named, marks, load }: VariantRequest): RenderJob {
   return { recipe: named.recipe, load, loadImage: async (url) => marks.get(url)?.load() };
-}
-
-/** Waits for the end, which a render has soon: only a proven variant has an ETag. */
-async function madeOf(miss: MissAnswer): Promise<Variant> {
-  if (miss.kind === "asked") throw new HuiyuanError("internal", "Cannot make a variant: it was only asked for");
-  const { how, release } = miss;
-  const { spool } = miss.head;
-  if (miss.kind === "finished") return { kind: "made", info: miss.info, spool, how, release };
-  try {
-    const end = await miss.follower.end();
-    if (end.kind === "whole") return { kind: "made", info: end.info, spool, how, release };
-    if (end.kind === "failed" || end.kind === "unstored") throw end.error;
-    throw new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${end.kind})`);
-  } catch (error) {
-    release();
-    throw error;
-  }
 }
 
 function tooHeavy(found: number, limit: number): HuiyuanError {

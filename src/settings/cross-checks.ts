@@ -6,6 +6,7 @@ import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
 import { child, isMapping, items, type Place, text } from "./places.ts";
 import { mirrorFaults } from "./rule-checks.ts";
+import { styleFaults } from "./style-checks.ts";
 
 /** Key pairs of one project: two, so that one can be replaced while the other works. */
 export const MAX_KEYS = 2;
@@ -28,7 +29,7 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
     ...projects.flatMap((project) => [...keyFaults(project), ...duplicates(items(project, "buckets"), "name")]),
     ...storeFaults(child(root, "store"), hosts.own),
     ...hosts.faults,
-    ...buckets.flatMap(({ bucket }) => [...aliasFaults(bucket), ...callbackFaults(child(bucket, "callback"))]),
+    ...buckets.flatMap(({ bucket }) => [...styleFaults(bucket), ...callbackFaults(child(bucket, "callback"))]),
     ...buckets
       .flatMap(({ bucket }) => items(bucket, "domains"))
       .flatMap((domain) => mirrorFaults(child(domain, "mirror"), hosts.own)),
@@ -114,26 +115,4 @@ function callbackFaults(callback: Place): readonly PathFault[] {
   if (url === undefined || callbackUrlFault(url) !== undefined) return [];
   const message = addressFault(url, callback.value.allowPrivate === true);
   return message === undefined ? [] : [{ path: [...callback.path, "url"], message }];
-}
-
-function aliasFaults(bucket: Place): readonly PathFault[] {
-  const aliases = child(bucket, "aliases");
-  const names = Object.keys(aliases.value);
-  const separators = Array.isArray(bucket.value.separators) ? bucket.value.separators.map(String) : [];
-  if (names.length > 0 && separators.length === 0) {
-    return [
-      { path: [...bucket.path, "separators"], message: "is empty, wanted a separator because there are aliases" },
-    ];
-  }
-  return names.flatMap((name) => {
-    const separator = separators.find((each) => name.includes(each));
-    if (separator === undefined) return [];
-    return [
-      {
-        path: [...aliases.path, name],
-        at: "key",
-        message: `the name contains the separator ${separator}, wanted another name`,
-      },
-    ] satisfies PathFault[];
-  });
 }

@@ -9,14 +9,9 @@ export interface NotYet {
   readonly takes: readonly unknown[];
 }
 
-const BUCKET = ["projects", "*", "buckets", "*"];
-
 export const NOT_YET: readonly NotYet[] = [
   { path: ["server", "workers"], takes: [1] },
   { path: ["coordination", "type"], takes: ["local"] },
-  { path: [...BUCKET, "grammarEra"], takes: [2015] },
-  { path: [...BUCKET, "originalProtection"], takes: [false] },
-  { path: [...BUCKET, "styles"], takes: [{}] },
 ];
 
 /** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */
@@ -33,7 +28,7 @@ export function unsupportedFaults(settings: unknown): readonly PathFault[] {
 function notYet(value: unknown, takes: readonly unknown[]): string {
   const [only] = takes;
   // A number may be a duration, which its reader wrote in another way.
-  const isShown = takes.length === 1 && (typeof only === "string" || typeof only === "boolean" || only === 2015);
+  const isShown = takes.length === 1 && (typeof only === "string" || typeof only === "boolean");
   return isShown
     ? `${show(value)} is not supported yet, wanted ${show(only)}`
     : `${typeof value === "number" ? "this value" : show(value)} is not supported yet, leave it out`;

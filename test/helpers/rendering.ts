@@ -11,6 +11,7 @@ export const LIMITS = {
   pixels: 100_000_000,
   frames: 300,
   outputSide: 9999,
+  outputBytes: 64 * 1024 * 1024,
 };
 
 export const b64 = (text: string) => Buffer.from(text).toString("base64url");

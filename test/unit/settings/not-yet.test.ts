@@ -1,15 +1,10 @@
 import { expect, test } from "vitest";
-import { faultsOf, MINIMAL, withBucket, withMirror } from "./parse.ts";
-
-const bucket = "projects[0].buckets[0]";
+import { faultsOf, MINIMAL, withMirror } from "./parse.ts";
 
 test.each([
   [`server: { workers: auto }\n${MINIMAL}`, "server.workers"],
   [`server: { workers: 2 }\n${MINIMAL}`, "server.workers"],
   [`coordination: { type: valkey, url: "redis://h" }\n${MINIMAL}`, "coordination.type"],
-  [withBucket("grammarEra: later"), `${bucket}.grammarEra`],
-  [withBucket("originalProtection: true"), `${bucket}.originalProtection`],
-  [withBucket("styles: { small: imageView2/2/w/200 }"), `${bucket}.styles`],
 ])("%s is not supported yet", (text, path) => {
   const faults = faultsOf(text);
   expect(faults.map((fault) => fault.path)).toEqual([path]);
@@ -22,7 +17,6 @@ test("what is not supported yet may be given with its default, in any spelling",
     "freshness: { mode: never, ttl: 24h, staleIfError: 7d, onGone: keep }",
   ];
   expect(faultsOf(withMirror(mirrorKeys.join(", ")))).toEqual([]);
-  expect(faultsOf(withBucket("grammarEra: 2015, originalProtection: false, styles: {}"))).toEqual([]);
   const root = "server: { workers: 1 }\nstore: { type: fs }\ncoordination: { type: local }\n";
   expect(faultsOf(root + MINIMAL)).toEqual([]);
 });

@@ -46,6 +46,7 @@ beforeAll(async () => {
     isProjectEnabled: true,
     separators: ["!"],
     aliases: new Map([["small", nameRecipe(parseInstruction("imageView2/2/w/20", { era: 2015 }))]]),
+    styles: [],
     era: 2015,
     isProtected: false,
     variants: {

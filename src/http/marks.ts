@@ -1,0 +1,123 @@
+// The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
+// the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
+import { HuiyuanError } from "../errors.ts";
+import { MAX_MARK_BYTES } from "../image/renderer.ts";
+import { askedUnder } from "../mirror/rules.ts";
+import type { Stored } from "../mirror/stored.ts";
+import type { Mark } from "../mirror/variants.ts";
+import { tokenFromQuery } from "../sign/token.ts";
+import type { Admitted } from "./admitted.ts";
+import { nameObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import type { Site, Sites } from "./site.ts";
+import { parseTarget } from "./target.ts";
+import { admitNamed } from "./token-scope.ts";
+import { readSpool, wholeOf } from "./whole-original.ts";
+
+export interface MarkSearch {
+  readonly sites: Sites;
+  /** The bucket of the image that they are laid over. */
+  readonly stored: Stored;
+  /** Of a client that brings its own instruction: its token must be for the mark too, or the mark's URL has one. */
+  readonly client: Admitted["token"];
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface FoundMarks {
+  readonly marks: ReadonlyMap<string, Mark>;
+  /** To be called when the marks are not needed any more. */
+  release(): void;
+}
+
+/** Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
+export async function findMarks(urls: readonly string[], search: MarkSearch): Promise<FoundMarks> {
+  const marks = new Map<string, Mark>();
+  const holds: (() => void)[] = [];
+  const release = () => {
+    for (const letGo of holds.splice(0)) letGo();
+  };
+  try {
+    for (const url of urls) {
+      const { mark, letGo } = await findMark(url, search);
+      marks.set(url, mark);
+      if (letGo !== undefined) holds.push(letGo);
+    }
+    return { marks, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+interface FoundMark {
+  readonly mark: Mark;
+  readonly letGo?: () => void;
+}
+
+async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
+  const { site, url, sign } = readMarkUrl(text, search);
+  const object = nameObject(site, url);
+  if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
+  const { client, stored } = search;
+  if (client !== undefined && site.admit !== undefined) {
+    admitNamed(site.admit, sign ?? client.sign, { object });
+  }
+  const entry = await stored.lookup(object.key);
+  if (entry.state === "object") {
+    const { info } = entry;
+    refuseHeavy(text, info.size);
+    return { mark: { sha256: info.hashes.sha256, load: () => stored.load(info) } };
+  }
+  const route = entry.state === "tombstone" ? undefined : routeOf(site, url);
+  if (route?.action !== "mirror") throw badMark(text, NOT_THERE);
+  const { via, cdnLoop, signal } = search;
+  const { epoch } = entry;
+  const asked = askedUnder(route, object.request, {});
+  const answer = await route.mirror
+    .fetch({ ...asked, method: "GET", via, cdnLoop, signal, epoch })
+    .catch((error: unknown) => {
+      const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+      throw isAbsent ? badMark(text, NOT_THERE, error) : error;
+    });
+  if (answer.kind === "asked") throw badMark(text, NOT_THERE);
+  try {
+    const info = await wholeOf(answer);
+    refuseHeavy(text, info.size);
+    const load = () => readSpool(answer.head.spool, info.size);
+    return { mark: { sha256: info.hashes.sha256, load }, letGo: answer.release };
+  } catch (error) {
+    answer.release();
+    throw error;
+  }
+}
+
+const NOT_THERE = "there is no such image in this bucket";
+
+function readMarkUrl(
+  text: string,
+  { sites, stored }: MarkSearch,
+): { readonly site: Site; readonly url: ObjectUrl; readonly sign: string | undefined } {
+  if (!/^https?:\/\//i.test(text)) throw badMark(text, "it does not begin with http://");
+  try {
+    // As it comes over the wire, one character a byte.
+    const { host, key, rawQuery } = parseTarget(Buffer.from(text).toString("latin1"), []);
+    const { sign, rest } = tokenFromQuery(rawQuery);
+    const site = sites.find(host);
+    if (site?.stored.bucketId !== stored.bucketId) throw badMark(text, "its host is none of this bucket's");
+    return { site, url: { host, path: key, query: rest, method: "GET" }, sign };
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code !== "processing_invalid")
+      throw badMark(text, "it is no URL", error);
+    throw error;
+  }
+}
+
+function refuseHeavy(text: string, bytes: number): void {
+  if (bytes > MAX_MARK_BYTES) throw badMark(text, `it has ${bytes} bytes, the limit is ${MAX_MARK_BYTES}`);
+}
+
+function badMark(text: string, found: string, cause?: unknown): HuiyuanError {
+  const message = `Cannot lay "${text}" over the image: ${found}`;
+  return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", cause });
+}

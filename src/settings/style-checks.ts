@@ -1,0 +1,51 @@
+// Aliases and styles of a bucket: one namespace, names that separators can split off, and instructions that can be read.
+import { HuiyuanError } from "../errors.ts";
+import { parseInstruction } from "../image/grammar.ts";
+import type { PathFault } from "./faults.ts";
+import { child, type Place } from "./places.ts";
+
+/** Each is rendered of every uploaded image. */
+const MAX_STYLES = 100;
+
+/** Every fault of a bucket's aliases and styles. */
+export function styleFaults(bucket: Place): readonly PathFault[] {
+  const [aliases, styles] = [child(bucket, "aliases"), child(bucket, "styles")];
+  const all = [aliases, styles].flatMap((place) =>
+    Object.entries(place.value).map(([name, text]) => ({ place, name, text })),
+  );
+  const separators = Array.isArray(bucket.value.separators) ? bucket.value.separators.map(String) : [];
+  const faults: PathFault[] = [];
+  if (all.length > 0 && separators.length === 0) {
+    const message = "is empty, wanted a separator because there are aliases";
+    faults.push({ path: [...bucket.path, "separators"], message });
+  }
+  const styleCount = Object.keys(styles.value).length;
+  if (styleCount > MAX_STYLES) {
+    faults.push({ path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` });
+  }
+  const era = bucket.value.grammarEra === "later" ? "later" : 2015;
+  for (const { place, name, text } of all) {
+    const path = [...place.path, name];
+    const separator = separators.find((each) => name.includes(each));
+    if (separator !== undefined) {
+      const message = `the name contains the separator ${separator}, wanted another name`;
+      faults.push({ path, at: "key", message });
+    }
+    if (place === styles && Object.hasOwn(aliases.value, name)) {
+      faults.push({ path, at: "key", message: "an alias has this name, wanted another name" });
+    }
+    const message = typeof text === "string" ? instructionFault(text, era) : undefined;
+    if (message !== undefined) faults.push({ path, message });
+  }
+  return faults;
+}
+
+function instructionFault(text: string, era: 2015 | "later"): string | undefined {
+  try {
+    parseInstruction(text, { era });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    return error.message.replace(/^Cannot process: /, "");
+  }
+}

@@ -1,0 +1,71 @@
+// What tests of processed images ask a running server, and look for on its disk.
+import { request } from "node:http";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import sharp from "sharp";
+import { get } from "./get.ts";
+
+/** `["jpeg", 300, 200]` */
+export async function sizeOf(bytes: Buffer): Promise<readonly [string | undefined, number, number]> {
+  const { format, width, height } = await sharp(bytes).metadata();
+  return [format, width, height];
+}
+
+/** The value of a series without labels, or with these exact ones; 0 where it is not there yet. */
+export async function metric(adminPort: number, name: string): Promise<number> {
+  const { body } = await get({ port: adminPort, host: "127.0.0.1", path: "/metrics" });
+  const line = body
+    .toString()
+    .split("\n")
+    .find((text) => text.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1) ?? 0);
+}
+
+/** `POST /api/v1/objects/<change>`; rejects unless every line says that it was done or need not be. */
+export function changeObjects(
+  adminPort: number,
+  change: "delete" | "undelete" | "purge",
+  body: { readonly names: readonly string[]; readonly bucket: string; readonly hard?: boolean },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: "127.0.0.1",
+        port: adminPort,
+        path: `/api/v1/objects/${change}`,
+        method: "POST",
+        agent: false,
+        headers: { host: "127.0.0.1", "content-type": "application/json" },
+      },
+      (answer) => {
+        let text = "";
+        answer.on("data", (part: Buffer) => {
+          text += part.toString();
+        });
+        answer.on("end", () => {
+          const isDone = answer.statusCode === 200 && /"failed":0/.test(text);
+          if (isDone) resolve();
+          else reject(new Error(`${change}: ${answer.statusCode} ${text}`));
+        });
+      },
+    );
+    sent.on("error", reject);
+    sent.end(JSON.stringify(body));
+  });
+}
+
+/** SHA-256 of every object of a bucket of the embedded store. */
+export function storedHashes(data: string, bucketId: string): readonly string[] {
+  const database = new Database(join(data, "catalogue.db"), { readonly: true });
+  try {
+    const rows = database
+      .prepare(
+        `SELECT sha256 FROM entries JOIN buckets ON buckets.id = entries.bucket JOIN blobs ON blobs.id = entries.blob
+         WHERE name = ?`,
+      )
+      .all(bucketId) as { sha256: string }[];
+    return rows.map(({ sha256 }) => sha256);
+  } finally {
+    database.close();
+  }
+}
