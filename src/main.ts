@@ -21,6 +21,7 @@ const COMMANDS = {
   purge: async () => (await import("./cli/purge.ts")).purgeCommand,
   callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
   warm: async () => (await import("./cli/warm.ts")).warmCommand,
+  explain: async () => (await import("./cli/explain.ts")).explainCommand,
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
 };
 

@@ -10,11 +10,11 @@ import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/sc
 
 /** `toMirror` makes the mirror of a source, or finds the one that it has already. */
 export function createMirrorSource(domain: MirrorSettings, toMirror: (source: MirrorSettings) => Mirror): MirrorSource {
-  const routes = domain.rules.map((rule) => {
+  const routes = domain.rules.map((rule, index): Route => {
     const source = underRule(domain, rule);
-    return toRoute(source, rule, toMirror(source));
+    return { ...toRoute(source, rule, toMirror(source)), rule: index };
   });
-  const own = toRoute({ ...domain, rules: [] }, NO_RULE, toMirror({ ...domain, rules: [] }));
+  const own = { ...toRoute({ ...domain, rules: [] }, NO_RULE, toMirror({ ...domain, rules: [] })), rule: undefined };
   const find = createRuleFinder(routes);
   const all = [...routes, own];
   return {
@@ -50,7 +50,7 @@ const NO_RULE: Pick<
   fallbackStatus: 404,
 };
 
-function toRoute(source: MirrorSettings, rule: typeof NO_RULE, mirror: Mirror): Route {
+function toRoute(source: MirrorSettings, rule: typeof NO_RULE, mirror: Mirror): Omit<Route, "rule"> {
   const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey, fallbackStatus } =
     rule;
   const { type, keyQuery, passQuery, processedMiss, origins } = source;

@@ -262,7 +262,7 @@ function tokenDoor(
       spent ??= once.spend(grant.token, seconds);
       return spent;
     };
-    return { scope: { kind: "one-time" }, spend };
+    return { scope: { kind: "one-time" }, spend, isSpent: () => once.isSpent(grant.token, seconds) };
   };
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { Command, InvalidArgumentError } from "commander";
 import type { AdminClient } from "./admin-client.ts";
-import { ADMIN_TOKEN_VARIABLE, reachServer } from "./reach-server.ts";
+import { ADMIN_TOKEN_VARIABLE, type Alone, reachServer } from "./reach-server.ts";
 import { untilStopped } from "./signals.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
@@ -60,13 +60,14 @@ export async function withServer(
   flags: AdminFlags,
   terminal: Terminal,
   work: (session: Session) => Promise<ExitCode>,
+  alone?: Alone,
 ): Promise<void> {
   const leaving = new AbortController();
   const { signal } = leaving;
   void untilStopped().then(() => leaving.abort());
   // The reader has gone (`| head`): that is no fault.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => leaving.abort());
-  const reached = await reachServer(flags, terminal);
+  const reached = await reachServer(flags, terminal, alone);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
     const printJson = (value: unknown) => print(JSON.stringify(value));

@@ -27,7 +27,11 @@ const PROBE_MS = 3_000;
 const DRAIN_MS = 60_000;
 
 /** Throws SettingsFaults, request_invalid where something else answers, and the codes of openService(). */
-export async function reachServer({ config, admin }: ReachOptions, terminal: Terminal): Promise<Reached> {
+export async function reachServer(
+  { config, admin }: ReachOptions,
+  terminal: Terminal,
+  alone: Alone = openData,
+): Promise<Reached> {
   if (admin !== undefined) {
     const base = new URL(admin).origin;
     if (!(await isAnswering(base)))
@@ -37,9 +41,14 @@ export async function reachServer({ config, admin }: ReachOptions, terminal: Ter
   const { server, data } = await loadSettings(config, { env: process.env, needs: "address" });
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
-  terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} itself\n`);
-  return openHere(config, base, terminal);
+  return alone({ config, base, data }, terminal);
 }
+
+/** What a command works with where no server answers. `base`: of the admin port; undefined where it is the system's choice. */
+export type Alone = (
+  place: { readonly config: string; readonly base: string | undefined; readonly data: string },
+  terminal: Terminal,
+) => Promise<Reached>;
 
 function over(base: string, token: string | undefined): Reached {
   const headers = token === undefined || token === "" ? undefined : { Authorization: `Bearer ${token}` };
@@ -54,7 +63,8 @@ function over(base: string, token: string | undefined): Reached {
   return { client: createAdminClient(ask), async close() {} };
 }
 
-async function openHere(config: string, base: string | undefined, terminal: Terminal): Promise<Reached> {
+const openData: Alone = async ({ config, base, data }, terminal) => {
+  terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} itself\n`);
   // The whole program, which a command that has a server does without.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../service.ts"),
@@ -81,7 +91,7 @@ async function openHere(config: string, base: string | undefined, terminal: Term
       await service.close();
     },
   };
-}
+};
 
 /** Undefined where the port is the system's choice. */
 function baseOf({ adminHost, adminPort }: ServerSettings): string | undefined {

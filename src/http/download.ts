@@ -27,6 +27,8 @@ export interface DownloadOptions {
   readonly log: Log;
   /** Called once for every request, when its answer has been decided and its head written. */
   readonly answered: (exchange: Exchange) => void;
+  /** Called with each failure before it is answered. */
+  readonly failed?: (error: HuiyuanError) => void;
 }
 
 const queryOf = remember(tokenFromQuery);
@@ -40,6 +42,7 @@ export function createDownloads(
   const { log, answered } = options;
   const fail = (exchange: Exchange, error: unknown) => {
     const known = asHuiyuanError(error);
+    options.failed?.(known);
     const { response, requestId } = exchange;
     const isGone = known.code === "client_gone";
     exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };

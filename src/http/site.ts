@@ -14,10 +14,14 @@ import type { RefererRules } from "./referer.ts";
 export interface Admission {
   readonly scope: TokenScope;
   readonly spend: (() => Promise<boolean>) | undefined;
+  /** Whether `spend` would say no; there where `spend` is. Spends nothing. */
+  readonly isSpent?: () => boolean;
 }
 
 /** What one rule of a domain's mirror source does; the domain's own settings are the last rule. */
 export interface Route extends RuleOptions {
+  /** Its place among the rules of the settings, from 0; undefined: the domain's own. */
+  readonly rule: number | undefined;
   readonly mirror: Mirror;
   /** Where `async` and `redirect` send clients: a base URL without a slash at its end. */
   readonly redirect: { readonly base: string | undefined; readonly status: 301 | 302 | 307 | 308 };

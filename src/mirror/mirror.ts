@@ -1,6 +1,6 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
 // remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
-// by the caller (stored.ts).
+// by the caller (stored.ts). It is long because all that asks shares one map of fills.
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
@@ -18,6 +18,7 @@ import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
 import { absent, createRecent, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
 import { type Asked, fillId } from "./rules.ts";
@@ -40,7 +41,9 @@ export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** What is stored: whether it may be served, and asking for it again behind the client's back. */
-  readonly refresh: Omit<Refresh, "ask" | "pending">;
+  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt">;
+  /** What the two below would do. */
+  readonly preview: Previews;
   /**
    * Asks the origin for something newer than a stored object and waits. `kept`: the stored one is to be served, looked up
    * again. `mayHelp`: so too where nothing better comes. Throws as fetch() does.
@@ -117,6 +120,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
   const mayStore = createStoreDecision(options.keyBudget, meter);
+  const { lookAt } = refresh;
+  const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
+  const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
 
   function refuseIfKnown(request: MissRequest): void {
     recent.refuseIfKnown({ ...request, id: fillId(request) });
@@ -128,7 +134,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   /** The key's fill, unless it began before the key was deleted, purged or written. */
-  function runningFor(request: MissRequest): Fill | undefined {
+  function runningFor(request: PreviewedMiss): Fill | undefined {
     const fill = fills.get(fillId(request));
     return fill !== undefined && fill.epoch >= request.epoch ? fill : undefined;
   }
@@ -268,6 +274,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
     },
     refresh,
+    preview,
     async revalidate(object, request) {
       carryMarks(request, mark);
       const { mayHelp, signal: client } = request;

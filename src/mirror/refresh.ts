@@ -61,6 +61,8 @@ export interface Refresh {
    * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
    */
   ask(object: StoredObject, request: RefreshRequest, how: AskOptions): Promise<Refreshed>;
+  /** Whether the object is being asked for, and what is known without asking. Changes nothing. */
+  lookAt(object: StoredObject): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
@@ -262,12 +264,13 @@ export function createRefresh(options: RefreshOptions): Refresh {
           return { kind: "new", fill: answer.fill };
       }
     },
+    lookAt: (object) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object) }),
     pending: () => [...questions.values()].map(({ outcome }) => outcome),
   };
 }
 
 /** Of what the origin sent last; undefined where it gave none, and the whole is asked for. */
-function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
+export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   return etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
 }

@@ -58,6 +58,11 @@ export interface Variants {
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): HotObject | undefined;
   /** Throws the codes of Renderer.render, store_full and store_failed. */
   get(request: VariantRequest): Promise<Variant>;
+  /** What get() would come to now; it makes nothing. Neither: the variant would be made. */
+  preview(request: Omit<VariantRequest, "load" | "signal">): Promise<{
+    readonly found: HotObject | ObjectInfo | undefined;
+    readonly refusal: HuiyuanError | undefined;
+  }>;
   /** Lets go of all that was made of these bytes. Never rejects. */
   drop(version: ObjectInfo): Promise<void>;
 }
@@ -151,13 +156,7 @@ export function createVariants(options: VariantsOptions): Variants {
     if (version.size > renderer.maxSourceBytes) throw tooHeavy(version.size, renderer.maxSourceBytes);
     const leave = origin.want(key, jobOf(request));
     try {
-      return await madeOf(
-        key,
-        await mirror.fetch({
-          ...{ key, path: key, query: "", headers: {}, followsRedirects: false, isStored, epoch },
-          ...{ method: "GET", via: undefined, cdnLoop: undefined, signal },
-        }),
-      );
+      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, epoch, isStored), signal }));
     } finally {
       leave();
     }
@@ -180,6 +179,17 @@ export function createVariants(options: VariantsOptions): Variants {
         }
       }
     },
+    async preview({ version, isStored, ...request }) {
+      const key = keyOf(version.hashes.sha256, nameOf(request));
+      const object = stored.peek(key);
+      if (object !== undefined) return { found: object, refusal: undefined };
+      const entry = await bucket.lookup(key);
+      if (entry.state === "object") return { found: entry.info, refusal: undefined };
+      const { maxSourceBytes } = renderer;
+      if (version.size > maxSourceBytes) return { found: undefined, refusal: tooHeavy(version.size, maxSourceBytes) };
+      const asked = fetchOf(key, entry.epoch, isStored);
+      return { found: undefined, refusal: (await mirror.preview.miss(asked)).refusal };
+    },
     async drop({ hashes }) {
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
@@ -196,12 +206,17 @@ function wholeIn({ end }: Spool): Buffer | undefined {
   return end?.kind === "whole" && end.body.content.kind === "buffer" ? end.body.content.buffer : undefined;
 }
 
+function fetchOf(key: Key, epoch: number, isStored: boolean) {
+  const asked = { key, path: key, query: "", headers: {}, followsRedirects: false, isStored, epoch };
+  return { ...asked, method: "GET", via: undefined, cdnLoop: undefined } as const;
+}
+
 function keyOf(sha256: string, name: string): Key {
   return `${sha256}/${name}` as Key; // hex digits
 }
 
 /** Other marks make another variant. */
-function nameOf({ named, marks }: VariantRequest): string {
+function nameOf({ named, marks }: Pick<VariantRequest, "named" | "marks">): string {
   if (named.marks.length === 0) return named.name;
   return shortHash([named.name, ...named.marks.map((url) => marks.get(url)?.sha256)].join("\n"));
 }

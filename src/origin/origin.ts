@@ -87,7 +87,7 @@ export interface OriginSink {
 }
 
 /** A question that is only looked at. */
-export type PreviewRequest = Omit<OriginRequest, "maxBytes" | "unless" | "signal">;
+export type PreviewRequest = Omit<OriginRequest, "maxBytes" | "signal">;
 
 /** What one place would be sent first; a redirect may lead elsewhere. Secrets are replaced by `***`. */
 export interface OriginPreview {

@@ -13,6 +13,8 @@ const OPEN_HEADERS: ReadonlySet<string> = new Set([
   "accept-encoding",
   "cdn-loop",
   "host",
+  "if-modified-since",
+  "if-none-match",
   "referer",
   "user-agent",
   "via",

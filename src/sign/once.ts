@@ -13,6 +13,8 @@ export interface OnceLedger {
    * days before `now` (Unix seconds), since the ledger forgets those. Throws store_failed when it cannot be known.
    */
   spend(token: OneTimeToken, now: number): Promise<boolean>;
+  /** Whether spend() would say no. It spends nothing. */
+  isSpent(token: OneTimeToken, now: number): boolean;
 }
 
 /** The ledger's table. WITHOUT ROWID: the key is the row, and one B-tree is written instead of two. */
@@ -27,10 +29,14 @@ export const ONCE_SCHEMA = `
 
 /** As much of a SQLite connection as the ledger needs; better-sqlite3's `Database` is one. */
 export interface LedgerDatabase {
-  prepare(sql: string): { run(...values: (string | number | Uint8Array)[]): { readonly changes: number } };
+  prepare(sql: string): {
+    run(...values: (string | number | Uint8Array)[]): { readonly changes: number };
+    get(...values: (string | number | Uint8Array)[]): unknown;
+  };
 }
 
 const INSERT = "INSERT INTO spent (secret_id, mac, issued_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+const FIND = "SELECT 1 FROM spent WHERE secret_id = ? AND mac = ?";
 const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
 
 /** A token is refused by age a day before its row may go: a spend under way, or a clock set back, must still find it. */
@@ -41,14 +47,23 @@ export function spendOnce(database: LedgerDatabase, request: SpendRequest): bool
   return database.prepare(INSERT).run(request.secretId, request.mac, request.issuedAt).changes === 1;
 }
 
+/** Whether the ledger has it. Any connection will do. */
+export function isInLedger(database: LedgerDatabase, { secretId, mac }: SpendRequest): boolean {
+  return database.prepare(FIND).get(secretId, mac) !== undefined;
+}
+
 /** Forgets tokens that are refused by age anyway; `now` in Unix seconds. Returns how many. Reads the whole table: once a day is plenty. */
 export function pruneSpent(database: LedgerDatabase, now: number): number {
   return database.prepare(PRUNE).run(now - KEPT_SECONDS).changes;
 }
 
-/** The ledger over a writer. `submit` resolves after the commit with what `spendOnce` said there. */
-export function createOnceLedger(submit: (request: SpendRequest) => Promise<boolean>): OnceLedger {
+/** The ledger over a writer. `submit` resolves after the commit with what `spendOnce` said there; `has` reads. */
+export function createOnceLedger(
+  submit: (request: SpendRequest) => Promise<boolean>,
+  has: (request: SpendRequest) => boolean,
+): OnceLedger {
   return {
+    isSpent: (token, now) => isForgotten(token.issuedAt, now) || has(token),
     async spend({ secretId, mac, issuedAt }, now) {
       if (isForgotten(issuedAt, now)) return false;
       return submit({ secretId, mac, issuedAt });
@@ -59,11 +74,13 @@ export function createOnceLedger(submit: (request: SpendRequest) => Promise<bool
 /** A ledger that lasts as long as the process, for tests and trials. Unbounded. */
 export function createMemoryOnceLedger(): OnceLedger {
   const spent = new Set<string>();
+  const idOf = ({ secretId, mac }: OneTimeToken) => `${secretId}\0${Buffer.from(mac).toString("hex")}`;
+  const isSpent = (token: OneTimeToken, now: number) => isForgotten(token.issuedAt, now) || spent.has(idOf(token));
   return {
-    async spend({ secretId, mac, issuedAt }, now) {
-      const id = `${secretId}\0${Buffer.from(mac).toString("hex")}`;
-      if (isForgotten(issuedAt, now) || spent.has(id)) return false;
-      spent.add(id);
+    isSpent,
+    async spend(token, now) {
+      if (isSpent(token, now)) return false;
+      spent.add(idOf(token));
       return true;
     },
   };

@@ -20,7 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["http"],
   ["origins", "routes", "stores", "projects"],
   ["sites"],
-  ["service"],
+  ["service", "sketch"],
   ["app"],
   ["cli"],
   ["main"],
@@ -34,9 +34,9 @@ const NOT_BUILT = ["migrate", "insight"];
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["origins", "routes", "stores", "projects", "sites", "service", "app", "cli", "main"],
+  settings: ["origins", "routes", "stores", "projects", "sites", "service", "sketch", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
-  sign: ["upload", "http", "stores", "sites", "app", "cli", "main"],
+  sign: ["upload", "http", "stores", "sites", "sketch", "app", "cli", "main"],
   // The SDK is for other people's programs.
   client: [],
 };

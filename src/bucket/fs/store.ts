@@ -6,7 +6,7 @@ import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Key } from "../../object.ts";
-import { createOnceLedger, type OnceLedger } from "../../sign/once.ts";
+import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../driver.ts";
 import { syncDirectory } from "./blob-folder.ts";
 import { createBlobReaders, type Damage } from "./blob-reader.ts";
@@ -207,7 +207,10 @@ function wireStore(parts: StoreParts): FsStore {
       buckets.set(id, known);
       return known;
     },
-    once: createOnceLedger((request) => writer.submit("spend", request)),
+    once: createOnceLedger(
+      (request) => writer.submit("spend", request),
+      (request) => isInLedger(database, request),
+    ),
     spoolDir: join(dir, "spool"),
     forget: (bucket, key, sha256) => writer.submit("forget", { bucket, key, sha256 }),
     move: (from, to, key, sha256) => writer.submit("move", { from, to, key, sha256 }),

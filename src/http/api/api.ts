@@ -10,8 +10,10 @@ import { type Audit, auditOf, loggedName } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
+import { explain } from "./explain.ts";
 import {
   flag,
+  headerFields,
   type Input,
   invalid,
   optionalNumber,
@@ -73,6 +75,16 @@ export function createApi({ registry, callbacks, nextRequestId, stopping, log }:
     const entry = await stored.bucket.lookup(key);
     const isInMemory = stored.peek(key) !== undefined;
     return context.json({ bucket: stored.bucketId, key, ...entryView(entry), isInMemory });
+  });
+
+  // POST, though it changes nothing: a URL may hold a token, which does not belong into another URL.
+  api.post("/explain", async (context) => {
+    const body = await readBody(context.req, ["url", "method", "headers"]);
+    const method = optionalText(body, "method") ?? "GET";
+    if (!/^[A-Z]{1,20}$/.test(method)) throw invalid('"method" must be such as GET');
+    return context.json(
+      await explain({ url: text(body, "url"), method, headers: headerFields(body, "headers") }, registry.sites),
+    );
   });
 
   const change = (operation: Change["kind"], fields: readonly string[], read: (body: Input) => Change) =>

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   createMemoryOnceLedger,
   createOnceLedger,
+  isInLedger,
   ONCE_SCHEMA,
   type OnceLedger,
   pruneSpent,
@@ -53,6 +54,7 @@ function databaseLedger(): OnceLedger {
         if (waiting.length === 0) setImmediate(commit);
         waiting.push({ request: structuredClone(request), settle });
       }),
+    (request) => isInLedger(database, request),
   );
 }
 

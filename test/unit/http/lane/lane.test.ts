@@ -52,6 +52,7 @@ beforeAll(async () => {
     variants: {
       peek: () => undefined,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
+      preview: async () => ({ found: undefined, refusal: undefined }),
       drop: () => Promise.resolve(),
     },
     referers: { mode: "off", domains: [], allowEmpty: true },

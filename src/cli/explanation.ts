@@ -1,0 +1,138 @@
+// An explanation in words: one line a step, in the order in which the server takes them. Pure.
+import { isObject } from "./admin-client.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** `found`: what /api/v1/explain has said. */
+export function tellExplanation(found: unknown): readonly string[] {
+  if (!isObject(found)) return [];
+  if (found.isRestApi === true) return ["This is a call of the REST API, not a download."];
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ["domain", domainOf(found)],
+    ["path", textOf(found.path)],
+    ["query", queryOf(found)],
+    ["recipe", recipeOf(found)],
+    ["key", textOf(found.key)],
+    ["Referer", REFERERS[String(found.referer)]],
+    ["token", tokenOf(found.token)],
+    ["rule", ruleOf(found)],
+    ["stored", storedOf(found)],
+  ];
+  const known = rows.flatMap(([label, value]) => (value === undefined ? [] : [line(label, value)]));
+  return [...known, ...askLines(found.origin), line("answer", answerOf(found)), ...caveat(found)];
+}
+
+const line = (label: string, text: string) => `${label.padEnd(9)} ${text}`;
+const textOf = (value: unknown) => (value === undefined ? undefined : String(value));
+
+function domainOf({ domain, bucket, isMirrored }: Fields): string | undefined {
+  if (domain === undefined) return undefined;
+  const name = domain === "*" ? "* (any host that nothing else names)" : String(domain);
+  return `${name}, bucket ${bucket}${isMirrored === true ? "" : "; it has no mirror: no origin is ever asked"}`;
+}
+
+function queryOf({ query, recipe, alias }: Fields): string | undefined {
+  if (query === undefined) return undefined;
+  return `${query}${recipe === undefined || alias !== undefined ? " (no processing)" : ""}`;
+}
+
+function recipeOf({ recipe, alias, original }: Fields): string | undefined {
+  if (recipe === undefined) return undefined;
+  const made = `${recipe}, made of ${original}`;
+  return alias === undefined ? made : `alias "${alias}", unless an object is really named so: ${made}`;
+}
+
+const REFERERS: Readonly<Record<string, string>> = {
+  allowed: "allowed",
+  listed: "on the list, so that no token is needed",
+  refused: "refused by the bucket's list",
+};
+
+function tokenOf(token: unknown): string | undefined {
+  if (!isObject(token)) return undefined;
+  const { verdict, kind, expiresInSeconds, isSpent, code, message } = token;
+  if (verdict === "off") return "none is needed (token: off)";
+  if (verdict === "unseen") return "not looked at";
+  if (verdict === "refused") return `refused: ${message} (${code})`;
+  if (kind === "signed") return `good for ${expiresInSeconds} s`;
+  if (isSpent !== undefined) return `a one-time token, ${isSpent === true ? "spent already" : "not spent yet"}`;
+  return "a one-time token, which this bucket takes any number of times";
+}
+
+function ruleOf({ rule }: Fields): string | undefined {
+  if (!isObject(rule)) return undefined;
+  const { index, action, type, match } = rule;
+  if (index === undefined) return `none fits: the domain's own settings, ${type}`;
+  return `rules[${index}] ${JSON.stringify(match)}: ${action}, ${type}`;
+}
+
+function storedOf({ stored, isFromSettings }: Fields): string | undefined {
+  if (!isObject(stored) || isFromSettings === true) return undefined;
+  const { state, isInMemory, isStale, isQueued, failure, object, tombstone } = stored;
+  if (state === "tombstone" && isObject(tombstone)) return `deleted at ${tombstone.deletedAt}: ${tombstone.reason}`;
+  if (state !== "object" || !isObject(object))
+    return failure === undefined ? "no" : `not known, the store failed (${failure})`;
+  const more = [
+    ...(isInMemory === true ? ["in memory"] : []),
+    ...(isStale === true ? ["purged"] : []),
+    ...(isQueued === true ? ["on its way to the remote store"] : []),
+  ];
+  return [`${object.mediaType}, ${object.size} bytes, since ${object.storedAt}`, ...more].join(", ");
+}
+
+const WHYS: Readonly<Record<string, string>> = {
+  miss: "is asked, and the client waits",
+  refresh: "is asked for a newer version, and the client waits",
+  behind: "is asked behind the client's back",
+};
+
+function askLines(asks: unknown): readonly string[] {
+  if (!Array.isArray(asks)) return [];
+  return asks.filter(isObject).flatMap(({ why, key, isStored, isRunning, refusal, requests }) => {
+    const kept = isStored === true ? `stored as ${key}` : "not stored";
+    const how = isObject(refusal)
+      ? `is not asked: ${refusal.message} (${refusal.code})`
+      : isRunning === true
+        ? `has been asked already: the client waits for the same answer; ${kept}`
+        : `${WHYS[String(why)]}; ${kept}`;
+    const all = Array.isArray(requests) ? requests.filter(isObject) : [];
+    return [line("origin", how), ...all.flatMap(requestLines)];
+  });
+}
+
+function requestLines(request: Fields, index: number): readonly string[] {
+  const { method, url, headers, isStandby, weight, refusal } = request;
+  const notes = [
+    ...(index > 0 ? ["if the one before fails"] : []),
+    ...(isStandby === true ? ["standby"] : []),
+    ...(typeof weight === "number" && weight > 0 ? [`weight ${weight}`] : []),
+    ...(isObject(refusal) ? [`passed over: ${refusal.message}`] : []),
+  ];
+  const pairs: readonly unknown[] = Array.isArray(headers) ? headers : [];
+  return [
+    line("", `${method} ${url}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`),
+    ...pairs.map((pair) => line("", `  ${Array.isArray(pair) ? pair.join(": ") : ""}`)),
+  ];
+}
+
+function answerOf({ answer, rule }: Fields): string {
+  if (!isObject(answer)) return "not known";
+  const { status, from, code, errNo, message, location, cacheStatus } = answer;
+  if (from === "renderer") return "200, processed now, unless the original is no image that can be processed";
+  if (from === "origin" && status === undefined) {
+    const fallback = isObject(rule) && isObject(rule.fallback) ? rule.fallback : undefined;
+    const missing = fallback === undefined ? "404" : `${fallback.status} with ${fallback.key}`;
+    return `what the origin gives: 200 with a whole image, ${missing} where it has none, else 424`;
+  }
+  if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})`;
+  if (location !== undefined) return `${status} to ${location}`;
+  return `${status}${cacheStatus === undefined ? "" : `, ${cacheStatus}`}`;
+}
+
+function caveat({ isFromSettings }: Fields): readonly string[] {
+  if (isFromSettings !== true) return [];
+  return [
+    "",
+    "No server answers: what is stored, which one-time tokens are spent and how the origins are is not known.",
+  ];
+}

@@ -1,0 +1,44 @@
+// The sites of a settings file without what is behind them: no data folder, no connection, nothing stored. For whoever only
+// wants to see how the settings read a request.
+import { tmpdir } from "node:os";
+import { createSpoolPool } from "./body/spool-pool.ts";
+import { createMemoryStore } from "./bucket/memory.ts";
+import type { Sites } from "./http/site.ts";
+import { createRenderer } from "./image/renderer.ts";
+import { SILENT_LOG as log } from "./log.ts";
+import { createHot } from "./mirror/hot.ts";
+import { SILENT_METER as meter } from "./mirror/meter.ts";
+import { createSlots } from "./mirror/slots.ts";
+import { createWriteBack } from "./mirror/write-back.ts";
+import type { Settings } from "./settings/schema.ts";
+import { createMemoryOnceLedger } from "./sign/once.ts";
+import { createSiteRegistry } from "./sites.ts";
+import { readVersion } from "./version.ts";
+
+/** Throws settings_invalid. Nothing has to be closed while nothing is fetched. */
+export function sketchSites(settings: Settings, now: () => number): Sites {
+  const { signal } = new AbortController();
+  const parts = {
+    spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
+    writeBack: createWriteBack({ now, log, meter }),
+    slots: createSlots(1),
+    ...{ meter, log, now, signal },
+    serverId: "000000000000",
+  };
+  const registry = createSiteRegistry(settings, {
+    store: createMemoryStore(now),
+    once: createMemoryOnceLedger(),
+    hot: createHot({ maxBytes: 1, maxObjectBytes: 1 }),
+    mirror: parts,
+    variants: {
+      renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
+      meter: { rendered() {}, failed() {} },
+      store: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
+      mirror: parts,
+    },
+    log,
+    now,
+    userAgent: `Huiyuan/${readVersion()}`,
+  });
+  return registry.sites;
+}
