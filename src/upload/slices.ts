@@ -126,14 +126,14 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
 
   const isOver = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
 
-  function takeUp({ id, note: { order, phase }, bytes }: FoundSlices): void {
+  async function takeUp({ id, note: { order, phase }, bytes }: FoundSlices): Promise<void> {
     // What comes behind the last whole slice was never acknowledged. Without a file the bucket may have the image.
     const whole = bytes === undefined || bytes >= order.size ? order.size : bytes - (bytes % order.sliceSize);
-    if (isOver(order) || (bytes === undefined && phase === "arriving")) void drop(id);
+    if (isOver(order) || (bytes === undefined && phase === "arriving")) await drop(id);
     else track(id, order, { phase, received: whole });
   }
 
-  for (const found of await folder.read()) takeUp(found);
+  for (const found of await folder.read()) await takeUp(found);
   if (uploads.size > 0) log.info({ uploads: uploads.size }, "took up uploads in slices of the last run");
   const timer = setInterval(sweep, SWEEP_MS).unref();
 

@@ -1,0 +1,101 @@
+// The REST API in this process, over a memory store and real sockets, spools and slices on disk. For what a whole program
+// would take too long for: clocks, thousands of requests, a look inside.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { createFreeSpace } from "../../src/bucket/fs/free-space.ts";
+import { createFront } from "../../src/http/front.ts";
+import type { PhotosParts } from "../../src/http/photos/call.ts";
+import { type AnsweredCall, createPhotos } from "../../src/http/photos/photos.ts";
+import type { ManagedBucket } from "../../src/http/photos/project.ts";
+import { createRequestIds } from "../../src/http/request-id.ts";
+import { startServer } from "../../src/http/server.ts";
+import { SILENT_LOG } from "../../src/log.ts";
+import { createSlots } from "../../src/mirror/slots.ts";
+import { createMemoryOnceLedger } from "../../src/sign/once.ts";
+import { createVerifiedTokens } from "../../src/sign/verified.ts";
+import { createKnownMd5 } from "../../src/upload/known-md5.ts";
+import { createSliceFolder } from "../../src/upload/slice-folder.ts";
+import { openSlices, type Slices } from "../../src/upload/slices.ts";
+import { storedLab } from "./mirror-lab.ts";
+import { APPID, KEYS } from "./settings.ts";
+import { type TestPool, testPool } from "./spools.ts";
+
+export interface PhotosLab {
+  readonly port: number;
+  readonly bucket: ManagedBucket;
+  readonly pool: TestPool;
+  readonly slices: Slices;
+  readonly uploads: PhotosParts["uploads"];
+  readonly calls: readonly AnsweredCall[];
+  /** What was logged as an error. */
+  readonly faults: readonly object[];
+}
+
+/** Open slices over a folder that goes with the test. */
+export async function slicesLab(now: () => number = Date.now, dir = temporaryFolder()): Promise<Slices> {
+  const freeSpace = createFreeSpace({ dir, minFreeBytes: 0, now });
+  const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now });
+  onTestFinished(() => slices.close());
+  return slices;
+}
+
+export function temporaryFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), "huiyuan-"));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** One project with the bucket `photos`. Ends with the test. */
+export async function photosLab(options: Partial<PhotosParts> = {}): Promise<PhotosLab> {
+  const { stored } = storedLab({ now: Date.now });
+  const bucket: ManagedBucket = {
+    name: "photos",
+    stored,
+    takesUploads: true,
+    cors: ["*"],
+    downloadHost: `photos-${APPID}.localhost`,
+    mirrored: undefined,
+  };
+  const buckets = new Map([[bucket.name, bucket]]);
+  const project = { appid: APPID, isEnabled: true, acceptV1: true, buckets, firstBucket: bucket };
+  const pool = testPool();
+  const slices = await slicesLab();
+  const uploads = createSlots(64);
+  const calls: AnsweredCall[] = [];
+  const faults: object[] = [];
+  const nextRequestId = createRequestIds();
+  const [key] = KEYS;
+  const photos = createPhotos({
+    projects: () => ({ find: (appid) => (appid === APPID ? project : undefined), isDomain: () => false }),
+    tokens: createVerifiedTokens({
+      keys: (secretId, appid) =>
+        secretId === key.secretId && appid === APPID ? { secretKey: key.secretKey, enabled: true } : undefined,
+    }),
+    once: createMemoryOnceLedger(),
+    spools: pool,
+    md5: createKnownMd5(),
+    slices,
+    uploads,
+    maxImageBytes: () => 20_971_520,
+    place: () => ({ scheme: "http", port: 80 }),
+    patience: { idleMs: 30_000, totalMs: 60_000 },
+    announce: async () => undefined,
+    log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },
+    now: Date.now,
+    nextRequestId,
+    answered: (call) => void calls.push(call),
+    ...options,
+  });
+  const server = await startServer({
+    host: "127.0.0.1",
+    port: 0,
+    nextRequestId,
+    continues: true,
+    requestMs: 60_000,
+    listener: createFront({ photos, download: (_, response) => response.destroy() }),
+  });
+  onTestFinished(() => server.stop(0));
+  return { port: server.port, bucket, pool, slices, uploads, calls, faults };
+}

@@ -1,0 +1,97 @@
+// Forms as they arrive: the same whatever pieces they come in, and bounded.
+import { Readable } from "node:stream";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type FormFields, isForm, readForm } from "../../../src/upload/form.ts";
+import { type MadeForm, makeForm } from "../../helpers/rest-api.ts";
+
+interface Read {
+  readonly fields: FormFields;
+  readonly file: Buffer | undefined;
+}
+
+const LIMITS = { maxBytes: 1_000_000, idleMs: 5_000, totalMs: 5_000 };
+
+async function readAll({ contentType, body }: MadeForm, cuts: readonly number[] = [], limits = LIMITS): Promise<Read> {
+  const ends = [...cuts.map((cut) => cut % (body.byteLength + 1)), body.byteLength].sort((one, other) => one - other);
+  const pieces = ends.map((end, index) => body.subarray(ends[index - 1] ?? 0, end)).filter((piece) => piece.length > 0);
+  const form = readForm(Readable.from(pieces, { objectMode: false }), { contentType, ...limits });
+  const stream = await form.file();
+  let file: Buffer | undefined;
+  if (stream !== undefined) {
+    const parts: Buffer[] = [];
+    for await (const part of stream as AsyncIterable<Buffer>) parts.push(part);
+    file = Buffer.concat(parts);
+  }
+  return { fields: await form.end(), file };
+}
+
+const IMAGE = Buffer.concat([
+  Buffer.from("\r\n--\r\n----------------------------7e1d2c\r\n\r\n"),
+  Buffer.alloc(40_000, "\r\n-"),
+]);
+const FORM = makeForm([
+  { name: "magiccontext", content: '{"a":"é&=+ %"}' },
+  { name: "fileContent", content: IMAGE, filename: "x" },
+  { name: "MD5", content: "ABC" },
+  { name: "unknown", content: "x".repeat(50_000) },
+]);
+const READ: Read = { fields: { magiccontext: '{"a":"é&=+ %"}', md5: "ABC" }, file: IMAGE };
+
+describe("readForm()", () => {
+  test("gives the same, whatever pieces the form comes in", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(200_000), { maxLength: 30 }), async (cuts) => {
+        const { fields, file } = await readAll(FORM, cuts);
+        expect([fields, file?.equals(IMAGE)]).toEqual([READ.fields, true]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("passes preamble and epilogue over", async () => {
+    const body = Buffer.concat([Buffer.from("preamble\r\n"), FORM.body, Buffer.from("epilogue")]);
+    expect(await readAll({ ...FORM, body })).toEqual(READ);
+  });
+
+  test("of only a closing boundary has neither file nor fields", async () => {
+    expect(await readAll(makeForm([]))).toEqual({ fields: {}, file: undefined });
+  });
+
+  test.each([
+    ["form_broken", { ...FORM, body: FORM.body.subarray(0, 5_000) }, LIMITS],
+    ["form_broken", { ...FORM, body: Buffer.alloc(0) }, LIMITS],
+    ["form_broken", { ...FORM, contentType: "multipart/form-data" }, LIMITS],
+    ["upload_size", FORM, { ...LIMITS, maxBytes: 10_000 }],
+    ["form_value_invalid", makeForm([{ name: "op", content: "x".repeat(16_385) }]), LIMITS],
+  ])("throws %s", async (code, form, limits) => {
+    await expect(readAll(form, [], limits)).rejects.toMatchObject({ code });
+  });
+
+  test("throws body_late and client_gone, and breaks the file", async () => {
+    const source = new Readable({ read() {} });
+    const form = readForm(source, { contentType: FORM.contentType, ...LIMITS, idleMs: 30 });
+    source.push(FORM.body.subarray(0, 5_000));
+    const file = await form.file();
+    const reading = (async () => {
+      for await (const _ of file as AsyncIterable<Buffer>);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "body_late" });
+    await expect(form.end()).rejects.toMatchObject({ code: "body_late" });
+    const other = new Readable({ read() {} });
+    const left = readForm(other, { contentType: FORM.contentType, ...LIMITS });
+    other.destroy();
+    await expect(left.file()).rejects.toMatchObject({ code: "client_gone" });
+  });
+});
+
+test.each([
+  ["multipart/form-data; boundary=x", true],
+  ["Multipart/Form-Data;boundary=x", true],
+  ["multipart/form-data", true],
+  ["multipart/form-database", false],
+  ["application/x-www-form-urlencoded", false],
+  [undefined, false],
+])("isForm(%j) is %s", (type, is) => {
+  expect(isForm(type)).toBe(is);
+});
