@@ -33,10 +33,12 @@ export interface Figures {
   readonly peakBytes: number;
 }
 
-/** The bounds of a verdict; smaller is better everywhere. */
+/** The bounds of a verdict. */
 export interface Target {
   readonly must: number;
   readonly aim: number;
+  /** Larger is better; everywhere else smaller is. */
+  readonly isLeast?: true;
 }
 
 /** `×` is our CPU time a request divided by the other's, in the same run. Without a target it is told, not judged. */
@@ -61,5 +63,20 @@ export function ratios(what: string, figures: readonly Figures[], against: strin
     value: (ours?.cpuMicros ?? Number.NaN) / cpuMicros,
     unit: "×",
     target: contender === against ? target : undefined,
+  }));
+}
+
+/** Images that we make in the time in which another makes one. The targets are by the others' names. */
+export function speeds(
+  what: string,
+  figures: readonly Figures[],
+  targets: Readonly<Record<string, Target>>,
+): Verdict[] {
+  const [ours, ...others] = figures;
+  return others.map(({ contender, cpuMicros }) => ({
+    what: `${what}: images a second ÷ ${contender}'s`,
+    value: cpuMicros / (ours?.cpuMicros ?? Number.NaN),
+    unit: "×",
+    target: targets[contender],
   }));
 }

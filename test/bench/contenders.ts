@@ -207,7 +207,8 @@ export async function startBareNode(path: string): Promise<Contender> {
   return { name: "node:http, bare", port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
 }
 
-async function answering(port: number, name: string): Promise<void> {
+/** Resolves when something answers there at all; `name` is for the complaint. */
+export async function answering(port: number, name: string): Promise<void> {
   const ask = () =>
     get({ port, path: "/2000/ready" }).then(
       ({ status }) => status > 0,

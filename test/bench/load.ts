@@ -10,14 +10,22 @@ import type { Contender } from "./contenders.ts";
 import { coreMicros, cpuMicros, idle, LOAD_CORE, pinnedTo, residentBytes, SERVER_CORE } from "./processes.ts";
 
 /**
- * What is asked for: one path over and over, any of many at random, or a new one each time (`/<bytes>/<run>-<n>.jpg`).
+ * What is asked for: one path over and over, any of many at random, a new one each time (`/<bytes>/<run>-<n>.jpg`), or
+ * another thumbnail each time, by the contender's own template.
  */
 export type Paths =
   | { readonly kind: "one"; readonly path: string }
   | { readonly kind: "random"; readonly paths: readonly string[] }
-  | { readonly kind: "new"; readonly bytes: number };
+  | { readonly kind: "new"; readonly bytes: number }
+  | { readonly kind: "thumbnails"; readonly of: (contender: Contender) => string; readonly connections: number };
 
 const CONNECTIONS = 64;
+
+/** Widths 200–399 around the one that is compared, and qualities 70–94: 5,000 thumbnails of one picture. */
+const LEAST_WIDTH = 200;
+const WIDTHS = 200;
+const LEAST_QUALITY = 70;
+const QUALITIES = 25;
 
 /** Warms each contender up, then loads them in turn, `repeats` times. Throws when an answer was not 200 and whole. */
 export async function compare(
@@ -80,7 +88,8 @@ async function load(contender: Contender, paths: Paths, seconds: number): Promis
     await writeFile(script, scriptFor(contender, paths));
     await idle(contender.pid);
     const [before, coreBefore] = [cpuMicros(contender.pid), coreMicros(SERVER_CORE)];
-    const said = await wrk(contender.port, seconds, script);
+    const connections = paths.kind === "thumbnails" ? paths.connections : CONNECTIONS;
+    const said = await wrk({ port: contender.port, seconds, script, connections });
     const ours = cpuMicros(contender.pid) - before;
     const all = coreMicros(SERVER_CORE) - coreBefore;
     // What is done behind the answers belongs to them: storing what a miss has brought.
@@ -113,12 +122,29 @@ request = function() return made[math.random(#made)] end
       return `local count = 0
 request = function() count = count + 1; ${request(`"/${paths.bytes}/${process.hrtime.bigint()}-" .. count .. ".jpg"`)} end
 `;
+    case "thumbnails": {
+      // Another picture for every run, so that nothing of it has been made before.
+      const template = paths.of(contender).replaceAll("{run}", String(process.hrtime.bigint()));
+      return `local count = 0
+request = function()
+  local made = { width = ${LEAST_WIDTH} + count % ${WIDTHS}, quality = ${LEAST_QUALITY} + math.floor(count / ${WIDTHS}) % ${QUALITIES} }
+  count = count + 1
+  ${request(`(string.gsub("${template}", "{(%w+)}", made))`)}
+end
+`;
+    }
   }
 }
 
 /** Runs beside this process, which must go on: it may be reading what the servers say. */
-function wrk(port: number, seconds: number, script: string): Promise<string> {
-  const options = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "30s", "--latency", "-s", script];
+function wrk(wish: {
+  readonly port: number;
+  readonly seconds: number;
+  readonly script: string;
+  readonly connections: number;
+}): Promise<string> {
+  const { port, seconds, script, connections } = wish;
+  const options = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "--latency", "-s", script];
   const [command = "", ...args] = [...pinnedTo(LOAD_CORE), "wrk", ...options, `http://127.0.0.1:${port}`];
   return new Promise((resolve, reject) => {
     let said = "";

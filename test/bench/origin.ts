@@ -1,20 +1,21 @@
 // The origin of the bench, a process of its own: answers every path with the picture of that path, at little cost.
 // The first segment says how: /<bytes>/…, /late/<bytes>/… (the head comes after 100 ms), /slow/<bytes>/<seconds>/<name>/…
-// (the body comes in even pieces; paths of one name have one picture), anything else (404). /asked tells how many other
-// requests came. Prints its port, then serves until it is killed.
+// (the body comes in even pieces; paths of one name have one picture), /photograph/… (2000×1500 pixels), anything else
+// (404). /asked tells how many other requests came. Prints its port, then serves until it is killed.
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Picture, pictureOf } from "./pictures.ts";
+import { photograph } from "./photograph.ts";
+import { marked, type Picture, pictureOf } from "./pictures.ts";
 
 const LATE_MS = 100;
 const PIECE_MS = 100;
 
-const pictures = new Map<number, Promise<Picture>>();
+const pictures = new Map<number | "photograph", Promise<Picture>>();
 let asked = 0;
 
-function picture(bytes: number): Promise<Picture> {
-  const known = pictures.get(bytes) ?? pictureOf(bytes);
+function picture(bytes: number | "photograph"): Promise<Picture> {
+  const known = pictures.get(bytes) ?? (bytes === "photograph" ? photograph().then(marked) : pictureOf(bytes));
   pictures.set(bytes, known);
   return known;
 }
@@ -30,8 +31,8 @@ async function answer(socket: Socket, path: string): Promise<void> {
   }
   asked += 1;
   const [first = "", second = "", third = "", name = ""] = path.slice(1).split("/");
-  const size = Number(first === "late" || first === "slow" ? second : first);
-  if (!(size > 0)) {
+  const size = first === "photograph" ? first : Number(first === "late" || first === "slow" ? second : first);
+  if (size !== "photograph" && !(size > 0)) {
     socket.write("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     return;
   }

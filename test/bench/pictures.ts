@@ -30,8 +30,13 @@ export async function pictureOf(bytes: number): Promise<Picture> {
     if (jpeg.length > room * 0.97) break;
     width *= Math.sqrt((room * 0.985) / next.length);
   }
+  return marked(jpeg, comments(room - jpeg.length));
+}
+
+/** The picture that a JPEG becomes with a mark in it, and with other comments behind that. */
+export function marked(jpeg: Buffer, others: readonly Buffer[] = []): Picture {
   const mark = segment(COMMENT, Buffer.alloc(MARK_BYTES));
-  const whole = Buffer.concat([jpeg.subarray(0, 2), mark, ...comments(room - jpeg.length), jpeg.subarray(2)]);
+  const whole = Buffer.concat([jpeg.subarray(0, 2), mark, ...others, jpeg.subarray(2)]);
   const headFor = (path: string) => {
     const head = Buffer.from(whole.subarray(0, MARK_AT + MARK_BYTES));
     createHash("md5").update(path).digest().copy(head, MARK_AT);

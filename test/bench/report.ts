@@ -1,6 +1,6 @@
 // Puts outcomes into words: tables for the terminal and for docs/performance.md. Pure but for reading what machine it is.
 import { cpus, totalmem } from "node:os";
-import type { Figures, Outcome, Verdict } from "./case.ts";
+import type { Figures, Outcome, Target, Verdict } from "./case.ts";
 import { outputOf } from "./processes.ts";
 
 /** Markdown tables, aligned so that they read well on a terminal too. */
@@ -17,15 +17,19 @@ export function tables(outcomes: readonly Outcome[]): string {
 }
 
 export function missesMust({ value, target }: Verdict): boolean {
-  return target !== undefined && !(value <= target.must);
+  return target !== undefined && !keeps(value, target.must, target);
+}
+
+function keeps(value: number, bound: number, { isLeast }: Target): boolean {
+  return isLeast === true ? value >= bound : value <= bound;
 }
 
 function verdictRow(verdict: Verdict): string[] {
   const { what, value, unit, target } = verdict;
   const text = (number: number, digits: number) => `${number.toFixed(digits)}${unit === "×" ? "" : ` ${unit}`}`;
-  const bound = (number: number) => `≤ ${text(number, unit === "×" ? 2 : 0)}`;
+  const bound = (number: number) => `${target?.isLeast === true ? "≥" : "≤"} ${text(number, unit === "×" ? 2 : 0)}`;
   if (target === undefined) return [what, text(value, unit === "×" ? 2 : 0), "", "", ""];
-  const word = missesMust(verdict) ? "**over**" : value <= target.aim ? "aim" : "must";
+  const word = missesMust(verdict) ? "**over**" : keeps(value, target.aim, target) ? "aim" : "must";
   return [what, text(value, unit === "×" ? 2 : 0), bound(target.must), bound(target.aim), word];
 }
 

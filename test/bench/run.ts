@@ -15,6 +15,7 @@ import { addedTime, coldClients, STORED_MISSES, storedMisses } from "./misses.ts
 import { LOAD_CORE, outputOf } from "./processes.ts";
 import { machine, missesMust, tables, withFigures } from "./report.ts";
 import { costByObjects } from "./scale.ts";
+import { repeatedThumbnail, THUMBNAIL_FORMATS, thumbnailMemory, thumbnails } from "./thumbnails.ts";
 
 const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
@@ -39,6 +40,11 @@ const CASES: Readonly<Record<string, (bench: Bench) => Promise<Outcome>>> = {
   objects: costByObjects,
   "memory-rest": atRest,
   "memory-slow-fills": slowFills,
+  ...Object.fromEntries(
+    THUMBNAIL_FORMATS.map((format) => [`thumbnail-${format}`, (bench: Bench) => thumbnails(format, bench)]),
+  ),
+  "thumbnail-one-url": repeatedThumbnail,
+  "thumbnail-memory": thumbnailMemory,
 };
 
 function named<Case extends { readonly bytes: number }>(

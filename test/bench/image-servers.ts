@@ -1,0 +1,96 @@
+// Who makes thumbnails against whom: Huiyuan, nginx's image_filter, unjs/ipx, and sharp with nothing but an http server
+// around it. Each has the photograph at hand, in its store, its folder or its memory.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { get } from "../helpers/get.ts";
+import { unusedPort } from "../helpers/scripted-origin.ts";
+import { answering, type Contender, type ContenderOptions, startHuiyuan } from "./contenders.ts";
+import { photograph } from "./photograph.ts";
+import { end, firstLine, SERVER_CORE, spawnOn } from "./processes.ts";
+
+export type ThumbnailFormat = "jpeg" | "webp" | "avif";
+
+export interface ImageServer extends Contender {
+  /** The request target of a thumbnail; `{run}`, `{width}` and `{quality}` stand for what changes. */
+  thumbnail(format: ThumbnailFormat): string;
+}
+
+const NAME = "photograph.jpg";
+
+/** A folder with the photograph in it; the origin has drawn its own by then, which takes longer than a fetch may. */
+export async function photographFolder({ folder, originPort }: ContenderOptions): Promise<string> {
+  await get({ port: originPort, path: "/photograph/first.jpg", deadlineMs: 120_000 });
+  const place = join(folder, "photographs");
+  await mkdir(place, { recursive: true });
+  await writeFile(join(place, NAME), await photograph());
+  return place;
+}
+
+/** Its photograph comes from the origin, another for every run, and so does nothing that it has made before. */
+export async function startImageHuiyuan(
+  options: ContenderOptions & { readonly limits?: object },
+): Promise<ImageServer> {
+  const huiyuan = await startHuiyuan(options);
+  return {
+    ...huiyuan,
+    thumbnail: (format) =>
+      `/photograph/{run}.jpg?imageView2/2/w/{width}/q/{quality}!${format === "jpeg" ? "" : `/format/${format}`}`,
+  };
+}
+
+export async function startBareSharp(photographs: string): Promise<ImageServer> {
+  const server = await startNode("bare-sharp.ts", join(photographs, NAME));
+  return { ...server, name: "sharp behind node:http", thumbnail: (format) => `/{width}/{quality}/${format}` };
+}
+
+export async function startIpx(photographs: string): Promise<ImageServer> {
+  const server = await startNode("ipx.ts", photographs);
+  return { ...server, name: "ipx", thumbnail: (format) => `/w_{width},q_{quality},f_${format}/${NAME}` };
+}
+
+async function startNode(file: string, argument: string) {
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", path, argument]);
+  const port = Number(await firstLine(child));
+  return { port, pid: child.pid ?? 0, target: (path: string) => path, stop: () => end(child) };
+}
+
+/** One worker, as packaged; it makes JPEG only of JPEG. */
+export async function startImageFilter(photographs: string, folder: string): Promise<ImageServer> {
+  const home = join(folder, "image-filter");
+  await mkdir(join(home, "logs"), { recursive: true });
+  const port = await unusedPort();
+  const file = join(home, "nginx.conf");
+  await writeFile(
+    file,
+    `load_module /usr/lib/nginx/modules/ngx_http_image_filter_module.so;
+daemon off;
+master_process off;
+worker_processes 1;
+pid ${home}/nginx.pid;
+error_log ${home}/logs/error.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  server {
+    listen 127.0.0.1:${port} backlog=1024;
+    root ${photographs};
+    location / {
+      image_filter_buffer 20M;
+      image_filter_jpeg_quality $arg_q;
+      image_filter resize $arg_w -;
+    }
+  }
+}
+`,
+  );
+  const child = spawnOn(SERVER_CORE, "nginx", ["-p", home, "-c", file]);
+  await answering(port, "nginx with image_filter");
+  return {
+    ...{ name: "nginx image_filter", port, pid: child.pid ?? 0, stop: () => end(child) },
+    target: (path) => path,
+    thumbnail: () => `/${NAME}?w={width}&q={quality}`,
+  };
+}

@@ -1,0 +1,103 @@
+// Thumbnails: 2000×1500 pixels made 300×225 and sizes around it, each made anew; the same one over and over; and the memory
+// of all processes with fifty under way.
+import sharp from "sharp";
+import { get } from "../helpers/get.ts";
+import { eventually } from "../helpers/program.ts";
+import { type Bench, type Outcome, ratios, speeds, type Target } from "./case.ts";
+import { among, type Contender } from "./contenders.ts";
+import {
+  type ImageServer,
+  photographFolder,
+  startBareSharp,
+  startImageFilter,
+  startImageHuiyuan,
+  startIpx,
+  type ThumbnailFormat,
+} from "./image-servers.ts";
+import { compare, verify } from "./load.ts";
+import { pictureOf } from "./pictures.ts";
+
+/** Enough to keep a core busy; with more, an AVIF would wait for longer than a load lasts. */
+const CONNECTIONS: Readonly<Record<ThumbnailFormat, number>> = { jpeg: 16, webp: 16, avif: 4 };
+const IN_FLIGHT = 50;
+const MB = 1_000_000;
+const least = (must: number, aim: number): Target => ({ must, aim, isLeast: true });
+const TARGETS: Readonly<Record<string, Target>> = {
+  ipx: least(1, 1.15),
+  "nginx image_filter": least(4, 6),
+  "sharp behind node:http": least(0.9, 0.97),
+};
+
+export const THUMBNAIL_FORMATS: readonly ThumbnailFormat[] = ["jpeg", "webp", "avif"];
+
+/** Each request another width or quality, and so a render. image_filter makes JPEG only of a JPEG. */
+export async function thumbnails(format: ThumbnailFormat, { place, effort }: Bench): Promise<Outcome> {
+  const photographs = await photographFolder(place);
+  const starts: (() => Promise<ImageServer>)[] = [
+    () => startImageHuiyuan(place),
+    () => startBareSharp(photographs),
+    () => startIpx(photographs),
+  ];
+  if (format === "jpeg") starts.push(() => startImageFilter(photographs, place.folder));
+  return among(starts, async (servers) => {
+    const templates = new Map<Contender, string>();
+    for (const server of servers) {
+      templates.set(server, server.thumbnail(format));
+      await thumbnailOf(server, format);
+    }
+    const of = (server: Contender) => templates.get(server) ?? "";
+    const title = `thumbnail ${format}`;
+    const figures = await compare(servers, { kind: "thumbnails", of, connections: CONNECTIONS[format] }, effort);
+    return { title, figures, verdicts: speeds(title, figures, TARGETS) };
+  });
+}
+
+/** What has been made once costs what any image in memory costs; the others make it again. */
+export async function repeatedThumbnail({ place, effort }: Bench): Promise<Outcome> {
+  const photographs = await photographFolder(place);
+  return among([() => startImageHuiyuan(place), () => startIpx(photographs)], async ([huiyuan, ipx]) => {
+    const made = await thumbnailOf(huiyuan, "jpeg");
+    const path = `/${made.length}/plain.jpg`;
+    const plain = { ...huiyuan, name: "Huiyuan, an original of that size" };
+    await verify(plain, path, (await pictureOf(made.length)).for(path));
+    await eventually(async () => isFromMemory(plain, path), "the original comes from memory");
+    const repeated = { ...huiyuan, target: () => targetOf(huiyuan, "jpeg") };
+    await eventually(async () => isFromMemory(repeated, path), "the thumbnail comes from memory");
+    const title = "thumbnail jpeg, one URL";
+    const again = { ...ipx, target: () => targetOf(ipx, "jpeg") };
+    const figures = await compare([repeated, plain, again], { kind: "one", path }, effort);
+    return { title, figures, verdicts: ratios(title, figures, plain.name, { must: 1.15, aim: 1.05 }) };
+  });
+}
+
+/** The most memory that the server and its render processes ever had, one for each of two cores. */
+export async function thumbnailMemory({ place, effort }: Bench): Promise<Outcome> {
+  await photographFolder(place);
+  return among([() => startImageHuiyuan({ ...place, limits: { renders: 2 } })], async ([huiyuan]) => {
+    await thumbnailOf(huiyuan, "jpeg");
+    const paths = { kind: "thumbnails", of: () => huiyuan.thumbnail("jpeg"), connections: IN_FLIGHT } as const;
+    const [figures] = await compare([huiyuan], paths, { ...effort, repeats: 1 });
+    const what = `memory with ${IN_FLIGHT} thumbnails under way (peak RSS, all processes)`;
+    const value = (figures?.peakBytes ?? Number.NaN) / MB;
+    return { title: what, figures: [], verdicts: [{ what, value, unit: "MB", target: { must: 300, aim: 200 } }] };
+  });
+}
+
+function targetOf(server: ImageServer, format: ThumbnailFormat): string {
+  const values: Readonly<Record<string, string>> = { run: "first", width: "300", quality: "85" };
+  return server.thumbnail(format).replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
+}
+
+/** Asks for one thumbnail. Throws unless it is whole and what was asked for. */
+async function thumbnailOf(server: ImageServer, format: ThumbnailFormat): Promise<Buffer> {
+  const { status, body } = await get({ port: server.port, path: targetOf(server, format) });
+  const found = status === 200 ? await sharp(body).metadata() : { width: 0, height: 0, format: "nothing" };
+  const isRight = found.width === 300 && found.height === 225 && found.format === (format === "avif" ? "heif" : format);
+  if (!isRight) throw new Error(`${server.name} answered with ${status}: ${JSON.stringify(found).slice(0, 200)}`);
+  return body;
+}
+
+async function isFromMemory(contender: Contender, path: string): Promise<boolean> {
+  const { headers } = await get({ port: contender.port, path: contender.target(path) });
+  return String(headers["cache-status"]).includes("detail=memory");
+}
