@@ -23,7 +23,7 @@ export interface Figures {
   readonly contender: string;
   /** A request. */
   readonly cpuMicros: number;
-  /** Milliseconds, seen by 64 connections at once. */
+  /** Milliseconds, seen by 64 connections at once, of uploads by 16. */
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;

@@ -3,7 +3,7 @@
 import { eventually } from "../helpers/program.ts";
 import { type Bench, type Effort, type Outcome, ratios, type Target } from "./case.ts";
 import { among, type Contender, startBareNode, startHuiyuan, startNginxCache, startVarnish } from "./contenders.ts";
-import { compare, verify } from "./load.ts";
+import { byWrk, compare, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 
 interface MemoryCase {
@@ -55,7 +55,7 @@ async function memoryHits(contenders: readonly [Contender, ...Contender[]], byte
   const picture = await pictureOf(bytes);
   for (const contender of contenders) await verify(contender, path, picture.for(path));
   await hitFrom("memory", contenders[0], path, picture.for(path));
-  return compare(contenders, { kind: "one", path }, effort);
+  return compare(contenders, byWrk({ kind: "one", path }), effort);
 }
 
 /** Keys at random from a set a hundred times the memory tier, all of it in the system's page cache. */
@@ -76,7 +76,7 @@ export function diskHits({ place, effort }: Bench): Promise<Outcome> {
         for (const path of paths) await verify(contender, path, picture.for(path));
       }
       await hitFrom("bucket", contenders[0], pathOf(bytes, 0), picture.for(pathOf(bytes, 0)));
-      const figures = await compare(contenders, { kind: "random", paths }, effort);
+      const figures = await compare(contenders, byWrk({ kind: "random", paths }), effort);
       return { title, figures, verdicts: ratios(title, figures, "nginx", { must: 3, aim: 2 }) };
     },
   );

@@ -1,4 +1,4 @@
-// Load by wrk, and what it cost the server: CPU time a request, from the server's own processes, so that the figure
+// Load, by wrk or another driver, and what it cost the server: CPU time a request, from the server's own processes, so that the figure
 // stays honest where load tool and server share a machine. Contenders take turns within one run.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -19,6 +19,17 @@ export type Paths =
   | { readonly kind: "new"; readonly bytes: number }
   | { readonly kind: "thumbnails"; readonly of: (contender: Contender) => string; readonly connections: number };
 
+/** What a load tool saw of one load. Milliseconds. */
+export interface Seen {
+  readonly requests: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly perSecond: number;
+}
+
+/** Loads a contender for so long. Throws when an answer was not as it must be, or not whole. */
+export type Drive = (contender: Contender, seconds: number) => Promise<Seen>;
+
 const CONNECTIONS = 64;
 
 /** Widths 200–399 around the one that is compared, and qualities 70–94: 5,000 thumbnails of one picture. */
@@ -27,10 +38,10 @@ const WIDTHS = 200;
 const LEAST_QUALITY = 70;
 const QUALITIES = 25;
 
-/** Warms each contender up, then loads them in turn, `repeats` times. Throws when an answer was not 200 and whole. */
+/** Warms each contender up, then loads them in turn, `repeats` times. Throws as `drive` does. */
 export async function compare(
   contenders: readonly Contender[],
-  paths: Paths,
+  drive: Drive,
   effort: Effort,
   /** Called with the number of requests after each load of a contender, warm-up included. */
   afterLoad: (contender: Contender, requests: number) => Promise<void> = async () => {},
@@ -38,7 +49,7 @@ export async function compare(
   const runs = new Map<Contender, Run[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round <= effort.repeats; round += 1) {
     for (const [contender, list] of runs) {
-      const run = await load(contender, paths, round === 0 ? effort.warmUpSeconds : effort.seconds);
+      const run = await load(contender, drive, round === 0 ? effort.warmUpSeconds : effort.seconds);
       await afterLoad(contender, run.requests);
       if (round > 0) list.push(run);
     }
@@ -72,33 +83,36 @@ export async function verify(contender: Contender, path: string, bytes: Buffer):
   return String(answer.headers["cache-status"] ?? "");
 }
 
-interface Run {
-  readonly requests: number;
+interface Run extends Seen {
   readonly cpuMicros: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly perSecond: number;
   readonly foreign: number;
 }
 
-async function load(contender: Contender, paths: Paths, seconds: number): Promise<Run> {
-  const folder = await mkdtemp(join(tmpdir(), "huiyuan-load-"));
-  try {
-    const script = join(folder, "load.lua");
-    await writeFile(script, scriptFor(contender, paths));
-    await idle(contender.pid);
-    const [before, coreBefore] = [cpuMicros(contender.pid), coreMicros(SERVER_CORE)];
-    const connections = paths.kind === "thumbnails" ? paths.connections : CONNECTIONS;
-    const said = await wrk({ port: contender.port, seconds, script, connections });
-    const ours = cpuMicros(contender.pid) - before;
-    const all = coreMicros(SERVER_CORE) - coreBefore;
-    // What is done behind the answers belongs to them: storing what a miss has brought.
-    await idle(contender.pid);
-    const cpu = cpuMicros(contender.pid) - before;
-    return { ...readRun(contender.name, said), cpuMicros: cpu, foreign: Math.max(0, 1 - ours / all) };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+async function load(contender: Contender, drive: Drive, seconds: number): Promise<Run> {
+  await idle(contender.pid);
+  const [before, coreBefore] = [cpuMicros(contender.pid), coreMicros(SERVER_CORE)];
+  const seen = await drive(contender, seconds);
+  const ours = cpuMicros(contender.pid) - before;
+  const all = coreMicros(SERVER_CORE) - coreBefore;
+  // What is done behind the answers belongs to them: storing what a miss has brought.
+  await idle(contender.pid);
+  const cpu = cpuMicros(contender.pid) - before;
+  return { ...seen, cpuMicros: cpu, foreign: Math.max(0, 1 - ours / all) };
+}
+
+/** wrk with 64 connections, or as many as `paths` says; every answer must be 200 and whole. */
+export function byWrk(paths: Paths): Drive {
+  return async (contender, seconds) => {
+    const folder = await mkdtemp(join(tmpdir(), "huiyuan-load-"));
+    try {
+      const script = join(folder, "load.lua");
+      await writeFile(script, scriptFor(contender, paths));
+      const connections = paths.kind === "thumbnails" ? paths.connections : CONNECTIONS;
+      return readSeen(contender.name, await wrk({ port: contender.port, seconds, script, connections }));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
 }
 
 function scriptFor(contender: Contender, paths: Paths): string {
@@ -159,7 +173,7 @@ function wrk(wish: {
   });
 }
 
-function readRun(name: string, said: string): Omit<Run, "cpuMicros" | "foreign"> {
+function readSeen(name: string, said: string): Seen {
   const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(said);
   if (bad !== null) throw new Error(`${name} did not answer every request: ${bad[0]}`);
   const number = (pattern: RegExp) => {

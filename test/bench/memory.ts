@@ -5,7 +5,7 @@ import type { Bench, Outcome, Target } from "./case.ts";
 import { among, startHuiyuan } from "./contenders.ts";
 import { idle, residentBytes } from "./processes.ts";
 
-const MB = 1_000_000;
+export const MB = 1_000_000;
 const REST_MS = 3_000;
 
 export function atRest({ place }: Bench): Promise<Outcome> {
@@ -32,7 +32,7 @@ export function slowFills({ place, effort }: Bench): Promise<Outcome> {
   });
 }
 
-function memory(title: string, bytes: number, target: Target): Outcome {
+export function memory(title: string, bytes: number, target: Target): Outcome {
   return { title, figures: [], verdicts: [{ what: title, value: bytes / MB, unit: "MB", target }] };
 }
 

@@ -6,7 +6,7 @@ import { eventually } from "../helpers/program.ts";
 import { type Bench, type Outcome, ratios, type Target, type Verdict } from "./case.ts";
 import { among, type HuiyuanContender, startHuiyuan, startNginxCache, startVarnish } from "./contenders.ts";
 import { sizeName } from "./hits.ts";
-import { compare, median, verify } from "./load.ts";
+import { byWrk, compare, median, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 
 interface MissCase {
@@ -28,7 +28,7 @@ export function storedMisses({ bytes, target }: MissCase, { place, effort }: Ben
     const picture = await pictureOf(bytes);
     for (const contender of contenders) await verify(contender, path, picture.for(path));
     let before = await storedBy(huiyuan);
-    const figures = await compare(contenders, { kind: "new", bytes }, effort, async (contender, requests) => {
+    const figures = await compare(contenders, byWrk({ kind: "new", bytes }), effort, async (contender, requests) => {
       if (contender !== huiyuan) return;
       // wrk forgets the requests that were under way at its end; they are stored too.
       await eventually(async () => (await storedBy(huiyuan)) - before >= requests, "every miss is stored", 120_000);

@@ -16,13 +16,15 @@ import { LOAD_CORE, outputOf } from "./processes.ts";
 import { machine, missesMust, tables, withFigures } from "./report.ts";
 import { costByObjects } from "./scale.ts";
 import { repeatedThumbnail, THUMBNAIL_FORMATS, thumbnailMemory, thumbnails } from "./thumbnails.ts";
+import { slowUploads, uploads } from "./uploads.ts";
 
 const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
 
 FILTER         only the cases whose name contains it
 --quick        one short round each: to see that it works, not for the record
---write        puts the figures into docs/performance.md; only a whole run that is not quick
+--write        puts the figures into docs/performance.md; not with --quick, and only where the filter takes no case of a
+               part of that page and leaves another: none, or "upload"
 --folder DIR   where all servers keep their files, default ${tmpdir()}
 --list         the names of the cases
 `;
@@ -30,21 +32,27 @@ FILTER         only the cases whose name contains it
 const RECORDED: Effort = { warmUpSeconds: 3, seconds: 5, repeats: 3, isQuick: false };
 const QUICK: Effort = { warmUpSeconds: 1, seconds: 2, repeats: 1, isQuick: true };
 
-const CASES: Readonly<Record<string, (bench: Bench) => Promise<Outcome>>> = {
-  ...named("signed-hit", SIGNED_HITS, signedHits),
-  ...named("hit", UNSIGNED_HITS, unsignedHits),
-  "disk-hit": diskHits,
-  ...named("miss", STORED_MISSES, storedMisses),
-  "added-time": addedTime,
-  "cold-clients": coldClients,
-  objects: costByObjects,
-  "memory-rest": atRest,
-  "memory-slow-fills": slowFills,
-  ...Object.fromEntries(
-    THUMBNAIL_FORMATS.map((format) => [`thumbnail-${format}`, (bench: Bench) => thumbnails(format, bench)]),
-  ),
-  "thumbnail-one-url": repeatedThumbnail,
-  "thumbnail-memory": thumbnailMemory,
+type Cases = Readonly<Record<string, (bench: Bench) => Promise<Outcome>>>;
+
+/** By the part of the page that their figures stand in. */
+const PARTS: Readonly<Record<string, Cases>> = {
+  figures: {
+    ...named("signed-hit", SIGNED_HITS, signedHits),
+    ...named("hit", UNSIGNED_HITS, unsignedHits),
+    "disk-hit": diskHits,
+    ...named("miss", STORED_MISSES, storedMisses),
+    "added-time": addedTime,
+    "cold-clients": coldClients,
+    objects: costByObjects,
+    "memory-rest": atRest,
+    "memory-slow-fills": slowFills,
+    ...Object.fromEntries(
+      THUMBNAIL_FORMATS.map((format) => [`thumbnail-${format}`, (bench: Bench) => thumbnails(format, bench)]),
+    ),
+    "thumbnail-one-url": repeatedThumbnail,
+    "thumbnail-memory": thumbnailMemory,
+  },
+  uploads: { "upload-100000": uploads, "memory-slow-uploads": slowUploads },
 };
 
 function named<Case extends { readonly bytes: number }>(
@@ -66,11 +74,18 @@ const { values, positionals } = parseArgs({
   },
 });
 const [filter = ""] = positionals;
-const chosen = Object.entries(CASES).filter(([name]) => name.includes(filter));
+const chosen = new Map<string, Cases>();
+for (const [part, cases] of Object.entries(PARTS)) {
+  const wanted = Object.entries(cases).filter(([name]) => name.includes(filter));
+  if (wanted.length > 0) chosen.set(part, Object.fromEntries(wanted));
+}
+const areWhole = [...chosen].every(
+  ([part, cases]) => Object.keys(cases).length === Object.keys(PARTS[part] ?? {}).length,
+);
 
 if (values.help) process.stdout.write(USAGE);
-else if (values.list) for (const name of Object.keys(CASES)) console.log(name);
-else if (chosen.length === 0 || (values.write && (values.quick || filter !== ""))) {
+else if (values.list) for (const name of Object.values(PARTS).flatMap(Object.keys)) console.log(name);
+else if (chosen.size === 0 || (values.write && (values.quick || !areWhole))) {
   process.stderr.write(USAGE);
   process.exitCode = 2;
 } else await measure();
@@ -84,14 +99,19 @@ async function measure(): Promise<void> {
 
   const folder = await mkdtemp(join(values.folder, "huiyuan-bench-"));
   const origin = await startOrigin();
-  const outcomes: Outcome[] = [];
+  const effort = values.quick ? QUICK : RECORDED;
+  const outcomes = new Map<string, Outcome[]>();
   try {
-    for (const [name, run] of chosen) {
-      const place = { folder: join(folder, name), originPort: origin.port };
-      const outcome = await run({ place, origin, effort: values.quick ? QUICK : RECORDED });
-      await rm(place.folder, { recursive: true, force: true });
-      process.stdout.write(`\n${tables([outcome])}\n`);
-      outcomes.push(outcome);
+    for (const [part, cases] of chosen) {
+      const list: Outcome[] = [];
+      outcomes.set(part, list);
+      for (const [name, run] of Object.entries(cases)) {
+        const place = { folder: join(folder, name), originPort: origin.port };
+        const outcome = await run({ place, origin, effort });
+        await rm(place.folder, { recursive: true, force: true });
+        process.stdout.write(`\n${tables([outcome])}\n`);
+        list.push(outcome);
+      }
     }
   } finally {
     await origin.stop();
@@ -99,12 +119,16 @@ async function measure(): Promise<void> {
   }
   const fileSystem = outputOf("df", ["--output=fstype", values.folder]).trim().split("\n").at(-1) ?? "";
   const facts = `${new Date().toISOString().slice(0, 10)}, ${machine(fileSystem)}.`;
-  process.stdout.write(`\n${facts}\n${outcomes.length > 1 ? `\n${tables(outcomes)}\n` : ""}`);
-  if (values.write) await write(facts, outcomes);
-  if (outcomes.some(({ verdicts }) => verdicts.some(missesMust))) process.exitCode = 1;
+  const all = [...outcomes.values()].flat();
+  process.stdout.write(`\n${facts}\n${all.length > 1 ? `\n${tables(all)}\n` : ""}`);
+  if (values.write) {
+    for (const [part, list] of outcomes) await write(part, facts, list);
+  }
+  if (all.some(({ verdicts }) => verdicts.some(missesMust))) process.exitCode = 1;
 }
 
-async function write(facts: string, outcomes: readonly Outcome[]): Promise<void> {
-  const figures = `\n\`npm run bench -- --write\`, ${facts}\n\n${tables(outcomes)}\n`;
-  await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), figures));
+async function write(part: string, facts: string, outcomes: readonly Outcome[]): Promise<void> {
+  const command = `npm run bench -- ${filter === "" ? "" : `${filter} `}--write`;
+  const figures = `\n\`${command}\`, ${facts}\n\n${tables(outcomes)}\n`;
+  await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), figures, part));
 }

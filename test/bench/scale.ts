@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { openCatalogue } from "../../src/bucket/fs/schema.ts";
 import type { Bench, Outcome, Verdict } from "./case.ts";
 import { among, type ContenderOptions, startHuiyuan } from "./contenders.ts";
-import { compare, verify } from "./load.ts";
+import { byWrk, compare, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 
 const BYTES = 20_000;
@@ -26,7 +26,7 @@ export async function costByObjects({ place, effort }: Bench): Promise<Outcome> 
     return startHuiyuan({ ...place, name: named(count), data, limits: { memory: "1MiB" } });
   });
   return among(starts, async (contenders) => {
-    const figures = await compare(contenders, { kind: "random", paths }, effort);
+    const figures = await compare(contenders, byWrk({ kind: "random", paths }), effort);
     const [least, ...others] = figures;
     const verdicts = others.map(
       ({ contender, cpuMicros }, index): Verdict => ({

@@ -14,7 +14,7 @@ import {
   startIpx,
   type ThumbnailFormat,
 } from "./image-servers.ts";
-import { compare, verify } from "./load.ts";
+import { byWrk, compare, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 
 /** Enough to keep a core busy; with more, an AVIF would wait for longer than a load lasts. */
@@ -47,7 +47,7 @@ export async function thumbnails(format: ThumbnailFormat, { place, effort }: Ben
     }
     const of = (server: Contender) => templates.get(server) ?? "";
     const title = `thumbnail ${format}`;
-    const figures = await compare(servers, { kind: "thumbnails", of, connections: CONNECTIONS[format] }, effort);
+    const figures = await compare(servers, byWrk({ kind: "thumbnails", of, connections: CONNECTIONS[format] }), effort);
     return { title, figures, verdicts: speeds(title, figures, TARGETS) };
   });
 }
@@ -65,7 +65,7 @@ export async function repeatedThumbnail({ place, effort }: Bench): Promise<Outco
     await eventually(async () => isFromMemory(repeated, path), "the thumbnail comes from memory");
     const title = "thumbnail jpeg, one URL";
     const again = { ...ipx, target: () => targetOf(ipx, "jpeg") };
-    const figures = await compare([repeated, plain, again], { kind: "one", path }, effort);
+    const figures = await compare([repeated, plain, again], byWrk({ kind: "one", path }), effort);
     return { title, figures, verdicts: ratios(title, figures, plain.name, { must: 1.15, aim: 1.05 }) };
   });
 }
@@ -76,7 +76,7 @@ export async function thumbnailMemory({ place, effort }: Bench): Promise<Outcome
   return among([() => startImageHuiyuan({ ...place, limits: { renders: 2 } })], async ([huiyuan]) => {
     await thumbnailOf(huiyuan, "jpeg");
     const paths = { kind: "thumbnails", of: () => huiyuan.thumbnail("jpeg"), connections: IN_FLIGHT } as const;
-    const [figures] = await compare([huiyuan], paths, { ...effort, repeats: 1 });
+    const [figures] = await compare([huiyuan], byWrk(paths), { ...effort, repeats: 1 });
     const what = `memory with ${IN_FLIGHT} thumbnails under way (peak RSS, all processes)`;
     const value = (figures?.peakBytes ?? Number.NaN) / MB;
     return { title: what, figures: [], verdicts: [{ what, value, unit: "MB", target: { must: 300, aim: 200 } }] };
