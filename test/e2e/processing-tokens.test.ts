@@ -1,0 +1,227 @@
+// Who may have what made: tokens that cover processed images, protected originals, image watermarks of the same bucket, and
+// styles that are rendered when an image is uploaded.
+import { hash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { changeObjects, metric, sizeOf } from "../helpers/processing.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { b64, colourAt, difference, RED, solid, WHITE } from "../helpers/rendering.ts";
+import { callApi, fileForm, tokenFor, uploadToken } from "../helpers/rest-api.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
+import { keysIn } from "../helpers/stored-keys.ts";
+
+const ALIASES = { small: "imageView2/2/w/200/h/200" };
+const MARKED = `watermark/1/image/${b64("http://open.example/marks/own.png")}/gravity/center/dissolve/100`;
+
+let jpeg: Buffer;
+let white: Buffer;
+let red: Buffer;
+const pictures = new Map<string, Buffer | "none">();
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+
+const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
+const token = (bucket: string, fileid = "") => encodeURIComponent(tokenFor({ bucket, fileid, life: 600 }));
+const ask = (bucket: string, path: string, more: Partial<GetOptions> = {}) =>
+  get({ port: program.downloadPort, host: `${bucket}.example`, path, ...more });
+
+beforeAll(async () => {
+  jpeg = await noisyJpeg(1200, 900);
+  white = await solid(400, 300, WHITE).png().toBuffer();
+  red = await solid(100, 60, RED).png().toBuffer();
+  pictures.set("/white.png", white).set("/marks/own.png", red).set("/marks/other.png", red).set("/none.png", "none");
+  origin = await startScriptedOrigin((request, connection) => {
+    const picture = pictures.get(request.target) ?? jpeg;
+    return connection.send(picture === "none" ? response("", { status: "404 Not Found" }) : response(picture));
+  });
+  const bucket = (name: string, more: object) => ({
+    ...{ name, aliases: ALIASES, domains: [{ host: `${name}.example`, mirror: mirrorOf(origin.url) }] },
+    ...more,
+  });
+  const styles = { cover: "imageView2/1/w/64/h/48", both: "imageView2/2/w/50/format/webp" };
+  installation = await install({
+    projects: [
+      {
+        appid: APPID,
+        keys: [KEYS[0]],
+        buckets: [
+          bucket("open", { aliases: { ...ALIASES, marked: MARKED } }),
+          bucket("signed", { token: "required" }),
+          bucket("once", { token: "required", oneTimeDownloads: "once" }),
+          bucket("guarded", { originalProtection: true }),
+          bucket("plain", { styles, domains: [{ host: "plain.example" }] }),
+        ],
+      },
+    ],
+  });
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+describe("a token", () => {
+  test("that is bound to an image covers what is made of it, by alias and by instruction, and of no other", async () => {
+    const sign = token("signed", "a.jpg");
+    for (const path of ["/a.jpg", "/a.jpg!small", "/a.jpg?imageView2/2/w/200", "/a.jpg?imageInfo"]) {
+      const joint = path.includes("?") ? "&" : "?";
+      const answer = await ask("signed", `${path}${joint}sign=${sign}`);
+      expect([path, answer.status]).toEqual([path, 200]);
+      expect(answer.headers["cache-control"]).toMatch(/^private, max-age=\d+$/);
+    }
+    expect(statusOf(await ask("signed", `/b.jpg!small?sign=${sign}`))).toEqual([403, "-46618"]);
+    expect(statusOf(await ask("signed", `/b.jpg?imageView2/2/w/200&sign=${sign}`))).toEqual([403, "-46618"]);
+    expect(statusOf(await ask("signed", "/a.jpg!small"))).toEqual([403, "-46618"]);
+    expect(statusOf(await ask("signed", "/a.jpg?imageView2/2/w/200"))).toEqual([403, "-46618"]);
+    // From memory too.
+    expect((await ask("signed", `/a.jpg?sign=${sign}&imageView2/2/w/200`)).status).toBe(200);
+    expect(statusOf(await ask("signed", "/a.jpg?imageView2/2/w/200"))).toEqual([403, "-46618"]);
+  });
+
+  test("for an image does not show an object that is really named like its alias", async () => {
+    // Of the name as a whole, which no alias is part of while nothing of that name is there.
+    const path = "/real.jpg!small";
+    pictures.set(path, red);
+    const form = fileForm(red);
+    const uploaded = await upload("signed", "real.jpg!small", form);
+    expect(uploaded.code).toBe(0);
+    const byName = await ask("signed", `${path}?sign=${token("signed", "real.jpg!small")}`);
+    expect(byName.body.equals(red)).toBe(true);
+    const byOriginal = await ask("signed", `${path}?sign=${token("signed", "real.jpg")}`);
+    expect([byOriginal.status, await sizeOf(byOriginal.body)]).toEqual([200, ["jpeg", 200, 150]]);
+    const byAny = await ask("signed", `${path}?sign=${token("signed")}`);
+    expect(byAny.body.equals(red)).toBe(true);
+  });
+
+  test("that works once is spent by a processed image as by any other", async () => {
+    const sign = encodeURIComponent(tokenFor({ bucket: "once", fileid: "a.jpg" }));
+    const answers = await Promise.all(Array.from({ length: 10 }, () => ask("once", `/a.jpg!small?sign=${sign}`)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(403)]);
+    expect(answers.find(({ status }) => status === 200)?.headers["cache-control"]).toBe("no-store");
+  });
+});
+
+describe("original protection", () => {
+  test.each([
+    ["/a.jpg", 403, "-154"],
+    ["/a.jpg?imageView2/2/w/9000", 403, "-154"],
+    ["/a.jpg?imageInfo", 403, "-154"],
+    ["/a.jpg?v=1", 403, "-154"],
+    ["/a.jpg!none", 403, "-154"],
+    ["/none.png!small", 404, "-6101"],
+    ["/a.jpg!small?imageView2/2/w/9", 403, "-154"],
+  ])("%s is %i", async (path, status, errNo) => {
+    expect(statusOf(await ask("guarded", path))).toEqual([status, errNo]);
+  });
+
+  test("aliases are served, from the cold and from memory", async () => {
+    for (let time = 0; time < 3; time += 1) {
+      expect(await sizeOf((await ask("guarded", "/b.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
+    }
+    expect(asked("/b.jpg!small")).toBe(0);
+  });
+
+  test("an object that is named like an original with its alias is protected as well", async () => {
+    await upload("guarded", "c.jpg!small", fileForm(red));
+    expect(await sizeOf((await ask("guarded", "/c.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
+  });
+});
+
+describe("where nothing is mirrored", () => {
+  test("-105 is an unknown style of an image that is there, -6101 one of an image that is not", async () => {
+    await upload("plain", "a.jpg", fileForm(jpeg));
+    expect(statusOf(await ask("plain", "/a.jpg!none"))).toEqual([400, "-105"]);
+    expect(statusOf(await ask("plain", "/b.jpg!none"))).toEqual([404, "-6101"]);
+    expect(statusOf(await ask("plain", "/b.jpg!cover"))).toEqual([404, "-6101"]);
+    expect(statusOf(await ask("plain", "/b.jpg?imageView2/2/w/9"))).toEqual([404, "-6101"]);
+    expect(await sizeOf((await ask("plain", "/a.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
+  });
+
+  test("styles are rendered when an image is uploaded, before anybody asks", async () => {
+    const bucketId = `variants/${APPID}/plain`;
+    const image = await noisyJpeg(640, 480);
+    await upload("plain", "styled.jpg", fileForm(image));
+    const ahead = () => keysIn(installation.data, bucketId).filter((key) => key.startsWith(hash("sha256", image)));
+    await eventually(() => ahead().length === 2, "both styles are stored");
+    const before = await metric(program.adminPort, "huiyuan_render_seconds_count");
+    const [cover, both] = [await ask("plain", "/styled.jpg!cover"), await ask("plain", "/styled.jpg!both")];
+    expect([await sizeOf(cover.body), await sizeOf(both.body)]).toEqual([
+      ["jpeg", 64, 48],
+      ["webp", 50, 38],
+    ]);
+    expect(cover.headers["cache-status"]).toMatch(/^huiyuan; hit; detail=(spool|memory|bucket)$/);
+    expect(await metric(program.adminPort, "huiyuan_render_seconds_count")).toBe(before);
+  });
+});
+
+describe("an image watermark", () => {
+  const marked = (url: string) => `watermark/1/image/${b64(url)}/gravity/center/dissolve/100`;
+
+  test("is fetched like an original where the bucket lacks it, and laid over", async () => {
+    const answer = await ask("open", "/white.png!marked");
+    expect(answer.status).toBe(200);
+    expect(difference(await colourAt(answer.body, 0.5, 0.5), RED)).toBeLessThan(8);
+    expect(difference(await colourAt(answer.body, 0.05, 0.05), WHITE)).toBeLessThan(8);
+    await eventually(() => keysIn(installation.data, `${APPID}/open`).includes("marks/own.png"), "the mark is stored");
+    expect((await ask("open", "/white.png!marked")).headers.etag).toBe(answer.headers.etag);
+    expect([asked("/marks/own.png"), asked("/white.png")]).toEqual([1, 1]);
+  });
+
+  test("that is replaced makes another variant, and that is deleted none", async () => {
+    const names = ["marks/other.png"];
+    const bucket = `${APPID}/open`;
+    const query = marked("http://open.example/marks/other.png");
+    const before = await ask("open", `/white.png?${query}`);
+    expect(difference(await colourAt(before.body, 0.5, 0.5), RED)).toBeLessThan(8);
+    await eventually(() => keysIn(installation.data, bucket).includes("marks/other.png"), "the mark is stored");
+    pictures.set("/marks/other.png", white);
+    await changeObjects(program.adminPort, "purge", { names, bucket, hard: true });
+    const after = await ask("open", `/white.png?${query}`);
+    expect(difference(await colourAt(after.body, 0.5, 0.5), WHITE)).toBeLessThan(8);
+    await changeObjects(program.adminPort, "delete", { names, bucket });
+    expect(statusOf(await ask("open", `/white.png?${query}`))).toEqual([400, "-106"]);
+  });
+
+  test.each([
+    ["of another bucket", "http://guarded.example/marks/own.png"],
+    ["of nobody", "http://elsewhere.test/marks/own.png"],
+    ["of this machine", "http://127.0.0.1:1/marks/own.png"],
+    ["of a metadata service", "http://169.254.169.254/latest/meta-data"],
+    ["that is missing", "http://open.example/none.png"],
+    ["with an instruction", "http://open.example/marks/own.png?imageView2/2/w/9"],
+    ["that is a file", "file:///etc/passwd"],
+    ["that is no URL", "marks/own.png"],
+    ["that climbs", "http://open.example/../marks/own.png"],
+    ["that breaks a line", "http://open.example/\r\nHost: x"],
+  ])("%s is refused with the parameter's name, and never dialled", async (_, url) => {
+    const before = origin.requests.length;
+    const answer = await ask("open", `/white.png?${marked(url)}`);
+    expect(statusOf(answer)).toEqual([400, "-106"]);
+    expect(answer.body.toString()).toContain("watermark/image");
+    expect(origin.requests.length - before).toBe(url.endsWith("none.png") ? 1 : 0);
+  });
+
+  test("needs a token too, for a token of one image would show any other: the request's, or one of its own", async () => {
+    const sign = token("signed", "white.png");
+    const url = "http://signed.example/marks/own.png";
+    const withSign = (mark: string) => `/white.png?${marked(mark)}&sign=${sign}`;
+    expect(statusOf(await ask("signed", withSign(url)))).toEqual([403, "-46618"]);
+    expect(asked("/marks/own.png")).toBe(1);
+    const own = token("signed", "marks/own.png");
+    expect((await ask("signed", withSign(`${url}?sign=${own}`))).status).toBe(200);
+    // Not from memory either.
+    expect(statusOf(await ask("signed", withSign(url)))).toEqual([403, "-46618"]);
+    expect((await ask("signed", `/white.png?${marked(url)}&sign=${token("signed")}`)).status).toBe(200);
+  });
+});
+
+function upload(bucket: string, fileid: string, form: ReturnType<typeof fileForm>) {
+  const target = `/photos/v2/${APPID}/${bucket}/0/${encodeURIComponent(fileid)}`;
+  return callApi({ port: program.downloadPort, target, sign: uploadToken(fileid, bucket), form });
+}
