@@ -111,6 +111,8 @@ async function processImage(
   refuseLargeOutput(canvas, limits);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = recipe.output.format === "autoAvif" && pixels > MAX_AUTO_AVIF_PIXELS ? "webp" : format;
+  // Of a BMP the size is known before it is made.
+  if (format === "bmp") refuseHeavyOutput(pixels * 3, limits);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
   const encoded = await encode(canvas, {
     format: written,
@@ -121,10 +123,7 @@ async function processImage(
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
-  if (encoded.length > limits.outputBytes) {
-    const found = `${encoded.length} bytes, the limit is ${limits.outputBytes}`;
-    throw new HuiyuanError("output_too_large", `Cannot process: the result has ${found}`);
-  }
+  refuseHeavyOutput(encoded.length, limits);
   if (recipe.output.keepsSmaller && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: canvas.frames } };
@@ -149,6 +148,14 @@ function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): vo
   if (Math.max(size.width, size.height) <= outputSide) return;
   const found = `${size.width}×${size.height} pixels`;
   throw new HuiyuanError("output_too_large", `Cannot process: the result has ${found}, the limit is ${outputSide}`);
+}
+
+function refuseHeavyOutput(bytes: number, { outputBytes }: PipelineLimits): void {
+  if (bytes <= outputBytes) return;
+  throw new HuiyuanError(
+    "output_too_large",
+    `Cannot process: the result has ${bytes} bytes, the limit is ${outputBytes}`,
+  );
 }
 
 /** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyIco, noisyJpeg } from "../helpers/images.ts";
-import { changeObjects, metric, sizeOf, storedHashes } from "../helpers/processing.ts";
+import { changeObjects, metric, sizeOf, storedObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -34,7 +34,7 @@ const change = (what: "delete" | "undelete" | "purge", key: string, hard?: boole
   changeObjects(program.adminPort, what, { bucket: BUCKET, names: [key], ...(hard === undefined ? {} : { hard }) });
 /** Whether some variant on the disk has the bytes of this answer. */
 const isVariantStored = ({ body }: GetResult) =>
-  storedHashes(installation.data, `variants/${BUCKET}`).includes(hash("sha256", body));
+  storedObjects(installation.data, `variants/${BUCKET}`).some(({ sha256 }) => sha256 === hash("sha256", body));
 const renders = () => metric(program.adminPort, "huiyuan_render_seconds_count");
 
 /** From memory or bucket. */

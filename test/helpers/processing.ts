@@ -54,17 +54,19 @@ export function changeObjects(
   });
 }
 
-/** SHA-256 of every object of a bucket of the embedded store. */
-export function storedHashes(data: string, bucketId: string): readonly string[] {
+/** What is stored of a bucket of the embedded store: SHA-256 and bytes of each object. */
+export function storedObjects(
+  data: string,
+  bucketId: string,
+): readonly { readonly sha256: string; readonly size: number }[] {
   const database = new Database(join(data, "catalogue.db"), { readonly: true });
   try {
-    const rows = database
+    return database
       .prepare(
-        `SELECT sha256 FROM entries JOIN buckets ON buckets.id = entries.bucket JOIN blobs ON blobs.id = entries.blob
+        `SELECT sha256, size FROM entries JOIN buckets ON buckets.id = entries.bucket JOIN blobs ON blobs.id = entries.blob
          WHERE name = ?`,
       )
-      .all(bucketId) as { sha256: string }[];
-    return rows.map(({ sha256 }) => sha256);
+      .all(bucketId) as { sha256: string; size: number }[];
   } finally {
     database.close();
   }

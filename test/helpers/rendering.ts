@@ -19,17 +19,20 @@ export const b64 = (text: string) => Buffer.from(text).toString("base64url");
 export interface RenderOptions {
   readonly era?: Era;
   readonly marks?: Readonly<Record<string, Buffer>>;
+  /** In place of those of LIMITS. */
+  readonly limits?: Partial<typeof LIMITS>;
 }
 
 /** Renders in this process. */
 export async function renderText(
   bytes: Buffer,
   text: string,
-  { era = 2015, marks = {} }: RenderOptions = {},
+  { era = 2015, marks = {}, limits: other = {} }: RenderOptions = {},
 ): Promise<Rendered> {
   const recipe = parseInstruction(text, { era });
-  const facts = readSource(bytes, LIMITS);
-  return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits: LIMITS });
+  const limits = { ...LIMITS, ...other };
+  const facts = readSource(bytes, limits);
+  return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits });
 }
 
 type Colour = readonly [number, number, number];

@@ -447,3 +447,14 @@ describe("refused", () => {
     expect(size(await renderText(source, "imageMogr2/iradius/4"))).toBe("8x8");
   });
 });
+
+test.each(["png", "bmp", "webp"])("renderImage() gives no %s of more bytes than it may", async (format) => {
+  const source = await quadrants(300, 200).png().toBuffer();
+  const { bytes } = await renderText(source, `imageView2/2/format/${format}`);
+  const atLimit = { limits: { outputBytes: bytes.length } };
+  expect((await renderText(source, `imageView2/2/format/${format}`, atLimit)).bytes.length).toBe(bytes.length);
+  const below = { limits: { outputBytes: bytes.length - 60 } };
+  await expect(renderText(source, `imageView2/2/format/${format}`, below)).rejects.toMatchObject({
+    code: "output_too_large",
+  });
+});
