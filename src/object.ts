@@ -122,6 +122,11 @@ export interface ObjectInfo {
   readonly storedAt: number;
   /** True for what `suspects: keep` let in although its structure is not whole. */
   readonly isSuspect: boolean;
+  /**
+   * True: its bytes were read wrongly and nobody else has them; whoever opens it gets store_corrupt. Until equal bytes come
+   * again it keeps its place, and nothing but a delete takes that away.
+   */
+  readonly isDamaged?: boolean;
 }
 
 /** The strong entity tag of an object: the first 32 hex digits of its SHA-256, quoted. */

@@ -164,6 +164,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           memory: hot.usage,
           spool: () => spools.usage,
           storing: () => together(writeBack.backlog(), stores.backlog()),
+          damaged: stores.damaged,
           fills: () => slots.taken,
           uploads: () => photos.uploads.taken,
           origins: sites.originHealth,

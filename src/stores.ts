@@ -5,7 +5,7 @@ import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
-import { createBoundedDisk } from "./bucket/tier/bounded-disk.ts";
+import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/bounded-disk.ts";
 import { createTieredStore } from "./bucket/tier/store.ts";
 import { createVariantTier, type VariantBucket } from "./bucket/tier/variants.ts";
 import type { Log } from "./log.ts";
@@ -27,6 +27,8 @@ export interface Stores {
   readonly spoolDir: string;
   /** What waits for a remote store; nothing where there is none. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
+  /** Objects on this disk that are damaged and that nobody else has; undefined where that cannot be read. */
+  damaged(): number | undefined;
   /** What an operator should know. */
   notes(): readonly string[];
   resize(limits: Settings["limits"]): void;
@@ -57,6 +59,7 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     minFreeBytes: limits.freeDisk,
     graceMs: GRACE_MS,
     sweepEveryMs: SWEEP_MS,
+    copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createBoundedDisk({ near, maxBytes: limits.disk, log });
   const variants = createVariantTier({ near, disk, now });
@@ -72,13 +75,26 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     spools.resize(spoolMemory);
     disk.resize(maxBytes);
   };
-  const common = { once: near.once, spools, spoolDir: near.spoolDir, variants, resize };
+  const damaged = () => {
+    try {
+      return near.damaged();
+    } catch {
+      return undefined; // Whoever reads or writes the catalogue is told.
+    }
+  };
+  const damageNotes = () => {
+    const count = damaged() ?? 0;
+    return count === 0
+      ? []
+      : [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`];
+  };
+  const common = { once: near.once, spools, spoolDir: near.spoolDir, variants, damaged, resize };
   if (!isEdge) {
     return {
       ...common,
       store: near,
       backlog: () => ({ depth: 0, oldestMs: 0 }),
-      notes: () => [],
+      notes: damageNotes,
       close: closeNear,
     };
   }
@@ -89,7 +105,7 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
       ...common,
       store: tier,
       backlog: tier.uploads.backlog,
-      notes: tier.notes,
+      notes: () => [...tier.notes(), ...damageNotes()],
       async close() {
         await tier.close();
         await closeNear();

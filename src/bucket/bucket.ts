@@ -32,7 +32,7 @@ export interface Bucket {
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /**
    * The same bytes under another key, with the source's facts. It counts as an upload: no origin has it. Undefined when the
-   * source is not there.
+   * source is not there. Throws store_corrupt for one that is damaged.
    */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
   /** As in BucketDriver. */
@@ -117,6 +117,9 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
       for (let attempt = 0; attempt < COPY_ATTEMPTS; attempt += 1) {
         const source = await driver.lookup(from);
         if (source.state !== "object") return undefined;
+        if (source.info.isDamaged === true) {
+          throw new HuiyuanError("store_corrupt", `Cannot copy "${from}": its bytes are damaged`);
+        }
         const result = await driver.copy(from, copyOf(source.info, to, now()), condition);
         if (result !== undefined) return result;
       }

@@ -56,7 +56,8 @@ export type PutResult = "stored" | "exists" | "deleted" | "outdated";
 export interface ObjectReader {
   /**
    * Bytes `start` to `end`, both inclusive, at most 1 MiB; every block they touch has been checked. Throws
-   * store_corrupt (wrong or missing bytes: the object has been set aside and is absent from now on) or store_failed.
+   * store_corrupt (wrong or missing bytes: the object has been set aside; what can be had again is absent from now on,
+   * anything else stays, `isDamaged`) or store_failed.
    */
   read(start: number, end: number): Promise<Buffer>;
   /**
@@ -77,7 +78,7 @@ export interface ListPage {
 /** One bucket of a store. */
 export interface BucketDriver {
   lookup(key: Key): Promise<Entry>;
-  /** Undefined when the object is not there (any more). */
+  /** Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. */
   open(info: ObjectInfo): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */

@@ -10,7 +10,7 @@ interface ListFlags extends BucketFlags {
 }
 
 const PAGE = 1_000;
-const HELP = `Columns: bytes, format, time of storing (UTC), how it came, key.
+const HELP = `Columns: bytes, format, time of storing (UTC), how it came (or that it is damaged), key.
 
 Examples:
   huiyuan ls
@@ -50,8 +50,9 @@ async function list({ client, signal, print, printJson }: Session, prefix: strin
 
 function describe(object: unknown): string {
   if (!isObject(object)) return "";
-  const { size, format, storedAt, provenance, key } = object;
-  const via = isObject(provenance) ? String(provenance.via) : "";
+  const { size, format, storedAt, provenance, key, isDamaged } = object;
+  const came = isObject(provenance) ? String(provenance.via) : "";
+  const via = isDamaged === true ? "damaged" : came;
   const time = String(storedAt).slice(0, 16).replace("T", " ");
   return `${String(size).padStart(10)}  ${String(format).padEnd(4)}  ${time}  ${via.padEnd(9)}  ${shown(String(key))}`;
 }

@@ -40,10 +40,11 @@ function rowsOf(found: unknown): readonly (readonly [string, string])[] {
   return rows.filter(([, value]) => value !== undefined).map(([label, value]) => [label, String(value)]);
 }
 
-function stateOf({ state, isStale, isQueued, isInMemory, failure }: Fields): string {
+function stateOf({ state, isStale, isQueued, isInMemory, failure, object }: Fields): string {
   if (state === "tombstone") return "deleted";
   if (state !== "object") return failure === undefined ? "not stored" : `not known: the store failed (${failure})`;
   const more = [
+    ...(isObject(object) && object.isDamaged === true ? ["damaged: upload it again, or delete it"] : []),
     ...(isInMemory === true ? ["in memory"] : []),
     ...(isStale === true ? ["purged: the origin is asked first"] : []),
     ...(isQueued === true ? ["on its way to the remote store"] : []),

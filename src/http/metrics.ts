@@ -16,6 +16,8 @@ export interface MetricSources {
   readonly memory: () => { readonly objects: number; readonly bytes: number };
   readonly spool: () => { readonly spools: number; readonly bytes: number };
   readonly storing: () => { readonly depth: number; readonly oldestMs: number };
+  /** Undefined where that cannot be read. */
+  readonly damaged: () => number | undefined;
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly origins: () => readonly OriginHealth[];
@@ -117,6 +119,7 @@ export function createMetrics(): Metrics {
   const fillsRunning = gauge("fills_running", "Fetches that run now");
   const storingDepth = gauge("storing_depth", "Images that wait to be stored");
   const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
+  const damaged = gauge("damaged_objects", "Uploaded images whose stored bytes are damaged: they are answered 500");
   const memoryBytes = gauge("memory_tier_bytes", "Bytes in the memory tier");
   const memoryObjects = gauge("memory_tier_objects", "Images in the memory tier");
   const spoolBytes = gauge("spool_memory_bytes", "Bytes of arriving images in memory");
@@ -187,6 +190,9 @@ export function createMetrics(): Metrics {
       const storing = sources.storing();
       storingDepth.set(storing.depth);
       storingAge.set(storing.oldestMs / 1_000);
+      damaged.reset();
+      const damagedObjects = sources.damaged();
+      if (damagedObjects !== undefined) damaged.set(damagedObjects);
       fillsRunning.set(sources.fills());
       uploadsRunning.set(sources.uploads());
       const renders = sources.renders();

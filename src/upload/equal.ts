@@ -1,4 +1,5 @@
 // Instant upload (秒传): a bucket has these bytes already, under another name. They are read before they are believed.
+import type { ObjectReader } from "../bucket/driver.ts";
 import { readWhole } from "../bucket/read-whole.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { ObjectInfo } from "../object.ts";
@@ -25,15 +26,16 @@ export async function storeEqual(
 }
 
 async function isSound(place: Place, info: ObjectInfo): Promise<boolean> {
-  const reader = await place.bucket.open(info);
-  if (reader === undefined) return false;
+  let reader: ObjectReader | undefined;
   try {
+    reader = await place.bucket.open(info);
+    if (reader === undefined) return false;
     await readWhole(reader, info.size);
     return true;
   } catch (error) {
     if (error instanceof HuiyuanError && error.code === "store_corrupt") return false;
     throw error;
   } finally {
-    reader.close();
+    reader?.close();
   }
 }

@@ -88,9 +88,13 @@ export async function storing<Result>(
   }
 }
 
-/** Spares the client the way, where it is known already that the upload would be refused. Throws upload_exists. */
+/**
+ * Spares the client the way, where it is known already that the upload would be refused: a damaged object may be mended
+ * by it. Throws upload_exists.
+ */
 export async function refuseExisting(place: Place, fileid: Key): Promise<void> {
-  if ((await place.bucket.lookup(fileid)).state === "object") throw exists(fileid);
+  const entry = await place.bucket.lookup(fileid);
+  if (entry.state === "object" && entry.info.isDamaged !== true) throw exists(fileid);
 }
 
 export function exists(fileid: Key): HuiyuanError {

@@ -15,13 +15,16 @@ import { packPath } from "./pack-folder.ts";
 import type { SetAsideRequest } from "./write-operations.ts";
 
 /** A blob whose bytes are not what was stored. */
-export interface Damage extends SetAsideRequest {
+export interface Damage extends Omit<SetAsideRequest, "copyFolders"> {
   /** For the log: what was found. */
   readonly found: string;
 }
 
 export interface BlobReaders {
-  /** Undefined when there is no such blob, or its bytes are missing or not so many (reported as damage). Throws store_failed. */
+  /**
+   * Undefined when there is no such blob, or its bytes are missing or not so many (reported as damage). Throws
+   * store_corrupt for one whose bytes are known to be wrong, and store_failed.
+   */
   open(sha256: string, size: number): Promise<ObjectReader | undefined>;
   /** Forgets what is kept open of these blobs: they are gone, or elsewhere. */
   forget(sha256s: readonly string[]): void;
@@ -102,7 +105,9 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   async function openBlob(sha256: string, size: number): Promise<OpenBlob | undefined> {
     const known = find(sha256);
     if (known === undefined) return undefined;
-    const { place, sums } = known;
+    const { place, sums, isDamaged } = known;
+    if (isDamaged)
+      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: it was set aside as damaged`);
     let file: SharedFile;
     try {
       file = await (place === undefined ? openSparing(blobPath(dataDir, sha256)) : openPack(place.pack));
@@ -112,7 +117,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       return undefined;
     }
     // A pack grows; whether the blob is whole in it is seen when it is read.
-    if (place !== undefined || file.size === size) return { sha256, size, sums, place, file };
+    if (place !== undefined || file.size === size) return { sha256, size, sums, place, isDamaged, file };
     try {
       await onDamage({ sha256, place, inode: file.inode, found: `${file.size} bytes instead of ${size}` });
     } finally {

@@ -4,7 +4,7 @@ import type { WholeBody } from "../../body/spool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import { decidePut } from "../conditions.ts";
-import type { BucketDriver, Entry, PutCondition, PutResult } from "../driver.ts";
+import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../driver.ts";
 import { readWhole } from "../read-whole.ts";
 import type { BlobReaders } from "./blob-reader.ts";
 import type { CatalogueReads } from "./catalogue-reads.ts";
@@ -40,14 +40,14 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
    */
   async function settleEqual({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
     if (reads.blob(sha256) === undefined) return;
-    const reader = await readers.open(sha256, size);
-    if (reader === undefined) return;
+    let reader: ObjectReader | undefined;
     try {
-      await readWhole(reader, size);
+      reader = await readers.open(sha256, size);
+      if (reader !== undefined) await readWhole(reader, size);
     } catch (error) {
       if (!(error instanceof HuiyuanError && error.code === "store_corrupt")) throw error;
     } finally {
-      reader.close();
+      reader?.close();
     }
   }
 
@@ -60,15 +60,17 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     if (content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES) {
       await freeSpace.check().catch((error: unknown) => {
         // Bytes that are there already take no room.
-        if (reads.blob(info.hashes.sha256) === undefined) throw error;
+        if (reads.blob(info.hashes.sha256)?.isDamaged !== false) throw error;
       });
       return neverMissing(await submit(undefined, content.buffer), info);
     }
 
     // The writer decides; asking here first spares the disk a body that would be refused.
     const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
-    if (early !== "stored") return early;
-    if (reads.blob(info.hashes.sha256) !== undefined) {
+    const known = reads.blob(info.hashes.sha256);
+    // Good bytes mend whatever has the damaged ones, wanted here or not.
+    if (early !== "stored" && known?.isDamaged !== true) return early;
+    if (known?.isDamaged === false) {
       const source = content.kind === "file" ? { path: content.path, isSynced: false } : undefined;
       const result = await submit(source);
       if (result !== "blob-missing") return result;

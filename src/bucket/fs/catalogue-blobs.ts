@@ -17,6 +17,8 @@ export interface CatalogueBlobs {
   use(id: number): number;
   /** One entry less; the last one stamps it for the sweeper. */
   unuse(id: number, now: number): void;
+  /** Its bytes are wrong and lie nowhere from now on; `refs` entries have it all the same. */
+  markDamaged(id: number, refs: number, now: number): void;
   remove(id: number): void;
   /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
   forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
@@ -30,11 +32,12 @@ export interface CatalogueBlobs {
   newestPack(): number;
 }
 
-/** `place` undefined: in a file of its own. */
+/** `place` undefined: in a file of its own, or nowhere where it `isDamaged`. */
 export interface BlobRow {
   readonly id: number;
   readonly size: number;
   readonly place: PackPlace | undefined;
+  readonly isDamaged: boolean;
 }
 
 /** What a blob's row says beside its place. */
@@ -57,15 +60,19 @@ interface PackedBlob extends SweptBlob {
 
 export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlobs {
   const statements = {
-    find: database.prepare<[string], { id: number; size: number; pack: number | null; at: number }>(
-      "SELECT id, size, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
-    ),
+    find: database.prepare<
+      [string],
+      { id: number; size: number; pack: number | null; at: number; damaged_at: number | null }
+    >("SELECT id, size, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?"),
     add: database.prepare(
       `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, unused_since, pack, pack_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     learn: database.prepare("UPDATE blobs SET sha1 = ?, md5 = ? WHERE id = ? AND sha1 = ''"),
-    move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ? WHERE id = ?"),
+    move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ?, damaged_at = NULL WHERE id = ?"),
+    markDamaged: database.prepare(
+      "UPDATE blobs SET pack = NULL, pack_at = NULL, damaged_at = ?, refs = ? WHERE id = ?",
+    ),
     use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
     unuse: database.prepare(
       "UPDATE blobs SET refs = refs - 1, unused_since = CASE WHEN refs = 1 THEN ? END WHERE id = ?",
@@ -110,7 +117,7 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       const row = statements.find.get(sha256);
       if (row === undefined) return undefined;
       const { id, size, pack, at } = row;
-      return { id, size, place: pack === null ? undefined : { pack, at } };
+      return { id, size, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
     },
     hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
     ensure: (put, place, now) => settle(put, place, { refs: 0, unusedSince: now }),
@@ -125,6 +132,9 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
     },
     unuse(id, now) {
       statements.unuse.run(now, id);
+    },
+    markDamaged(id, refs, now) {
+      statements.markDamaged.run(now, refs, id);
     },
     remove(id) {
       statements.remove.run(id);

@@ -24,6 +24,8 @@ export interface CatalogueReads {
   hasPack(pack: number): boolean;
   /** Packs of whose bytes over a third are dead, oldest first, the newest among them. */
   sparsePacks(): number[];
+  /** Objects whose bytes were found wrong and that nobody else has. */
+  damaged(): number;
   /** Blobs and their bytes on disk, unused ones in their grace time included. */
   totals(): { blobs: number; bytes: number };
 }
@@ -33,6 +35,8 @@ export interface StoredBlob {
   readonly sums: Buffer;
   /** Undefined: in a file of its own. */
   readonly place: PackPlace | undefined;
+  /** Its bytes were found wrong: it has neither. */
+  readonly isDamaged: boolean;
 }
 
 interface ObjectRow {
@@ -56,6 +60,7 @@ interface ObjectRow {
   readonly modified_at: number;
   readonly stored_at: number;
   readonly sum: number | null;
+  readonly damaged_at: number | null;
 }
 
 type EntryRow = { readonly epoch: number } & (
@@ -70,7 +75,7 @@ type EntryRow = { readonly epoch: number } & (
 );
 
 const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
-  origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum`;
+  origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum, damaged_at`;
 
 const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
@@ -101,12 +106,15 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     listAfter: database.prepare<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
     ),
-    blob: database.prepare<[string], { sums: Buffer; pack: number | null; at: number }>(
-      "SELECT block_sums AS sums, pack, pack_at AS at FROM blobs WHERE sha256 = ?",
+    blob: database.prepare<[string], { sums: Buffer; pack: number | null; at: number; damaged_at: number | null }>(
+      "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
     ),
     pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
     sparsePacks: database.prepare<[], { id: number }>(
       "SELECT id FROM packs WHERE live_bytes * 3 < bytes * 2 ORDER BY id",
+    ),
+    damaged: database.prepare<[], { count: number }>(
+      "SELECT coalesce(sum(refs), 0) AS count FROM blobs WHERE damaged_at IS NOT NULL",
     ),
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
@@ -157,10 +165,11 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
         const row = statements.blob.get(sha256);
         if (row === undefined) return undefined;
         const { sums, pack, at } = row;
-        return { sums, place: pack === null ? undefined : { pack, at } };
+        return { sums, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
       }),
     hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
     sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
+    damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
 }
@@ -190,7 +199,7 @@ function entryOf(row: EntryRow, now: () => number): Entry {
 }
 
 function infoOf(row: ObjectRow): ObjectInfo {
-  return {
+  const info: ObjectInfo = {
     key: row.key,
     size: row.size,
     hashes: { sha256: row.sha256, sha1: row.sha1 || undefined, md5: row.md5 || undefined },
@@ -208,6 +217,7 @@ function infoOf(row: ObjectRow): ObjectInfo {
     storedAt: row.stored_at,
     isSuspect: row.is_suspect === 1,
   };
+  return row.damaged_at === null ? info : { ...info, isDamaged: true };
 }
 
 function lifeOf({ life }: ObjectRow): DeclaredLife {

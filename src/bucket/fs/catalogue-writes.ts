@@ -19,8 +19,11 @@ export interface CatalogueWrites {
   purge(request: RequestOf<"purge">, now: number): boolean;
   forget(request: RequestOf<"forget">, now: number): boolean;
   move(request: RequestOf<"move">, now: number): boolean;
-  /** Makes every entry of the blob absent and forgets the blob. */
-  forgetDamaged(sha256: string): SetAsideEntry[];
+  /**
+   * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
+   * it then: it is forgotten.
+   */
+  setAside(request: Pick<RequestOf<"setAside">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
   /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
@@ -55,7 +58,10 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
-    entriesOf: database.prepare<[number], SetAsideEntry & { bucketId: number; epoch: number; size: number }>(
+    entriesOf: database.prepare<
+      [number],
+      Omit<SetAsideEntry, "isKept"> & { bucketId: number; epoch: number; size: number }
+    >(
       `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
        FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
     ),
@@ -106,12 +112,14 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition },
+    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition; mends?: boolean },
     now: number,
   ) {
-    const { bucket, info, condition } = target;
+    const { bucket, info, condition, mends = false } = target;
     const entry = entryOf(bucket, info.key, now);
-    const result = decidePut(entry, condition);
+    // A client that gives the bytes of its damaged upload again stores them.
+    const isVacant = mends && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
+    const result = decidePut(isVacant ? { ...entry, state: "absent" } : entry, condition);
     if (result !== "stored") return result;
     // Taken before the old one is released: the same bytes again must not look unused in between.
     const blob = target.take();
@@ -125,10 +133,12 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   return {
     put(request, place, now) {
       const { bucket, info, condition } = request;
-      // What lies in a file of its own needs its row in any case, for the sweeper to find it.
-      const placed = place.kind === "file" ? blobs.ensure(request, place, now) : undefined;
+      const mends = place.kind !== "there" && place.id !== undefined;
+      // What lies in a file of its own needs its row in any case, for the sweeper to find it. And bytes that come again mend
+      // whatever had them, also where this put is refused.
+      const placed = place.kind === "file" || mends ? blobs.ensure(request, place, now) : undefined;
       const take = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
-      return storeObject({ bucket: bucketOf(bucket), info, take, condition }, now);
+      return storeObject({ bucket: bucketOf(bucket), info, take, condition, mends }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
@@ -181,16 +191,22 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       clear(source, key, entry.epoch);
       return true;
     },
-    forgetDamaged(sha256) {
+    setAside({ sha256, copyFolders }, now) {
       const blob = blobs.find(sha256);
       if (blob === undefined) return [];
-      const entries = statements.entriesOf.all(blob.id);
+      const entries = statements.entriesOf.all(blob.id).map((entry) => {
+        const isKept = entry.via !== "mirror" && !copyFolders.some((folder) => entry.bucket.startsWith(folder));
+        return { ...entry, isKept };
+      });
       for (const entry of entries) {
+        if (entry.isKept) continue;
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
         statements.count.run(-1, -entry.size, entry.bucketId);
       }
-      blobs.remove(blob.id);
-      return entries.map(({ bucket, key, via }) => ({ bucket, key, via }));
+      const kept = entries.filter(({ isKept }) => isKept).length;
+      if (kept === 0) blobs.remove(blob.id);
+      else blobs.markDamaged(blob.id, kept, now);
+      return entries.map(({ bucket, key, via, isKept }) => ({ bucket, key, via, isKept }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
     probe(at) {

@@ -32,7 +32,8 @@ export function isThere(sha256: string, at: Workplace): boolean {
   return known !== undefined && hasBytes(sha256, known, at);
 }
 
-function hasBytes(sha256: string, { place, size }: BlobRow, { blobs, packs }: Workplace): boolean {
+function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: Workplace): boolean {
+  if (isDamaged) return false;
   return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
 }
 
@@ -91,12 +92,14 @@ export function operationHandlers(at: Workplace): Handlers {
 }
 
 /** Other bytes than those that were read wrongly are good ones that were stored since. */
-function setAside({ sha256, place, inode }: RequestOf<"setAside">, now: number, at: Workplace): AnswerOf<"setAside"> {
+function setAside(request: RequestOf<"setAside">, now: number, at: Workplace): AnswerOf<"setAside"> {
+  const { sha256, place, inode } = request;
   const { writes, rows, blobs, packs } = at;
   const known = rows.find(sha256);
-  if (known === undefined || known.place?.pack !== place?.pack || known.place?.at !== place?.at) return [];
+  if (known === undefined || known.isDamaged || known.place?.pack !== place?.pack || known.place?.at !== place?.at)
+    return [];
   if (place === undefined && blobs.stat(sha256)?.ino !== inode) return [];
-  const entries = writes.forgetDamaged(sha256);
+  const entries = writes.setAside(request, now);
   if (place === undefined) blobs.setAside(sha256, now);
   else blobs.keepDamaged(sha256, now, () => packs.read(place, known.size));
   return entries;

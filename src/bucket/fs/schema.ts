@@ -7,12 +7,14 @@ import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 
 /** Raised with every change of the tables, together with a step in `migrate`. */
-const SCHEMA_VERSION = 5;
+const SCHEMA_VERSION = 6;
 
 // `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
 // outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
 // older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.sha1` and
-// `md5` are empty where nobody has asked for them. `blobs.pack` and `pack_at` are NULL for a blob that has a file of its own. Times are Unix milliseconds.
+// `md5` are empty where nobody has asked for them. `blobs.pack` and `pack_at` are NULL for a blob that has a file of its own.
+// `blobs.damaged_at`: its bytes were found wrong and set aside, and an entry still has it that no origin can give again;
+// such a blob has neither a file nor a place in a pack. Times are Unix milliseconds.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,
@@ -101,9 +103,14 @@ const PACKS = `
 /** Only uploads have it, so that what the mirror brings does not pay for it. */
 const BY_SHA1 = "CREATE INDEX blobs_sha1 ON blobs (sha1) WHERE sha1 <> '';";
 
+const DAMAGED = `
+  ALTER TABLE blobs ADD COLUMN damaged_at INTEGER;
+  CREATE INDEX blobs_damaged ON blobs (damaged_at) WHERE damaged_at IS NOT NULL;
+`;
+
 /** What brings a catalogue of version N to N + 1, at index N. */
 const STEPS: readonly string[] = [
-  SCHEMA + PACKS + BY_SHA1 + ONCE_SCHEMA,
+  SCHEMA + PACKS + BY_SHA1 + DAMAGED + ONCE_SCHEMA,
   "ALTER TABLE entries ADD COLUMN sum INTEGER",
   `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
    ALTER TABLE entries ADD COLUMN life TEXT;
@@ -113,6 +120,7 @@ const STEPS: readonly string[] = [
    ALTER TABLE blobs ADD COLUMN pack_at INTEGER;
    ${PACKS}`,
   BY_SHA1,
+  DAMAGED,
 ];
 
 // A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.

@@ -34,6 +34,8 @@ export interface FsStoreOptions {
   readonly graceMs?: number;
   /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
   readonly sweepEveryMs?: number;
+  /** How the ids of buckets begin whose objects can be had again, however they came: damaged ones are forgotten. */
+  readonly copyFolders?: readonly string[];
   /** Bytes at which a pack is closed and the next one begun. */
   readonly packBytes?: number;
 }
@@ -49,6 +51,8 @@ export interface FsStore extends Store {
   forget(bucketId: string, key: Key, sha256: string): Promise<boolean>;
   /** Gives an object to the same key of another bucket, whose epoch stands; one durable step. False where it is not there. */
   move(fromId: string, toId: string, key: Key, sha256: string): Promise<boolean>;
+  /** Objects whose bytes were found wrong and that nobody else has: each is answered with store_corrupt. */
+  damaged(): number;
   /** Distinct blobs and the bytes that they take, unused ones in their grace time included. */
   blobUsage(): { readonly blobs: number; readonly bytes: number };
   /** Removes blobs that nothing has used for the grace time, and packs in which little is left. */
@@ -114,7 +118,7 @@ interface StoreParts extends FsStoreOptions {
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS } = parts;
+  const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS, copyFolders = [] } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
   const buckets = new Map<string, BucketDriver>();
@@ -124,7 +128,7 @@ function wireStore(parts: StoreParts): FsStore {
   const readers = createBlobReaders({
     dataDir: dir,
     blob: (sha256) => reads.blob(sha256),
-    onDamage: (damage) => setAside(damage, { writer, log }),
+    onDamage: (damage) => setAside(damage, { writer, log, copyFolders }),
   });
   const newFilePath = () => {
     filesMade += 1;
@@ -215,6 +219,7 @@ function wireStore(parts: StoreParts): FsStore {
     forget: (bucket, key, sha256) => writer.submit("forget", { bucket, key, sha256 }),
     move: (from, to, key, sha256) => writer.submit("move", { from, to, key, sha256 }),
     listBuckets: () => reads.buckets(),
+    damaged: () => reads.damaged(),
     blobUsage: () => reads.totals(),
     sweep,
     forgetTombstones,
@@ -241,19 +246,15 @@ function wireStore(parts: StoreParts): FsStore {
   };
 }
 
-/** The damaged blob goes to quarantine and what pointed to it is absent: the next request fetches it again. */
+/** The damaged blob goes to quarantine. What can be had again is absent from now on, and the next request fetches it. */
 async function setAside(
-  { sha256, place, inode, found }: Damage,
-  { writer, log }: { writer: Writer; log: Log },
+  { found, ...damage }: Damage,
+  { writer, log, copyFolders }: { writer: Writer; log: Log; copyFolders: readonly string[] },
 ): Promise<void> {
-  const entries = await writer.submit("setAside", { sha256, place, inode });
-  for (const { bucket, key, via } of entries) {
+  const { sha256 } = damage;
+  for (const { bucket, key, via, isKept } of await writer.submit("setAside", { ...damage, copyFolders })) {
     const fields = { bucket, key, sha256, found };
-    if (via === "mirror") log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
-    else
-      log.error(
-        { ...fields, via },
-        "a stored image is damaged and was set aside; no origin has it, restore it from a backup",
-      );
+    if (!isKept) log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
+    else log.error({ ...fields, via }, "a stored image is damaged and no origin has it; upload it again, or delete it");
   }
 }

@@ -80,13 +80,16 @@ export interface SetAsideRequest {
   readonly place: PackPlace | undefined;
   /** Of its own file; undefined: that was missing. */
   readonly inode: number | undefined;
+  /** How the ids of buckets begin that hold what can be had again, however it came. */
+  readonly copyFolders: readonly string[];
 }
 
-/** An entry that has become absent because its blob was damaged. */
+/** An entry whose blob was found damaged. `isKept`: nobody else has it, and it stays, marked; the others are absent now. */
 export interface SetAsideEntry {
   readonly bucket: string;
   readonly key: string;
   readonly via: string;
+  readonly isKept: boolean;
 }
 
 export interface SweptBlob {

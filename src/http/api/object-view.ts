@@ -4,7 +4,7 @@ import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../object.ts";
 
 /** One object of a listing. */
 export function objectView(info: ObjectInfo): object {
-  const { key, size, hashes, image, headers, provenance, modifiedAt, storedAt, isSuspect } = info;
+  const { key, size, hashes, image, headers, provenance, modifiedAt, storedAt, isSuspect, isDamaged = false } = info;
   const { via, originUrl, originEtag, originLastModified, fetchedAt, validated } = provenance;
   return {
     key,
@@ -19,6 +19,7 @@ export function objectView(info: ObjectInfo): object {
     modifiedAt: time(modifiedAt),
     storedAt: time(storedAt),
     isSuspect,
+    isDamaged,
     provenance: {
       via,
       originUrl,

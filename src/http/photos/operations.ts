@@ -16,6 +16,9 @@ export async function stat(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
   const fileids = statFileids(call.target.rest, call.bound);
   const bucket = bucketOf(call);
   const info = await findAny(bucket, fileids, call.signal);
+  if (info?.isDamaged === true) {
+    throw new HuiyuanError("store_corrupt", `Cannot tell of "${info.key}": its bytes are damaged`);
+  }
   // Damaged or deleted between look-up and reading.
   const md5 = info === undefined ? undefined : await parts.md5.of(bucket.stored.bucket, info);
   if (info === undefined || md5 === undefined) throw missing(fileids[0]);

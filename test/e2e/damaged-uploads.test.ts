@@ -1,0 +1,92 @@
+// An upload whose bytes have changed on the disk, through a domain whose origin has another image under the same name: it
+// is neither missing nor replaced, operators see it, and it is whole again when its client uploads it once more.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { blobWith, damageBlob } from "../helpers/stored-blobs.ts";
+
+let origin: ScriptedOrigin;
+let originsImage: Buffer;
+let installation: Installation;
+let program: Program;
+
+beforeAll(async () => {
+  originsImage = await noisyJpeg(320, 200);
+  origin = await startScriptedOrigin((_request, connection) => connection.send(response(originsImage)));
+  const server = { adminPort: await freePort() };
+  installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+const upload = (fileid: string, image: Buffer) =>
+  callApi({ port: program.downloadPort, path: `/${fileid}`, form: fileForm(image), sign: uploadToken(fileid) });
+const download = (fileid: string, more: object = {}) =>
+  get({ port: program.downloadPort, path: `/${fileid}`, ...more });
+const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
+const metric = async (name: string) => {
+  const { body } = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
+  return new RegExp(`^${name} (\\d+)$`, "m").exec(body.toString())?.[1];
+};
+const asked = () => origin.requests.length;
+
+/** One in a pack, and one in a file of its own. */
+test.each([
+  { name: "small.jpg", width: 300, height: 200 },
+  { name: "large.jpg", width: 1_600, height: 1_200 },
+])("$name: 500 with -101 until the same bytes come again", async ({ name, width, height }) => {
+  const image = await noisyJpeg(width, height);
+  expect((await upload(name, image)).code).toBe(0);
+  damageBlob(blobWith(installation.data, image), 5_000);
+
+  const seen: unknown[] = [];
+  for (const more of [
+    {},
+    { method: "HEAD" },
+    { headers: { range: "bytes=0-9" } },
+    {},
+    { path: `/${name}?imageInfo` },
+  ]) {
+    const answer = await download(name, more);
+    seen.push([answer.status, answer.headers["x-errno"]]);
+  }
+  expect(seen).toEqual(Array.from({ length: 5 }, () => [500, "-101"]));
+  expect(asked()).toBe(0);
+
+  const stat = await command("stat", name);
+  expect([stat.code, stat.out]).toEqual([0, expect.stringMatching(/^state +stored, damaged/m)]);
+  expect((await command("ls", name)).out).toMatch(/ damaged +\S+\n$/);
+  expect(await metric("huiyuan_damaged_objects")).toBe("1");
+  const ready = await get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" });
+  expect([ready.status, ready.body.toString()]).toEqual([200, expect.stringContaining("damaged")]);
+  const lines = program.output.split("\n").filter((line) => line.includes(name) && line.includes("is damaged"));
+  expect(lines).toHaveLength(1);
+
+  expect((await callApi({ port: program.downloadPort, path: `/${name}` })).code).toBe(-197);
+  expect((await upload(name, originsImage)).code).toBe(-1886);
+  expect((await upload(name, image)).code).toBe(0);
+  const mended = await download(name);
+  expect([mended.status, mended.body.equals(image), await metric("huiyuan_damaged_objects")]).toEqual([200, true, "0"]);
+  expect(asked()).toBe(0);
+});
+
+test("it can be deleted, and the name used anew", async () => {
+  const image = await noisyJpeg(310, 200);
+  await upload("gone.jpg", image);
+  damageBlob(blobWith(installation.data, image), 5_000);
+  expect((await download("gone.jpg")).status).toBe(500);
+  const sign = onceToken("gone.jpg");
+  const deleted = await callApi({ port: program.downloadPort, path: "/gone.jpg/del", method: "POST", sign });
+  expect([deleted.code, (await download("gone.jpg")).status]).toEqual([0, 404]);
+  expect((await upload("gone.jpg", originsImage)).code).toBe(0);
+  expect((await download("gone.jpg")).body.equals(originsImage)).toBe(true);
+});
