@@ -4,7 +4,16 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { type GetOptions, type GetResult, get } from "./get.ts";
-import { eventually, type Installation, install, type Program, type StartOptions } from "./program.ts";
+import {
+  type Ended,
+  eventually,
+  huiyuan,
+  type Installation,
+  install,
+  type Program,
+  type StartOptions,
+} from "./program.ts";
+import { type ApiResult, type CallOptions, callApi, fileForm } from "./rest-api.ts";
 import { keysIn } from "./stored-keys.ts";
 
 export type ScenarioNumber = 1 | 2 | 3 | 4;
@@ -27,7 +36,7 @@ export async function scenarioSettings(number: ScenarioNumber, replacements: Rep
 /** The n-th block of YAML in docs/scenario-N.md, from 0, moved. */
 export async function guideYaml(number: ScenarioNumber, index: number, replacements: Replacements): Promise<unknown> {
   const text = await readFile(new URL(`../../docs/scenario-${number}.md`, import.meta.url), "utf8");
-  const block = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)][index]?.[1];
+  const block = [...text.matchAll(/^( *)```yaml\n(.*?)^\1```$/gms)][index]?.[2];
   if (block === undefined) throw new Error(`docs/scenario-${number}.md has no YAML block ${index}`);
   return moved(parse(block), replacements);
 }
@@ -58,6 +67,12 @@ export interface ScenarioRun {
   /** The running server; another one after restart(). */
   readonly program: Program;
   get(host: string, path: string, more?: Partial<GetOptions>): Promise<GetResult>;
+  /** A command of the built program, with this settings file. */
+  command(...args: readonly string[]): Promise<Ended>;
+  /** The upload of a guide: a token from `huiyuan sign`, then one call of the REST API at no download domain. */
+  upload(bucket: string, fileid: string, image: Buffer): Promise<ApiResult>;
+  /** Likewise the delete. */
+  delete(bucket: string, fileid: string): Promise<ApiResult>;
   /** Keys of a bucket's objects, sorted. */
   keys(bucket: string): readonly string[];
   /** Resolves when the bucket has exactly these keys, given sorted. */
@@ -72,12 +87,31 @@ export async function startScenario(settings: object, options: StartOptions = {}
   const { server, ...rest } = settings as { readonly server?: object };
   const installation = await install({ ...rest, server: { ...server, host: "127.0.0.1", port: 0, adminPort: 0 } });
   let program = await installation.start(options);
+  const { env = {} } = options;
+  const command = (...args: readonly string[]) => huiyuan([...args, "--config", installation.file], { env });
+  const call = async (
+    operation: string,
+    {
+      bucket,
+      fileid,
+      suffix = "",
+      ...rest
+    }: { bucket: string; fileid: string; suffix?: string } & Partial<CallOptions>,
+  ) => {
+    const { code, out, err } = await command("sign", operation, fileid, "--bucket", bucket);
+    if (code !== 0) throw new Error(`sign ${operation} failed: ${err}`);
+    const target = `/photos/v2/${SCENARIO_APPID}/${bucket}/0/${encodeURIComponent(fileid)}${suffix}`;
+    return callApi({ port: program.downloadPort, target, sign: out.trim(), host: "localhost", ...rest });
+  };
   const keys = (bucket: string) => keysIn(installation.data, `${SCENARIO_APPID}/${bucket}`);
   return {
     installation,
     get program() {
       return program;
     },
+    command,
+    upload: (bucket, fileid, image) => call("upload", { bucket, fileid, form: fileForm(image) }),
+    delete: (bucket, fileid) => call("delete", { bucket, fileid, suffix: "/del", method: "POST" }),
     get: (host, path, more = {}) => get({ port: program.downloadPort, host, path, ...more }),
     keys,
     holds: (bucket, wanted) =>
