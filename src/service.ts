@@ -167,6 +167,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           damaged: stores.damaged,
           fills: () => slots.taken,
           uploads: () => photos.uploads.taken,
+          sliceUploads: () => photos.slices.running,
           origins: sites.originHealth,
           // Whoever writes to it says why not.
           owed: () => outbox.counts().catch(() => undefined),

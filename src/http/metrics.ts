@@ -20,6 +20,7 @@ export interface MetricSources {
   readonly damaged: () => number | undefined;
   readonly fills: () => number;
   readonly uploads: () => number;
+  readonly sliceUploads: () => number;
   readonly origins: () => readonly OriginHealth[];
   /** Undefined where that cannot be read. */
   readonly owed: () => Promise<readonly { readonly state: OwedState; readonly count: number }[] | undefined>;
@@ -71,6 +72,7 @@ export function createMetrics(): Metrics {
   ]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
   const uploadsRunning = gauge("uploads_running", "Images that are being uploaded");
+  const sliceUploads = gauge("slice_uploads", "Uploads in slices that are not stored yet");
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
   const refreshes = counter("refreshes_total", "Questions to origins about stored images, by what came of them", [
@@ -195,6 +197,7 @@ export function createMetrics(): Metrics {
       if (damagedObjects !== undefined) damaged.set(damagedObjects);
       fillsRunning.set(sources.fills());
       uploadsRunning.set(sources.uploads());
+      sliceUploads.set(sources.sliceUploads());
       const renders = sources.renders();
       rendersRunning.set(renders.running);
       rendersWaiting.set(renders.waiting);

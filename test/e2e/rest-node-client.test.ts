@@ -34,7 +34,8 @@ interface Sdk {
 }
 
 // CommonJS of 2016, without types.
-const sdk = createRequire(import.meta.url)("tencentyun") as Sdk;
+const require = createRequire(import.meta.url);
+const sdk = require("tencentyun") as Sdk;
 const HOST = `photos-${APPID}.localhost`;
 
 let jpeg: Buffer;
