@@ -6,6 +6,7 @@ import { createAdmin } from "./http/admin.ts";
 import { createApi } from "./http/api/api.ts";
 import { createDownloads } from "./http/download.ts";
 import { createFront } from "./http/front.ts";
+import { noteCall, noteDownload } from "./http/insight.ts";
 import { createCallLog } from "./http/photos/call-log.ts";
 import { createPhotos } from "./http/photos/photos.ts";
 import { createReadiness } from "./http/readiness.ts";
@@ -65,6 +66,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       log,
       answered(exchange) {
         metrics.answered(exchange);
+        noteDownload(exchange, service.accounts);
         accessLog(exchange, settings.server);
       },
     });
@@ -76,6 +78,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       nextRequestId,
       answered(call) {
         metrics.called(call);
+        noteCall(call, settings.server, service.accounts, now());
         callLog(call, settings.server);
       },
     });
@@ -111,14 +114,14 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
         readiness,
         metrics: service.scrape,
-        api: createApi({ registry, callbacks: service, nextRequestId, stopping: stopping.signal, log }),
+        api: createApi({ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log }),
         nextRequestId,
         version: readVersion(),
         log,
       }),
     });
 
-    await service.notices.redeliver();
+    await service.accounts.notices.redeliver();
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,

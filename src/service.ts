@@ -6,27 +6,21 @@ import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { type Accounts, createAccounts } from "./accounts.ts";
 import { createFreeSpace } from "./bucket/fs/free-space.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import type { PhotosParts } from "./http/photos/call.ts";
 import { createRenderer, type RendererOptions } from "./image/renderer.ts";
-import { createLedgers } from "./ledger/ledger.ts";
 import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
 import { createHot } from "./mirror/hot.ts";
 import { createSlots } from "./mirror/slots.ts";
 import { createWriteBack } from "./mirror/write-back.ts";
-import { isKey } from "./object.ts";
-import { createSystemResolve } from "./origin/lookup.ts";
 import type { Settings } from "./settings/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
-import type { Uploaded } from "./upload/callback.ts";
-import type { CallbackTarget } from "./upload/delivery.ts";
 import { createKnownMd5 } from "./upload/known-md5.ts";
-import { createNotices, type Notices } from "./upload/notices.ts";
-import { createOutbox, OUTBOX_PLAN, type Outbox } from "./upload/outbox.ts";
 import { createSliceFolder } from "./upload/slice-folder.ts";
 import { openSlices, type Slices } from "./upload/slices.ts";
 import { readVersion } from "./version.ts";
@@ -43,9 +37,8 @@ export interface Service {
   readonly metrics: Metrics;
   /** What the REST API works on. */
   readonly photos: Omit<PhotosParts, "place">;
-  /** Tells business servers of uploads; sends what is owed from before once it is told to. */
-  readonly notices: Notices;
-  readonly outbox: Outbox;
+  /** What is owed to business servers, what was done, and what buckets were used for. */
+  readonly accounts: Accounts;
   /** Prometheus text. */
   scrape(): ReturnType<Metrics["scrape"]>;
   /** Writes to the store; throws store_full or store_failed. */
@@ -75,18 +68,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const metrics = createMetrics();
   const slots = createSlots(settings.limits.fills);
   const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
-  const ledgers = createLedgers({ dir: settings.data, log });
-  const outbox = createOutbox(ledgers.open(OUTBOX_PLAN));
-  const userAgent = `Huiyuan/${readVersion()}`;
-  const notices = createNotices({
-    outbox,
-    isStored: (uploaded) => isStored(uploaded, registry),
-    userAgent,
-    resolve: createSystemResolve(),
-    meter: metrics.callbacks,
-    now,
-    log,
-  });
   const renderer = createRenderer(renderLimits(settings));
   const renders = createSlots(MAX_RENDERS);
   // A variant that could not be stored is made again when it is next asked for.
@@ -98,15 +79,15 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     maxQueued: MAX_VARIANTS_QUEUED,
   });
   let registry: SiteRegistry | undefined;
+  const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
   let slices: Slices | undefined;
 
   async function close(): Promise<void> {
-    await notices.close();
+    await accounts.close();
     slices?.close();
     await registry?.close();
     await renderer.close();
     metrics.stop();
-    await ledgers.close();
     await stores.close();
   }
 
@@ -126,10 +107,10 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       },
       log,
       now,
-      userAgent,
+      userAgent: `Huiyuan/${readVersion()}`,
     });
     registry = sites;
-    notices.apply(callbackTargets(settings));
+    accounts.apply(settings);
     const { adopting, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, log });
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
@@ -146,7 +127,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       md5: createKnownMd5(),
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
-      announce: notices.announce,
+      announce: accounts.notices.announce,
       uploads: createSlots(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
@@ -157,8 +138,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       registry: sites,
       metrics,
       photos,
-      notices,
-      outbox,
+      accounts,
       scrape: () =>
         metrics.scrape({
           memory: hot.usage,
@@ -170,14 +150,14 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           sliceUploads: () => photos.slices.running,
           origins: sites.originHealth,
           // Whoever writes to it says why not.
-          owed: () => outbox.counts().catch(() => undefined),
+          owed: () => accounts.outbox.counts().catch(() => undefined),
           renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
         }),
       probe: store.probe,
       notes: stores.notes,
       apply(next) {
         sites.apply(next);
-        notices.apply(callbackTargets(next));
+        accounts.apply(next);
         hot.resize(hotBounds(next));
         slots.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
@@ -200,33 +180,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     await close();
     throw error;
   }
-}
-
-/** By `<appid>/<bucket>`. */
-function callbackTargets({ projects }: Settings): ReadonlyMap<string, CallbackTarget> {
-  return new Map(
-    projects.flatMap(({ appid, buckets }) =>
-      buckets.flatMap(({ name, callback }): [string, CallbackTarget][] => {
-        if (callback === undefined) return [];
-        const { timeout: timeoutMs, ...rest } = callback;
-        return [[`${appid}/${name}`, { ...rest, timeoutMs }]];
-      }),
-    ),
-  );
-}
-
-/** What a mirror brought under the same name is another file, also where it has the same bytes: nobody uploaded it. */
-async function isStored(
-  { appid, bucket, fileid, sha1 }: Uploaded,
-  registry: SiteRegistry | undefined,
-): Promise<boolean> {
-  const stored = registry?.storedOf(`${appid}/${bucket}`);
-  if (stored === undefined)
-    throw new HuiyuanError("internal", `Cannot look up "${fileid}": its bucket is not in the settings`);
-  if (!isKey(fileid)) return false;
-  const entry = await stored.bucket.lookup(fileid);
-  if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
-  return entry.state === "object" && entry.info.provenance.via !== "mirror" && entry.info.hashes.sha1 === sha1;
 }
 
 interface Backlog {

@@ -83,7 +83,14 @@ const openData: Alone = async ({ config, base, data }, terminal) => {
   const { registry } = service;
   // Ctrl-C ends the command's own requests.
   const { signal: stopping } = new AbortController();
-  const api = createApi({ registry, callbacks: service, nextRequestId: createRequestIds(), stopping, log });
+  const api = createApi({
+    registry,
+    accounts: service.accounts,
+    now: Date.now,
+    nextRequestId: createRequestIds(),
+    stopping,
+    log,
+  });
   return {
     client: createAdminClient(async (path, init) => api.request(path, init, {})),
     async close() {

@@ -82,8 +82,9 @@ async function stream(
   await spend(context);
   writeHead();
   // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
-  const held = async (offset: number, ready: ReturnType<ReadAt>) => {
+  const held = async (offset: number, end: number, ready: ReturnType<ReadAt>) => {
     const chunk = await ready;
+    exchange.bodyBytes += Math.min(chunk?.byteLength ?? 0, end - offset + 1);
     if (chunk !== undefined && offset + chunk.byteLength >= (head.size ?? Number.POSITIVE_INFINITY)) await ended();
     return chunk;
   };
@@ -97,7 +98,7 @@ async function stream(
   const whole = { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
   await pump(
     response,
-    (offset, end) => held(offset, offset === span?.start ? first : read(offset, end)),
+    (offset, end) => held(offset, end, offset === span?.start ? first : read(offset, end)),
     span ?? whole,
     context.client(),
   );

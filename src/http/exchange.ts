@@ -28,7 +28,7 @@ export interface Exchange {
   /** Aborts when the client leaves; made when first needed. */
   client: AbortSignal | undefined;
   outcome: Outcome;
-  /** Body bytes that the head announced; 0 where none were or the length was not known. */
+  /** Body bytes that the head announced, or that were sent from a fill. */
   bodyBytes: number;
   /** The error code of a failed answer. */
   errorCode: string | undefined;

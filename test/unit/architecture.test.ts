@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["http"],
   ["origins", "routes", "stores", "projects"],
   ["sites"],
+  ["accounts"],
   ["service", "sketch"],
   ["app"],
   ["cli"],
@@ -29,12 +30,12 @@ const LAYERS: readonly (readonly string[])[] = [
 /** The words of the bottom layer are one vocabulary and may use each other. */
 const WORDS = LAYERS[0];
 /** Rooms that have their place already but no file yet. */
-const NOT_BUILT = ["migrate", "insight"];
+const NOT_BUILT = ["migrate"];
 
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["origins", "routes", "stores", "projects", "sites", "service", "sketch", "app", "cli", "main"],
+  settings: ["origins", "routes", "stores", "projects", "sites", "accounts", "service", "sketch", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
   sign: ["upload", "http", "stores", "sites", "sketch", "app", "cli", "main"],
   // The SDK is for other people's programs.

@@ -23,6 +23,7 @@ import {
   readQuery,
   text,
 } from "./input.ts";
+import { addInsightCalls, type InsightParts, noting } from "./insight.ts";
 import { bucketNamed, type Domains, domainNamed, findNamed } from "./naming.ts";
 import { ndjson } from "./ndjson.ts";
 import { entryView, objectView } from "./object-view.ts";
@@ -30,7 +31,9 @@ import { type WarmOrder, type WarmResult, warmAll } from "./warm.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
-  readonly callbacks: CallbackParts;
+  readonly accounts: CallbackParts & InsightParts;
+  /** Unix milliseconds. */
+  readonly now: () => number;
   readonly nextRequestId: () => string;
   /** Aborts when the server begins to stop. */
   readonly stopping: AbortSignal;
@@ -47,7 +50,7 @@ const DELETED_BY_OPERATOR = "deleted by an operator";
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
 
 /** Paths begin with /api/v1. */
-export function createApi({ registry, callbacks, nextRequestId, stopping, log }: ApiOptions): Hono<ApiEnv> {
+export function createApi({ registry, accounts, nextRequestId, stopping, log, now }: ApiOptions): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -55,7 +58,8 @@ export function createApi({ registry, callbacks, nextRequestId, stopping, log }:
   });
 
   api.get("/buckets", (context) => context.json({ buckets: bucketsOf(registry) }));
-  addCallbackCalls(api, { ...callbacks, registry, log });
+  addCallbackCalls(api, { ...accounts, registry, log, now });
+  addInsightCalls(api, { ...accounts, registry, now });
   api.get("/origins", (context) => context.json({ origins: registry.originHealth() }));
 
   api.get("/objects", async (context) => {
@@ -119,7 +123,12 @@ export function createApi({ registry, callbacks, nextRequestId, stopping, log }:
     const { kind: operation, ...how } = change;
     const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
     return stream(context, { audit, counts }, (signal) =>
-      changeAll(selection, change, { domains: registry, counts, signal }),
+      noting(changeAll(selection, change, { domains: registry, counts, signal }), {
+        ...accounts,
+        operation,
+        context,
+        now,
+      }),
     );
   }
 

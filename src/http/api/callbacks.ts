@@ -29,8 +29,9 @@ const LISTED = 100;
 
 export function addCallbackCalls(
   api: Hono<ApiEnv>,
-  { outbox, notices, registry, log }: CallbackParts & { readonly registry: Domains; readonly log: Log },
+  parts: CallbackParts & { readonly registry: Domains; readonly log: Log; readonly now: () => number },
 ): void {
+  const { outbox, notices, registry, log, now } = parts;
   api.get("/callbacks", async (context) => {
     const query = readQuery(context.req, ["bucket", "state", "after", "limit"]);
     const after = optionalNumber(query, "after", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
@@ -56,7 +57,7 @@ export function addCallbackCalls(
       return context.json({ changed, isSending: notices.isRedelivering });
     });
   change("retry", async (selection) => {
-    const changed = await outbox.retry(selection, Date.now());
+    const changed = await outbox.retry(selection, now());
     if (notices.isRedelivering) await notices.redeliver();
     return changed;
   });

@@ -14,6 +14,7 @@ import type { Operation } from "./target.ts";
 export async function stat(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
   call.about.name = "stat";
   const fileids = statFileids(call.target.rest, call.bound);
+  call.about.fileid = fileids[0];
   const bucket = bucketOf(call);
   const info = await findAny(bucket, fileids, call.signal);
   if (info?.isDamaged === true) {

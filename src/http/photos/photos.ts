@@ -25,8 +25,9 @@ export interface AnsweredCall extends Readonly<CallNotes> {
   readonly name: CallName;
   readonly request: IncomingMessage;
   readonly requestId: string;
-  /** The code of the answer; undefined where the client has left before it. */
+  /** Of the answer; undefined where the client has left before it. */
   readonly code: number | undefined;
+  readonly message: string | undefined;
   /** The monotonic clock. */
   readonly milliseconds: number;
 }
@@ -61,7 +62,8 @@ export function createPhotos(options: PhotosOptions): Photos {
       discardRest(request, connection.isLast);
     } else discardRest(request, false);
     const code = about.name === "preflight" ? 0 : answer?.code;
-    options.answered({ ...about, request, requestId, code, milliseconds: performance.now() - startedAt });
+    const milliseconds = performance.now() - startedAt;
+    options.answered({ ...about, request, requestId, code, message: answer?.message, milliseconds });
   }
 
   function tell(error: HuiyuanError, requestId: string): void {

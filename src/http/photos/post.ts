@@ -30,6 +30,7 @@ export async function post(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
   if (operation !== undefined && !hasForm) return operate(call, operation, parts);
   call.about.name = "upload";
   const fileid = fileidOf(call);
+  call.about.fileid = fileid;
   const token = authenticate(call.sign, parts.tokens);
   const early = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
   if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is no multipart form");

@@ -1,0 +1,102 @@
+// `huiyuan log`: the operation log (操作日志) of the buckets, for people, as JSON lines, or as CSV with the documented columns.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
+import { isObject } from "./admin-client.ts";
+import { type AdminFlags, adminCommand, type Session, shown, withServer } from "./admin-command.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface LogFlags extends AdminFlags {
+  readonly bucket?: string;
+  readonly operation?: string;
+  readonly fileid?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly latest: number;
+  readonly all: boolean;
+  readonly csv: boolean;
+}
+
+const PAGE = 1_000;
+const HELP = `Uploads, copies, queries and deletes of the last 30 days, through the REST API and by operators. Downloads are only
+counted (huiyuan usage). Columns: time (UTC), operation, code, bytes, client, bucket, fileid. In CSV: the documented
+ones, then operation, bytes, useragent and requestid.
+
+Examples:
+  huiyuan log
+  huiyuan log --fileid 2015/07/cat.jpg
+  huiyuan log --all --from 2026-11-01 --to 2026-11-30 --bucket photos --csv > november.csv
+  huiyuan log --operation delete --latest 1000 --json`;
+
+export function logCommand(terminal: Terminal): Command {
+  return adminCommand(terminal, "log", "what was done to the buckets", HELP)
+    .option("--bucket <appid/name>", "only this bucket")
+    .addOption(new Option("--operation <name>", "only this one").choices(OPERATION_NAMES))
+    .option("--fileid <fileid>", "only this file")
+    .option("--from <day or time>", "not before: 2026-11-01 or 2026-11-01T08:00:00Z")
+    .option("--to <day or time>", "not after; a day is meant to its end")
+    .option("--latest <count>", "so many at most, the latest ones, 1 to 1000", parseLatest, 100)
+    .option("--all", "every one that fits", false)
+    .option("--csv", "print CSV (RFC 4180)", false)
+    .action(async (flags: LogFlags, self: Command) => {
+      if (flags.csv && flags.json) self.error("error: --csv or --json, not both");
+      await withServer(flags, terminal, async (session) => {
+        const { csv, json } = flags;
+        if (csv) await session.print(`${CSV_HEADER}\r`);
+        let count = 0;
+        for await (const entry of entriesOf(session, flags)) {
+          count += 1;
+          if (json) await session.printJson(entry);
+          else await session.print(csv ? `${csvLine(loggedOf(entry))}\r` : describe(entry));
+        }
+        if (count === 0 && !json && !csv) terminal.err.write("nothing of the kind in the log\n");
+        return 0;
+      });
+    });
+}
+
+async function* entriesOf({ client, signal }: Session, flags: LogFlags): AsyncGenerator<Fields, void, undefined> {
+  const { bucket, operation, fileid, from, to, latest, all } = flags;
+  const filter = { bucket, operation, fileid, from, to };
+  if (!all) {
+    yield* entriesIn(await client.get("/log", { ...filter, latest }));
+    return;
+  }
+  for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
+    const page = await client.get("/log", { ...filter, after, limit: PAGE });
+    yield* entriesIn(page);
+    after = isObject(page) && typeof page.next === "number" ? page.next : undefined;
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function entriesIn(page: unknown): readonly Fields[] {
+  return isObject(page) && Array.isArray(page.entries) ? page.entries.filter(isObject) : [];
+}
+
+function describe({ time, operation, code, bytes, client, bucket, fileid }: Fields): string {
+  const columns = [
+    String(time).slice(0, 19).replace("T", " "),
+    String(operation).padEnd(8),
+    String(code).padStart(5),
+    String(bytes).padStart(9),
+    shown(String(client)).padEnd(15),
+    shown(String(bucket)),
+    shown(String(fileid)),
+  ];
+  return columns.join("  ");
+}
+
+/** What the admin API has written, read back. */
+function loggedOf({ time, reportTime, bucket, ...entry }: Fields): LoggedOperation {
+  const [at, reportedAt] = [Date.parse(String(time)), Date.parse(String(reportTime))];
+  // The server's own words; a field that were missing would show as `undefined`.
+  return { ...entry, at, reportedAt, bucketId: String(bucket) } as LoggedOperation;
+}
+
+function parseLatest(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,4}$/.test(text) || count < 1 || count > 1_000)
+    throw new InvalidArgumentError("It must be a whole number from 1 to 1000; --all has no limit.");
+  return count;
+}

@@ -1,0 +1,81 @@
+// `huiyuan usage`: what the buckets were used for, day by day.
+import type { Command } from "commander";
+import { isObject } from "./admin-client.ts";
+import { type AdminFlags, adminCommand, shown, withServer } from "./admin-command.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface UsageFlags extends AdminFlags {
+  readonly bucket?: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+const HELP = `A line for each day (UTC) and bucket, the last 30 days unless told otherwise; 400 days are kept. Columns: day, bucket,
+downloads, bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects held, bytes held. Failed requests are
+counted too; JSON tells how many. What was counted in the last 5 s before a crash is not in it.
+
+Examples:
+  huiyuan usage
+  huiyuan usage --bucket photos --from 2026-11-01 --to 2026-11-30 --json`;
+
+export function usageCommand(terminal: Terminal): Command {
+  return adminCommand(terminal, "usage", "what the buckets were used for, by day", HELP)
+    .option("--bucket <appid/name>", "only this bucket")
+    .option("--from <day>", "first day, such as 2026-11-01")
+    .option("--to <day>", "last day; today where it is left out")
+    .action(async (flags: UsageFlags) => {
+      const { bucket, from, to, json } = flags;
+      await withServer(flags, terminal, async ({ client, print, printJson }) => {
+        const answer = await client.get("/usage", { bucket, from, to });
+        const days = isObject(answer) && Array.isArray(answer.days) ? answer.days.filter(isObject) : [];
+        if (json) for (const day of days) await printJson(day);
+        else if (days.length === 0) terminal.err.write("nothing was counted in this time\n");
+        else for (const line of table(days)) await print(line);
+        return 0;
+      });
+    });
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const TITLES = [
+  "day",
+  "bucket",
+  "downloads",
+  "sent",
+  "uploads",
+  "received",
+  "copies",
+  "queries",
+  "deletes",
+  "objects",
+  "held",
+];
+
+function table(days: readonly Fields[]): readonly string[] {
+  const rows = [TITLES, ...days.map(rowOf)];
+  const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  "),
+  );
+}
+
+function rowOf({ day, bucket, operations, stored }: Fields): readonly string[] {
+  const of = (use: string, what: "requests" | "bytes") => {
+    const counts = isObject(operations) ? operations[use] : undefined;
+    return isObject(counts) ? String(counts[what]) : "0";
+  };
+  const held = isObject(stored) ? [String(stored.objects), String(stored.bytes)] : ["-", "-"];
+  return [
+    String(day),
+    shown(String(bucket)),
+    of("download", "requests"),
+    of("download", "bytes"),
+    of("upload", "requests"),
+    of("upload", "bytes"),
+    of("copy", "requests"),
+    of("query", "requests"),
+    of("delete", "requests"),
+    ...held,
+  ];
+}

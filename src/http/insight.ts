@@ -1,0 +1,70 @@
+// What the operation log and the usage of buckets are told of requests: which ones count, and as what. Called once a request,
+// when it has been answered.
+import type { Operation, OperationName } from "../insight/operation.ts";
+import type { OperationLog } from "../insight/operation-log.ts";
+import type { Usage } from "../insight/usage.ts";
+import { clientAddress } from "./access-log.ts";
+import type { Exchange } from "./exchange.ts";
+import type { AnsweredCall } from "./photos/photos.ts";
+
+export interface InsightParts {
+  readonly operations: Pick<OperationLog, "record">;
+  readonly usage: Pick<Usage, "count">;
+}
+
+export interface CallRules {
+  readonly publicScheme: string;
+  /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>>> = {
+  upload: "upload",
+  slice: "upload",
+  stat: "query",
+  copy: "copy",
+  delete: "delete",
+};
+
+/** Of the original's clients: the connection ended before the answer. */
+const CLIENT_LEFT = { code: -5997, message: "the client has left before its answer" };
+
+export function noteDownload({ site, bodyBytes, errorCode }: Exchange, { usage }: InsightParts): void {
+  // Of no bucket of ours.
+  if (site === undefined) return;
+  usage.count(site.stored.bucketId, "download", { isFailed: errorCode !== undefined, bytes: bodyBytes });
+}
+
+/** `now`: Unix milliseconds. */
+export function noteCall(call: AnsweredCall, rules: CallRules, { operations, usage }: InsightParts, now: number): void {
+  const operation = operationOf(call, rules, now);
+  if (operation === undefined) return;
+  operations.record(operation);
+  const { bucketId, operation: use, code, bytes } = operation;
+  usage.count(bucketId, use, { isFailed: code !== 0 && bytes === 0, bytes });
+}
+
+/** Undefined: nothing was done to a bucket, or the packet is one of many of an upload. */
+function operationOf(
+  call: AnsweredCall,
+  { publicScheme, trustedProxies }: CallRules,
+  at: number,
+): Operation | undefined {
+  const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
+  const operation = OPERATION_OF[name];
+  if (operation === undefined || bucketId === undefined) return undefined;
+  if (name === "slice" && code === 0 && bytes === 0) return undefined;
+  const { headers, url = "", socket } = request;
+  return {
+    at,
+    bucketId,
+    operation,
+    fileid,
+    url: url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}${url}` : url,
+    client: clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
+    userAgent: headers["user-agent"] ?? "",
+    ...(code === undefined ? CLIENT_LEFT : { code, message }),
+    bytes,
+    requestId,
+  };
+}

@@ -1,0 +1,285 @@
+// The operation log of all buckets: noted in memory, written down every second off the way of whoever operates, kept for 30
+// days. A crash costs what was noted since it was last written.
+import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
+import type { Log } from "../log.ts";
+import { type LoggedOperation, type Operation, type OperationName, withoutSign } from "./operation.ts";
+
+/** Undefined: not asked for. Times are Unix milliseconds, both inclusive. */
+export interface OperationFilter {
+  readonly bucketId: string | undefined;
+  readonly operation: OperationName | undefined;
+  readonly fileid: string | undefined;
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+}
+
+export interface OperationLog {
+  /** Returns at once; what is too long is cut. With 10,000 notes that could not be written yet further ones are lost. */
+  record(operation: Operation): void;
+  /** What fits behind an id, by ascending ids; `next`: where to go on, also after an empty page. Throws store_failed. */
+  page(
+    filter: OperationFilter,
+    range: { readonly after: number; readonly limit: number },
+  ): Promise<{ readonly entries: readonly LoggedOperation[]; readonly next: number | undefined }>;
+  /** The latest that fit, by ascending ids. */
+  latest(filter: OperationFilter, limit: number): Promise<readonly LoggedOperation[]>;
+  /** Writes down what was noted. */
+  flush(): Promise<void>;
+  /** Flushes once more. */
+  close(): Promise<void>;
+}
+
+export interface OperationLogOptions {
+  readonly ledger: Ledger<keyof typeof OPERATIONS_PLAN.statements>;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Rows kept of one bucket at most: those that succeeded, and those that did not. */
+  readonly maxRows?: { readonly done: number; readonly failed: number };
+}
+
+const KEPT_MS = 30 * 86_400_000;
+// A flood of refused calls does not push out what was done.
+const MAX_ROWS = { done: 1_000_000, failed: 100_000 };
+const MAX_NOTED = 10_000;
+const FLUSH_MS = 1_000;
+const AFTER_FAULT_MS = 5_000;
+const TEND_MS = 60_000;
+const REMOVED_AT_ONCE = 2_000;
+// So many rows are looked at in one order, so that a search does not hold up what else the ledgers' thread has to do.
+const WINDOW = 10_000;
+const WINDOWS_A_PAGE = 50;
+const MAX_TEXT = 2_048;
+const MAX_AGENT = 256;
+
+// `+`: by ids, as the window says, and not by the index of times.
+const FITS = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
+  AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after AND id <= @until`;
+
+export const OPERATIONS_PLAN = {
+  name: "operations",
+  steps: [
+    `CREATE TABLE operations (
+       id INTEGER PRIMARY KEY AUTOINCREMENT,
+       reported_at INTEGER NOT NULL,
+       at INTEGER NOT NULL,
+       bucket TEXT NOT NULL,
+       operation TEXT NOT NULL,
+       fileid TEXT NOT NULL,
+       url TEXT NOT NULL,
+       client TEXT NOT NULL,
+       user_agent TEXT NOT NULL,
+       code INTEGER NOT NULL,
+       is_failed INTEGER NOT NULL,
+       message TEXT NOT NULL,
+       bytes INTEGER NOT NULL,
+       request_id TEXT NOT NULL
+     ) STRICT;
+     CREATE INDEX operations_at ON operations (at);
+     CREATE INDEX operations_bucket ON operations (bucket, is_failed);
+
+     CREATE TABLE totals (
+       bucket TEXT NOT NULL,
+       is_failed INTEGER NOT NULL,
+       entries INTEGER NOT NULL,
+       PRIMARY KEY (bucket, is_failed)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TRIGGER operation_noted AFTER INSERT ON operations BEGIN
+       INSERT INTO totals VALUES (new.bucket, new.is_failed, 1) ON CONFLICT DO UPDATE SET entries = entries + 1;
+     END;
+     CREATE TRIGGER operation_gone AFTER DELETE ON operations BEGIN
+       UPDATE totals SET entries = entries - 1 WHERE bucket = old.bucket AND is_failed = old.is_failed;
+     END;`,
+  ],
+  statements: {
+    add: `INSERT INTO operations
+        (reported_at, at, bucket, operation, fileid, url, client, user_agent, code, is_failed, message, bytes, request_id)
+      VALUES (@reportedAt, @at, @bucket, @operation, @fileid, @url, @client, @userAgent, @code, @isFailed, @message, @bytes,
+        @requestId)`,
+    bounds: `SELECT
+        (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1) AS first,
+        (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1) AS last`,
+    ascending: `SELECT * FROM operations WHERE ${FITS} ORDER BY id LIMIT @limit`,
+    descending: `SELECT * FROM operations WHERE ${FITS} ORDER BY id DESC LIMIT @limit`,
+    removeOld: `DELETE FROM operations WHERE id IN
+      (SELECT id FROM operations WHERE at < @before ORDER BY at LIMIT ${REMOVED_AT_ONCE})`,
+    tooMany: `SELECT bucket, is_failed, entries FROM totals
+      WHERE entries > CASE is_failed WHEN 0 THEN @done ELSE @failed END`,
+    removeFirst: `DELETE FROM operations WHERE id IN
+      (SELECT id FROM operations WHERE bucket = @bucket AND is_failed = @isFailed ORDER BY id LIMIT @limit)`,
+  },
+} as const satisfies LedgerPlan<string>;
+
+export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: OperationLogOptions): OperationLog {
+  let noted: LedgerRow[] = [];
+  let lost = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let flushing: Promise<void> | undefined;
+  let tendedAt = Number.NEGATIVE_INFINITY;
+  let isClosed = false;
+
+  function schedule(ms: number): void {
+    if (isClosed || timer !== undefined || noted.length === 0) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      void flush();
+    }, ms).unref();
+  }
+
+  function flush(): Promise<void> {
+    flushing ??= writeDown().finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  }
+
+  async function writeDown(): Promise<void> {
+    const rows = noted;
+    noted = [];
+    const reportedAt = now();
+    try {
+      await ledger.write("add", ...rows.map((row) => ({ ...row, reportedAt })));
+      if (lost > 0) log.warn({ lost }, "some operations are missing in the operation log");
+      lost = 0;
+    } catch (error) {
+      noted = rows.concat(noted);
+      lost += Math.max(0, noted.length - MAX_NOTED);
+      noted.length = Math.min(noted.length, MAX_NOTED);
+      log.warn({ err: error, waiting: noted.length, lost }, "cannot write the operation log; will try again");
+      schedule(AFTER_FAULT_MS);
+      return;
+    }
+    schedule(FLUSH_MS);
+    await tend();
+  }
+
+  /** Removes what is too old and what is too much. */
+  async function tend(): Promise<void> {
+    if (now() < tendedAt + TEND_MS) return;
+    tendedAt = now();
+    try {
+      await removeSurplus();
+    } catch (error) {
+      log.warn({ err: error }, "cannot remove old entries of the operation log; will try again");
+    }
+  }
+
+  async function removeSurplus(): Promise<void> {
+    const before = now() - KEPT_MS;
+    while ((await ledger.write("removeOld", { before })) === REMOVED_AT_ONCE);
+    for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
+      const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
+      for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE) {
+        await ledger.write("removeFirst", { bucket, isFailed, limit: Math.min(surplus, REMOVED_AT_ONCE) });
+      }
+    }
+  }
+
+  // Also where nothing more is done, nothing is kept for longer.
+  const tending = setInterval(() => {
+    void tend();
+  }, 3_600_000).unref();
+
+  async function search(filter: OperationFilter) {
+    const { bucketId: bucket = null, operation = null, fileid = null } = filter;
+    const from = Math.max(filter.from ?? 0, now() - KEPT_MS);
+    const to = filter.to ?? Number.MAX_SAFE_INTEGER;
+    const [bounds] = await ledger.read("bounds", { from, to });
+    // Nothing in this time.
+    if (typeof bounds?.first !== "number" || typeof bounds.last !== "number") return undefined;
+    return { first: bounds.first, last: bounds.last, fits: { bucket, operation, fileid, from, to } };
+  }
+
+  return {
+    record(operation) {
+      if (noted.length >= MAX_NOTED) lost += 1;
+      else noted.push(toRow(operation));
+      schedule(FLUSH_MS);
+    },
+    async page(filter, { after, limit }) {
+      await flush();
+      const found = await search(filter);
+      if (found === undefined) return { entries: [], next: undefined };
+      const { first, last, fits } = found;
+      const entries: LoggedOperation[] = [];
+      let at = Math.max(after, first - 1);
+      for (let window = 0; window < WINDOWS_A_PAGE && at < last && entries.length < limit; window += 1) {
+        const range = { after: at, until: at + WINDOW, limit: limit - entries.length };
+        const rows = await ledger.read("ascending", { ...fits, ...range });
+        entries.push(...rows.map(toOperation));
+        at = entries.length === limit ? entries[limit - 1]!.id : range.until;
+      }
+      return { entries, next: at < last ? at : undefined };
+    },
+    async latest(filter, limit) {
+      await flush();
+      const found = await search(filter);
+      if (found === undefined) return [];
+      const { first, last, fits } = found;
+      const entries: LoggedOperation[] = [];
+      for (let until = last; until >= first && entries.length < limit; until -= WINDOW) {
+        const range = { after: Math.max(first - 1, until - WINDOW), until, limit: limit - entries.length };
+        const rows = await ledger.read("descending", { ...fits, ...range });
+        entries.push(...rows.map(toOperation));
+      }
+      return entries.reverse();
+    },
+    flush,
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      clearInterval(tending);
+      await flush();
+      if (noted.length > 0) await flush();
+      if (noted.length + lost > 0) log.warn({ lost: noted.length + lost }, "some operations were never written down");
+    },
+  };
+}
+
+function toRow({
+  at,
+  bucketId: bucket,
+  operation,
+  url,
+  userAgent,
+  code,
+  message,
+  bytes,
+  ...rest
+}: Operation): LedgerRow {
+  return {
+    at,
+    bucket,
+    operation,
+    fileid: rest.fileid.slice(0, MAX_TEXT),
+    url: withoutSign(url).slice(0, MAX_TEXT),
+    client: rest.client.slice(0, MAX_AGENT),
+    userAgent: userAgent.slice(0, MAX_AGENT),
+    code,
+    // Stored although nobody could be told: it was done.
+    isFailed: Number(code !== 0 && bytes === 0),
+    message: message.slice(0, MAX_AGENT),
+    bytes,
+    requestId: rest.requestId.slice(0, MAX_AGENT),
+  };
+}
+
+function toOperation(row: LedgerRow): LoggedOperation {
+  const text = (name: string) => String(row[name]);
+  return {
+    id: Number(row.id),
+    reportedAt: Number(row.reported_at),
+    at: Number(row.at),
+    bucketId: text("bucket"),
+    // Written by this program only.
+    operation: text("operation") as OperationName,
+    fileid: text("fileid"),
+    url: text("url"),
+    client: text("client"),
+    userAgent: text("user_agent"),
+    code: Number(row.code),
+    message: text("message"),
+    bytes: Number(row.bytes),
+    requestId: text("request_id"),
+  };
+}

@@ -1,0 +1,228 @@
+// What each bucket was used for, day by day (UTC): requests and bytes by operation, and what it holds. Counted in memory, where
+// a hit can afford it, and added to the days every few seconds; a crash costs the seconds since.
+import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
+import type { Log } from "../log.ts";
+import type { OperationName } from "./operation.ts";
+
+export type UseName = "download" | OperationName;
+
+export interface Counts {
+  requests: number;
+  /** Answered with an error, an image that is missing included. */
+  failures: number;
+  /** Sent by downloads, stored by uploads. */
+  bytes: number;
+}
+
+/** One bucket on one day. */
+export interface DayOfUse {
+  /** `2015-07-17`, UTC. */
+  readonly day: string;
+  /** `<appid>/<bucket>` */
+  readonly bucketId: string;
+  readonly operations: Readonly<Partial<Record<UseName, Counts>>>;
+  /** As it was last seen on that day; undefined where nobody looked. */
+  readonly stored: { readonly objects: number; readonly bytes: number } | undefined;
+}
+
+export interface Held {
+  readonly bucketId: string;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export interface Usage {
+  /** Returns at once. */
+  count(
+    bucketId: string,
+    use: UseName,
+    { isFailed, bytes }: { readonly isFailed: boolean; readonly bytes: number },
+  ): void;
+  /** Days from `from` to `to`, both inclusive, in order; at most 10,000 of a bucket's operations. Throws store_failed. */
+  days(range: {
+    readonly bucketId: string | undefined;
+    readonly from: string;
+    readonly to: string;
+  }): Promise<readonly DayOfUse[]>;
+  close(): Promise<void>;
+}
+
+export interface UsageOptions {
+  readonly ledger: Ledger<keyof typeof USAGE_PLAN.statements>;
+  /** What the buckets of the settings hold. */
+  readonly held: () => AsyncIterable<Held>;
+  /** Between two looks what they hold, while they are used. Milliseconds. */
+  readonly lookEveryMs: number;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+const FLUSH_MS = 5_000;
+const DAY_MS = 86_400_000;
+const KEPT_DAYS = 400;
+const MAX_LINES = 10_000;
+
+export const USAGE_PLAN = {
+  name: "usage",
+  steps: [
+    `CREATE TABLE uses (
+       day TEXT NOT NULL,
+       bucket TEXT NOT NULL,
+       operation TEXT NOT NULL,
+       requests INTEGER NOT NULL,
+       failures INTEGER NOT NULL,
+       bytes INTEGER NOT NULL,
+       PRIMARY KEY (day, bucket, operation)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE held (
+       day TEXT NOT NULL,
+       bucket TEXT NOT NULL,
+       objects INTEGER NOT NULL,
+       bytes INTEGER NOT NULL,
+       PRIMARY KEY (day, bucket)
+     ) STRICT, WITHOUT ROWID;`,
+  ],
+  statements: {
+    count: `INSERT INTO uses VALUES (@day, @bucket, @operation, @requests, @failures, @bytes)
+      ON CONFLICT DO UPDATE SET requests = requests + @requests, failures = failures + @failures, bytes = bytes + @bytes`,
+    hold: `INSERT INTO held VALUES (@day, @bucket, @objects, @bytes)
+      ON CONFLICT DO UPDATE SET objects = @objects, bytes = @bytes`,
+    uses: `SELECT * FROM uses WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
+      ORDER BY day, bucket LIMIT ${MAX_LINES}`,
+    held: `SELECT * FROM held WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
+      ORDER BY day, bucket LIMIT ${MAX_LINES}`,
+    forgetUses: "DELETE FROM uses WHERE day < @before",
+    forgetHeld: "DELETE FROM held WHERE day < @before",
+  },
+} as const satisfies LedgerPlan<string>;
+
+export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOptions): Usage {
+  /** As many as there are buckets and operations. */
+  let counted = new Map<string, Map<UseName, Counts>>();
+  let forgottenOn = "";
+  let lookedAt: number | undefined;
+  let isLooking = false;
+  let isClosed = false;
+
+  function countsOf(bucketId: string, use: UseName): Counts {
+    const ofBucket = counted.get(bucketId) ?? new Map<UseName, Counts>();
+    const counts = ofBucket.get(use) ?? { requests: 0, failures: 0, bytes: 0 };
+    counted.set(bucketId, ofBucket.set(use, counts));
+    return counts;
+  }
+
+  async function flush(): Promise<void> {
+    if (counted.size === 0) return;
+    const taken = counted;
+    counted = new Map();
+    const day = dayOf(now());
+    const rows = [...taken].flatMap(([bucket, uses]) =>
+      [...uses].map(([operation, counts]): LedgerRow => ({ day, bucket, operation, ...counts })),
+    );
+    try {
+      await ledger.write("count", ...rows);
+    } catch (error) {
+      log.warn({ err: error }, "cannot write what the buckets were used for; will try again");
+      for (const [bucketId, uses] of taken) for (const [use, counts] of uses) add(countsOf(bucketId, use), counts);
+      return;
+    }
+    lookLater(day);
+  }
+
+  /** Behind everybody's back: a listing of a large bucket may take minutes. */
+  function lookLater(day: string): void {
+    if (isLooking || isClosed) return;
+    isLooking = true;
+    look(day)
+      .catch((error: unknown) => {
+        if (!isClosed) log.warn({ err: error }, "cannot find out what the buckets hold");
+      })
+      .finally(() => {
+        isLooking = false;
+      });
+  }
+
+  /** Only where buckets are used: nothing else changes what they hold. */
+  async function look(day: string): Promise<void> {
+    if (forgottenOn !== day) {
+      const before = dayOf(now() - KEPT_DAYS * DAY_MS);
+      await ledger.write("forgetUses", { before });
+      await ledger.write("forgetHeld", { before });
+      forgottenOn = day;
+    }
+    if (lookedAt !== undefined && now() < lookedAt + lookEveryMs) return;
+    const isFirst = lookedAt === undefined;
+    lookedAt = now();
+    const today = { bucket: null, from: day, to: day };
+    // Where looking is dear, not once more for each start.
+    if (isFirst && lookEveryMs >= DAY_MS && (await ledger.read("held", today)).length > 0) return;
+    for await (const { bucketId: bucket, objects, bytes } of held()) {
+      if (isClosed) return;
+      await ledger.write("hold", { day, bucket, objects, bytes });
+    }
+  }
+
+  let flushing: Promise<void> | undefined;
+  const flushOnce = () => {
+    flushing ??= flush().finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  };
+  const timer = setInterval(() => void flushOnce(), FLUSH_MS).unref();
+
+  return {
+    count(bucketId, use, { isFailed, bytes }) {
+      const counts = counted.get(bucketId)?.get(use) ?? countsOf(bucketId, use);
+      counts.requests += 1;
+      if (isFailed) counts.failures += 1;
+      counts.bytes += bytes;
+    },
+    async days({ bucketId, from, to }) {
+      await flushOnce();
+      const asked = { bucket: bucketId ?? null, from, to };
+      return merged(await ledger.read("uses", asked), await ledger.read("held", asked));
+    },
+    async close() {
+      clearInterval(timer);
+      isClosed = true;
+      await flushing;
+      await flush();
+    },
+  };
+}
+
+function add(counts: Counts, { requests, failures, bytes }: Counts): void {
+  counts.requests += requests;
+  counts.failures += failures;
+  counts.bytes += bytes;
+}
+
+/** `2015-07-17`, UTC. */
+export function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+function merged(uses: readonly LedgerRow[], held: readonly LedgerRow[]): readonly DayOfUse[] {
+  const days = new Map<string, { operations: Partial<Record<UseName, Counts>>; stored: DayOfUse["stored"] }>();
+  const dayAt = ({ day, bucket }: LedgerRow) => {
+    const key = `${day} ${bucket}`;
+    const known = days.get(key) ?? { operations: {}, stored: undefined };
+    days.set(key, known);
+    return known;
+  };
+  for (const row of uses) {
+    const { requests, failures, bytes } = row;
+    // Written by this program only.
+    const use = row.operation as UseName;
+    dayAt(row).operations[use] = { requests: Number(requests), failures: Number(failures), bytes: Number(bytes) };
+  }
+  for (const row of held) dayAt(row).stored = { objects: Number(row.objects), bytes: Number(row.bytes) };
+  return [...days]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([key, value]) => {
+      const [day = "", bucketId = ""] = key.split(" ");
+      return { day, bucketId, ...value };
+    });
+}

@@ -1,0 +1,179 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import type { Operation } from "../../../src/insight/operation.ts";
+import {
+  createOperationLog,
+  OPERATIONS_PLAN,
+  type OperationLog,
+  type OperationLogOptions,
+} from "../../../src/insight/operation-log.ts";
+import { createLedgers } from "../../../src/ledger/ledger.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+import { eventually } from "../../helpers/program.ts";
+
+const DAY_MS = 86_400_000;
+const ANY = { bucketId: undefined, operation: undefined, fileid: undefined, from: undefined, to: undefined };
+const ALL = { after: 0, limit: 1_000 };
+
+let clock: number;
+let log: ReturnType<typeof linesOf>;
+let ledger: OperationLogOptions["ledger"];
+let made: OperationLog[];
+
+beforeEach(async () => {
+  const dir = await mkdtemp(join(tmpdir(), "huiyuan-operations-"));
+  [clock, log, made] = [Date.UTC(2026, 10, 25), linesOf(), []];
+  const ledgers = createLedgers({ dir, log });
+  ledger = ledgers.open(OPERATIONS_PLAN);
+  return async () => {
+    await Promise.all(made.map((operations) => operations.close()));
+    await ledgers.close();
+    await rm(dir, { recursive: true });
+  };
+});
+
+function open(more: Partial<OperationLogOptions> = {}): OperationLog {
+  const operations = createOperationLog({ ledger, log, now: () => clock, ...more });
+  made.push(operations);
+  return operations;
+}
+
+const operation = (fileid: string, more: Partial<Operation> = {}): Operation => ({
+  at: clock,
+  bucketId: "10001234/photos",
+  operation: "query",
+  fileid,
+  url: `http://h/${fileid}?sign=secret`,
+  client: "192.0.2.1",
+  userAgent: "curl/8",
+  code: 0,
+  message: "SUCCESS",
+  bytes: 0,
+  requestId: "0123-1",
+  ...more,
+});
+const fileids = (entries: readonly Operation[]) => entries.map(({ fileid }) => fileid);
+
+test("what was recorded is read back, the next process too; the signature is not kept", async () => {
+  const operations = open();
+  operations.record(operation("a", { operation: "upload", bytes: 7, code: -5979, message: "stored, but …" }));
+  const recorded = {
+    ...operation("a"),
+    operation: "upload",
+    bytes: 7,
+    code: -5979,
+    message: "stored, but …",
+    url: "http://h/a",
+  };
+  expect(await operations.latest(ANY, 10)).toEqual([{ ...recorded, id: 1, reportedAt: clock }]);
+  await operations.close();
+  expect((await open().page(ANY, ALL)).entries).toMatchObject([recorded]);
+});
+
+test("it is written down by itself, within seconds", async () => {
+  open().record(operation("a"));
+  await eventually(
+    async () => (await ledger.read("tooMany", { done: 0, failed: 0 })).length === 1,
+    "it is written down",
+  );
+});
+
+test("page() and latest() filter by bucket, operation, file and time", async () => {
+  const operations = open();
+  for (const [index, fileid] of ["a", "b", "c", "d"].entries())
+    operations.record(operation(fileid, { at: clock + index }));
+  operations.record(operation("a", { at: clock + 4, operation: "delete" }));
+  operations.record(operation("a", { at: clock + 5, bucketId: "10001234/others" }));
+  const found = async (filter: object) => {
+    const paged = (await operations.page({ ...ANY, ...filter }, ALL)).entries;
+    expect(await operations.latest({ ...ANY, ...filter }, 1_000)).toEqual(paged);
+    return fileids(paged).join("");
+  };
+  expect(await found({})).toBe("abcdaa");
+  expect(await found({ bucketId: "10001234/photos" })).toBe("abcda");
+  expect(await found({ fileid: "a" })).toBe("aaa");
+  expect(await found({ operation: "delete" })).toBe("a");
+  expect(await found({ from: clock + 1, to: clock + 3 })).toBe("bcd");
+  expect(await found({ from: clock + 6 })).toBe("");
+  expect(await found({ to: clock - 1 })).toBe("");
+  expect(fileids(await operations.latest(ANY, 2))).toEqual(["a", "a"]);
+});
+
+test("page() goes on where it ended, also over long stretches where nothing fits", async () => {
+  const operations = open();
+  for (let part = 0; part < 7; part += 1) {
+    for (let number = 0; number < 9_000; number += 1) operations.record(operation("other"));
+    operations.record(operation(`wanted ${part}`, { operation: "delete" }));
+    await operations.flush();
+  }
+  const seen: string[] = [];
+  let after: number | undefined = 0;
+  for (let pages = 0; after !== undefined && pages < 100; pages += 1) {
+    const page: Awaited<ReturnType<OperationLog["page"]>> = await operations.page(
+      { ...ANY, operation: "delete" },
+      { after, limit: 2 },
+    );
+    seen.push(...fileids(page.entries));
+    after = page.next;
+  }
+  const wanted = Array.from({ length: 7 }, (_, part) => `wanted ${part}`);
+  expect(seen).toEqual(wanted);
+  expect(fileids(await operations.latest({ ...ANY, operation: "delete" }, 3))).toEqual(wanted.slice(-3));
+}, 60_000);
+
+test("after 30 days it is gone, from answers at once and from the disk with the next tending", async () => {
+  const operations = open();
+  operations.record(operation("old"));
+  await operations.flush();
+  clock += 30 * DAY_MS + 1;
+  expect((await operations.page(ANY, ALL)).entries).toEqual([]);
+  operations.record(operation("new"));
+  await operations.flush();
+  const rows = await ledger.read("ascending", {
+    ...{ bucket: null, operation: null, fileid: null, from: 0, to: Number.MAX_SAFE_INTEGER },
+    ...{ after: 0, until: 100, limit: 100 },
+  });
+  expect(rows.map(({ fileid }) => fileid)).toEqual(["new"]);
+});
+
+test("a bucket's log is bounded, and what failed does not push out what was done", async () => {
+  const operations = open({ maxRows: { done: 5, failed: 3 } });
+  for (let number = 0; number < 8; number += 1) operations.record(operation(`done ${number}`));
+  for (let number = 0; number < 8; number += 1) operations.record(operation(`failed ${number}`, { code: -97 }));
+  operations.record(operation("elsewhere", { bucketId: "10001234/others" }));
+  await operations.flush();
+  expect(fileids((await operations.page(ANY, ALL)).entries)).toEqual([
+    ...[3, 4, 5, 6, 7].map((number) => `done ${number}`),
+    ...[5, 6, 7].map((number) => `failed ${number}`),
+    "elsewhere",
+  ]);
+});
+
+test("what cannot be written waits, within bounds, and what is lost is said", async () => {
+  let isFull = true;
+  const refusing: OperationLogOptions["ledger"] = {
+    ...ledger,
+    write: (statement, ...rows) =>
+      isFull ? Promise.reject(new HuiyuanError("store_full", "disk full")) : ledger.write(statement, ...rows),
+  };
+  const operations = open({ ledger: refusing });
+  for (let number = 0; number < 10_003; number += 1) operations.record(operation(`${number}`));
+  await operations.flush();
+  operations.record(operation("one more"));
+  isFull = false;
+  await operations.flush();
+  const kept = await operations.latest(ANY, 2);
+  expect(fileids(kept)).toEqual(["9998", "9999"]);
+  expect(log.lines.map(({ fields }) => fields)).toMatchObject([{ waiting: 10_000, lost: 3 }, { lost: 4 }]);
+});
+
+test("long values are cut", async () => {
+  const operations = open();
+  const long = "x".repeat(100_000);
+  operations.record(operation(long, { url: long, userAgent: long, message: long, client: long, requestId: long }));
+  const [entry] = await operations.latest(ANY, 1);
+  expect(JSON.stringify(entry).length).toBeLessThan(6_000);
+});

@@ -1,0 +1,136 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { createUsage, type Held, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
+import { createLedgers } from "../../../src/ledger/ledger.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+import { eventually } from "../../helpers/program.ts";
+
+const BUCKET = "10001234/photos";
+const DAY_MS = 86_400_000;
+const EVER = { bucketId: undefined, from: "2000-01-01", to: "2100-01-01" };
+
+let clock: number;
+let holds: Held[];
+let looks: number;
+let ledger: UsageOptions["ledger"];
+let made: Usage[];
+let log: ReturnType<typeof linesOf>;
+
+beforeEach(async () => {
+  const dir = await mkdtemp(join(tmpdir(), "huiyuan-usage-"));
+  [clock, holds, looks, made, log] = [Date.UTC(2026, 10, 25, 23, 59), [], 0, [], linesOf()];
+  const ledgers = createLedgers({ dir, log });
+  ledger = ledgers.open(USAGE_PLAN);
+  return async () => {
+    await Promise.all(made.map((usage) => usage.close()));
+    await ledgers.close();
+    await rm(dir, { recursive: true });
+  };
+});
+
+function open(more: Partial<UsageOptions> = {}): Usage {
+  const held = async function* () {
+    looks += 1;
+    yield* holds;
+  };
+  const usage = createUsage({ ledger, held, lookEveryMs: 600_000, log, now: () => clock, ...more });
+  made.push(usage);
+  return usage;
+}
+
+const good = (bytes = 0) => ({ isFailed: false, bytes });
+
+test("count() adds up by day, bucket and operation, over processes", async () => {
+  const first = open();
+  first.count(BUCKET, "download", good(10));
+  first.count(BUCKET, "download", { isFailed: true, bytes: 0 });
+  first.count(BUCKET, "upload", good(7));
+  first.count("10001234/others", "delete", good());
+  await first.close();
+  const second = open();
+  second.count(BUCKET, "download", good(5));
+  expect(await second.days(EVER)).toEqual([
+    {
+      day: "2026-11-25",
+      bucketId: "10001234/others",
+      operations: { delete: { requests: 1, failures: 0, bytes: 0 } },
+      stored: undefined,
+    },
+    {
+      day: "2026-11-25",
+      bucketId: BUCKET,
+      operations: {
+        download: { requests: 3, failures: 1, bytes: 15 },
+        upload: { requests: 1, failures: 0, bytes: 7 },
+      },
+      stored: undefined,
+    },
+  ]);
+  clock += 120_000;
+  second.count(BUCKET, "download", good(1));
+  expect((await second.days({ ...EVER, bucketId: BUCKET })).map(({ day }) => day)).toEqual([
+    "2026-11-25",
+    "2026-11-26",
+  ]);
+  expect((await second.days({ ...EVER, to: "2026-11-25" })).length).toBe(2);
+  expect(await second.days({ ...EVER, from: "2026-11-27" })).toEqual([]);
+});
+
+test("it is written down by itself, within seconds, with what the buckets hold", async () => {
+  holds = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
+  const usage = open();
+  usage.count(BUCKET, "download", good());
+  const today = { bucket: null, from: "2026-11-25", to: "2026-11-25" };
+  await eventually(async () => (await ledger.read("held", today)).length === 1, "it is written down");
+  expect(await usage.days(EVER)).toMatchObject([{ stored: { objects: 3, bytes: 99 } }]);
+});
+
+test("what the buckets hold is looked for while they are used, and not too often", async () => {
+  const usage = open();
+  await usage.days(EVER);
+  expect(looks).toBe(0);
+  for (const wait of [0, 599_999, 1]) {
+    clock += wait;
+    usage.count(BUCKET, "upload", good());
+    await usage.days(EVER);
+  }
+  await eventually(() => looks === 2, "it was looked twice");
+});
+
+test("where looking is dear, a start alone is no reason", async () => {
+  holds = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
+  for (const expected of [1, 1]) {
+    const usage = open({ lookEveryMs: DAY_MS });
+    usage.count(BUCKET, "upload", good());
+    await eventually(async () => (await usage.days(EVER))[0]?.stored !== undefined, "it is known what it holds");
+    await usage.close();
+    expect(looks).toBe(expected);
+  }
+});
+
+test("what cannot be written is counted on, and lost in no part and twice in none", async () => {
+  let isFull = true;
+  const refusing: UsageOptions["ledger"] = {
+    ...ledger,
+    write: (statement, ...rows) =>
+      isFull ? Promise.reject(new HuiyuanError("store_full", "disk full")) : ledger.write(statement, ...rows),
+  };
+  const usage = open({ ledger: refusing });
+  usage.count(BUCKET, "download", good(1));
+  expect(await usage.days(EVER)).toEqual([]);
+  usage.count(BUCKET, "download", good(2));
+  isFull = false;
+  expect(await usage.days(EVER)).toMatchObject([{ operations: { download: { requests: 2, failures: 0, bytes: 3 } } }]);
+});
+
+test("400 days are kept", async () => {
+  const usage = open();
+  usage.count(BUCKET, "download", good());
+  await usage.days(EVER);
+  clock += 401 * DAY_MS;
+  usage.count(BUCKET, "download", good());
+  await eventually(async () => (await usage.days(EVER)).length === 1, "the old day is gone");
+});
