@@ -28,7 +28,8 @@ export async function receiveFile(
       if (!spool.write(chunk)) await spool.drained();
     }
   } catch (error) {
-    const known = asHuiyuanError(error);
+    // A form that breaks in the middle breaks its file with a code, but the parser's own words arrive before it.
+    const known = asHuiyuanError(file.errored ?? error);
     spool.fail(known);
     throw known;
   }

@@ -1,0 +1,25 @@
+// The file part of a form on its way into a spool, where the form breaks.
+import { Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { readForm } from "../../../src/upload/form.ts";
+import { receiveFile } from "../../../src/upload/receive.ts";
+import { noisyJpeg } from "../../helpers/images.ts";
+import { eventually } from "../../helpers/program.ts";
+import { fileForm } from "../../helpers/rest-api.ts";
+import { testPool } from "../../helpers/spools.ts";
+
+test("receiveFile() throws form_broken where the form ends in the middle of a file that is being read", async () => {
+  const { contentType, body } = fileForm(await noisyJpeg(640, 480));
+  const source = new Readable({ read() {} });
+  const form = readForm(source, { contentType, maxBytes: 1_000_000, idleMs: 5_000, totalMs: 5_000 });
+  source.push(body.subarray(0, 50_000));
+  const file = await form.file();
+  if (file === undefined) throw new Error("the form has no file");
+  const spool = testPool().open();
+  const receiving = receiveFile(file, { spool, maxBytes: 1_000_000, tooLarge: "upload_size" });
+  await eventually(() => spool.received > 0, "the file is being read");
+  source.push(body.subarray(50_000, -100));
+  source.push(null);
+  await expect(receiving).rejects.toMatchObject({ code: "form_broken" });
+  spool.release();
+});
