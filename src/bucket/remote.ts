@@ -42,7 +42,7 @@ export interface RemoteBucket {
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes under the key, as they arrive; undefined when nothing or another version lies there. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;
-  /** Bytes `start` to `end`, both inclusive, at most 1 MiB. Undefined as for `get`. */
+  /** Bytes `start` to `end`, both inclusive, at most 1 MiB and two blocks. Undefined as for `get`. */
   getRange(key: Key, version: string, range: { start: number; end: number }): Promise<Buffer | undefined>;
   /** False: the condition does not hold and nothing has changed. */
   put(

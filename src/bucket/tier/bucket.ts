@@ -194,7 +194,10 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (result !== "stored") return result;
     checkRoom(body.size);
     const stored = await queue.put(info, body, { when: "absent" });
-    if (stored === "stored") uploads.add({ bucketId: id, key, size: info.size, since: now() });
+    if (stored === "stored") {
+      downloads.learn(body);
+      uploads.add({ bucketId: id, key, size: info.size, since: now() });
+    }
     return stored;
   }
 
@@ -231,6 +234,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (result !== "stored") return result;
     const isPut = await withSource(body, (source) => remote.put(info, source, { condition: over, isStale: false }));
     if (!isPut) return "exists";
+    downloads.learn(body);
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";

@@ -1,5 +1,5 @@
 // Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
-// before the last byte is given out, then kept on this disk. What is too large to be kept is read in ranges.
+// before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
 import { createHash, type Hash } from "node:crypto";
 import type { Spool, WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
@@ -7,10 +7,13 @@ import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
+import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
   /** Undefined when the object is not there any more. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+  /** A body that has just been put: what is too large to be kept is known by its sums. */
+  learn(body: WholeBody): void;
 }
 
 export interface DownloadsOptions {
@@ -39,6 +42,7 @@ interface Running {
 export function createDownloads(options: DownloadsOptions): Downloads {
   const { remote, spools, maxKeptBytes, keep, damaged } = options;
   const running = new Map<string, Promise<Running | undefined>>();
+  const large = createLargeObjects({ remote, damaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
     const readAt = options.generation();
@@ -100,8 +104,11 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   }
 
   return {
+    learn(body) {
+      if (body.size > maxKeptBytes()) large.learn(body);
+    },
     async open(info, version) {
-      if (info.size > maxKeptBytes()) return rangeReader(remote, info, { version, damaged });
+      if (info.size > maxKeptBytes()) return large.open(info, version);
       const download = await share(info, version);
       if (download === undefined) return undefined;
       download.spool.hold();
@@ -137,31 +144,6 @@ function spoolReader(info: ObjectInfo, { spool, proven }: Running): ObjectReader
       if (isOpen) spool.release();
       isOpen = false;
     },
-  };
-}
-
-/** Each read is a request. Read from the first byte to the last, the hash is compared before the last piece is given out. */
-function rangeReader(
-  remote: RemoteBucket,
-  info: ObjectInfo,
-  { version, damaged }: { version: string; damaged: DownloadsOptions["damaged"] },
-): ObjectReader {
-  const sha256 = createHash("sha256");
-  let hashed = 0;
-  return {
-    async read(start, end) {
-      const bytes = await remote.getRange(info.key, version, { start, end });
-      if (bytes === undefined) throw unreadable(info, "it was replaced or deleted meanwhile");
-      if (start !== hashed) return bytes;
-      sha256.update(bytes);
-      hashed += bytes.length;
-      if (hashed === info.size && sha256.digest("hex") !== info.hashes.sha256) {
-        damaged(info, version);
-        throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has bytes with another hash`);
-      }
-      return bytes;
-    },
-    close() {},
   };
 }
 

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import type { BucketDriver, PutCondition } from "../../../src/bucket/driver.ts";
-import { type Key, type Provenance, toKey } from "../../../src/object.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { BucketDriver, ObjectReader, PutCondition } from "../../../src/bucket/driver.ts";
+import { type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually } from "../../helpers/program.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
@@ -269,6 +269,95 @@ test("what is too large for a copy is read in ranges", async () => {
   s3.asked.length = 0;
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
   expect(s3.asked).toEqual([`HEAD ${NAME}`, `GET ${NAME}`, `GET ${NAME}`, `GET ${NAME}`]);
+});
+
+/** As after a start: this server knows of `a.jpg` only that S3 has it, and may keep no copy of it. */
+async function largeInS3(): Promise<{ bytes: Buffer; reader: ObjectReader; restart: () => Promise<ObjectReader> }> {
+  await reopen({ maxCopyBytes: 1_000_000 });
+  const bytes = randomBytes(2_500_000);
+  await put("a.jpg", bytes);
+  await lab.store.uploads.idle();
+  const openIt = async () => {
+    const entry = await bucket.lookup(A);
+    const reader = entry.state === "object" ? await bucket.open(entry.info) : undefined;
+    if (reader === undefined) throw new Error("it could not be opened");
+    s3.asked.length = 0;
+    return reader;
+  };
+  const restart = async () => {
+    await reopen({ maxCopyBytes: 1_000_000 });
+    return openIt();
+  };
+  return { bytes, reader: await openIt(), restart };
+}
+
+describe("a part of what is too large for a copy", () => {
+  test("is compared with sums: at once for what was put from here, else all of it is read once before", async () => {
+    const { bytes, reader, restart } = await largeInS3();
+    const inTurn = async (from: ObjectReader) => {
+      for (const [start, end] of [
+        [1_000_000, 1_000_099],
+        [0, 9],
+        [2_499_990, 2_499_999],
+        [65_530, 65_540],
+      ] as const) {
+        expect((await from.read(start, end)).equals(bytes.subarray(start, end + 1))).toBe(true);
+      }
+    };
+    await inTurn(reader);
+    expect(s3.asked).toHaveLength(4);
+    const other = await restart();
+    await inTurn(other);
+    expect(s3.asked).toHaveLength(5);
+  });
+
+  test("that comes changed is store_corrupt, whether or not the sums were known", async () => {
+    const { reader, restart } = await largeInS3();
+    s3.spoils = true;
+    await expect(reader.read(1_000_000, 1_000_099)).rejects.toMatchObject({ code: "store_corrupt" });
+    s3.spoils = false;
+    const other = await restart();
+    s3.spoils = true;
+    await expect(other.read(1_000_000, 1_000_099)).rejects.toMatchObject({ code: "store_corrupt" });
+    expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
+  });
+
+  test("of an object that has changed elsewhere is store_corrupt, and so is proven()", async () => {
+    const { bytes, restart } = await largeInS3();
+    const stored = s3.objects.get(NAME)!;
+    stored.bytes = Buffer.concat([bytes.subarray(0, 2_499_999), Buffer.from([bytes.at(-1)! ^ 1])]);
+    for (const read of [(from: ObjectReader) => from.read(5, 9), (from: ObjectReader) => from.proven?.()]) {
+      await expect(read(await restart())).rejects.toMatchObject({ code: "store_corrupt" });
+    }
+  });
+
+  test("that breaks off is store_failed, and right the next time", async () => {
+    const { bytes, restart } = await largeInS3();
+    const reader = await restart();
+    s3.cutAfter = 1_000_000;
+    await expect(reader.read(1_500_000, 1_500_009)).rejects.toMatchObject({ code: "store_failed" });
+    s3.cutAfter = undefined;
+    expect((await reader.read(1_500_000, 1_500_009)).equals(bytes.subarray(1_500_000, 1_500_010))).toBe(true);
+  });
+
+  test("is asked for by fifty at once, and all of it is read once for them", async () => {
+    const { bytes, restart } = await largeInS3();
+    const reader = await restart();
+    const starts = Array.from({ length: 50 }, (_, index) => 10 + index);
+    const parts = await Promise.all(starts.map((start) => reader.read(start, start + 9)));
+    expect(parts.every((part, index) => part.equals(bytes.subarray(10 + index, 20 + index)))).toBe(true);
+    expect(s3.asked).toHaveLength(51);
+  });
+
+  test("read after what came from the first byte to the last needs no further proof", async () => {
+    const { bytes, restart } = await largeInS3();
+    await restart();
+    expect((await bytesAt(A)).equals(bytes)).toBe(true);
+    const reader = await bucket.open(((await bucket.lookup(A)) as { info: ObjectInfo }).info);
+    s3.asked.length = 0;
+    await reader?.read(7, 8);
+    expect(s3.asked).toHaveLength(1);
+  });
 });
 
 test("an image of another tool is described once, served, and left as it is", async () => {
