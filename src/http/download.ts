@@ -2,6 +2,7 @@
 // A hit in memory runs through the same lines as every other request, synchronously.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { createFailureLog } from "../mirror/failure-log.ts";
 import type { Key } from "../object.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
@@ -39,7 +40,9 @@ const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined
 export function createDownloads(
   options: DownloadOptions,
 ): (request: DownloadRequest, response: DownloadResponse) => void {
-  const { log, answered } = options;
+  const { answered } = options;
+  // A store that is away fails every request that it is needed for.
+  const failures = createFailureLog(options.log, {}, "requests");
   const fail = (exchange: Exchange, error: unknown) => {
     const known = asHuiyuanError(error);
     options.failed?.(known);
@@ -47,8 +50,9 @@ export function createDownloads(
     const isGone = known.code === "client_gone";
     exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };
     exchange.errorCode = known.code;
-    if (errorRow(known.code).status === 500) log.error({ requestId, err: known }, "a request failed");
-    else if (response.headersSent && !isGone) log.warn({ requestId, err: known }, "an answer was broken off");
+    const about = { requestId, err: known };
+    if (errorRow(known.code).status === 500) failures.error(known.code, about, "a request failed");
+    else if (response.headersSent && !isGone) failures.warn(known.code, about, "an answer was broken off");
     // Once the head is out never a clean end: the client must see that the body is not whole.
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(exchange, known);

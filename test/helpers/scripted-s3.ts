@@ -16,7 +16,7 @@ export interface ScriptedObject {
 export type Failure = { readonly status: number; readonly code: string } | "reset" | "reset-after" | "hang";
 
 export interface ScriptedS3 extends S3Place {
-  /** Name → object, in the one bucket `b`. */
+  /** Name → object, in the one bucket, however it is called. */
   readonly objects: Map<string, ScriptedObject>;
   /** `METHOD name` of every request, queries left out. */
   readonly asked: string[];
@@ -61,7 +61,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
 async function answer(s3: ScriptedS3, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method = "GET", headers } = request;
   const url = new URL(request.url ?? "/", s3.url);
-  const name = decodeURIComponent(url.pathname.replace(/^\/b\/?/, ""));
+  const name = decodeURIComponent(url.pathname.replace(/^\/[^/]+\/?/, ""));
   s3.asked.push(`${method} ${name}`);
   const body = await buffer(request);
   const failure = s3.failure(method, name);
@@ -75,7 +75,7 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   if (method === "PUT") {
     const source = headers["x-amz-copy-source"];
     const from =
-      typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/b\//, ""))) : undefined;
+      typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/[^/]+\//, ""))) : undefined;
     s3.objects.set(name, { bytes: from?.bytes ?? body, headers: kept(headers) });
     if (failure === "reset-after") return void request.socket.resetAndDestroy();
     return void response

@@ -2,6 +2,7 @@
 // that serves no downloads by name is asked the same way. What is answered is in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../errors.ts";
+import { createFailureLog } from "../../mirror/failure-log.ts";
 import { awaitsContinue } from "../continue.ts";
 import { corsHeaders } from "../cors.ts";
 import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
@@ -39,6 +40,7 @@ export interface Photos {
 
 export function createPhotos(options: PhotosOptions): Photos {
   const { log, nextRequestId } = options;
+  const failures = createFailureLog(log, {}, "API calls");
 
   async function run(request: IncomingMessage, response: ServerResponse, asked: () => ApiRequest): Promise<void> {
     const startedAt = performance.now();
@@ -68,7 +70,7 @@ export function createPhotos(options: PhotosOptions): Photos {
 
   function tell(error: HuiyuanError, requestId: string): void {
     const isOurs = errorRow(error.code).status === 500 || FAULTS.has(error.code);
-    if (isOurs) log.error({ requestId, err: error }, "an API call failed");
+    if (isOurs) failures.error(error.code, { requestId, err: error }, "an API call failed");
   }
 
   return {
