@@ -61,11 +61,14 @@ export function createSliceFolder(dir: string): SliceFolder {
         await mkdir(dir, { recursive: true });
         const names = await readdir(dir);
         const found: FoundSlices[] = [];
+        const unreadable: string[] = [];
         for (const name of names.filter((file) => file.endsWith(NOTE))) {
-          const slices = await readOne(name.slice(0, -NOTE.length));
-          if (slices !== undefined) found.push(slices);
+          const id = name.slice(0, -NOTE.length);
+          const slices = await readOne(id).catch(() => "unreadable" as const); // It may be readable the next time.
+          if (slices === "unreadable") unreadable.push(id);
+          else if (slices !== undefined) found.push(slices);
         }
-        const kept = new Set(found.flatMap(({ id }) => [id + NOTE, id + BYTES]));
+        const kept = new Set([...found.map(({ id }) => id), ...unreadable].flatMap((id) => [id + NOTE, id + BYTES]));
         for (const name of names) if (!kept.has(name)) await rm(join(dir, name), { recursive: true, force: true });
         return found;
       }),

@@ -109,15 +109,18 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     if (oldest !== undefined && more.length >= MAX_STORED) void drop(oldest.id);
   }
 
-  async function makeRoom(appid: string): Promise<void> {
-    const running = ofProject(appid, false);
-    if (running.length < MAX_RUNNING) return;
-    const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
-    if (idlest === undefined || idlest.touchedAt > now() - IDLE_MS) {
-      const message = `Cannot begin another upload in slices: project ${appid} has ${running.length} under way`;
-      throw new HuiyuanError("overloaded", message);
+  /** Takes its place at once: others begin in the same moment. */
+  function enter(id: string, order: SliceOrder): Running {
+    const running = ofProject(order.appid, false);
+    if (running.length >= MAX_RUNNING) {
+      const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
+      if (idlest === undefined || idlest.touchedAt > now() - IDLE_MS) {
+        const message = `Cannot begin another upload in slices: project ${order.appid} has ${running.length} under way`;
+        throw new HuiyuanError("overloaded", message);
+      }
+      void drop(idlest.id);
     }
-    await drop(idlest.id);
+    return track(id, order, { phase: "arriving", received: 0 });
   }
 
   function sweep(): void {
@@ -140,11 +143,10 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
   return {
     async begin(unstarted) {
       const order = { ...unstarted, startedAt: now() };
-      await makeRoom(order.appid);
-      await freeSpace.check();
       const id = randomBytes(16).toString("hex");
-      const upload = track(id, order, { phase: "arriving", received: 0 });
+      const upload = enter(id, order);
       try {
+        await freeSpace.check();
         await folder.begin(id, { order, phase: "arriving" });
       } catch (error) {
         await drop(id);

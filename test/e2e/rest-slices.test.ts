@@ -293,8 +293,8 @@ describe("slices", () => {
         filesize: "99999",
       });
     const answers: number[] = [];
-    for (let round = 0; round < 10; round += 1) {
-      const some = await Promise.all(Array.from({ length: 30 }, (_, index) => open(round * 30 + index)));
+    for (let round = 0; round < 3; round += 1) {
+      const some = await Promise.all(Array.from({ length: 100 }, (_, index) => open(round * 100 + index)));
       answers.push(...some.map(({ code }) => code));
     }
     expect(new Set(answers)).toEqual(new Set([0, -2000]));

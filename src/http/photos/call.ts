@@ -85,10 +85,7 @@ export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: P
   const { target, host, project } = call;
   const place = parts.place();
   const downloads = downloadBase(bucket, place);
-  const path =
-    target.version === 1
-      ? `v1/${project.appid}/${encodeURIComponent(target.userid)}/`
-      : `v2/${project.appid}/${bucket.name}/0/`;
+  const path = target.version === 1 ? `v1/${project.appid}/${target.userid}/` : `v2/${project.appid}/${bucket.name}/0/`;
   const api = `${host === "" ? downloads : `${place.scheme}://${host}`}/photos/${path}`;
   return linksTo(fileid, { api, downloads });
 }

@@ -86,7 +86,11 @@ export function createPhotos(options: PhotosOptions): Photos {
           throw error;
         };
       }
-      void run(request, response, asked);
+      run(request, response, asked).catch((error: unknown) => {
+        // A fault of ours in answering: it must not end the program.
+        log.error({ err: asHuiyuanError(error) }, "an API call could not be answered");
+        response.destroy();
+      });
       return true;
     },
   };
