@@ -75,7 +75,6 @@ const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico
 /** A gate for one body. Its methods never throw, whatever the bytes. */
 export function createGate(): Gate {
   let received = 0;
-  let head: Gate["head"] = "more";
   /** A copy of the bytes so far while they are too few to tell; a few dozen at most. */
   let opening: Buffer | undefined;
   let format: ImageFormat | undefined;
@@ -90,9 +89,9 @@ export function createGate(): Gate {
     if (sniffed === "more") {
       opening = Buffer.from(bytes);
     } else if (sniffed === "foreign") {
-      head = "foreign";
+      gate.head = "foreign";
     } else {
-      head = "image";
+      gate.head = "image";
       format = sniffed;
       if (UNMARKED_FORMATS.has(sniffed)) findings.structure = "unmarked";
       const scanner = SCANNERS[sniffed];
@@ -101,32 +100,33 @@ export function createGate(): Gate {
     return bytes;
   }
 
-  function imageFacts(): ImageFacts | undefined {
-    return format && { format, width: findings.width, height: findings.height };
+  /** What has been found out so far. */
+  function note(): void {
+    if (format === undefined) return;
+    const { width, height } = findings;
+    const isNews = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
+    if (isNews) gate.image = { format, width, height };
+    gate.isStructureWhole = findings.structure === "complete";
   }
 
-  return {
+  // Fields and no getters: V8 makes a slow object of every literal with a getter.
+  const gate: { -readonly [Name in keyof Gate]: Gate[Name] } = {
+    head: "more",
+    image: undefined,
+    isStructureWhole: false,
     push(chunk) {
       received += chunk.length;
-      const bytes = head === "more" ? open(chunk) : chunk;
+      const bytes = gate.head === "more" ? open(chunk) : chunk;
       scan?.(bytes);
-    },
-    get head() {
-      return head;
-    },
-    get image() {
-      return imageFacts();
-    },
-    get isStructureWhole() {
-      return findings.structure === "complete";
+      note();
     },
     verdict(end) {
-      const image = imageFacts();
       if (received === 0) return { kind: "broken", code: "origin_empty" };
-      if (image === undefined) return { kind: "broken", code: "origin_not_image" };
-      return judge(image, findings.structure, end);
+      if (gate.image === undefined) return { kind: "broken", code: "origin_not_image" };
+      return judge(gate.image, findings.structure, end);
     },
   };
+  return gate;
 }
 
 /** What structure, framing and hash together allow. A complete structure proves any body, framing one that does not mark its end. */

@@ -35,7 +35,6 @@ interface Part {
 export function createSpoolWindow(): SpoolWindow {
   let parts: Part[] = [];
   let end = 0;
-  let total = 0;
 
   /** The part that holds `offset`; the caller has seen that it lies in the window. */
   function indexAt(offset: number): number {
@@ -49,24 +48,23 @@ export function createSpoolWindow(): SpoolWindow {
     return low;
   }
 
-  const isInside = (offset: number) => offset >= end - total && offset < end;
+  const isInside = (offset: number) => offset >= end - window.bytes && offset < end;
 
   function clear(): number {
-    const dropped = total;
+    const dropped = window.bytes;
     parts = [];
-    total = 0;
+    window.bytes = 0;
     return dropped;
   }
 
-  return {
-    get bytes() {
-      return total;
-    },
+  // `bytes` is a field and no getter: see open-spool.ts.
+  const window: { -readonly [Name in keyof SpoolWindow]: SpoolWindow[Name] } = {
+    bytes: 0,
     append(chunk) {
       const last = parts.at(-1);
       if (last === undefined || !gather(last, chunk)) parts.push({ start: end, bytes: chunk, gathered: undefined });
       end += chunk.byteLength;
-      total += chunk.byteLength;
+      window.bytes += chunk.byteLength;
     },
     at(offset) {
       if (!isInside(offset)) return undefined;
@@ -83,21 +81,22 @@ export function createSpoolWindow(): SpoolWindow {
       let count = 0;
       let dropped = 0;
       for (const { start, bytes } of parts) {
-        if (total - dropped <= keepBytes || start + bytes.byteLength > offset) break;
+        if (window.bytes - dropped <= keepBytes || start + bytes.byteLength > offset) break;
         count += 1;
         dropped += bytes.byteLength;
       }
       if (count > 0) parts.splice(0, count);
-      total -= dropped;
+      window.bytes -= dropped;
       return dropped;
     },
     join() {
       const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
-      parts = [{ start: end - total, bytes, gathered: undefined }];
+      parts = [{ start: end - window.bytes, bytes, gathered: undefined }];
       return bytes;
     },
     clear,
   };
+  return window;
 }
 
 /** Puts a small chunk behind another small one or behind those gathered before; false where it must stand alone. */

@@ -1,9 +1,9 @@
 // A download that may be served, and what its answer says beside the object's own headers.
-import { HuiyuanError } from "../errors.ts";
 import type { Found } from "../mirror/stored.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";
+import { Client } from "./client.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import type { NamedObject, ObjectUrl } from "./object-name.ts";
 import type { Admission, Site, Sites } from "./site.ts";
@@ -87,18 +87,13 @@ export async function answerFound(
   }
 }
 
-/** Aborts when the client has left before its answer ended. Made when first needed: a hit in memory needs none. */
-export function clientSignal(exchange: Exchange): AbortSignal {
-  if (exchange.client === undefined) {
-    const controller = new AbortController();
-    exchange.client = controller.signal;
-    const { response } = exchange;
-    if (response.destroyed) controller.abort(clientGone());
-    else response.onceGone(() => controller.abort(clientGone()));
-  }
+/** Made when first needed: a hit in memory needs none. */
+export function clientOf(exchange: Exchange): Client {
+  exchange.client ??= new Client(exchange.response);
   return exchange.client;
 }
 
-function clientGone(): HuiyuanError {
-  return new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection");
+/** Aborts when the client has left before its answer ended. */
+export function clientSignal(exchange: Exchange): AbortSignal {
+  return clientOf(exchange).signal;
 }

@@ -1,6 +1,7 @@
 // One request and its response: what all answers share, whoever brought them. No policy.
 import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
+import type { Client } from "./client.ts";
 import type { DownloadResponse, HeaderList } from "./response.ts";
 import type { Site } from "./site.ts";
 
@@ -25,8 +26,8 @@ export interface Exchange {
   readonly startedAt: number;
   /** Set once the host is known to be served here. */
   site: Site | undefined;
-  /** Aborts when the client leaves; made when first needed. */
-  client: AbortSignal | undefined;
+  /** Made when first needed. */
+  client: Client | undefined;
   outcome: Outcome;
   /** Body bytes that the head announced, or that were sent from a fill. */
   bodyBytes: number;

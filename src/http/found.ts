@@ -6,7 +6,7 @@ import type { Kept } from "../mirror/refresh.ts";
 import { askedForKey } from "../mirror/rules.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
 import type { ObjectInfo } from "../object.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientOf, contextOf, FROM_MEMORY } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
@@ -71,7 +71,7 @@ export function askFirst(
   object: StoredObject,
   { route, mayHelp }: Extract<Age, { readonly kind: "ask" }>,
 ): Promise<MissAnswer | Kept> {
-  const signal = clientSignal(admitted.exchange);
+  const signal = clientOf(admitted.exchange);
   return route.mirror.revalidate(object, { ...question(admitted, route), mayHelp, signal });
 }
 

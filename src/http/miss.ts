@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Join, MissAnswer } from "../mirror/join.ts";
 import { type Asked, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
@@ -200,7 +200,7 @@ export function missOf({ exchange, url }: Pick<Admitted, "exchange" | "url">) {
     method: url.method,
     via: headers.via,
     cdnLoop: headers["cdn-loop"] as string | undefined,
-    signal: clientSignal(exchange),
+    signal: clientOf(exchange),
   };
 }
 

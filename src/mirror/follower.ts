@@ -20,8 +20,16 @@ export interface Follower {
   close(): void;
 }
 
+/** As much of an AbortSignal as is asked of a client that may leave; an AbortSignal is one. */
+export interface Leaving {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(event: "abort", listener: () => void): void;
+  removeEventListener(event: "abort", listener: () => void): void;
+}
+
 /** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */
-export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: AbortSignal): Follower {
+export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leaving): Follower {
   const startedAt = performance.now();
   let left: { readonly reason: unknown } | undefined;
   /** Whoever waits for the fill. */
@@ -91,12 +99,22 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Abort
   };
 }
 
+/** A signal for whoever takes no less. */
+export function signalOf(client: Leaving): AbortSignal {
+  if (client instanceof AbortSignal) return client;
+  const controller = new AbortController();
+  const leave = () => controller.abort(client.reason);
+  if (client.aborted) leave();
+  else client.addEventListener("abort", leave);
+  return controller.signal;
+}
+
 /** The promise's outcome, or the signal's reason, whichever comes first. Leaves no listener behind. */
-export function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export function abortable<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
   if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);
-    signal.addEventListener("abort", leave, { once: true });
+    signal.addEventListener("abort", leave);
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
   });
 }

@@ -2,7 +2,7 @@
 import type { ObjectInfo } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import type { Fill, FillHead } from "./fill.ts";
-import { type Follower, followFill } from "./follower.ts";
+import { type Follower, followFill, type Leaving } from "./follower.ts";
 import { absent } from "./recent.ts";
 
 /**
@@ -46,7 +46,7 @@ export interface Patience {
 
 export interface JoinOptions {
   readonly timeouts: Patience;
-  readonly client: AbortSignal;
+  readonly client: Leaving;
   readonly isKept: (head: FillHead) => boolean;
   /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
   readonly mayStore: (fill: Fill) => boolean;

@@ -14,6 +14,7 @@ import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
+import { type Leaving, signalOf } from "./follower.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
@@ -34,7 +35,7 @@ export interface MissRequest extends Asked {
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
   /** Aborts when the client leaves; the fill goes on. */
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
 }
 
 export interface Mirror {
@@ -60,7 +61,7 @@ export interface Mirror {
 }
 
 export interface RevalidateRequest extends RefreshRequest {
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
   readonly mayHelp: boolean;
 }
 
@@ -103,8 +104,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const { spools, writeBack, slots, meter, log, now, signal } = parts;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
-  const fills = new Map<string, Fill>();
-  const settling = new WeakMap<Fill, Promise<void>>();
+  /** `settled`: what it brought is stored or given up. */
+  const fills = new Map<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
   const mark = markOf(parts.serverId);
   const recent = createRecent(options, now);
   const suspects = createSuspects();
@@ -135,7 +136,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** The key's fill, unless it began before the key was deleted, purged or written. */
   function runningFor(request: PreviewedMiss): Fill | undefined {
-    const fill = fills.get(fillId(request));
+    const fill = fills.get(fillId(request))?.fill;
     return fill !== undefined && fill.epoch >= request.epoch ? fill : undefined;
   }
 
@@ -158,11 +159,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       signal,
     });
-    fills.set(id, fill);
-    settling.set(
-      fill,
-      fill.done.then((end) => settle(fill, end)),
-    );
+    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end)) });
     return fill;
   }
 
@@ -186,7 +183,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       // After the followers, who were woken in this same turn, have taken their own holds.
       if ("head" in end) setImmediate(() => end.head.spool.release());
     }
-    if (fills.get(id) === fill) fills.delete(id);
+    if (fills.get(id)?.fill === fill) fills.delete(id);
   }
 
   function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {
@@ -220,14 +217,13 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return options.freshness?.mode !== "origin" || mayBeKept(answer.life);
   }
 
-  const join = (fill: Fill, how: Join, client: AbortSignal) =>
-    joinFill(fill, how, { timeouts, client, isKept, mayStore });
+  const join = (fill: Fill, how: Join, client: Leaving) => joinFill(fill, how, { timeouts, client, isKept, mayStore });
 
   /** Its key is stored already. */
-  const joinRefresh = (fill: Fill, client: AbortSignal) =>
+  const joinRefresh = (fill: Fill, client: Leaving) =>
     joinFill(fill, "first", { timeouts, client, isKept, mayStore: () => true });
 
-  function joinRunning(fill: Fill, client: AbortSignal): Promise<MissAnswer> {
+  function joinRunning(fill: Fill, client: Leaving): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
     meter.collapsed();
     return join(fill, "collapsed", client);
@@ -235,7 +231,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** Everything that needs the origins now. */
   function pending(): Promise<unknown>[] {
-    const running = [...fills.values()].filter((fill) => fill.end === undefined).map((fill) => fill.done);
+    const running = [...fills.values()].filter(({ fill }) => fill.end === undefined).map(({ fill }) => fill.done);
     return [...running, ...asking, ...refresh.pending()];
   }
 
@@ -249,7 +245,11 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   async function askOrigins(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
     try {
-      const outcome = await askHead(origin, { ...request, maxBytes: options.maxObjectBytes });
+      const outcome = await askHead(origin, {
+        ...request,
+        signal: signalOf(request.signal),
+        maxBytes: options.maxObjectBytes,
+      });
       if (outcome !== "absent") return outcome === "refused" ? undefined : outcome;
     } finally {
       leave();
@@ -282,8 +282,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       return refreshed.kind === "kept" ? refreshed : joinRefresh(refreshed.fill, client);
     },
     async settled(request) {
-      const fill = fills.get(fillId(request));
-      if (fill !== undefined) await settling.get(fill);
+      await fills.get(fillId(request))?.settled;
     },
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;

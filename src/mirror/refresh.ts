@@ -10,7 +10,7 @@ import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, startFill } from "./fill.ts";
-import { abortable } from "./follower.ts";
+import { abortable, type Leaving } from "./follower.ts";
 import {
   createLives,
   type FreshnessRules,
@@ -70,7 +70,7 @@ export interface Refresh {
 export interface AskOptions {
   readonly mayHelp: boolean;
   /** The client's. */
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
   readonly patienceMs: number;
 }
 

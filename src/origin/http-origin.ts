@@ -15,6 +15,7 @@ import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } f
 import { previewRequest } from "./preview.ts";
 import { nextHop, sameHost } from "./redirect.ts";
 import { type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
+import { createSharedSignals } from "./shared-signals.ts";
 import { readShortBody } from "./short-body.ts";
 import { createSlots } from "./slots.ts";
 
@@ -74,6 +75,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
   const slots = createSlots(options.connections);
+  const share = createSharedSignals();
   let closing: Promise<void> | undefined;
   let running = 0;
   let onIdle: (() => void) | undefined;
@@ -179,7 +181,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       if (closing !== undefined)
         throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
       const startedAt = performance.now();
-      const lifetime = createLifetime(request.signal, timeouts.total, () => {
+      const lifetime = createLifetime(share(request.signal), timeouts.total, () => {
         const message = `Cannot fetch "${request.key}" from ${hopOrigin(home)}: not done in ${timeouts.total} ms`;
         return new HuiyuanError("origin_timeout", message);
       });

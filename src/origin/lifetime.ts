@@ -1,6 +1,8 @@
 // How long one fetch may live: until its signal aborts or its total time is over. It covers redirects, the retry and the
 // body alike, and stops whichever exchange is under way. It knows nothing of what it stops.
 
+import type { Abortable } from "./shared-signals.ts";
+
 export interface Lifetime {
   /** Why the fetch must end; undefined while it may live. */
   readonly failure: Error | undefined;
@@ -11,12 +13,11 @@ export interface Lifetime {
 }
 
 /** `totalMs`: from now on. `timeoutError` makes the reason once the time is over; an abort has the signal's own. */
-export function createLifetime(signal: AbortSignal, totalMs: number, timeoutError: () => Error): Lifetime {
-  let failure: Error | undefined;
+export function createLifetime(signal: Abortable, totalMs: number, timeoutError: () => Error): Lifetime {
   let stop: ((reason: Error) => void) | undefined;
   const fail = (reason: Error) => {
     end();
-    failure = reason;
+    lifetime.failure = reason;
     stop?.(reason);
   };
   const onAbort = () => fail(abortReason(signal));
@@ -25,21 +26,21 @@ export function createLifetime(signal: AbortSignal, totalMs: number, timeoutErro
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
   };
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  return {
-    get failure() {
-      return failure;
-    },
+  // `failure` is a field and no getter: V8 makes a slow object of every literal with a getter.
+  const lifetime: { -readonly [Name in keyof Lifetime]: Lifetime[Name] } = {
+    failure: undefined,
     watch(next) {
       stop = next;
-      if (failure !== undefined) next(failure);
+      if (lifetime.failure !== undefined) next(lifetime.failure);
     },
     end,
   };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort);
+  return lifetime;
 }
 
-function abortReason(signal: AbortSignal): Error {
+function abortReason(signal: Abortable): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error(`aborted: ${String(reason)}`);
 }
