@@ -7,12 +7,13 @@ export type KeyQuery = "drop" | "keep" | readonly string[];
 
 /**
  * The key of an URL. `query`: raw, already without what does not belong to the key. Where queries are kept (`isKept`) a
- * `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects. Throws url_invalid: over 1024 bytes.
+ * `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects, and a `.` or `..` between the slashes of the
+ * query is `%2E` or `%2E%2E`, since no key has such a segment. Throws url_invalid: over 1024 bytes.
  */
 export function keyOfUrl(path: Key, query: string, isKept: boolean): Key {
   if (!isKept) return path;
   const name = path.includes("?") || path.includes("%") ? escapeMarks(path) : path;
-  return query === "" ? toKey(name) : toKey(`${name}?${query}`);
+  return query === "" ? toKey(name) : toKey(`${name}?${escapeDots(query)}`);
 }
 
 /** The `%` of what looks like an escaped `?` is escaped as well: two paths never become one key. */
@@ -25,11 +26,27 @@ export function urlOfKey(key: Key, isKept: boolean): { readonly path: Key; reado
   if (!isKept) return { path: key, query: "" };
   const mark = key.indexOf("?");
   const name = mark === -1 ? key : key.slice(0, mark);
-  return { path: toKey(unescapeMarks(name)), query: mark === -1 ? "" : key.slice(mark + 1) };
+  return { path: toKey(unescapeMarks(name)), query: mark === -1 ? "" : unescapeDots(key.slice(mark + 1)) };
 }
 
 function unescapeMarks(name: string): string {
   return name.replace(/%3F|%25(?=(?:25)*3F)/gi, (escaped) => (escaped === "%3F" ? "?" : "%"));
+}
+
+/** What looks like an escaped dot segment is escaped once more: two queries never become one key. */
+function escapeDots(query: string): string {
+  // Most queries have no slash. What stands before the first one follows the `?`, and is no segment by itself.
+  if (!query.includes("/")) return query;
+  return query.replace(/(?<=\/)(\.|%(?:25)*2E)\1?(?=\/|$)/g, (dots) =>
+    dots.startsWith(".") ? dots.replaceAll(".", "%2E") : dots.replaceAll("%", "%25"),
+  );
+}
+
+function unescapeDots(query: string): string {
+  if (!query.includes("/")) return query;
+  return query.replace(/(?<=\/)(%(?:25)*2E)\1?(?=\/|$)/g, (dots) =>
+    dots.startsWith("%2E") ? dots.replaceAll("%2E", ".") : dots.replaceAll("%25", "%"),
+  );
 }
 
 /** The part of a query that belongs to the key, in the order of the URL. */

@@ -88,12 +88,16 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     const validated = { at: askedAt, life };
     const etag = etagOf(hashes);
     confirmed.set(key, { etag, validated }, { now: now(), ttlMs: 2 * WRITE_EVERY_MS });
-    const isDue = askedAt - before.at >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
-    if (!isDue && !entry.isStale) return;
     const {
       etag: originEtag = provenance.originEtag,
       lastModified: originLastModified = provenance.originLastModified,
     } = answer;
+    // Asked under the old one the origin would send the whole body each time. Where it has an ETag its date says nothing.
+    const isRenamed =
+      originEtag !== provenance.originEtag ||
+      (originEtag === undefined && originLastModified !== provenance.originLastModified);
+    const isDue = askedAt - before.at >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
+    if (!isDue && !isRenamed && !entry.isStale) return;
     await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
   }
 

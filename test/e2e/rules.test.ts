@@ -64,6 +64,7 @@ beforeAll(async () => {
       passed: source({ processedMiss: "origin" }),
       everything: source({ type: "everything" }),
       listed: source({ keyQuery: ["v"] }),
+      dots: source({ type: "everything" }),
       bounded: source({ type: "everything", maxKeys: 2 }),
       paths: byRules(
         { match: { prefix: "2015/", suffix: ".jpg" }, path: { strip: "2015/", add: "old/" } },
@@ -170,6 +171,17 @@ test.skipIf(skip)("processedMiss origin: many who ask at once cause one fetch of
     await eventually(() => storedKeys("passed").includes("processed/many.jpg"), "the original is stored");
   });
   expect(lines.filter((line) => line === "GET /processed/many.jpg")).toHaveLength(1);
+});
+
+test.skipIf(skip)("everything: what looks like a path in a query is only text", async () => {
+  const lines = await asked(2, async () => {
+    for (const path of ["/a.jpg?../../x", "/a.jpg?../%2E%2E/x"]) {
+      expect((await ask("dots", path)).body).toEqual(original);
+    }
+    await stored("dots", ["a.jpg?../%252E%252E/x", "a.jpg?../%2E%2E/x"]);
+    expect((await ask("dots", "/a.jpg?../../x")).headers["cache-status"]).toContain("hit");
+  });
+  expect(lines).toEqual(["GET /a.jpg?../../x", "GET /a.jpg?../%2E%2E/x"]);
 });
 
 test.skipIf(skip)("everything: each URL with its query is an object of its own", async () => {

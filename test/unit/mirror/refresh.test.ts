@@ -242,6 +242,20 @@ describe("304", () => {
     expect(await standing(lab)).toBe("fresh");
   });
 
+  test("the same bytes with another ETag are fetched once, and asked for under that one from then on", async () => {
+    const short = { mode: "ttl", ttlMs: 5 * S, staleIfErrorMs: 1_000 * S } as const;
+    const renamed = later(() => jpeg, { etag: '"2"', lastModified: FIRST.lastModified });
+    const lab = await stocked([renamed, notModified({ etag: '"2"' }), notModified()], { mirror: { freshness: short } });
+    const asked: unknown[] = [];
+    for (let count = 1; count <= 3; count += 1) {
+      lab.clock.now += 5 * S;
+      await refresh(lab);
+      asked.push(lab.origin.requests[count]?.unless?.etag);
+    }
+    expect(asked).toEqual(['"1"', '"2"', '"2"']);
+    await isStill(lab, jpeg);
+  });
+
   test("the same bytes sent whole are as good as a 304", async () => {
     const lab = await stocked([later(() => jpeg, { etag: '"2"' })]);
     lab.clock.now += 100 * S;
