@@ -29,7 +29,7 @@ export async function receiveFile(
     }
   } catch (error) {
     // A form that breaks in the middle breaks its file with a code, but the parser's own words arrive before it.
-    const known = asHuiyuanError(file.errored ?? error);
+    const known = error instanceof HuiyuanError ? error : asHuiyuanError(file.errored ?? error);
     spool.fail(known);
     throw known;
   }

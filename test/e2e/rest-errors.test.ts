@@ -309,6 +309,27 @@ describe("the REST API", () => {
     expect(program.output).not.toContain("0123456789abcdefghijABCDEFGHIJKL");
   });
 
+  test("spends a one-time signature exactly once in a race of 50, whatever its spelling, and for good", async () => {
+    const sign = onceToken("there.jpg");
+    const spellings = [sign, sign.replace(/=+$/, "")];
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => operate("copy", spellings[index % 2])));
+    expect(answers.filter(({ code }) => code === 0)).toHaveLength(1);
+    expect(answers.filter(({ code }) => code === -77)).toHaveLength(49);
+    await program.kill();
+    program = await installation.start();
+    expect(await operate("copy", sign)).toMatchObject({ code: -77 });
+    expect(await operate("del", sign)).toMatchObject({ code: -77 });
+  });
+
+  test("takes the header before the query, and several equal signatures for one", async () => {
+    const [good, other] = [uploadToken("carried.jpg"), uploadToken("other.jpg")].map(encodeURIComponent);
+    const target = (query: string) => `/photos/v2/${APPID}/photos/0/carried.jpg?${query}`;
+    const ask = (query: string, sign?: string) => call({ target: target(query), form: fileForm(jpeg), sign });
+    expect(await ask(`sign=${good}`, uploadToken("other.jpg"))).toMatchObject({ code: -70 });
+    expect(await ask(`sign=${good}&sign=${other}`)).toMatchObject({ code: -5998 });
+    expect(await ask(`sign=${good}&x=1&sign=${good}`)).toMatchObject({ code: 0 });
+  });
+
   test("answers before the file has come, reads it away, and goes on with the connection", async () => {
     const refused = fileForm(Buffer.alloc(1_000_000));
     const head = [
