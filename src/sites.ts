@@ -93,7 +93,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const bucket = buckets.take(id, () => openBucket(id, parts));
       const source =
         binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket.stored, settings));
-      return makeSite(binding, { domain, ...bucket, source, admit: tokenDoor(binding, { tokens, ...parts }) });
+      return makeSite(binding, { domain, ...bucket, source, ...tokenDoor(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
@@ -214,7 +214,7 @@ function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
 
 function makeSite(
   { project, bucket }: Binding,
-  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "admit">,
+  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "admit" | "boundFile">,
 ): Site {
   const { grammarEra: era } = bucket;
   const toNamed = ([name, text]: [string, string]) => [name, nameRecipe(parseInstruction(text, { era }))] as const;
@@ -238,12 +238,12 @@ function makeSite(
 function tokenDoor(
   { project, bucket }: Binding,
   { tokens, once, now }: { tokens: VerifiedTokens; once: OnceLedger; now: () => number },
-): Site["admit"] {
-  if (bucket.token === "off") return undefined;
+): Pick<Site, "admit" | "boundFile"> {
+  if (bucket.token === "off") return { admit: undefined, boundFile: undefined };
   const { appid, acceptV1Signature: acceptV1 } = project;
   const { name } = bucket;
   const { oneTimeDownloads, signedCacheControl: mode } = bucket;
-  return (sign: string | undefined, key: Key): Admission => {
+  const admit = (sign: string | undefined, key: Key): Admission => {
     if (sign === undefined)
       throw new HuiyuanError("sign_missing", `Cannot serve "${key}": the bucket requires a token`);
     const seconds = Math.floor(now() / 1_000);
@@ -264,6 +264,7 @@ function tokenDoor(
     };
     return { scope: { kind: "one-time" }, spend, isSpent: () => once.isSpent(grant.token, seconds) };
   };
+  return { admit, boundFile: (sign) => tokens.boundFile(sign) };
 }
 
 function keyLookup(settings: Settings): KeyLookup {

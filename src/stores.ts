@@ -45,7 +45,7 @@ export interface StoresParts {
 
 const CONNECT_TIMEOUT_MS = 3_000;
 // Copies and variants come and go all the time, and what is evicted is to be free soon.
-const GRACE_MS = 30_000;
+const BLOB_GRACE_MS = 30_000;
 const SWEEP_MS = 15_000;
 
 /** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
@@ -57,7 +57,7 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     now,
     log,
     minFreeBytes: limits.freeDisk,
-    graceMs: GRACE_MS,
+    blobGraceMs: BLOB_GRACE_MS,
     sweepEveryMs: SWEEP_MS,
     copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
   });

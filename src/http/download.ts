@@ -108,8 +108,11 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const object = nameObject(site, url);
   const byQuery = wishOfQuery(site, url, object);
   const byAlias = byQuery === undefined ? wishOfAlias(site, url) : undefined;
-  const isOpen = site.admit === undefined || referer === "listed";
-  const { admission, isForOriginal } = isOpen ? OPEN : admitNamed(site.admit, sign, { object, alias: byAlias });
+  const { admit: door, boundFile } = site;
+  const isOpen = door === undefined || referer === "listed";
+  const { admission, isForOriginal } = isOpen
+    ? OPEN
+    : admitNamed({ admit: door, boundFile }, sign, { object, alias: byAlias });
   if (site.isProtected && byAlias === undefined) refuseProtected(object.key);
   // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
   const isNameFirst = byAlias !== undefined && !isForOriginal && !site.isProtected;

@@ -60,9 +60,8 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
   const { client, stored } = search;
-  if (client !== undefined && site.admit !== undefined) {
-    admitNamed(site.admit, sign ?? client.sign, { object });
-  }
+  const { admit, boundFile } = site;
+  if (client !== undefined && admit !== undefined) admitNamed({ admit, boundFile }, sign ?? client.sign, { object });
   const entry = await stored.lookup(object.key);
   if (entry.state === "object") {
     const { info } = entry;

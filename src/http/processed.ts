@@ -18,14 +18,14 @@ import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallb
 import { routeOf } from "./object-name.ts";
 import type { Route } from "./site.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
-import { refuseBoth, type Wish, wishOfAlias } from "./wish.ts";
+import { refuseBoth, settledFor, type Wish, wishOfAlias } from "./wish.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
 export function serveWish(admitted: Admitted, wish: Wish): void | Promise<void> {
   const { site, exchange } = admitted;
   const original = originalOf(admitted, wish);
   const info = site.stored.peekInfo(wish.original.key);
-  const named = wish.named.settled?.(exchange.request.headers.accept) ?? wish.named;
+  const named = settledFor(wish.named, exchange.request.headers.accept);
   if (info === undefined || info === "absent" || named.marks.length > 0) return serveCold(original, wish);
   const fresh = freshLife(original, info);
   const variant = fresh === undefined ? undefined : site.variants.peek(info, named);
@@ -170,7 +170,7 @@ async function serveFetched(
 
 async function serveMade(original: Admitted, wish: Wish, source: Source): Promise<void> {
   const { site, exchange } = original;
-  const named = wish.named.settled?.(exchange.request.headers.accept) ?? wish.named;
+  const named = settledFor(wish.named, exchange.request.headers.accept);
   const { info: version, load, isKept: isStored } = source;
   let variant: Variant;
   try {

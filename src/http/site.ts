@@ -62,6 +62,8 @@ export interface Site {
   readonly referers: RefererRules;
   /** Undefined: Token 防盗链 is off and a token is ignored. Throws the sign_* codes. */
   readonly admit: ((sign: string | undefined, key: Key) => Admission) | undefined;
+  /** The file that an authentic token is bound to, empty for any; undefined for every other text. Never throws. */
+  readonly boundFile: ((sign: string) => string | undefined) | undefined;
   readonly cacheControl: CacheControl;
   readonly cors: CorsRules;
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;

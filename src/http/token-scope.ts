@@ -1,10 +1,8 @@
 // Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for.
-import { HuiyuanError } from "../errors.ts";
+import type { Key } from "../object.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { Admission, Site } from "./site.ts";
 import type { Wish } from "./wish.ts";
-
-type Admit = NonNullable<Site["admit"]>;
 
 export interface Admitting {
   readonly admission: Admission;
@@ -14,24 +12,17 @@ export interface Admitting {
 
 /** Throws the sign_* codes. */
 export function admitNamed(
-  admit: Admit,
+  { admit, boundFile }: { readonly admit: NonNullable<Site["admit"]>; readonly boundFile: Site["boundFile"] },
   sign: string | undefined,
   { object, alias }: { readonly object: Pick<NamedObject, "key" | "request">; readonly alias?: Wish | undefined },
 ): Admitting {
   const { path } = object.request;
-  const admission =
-    admitFor(admit, sign, path) ?? (object.key === path ? undefined : admitFor(admit, sign, object.key));
-  if (admission !== undefined) return { admission, isForOriginal: false };
-  const name = alias?.path ?? path;
-  return { admission: admit(sign, name), isForOriginal: alias !== undefined };
-}
-
-/** Undefined: the token is for something else. */
-function admitFor(admit: Admit, sign: string | undefined, name: NamedObject["key"]): Admission | undefined {
-  try {
-    return admit(sign, name);
-  } catch (error) {
-    if (error instanceof HuiyuanError && error.code === "sign_scope") return undefined;
-    throw error;
-  }
+  const own: readonly Key[] = [path, object.key];
+  const originals: readonly Key[] = alias === undefined ? [] : [alias.path, alias.original.key];
+  // Most URLs have one name, and need not be asked about twice.
+  const isOne = alias === undefined && object.key === path;
+  const bound = isOne || sign === undefined ? undefined : boundFile?.(sign);
+  const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
+  const isForOriginal = name !== undefined && !own.includes(name);
+  return { admission: admit(sign, name ?? path), isForOriginal };
 }

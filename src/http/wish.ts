@@ -2,6 +2,7 @@
 import { HuiyuanError } from "../errors.ts";
 import { parseInstruction } from "../image/grammar.ts";
 import { type NamedRecipe, nameRecipe } from "../image/named-recipe.ts";
+import { acceptedFormat } from "../image/negotiate.ts";
 import type { Era } from "../image/recipe.ts";
 import { keyUnder } from "../mirror/rules.ts";
 import type { Key } from "../object.ts";
@@ -48,5 +49,11 @@ export function refuseBoth(path: Key): never {
   throw new HuiyuanError("processing_invalid", message, { parameter: "an alias and an instruction together" });
 }
 
+/** The recipe for a client with this Accept header. */
+export function settledFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
+  return named.settled?.(formatOf(accept ?? "")) ?? named;
+}
+
+const formatOf = remember(acceptedFormat);
 const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })));
 const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

@@ -1,8 +1,8 @@
 // A recipe with the names of its variants: made once of an instruction or an alias, used by every request for it. The name
 // stands for the canonical text, and for what this version of the program makes of it.
 import { createHash } from "node:crypto";
-import { settleFormat } from "./negotiate.ts";
-import { canonicalText, markUrls, type Recipe } from "./recipe.ts";
+import { dependsOnAccept, settleAs } from "./negotiate.ts";
+import { type AutoFormat, canonicalText, markUrls, type Recipe } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
 const RENDERING = 1;
@@ -13,22 +13,21 @@ export interface NamedRecipe {
   readonly name: string;
   /** The URLs of its image marks. */
   readonly marks: readonly string[];
-  /** Undefined: the recipe does not depend on the Accept header. Else the one that an Accept header settles. */
-  readonly settled: ((accept: string | undefined) => NamedRecipe) | undefined;
+  /** Undefined: the recipe does not depend on the Accept header. Else the one for clients that take this. */
+  readonly settled: ((format: AutoFormat) => NamedRecipe) | undefined;
 }
 
 export function nameRecipe(recipe: Recipe): NamedRecipe {
   const named = { recipe, name: shortHash(`${RENDERING}|${canonicalText(recipe)}`), marks: markUrls(recipe) };
-  return { ...named, settled: recipe.output.format === "auto" ? settling(recipe) : undefined };
+  return { ...named, settled: dependsOnAccept(recipe) ? settling(recipe) : undefined };
 }
 
-/** There are three outcomes, each named once. */
-function settling(recipe: Recipe): (accept: string | undefined) => NamedRecipe {
-  const known = new Map<unknown, NamedRecipe>();
-  return (accept) => {
-    const settled = settleFormat(recipe, accept);
-    const named = known.get(settled.output.format) ?? nameRecipe(settled);
-    known.set(settled.output.format, named);
+/** Each named once. */
+function settling(recipe: Recipe): (format: AutoFormat) => NamedRecipe {
+  const known = new Map<AutoFormat, NamedRecipe>();
+  return (format) => {
+    const named = known.get(format) ?? nameRecipe(settleAs(recipe, format));
+    known.set(format, named);
     return named;
   };
 }

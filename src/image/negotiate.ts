@@ -1,15 +1,16 @@
 // `format/auto`: which format a client takes, told from its Accept header. Few outcomes, so that there are few variants.
-import type { OutputFormat, Recipe } from "./recipe.ts";
+import type { AutoFormat, OutputFormat, Recipe } from "./recipe.ts";
 
-/**
- * The recipe with `format/auto` settled for this client: AVIF, else WebP, else JPEG, PNG or GIF. A recipe without it comes
- * back as it is. `accept`: the header's value; only types that it names count, for `*` says nothing about AVIF.
- */
-export function settleFormat(recipe: Recipe, accept: string | undefined): Recipe {
-  if (!dependsOnAccept(recipe)) return recipe;
-  const names = acceptedTypes(accept ?? "");
-  const format = names.has("image/avif") ? "autoAvif" : names.has("image/webp") ? "autoWebp" : "autoPlain";
+/** The recipe with `format/auto` settled: AVIF, else WebP, else JPEG, PNG or GIF. */
+export function settleAs(recipe: Recipe, format: AutoFormat): Recipe {
   return { ...recipe, output: { ...recipe.output, format } };
+}
+
+/** What a client with this Accept header takes: only types that it names count, for `*` says nothing about AVIF. */
+export function acceptedFormat(accept: string): AutoFormat {
+  const names = acceptedTypes(accept);
+  if (names.has("image/avif")) return "autoAvif";
+  return names.has("image/webp") ? "autoWebp" : "autoPlain";
 }
 
 /** Whether answers differ by Accept, and so need `Vary: Accept`. */

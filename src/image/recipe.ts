@@ -123,7 +123,7 @@ export interface QualityRule {
 
 /** How the result is written. */
 export interface Output {
-  /** Absent: the source's format. `auto` has to be settled with `settleFormat` before a variant is named. */
+  /** Absent: the source's format. `auto` has to be settled with `settleAs` before a variant is named. */
   readonly format?: OutputFormat | "auto" | AutoFormat;
   /** yjpeg: smaller at the same quality, slower. */
   readonly isOptimised?: true;

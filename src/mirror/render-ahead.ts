@@ -33,8 +33,8 @@ export interface RenderAheadOptions {
 }
 
 const MAX_WAITING = 1_000;
-/** What today's browsers ask for. */
-const ACCEPT = "image/avif,image/webp";
+/** What today's browsers take. */
+const FORMAT = "autoAvif";
 
 export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAhead {
   const line: AheadTask[] = [];
@@ -53,7 +53,7 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { stored, key, styles } = task;
     for (const style of styles) {
       try {
-        await renderStyle(task, style.settled?.(ACCEPT) ?? style);
+        await renderStyle(task, style.settled?.(FORMAT) ?? style);
       } catch (error) {
         const err = asHuiyuanError(error);
         log.debug({ bucket: stored.bucketId, key, code: err.code, err }, "a style was not rendered ahead");

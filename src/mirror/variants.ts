@@ -88,7 +88,6 @@ const PATIENCE_MS = 900_000;
 const MAX_RENDERS = 4_096;
 /** So long nobody is kept busy again by an image that cannot be processed. Milliseconds. */
 const HOPELESS_MS = 10_000;
-const FAILURE_MS = 500;
 const HOPELESS: readonly ErrorCode[] = [
   "processing_invalid",
   "image_not_processable",
@@ -101,6 +100,7 @@ const HOPELESS: readonly ErrorCode[] = [
 
 export function createVariants(options: VariantsOptions): Variants {
   const { bucketId, store, hot, renderer, meter, mirror: parts } = options;
+  const { log } = parts;
   // A name that no bucket of the settings has.
   const id = `variants/${bucketId}`;
   const bucket = createBucket({ driver: store.driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
@@ -119,9 +119,10 @@ export function createVariants(options: VariantsOptions): Variants {
       timeouts: { connect: PATIENCE_MS, firstByte: PATIENCE_MS, idle: PATIENCE_MS, total: PATIENCE_MS },
       maxObjectBytes: MAX_RESULT_BYTES,
       openGate: createVariantGate,
-      failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : FAILURE_MS),
+      failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : 0),
     },
-    parts,
+    // What clients ask for in vain is in their answers, and no operator's affair.
+    { ...parts, log: { ...log, warn: (fields, message) => log.debug(fields, message) } },
   );
 
   /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
@@ -157,6 +158,8 @@ export function createVariants(options: VariantsOptions): Variants {
     const leave = origin.want(key, jobOf(request));
     try {
       return await madeOf(key, await mirror.fetch({ ...fetchOf(key, epoch, isStored), signal }));
+    } catch (error) {
+      throw ownFault(error);
     } finally {
       leave();
     }
@@ -194,10 +197,18 @@ export function createVariants(options: VariantsOptions): Variants {
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
       } catch (err) {
-        parts.log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
+        log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
       }
     },
   };
+}
+
+/** No origin has a part in what the gate says of a result. */
+function ownFault(error: unknown): unknown {
+  if (!(error instanceof HuiyuanError) || !error.code.startsWith("origin_")) return error;
+  return new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${error.code})`, {
+    cause: error,
+  });
 }
 
 const NO_DIGESTS: ReadonlySet<never> = new Set();

@@ -1,6 +1,7 @@
 // Remembers the tokens whose MAC was right, so that a hot picture does not pay for Base64 and HMAC on every request.
 // Only the part that is the same for every request is remembered; expiry, scope and key are looked at on every use.
 import { LRUCache } from "lru-cache";
+import { HuiyuanError } from "../errors.ts";
 import { type Authentic, authenticateToken, authorize, type Grant, type KeyLookup, type Scope } from "./token.ts";
 
 /** Longer tokens are verified anew each time: they are rare, and a bound on length is a bound on memory. Characters. */
@@ -12,6 +13,8 @@ export interface VerifiedTokens {
   verify(text: string, scope: Scope, now: number): Grant;
   /** What `authenticateToken` does and throws, for callers that do not know the scope yet. */
   authenticate(text: string): Authentic;
+  /** The file that an authentic token names, empty for none; undefined where it is not authentic. Never throws. */
+  boundFile(text: string): string | undefined;
   /** Forgets all tokens. To be called when keys have changed. */
   clear(): void;
   /** Tokens remembered now. */
@@ -44,6 +47,14 @@ export function createVerifiedTokens(options: {
   return {
     verify: (text, scope, now) => authorize(authenticate(text), scope, now),
     authenticate,
+    boundFile(text) {
+      try {
+        return authenticate(text).fields.fileid;
+      } catch (error) {
+        if (error instanceof HuiyuanError) return undefined;
+        throw error;
+      }
+    },
     clear: () => remembered.clear(),
     get size() {
       return remembered.size;

@@ -1,6 +1,8 @@
 // Processed images over HTTP, through the whole program: what they cost the origin, what they are as objects of HTTP, and that
 // they live and die with their originals.
 import { hash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
@@ -208,6 +210,21 @@ describe("a variant", () => {
     const listed = await get({ port: program.adminPort, host: "127.0.0.1", path: `/api/v1/objects?bucket=${BUCKET}` });
     expect(listed.body.toString()).not.toMatch(/variants|"json"/);
   });
+});
+
+test("a stored original that is found damaged is fetched again, and processed then", async () => {
+  await settled("/damaged.jpg");
+  expect(asked("/damaged.jpg")).toBe(1);
+  await program.stop();
+  const sha256 = hash("sha256", jpeg);
+  const file = join(installation.data, "blobs", sha256.slice(0, 2), sha256.slice(2, 4), sha256);
+  const bytes = await readFile(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  await writeFile(file, bytes);
+  program = await installation.start();
+  expect(await sizeOf((await ask("/damaged.jpg?imageView2/2/w/77")).body)).toEqual(["jpeg", 77, 58]);
+  expect(asked("/damaged.jpg")).toBe(2);
+  expect((await settled("/damaged.jpg")).body.equals(jpeg)).toBe(true);
 });
 
 describe("an alias", () => {

@@ -1,7 +1,7 @@
 // Renders the examples of the sheet in render processes, as the server does, and says what came out. It makes no page.
 import { HuiyuanError } from "../../src/errors.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
-import { settleFormat } from "../../src/image/negotiate.ts";
+import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/image/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
@@ -69,7 +69,8 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
 }
 
 function recipeOf({ instruction, accept }: Example): Recipe {
-  return settleFormat(parseInstruction(instruction, { era: 2015 }), accept);
+  const recipe = parseInstruction(instruction, { era: 2015 });
+  return dependsOnAccept(recipe) ? settleAs(recipe, acceptedFormat(accept ?? "")) : recipe;
 }
 
 function refuseGaps(sections: readonly Section[]): void {

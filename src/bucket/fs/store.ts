@@ -30,8 +30,10 @@ export interface FsStoreOptions {
   readonly log: Log;
   /** Below this much free disk nothing new is stored; 0 turns the check off. */
   readonly minFreeBytes: number;
-  /** How long a blob that no object uses is kept, and a file without a row. Milliseconds. */
+  /** How long a file without a row is kept, an expired tombstone, and a blob that no object uses. Milliseconds. */
   readonly graceMs?: number;
+  /** The last of these, where it is shorter. Milliseconds. */
+  readonly blobGraceMs?: number;
   /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
   readonly sweepEveryMs?: number;
   /** How the ids of buckets begin whose objects can be had again, however they came: damaged ones are forgotten. */
@@ -118,7 +120,8 @@ interface StoreParts extends FsStoreOptions {
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, database, graceMs = GRACE_MS, copyFolders = [] } = parts;
+  const { dir, now, log, minFreeBytes, lock, writer, database, copyFolders = [] } = parts;
+  const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
   const buckets = new Map<string, BucketDriver>();
@@ -139,7 +142,7 @@ function wireStore(parts: StoreParts): FsStore {
     const total = { blobs: 0, bytes: 0 };
     let swept: readonly SweptBlob[];
     do {
-      swept = await writer.submit("sweep", { unusedBefore: now() - graceMs, limit: SWEEP_AT_ONCE });
+      swept = await writer.submit("sweep", { unusedBefore: now() - blobGraceMs, limit: SWEEP_AT_ONCE });
       readers.forget(swept.map(({ sha256 }) => sha256));
       total.blobs += swept.length;
       for (const { size } of swept) total.bytes += size;

@@ -11,7 +11,7 @@ import { readApiRequest } from "../photos/target.ts";
 import { refererVerdict } from "../referer.ts";
 import type { Site, Sites } from "../site.ts";
 import { parseTarget } from "../target.ts";
-import { type Wish, wishOfAlias, wishOfQuery } from "../wish.ts";
+import { settledFor, type Wish, wishOfAlias, wishOfQuery } from "../wish.ts";
 import { invalid } from "./input.ts";
 import { entryView } from "./object-view.ts";
 
@@ -112,7 +112,7 @@ function readUrl(site: Site, url: ObjectUrl): { readonly key: Key; readonly wish
 }
 
 function wishView({ named, suffix, original }: Wish, { headers }: WireRequest): object {
-  const { recipe } = named.settled?.(headers.accept) ?? named;
+  const { recipe } = settledFor(named, headers.accept);
   return { ...(suffix !== "" && { alias: suffix.slice(1) }), original: original.key, recipe: canonicalText(recipe) };
 }
 

@@ -85,3 +85,29 @@ test("resize() keeps all where the bounds grow", () => {
   keep(hot, "c", 4_000);
   expect(kept(hot, "a", "b", "c")).toEqual(["a", "b", "c"]);
 });
+
+test("note() holds for ten seconds, until a drop, and for its bucket alone", () => {
+  let now = 0;
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
+  const [a, b] = [toKey("a"), toKey("b")];
+  const { info } = objectOf("a", 10);
+  hot.note("a/b", a, info, hot.generation);
+  hot.note("a/b", b, "absent", hot.generation);
+  expect([hot.noted("a/b", a), hot.noted("a/b", b), hot.noted("a/c", a)]).toEqual([info, "absent", undefined]);
+  hot.drop("a/b", a);
+  expect([hot.noted("a/b", a), hot.noted("a/b", b)]).toEqual([undefined, "absent"]);
+  now = 9_999;
+  expect(hot.noted("a/b", b)).toBe("absent");
+  now = 10_000;
+  expect(hot.noted("a/b", b)).toBeUndefined();
+});
+
+test("note() of what was read before a drop is refused, and clears what was noted", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const key = toKey("a");
+  const before = hot.generation;
+  hot.note("a/b", key, "absent", before);
+  hot.drop("a/b", toKey("other"));
+  hot.note("a/b", key, objectOf("a", 10).info, before);
+  expect(hot.noted("a/b", key)).toBeUndefined();
+});

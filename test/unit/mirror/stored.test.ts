@@ -1,9 +1,10 @@
 // The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
 import { describe, expect, test } from "vitest";
+import { createBucket } from "../../../src/bucket/bucket.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
-import type { Found, Stored } from "../../../src/mirror/stored.ts";
-import { type ObjectInfo, toKey } from "../../../src/object.ts";
+import { createStored, type Found, type Stored } from "../../../src/mirror/stored.ts";
+import { etagOf, type ObjectInfo, toKey } from "../../../src/object.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { createLatch } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
@@ -201,4 +202,74 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
     await expect(change(stored)).rejects.toBe(failed);
     expect(stored.peek(KEY)).toBeUndefined();
   });
+});
+
+describe("what is known without asking the bucket", () => {
+  test("is what a look-up found, until it changes", async () => {
+    const { stored } = storedLab();
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBe("absent");
+    const info = await put(stored, "first");
+    expect(stored.peekInfo(KEY)).toEqual(info);
+    await stored.purge(KEY, { hard: false });
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    // A stale object is never known so: the origin is to be asked.
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    await stored.delete(KEY, "test");
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+  });
+
+  test("is renewed with the object", async () => {
+    const { stored } = storedLab({ hotBytes: 0 });
+    const { hashes } = await put(stored, "first");
+    await stored.lookup(KEY);
+    const validated = { at: 5_000, life: {} };
+    await stored.renew(KEY, {
+      etag: etagOf(hashes),
+      epoch: 0,
+      originEtag: "x",
+      originLastModified: undefined,
+      validated,
+    });
+    expect(stored.peekInfo(KEY)).toMatchObject({ provenance: { validated } });
+  });
+
+  async function put(stored: Stored, text: string): Promise<ObjectInfo> {
+    const body = wholeBody(Buffer.from(text));
+    const info = infoOf(KEY, body);
+    await stored.put(info, body, { when: "absent" });
+    return info;
+  }
+});
+
+describe("load()", () => {
+  test("gives the whole of what was looked up, and nothing else of the same name", async () => {
+    const { stored } = storedLab({ hotBytes: 0 });
+    const bytes = randomBytes(2_500_001);
+    const info = await putBehind(stored, bytes);
+    expect((await stored.load(info)).equals(bytes)).toBe(true);
+    await putBehind(stored, randomBytes(10));
+    await expect(stored.load(info)).rejects.toMatchObject({ code: "store_corrupt" });
+  });
+});
+
+test("whoever changes an object is told which version has gone, before the change ends", async () => {
+  const { driver, hot } = storedLab();
+  const gone: string[] = [];
+  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
+  const stored = createStored("10001234/photos", bucket, hot, async ({ hashes }) => void gone.push(hashes.sha256));
+  const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
+  if (first === undefined || second === undefined) throw new Error("no bodies");
+  await stored.put(infoOf(KEY, first), first, { when: "absent" });
+  await stored.put(infoOf(KEY, first), first, ALWAYS);
+  expect(gone).toEqual([]);
+  await stored.put(infoOf(KEY, second), second, ALWAYS);
+  expect(gone).toEqual([first.hashes.sha256]);
+  await stored.purge(KEY, { hard: false });
+  await stored.delete(KEY, "test");
+  await stored.undelete(KEY);
+  expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
 });

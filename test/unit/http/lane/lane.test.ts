@@ -57,6 +57,7 @@ beforeAll(async () => {
     },
     referers: { mode: "off", domains: [], allowEmpty: true },
     admit: undefined,
+    boundFile: undefined,
     cacheControl: createCacheControl("public, max-age=86400"),
     cors: ["*"],
     notFoundPage: undefined,

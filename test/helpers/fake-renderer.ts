@@ -1,0 +1,50 @@
+// A renderer without processes: a real line in front of one place, and results that a test lets go. For tests only.
+import { createRenderQueue } from "../../src/image/render-queue.ts";
+import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
+import { createLatch } from "./spools.ts";
+
+export interface FakeRenderer extends Renderer {
+  /** Of every render that began, in order. */
+  readonly begun: readonly RenderRequest[];
+  /** Lets the render that was begun so-and-so-manieth (from 0) end. Each ends by itself unless `holds`. */
+  letGo(index: number): void;
+  holds: boolean;
+}
+
+/** `make`: what the result of an image's bytes is; may throw. */
+export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Buffer | Promise<Buffer>): FakeRenderer {
+  const queue = createRenderQueue({ places: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
+  const begun: RenderRequest[] = [];
+  const latches: ReturnType<typeof createLatch>[] = [];
+  return {
+    begun,
+    holds: false,
+    letGo: (index) => latches[index]?.open(),
+    maxSourceBytes: 1_000_000,
+    resize() {},
+    get running() {
+      return queue.running;
+    },
+    get waiting() {
+      return queue.waiting;
+    },
+    async render(request) {
+      const place = await queue.enter(request.signal);
+      try {
+        const latch = createLatch();
+        latches.push(latch);
+        begun.push(request);
+        const bytes = await request.load();
+        if (this.holds) await latch.opened;
+        return {
+          bytes: await make(bytes, request),
+          mediaType: "image/png",
+          image: { format: "png", width: 1, height: 1, frames: 1 },
+        };
+      } finally {
+        place.leave();
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}

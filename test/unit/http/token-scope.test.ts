@@ -1,0 +1,67 @@
+// Which names a token may be for, and that nothing but the one it names is shown for it.
+import { expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
+import type { NamedObject } from "../../../src/http/object-name.ts";
+import { admitNamed } from "../../../src/http/token-scope.ts";
+import type { Wish } from "../../../src/http/wish.ts";
+import { parseInstruction } from "../../../src/image/grammar.ts";
+import { nameRecipe } from "../../../src/image/named-recipe.ts";
+import { type Key, toKey } from "../../../src/object.ts";
+
+/** Takes tokens that are the name of the file that they are for; empty: any. */
+function door() {
+  const asked: string[] = [];
+  return {
+    asked,
+    boundFile: (sign: string) => (sign === "forged" ? undefined : sign),
+    admit(sign: string | undefined, key: Key) {
+      asked.push(key);
+      if (sign === "forged") throw new HuiyuanError("sign_mismatch", "forged");
+      if (sign !== "" && sign !== key) throw new HuiyuanError("sign_scope", "bound to another");
+      return { scope: { kind: "none" }, spend: undefined } as const;
+    },
+  };
+}
+
+function named(path: string, key = path): NamedObject {
+  return {
+    key: toKey(key),
+    request: { path: toKey(path), query: "", instruction: undefined },
+    instruction: undefined,
+  };
+}
+
+const small = nameRecipe(parseInstruction("imageView2/2/w/9", { era: 2015 }));
+const alias = (original: NamedObject): Wish => ({
+  named: small,
+  path: original.request.path,
+  original,
+  suffix: "!small",
+});
+
+test.each([
+  ["", named("a"), undefined, false],
+  ["a", named("a"), undefined, false],
+  ["a", named("a", "a?x=1"), undefined, false],
+  ["a?x=1", named("a", "a?x=1"), undefined, false],
+  ["", named("a!small"), alias(named("a")), false],
+  ["a!small", named("a!small"), alias(named("a")), false],
+  ["a", named("a!small"), alias(named("a")), true],
+  ["a?x=1", named("a!small", "a!small?x=1"), alias(named("a", "a?x=1")), true],
+] as const)("admitNamed() takes a token for %j", (sign, object, wish, isForOriginal) => {
+  const at = door();
+  expect(admitNamed(at, sign, { object, alias: wish }).isForOriginal).toBe(isForOriginal);
+  expect(at.asked.length).toBe(1);
+});
+
+test.each([
+  ["b", named("a"), undefined, "sign_scope"],
+  ["b", named("a!small"), alias(named("a")), "sign_scope"],
+  ["a", named("a!small"), undefined, "sign_scope"],
+  ["forged", named("a!small"), alias(named("a")), "sign_mismatch"],
+  ["forged", named("a", "a?x=1"), undefined, "sign_mismatch"],
+] as const)("admitNamed() refuses a token for %j", (sign, object, wish, code) => {
+  const at = door();
+  expect(() => admitNamed(at, sign, { object, alias: wish })).toThrow(expect.objectContaining({ code }));
+  expect(at.asked).toEqual([object.request.path]);
+});

@@ -1,0 +1,112 @@
+// The renderer as an origin: what is wanted is rendered, and what nobody wants any more gives up its place.
+import { expect, test } from "vitest";
+import type { HuiyuanError } from "../../../src/errors.ts";
+import { parseInstruction } from "../../../src/image/grammar.ts";
+import { createRenderOrigin, type RenderJob } from "../../../src/image/render-origin.ts";
+import { toKey } from "../../../src/object.ts";
+import { fakeRenderer } from "../../helpers/fake-renderer.ts";
+import { answerOf, ask, codeOf, gather } from "../../helpers/site-under-test.ts";
+
+const KEY = toKey("v/1");
+const OTHER = toKey("v/2");
+const RECIPE = parseInstruction("imageView2/2/w/9", { era: 2015 });
+const job = (text = "source"): RenderJob => ({
+  recipe: RECIPE,
+  load: async () => Buffer.from(text),
+  loadImage: async () => undefined,
+});
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+function lab() {
+  const told: string[] = [];
+  const renderer = fakeRenderer((bytes) => Buffer.concat([Buffer.from("rendered "), bytes]));
+  const origin = createRenderOrigin(renderer, {
+    rendered: () => void told.push("rendered"),
+    failed: ({ code }: HuiyuanError) => void told.push(code),
+  });
+  return { renderer, origin, told };
+}
+
+test("fetch() answers with what was rendered, whole and of declared length", async () => {
+  const { origin, told } = lab();
+  const leave = origin.want(KEY, job());
+  const answer = await answerOf(origin.fetch(ask("v/1")));
+  leave();
+  if (answer === undefined) throw new Error("no answer");
+  expect([answer.size, answer.framing, origin.bytesOf(answer)?.toString()]).toEqual([15, "length", "rendered source"]);
+  expect((await gather(answer.body)).bytes.toString()).toBe("rendered source");
+  expect(told).toEqual(["rendered"]);
+});
+
+test("fetch() of what nobody wants renders nothing", async () => {
+  const { origin, renderer } = lab();
+  expect(await codeOf(origin.fetch(ask("v/1")))).toBe("client_gone");
+  expect(renderer.begun).toEqual([]);
+});
+
+test("a render in line is left when the last who wanted it leaves, and not before", async () => {
+  const { origin, renderer, told } = lab();
+  renderer.holds = true;
+  const done = origin.want(OTHER, job());
+  const running = origin.fetch(ask("v/2"));
+  const leaves = [origin.want(KEY, job("first")), origin.want(KEY, job("second"))] as const;
+  const waiting = origin.fetch(ask("v/1"));
+  await nextTurn();
+  expect([renderer.running, renderer.waiting]).toEqual([1, 1]);
+  leaves[0]();
+  await nextTurn();
+  expect(renderer.waiting).toBe(1);
+  leaves[1]();
+  expect(await codeOf(waiting)).toBe("client_gone");
+  expect(renderer.waiting).toBe(0);
+  renderer.letGo(0);
+  await running;
+  done();
+  expect(told).toEqual(["client_gone", "rendered"]);
+});
+
+test("a render whose first client has left is made of what another brings", async () => {
+  const { origin, renderer } = lab();
+  renderer.holds = true;
+  const done = origin.want(OTHER, job());
+  const running = origin.fetch(ask("v/2"));
+  const leaveFirst = origin.want(KEY, { ...job(), load: () => Promise.reject(new Error("its bytes are gone")) });
+  const leaveSecond = origin.want(KEY, job("second"));
+  const waiting = origin.fetch(ask("v/1"));
+  await nextTurn();
+  leaveFirst();
+  renderer.letGo(0);
+  await running;
+  done();
+  await nextTurn();
+  renderer.letGo(1);
+  const answer = await answerOf(waiting);
+  leaveSecond();
+  expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered second");
+});
+
+test("a render that has begun is brought to its end without anybody", async () => {
+  const { origin, renderer, told } = lab();
+  renderer.holds = true;
+  const leave = origin.want(KEY, job());
+  const running = origin.fetch(ask("v/1"));
+  await nextTurn();
+  leave();
+  renderer.letGo(0);
+  expect((await answerOf(running))?.size).toBe(15);
+  expect(told).toEqual(["rendered"]);
+});
+
+test("the program's stop ends a render in line", async () => {
+  const { origin, renderer } = lab();
+  renderer.holds = true;
+  origin.want(OTHER, job());
+  void origin.fetch(ask("v/2"));
+  origin.want(KEY, job());
+  const stop = new AbortController();
+  const waiting = origin.fetch(ask("v/1", { signal: stop.signal }));
+  await nextTurn();
+  stop.abort(new Error("stopping"));
+  await expect(waiting).rejects.toThrow("stopping");
+  renderer.letGo(0);
+});

@@ -1,0 +1,230 @@
+// Variants as a mirror of the renderer: one render for all, one name for one version, and what a failure costs.
+import { beforeEach, expect, test } from "vitest";
+import { createMemoryStore } from "../../../src/bucket/memory.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { parseInstruction } from "../../../src/image/grammar.ts";
+import { nameRecipe } from "../../../src/image/named-recipe.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { createHot } from "../../../src/mirror/hot.ts";
+import { createSlots } from "../../../src/mirror/slots.ts";
+import { createVariants, type Variant, type VariantRequest } from "../../../src/mirror/variants.ts";
+import { createWriteBack } from "../../../src/mirror/write-back.ts";
+import { type FakeRenderer, fakeRenderer } from "../../helpers/fake-renderer.ts";
+import { noisyPng } from "../../helpers/images.ts";
+import { countingMeter } from "../../helpers/mirror-lab.ts";
+import { eventually } from "../../helpers/program.ts";
+import { b64 } from "../../helpers/rendering.ts";
+import { codeOf } from "../../helpers/site-under-test.ts";
+import { diskError, readToEnd, testPool } from "../../helpers/spools.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+
+const VERSION = infoOf("a.jpg", wholeBody(Buffer.from("original")));
+const OTHER_VERSION = infoOf("a.jpg", wholeBody(Buffer.from("another")));
+const named = (text: string) => nameRecipe(parseInstruction(text, { era: 2015 }));
+const SMALL = named("imageView2/2/w/9");
+
+let small: Buffer;
+let large: Buffer;
+let clock: number;
+beforeEach(async () => {
+  [small, large] = await Promise.all([noisyPng(20, 20), noisyPng(400, 400)]);
+  clock = 1_700_000_000_000;
+});
+
+function lab(renderer: FakeRenderer, pool = testPool()) {
+  const now = () => clock;
+  const driver = createMemoryStore(now).bucket("variants");
+  const hot = createHot({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const meter = countingMeter();
+  const variants = createVariants({
+    bucketId: "10001234/photos",
+    store: {
+      driver,
+      async *forget(prefix) {
+        const { objects } = await driver.list({ prefix, after: undefined, limit: 1_000 });
+        for (const { key } of objects) {
+          await driver.purge(key, { hard: true });
+          yield key;
+        }
+      },
+    },
+    hot,
+    renderer,
+    meter: { rendered() {}, failed() {} },
+    mirror: {
+      spools: pool,
+      writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
+      slots: createSlots(100),
+      meter,
+      log: SILENT_LOG,
+      now,
+      serverId: "lab",
+      signal: new AbortController().signal,
+    },
+  });
+  const keys = async () =>
+    (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
+  return { variants, hot, meter, keys, pool };
+}
+
+function request(more: Partial<VariantRequest> = {}): VariantRequest {
+  return {
+    version: VERSION,
+    named: SMALL,
+    marks: new Map(),
+    load: async () => Buffer.from("original"),
+    isStored: true,
+    signal: new AbortController().signal,
+    ...more,
+  };
+}
+
+async function bytesOf(variant: Variant): Promise<Buffer> {
+  if (variant.kind === "found") {
+    if (variant.found.state === "large") throw new Error("large");
+    return variant.found.object.body;
+  }
+  try {
+    return variant.body ?? (await readToEnd(variant.spool));
+  } finally {
+    variant.release();
+  }
+}
+
+test("get() renders once for all who come, and never again", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys, pool } = lab(renderer);
+  const made = await Promise.all(Array.from({ length: 50 }, () => variants.get(request())));
+  for (const variant of made) expect((await bytesOf(variant)).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "it is stored");
+  const again = await variants.get(request());
+  expect([again.kind, (await bytesOf(again)).equals(small), renderer.begun.length]).toEqual(["found", true, 1]);
+  expect(variants.peek(VERSION, SMALL)?.body.equals(small)).toBe(true);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("get() of a result on disk is whole before it is given", async () => {
+  const { variants, pool } = lab(fakeRenderer(() => large));
+  const variant = await variants.get(request());
+  expect(variant).toMatchObject({ kind: "made", body: undefined, info: { size: large.length } });
+  expect((await bytesOf(variant)).equals(large)).toBe(true);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("get() goes on serving where the disk takes nothing", async () => {
+  const disk = { open: () => Promise.reject(diskError("ENOSPC")) };
+  const { variants, keys, pool } = lab(
+    fakeRenderer(() => large),
+    testPool({ disk }),
+  );
+  const variant = await variants.get(request());
+  expect((await bytesOf(variant)).equals(large)).toBe(true);
+  expect([variant.kind === "made" && variant.info.size, await keys()]).toEqual([large.length, []]);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("another version, another recipe and another mark are other variants", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys } = lab(renderer);
+  const url = "http://h/m.png";
+  const marked = named(`watermark/1/image/${b64(url)}`);
+  const mark = (sha256: string) => new Map([[url, { sha256, load: async () => small }]]);
+  const requests = [
+    request(),
+    request({ version: OTHER_VERSION }),
+    request({ named: named("imageView2/2/w/8") }),
+    request({ named: marked, marks: mark("11") }),
+    request({ named: marked, marks: mark("22") }),
+  ];
+  for (const each of [...requests, ...requests]) await bytesOf(await variants.get(each));
+  expect(renderer.begun.length).toBe(5);
+  await eventually(async () => (await keys()).length === 5, "all are stored");
+  for (const key of await keys()) expect(key).toMatch(/^[0-9a-f]{64}\/[0-9a-f]{32}$/);
+});
+
+test("drop() lets go of what was made of one version, and of no other", async () => {
+  const { variants, keys, hot } = lab(fakeRenderer(() => small));
+  for (const version of [VERSION, OTHER_VERSION]) await bytesOf(await variants.get(request({ version })));
+  await eventually(async () => (await keys()).length === 2, "both are stored");
+  await variants.drop(VERSION);
+  expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
+  expect([variants.peek(VERSION, SMALL), variants.peek(OTHER_VERSION, SMALL) === undefined]).toEqual([
+    undefined,
+    false,
+  ]);
+  expect(hot.usage().objects).toBe(1);
+});
+
+test("get() of what may not be kept keeps nothing, and still renders once for all who come", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys } = lab(renderer);
+  const made = await Promise.all(Array.from({ length: 5 }, () => variants.get(request({ isStored: false }))));
+  for (const variant of made) expect((await bytesOf(variant)).equals(small)).toBe(true);
+  expect([renderer.begun.length, await keys()]).toEqual([1, []]);
+});
+
+test("get() refuses a source that is too heavy before it is read", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants } = lab(renderer);
+  const version = { ...VERSION, size: 1_000_001 };
+  expect(await codeOf(variants.get(request({ version })))).toBe("image_too_heavy");
+  expect(renderer.begun).toEqual([]);
+});
+
+test.each([
+  ["render_timeout", 9_999, 10_001],
+  ["image_not_processable", 9_999, 10_001],
+] as const)("%s is told again for a while without another render", async (code, within, after) => {
+  const renderer = fakeRenderer(() => Promise.reject(new HuiyuanError(code, "it fails")));
+  const { variants } = lab(renderer);
+  const ask = () => codeOf(variants.get(request()));
+  expect(await ask()).toBe(code);
+  clock += within;
+  expect([await ask(), renderer.begun.length]).toEqual([code, 1]);
+  clock += after - within;
+  expect([await ask(), renderer.begun.length]).toEqual([code, 2]);
+});
+
+test.each(["render_overloaded", "store_failed", "store_corrupt"] as const)(
+  "%s is no failure of the image",
+  async (code) => {
+    let fails = true;
+    const failure = new HuiyuanError(code, "not now");
+    const { variants } = lab(fakeRenderer(() => (fails ? Promise.reject(failure) : small)));
+    expect(await codeOf(variants.get(request()))).toBe(code);
+    fails = false;
+    expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+  },
+);
+
+test("whoever joins a render just as it is given up has it made all the same", async () => {
+  const renderer = fakeRenderer(() => small);
+  renderer.holds = true;
+  const { variants } = lab(renderer);
+  const busy = variants.get(request({ named: named("imageView2/2/w/1") }));
+  const leaver = new AbortController();
+  const left = codeOf(variants.get(request({ signal: leaver.signal })));
+  await eventually(() => renderer.waiting === 1, "it waits");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  const joined = variants.get(request());
+  expect(await left).toBe("client_gone");
+  renderer.holds = false;
+  renderer.letGo(0);
+  await bytesOf(await busy);
+  expect((await bytesOf(await joined)).equals(small)).toBe(true);
+});
+
+test("get() of something that is no image, and no JSON, fails", async () => {
+  const { variants, keys } = lab(fakeRenderer(() => Buffer.from("<html>")));
+  expect(await codeOf(variants.get(request()))).toBe("render_failed");
+  expect(await keys()).toEqual([]);
+});
+
+test("facts are variants too", async () => {
+  const json = Buffer.from('{"format":"png"}');
+  const { variants, keys } = lab(fakeRenderer(() => json));
+  const facts = named("imageInfo");
+  const made = await variants.get(request({ named: facts }));
+  expect([made.kind === "made" && made.info.image.format, (await bytesOf(made)).equals(json)]).toEqual(["json", true]);
+  await eventually(async () => (await keys()).length === 1, "they are stored");
+});
