@@ -5,8 +5,9 @@ import { Command, InvalidArgumentError } from "commander";
 import { HuiyuanError } from "../errors.ts";
 import { SILENT_LOG } from "../log.ts";
 import { nameOf, probeOrigin } from "../origins.ts";
+import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
-import type { OriginSettings } from "../settings/schema.ts";
+import type { OriginSettings, Settings } from "../settings/schema.ts";
 import { readVersion } from "../version.ts";
 import { shown } from "./admin-command.ts";
 import { examine } from "./doctor/examination.ts";
@@ -133,10 +134,23 @@ async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSe
   const readFile = (path: string) => {
     throw new HuiyuanError("request_invalid", `nothing is read from ${path}`);
   };
-  const [first] = originsOf(parseSettings(JSON.stringify(file), { env: {}, readFile, file: "the command line" }));
+  const [first] = originsOf(
+    sayingPlainly(url, () => parseSettings(JSON.stringify(file), { env: {}, readFile, file: "" })),
+  );
   if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
   // Whether a private address is meant is seen at the dial, so that names are treated as literals are.
   return { ...first, allowPrivate };
+}
+
+/** What is wrong with options has no line in a file. */
+function sayingPlainly(url: string, parse: () => Settings): Settings {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof SettingsFaults)) throw error;
+    const found = error.faults.map(({ message }) => message).join("; ");
+    throw new HuiyuanError("request_invalid", `Cannot look at "${url}": ${found}`, { cause: error });
+  }
 }
 
 async function namedIn(file: string, name: string): Promise<OriginSettings> {
@@ -147,7 +161,7 @@ async function namedIn(file: string, name: string): Promise<OriginSettings> {
   throw new HuiyuanError("request_invalid", `${file} has no origin "${name}"; there are ${names || "none"}`);
 }
 
-function originsOf({ projects }: Awaited<ReturnType<typeof loadSettings>>): readonly OriginSettings[] {
+function originsOf({ projects }: Settings): readonly OriginSettings[] {
   const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
   return domains.flatMap(({ mirror }) =>
     mirror === undefined ? [] : [mirror, ...mirror.rules].flatMap(({ origins = [] }) => origins),

@@ -196,7 +196,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 }
 
 /** On every address of this machine, of both families where there are two. */
-async function startInside(picture: Buffer): Promise<ScriptedOrigin> {
+export async function startInside(picture: Buffer): Promise<ScriptedOrigin> {
   const table = { "*": [response(picture)] };
   const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ family }) => family === "IPv6"));
   return startScriptedOrigin(table, { host: hasIPv6 ? "::" : "0.0.0.0" });
