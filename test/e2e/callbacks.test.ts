@@ -2,8 +2,10 @@
 // receivers that answer, fail, hang and come back, and with kill -9 at every moment of an upload.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { hostname } from "node:os";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type CallbackNotice, verifyCallback } from "../../src/sign/callback.ts";
 import { get } from "../helpers/get.ts";
@@ -18,7 +20,7 @@ import {
   onceToken,
   uploadToken,
 } from "../helpers/rest-api.ts";
-import { startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { response, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
@@ -214,6 +216,23 @@ test("a name that leads inside is not dialled, first or later", async () => {
   expect(await upload("a.jpg")).toMatchObject({ code: -5979, data: { callback: { reason: "blocked" } } });
   expect(canary.connections).toBe(0);
   await canary.close();
+});
+
+test("https: a certificate that the system trusts is taken, another one is not", async () => {
+  const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
+  const [key, cert] = await Promise.all(["key", "cert"].map((name) => readFile(file(name), "utf8")));
+  const secure = await startScriptedOrigin(
+    { "*": [response('"over TLS"')] },
+    { tls: { key: key ?? "", cert: cert ?? "" } },
+  );
+  await installation.write(settings({ url: `${secure.url}/` }));
+  program = await installation.start({ env: { NODE_EXTRA_CA_CERTS: file("cert") } });
+  expect((await upload("a.jpg")).data.callback).toBe("over TLS");
+  await program.stop();
+  program = await installation.start();
+  expect((await upload("b.jpg")).data.callback).toEqual({ reason: "tls" });
+  expect(secure.requests.length).toBe(1);
+  await secure.close();
 });
 
 test("a reload changes URL, secret and answer, also of what is owed", async () => {

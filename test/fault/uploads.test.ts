@@ -11,7 +11,7 @@ import { eventually, type Installation, install, type Program } from "../helpers
 import { callApi, fileForm, type MadeForm, makeForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { serviceAvailable } from "../helpers/services.ts";
 import { APPID, oneBucket } from "../helpers/settings.ts";
-import { mountSmall } from "./crash/broken-disk.ts";
+import { fillDisk, mountSmall } from "./crash/broken-disk.ts";
 
 const clean: (() => unknown)[] = [];
 let jpeg: Buffer;
@@ -190,7 +190,7 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a disk without room", () => {
     expect(await stat(port, "slices.jpg")).toMatchObject({ code: -197 });
     expect((await download(port, "kept.jpg"))?.equals(kept)).toBe(true);
     // Not a byte more: the catalogue cannot be written either.
-    await fill(join(installation.data, "filler"));
+    await fillDisk(join(installation.data, "filler"));
     const spent = [await operate(port, "copy", "kept.jpg"), await operate(port, "del", "kept.jpg")];
     expect(spent.map(({ status, code }) => [status, code])).toEqual([
       [400, -199],
@@ -212,16 +212,4 @@ async function flipOneBit(folder: string): Promise<void> {
   await file.read(byte, 0, 1, 200_000);
   await file.write(Buffer.of((byte[0] ?? 0) ^ 1), 0, 1, 200_000);
   await file.close();
-}
-
-/** Writes until the disk is full. */
-async function fill(path: string): Promise<void> {
-  const file = await open(path, "w");
-  try {
-    for (;;) await file.write(Buffer.alloc(4_096));
-  } catch {
-    // It is full.
-  } finally {
-    await file.close();
-  }
 }

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { eventually } from "../../helpers/program.ts";
 import type { DiskCall } from "./run-child.ts";
 
@@ -49,4 +49,16 @@ export function makeReadOnly(folder: string): void {
 function run(command: string, args: readonly string[]): void {
   const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+}
+
+/** Writes until the disk is full. */
+export async function fillDisk(path: string): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    for (;;) await file.write(Buffer.alloc(4_096));
+  } catch {
+    // It is full.
+  } finally {
+    await file.close();
+  }
 }
