@@ -23,3 +23,15 @@ test("receiveFile() throws form_broken where the form ends in the middle of a fi
   await expect(receiving).rejects.toMatchObject({ code: "form_broken" });
   spool.release();
 });
+
+test.each(["upload_size", "slice_too_large"] as const)("receiveFile() throws %s beyond the limit", async (tooLarge) => {
+  const { contentType, body } = fileForm(Buffer.alloc(200_000));
+  const source = Readable.from([body.subarray(0, 50_000), body.subarray(50_000)], { objectMode: false });
+  const form = readForm(source, { contentType, maxBytes: 1_000_000, idleMs: 5_000, totalMs: 5_000 });
+  const file = await form.file();
+  if (file === undefined) throw new Error("the form has no file");
+  const spool = testPool().open();
+  await expect(receiveFile(file, { spool, maxBytes: 199_999, tooLarge })).rejects.toMatchObject({ code: tooLarge });
+  form.stop();
+  spool.release();
+});
