@@ -77,6 +77,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     meter: metrics.variants,
     retryMs: [],
     maxQueued: MAX_VARIANTS_QUEUED,
+    gatherMs: VARIANTS_GATHER_MS,
   });
   let registry: SiteRegistry | undefined;
   const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
@@ -194,6 +195,8 @@ function together(one: Backlog, other: Backlog): Backlog {
 /** More never run, for the renderer's own line is shorter. */
 const MAX_RENDERS = 100_000;
 const MAX_VARIANTS_QUEUED = 256;
+/** A variant that is lost is made again, so that it may wait for others to share a write with. */
+const VARIANTS_GATHER_MS = 200;
 
 function renderLimits({ limits }: Settings): RendererOptions {
   const { renders, renderTime: renderMs, imagePixels: pixels, imageFrames: frames } = limits;

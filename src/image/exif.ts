@@ -55,6 +55,12 @@ export function readExif(block: Buffer): Readonly<Record<string, ExifValue>> | u
   return Object.keys(values).length === 0 ? undefined : values;
 }
 
+/** How the stored picture lies, 1–8; 1 (upright) where nothing sound is said. */
+export function exifOrientation(block: Buffer): number {
+  const orientation = Number(readExif(block)?.Orientation?.val);
+  return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
 /** Reads numbers; 0 outside the block. */
 interface Reader {
   readonly bytes: Buffer;

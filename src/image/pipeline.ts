@@ -6,8 +6,9 @@ import { MEDIA_TYPES } from "../object.ts";
 import { readBmp } from "./bmp.ts";
 import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
 import { encode } from "./encode.ts";
+import { exifOrientation } from "./exif.ts";
 import { inspect } from "./inspect.ts";
-import { jpegQuality } from "./jpeg-quality.ts";
+import { jpegExif, jpegQuality } from "./jpeg-head.ts";
 import type { RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
@@ -83,6 +84,12 @@ async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> 
   if (facts.format === "bmp") {
     const pixels = readBmp(bytes);
     return { facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
+  }
+  // The head of a JPEG tells all of it; asking libvips takes as long as a hundredth of a thumbnail.
+  if (facts.format === "jpeg") {
+    const exif = jpegExif(bytes);
+    const turned = exif && { exif, orientation: exifOrientation(exif) };
+    return { facts, pixels: undefined, metadata: { hasAlpha: false, ...turned } };
   }
   const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.

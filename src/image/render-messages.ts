@@ -1,19 +1,28 @@
-// What the server and a render process say to each other. Buffers and Maps travel as they are (structured clone).
+// What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
+// the bytes behind it as they are, so that an image is copied by the kernel alone.
 import type { ErrorCode } from "../errors.ts";
-import type { PipelineRequest, Rendered } from "./pipeline.ts";
+import type { RasterFacts } from "./loaders.ts";
+import type { PipelineLimits, PipelineRequest, Rendered } from "./pipeline.ts";
+import type { Recipe } from "./recipe.ts";
 
-/** One at a time; the next is sent after the answer. */
-export type ToProcess = PipelineRequest;
+/** One at a time; the next is sent after the answer. The image's bytes follow, then those of its marks. */
+export interface ToProcess {
+  readonly facts: RasterFacts;
+  readonly recipe: Recipe;
+  readonly limits: PipelineLimits;
+  readonly imageBytes: number;
+  readonly marks: readonly { readonly url: string; readonly bytes: number }[];
+}
 
 export type FromProcess =
   | { readonly kind: "ready" }
-  /** `residentBytes`: memory of the process afterwards. */
-  | { readonly kind: "rendered"; readonly rendered: Rendered; readonly residentBytes: number }
+  /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
+  | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
   | {
       readonly kind: "refused";
       readonly code: ErrorCode;
       readonly message: string;
-      readonly parameter: string | undefined;
+      readonly parameter?: string | undefined;
       readonly residentBytes: number;
     }
   /** The last word: the render needs more memory than it may. */
@@ -21,3 +30,65 @@ export type FromProcess =
 
 /** The argument of the process: bytes of memory that it may have. */
 export type ProcessArguments = readonly [maxResidentBytes: string];
+
+/** The descriptor of the socket in the render process. */
+export const SOCKET = 3;
+
+/** Lengths of head and body, 4 bytes each, big-endian. */
+export const PREFIX_BYTES = 8;
+
+/** The parts of a message, to be written one after the other. */
+export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[] = []): readonly Buffer[] {
+  const text = JSON.stringify(head);
+  const headBytes = Buffer.byteLength(text);
+  const first = Buffer.allocUnsafe(PREFIX_BYTES + headBytes);
+  first.writeUInt32BE(headBytes, 0);
+  first.writeUInt32BE(
+    bodies.reduce((sum, { length }) => sum + length, 0),
+    4,
+  );
+  first.write(text, PREFIX_BYTES);
+  return [first, ...bodies];
+}
+
+/** Puts messages together from what arrives; `said` is called with each whole one. */
+export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
+  let chunks: Buffer[] = [];
+  let [gathered, wanted] = [0, PREFIX_BYTES];
+  return (chunk) => {
+    chunks.push(chunk);
+    gathered += chunk.length;
+    while (gathered >= wanted) {
+      const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, gathered);
+      chunks = [all];
+      const bodyAt = PREFIX_BYTES + all.readUInt32BE(0);
+      wanted = bodyAt + all.readUInt32BE(4);
+      if (gathered < wanted) return;
+      const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
+      // A copy: what it is cut from may be much larger and would live as long.
+      const body = Buffer.from(all.subarray(bodyAt, wanted));
+      chunks = [all.subarray(wanted)];
+      [gathered, wanted] = [gathered - wanted, PREFIX_BYTES];
+      said(head, body);
+    }
+  };
+}
+
+export function requestFrame({ bytes, facts, recipe, limits, marks }: PipelineRequest): readonly Buffer[] {
+  const head: ToProcess = {
+    ...{ facts, recipe, limits },
+    imageBytes: bytes.length,
+    marks: [...marks].map(([url, mark]) => ({ url, bytes: mark.length })),
+  };
+  return frameOf(head, [bytes, ...marks.values()]);
+}
+
+/** `body`: all bytes behind the head. */
+export function requestOf({ facts, recipe, limits, imageBytes, marks }: ToProcess, body: Buffer): PipelineRequest {
+  let at = imageBytes;
+  const files = marks.map(({ url, bytes }) => {
+    at += bytes;
+    return [url, body.subarray(at - bytes, at)] as const;
+  });
+  return { ...{ facts, recipe, limits }, bytes: body.subarray(0, imageBytes), marks: new Map(files) };
+}

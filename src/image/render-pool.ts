@@ -1,10 +1,11 @@
 // The processes that render. One is started when it is needed, serves one image at a time, is killed when an image takes too
 // long, replaced when it has grown, and let go when there is nothing to do. How many run at once is the queue's affair.
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../errors.ts";
 import type { PipelineRequest, Rendered } from "./pipeline.ts";
-import type { FromProcess, ProcessArguments, ToProcess } from "./render-messages.ts";
+import { createFrameReader, type FromProcess, type ProcessArguments, requestFrame, SOCKET } from "./render-messages.ts";
 
 export interface RenderPool {
   /**
@@ -32,13 +33,20 @@ export interface RenderPoolOptions {
 /** Bytes of memory above which a process is not used again: libvips' memory is never given back whole. */
 const GROWN_BYTES = 200 * 1024 * 1024;
 
+/** What a process has said, with the bytes behind it. */
+interface Answer {
+  readonly said: FromProcess;
+  readonly body: Buffer;
+}
+
 /** A process and what it does. */
 interface Renderer {
   readonly child: ChildProcess;
+  readonly socket: Socket;
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   /** Set while it renders; called with its answer, or undefined when it is gone. */
-  answered: ((answer: FromProcess | undefined) => void) | undefined;
+  answered: ((answer: Answer | undefined) => void) | undefined;
   idle: NodeJS.Timeout | undefined;
 }
 
@@ -48,28 +56,37 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
   const all = new Set<Renderer>();
 
   function start(): Renderer {
-    const child = fork(processPath(), [String(maxResidentBytes)] satisfies ProcessArguments, {
-      serialization: "advanced",
-      execArgv: [],
+    const args = [processPath(), String(maxResidentBytes)] satisfies readonly [string, ...ProcessArguments];
+    const child = spawn(process.execPath, args, {
       env: processEnvironment(),
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
     });
+    // Without descriptors to spare there are no pipes either, whatever the type says.
+    const socket = (child.stdio as ChildProcess["stdio"] | undefined)?.[SOCKET];
+    if (!(socket instanceof Socket))
+      throw new HuiyuanError("render_failed", "Cannot process: no render process could be started");
+    let isReady: () => void = () => {};
     const renderer: Renderer = {
       child,
-      ready: new Promise((resolve) => child.once("message", () => resolve())),
+      socket,
+      ready: new Promise((resolve) => {
+        isReady = resolve;
+      }),
       ended,
       answered: undefined,
       idle: undefined,
     };
-    child.on("message", (message: FromProcess) => {
-      if (message.kind !== "ready") renderer.answered?.(message);
+    const read = createFrameReader((said, body) => {
+      if (said.kind === "ready") isReady();
+      else renderer.answered?.({ said, body });
     });
-    // A message that could not be sent: the process is ending, which is heard of anyway.
-    child.on("error", () => {});
+    socket.on("data", read);
+    // What could not be sent: the process is ending, which is heard of anyway.
+    socket.on("error", () => {});
     all.add(renderer);
     void ended.then(() => {
       all.delete(renderer);
@@ -99,7 +116,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
     renderer.idle.unref();
     // A server that is stopping does not wait for it.
     renderer.child.unref();
-    renderer.child.channel?.unref();
+    renderer.socket.unref();
     free.push(renderer);
   }
 
@@ -108,23 +125,25 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
     const renderer = free.pop() ?? start();
     clearTimeout(renderer.idle);
     renderer.child.ref();
-    renderer.child.channel?.ref();
+    renderer.socket.ref();
     return renderer;
   }
 
   /** Undefined: the process has ended. */
-  function ask(renderer: Renderer, request: PipelineRequest): Promise<FromProcess | "late" | undefined> {
+  function ask(renderer: Renderer, request: PipelineRequest): Promise<Answer | "late" | undefined> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => settle("late"), renderMs);
-      const settle = (answer: FromProcess | "late" | undefined) => {
+      const settle = (answer: Answer | "late" | undefined) => {
         clearTimeout(timer);
         renderer.answered = undefined;
         resolve(answer);
       };
       renderer.answered = settle;
       void renderer.ready.then(() => {
-        // What cannot be sent has no process any more, which is heard of by itself.
-        if (renderer.answered === settle) renderer.child.send(request satisfies ToProcess, () => {});
+        if (renderer.answered !== settle) return;
+        renderer.socket.cork();
+        for (const part of requestFrame(request)) renderer.socket.write(part);
+        renderer.socket.uncork();
       });
     });
   }
@@ -134,18 +153,19 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       const renderer = take();
       const answer = await ask(renderer, request);
       if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
-      if (answer === "late" || answer.kind === "exhausted" || answer.kind === "ready") {
+      if (answer === "late") {
         kill(renderer);
-        if (answer === "late")
-          throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${renderMs} ms`);
-        throw new HuiyuanError(
-          "image_too_large",
-          `Cannot process: it needs more than ${maxResidentBytes} bytes of memory`,
-        );
+        throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${renderMs} ms`);
       }
-      keep(renderer, answer.residentBytes);
-      if (answer.kind === "rendered") return { ...answer.rendered, bytes: asBuffer(answer.rendered.bytes) };
-      const { code, message, parameter } = answer;
+      const { said, body } = answer;
+      if (said.kind === "exhausted" || said.kind === "ready") {
+        kill(renderer);
+        const found = `it needs more than ${maxResidentBytes} bytes of memory`;
+        throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
+      }
+      keep(renderer, said.residentBytes);
+      if (said.kind === "rendered") return { ...said.rendered, bytes: body };
+      const { code, message, parameter } = said;
       throw new HuiyuanError(code, message, parameter === undefined ? {} : { parameter });
     },
     setDeadline(next) {
@@ -180,8 +200,4 @@ function processEnvironment(): NodeJS.ProcessEnv {
   const inherited = { PATH, HOME, LD_LIBRARY_PATH, FONTCONFIG_PATH, FONTCONFIG_FILE, XDG_CACHE_HOME };
   const set = Object.entries(inherited).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(set), MALLOC_ARENA_MAX: "2", UV_THREADPOOL_SIZE: "2" };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,21 +1,63 @@
 // A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
 // interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
+// Between images it waits in a read, since it has nothing else to do.
+import { readSync, writeSync } from "node:fs";
 import { asHuiyuanError } from "../errors.ts";
 import { renderImage, restrictDecoders } from "./pipeline.ts";
-import type { FromProcess, ToProcess } from "./render-messages.ts";
+import { type FromProcess, frameOf, PREFIX_BYTES, requestOf, SOCKET, type ToProcess } from "./render-messages.ts";
 
-const MEMORY_LOOKS_MS = 20;
+const LOOKS_MS = 20;
+/** Requests up to this size share one buffer, which would be garbage after each otherwise. */
+const SHARED_BYTES = 4 * 1024 * 1024;
 const maxResidentBytes = Number(process.argv[2]);
+const server = process.ppid;
+const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
-function say(message: FromProcess, then: () => void = () => {}): void {
-  process.send?.(message, undefined, {}, then);
+/** Nobody is told: whoever could be is gone, or cannot be waited for. */
+function endAtOnce(): never {
+  // An orderly exit would wait for the thread that is decoding.
+  process.kill(process.pid, "SIGKILL");
+  throw new Error("unreachable");
 }
 
-async function render(request: ToProcess): Promise<void> {
-  const watch = setInterval(giveUpBeyondMemory, MEMORY_LOOKS_MS);
+function say(message: FromProcess, body?: Buffer): void {
+  for (const part of frameOf(message, body && [body])) {
+    for (let at = 0; at < part.length; ) at += attempted(() => writeSync(SOCKET, part, at));
+  }
+}
+
+/** Fills the buffer. */
+function hear(into: Buffer): Buffer {
+  for (let at = 0; at < into.length; ) {
+    const count = attempted(() => readSync(SOCKET, into, at, into.length - at, null));
+    if (count === 0) endAtOnce();
+    at += count;
+  }
+  return into;
+}
+
+function attempted(transfer: () => number): number {
   try {
-    const rendered = await renderImage(request);
-    say({ kind: "rendered", rendered, residentBytes: process.memoryUsage.rss() });
+    return transfer();
+  } catch {
+    return endAtOnce(); // the server has gone
+  }
+}
+
+/** Waits for the next one. */
+function nextRequest() {
+  const prefix = hear(Buffer.alloc(PREFIX_BYTES));
+  const head = JSON.parse(hear(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
+  const length = prefix.readUInt32BE(4);
+  return requestOf(head, hear(length <= SHARED_BYTES ? shared.subarray(0, length) : Buffer.allocUnsafeSlow(length)));
+}
+
+async function render(): Promise<void> {
+  const request = nextRequest();
+  const watch = setInterval(look, LOOKS_MS);
+  try {
+    const { bytes, ...rendered } = await renderImage(request);
+    say({ kind: "rendered", rendered, residentBytes: process.memoryUsage.rss() }, bytes);
   } catch (error) {
     const { code, message, parameter } = asHuiyuanError(error);
     say({ kind: "refused", code, message, parameter, residentBytes: process.memoryUsage.rss() });
@@ -24,15 +66,15 @@ async function render(request: ToProcess): Promise<void> {
   }
 }
 
-/** At once: an orderly exit would wait for the thread that is decoding. */
-function giveUpBeyondMemory(): void {
+function look(): void {
+  if (process.ppid !== server) endAtOnce();
   if (process.memoryUsage.rss() <= maxResidentBytes) return;
-  say({ kind: "exhausted" }, () => process.kill(process.pid, "SIGKILL"));
+  say({ kind: "exhausted" });
+  endAtOnce();
 }
 
 restrictDecoders();
-process.on("message", (request: ToProcess) => void render(request));
-process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 // The server's own signals reach the whole group of a terminal; it ends its processes itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 say({ kind: "ready" });
+for (;;) await render();

@@ -138,10 +138,16 @@ export function createStored(
     async load(info) {
       const object = hot.get(bucketId, info.key);
       if (object?.info.hashes.sha256 === info.hashes.sha256) return object.body;
+      const generation = hot.generation;
       const reader = await bucket.open(info);
       if (reader === undefined) throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": it has changed`);
       try {
-        return await readAll(reader, info.size);
+        const body = await readAll(reader, info.size);
+        // What has just been looked up and is not stale; an original of many variants is read again and again.
+        const noted = hot.noted(bucketId, info.key);
+        const isCurrent = noted !== undefined && noted !== "absent" && noted.hashes.sha256 === info.hashes.sha256;
+        if (isCurrent && wasSeen(info.key)) hot.set(bucketId, { info: noted, body }, generation);
+        return body;
       } finally {
         reader.close();
       }

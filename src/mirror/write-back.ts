@@ -45,6 +45,8 @@ export interface WriteBackOptions {
   readonly maxWaiting?: number;
   /** Bodies on their way at the most, tried or not; one more is given up at once. */
   readonly maxQueued?: number;
+  /** So long bodies gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
+  readonly gatherMs?: number;
   /** Waits between tries, milliseconds; after the last the body is given up and counted as not stored. */
   readonly retryMs?: readonly number[];
 }
@@ -58,9 +60,11 @@ const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
+  const { gatherMs = 0 } = options;
   const failures = createFailureLog(log, {});
   const running = new Map<Promise<void>, number>();
   const draining = new AbortController();
+  let gathering: Promise<void> | undefined;
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
@@ -103,7 +107,18 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     return "settled";
   }
 
+  /** The end of the time that is running, which all who come within it share. */
+  function gathered(): Promise<void> {
+    gathering ??= delay(gatherMs, undefined, { ref: false, signal: draining.signal })
+      .catch(() => undefined) // The stop cuts it short.
+      .finally(() => {
+        gathering = undefined;
+      });
+    return gathering;
+  }
+
   async function run(task: WriteBackTask): Promise<void> {
+    if (gatherMs > 0 && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
     if ((await bring(task, note !== undefined)) === "left") return;

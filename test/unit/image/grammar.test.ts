@@ -109,7 +109,7 @@ describe("parseInstruction() gives the meaning", () => {
       {
         name: "textMark",
         text: "数据万象",
-        family: "DejaVu Sans",
+        family: "DejaVu Sans,Noto Sans CJK SC",
         fontSize: 13,
         colour: "#3d3d3d",
         shadow: 0,

@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
-import { jpegQuality } from "../../../src/image/jpeg-quality.ts";
+import { jpegQuality } from "../../../src/image/jpeg-head.ts";
 import {
   animation,
   BLUE,

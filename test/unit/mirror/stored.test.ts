@@ -254,6 +254,29 @@ describe("load()", () => {
     await putBehind(stored, randomBytes(10));
     await expect(stored.load(info)).rejects.toMatchObject({ code: "store_corrupt" });
   });
+
+  test("what has been looked up is in memory from the second time on", async () => {
+    const { stored, hot } = storedLab();
+    const info = await putBehind(stored, randomBytes(50_000));
+    const held: number[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      await stored.lookup(KEY);
+      expect((await stored.load(info)).length).toBe(50_000);
+      held.push(hot.usage().objects);
+    }
+    expect(held).toEqual([0, 1, 1]);
+  });
+
+  test("a version that is stale, or another than was looked up, never gets into memory", async () => {
+    const { stored, hot } = storedLab();
+    const info = await putBehind(stored, randomBytes(50_000));
+    await stored.purge(KEY, { hard: false });
+    for (let time = 0; time < 3; time += 1) {
+      await stored.lookup(KEY);
+      await stored.load(info);
+    }
+    expect(hot.usage().objects).toBe(0);
+  });
 });
 
 test("whoever changes an object is told which version has gone, before the change ends", async () => {

@@ -69,6 +69,34 @@ test.each([
   expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
 });
 
+test("bodies that come while others gather are put together, when the time is over", async () => {
+  let puts = 0;
+  const gathering = writeBackLab({
+    options: { gatherMs: 30 },
+    over: (driver) => ({
+      put(...put) {
+        puts += 1;
+        return driver.put(...put);
+      },
+    }),
+  });
+  const first = await gathering.store();
+  const second = await gathering.store();
+  expect([puts, gathering.writeBack.backlog().depth]).toEqual([0, 2]);
+  await first.done;
+  // Put in one turn, so that the bucket commits them in one.
+  expect(puts).toBe(2);
+  await second.done;
+});
+
+test("a stop does not wait for others to gather", async () => {
+  const { store, driver, writeBack } = writeBackLab({ options: { gatherMs: AN_HOUR } });
+  await store();
+  await writeBack.drain(5_000);
+  expect((await driver.lookup(KEY)).state).toBe("object");
+  await (await store()).done;
+});
+
 test("store() tries again until the bucket takes it", async () => {
   const { store, driver, meter } = writeBackLab({ over: refusing(2) });
   await (await store()).done;

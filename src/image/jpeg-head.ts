@@ -1,5 +1,5 @@
-// The quality that a JPEG was written with, estimated from its luminance table: encoders scale the table of ITU-T T.81
-// annex K.1 by the quality. An estimate; tables of other makes give the nearest value.
+// What the segments before a JPEG's first scan tell: its EXIF block, and the quality that it was written with. Encoders scale
+// the luminance table of ITU-T T.81 annex K.1 by the quality; tables of other makes give the nearest value.
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
@@ -8,18 +8,34 @@ const STANDARD_LUMINANCE = [
 ]; // in the file's zigzag order
 const DQT = 0xdb;
 const SOS = 0xda;
+const APP1 = 0xe1;
+const EXIF_MAGIC = "Exif\0\0";
 
 /** 1–100; undefined where there is no luminance table before the first scan. */
 export function jpegQuality(bytes: Buffer): number | undefined {
-  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
-    const marker = bytes[at + 1];
-    if (marker === SOS) return undefined;
-    const length = bytes.readUInt16BE(at + 2);
+  for (const { marker, payload } of segmentsOf(bytes)) {
     // Precision and number of the first table; 0x00 is luminance in 8 bits.
-    if (marker === DQT && bytes[at + 4] === 0x00 && length >= 67) return qualityOf(bytes.subarray(at + 5, at + 69));
-    at += 2 + length;
+    if (marker === DQT && payload[0] === 0x00 && payload.length >= 65) return qualityOf(payload.subarray(1, 65));
   }
   return undefined;
+}
+
+/** The first EXIF block, with its magic. */
+export function jpegExif(bytes: Buffer): Buffer | undefined {
+  for (const { marker, payload } of segmentsOf(bytes)) {
+    if (marker === APP1 && payload.toString("latin1", 0, EXIF_MAGIC.length) === EXIF_MAGIC) return payload;
+  }
+  return undefined;
+}
+
+function* segmentsOf(bytes: Buffer): Generator<{ readonly marker: number; readonly payload: Buffer }> {
+  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1] ?? SOS;
+    if (marker === SOS) return;
+    const length = bytes.readUInt16BE(at + 2);
+    yield { marker, payload: bytes.subarray(at + 4, at + 2 + length) };
+    at += 2 + length;
+  }
 }
 
 function qualityOf(table: Buffer): number | undefined {
