@@ -32,22 +32,20 @@ export interface FoundMarks {
 
 /** Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
 export async function findMarks(urls: readonly string[], search: MarkSearch): Promise<FoundMarks> {
-  const marks = new Map<string, Mark>();
-  const holds: (() => void)[] = [];
+  const searches = await Promise.allSettled(urls.map((url) => findMark(url, search)));
   const release = () => {
-    for (const letGo of holds.splice(0)) letGo();
+    for (const each of searches) if (each.status === "fulfilled") each.value.letGo?.();
   };
-  try {
-    for (const url of urls) {
-      const { mark, letGo } = await findMark(url, search);
-      marks.set(url, mark);
-      if (letGo !== undefined) holds.push(letGo);
+  const marks = new Map<string, Mark>();
+  for (const [index, each] of searches.entries()) {
+    if (each.status === "fulfilled")
+      marks.set(urls[index] as string, each.value.mark); // a search for each URL
+    else {
+      release();
+      throw each.reason;
     }
-    return { marks, release };
-  } catch (error) {
-    release();
-    throw error;
   }
+  return { marks, release };
 }
 
 interface FoundMark {

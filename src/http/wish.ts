@@ -55,5 +55,7 @@ export function settledFor(named: NamedRecipe, accept: string | undefined): Name
 }
 
 const formatOf = remember(acceptedFormat);
-const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })));
+/** Forty steps are some 8 KB. */
+const MAX_RECIPES = 1_024;
+const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
 const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

@@ -17,6 +17,7 @@ import type { Hot, HotObject } from "./hot.ts";
 import type { Join, MissAnswer } from "./join.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
 import { createStored, type Found } from "./stored.ts";
+import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface Mark {
@@ -67,14 +68,17 @@ export interface Variants {
   drop(version: ObjectInfo): Promise<void>;
 }
 
+/** A bucket of variants alone. */
+export interface VariantStore {
+  readonly driver: BucketDriver;
+  /** Removes all whose keys begin so, and says which they were. */
+  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
+}
+
 export interface VariantsOptions {
   /** `<appid>/<bucket>` of the originals. */
   readonly bucketId: string;
-  /** Of the variants alone. `forget`: removes all whose keys begin so, and says which they were. */
-  readonly store: {
-    readonly driver: BucketDriver;
-    forget(prefix: string): AsyncGenerator<Key, void, undefined>;
-  };
+  readonly store: VariantStore;
   readonly hot: Hot;
   readonly renderer: Renderer;
   readonly meter: RenderMeter;
@@ -103,7 +107,8 @@ export function createVariants(options: VariantsOptions): Variants {
   const { log } = parts;
   // A name that no bucket of the settings has.
   const id = `variants/${bucketId}`;
-  const bucket = createBucket({ driver: store.driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
+  const versions = createVersions();
+  const bucket = createBucket({ driver: versions.guard(store), now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, hot);
   const origin = createRenderOrigin(renderer, meter);
   const mirror = createMirror(
@@ -152,12 +157,12 @@ export function createVariants(options: VariantsOptions): Variants {
     }
   }
 
-  async function make(key: Key, epoch: number, request: VariantRequest): Promise<Variant> {
+  async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, version } = request;
     if (version.size > renderer.maxSourceBytes) throw tooHeavy(version.size, renderer.maxSourceBytes);
     const leave = origin.want(key, jobOf(request));
     try {
-      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, epoch, isStored), signal }));
+      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key), isStored), signal }));
     } catch (error) {
       throw ownFault(error);
     } finally {
@@ -174,7 +179,7 @@ export function createVariants(options: VariantsOptions): Variants {
         if (found.state === "tombstone") throw new HuiyuanError("internal", `Cannot make "${key}": it was deleted`);
         if (found.state !== "absent") return { kind: "found", found };
         try {
-          return await make(key, found.epoch, request);
+          return await make(key, request);
         } catch (error) {
           // Joined a render just as the last who had wanted it left.
           const isOthers = error instanceof HuiyuanError && error.code === "client_gone" && !request.signal.aborted;
@@ -190,10 +195,11 @@ export function createVariants(options: VariantsOptions): Variants {
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       const { maxSourceBytes } = renderer;
       if (version.size > maxSourceBytes) return { found: undefined, refusal: tooHeavy(version.size, maxSourceBytes) };
-      const asked = fetchOf(key, entry.epoch, isStored);
+      const asked = fetchOf(key, versions.epochOf(key), isStored);
       return { found: undefined, refusal: (await mirror.preview.miss(asked)).refusal };
     },
     async drop({ hashes }) {
+      versions.raise(hashes.sha256);
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
       } catch (err) {

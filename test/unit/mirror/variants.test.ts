@@ -1,5 +1,6 @@
 // Variants as a mirror of the renderer: one render for all, one name for one version, and what a failure costs.
 import { beforeEach, expect, test } from "vitest";
+import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { createMemoryStore } from "../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
@@ -15,7 +16,7 @@ import { countingMeter } from "../../helpers/mirror-lab.ts";
 import { eventually } from "../../helpers/program.ts";
 import { b64 } from "../../helpers/rendering.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
-import { diskError, readToEnd, testPool } from "../../helpers/spools.ts";
+import { createLatch, diskError, readToEnd, testPool } from "../../helpers/spools.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const VERSION = infoOf("a.jpg", wholeBody(Buffer.from("original")));
@@ -31,9 +32,14 @@ beforeEach(async () => {
   clock = 1_700_000_000_000;
 });
 
-function lab(renderer: FakeRenderer, pool = testPool()) {
+function lab(
+  renderer: FakeRenderer,
+  pool = testPool(),
+  over: (driver: BucketDriver) => Partial<BucketDriver> = () => ({}),
+) {
   const now = () => clock;
-  const driver = createMemoryStore(now).bucket("variants");
+  const memory = createMemoryStore(now).bucket("variants");
+  const driver = { ...memory, ...over(memory) };
   const hot = createHot({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
   const meter = countingMeter();
   const variants = createVariants({
@@ -227,4 +233,47 @@ test("facts are variants too", async () => {
   const made = await variants.get(request({ named: facts }));
   expect([made.kind === "made" && made.info.image.format, (await bytesOf(made)).equals(json)]).toEqual(["json", true]);
   await eventually(async () => (await keys()).length === 1, "they are stored");
+});
+
+test("what is being made while its original goes is given to those who wait, and not kept", async () => {
+  const renderer = fakeRenderer(() => small);
+  renderer.holds = true;
+  const { variants, keys, meter } = lab(renderer);
+  const before = variants.get(request());
+  await eventually(() => renderer.running === 1, "it is being made");
+  await variants.drop(VERSION);
+  // Whoever comes after the drop does not join what was begun before.
+  const after = variants.get(request());
+  await eventually(() => renderer.waiting === 1, "it is made once more");
+  renderer.letGo(0);
+  expect((await bytesOf(await before)).equals(small)).toBe(true);
+  await eventually(() => renderer.running === 1 && renderer.waiting === 0, "the second has its turn");
+  expect([await keys(), variants.peek(VERSION, SMALL), meter.told.filter((text) => text.startsWith("stored"))]).toEqual(
+    [[], undefined, []],
+  );
+  renderer.letGo(1);
+  expect((await bytesOf(await after)).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "the second is kept");
+});
+
+test("what is being written while its original goes is taken away again", async () => {
+  const latch = createLatch();
+  const { variants, keys } = lab(
+    fakeRenderer(() => small),
+    testPool(),
+    (driver) => ({
+      async put(...parts) {
+        const result = await driver.put(...parts);
+        await latch.opened;
+        return result;
+      },
+    }),
+  );
+  await bytesOf(await variants.get(request()));
+  await eventually(async () => (await keys()).length === 1, "it is being written");
+  const dropped = variants.drop(VERSION);
+  latch.open();
+  await dropped;
+  await eventually(async () => (await keys()).length === 0, "nothing is left");
+  expect(variants.peek(VERSION, SMALL)).toBeUndefined();
 });

@@ -1,0 +1,52 @@
+// Which versions of originals have gone while a variant of theirs was being made: what was begun before is never stored after,
+// so that nothing of an image stays behind that was deleted meanwhile.
+import type { WholeBody } from "../body/spool.ts";
+import type { BucketDriver, PutCondition, PutResult } from "../bucket/driver.ts";
+import type { Key, ObjectInfo } from "../object.ts";
+import type { VariantStore } from "./variants.ts";
+
+export interface Versions {
+  /** Of the version that a variant's key begins with; to be given to the fetch of that variant. */
+  epochOf(key: Key): number;
+  /** The version has gone. `sha256`: lower-case hex. */
+  raise(sha256: string): void;
+  /** The driver of the variants, which refuses what was begun at an earlier epoch: `outdated`. */
+  guard(store: VariantStore): BucketDriver;
+}
+
+/** Of one that is forgotten, what is being made is refused, and all that comes later is taken. */
+const MAX_VERSIONS = 10_000;
+
+export function createVersions(): Versions {
+  const epochs = new Map<string, number>();
+  let latest = 0;
+  const epochOf = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
+
+  function isCurrent(key: Key, condition: PutCondition): boolean {
+    return condition.when !== "absent" || condition.epoch === undefined || condition.epoch === epochOf(key);
+  }
+
+  async function put(
+    { driver, forget }: VariantStore,
+    [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
+  ): Promise<PutResult> {
+    if (!isCurrent(info.key, condition)) return "outdated";
+    const result = await driver.put(info, body, { when: "absent" });
+    if (isCurrent(info.key, condition)) return result;
+    // It has gone while this was written, and was not seen by whoever removed the others.
+    for await (const _ of forget(info.key));
+    return "outdated";
+  }
+
+  return {
+    epochOf,
+    raise(sha256) {
+      latest += 1;
+      epochs.delete(sha256);
+      epochs.set(sha256, latest);
+      const [oldest] = epochs.keys();
+      if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
+    },
+    guard: (store) => ({ ...store.driver, put: (...parts) => put(store, parts) }),
+  };
+}
