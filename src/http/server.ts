@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from "node:net";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { errorBody } from "./error-answer.ts";
-import { createLane, type Lane, type LaneOptions } from "./lane/lane.ts";
+import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -109,6 +109,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
 /** Puts the lane where node's server takes its connections, and node's server behind the lane. */
 function openLane(server: Server, options: Pick<LaneOptions, "listener" | "takes">, late: LaneOptions["late"]): Lane {
   const takers = server.listeners("connection");
+  // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.removeAllListeners("connection");
   const lane = createLane({
     ...options,
@@ -118,6 +120,7 @@ function openLane(server: Server, options: Pick<LaneOptions, "listener" | "takes
     idleMs: () => server.timeout,
     handOver(socket, bytes) {
       for (const take of takers) take.call(server, socket);
+      socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
       socket.emit("data", bytes);
     },
   });

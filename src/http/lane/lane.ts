@@ -33,6 +33,12 @@ interface Connection {
   readonly isIdle: () => boolean;
 }
 
+/**
+ * A client that has closed its side may still read: so long it waits for the next byte of its answer. Mostly it is gone, and
+ * nothing else says so. Milliseconds.
+ */
+export const HALF_CLOSED_MS = 3_000;
+
 /** What a client may send ahead while it is being answered; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
 
@@ -64,6 +70,7 @@ function drive(
   /** The answer under way: one at a time. */
   let current: LaneResponse | undefined;
   let held: Buffer | undefined;
+  let isHalfClosed = false;
 
   function receive(bytes: Buffer): void {
     if (current !== undefined) {
@@ -72,7 +79,11 @@ function drive(
     }
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
-    else leave(() => options.handOver(socket, bytes));
+    else {
+      leave(() => options.handOver(socket, bytes));
+      // Who takes over has not heard it.
+      if (isHalfClosed) socket.emit("end");
+    }
   }
 
   function answer(request: LaneRequest): void {
@@ -81,11 +92,15 @@ function drive(
     current = response;
     listener(request, response);
     // Mostly it is answered by now, and no timer need be set.
-    if (current === response) socket.setTimeout(options.idleMs());
+    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : options.idleMs());
   }
 
   function finished(): void {
     current = undefined;
+    if (held === undefined && isHalfClosed) {
+      socket.end();
+      return;
+    }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
     if (held === undefined) return;
     const bytes = held;
@@ -105,6 +120,16 @@ function drive(
     then();
   }
 
+  /** Nothing more will be asked; what was asked is answered. */
+  function halfClosed(): void {
+    if (current === undefined) {
+      socket.end();
+      return;
+    }
+    isHalfClosed = true;
+    socket.setTimeout(HALF_CLOSED_MS);
+  }
+
   function expired(): void {
     if (hasAsked) socket.destroy();
     else leave(() => options.late(socket));
@@ -118,8 +143,7 @@ function drive(
   const listeners = [
     ["data", receive],
     ["drain", () => current?.drained()],
-    // As node's server does: what is written still goes out, then the connection closes.
-    ["end", () => socket.end()],
+    ["end", halfClosed],
     ["timeout", expired],
     ["close", closed],
   ] as const;

@@ -182,3 +182,73 @@ test("writeHead() refuses a value that would end its line", async () => {
   socket.write(REQUEST("/"));
   expect(await read(socket, "sound")).not.toMatch(/X-C/);
 });
+
+/** Asks and closes its side; everything that comes back until the server closes. `first` is asked before, and has arrived then. */
+async function askAndClose(port: number, bytes: string, first?: { bytes: string; arrived: Promise<void> }) {
+  const socket = client(port);
+  let text = "";
+  socket.on("data", (piece: Buffer) => {
+    text += piece.toString("latin1");
+  });
+  const closed = once(socket, "close");
+  if (first !== undefined) {
+    socket.write(first.bytes);
+    await soon(first.arrived, "the first request is there");
+  }
+  socket.end(bytes);
+  await soon(closed, "the connection is closed");
+  return text.match(/<.*?>/g);
+}
+
+test.each(["/hot", "/cold"])("a client that has closed its side gets what it asked for: %s", async (path) => {
+  const server = await serve((request, response) => {
+    const send = () => answer(response, `<${request.url}>`);
+    if (request.url === "/hot") send();
+    else setTimeout(send, 200);
+  });
+  expect(await askAndClose(server.port, REQUEST(path))).toEqual([`<${path}>`]);
+});
+
+test.each(["/lane", "/node"])(
+  "a client that has closed its side gets what it has sent ahead too: %s",
+  async (second) => {
+    const arrived = signalled();
+    const server = await startServer({
+      host: "127.0.0.1",
+      port: 0,
+      nextRequestId: () => "id",
+      listener: ({ url }, response) => void setTimeout(() => response.end(`<node ${url}>`), 200),
+      lane: {
+        listener(request, response) {
+          arrived.resolve();
+          setTimeout(() => answer(response, `<lane ${request.url}>`), 200);
+        },
+        takes: (url) => url !== "/node",
+      },
+    });
+    open.push({ stop: () => server.stop(0) });
+    const texts = await askAndClose(server.port, REQUEST(second), {
+      bytes: REQUEST("/first"),
+      arrived: arrived.promise,
+    });
+    expect(texts).toEqual(["<lane /first>", `<${second.slice(1)} ${second}>`]);
+    expect(await askAndClose(server.port, REQUEST("/node"))).toEqual(["<node /node>"]);
+  },
+);
+
+test("a client that has closed its side and gets nothing for three seconds counts as gone", async () => {
+  const gone = signalled();
+  const server = await startServer({
+    host: "127.0.0.1",
+    port: 0,
+    nextRequestId: () => "id",
+    listener: () => {},
+    lane: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/lane" },
+  });
+  open.push({ stop: () => server.stop(0) });
+  expect(await Promise.all(["/lane", "/node"].map((path) => askAndClose(server.port, REQUEST(path))))).toEqual([
+    null,
+    null,
+  ]);
+  await soon(gone.promise, "told");
+});
