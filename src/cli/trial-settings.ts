@@ -1,6 +1,8 @@
 // The settings of a trial, as a person would write them, and the tokens that fit them. It starts nothing.
 import { randomBytes, randomInt } from "node:crypto";
 import { join } from "node:path";
+import { HuiyuanError } from "../errors.ts";
+import { SettingsFaults } from "../settings/faults.ts";
 import { parseSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema.ts";
 import { makeToken } from "../sign/token.ts";
@@ -34,6 +36,7 @@ export function makeTrialKeys(): TrialKeys {
   return { secretId: `AKID${randomBytes(16).toString("hex")}`, secretKey: randomBytes(24).toString("base64url") };
 }
 
+/** Throws settings_invalid where the origin is none that may be mirrored. */
 export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts, ports: TrialPorts): Settings {
   const mirror = { origins: [{ type: "site", url: originUrl, allowPrivate: isPrivate }] };
   const file = {
@@ -55,7 +58,14 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
   const readFile = (path: string): never => {
     throw new Error(`a trial reads no file such as ${path}`);
   };
-  return parseSettings(JSON.stringify(file), { env: {}, readFile, file: join(folder, "huiyuan.yaml") });
+  try {
+    return parseSettings(JSON.stringify(file), { env: {}, readFile, file: join(folder, "huiyuan.yaml") });
+  } catch (error) {
+    if (!(error instanceof SettingsFaults)) throw error;
+    // Nobody has written that file; the URL alone is what a person may put right.
+    const faults = new Set(error.faults.map(({ message }) => message));
+    throw new HuiyuanError("settings_invalid", `Cannot mirror ${originUrl}: ${[...faults].join("; ")}`);
+  }
 }
 
 /** A token of 7 days for MEMBERS_HOST: for one image, or for every one where `fileid` is empty. */

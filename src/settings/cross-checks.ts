@@ -11,6 +11,9 @@ import { styleFaults } from "./style-checks.ts";
 /** Key pairs of one project: two, so that one can be replaced while the other works. */
 export const MAX_KEYS = 2;
 
+/** A port that others reach is asked by whoever guesses. */
+const MIN_OPEN_TOKEN = 16;
+
 /** Every fault between keys, in no special order. `settings`: as parsed, with defaults. */
 export function crossFaults(settings: unknown): readonly PathFault[] {
   if (!isMapping(settings)) return [];
@@ -39,11 +42,12 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
 function serverFaults({ path, value }: Place): readonly PathFault[] {
   const { host, port, adminHost, adminPort, adminToken } = value;
   const faults: PathFault[] = [];
-  if (typeof adminHost === "string" && !isLoopbackHost(adminHost) && adminToken === undefined) {
-    faults.push({
-      path: [...path, "adminToken"],
-      message: `is missing, wanted a token because adminHost ${adminHost} is not loopback`,
-    });
+  const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
+  const characters = typeof adminToken === "string" ? adminToken.length : 0;
+  if (isOpen && characters < MIN_OPEN_TOKEN) {
+    const wanted = `wanted a token of at least ${MIN_OPEN_TOKEN} characters because adminHost ${adminHost} is not loopback`;
+    const found = adminToken === undefined ? "is missing" : `has ${characters} characters`;
+    faults.push({ path: [...path, "adminToken"], message: `${found}, ${wanted}` });
   }
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
   if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost) {

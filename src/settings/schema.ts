@@ -31,7 +31,9 @@ const serverSchema = z.strictObject({
     .string()
     .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks") })
     .optional()
-    .describe("Bearer token of the admin API (env:NAME or file:PATH); required unless adminHost is loopback."),
+    .describe(
+      "Bearer token of the admin API (env:NAME or file:PATH); required, with 16 characters or more, unless adminHost is loopback.",
+    ),
   baseDomain: hostName("a host name, such as image.example.com")
     .prefault("localhost")
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),

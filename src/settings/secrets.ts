@@ -56,7 +56,8 @@ export function resolveSecrets(
     const secret = resolveSecret(value, sources);
     if (typeof secret === "string") return secret;
     faults.push({ path, message: secret.fault });
-    return "unresolved"; // so that the missing value is not reported a second time
+    // So that the missing value is not reported a second time, for its length neither.
+    return "an-unresolved-secret";
   };
   const resolved = SECRET_PATHS.reduce((current, pattern) => mapAt(current, pattern, replace), tree);
   return { tree: resolved, faults };
@@ -64,14 +65,23 @@ export function resolveSecrets(
 
 /** Absolute paths of every file that the tree's secrets are read from. */
 export function secretFiles(tree: unknown, folder: string): readonly string[] {
-  const files: string[] = [];
-  for (const pattern of SECRET_PATHS) {
-    mapAt(tree, pattern, (value) => {
-      if (typeof value === "string" && value.startsWith("file:")) files.push(resolve(folder, value.slice(5)));
-      return value;
-    });
-  }
-  return files;
+  return SECRET_PATHS.flatMap((pattern) => textsAt(tree, pattern))
+    .filter((text) => text.startsWith("file:"))
+    .map((text) => resolve(folder, text.slice(5)));
+}
+
+/** Absolute paths of the pages that buckets show instead of a 404. */
+export function pageFiles(tree: unknown, folder: string): readonly string[] {
+  return textsAt(tree, ["projects", "*", "buckets", "*", "notFound", "file"]).map((text) => resolve(folder, text));
+}
+
+function textsAt(tree: unknown, pattern: readonly string[]): readonly string[] {
+  const texts: string[] = [];
+  mapAt(tree, pattern, (value) => {
+    if (typeof value === "string") texts.push(value);
+    return value;
+  });
+  return texts;
 }
 
 function resolveSecret(text: string, sources: SecretSources): string | { readonly fault: string } {

@@ -1,22 +1,28 @@
-// Notices that the settings, or a file that one of their secrets is read from, have other content than before. It does
-// not judge the settings and does not apply them.
+// Notices that the settings, a file that one of their secrets is read from, or a page that they name are other than before,
+// or that the settings file is gone. It does not judge the settings and does not apply them.
 import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
-import { secretFiles } from "./secrets.ts";
+import { pageFiles, secretFiles } from "./secrets.ts";
 import { readSmallFile } from "./small-file.ts";
 
 /** Editors write in several steps; one look after the last of them is enough. Milliseconds. */
 const DEBOUNCE_MS = 50;
 
+/** In place of a digest. */
+const GONE = "gone";
+
 export interface WatchOptions {
   /** Path of the settings file. */
   readonly file: string;
-  /** Called after a change, never twice at a time, never for equal content. Must not reject. */
+  /** Called after a change, also when the file is gone, never twice at a time, never for equal content. Must not reject. */
   readonly onChange: () => void | Promise<void>;
-  /** How often the content is read in any case, in milliseconds: links and network folders send no events. */
+  /**
+   * How often the content is read in any case, in milliseconds: links and network folders send no events. A file that is away for
+   * so long is gone.
+   */
   readonly pollMs?: number;
   /** Aborting ends the watch. */
   readonly signal: AbortSignal;
@@ -24,12 +30,14 @@ export interface WatchOptions {
 
 /**
  * Resolves when the watch has begun: what is read afterwards is never older than what the watch compares with, so load
- * the settings after it. A file that vanishes for a moment is waited for. Holds one watcher and one timer, and does not
+ * the settings after it. A file that vanishes for a moment, as where it is replaced, is waited for. Holds one watcher and one timer, and does not
  * keep the process alive.
  */
 export async function watchSettings({ file, onChange, pollMs = 2000, signal }: WatchOptions): Promise<void> {
   const readDigest = createDigest(resolve(file));
   let digest = await readDigest();
+  /** As performance.now(); undefined while the file is there. */
+  let awaySince: number | undefined;
   if (signal.aborted) return;
   let isLooking = false;
   let isLookDue = false;
@@ -40,7 +48,10 @@ export async function watchSettings({ file, onChange, pollMs = 2000, signal }: W
     isLooking = true;
     while (isLookDue && !signal.aborted) {
       isLookDue = false;
-      const next = await readDigest();
+      const found = await readDigest();
+      awaySince = found === undefined ? (awaySince ?? performance.now()) : undefined;
+      const isGone = awaySince !== undefined && performance.now() - awaySince >= pollMs;
+      const next = isGone ? GONE : found;
       if (next === undefined || next === digest || signal.aborted) continue;
       digest = next;
       await onChange();
@@ -94,18 +105,30 @@ function watchFolder(folder: string, look: () => Promise<void>) {
   };
 }
 
-/** A function that hashes the settings file and the files of its secrets; undefined while the file cannot be read. */
+/**
+ * A function that hashes the settings file, the files of its secrets, and what a look tells of its pages, which may be large;
+ * undefined while the settings file cannot be read.
+ */
 function createDigest(file: string): () => Promise<string | undefined> {
-  let known: { readonly text: string; readonly files: readonly string[] } | undefined;
+  let known:
+    | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
+    | undefined;
   return async () => {
     const text = await readFile(file, "utf8").catch(() => undefined);
     if (text === undefined) return undefined;
-    if (known?.text !== text) known = { text, files: secretFiles(readDocument(text).tree, dirname(file)) };
+    if (known?.text !== text) {
+      const { tree } = readDocument(text);
+      known = { text, files: secretFiles(tree, dirname(file)), pages: pageFiles(tree, dirname(file)) };
+    }
     const hash = createHash("sha256").update(text);
     for (const path of known.files) {
       // An unreadable secret is content too: a change to or from it must be seen.
       const secret = await readSmallFile(path).catch(() => undefined);
       hash.update(`\0${secret === undefined ? "absent" : secret.length}\0`).update(secret ?? "");
+    }
+    for (const path of known.pages) {
+      const page = await stat(path).catch(() => undefined);
+      hash.update(page === undefined ? "absent" : `${page.ino} ${page.size} ${page.mtimeMs}`).update("\0");
     }
     return hash.digest("hex");
   };

@@ -1,9 +1,10 @@
 // The server around the downloads: bad requests, reload, health, metrics, stopping.
-import { writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { sendRaw } from "../helpers/raw.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -215,6 +216,36 @@ test("a faulty settings file is refused and told; a good one takes effect withou
   expect(Date.now() - began).toBeLessThan(1_000);
   const answer = await slow;
   expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
+});
+
+test("an edited notFound page is taken up, and a settings file that is gone is told until it is back", async () => {
+  const readyz = async () =>
+    (await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString();
+  const page = async () => (await get({ port: program.downloadPort, path: "/gone-page.jpg" })).body.toString();
+  await writeFile(join(installation.folder, "404.html"), "<p>one");
+  await installation.write(oneBucket(mirrorOf(origin.url), { notFound: { file: "./404.html" } }));
+  await eventually(async () => (await page()) === "<p>one", "the page is shown");
+  await writeFile(join(installation.folder, "404.html"), "<p>another");
+  await eventually(async () => (await page()) === "<p>another", "the new page is shown");
+
+  const text = await readFile(installation.file);
+  await rm(installation.file);
+  await eventually(async () => /settings file .*cannot be read/s.test(await readyz()), "it is told");
+  expect(program.output).toMatch(/faults[^\n]*cannot be read \(ENOENT\)/);
+  expect((await page()) === "<p>another").toBe(true);
+  await writeFile(installation.file, text);
+  await eventually(async () => !/settings file/.test(await readyz()), "it is told no more");
+});
+
+test.skipIf(process.platform !== "linux")("a data folder where none can be made ends the start at once", async () => {
+  const other = await install({ ...oneBucket(undefined) });
+  try {
+    await writeFile(other.file, (await readFile(other.file, "utf8")).replace(other.data, "/proc/huiyuan/data"));
+    const { code, err } = await huiyuan(["serve", "--config", other.file]);
+    expect([code, err]).toEqual([1, expect.stringMatching(/Cannot use the data folder "\/proc\/huiyuan\/data"/)]);
+  } finally {
+    await other.remove();
+  }
 });
 
 test("a reload drops no request that waits for the origin's connections", async () => {

@@ -104,6 +104,18 @@ test("try of a site that is down says so", async () => {
   expect(report.trouble).toMatch(/refuses connections/);
 });
 
+test("try of an address that is never dialled says so, and names no file that nobody has written", async () => {
+  const child = startTrial("--port", "0", "http://169.254.169.254");
+  let said = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  expect(await ended(child)).toBe(1);
+  expect(said).toMatch(/^huiyuan: Cannot mirror http:\/\/169\.254\.169\.254: .*never dialled/);
+  expect(said).not.toMatch(/yaml|huiyuan-try/);
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test("try is stopped in order by Ctrl-C while it still starts", async () => {
   const child = startTrial("--port", "0");
   await lineOf(child, "Making sample pictures");

@@ -1,7 +1,7 @@
 // The data lock: one process a data folder. It is the kernel's lock on a small SQLite file, so it vanishes with its
 // process, kill -9 included. Nothing else may open that file: POSIX locks die when any descriptor of it is closed.
-import { accessSync, constants, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../errors.ts";
 import { errorCodeOf, storeFailure } from "./failure.ts";
@@ -15,7 +15,7 @@ export function lockData(dir: string): DataLock {
   const path = join(dir, "lock");
   let database: Database.Database | undefined;
   try {
-    mkdirSync(dir, { recursive: true });
+    makeFolder(dir);
     // SQLite would open and lock a read-only file as well.
     accessSync(dir, constants.W_OK);
     database = new Database(path, { timeout: 0 });
@@ -35,4 +35,16 @@ export function lockData(dir: string): DataLock {
   }
   const held = database;
   return { release: () => held.close() };
+}
+
+/** As mkdir -p. Node's own never returns where the system says ENOENT of a folder whose parent is there, as in /proc. */
+function makeFolder(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  const parent = dirname(dir);
+  if (parent !== dir) makeFolder(parent);
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if (errorCodeOf(error) !== "EEXIST") throw error;
+  }
 }

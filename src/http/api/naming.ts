@@ -52,7 +52,7 @@ export function bucketNamed(name: string | undefined, { domains }: Domains): Sto
   const [only] = fitting;
   const ids = [...all.keys()].join(", ");
   if (only === undefined) throw invalid(`there is no bucket "${name ?? ""}"; there are ${ids || "none"}`);
-  if (fitting.length > 1) throw invalid(`name the bucket, as "bucket": there are ${ids}`);
+  if (fitting.length > 1) throw invalid(`there are several buckets, name one (--bucket; "bucket" in a call): ${ids}`);
   return only;
 }
 

@@ -93,8 +93,32 @@ test("watchSettings() sees new content of a secret's file", async () => {
   await seen;
 });
 
-test("watchSettings() says nothing for equal content, nor while the file is away", async () => {
+test("watchSettings() sees that the page of a bucket is another, or gone", async () => {
+  const page = join(folder, "404.html");
+  await writeFile(page, "one");
+  await writeFile(file, MINIMAL.replace("name: photos", "name: photos, notFound: { file: ./404.html }"));
   const watch = await start(10);
+  for (const change of [() => writeFile(page, "another"), () => unlink(page)]) {
+    const seen = watch.next("page");
+    await change();
+    await seen;
+  }
+});
+
+test("watchSettings() says once that the file is gone, and that it is back", async () => {
+  const watch = await start(50);
+  const gone = watch.next("gone");
+  await unlink(file);
+  await gone;
+  await new Promise((resolve) => setTimeout(resolve, 200)); // Several looks, which must say nothing.
+  expect(watch.count()).toBe(1);
+  const back = watch.next("back");
+  await writeFile(file, MINIMAL);
+  await back;
+});
+
+test("watchSettings() says nothing for equal content, nor while the file is away for a moment", async () => {
+  const watch = await start(300);
   await unlink(file);
   await writeFile(file, MINIMAL);
   const seen = watch.next("change after equal content");
