@@ -19,10 +19,10 @@ export interface CallbackTarget {
   readonly allowPrivate: boolean;
 }
 
-/** `json`: what the business server answered, as it wrote it. */
+/** `json`: what the business server answered, as it wrote it. `found`: for the log alone; it may name inner hosts. */
 export type Delivery =
   | { readonly ok: true; readonly json: string }
-  | { readonly ok: false; readonly failure: CallbackFailure };
+  | { readonly ok: false; readonly failure: CallbackFailure; readonly found?: string };
 
 export interface Delivering {
   readonly notice: CallbackNotice;
@@ -90,7 +90,8 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
           return await attempt(delivering);
         }
       } catch (error) {
-        return { ok: false, failure: { reason: signal.aborted ? "timeout" : reasonOf(error) } };
+        if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };
+        return { ok: false, failure: { reason: reasonOf(error) }, found: asHuiyuanError(error).message };
       }
     },
     close: () => caller.close(),

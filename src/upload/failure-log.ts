@@ -1,11 +1,11 @@
 // What the log says of callbacks that fail: when it begins, once a minute while it goes on, and when it is over. A receiver
 // that is down must not fill the disk with lines.
 import type { Log } from "../log.ts";
-import type { CallbackFailure } from "./callback.ts";
+import type { Delivery } from "./delivery.ts";
 
 export interface FailureLog {
-  /** How an attempt ended; undefined: well. */
-  note(bucketId: string, failure: CallbackFailure | undefined): void;
+  /** How an attempt ended. */
+  note(bucketId: string, delivery: Delivery): void;
   /** A notice could not be kept: should its first attempt fail, it is lost. */
   unkept(bucketId: string, cause: unknown): void;
 }
@@ -36,14 +36,18 @@ export function createFailureLog({ log, now }: { readonly log: Log; readonly now
   }
 
   return {
-    note(bucket, failure) {
-      if (failure === undefined) {
+    note(bucket, delivery) {
+      if (delivery.ok) {
         if (troubles.delete(bucket)) log.info({ bucket }, "the callback works again");
         return;
       }
+      const { failure, found } = delivery;
       const failed = count(troubles, bucket);
       if (failed !== undefined)
-        log.warn({ bucket, ...failure, failed }, "the callback fails; see `huiyuan callbacks list`");
+        log.warn(
+          { bucket, ...failure, ...(found === undefined ? {} : { found }), failed },
+          "the callback fails; see `huiyuan callbacks list`",
+        );
     },
     unkept(bucket, cause) {
       const failed = count(unkept, bucket);

@@ -137,7 +137,7 @@ export function createNotices(options: NoticesOptions): Notices {
     }
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
-    failures.note(bucketIdOf(uploaded), delivery.ok ? undefined : delivery.failure);
+    failures.note(bucketIdOf(uploaded), delivery);
     return delivery;
   }
 

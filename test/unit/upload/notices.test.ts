@@ -170,6 +170,18 @@ test("what failed is sent again when it is due, under its number, and not before
   ]);
 });
 
+test("why an attempt failed is in the log, and not in what the uploader is told", async () => {
+  const notices = noticesOf();
+  notices.apply(to({ url: "http://127.0.0.1:6379/?key=hidden" }));
+  expect(await notify(notices, UPLOADED)).toEqual({ code: -5979, json: '{"reason":"blocked"}' });
+  expect(log.lines[0]?.fields).toMatchObject({
+    bucket: BUCKET,
+    reason: "blocked",
+    found: expect.stringContaining("6379"),
+  });
+  expect(JSON.stringify(log.lines)).not.toMatch(/hidden|"one"/);
+});
+
 test("the clockwork wakes by itself", async () => {
   const business = await receiver(BAD, GOOD);
   const notices = noticesOf();
@@ -314,17 +326,21 @@ test("an upload of which nobody knows whether it was stored is told if it was", 
 test("a receiver that hangs holds its own bucket's uploads for their time, and nobody else's", async () => {
   const [hanging, business] = [await receiver(["HANG"]), await receiver(GOOD)];
   const notices = noticesOf();
-  notices.apply(new Map([...to(hanging, { timeoutMs: 1_500 }), ...to(business, {}, "10001234/others")]));
+  notices.apply(new Map([...to(hanging, { timeoutMs: 2_000 }), ...to(business, {}, "10001234/others")]));
   const began = performance.now();
   const slow = Array.from({ length: 100 }, (_, index) => notify(notices, { ...UPLOADED, fileid: `${index}` }));
+  let isSlowOver = false;
+  void Promise.race(slow).then(() => {
+    isSlowOver = true;
+  });
   const others = Array.from({ length: 20 }, () => notify(notices, { ...UPLOADED, bucket: "others" }));
   expect((await Promise.all(others)).every((outcome) => outcome?.code === 0)).toBe(true);
-  expect(performance.now() - began).toBeLessThan(1_400);
+  expect(isSlowOver).toBe(false);
   await hanging.received(32);
   expect(hanging.openConnections).toBe(32);
   const failures = new Set((await Promise.all(slow)).map((outcome) => outcome?.json));
   expect(failures).toEqual(new Set(['{"reason":"timeout"}']));
-  expect(performance.now() - began).toBeLessThan(4_000);
+  expect(performance.now() - began).toBeLessThan(6_000);
 });
 
 test("without room in the outbox the receiver is asked all the same, and a failure is said to be lost", async () => {
