@@ -164,7 +164,7 @@ export async function serveMiss(
   exchange.outcome = { kind: "miss", tier: "origin" };
   const life = route.mirror.refresh.lifeOfAnswer(miss.kind === "asked" ? miss.answer : miss.head.answer);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", CACHE_STATUS.missed, life));
+    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", missStatus(miss.how, false), life));
   const { how, isKept } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isKept || state === "suspect" ? state : "unkept";

@@ -5,7 +5,7 @@ import type { Origin, OriginAnswer, OriginRequest } from "../origin/origin.ts";
 // Statuses that refuse the method rather than the image; a fetch then finds out what the origin has.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-/** The client's own signal ends it: nobody else waits for the answer. Throws the codes of Origin.fetch. */
+/** Throws the codes of Origin.fetch. */
 export async function askHead(
   origin: Origin,
   request: Omit<OriginRequest, "method" | "unless">,

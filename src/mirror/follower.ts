@@ -99,16 +99,6 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
   };
 }
 
-/** A signal for whoever takes no less. */
-export function signalOf(client: Leaving): AbortSignal {
-  if (client instanceof AbortSignal) return client;
-  const controller = new AbortController();
-  const leave = () => controller.abort(client.reason);
-  if (client.aborted) leave();
-  else client.addEventListener("abort", leave);
-  return controller.signal;
-}
-
 /** The promise's outcome, or the signal's reason, whichever comes first. Leaves no listener behind. */
 export function abortable<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
   if (signal.aborted) return Promise.reject(signal.reason);

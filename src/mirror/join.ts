@@ -31,9 +31,9 @@ export type MissAnswer =
       readonly isKept: boolean;
       release(): void;
     }
-  | { readonly kind: "asked"; readonly answer: OriginAnswer };
+  | { readonly kind: "asked"; readonly answer: OriginAnswer; readonly how: Exclude<Join, "after"> };
 
-/** `first` began the fill; `collapsed` joined it while it ran; `after` came when it had ended. */
+/** `first` began the fill, or the question; `collapsed` joined it while it ran; `after` came when it had ended. */
 export type Join = "first" | "collapsed" | "after";
 
 /** Milliseconds; each request's own patience, and the deadlines of the origins. */

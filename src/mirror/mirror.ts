@@ -14,7 +14,7 @@ import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
-import { type Leaving, signalOf } from "./follower.ts";
+import { abortable, type Leaving } from "./follower.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
@@ -120,6 +120,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     places: Math.max(1, Math.floor(places / 2)),
   });
   const asking = new Set<Promise<OriginAnswer | undefined>>();
+  /** The HEADs under way, of which many may be for one key. */
+  const heads = new Map<string, { readonly epoch: number; readonly asked: Promise<OriginAnswer | undefined> }>();
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
@@ -235,9 +237,24 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return [...running, ...asking, ...refresh.pending()];
   }
 
-  function ask(request: MissRequest): Promise<OriginAnswer | undefined> {
-    const asked = askOrigins(request).finally(() => asking.delete(asked));
+  /** One HEAD for all who ask meanwhile. It goes on when they leave, for it has the origin's deadlines. */
+  async function ask(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined> {
+    const id = fillId(request);
+    const running = heads.get(id);
+    const isShared = running !== undefined && running.epoch >= request.epoch;
+    if (isShared) meter.collapsed();
+    const answer = await abortable(isShared ? running.asked : beginHead(id, request), request.signal);
+    return answer && { kind: "asked", answer, how: isShared ? "collapsed" : "first" };
+  }
+
+  function beginHead(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
+    const asked = askOrigins(request).finally(() => {
+      asking.delete(asked);
+      if (heads.get(id)?.asked === asked) heads.delete(id);
+    });
+    asked.catch(() => undefined); // Perhaps nobody waits any more.
     asking.add(asked);
+    heads.set(id, { epoch: request.epoch, asked });
     return asked;
   }
 
@@ -247,7 +264,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     try {
       const outcome = await askHead(origin, {
         ...request,
-        signal: signalOf(request.signal),
+        signal,
         maxBytes: options.maxObjectBytes,
       });
       if (outcome !== "absent") return outcome === "refused" ? undefined : outcome;
@@ -267,7 +284,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       refuseIfKnown(request);
       if (request.method === "HEAD" && options.headMiss === "origin") {
         const answer = await ask(request);
-        if (answer !== undefined) return { kind: "asked", answer };
+        if (answer !== undefined) return answer;
       }
       // Another request may have begun the fill while the origin was asked.
       const begun = runningFor(request);

@@ -15,6 +15,11 @@ const asked = (target: string) => origin.requests.filter((request) => request.ta
 beforeAll(async () => {
   jpeg = await noisyJpeg(1200, 900);
   origin = await startScriptedOrigin(async (request, connection) => {
+    if (request.method === "HEAD" && request.target.startsWith("/heads")) {
+      await connection.pause(300);
+      await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
+      return;
+    }
     if (request.method === "HEAD") {
       await connection.send(head("405 Method Not Allowed", [["Content-Length", "0"]]));
       return;
@@ -74,6 +79,18 @@ test("a Range on a cold key costs one un-ranged origin request and gets exactly 
   ]);
   expect(asked("/ranged.jpg")).toBe(1);
   expect(origin.requests.every((request) => request.headers.range === undefined)).toBe(true);
+});
+
+test("50 HEADs of a cold key cost 1 origin request, and nothing is stored", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/heads.jpg", method: "HEAD" })),
+  );
+  const said = answers.map(({ status, headers }) =>
+    [status, headers["content-length"], headers["cache-status"]].join(" "),
+  );
+  const first = `200 ${jpeg.length} huiyuan; fwd=uri-miss`;
+  expect([...new Set(said)].sort()).toEqual([first, `${first}; collapsed`]);
+  expect(origin.requests.filter(({ target }) => target === "/heads.jpg").map(({ method }) => method)).toEqual(["HEAD"]);
 });
 
 test("an origin that refuses HEAD is asked with GET, and the image stored", async () => {

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { etagOf, toKey } from "../../../src/object.ts";
-import { absent, arriving, failing, fakeOrigin, image } from "../../helpers/fake-origins.ts";
+import { absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../helpers/mirror-lab.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
@@ -379,6 +379,50 @@ describe("HEAD of a key that the bucket lacks", () => {
     }
     expect(origin.requests.map(({ method }) => method)).toEqual(["HEAD", "HEAD"]);
     expect([lab.meter.told, await lab.object("a.jpg"), lab.slots.taken]).toEqual([[], undefined, 0]);
+  });
+
+  test("is asked once for fifty that come together, and once more for those who come after", async () => {
+    const origin = fakeOrigin(image(jpeg));
+    const lab = mirrorLab({ origins: [origin] });
+    const hows: unknown[] = [];
+    for (const _time of [1, 2]) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => lab.miss("a.jpg", { method: "HEAD" })));
+      hows.push(...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.how : ""}`)));
+    }
+    expect(hows).toEqual(["asked first", "asked collapsed", "asked first", "asked collapsed"]);
+    expect([origin.requests.length, lab.slots.taken]).toEqual([2, 0]);
+  });
+
+  test("is asked once for those whom it fails, and one fetch follows where the origin refuses it", async () => {
+    const ask = async (...replies: readonly Reply[]) => {
+      const origin = fakeOrigin(...replies);
+      const lab = mirrorLab({ origins: [origin] });
+      const all = await Promise.allSettled(Array.from({ length: 20 }, () => lab.miss("a.jpg", { method: "HEAD" })));
+      for (const each of all) if (each.status === "fulfilled" && each.value.kind !== "asked") each.value.release();
+      await lab.settled();
+      return [new Set(all.map(({ status }) => status)).size, origin.requests.map(({ method }) => method)];
+    };
+    expect(await ask(failing("origin_status", { originStatus: 500 }))).toEqual([1, ["HEAD"]]);
+    expect(await ask(failing("origin_status", { originStatus: 405 }), image(jpeg))).toEqual([1, ["HEAD", "GET"]]);
+  });
+
+  test("goes on for the others when whoever asked first has left", async () => {
+    let answer = () => {};
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const origin = fakeOrigin(async (request) => {
+      await asked;
+      return image(jpeg)(request);
+    });
+    const lab = mirrorLab({ origins: [origin] });
+    const leaving = new AbortController();
+    const first = codeOf(lab.miss("a.jpg", { method: "HEAD", signal: leaving.signal }));
+    const second = lab.miss("a.jpg", { method: "HEAD" });
+    await turn();
+    leaving.abort(new HuiyuanError("client_gone", "it has left"));
+    expect(await first).toBe("client_gone");
+    answer();
+    expect(await second).toMatchObject({ kind: "asked", how: "collapsed" });
+    expect(origin.requests).toHaveLength(1);
   });
 
   test("a 404 to it is remembered for the GET", async () => {
