@@ -8,7 +8,7 @@ import type { Exchange } from "./exchange.ts";
 import { createMultipart } from "./multipart.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
-import { type DownloadResponse, type HeaderBlock, type HeaderList, type Headers, headerBlock } from "./response.ts";
+import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
 /** The bytes of an object: whole in memory, or read by offset. */
 export type ObjectBytes =
@@ -52,7 +52,7 @@ interface Prepared {
   readonly etag: string;
   readonly modifiedAt: number;
   /** For a 304. */
-  readonly validators: HeaderBlock;
+  readonly validators: HeaderList;
   /** For any part of it. */
   readonly own: HeaderList;
   readonly whole: Layout;
@@ -69,11 +69,11 @@ function prepare(info: ObjectInfo): Prepared {
   const { size, modifiedAt } = info;
   const etag = etagOf(info.hashes);
   const validators = ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
-  const stored = Object.entries(info.headers).flat();
-  const own = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff", ...stored];
+  const own = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
+  for (const name in info.headers) own.push(name, info.headers[name] as string);
   const headers = headerBlock(["Content-Type", MEDIA_TYPES[info.image.format], ...own, "Content-Length", String(size)]);
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
-  const built = { etag, modifiedAt, validators: headerBlock(validators), own, whole };
+  const built = { etag, modifiedAt, validators, own, whole };
   prepared.set(info, built);
   return built;
 }

@@ -89,10 +89,13 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     usage: database.prepare<[string], { objects: number; bytes: number }>(
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
-    entry: database.prepare<[number, string], EntryRow>(
-      `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
-       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
-    ),
+    // As lists of values: names would cost more than the values of the row.
+    entry: database
+      .prepare<[number, string], RowValues>(
+        `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
+         FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+      )
+      .raw(),
     sha256: database.prepare<[number, string], { sha256: string }>(
       "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
     ),
@@ -132,8 +135,9 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
       guarded(() => {
         const id = bucketOf(bucket);
         if (id === undefined) return UNTOUCHED;
-        const row = statements.entry.get(id, key);
-        if (row === undefined) return UNTOUCHED;
+        const values = statements.entry.get(id, key);
+        if (values === undefined) return UNTOUCHED;
+        const row = rowOf(values);
         if (row.state === "object") checkSum(row, id);
         return entryOf(row, now);
       }),
@@ -172,6 +176,44 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
+}
+
+type RowValues = readonly (string | number | null)[];
+
+/** In the order of the statement's columns, whose types the tables enforce (STRICT). */
+function rowOf(values: RowValues): EntryRow {
+  return {
+    state: values[0],
+    epoch: values[1],
+    is_stale: values[2],
+    deleted_at: values[3],
+    reason: values[4],
+    expires_at: values[5],
+    key: values[6],
+    size: values[7],
+    sha256: values[8],
+    sha1: values[9],
+    md5: values[10],
+    format: values[11],
+    width: values[12],
+    height: values[13],
+    is_suspect: values[14],
+    headers: values[15],
+    via: values[16],
+    origin_url: values[17],
+    origin_etag: values[18],
+    origin_last_modified: values[19],
+    fetched_at: values[20],
+    validated_at: values[21],
+    life: values[22],
+    modified_at: values[23],
+    stored_at: values[24],
+    sum: values[25],
+    damaged_at: values[26],
+  } satisfies Record<
+    keyof ObjectRow | "state" | "epoch" | "is_stale" | "deleted_at" | "reason" | "expires_at",
+    unknown
+  > as EntryRow;
 }
 
 /** Keys with a prefix lie together, so the first without it ends the listing. */
