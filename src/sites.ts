@@ -10,7 +10,8 @@ import { HuiyuanError } from "./errors.ts";
 import { createCacheControl } from "./http/cache-control.ts";
 import { findMarks } from "./http/marks.ts";
 import type { Projects } from "./http/photos/project.ts";
-import type { Admission, Site, Sites } from "./http/site.ts";
+import type { Site, Sites } from "./http/site.ts";
+import { createTokenDoor, type TokenDoorOptions } from "./http/token-door.ts";
 import { parseInstruction } from "./image/grammar.ts";
 import { nameRecipe } from "./image/named-recipe.ts";
 import type { Log } from "./log.ts";
@@ -93,7 +94,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const bucket = buckets.take(id, () => openBucket(id, parts));
       const source =
         binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket.stored, settings));
-      return makeSite(binding, { domain, ...bucket, source, ...tokenDoor(binding, { tokens, ...parts }) });
+      return makeSite(binding, { domain, ...bucket, source, ...tokenDoors(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
@@ -214,7 +215,7 @@ function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
 
 function makeSite(
   { project, bucket }: Binding,
-  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "admit" | "boundFile">,
+  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "door" | "originalDoor">,
 ): Site {
   const { grammarEra: era } = bucket;
   const toNamed = ([name, text]: [string, string]) => [name, nameRecipe(parseInstruction(text, { era }))] as const;
@@ -226,7 +227,6 @@ function makeSite(
     aliases: new Map([...Object.entries(bucket.aliases).map(toNamed), ...styles]),
     styles: styles.map(([, named]) => named),
     era,
-    isProtected: bucket.originalProtection,
     referers: bucket.referers,
     cacheControl: createCacheControl(bucket.cacheControl),
     cors: bucket.cors,
@@ -234,37 +234,14 @@ function makeSite(
   };
 }
 
-/** Undefined where the bucket's Token 防盗链 is off. */
-function tokenDoor(
+function tokenDoors(
   { project, bucket }: Binding,
-  { tokens, once, now }: { tokens: VerifiedTokens; once: OnceLedger; now: () => number },
-): Pick<Site, "admit" | "boundFile"> {
-  if (bucket.token === "off") return { admit: undefined, boundFile: undefined };
+  { tokens, once, now }: Pick<TokenDoorOptions, "tokens" | "once" | "now">,
+): Pick<Site, "door" | "originalDoor"> {
   const { appid, acceptV1Signature: acceptV1 } = project;
-  const { name } = bucket;
-  const { oneTimeDownloads, signedCacheControl: mode } = bucket;
-  const admit = (sign: string | undefined, key: Key): Admission => {
-    if (sign === undefined)
-      throw new HuiyuanError("sign_missing", `Cannot serve "${key}": the bucket requires a token`);
-    const seconds = Math.floor(now() / 1_000);
-    // Written out: a spread costs 3 µs here, a tenth of the whole answer (docs/performance.md, "signed memory hit").
-    const grant = tokens.verify(
-      sign,
-      { operation: "download", appid, bucket: name, userid: "0", acceptV1, fileid: key, oneTimeDownloads },
-      seconds,
-    );
-    if (grant.kind === "multi-use")
-      return { scope: { kind: "signed", mode, expiresInSeconds: grant.expires - seconds }, spend: undefined };
-    if (grant.spend === "reuse") return { scope: { kind: "reusable-one-time" }, spend: undefined };
-    // Once a request: an answer that is begun again, because damage was found, has paid.
-    let spent: Promise<boolean> | undefined;
-    const spend = () => {
-      spent ??= once.spend(grant.token, seconds);
-      return spent;
-    };
-    return { scope: { kind: "one-time" }, spend, isSpent: () => once.isSpent(grant.token, seconds) };
-  };
-  return { admit, boundFile: (sign) => tokens.boundFile(sign) };
+  const { name, oneTimeDownloads, signedCacheControl: mode, token, originalProtection } = bucket;
+  const door = createTokenDoor({ appid, bucket: name, acceptV1, oneTimeDownloads, mode, tokens, once, now });
+  return { door: token === "off" ? undefined : door, originalDoor: originalProtection ? door : undefined };
 }
 
 function keyLookup(settings: Settings): KeyLookup {

@@ -3,7 +3,6 @@
 import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
-import type { Key } from "../object.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
 import { answerObject } from "./answer.ts";
@@ -13,6 +12,7 @@ import { beginExchange, type DownloadRequest, type Exchange } from "./exchange.t
 import { freshLife, serveFound, serveUnread } from "./found.ts";
 import { nameObject } from "./object-name.ts";
 import { serveWish } from "./processed.ts";
+import { doorOfOriginal, queryWithoutEscape } from "./protection.ts";
 import { refererVerdict } from "./referer.ts";
 import { remember } from "./remember.ts";
 import type { DownloadResponse } from "./response.ts";
@@ -104,20 +104,17 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const { sign, rest } = queryOf(target.rawQuery);
   const referer = refererVerdict(request.headers.referer, site.referers);
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
-  const url = { host: target.host, path: target.key, query: rest, method: request.method } as const;
+  const query = queryWithoutEscape(site, rest);
+  const url = { host: target.host, path: target.key, query, method: request.method } as const;
   const object = nameObject(site, url);
-  const byQuery = wishOfQuery(site, url, object);
-  const byAlias = byQuery === undefined ? wishOfAlias(site, url) : undefined;
-  const { admit: door, boundFile } = site;
-  const isOpen = door === undefined || referer === "listed";
-  const { admission, isForOriginal } = isOpen
-    ? OPEN
-    : admitNamed({ admit: door, boundFile }, sign, { object, alias: byAlias });
-  if (site.isProtected && byAlias === undefined) refuseProtected(object.key);
+  const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
+  const ownDoor = doorOfOriginal(site, { ...url, rawQuery: rest }, { object, wish });
+  const door = ownDoor ?? (referer === "listed" ? undefined : site.door);
+  const alias = wish?.isAlias === true ? wish : undefined;
+  const { admission, isForOriginal } = door === undefined ? OPEN : admitNamed(door, sign, { object, alias });
   // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
-  const isNameFirst = byAlias !== undefined && !isForOriginal && !site.isProtected;
-  const wish = byQuery ?? byAlias;
-  const token = isOpen ? undefined : { sign };
+  const isNameFirst = alias !== undefined && !isForOriginal && site.originalDoor === undefined;
+  const token = door === undefined ? undefined : { sign };
   return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
 }
 
@@ -157,10 +154,6 @@ function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
   const { key } = admitted.object;
   if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
   return stored.lookup(key).then(({ state }) => (state === "absent" ? serveWish(admitted, wish) : serveCold(admitted)));
-}
-
-function refuseProtected(key: Key): never {
-  throw new HuiyuanError("original_protected", `Cannot serve "${key}": of this bucket only aliases are served`);
 }
 
 async function serveCold(admitted: Admitted): Promise<void> {

@@ -58,8 +58,8 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
   const { client, stored } = search;
-  const { admit, boundFile } = site;
-  if (client !== undefined && admit !== undefined) admitNamed({ admit, boundFile }, sign ?? client.sign, { object });
+  const { door } = site;
+  if (client !== undefined && door !== undefined) admitNamed(door, sign ?? client.sign, { object });
   const entry = await stored.lookup(object.key);
   if (entry.state === "object") {
     const { info } = entry;

@@ -110,7 +110,7 @@ async function serveStored(original: Admitted, wish: Wish, object: StoredObject)
 async function serveUnstored(original: Admitted, wish: Wish, epoch: number): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = wish.original;
-  if (wish.suffix === "" && wishOfAlias(site, url) !== undefined) refuseBoth(url.path);
+  if (!wish.isAlias && wishOfAlias(site, url) !== undefined) refuseBoth(url.path);
   const route = routeOf(site, url);
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError(
@@ -176,7 +176,8 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
   try {
     variant = await makeVariant(original, wish, { version, named, load, isStored });
   } catch (error) {
-    const isCovered = error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && !site.isProtected;
+    const isCovered =
+      error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && site.originalDoor === undefined;
     if (!isCovered) throw error;
     return serveFound(original, await site.stored.find(version.key));
   }
@@ -185,7 +186,7 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
 
 async function makeVariant(
   { site, sites, exchange, token, url }: Admitted,
-  { suffix }: Wish,
+  { isAlias }: Wish,
   request: Omit<VariantRequest, "marks" | "signal">,
 ): Promise<Variant> {
   const signal = clientSignal(exchange);
@@ -193,7 +194,7 @@ async function makeVariant(
   if (request.named.marks.length === 0) return variants.get({ ...request, marks: NO_MARKS, signal });
   const { via, cdnLoop } = missOf({ exchange, url });
   // What an alias lays over images is the operator's choice.
-  const client = suffix === "" ? token : undefined;
+  const client = isAlias ? undefined : token;
   const found = await findMarks(request.named.marks, { sites, stored, client, via, cdnLoop, signal });
   try {
     return await variants.get({ ...request, marks: found.marks, signal });

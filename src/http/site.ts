@@ -18,6 +18,14 @@ export interface Admission {
   readonly isSpent?: () => boolean;
 }
 
+/** Who may have what. */
+export interface TokenDoor {
+  /** Throws the sign_* codes. */
+  admit(sign: string | undefined, key: Key): Admission;
+  /** The file that an authentic token is bound to, empty for any; undefined for every other text. Never throws. */
+  boundFile(sign: string): string | undefined;
+}
+
 /** What one rule of a domain's mirror source does; the domain's own settings are the last rule. */
 export interface Route extends RuleOptions {
   /** Its place among the rules of the settings, from 0; undefined: the domain's own. */
@@ -56,14 +64,12 @@ export interface Site {
   readonly styles: readonly NamedRecipe[];
   /** Which manual instructions are read by. */
   readonly era: Era;
-  /** 原图保护: only aliases are served. */
-  readonly isProtected: boolean;
+  /** 原图保护: only aliases are served, and originals only through this door. Undefined: they are not protected. */
+  readonly originalDoor: TokenDoor | undefined;
   readonly variants: Variants;
   readonly referers: RefererRules;
-  /** Undefined: Token 防盗链 is off and a token is ignored. Throws the sign_* codes. */
-  readonly admit: ((sign: string | undefined, key: Key) => Admission) | undefined;
-  /** The file that an authentic token is bound to, empty for any; undefined for every other text. Never throws. */
-  readonly boundFile: ((sign: string) => string | undefined) | undefined;
+  /** Undefined: Token 防盗链 is off and a token is ignored. */
+  readonly door: TokenDoor | undefined;
   readonly cacheControl: CacheControl;
   readonly cors: CorsRules;
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;

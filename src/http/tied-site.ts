@@ -12,17 +12,22 @@ import type { OriginAnswer, OriginPreview } from "../origin/origin.ts";
 import { HIDDEN } from "../origin/preview.ts";
 import type { DryAsk, DryNotes } from "./dry-run.ts";
 import type { DownloadRequest } from "./exchange.ts";
-import type { Admission, MirrorSource, Route, Site } from "./site.ts";
+import type { Admission, MirrorSource, Route, Site, TokenDoor } from "./site.ts";
 
 export function tieSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
-  const { admit, source } = site;
+  const { door, originalDoor, source } = site;
   return {
     ...site,
     stored: tieStored(site.stored, notes),
-    admit: admit && ((sign, key) => tieAdmission(() => admit(sign, key), notes)),
+    door: door && tieDoor(door, notes),
+    originalDoor: originalDoor && tieDoor(originalDoor, notes),
     source: source && tieSource(source, request, notes),
     variants: tieVariants(site.variants, notes),
   };
+}
+
+function tieDoor(door: TokenDoor, notes: DryNotes): TokenDoor {
+  return { ...door, admit: (sign, key) => tieAdmission(() => door.admit(sign, key), notes) };
 }
 
 function tieAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {

@@ -1,7 +1,7 @@
 // Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for.
 import type { Key } from "../object.ts";
 import type { NamedObject } from "./object-name.ts";
-import type { Admission, Site } from "./site.ts";
+import type { Admission, TokenDoor } from "./site.ts";
 import type { Wish } from "./wish.ts";
 
 export interface Admitting {
@@ -12,7 +12,7 @@ export interface Admitting {
 
 /** Throws the sign_* codes. */
 export function admitNamed(
-  { admit, boundFile }: { readonly admit: NonNullable<Site["admit"]>; readonly boundFile: Site["boundFile"] },
+  door: TokenDoor,
   sign: string | undefined,
   { object, alias }: { readonly object: Pick<NamedObject, "key" | "request">; readonly alias?: Wish | undefined },
 ): Admitting {
@@ -21,8 +21,8 @@ export function admitNamed(
   const originals: readonly Key[] = alias === undefined ? [] : [alias.path, alias.original.key];
   // Most URLs have one name, and need not be asked about twice.
   const isOne = alias === undefined && object.key === path;
-  const bound = isOne || sign === undefined ? undefined : boundFile?.(sign);
+  const bound = isOne || sign === undefined ? undefined : door.boundFile(sign);
   const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
   const isForOriginal = name !== undefined && !own.includes(name);
-  return { admission: admit(sign, name ?? path), isForOriginal };
+  return { admission: door.admit(sign, name ?? path), isForOriginal };
 }

@@ -19,28 +19,38 @@ export interface Wish {
   readonly original: NamedObject;
   /** What the URL's path has more: separator and alias; empty for an instruction. */
   readonly suffix: string;
+  /** The operator's own choice of what is made. */
+  readonly isAlias: boolean;
 }
 
 /** What the instruction of the query asks for; undefined where there is none. Throws processing_invalid. */
 export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): Wish | undefined {
   if (object.instruction === undefined) return undefined;
-  return { named: readRecipe[site.era](object.instruction), path, original: object, suffix: "" };
+  return { named: readRecipe[site.era](object.instruction), path, original: object, suffix: "", isAlias: false };
 }
 
-/** What the alias at the end of the path asks for, unless an object is really named so; undefined where there is none. */
+/**
+ * What the alias at the end of the path asks for, unless an object is really named so; of a protected bucket also the alias
+ * that is the whole query. Undefined where there is none.
+ */
 export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
-  if (site.aliases.size === 0) return undefined;
+  const { aliases, originalDoor } = site;
+  if (aliases.size === 0) return undefined;
+  const byQuery = originalDoor === undefined ? undefined : aliases.get(url.query);
+  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
   const styled = splitStyle(url.path, site.separators);
-  const named = styled === undefined ? undefined : site.aliases.get(styled.style);
-  if (styled === undefined || named === undefined) return undefined;
-  const { base: path } = styled;
+  const named = styled === undefined ? undefined : aliases.get(styled.style);
+  return styled === undefined || named === undefined ? undefined : aliasOf(site, url, { named, path: styled.base });
+}
+
+/** Under `everything` an alias is a name like any other. */
+function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named" | "path">): Wish | undefined {
   const request = { path, query: url.query, instruction: undefined };
-  const suffix = url.path.slice(path.length);
   const route = routeOf(site, url, path);
-  // Under `everything` an alias is a name like any other.
   if (route?.type === "everything") return undefined;
   const key = route === undefined ? path : keyUnder(route, request);
-  return { named, path, original: { key, request, instruction: undefined }, suffix };
+  const original = { key, request, instruction: undefined };
+  return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }
 
 /** Throws where a URL has both an alias and an instruction, which nobody has said what to make of. */

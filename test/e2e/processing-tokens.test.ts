@@ -127,6 +127,31 @@ describe("original protection", () => {
     expect(asked("/b.jpg!small")).toBe(0);
   });
 
+  test("an original is served to a signed URL that asks for it by name", async () => {
+    const sign = token("guarded", "o.jpg");
+    const signed = await ask("guarded", `/o.jpg?ci-process=originImage&sign=${sign}`);
+    expect([signed.status, signed.body.equals(jpeg)]).toEqual([200, true]);
+    expect(signed.headers["cache-control"]).toMatch(/^private, max-age=\d+$/);
+    for (const [query, errNo] of [
+      ["ci-process=originImage", "-46618"],
+      [`ci-process=originImage&sign=${token("guarded", "p.jpg")}`, "-46618"],
+      [`ci-process=originImage&imageView2/2/w/9000&sign=${sign}`, "-154"],
+      [`sign=${sign}`, "-154"],
+    ] as const) {
+      expect([query, ...statusOf(await ask("guarded", `/o.jpg?${query}`))]).toEqual([query, 403, errNo]);
+    }
+  });
+
+  test("an alias may be the whole query", async () => {
+    expect(await sizeOf((await ask("guarded", "/q.jpg?small")).body)).toEqual(["jpeg", 200, 150]);
+    expect(await sizeOf((await ask("guarded", `/q.jpg?small&sign=${token("guarded", "q.jpg")}`)).body)).toEqual([
+      ...["jpeg", 200, 150],
+    ]);
+    expect(statusOf(await ask("guarded", "/q.jpg?smaller"))).toEqual([403, "-154"]);
+    // Of other buckets it is an unknown query.
+    expect((await ask("open", "/q.jpg?small")).body.equals(jpeg)).toBe(true);
+  });
+
   test("an object that is named like an original with its alias is protected as well", async () => {
     await upload("guarded", "c.jpg!small", fileForm(red));
     expect(await sizeOf((await ask("guarded", "/c.jpg!small")).body)).toEqual(["jpeg", 200, 150]);

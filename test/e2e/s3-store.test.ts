@@ -134,6 +134,27 @@ describe.skipIf(!serviceAvailable("ceph"))("store: s3", () => {
     expect(site.asked.get(key)).toBe(1);
   });
 
+  test("processed images lie on the disk of the server, never in S3, and are served while S3 is away", async () => {
+    await setUp();
+    const path = "/processed.jpg?imageView2/2/w/40";
+    const ask = () => get({ port: program.downloadPort, path });
+    const first = await ask();
+    expect([first.status, first.headers["content-type"]]).toEqual([200, "image/jpeg"]);
+    await expectInS3(["processed.jpg"]);
+    await eventually(async () => /detail=(memory|bucket)/.test(said(await ask())), "the variant is stored");
+    expect(await inS3()).toEqual(["processed.jpg"]);
+    await program.stop();
+    program = await installation.start();
+    proxy.turn("hang");
+    const again = await ask();
+    expect([again.status, again.body.equals(first.body), said(again)]).toEqual([
+      200,
+      true,
+      "huiyuan; hit; detail=bucket",
+    ]);
+    expect(site.asked.get("processed.jpg")).toBe(1);
+  });
+
   test(
     "S3 falls silent under load: no failed hit, misses are streamed, kill -9 loses nothing, all arrives later",
     async () => {

@@ -121,8 +121,8 @@ function refererOf({ referers }: Site, { headers }: WireRequest): string {
 }
 
 /** `unseen`: the request is refused before, or a listed Referer stands for it. */
-function tokenOf({ admit }: Site, { tokens }: DryRun): object {
-  if (admit === undefined) return { verdict: "off" };
+function tokenOf({ door }: Site, { tokens }: DryRun): object {
+  if (door === undefined && tokens.length === 0) return { verdict: "off" };
   // Several names are tried until one fits; those of image marks come after it.
   const token = tokens.find(({ admission }) => admission !== undefined) ?? tokens.at(-1);
   if (token === undefined) return { verdict: "unseen" };

@@ -37,6 +37,7 @@ const alias = (original: NamedObject): Wish => ({
   path: original.request.path,
   original,
   suffix: "!small",
+  isAlias: true,
 });
 
 test.each([

@@ -48,7 +48,7 @@ beforeAll(async () => {
     aliases: new Map([["small", nameRecipe(parseInstruction("imageView2/2/w/20", { era: 2015 }))]]),
     styles: [],
     era: 2015,
-    isProtected: false,
+    originalDoor: undefined,
     variants: {
       peek: () => undefined,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
@@ -56,8 +56,7 @@ beforeAll(async () => {
       drop: () => Promise.resolve(),
     },
     referers: { mode: "off", domains: [], allowEmpty: true },
-    admit: undefined,
-    boundFile: undefined,
+    door: undefined,
     cacheControl: createCacheControl("public, max-age=86400"),
     cors: ["*"],
     notFoundPage: undefined,
@@ -66,13 +65,16 @@ beforeAll(async () => {
     "open.example": site,
     "signed.example": {
       ...site,
-      admit(sign, fileid) {
-        const grant = tokens.verify(sign ?? "", { ...scope, fileid, oneTimeDownloads: "reuse" }, NOW);
-        if (grant.kind !== "multi-use") return { scope: { kind: "reusable-one-time" }, spend: undefined };
-        return {
-          scope: { kind: "signed", mode: "private", expiresInSeconds: grant.expires - NOW },
-          spend: undefined,
-        };
+      door: {
+        admit(sign, fileid) {
+          const grant = tokens.verify(sign ?? "", { ...scope, fileid, oneTimeDownloads: "reuse" }, NOW);
+          if (grant.kind !== "multi-use") return { scope: { kind: "reusable-one-time" }, spend: undefined };
+          return {
+            scope: { kind: "signed", mode: "private", expiresInSeconds: grant.expires - NOW },
+            spend: undefined,
+          };
+        },
+        boundFile: tokens.boundFile,
       },
     },
     "strict.example": {
