@@ -5,12 +5,14 @@ import type { RasterFacts } from "./loaders.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "./pipeline.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** One at a time; the next is sent after the answer. The image's bytes follow, then those of its marks. */
+/** One at a time; the next is sent after the answer. The image's bytes follow unless it has them, then those of its marks. */
 export interface ToProcess {
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
   readonly limits: PipelineLimits;
   readonly imageBytes: number;
+  /** The image is that of the request before, which was at most SHARED_BYTES long. */
+  readonly isHeld: boolean;
   readonly marks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
@@ -33,6 +35,9 @@ export type ProcessArguments = readonly [maxResidentBytes: string];
 
 /** The descriptor of the socket in the render process. */
 export const SOCKET = 3;
+
+/** Images up to this size share one buffer of the process, which would be garbage after each otherwise. */
+export const SHARED_BYTES = 4 * 1024 * 1024;
 
 /** Lengths of head and body, 4 bytes each, big-endian. */
 export const PREFIX_BYTES = 8;
@@ -74,21 +79,28 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
   };
 }
 
-export function requestFrame({ bytes, facts, recipe, limits, marks }: PipelineRequest): readonly Buffer[] {
+export function requestFrame(
+  { bytes, facts, recipe, limits, marks }: PipelineRequest,
+  isHeld: boolean,
+): readonly Buffer[] {
   const head: ToProcess = {
-    ...{ facts, recipe, limits },
+    ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
     marks: [...marks].map(([url, mark]) => ({ url, bytes: mark.length })),
   };
-  return frameOf(head, [bytes, ...marks.values()]);
+  return frameOf(head, isHeld ? [...marks.values()] : [bytes, ...marks.values()]);
 }
 
-/** `body`: all bytes behind the head. */
-export function requestOf({ facts, recipe, limits, imageBytes, marks }: ToProcess, body: Buffer): PipelineRequest {
-  let at = imageBytes;
-  const files = marks.map(({ url, bytes }) => {
-    at += bytes;
-    return [url, body.subarray(at - bytes, at)] as const;
+/** `marksBody`: the bytes of all marks, one behind the other. */
+export function requestOf(
+  { facts, recipe, limits, marks }: ToProcess,
+  bytes: Buffer,
+  marksBody: Buffer,
+): PipelineRequest {
+  let at = 0;
+  const files = marks.map(({ url, bytes: length }) => {
+    at += length;
+    return [url, marksBody.subarray(at - length, at)] as const;
   });
-  return { ...{ facts, recipe, limits }, bytes: body.subarray(0, imageBytes), marks: new Map(files) };
+  return { ...{ bytes, facts, recipe, limits }, marks: new Map(files) };
 }

@@ -5,7 +5,14 @@ import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../errors.ts";
 import type { PipelineRequest, Rendered } from "./pipeline.ts";
-import { createFrameReader, type FromProcess, type ProcessArguments, requestFrame, SOCKET } from "./render-messages.ts";
+import {
+  createFrameReader,
+  type FromProcess,
+  type ProcessArguments,
+  requestFrame,
+  SHARED_BYTES,
+  SOCKET,
+} from "./render-messages.ts";
 
 export interface RenderPool {
   /**
@@ -47,6 +54,8 @@ interface Renderer {
   readonly ended: Promise<void>;
   /** Set while it renders; called with its answer, or undefined when it is gone. */
   answered: ((answer: Answer | undefined) => void) | undefined;
+  /** The image that it has from the last request: one is often wanted in several sizes. */
+  held: WeakRef<Buffer> | undefined;
   idle: NodeJS.Timeout | undefined;
 }
 
@@ -78,6 +87,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       }),
       ended,
       answered: undefined,
+      held: undefined,
       idle: undefined,
     };
     const read = createFrameReader((said, body) => {
@@ -141,8 +151,11 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       renderer.answered = settle;
       void renderer.ready.then(() => {
         if (renderer.answered !== settle) return;
+        const { bytes } = request;
+        const isHeld = renderer.held?.deref() === bytes;
+        if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
         renderer.socket.cork();
-        for (const part of requestFrame(request)) renderer.socket.write(part);
+        for (const part of requestFrame(request, isHeld)) renderer.socket.write(part);
         renderer.socket.uncork();
       });
     });

@@ -3,12 +3,18 @@
 // Between images it waits in a read, since it has nothing else to do.
 import { readSync, writeSync } from "node:fs";
 import { asHuiyuanError } from "../errors.ts";
-import { renderImage, restrictDecoders } from "./pipeline.ts";
-import { type FromProcess, frameOf, PREFIX_BYTES, requestOf, SOCKET, type ToProcess } from "./render-messages.ts";
+import { type PipelineRequest, renderImage, restrictDecoders } from "./pipeline.ts";
+import {
+  type FromProcess,
+  frameOf,
+  PREFIX_BYTES,
+  requestOf,
+  SHARED_BYTES,
+  SOCKET,
+  type ToProcess,
+} from "./render-messages.ts";
 
 const LOOKS_MS = 20;
-/** Requests up to this size share one buffer, which would be garbage after each otherwise. */
-const SHARED_BYTES = 4 * 1024 * 1024;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
@@ -45,11 +51,14 @@ function attempted(transfer: () => number): number {
 }
 
 /** Waits for the next one. */
-function nextRequest() {
+function nextRequest(): PipelineRequest {
   const prefix = hear(Buffer.alloc(PREFIX_BYTES));
   const head = JSON.parse(hear(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
-  const length = prefix.readUInt32BE(4);
-  return requestOf(head, hear(length <= SHARED_BYTES ? shared.subarray(0, length) : Buffer.allocUnsafeSlow(length)));
+  const { imageBytes, isHeld } = head;
+  const place = imageBytes <= SHARED_BYTES ? shared.subarray(0, imageBytes) : Buffer.allocUnsafeSlow(imageBytes);
+  const image = isHeld ? place : hear(place);
+  const marks = hear(Buffer.allocUnsafe(prefix.readUInt32BE(4) - (isHeld ? 0 : imageBytes)));
+  return requestOf(head, image, marks);
 }
 
 async function render(): Promise<void> {

@@ -52,9 +52,13 @@ test("what the server asks for arrives as it was, with the bytes of every mark",
     ]),
     limits: LIMITS,
   };
-  const frame = Buffer.concat(requestFrame(request));
-  const bodyAt = PREFIX_BYTES + frame.readUInt32BE(0);
-  const head = JSON.parse(frame.toString("utf8", PREFIX_BYTES, bodyAt)) as ToProcess;
-  expect(frame.length - bodyAt).toBe(frame.readUInt32BE(4));
-  expect(requestOf(head, frame.subarray(bodyAt))).toEqual(request);
+  for (const isHeld of [false, true]) {
+    const frame = Buffer.concat(requestFrame(request, isHeld));
+    const bodyAt = PREFIX_BYTES + frame.readUInt32BE(0);
+    const head = JSON.parse(frame.toString("utf8", PREFIX_BYTES, bodyAt)) as ToProcess;
+    const body = frame.subarray(bodyAt);
+    expect([body.length, head.imageBytes, head.isHeld]).toEqual([frame.readUInt32BE(4), 9, isHeld]);
+    expect(isHeld ? "" : body.toString("utf8", 0, 9)).toBe(isHeld ? "" : "the image");
+    expect(requestOf(head, request.bytes, body.subarray(isHeld ? 0 : 9))).toEqual(request);
+  }
 });

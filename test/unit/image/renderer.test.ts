@@ -34,6 +34,21 @@ test("render() gives bytes, media type and facts from another process", async ()
   expect(bytes.toString("latin1", 8, 12)).toBe("WEBP");
 });
 
+test("render() of one image again and of others between gives each its own", async () => {
+  const other = await solid(60, 60, GREEN).png().toBuffer();
+  const large = await solid(2000, 1000, RED).png({ compressionLevel: 0 }).toBuffer();
+  const mark = await solid(4, 4, RED).png().toBuffer();
+  const own = createRenderer(OPTIONS);
+  const shown: unknown[] = [];
+  for (const bytes of [png, png, other, png, large, large, png, other, other]) {
+    const text = `watermark/1/image/${b64("http://h/mark.png")}|imageInfo`;
+    const { bytes: told } = await own.render(request(text, { load: async () => bytes, loadImage: async () => mark }));
+    shown.push(JSON.parse(told.toString()).width);
+  }
+  await own.close();
+  expect(shown).toEqual(["200", "200", "60", "200", "2000", "2000", "200", "60", "60"]);
+});
+
 test("render() passes codes and the faulty parameter on", async () => {
   const refused = renderer.render(request("imageMogr2/iradius/50"));
   await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "imageMogr2/iradius" });
