@@ -7,7 +7,7 @@ import type { MirrorPreview } from "../mirror/preview.ts";
 import type { Asked } from "../mirror/rules.ts";
 import type { Found, Stored } from "../mirror/stored.ts";
 import type { Variants } from "../mirror/variants.ts";
-import type { Key } from "../object.ts";
+import type { Key, ObjectInfo } from "../object.ts";
 import type { OriginAnswer, OriginPreview } from "../origin/origin.ts";
 import { HIDDEN } from "../origin/preview.ts";
 import type { DryAsk, DryNotes } from "./dry-run.ts";
@@ -62,9 +62,15 @@ function tieStored(stored: Stored, notes: DryNotes): Stored {
       const entry = await lookup(key);
       if (entry.state === "tombstone") return { state: "tombstone" };
       if (entry.state === "absent") return { state: "absent", epoch: entry.epoch, failure: entry.failure };
+      refuseDamaged(entry.info);
       return { ...entry, state: "large", reader: ZEROS };
     },
   };
+}
+
+/** As its reader would. */
+function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
+  if (isDamaged === true) throw new HuiyuanError("store_corrupt", "Cannot read an object: its bytes are damaged");
 }
 
 const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
@@ -77,6 +83,7 @@ function tieVariants(variants: Variants, notes: DryNotes): Variants {
       const { found, refusal } = await variants.preview(request);
       if (refusal !== undefined) throw refusal;
       if (found === undefined) {
+        refuseDamaged(request.version);
         notes.renders.push(request.named.recipe);
         throw new HuiyuanError("internal", "Cannot make a variant: this is a dry run");
       }

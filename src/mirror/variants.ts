@@ -28,7 +28,7 @@ export interface Mark {
 
 export interface VariantRequest {
   /** Of the original. */
-  readonly version: Pick<ObjectInfo, "hashes" | "size">;
+  readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged">;
   /** Settled for the client. */
   readonly named: NamedRecipe;
   /** By URL; all that the recipe names. */

@@ -62,6 +62,11 @@ test.each([
   expect(seen).toEqual(Array.from({ length: 5 }, () => [500, "-101"]));
   expect(asked()).toBe(0);
 
+  for (const query of ["", "?imageView2/2/w/50"]) {
+    const explained = await command("explain", `http://any.example/${name}${query}`, "--json");
+    expect([explained.code, JSON.parse(explained.out).answer]).toMatchObject([1, { status: 500, errNo: -101 }]);
+    expect((await download(name + query)).status).toBe(500);
+  }
   const stat = await command("stat", name);
   expect([stat.code, stat.out]).toEqual([0, expect.stringMatching(/^state +stored, damaged/m)]);
   expect((await command("ls", name)).out).toMatch(/ damaged +\S+\n$/);
