@@ -48,6 +48,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   const ended = settleable<FormFields>();
   let file: Readable | undefined;
   let received = 0;
+  let isOver = false;
 
   const parser = openParser(options.contentType);
   const idle = setTimeout(() => {
@@ -58,6 +59,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   const total = setTimeout(() => fail(late(`no end within ${options.totalMs} ms`)), options.totalMs);
 
   function leave(): void {
+    isOver = true;
     clearTimeout(idle);
     clearTimeout(total);
     for (const [event, listen] of listeners) source.off(event, listen);
@@ -121,7 +123,10 @@ export function readForm(source: Readable, options: FormOptions): Form {
     fields,
     file: () => begun.promise,
     end: () => ended.promise,
-    stop: () => fail(new HuiyuanError("client_gone", "Cannot read the form: it was given up")),
+    stop() {
+      // Every upload ends here, and making an error is dear.
+      if (!isOver) fail(new HuiyuanError("client_gone", "Cannot read the form: it was given up"));
+    },
   };
 }
 
