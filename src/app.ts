@@ -114,7 +114,10 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
         readiness,
         metrics: service.scrape,
-        api: createApi({ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log }),
+        api: createApi({
+          ...{ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log },
+          version: readVersion(),
+        }),
         nextRequestId,
         version: readVersion(),
         log,

@@ -4,6 +4,7 @@
 import { HuiyuanError } from "../errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema.ts";
+import { readVersion } from "../version.ts";
 import { type AdminClient, type Ask, createAdminClient } from "./admin-client.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -89,6 +90,7 @@ const openData: Alone = async ({ config, base, data }, terminal) => {
     now: Date.now,
     nextRequestId: createRequestIds(),
     stopping,
+    version: readVersion(),
     log,
   });
   return {

@@ -82,7 +82,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   sharp: ["image/"],
   undici: ["origin/dialer.ts"],
   yaml: ["settings/"],
-  zod: ["settings/"],
+  zod: ["settings/", "http/api/"],
 };
 
 /** Dependencies that have their place in package.json already but no use yet; the first use adds the door. */

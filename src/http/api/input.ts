@@ -1,131 +1,78 @@
-// What callers of the admin API send, read once into exact types. Everything is bounded, and what is not known is refused:
-// a misspelt field of a call that changes things must not be overlooked.
+// What callers of the admin API send, read once into exact types by the schema of the call. Everything is bounded, and what is not
+// known is refused: a misspelt field of a call that changes things must not be overlooked.
 import type { HonoRequest } from "hono";
+import * as z from "zod";
 import { HuiyuanError } from "../../errors.ts";
 
 /** The fields of one call. */
-export type Input = Readonly<Record<string, unknown>>;
+type Input = Readonly<Record<string, unknown>>;
 
 const MAX_BODY_BYTES = 1_048_576;
-const MAX_TEXT_CHARACTERS = 8_192;
 
 /** The JSON object of a request's body. Throws request_invalid, with 413 and 415 where these say more. */
-export async function readBody(request: HonoRequest, allowed: readonly string[]): Promise<Input> {
-  const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  // What a page of another site can send without asking first is never this type.
-  if (type !== "application/json")
-    throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
-  return known(parse(await readText(request.raw.body)), allowed);
+export function bodyReader<Schema extends z.ZodObject>(
+  schema: Schema,
+): (request: HonoRequest) => Promise<z.output<Schema>> {
+  return async (request) => {
+    const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+    // What a page of another site can send without asking first is never this type.
+    if (type !== "application/json")
+      throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
+    return readFields(parse(await readText(request.raw.body)), schema);
+  };
 }
 
-/** The parameters of a request's query. Throws request_invalid. */
-export function readQuery(request: HonoRequest, allowed: readonly string[]): Input {
-  const all = request.queries();
-  const repeated = Object.keys(all).find((name) => (all[name]?.length ?? 0) > 1);
-  if (repeated !== undefined) throw invalid(`"${shown(repeated)}" is given twice`);
-  return known(request.query(), allowed);
+/** The parameters of a request's query, where numbers are texts. Throws request_invalid. */
+export function queryReader<Schema extends z.ZodObject>(schema: Schema): (request: HonoRequest) => z.output<Schema> {
+  const numbers = Object.entries(schemaOf(schema).properties ?? {}).flatMap(([name, property]) => {
+    const type = typeof property === "object" ? property.type : undefined;
+    return type === "integer" || type === "number" ? [name] : [];
+  });
+  return (request) => {
+    const all = request.queries();
+    const repeated = Object.keys(all).find((name) => (all[name]?.length ?? 0) > 1);
+    if (repeated !== undefined) throw invalid(`"${shown(repeated)}" is given twice`);
+    const input: Record<string, unknown> = { ...request.query() };
+    for (const name of numbers) {
+      const value = input[name];
+      if (typeof value === "string" && /^\d{1,15}$/.test(value)) input[name] = Number(value);
+    }
+    return readFields(input, schema);
+  };
 }
 
-/** Undefined where the field is not given. Throws request_invalid, as all that follow. */
-export function optionalText(input: Input, name: string): string | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  if (typeof value === "string" && value.length <= MAX_TEXT_CHARACTERS) return value;
-  throw invalid(`"${name}" must be a text of at most ${MAX_TEXT_CHARACTERS} characters`);
+/** What may be written, as JSON Schema. */
+export function schemaOf(schema: z.ZodType) {
+  return z.toJSONSchema(schema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
+  });
 }
 
-export function text(input: Input, name: string): string {
-  const value = optionalText(input, name);
-  if (value === undefined) throw invalid(`"${name}" is missing`);
-  return value;
+/** Without the dialect, which OpenAPI 3.1 has already. */
+export function bareSchemaOf(schema: z.ZodType): object {
+  const { $schema: _, ...rest } = schemaOf(schema);
+  return rest;
 }
 
-export function flag(input: Input, name: string): boolean {
-  const value = input[name] ?? false;
-  if (typeof value !== "boolean") throw invalid(`"${name}" must be true or false`);
-  return value;
-}
-
-/** Of a query too, where numbers are texts. Both bounds inclusive; `whole`: no fractions. */
-export function optionalNumber(
-  input: Input,
-  name: string,
-  { min, max, whole = true }: { readonly min: number; readonly max: number; readonly whole?: boolean },
-): number | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
-  const isRight = typeof number === "number" && number >= min && number <= max && (!whole || Number.isInteger(number));
-  if (!isRight) throw invalid(`"${name}" must be a ${whole ? "whole " : ""}number from ${min} to ${max}`);
-  return number;
-}
-
-/** At least one text, at most `max`. */
-export function optionalTexts(input: Input, name: string, max: number): readonly string[] | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  const isRight =
-    Array.isArray(value) &&
-    value.length >= 1 &&
-    value.length <= max &&
-    value.every((each) => typeof each === "string" && each.length <= MAX_TEXT_CHARACTERS);
-  if (!isRight)
-    throw invalid(`"${name}" must be a list of 1 to ${max} texts of at most ${MAX_TEXT_CHARACTERS} characters`);
-  return value;
-}
-
-/** At least one whole number from 1, at most `max` of them. */
-export function optionalIds(input: Input, name: string, max: number): readonly number[] | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  const isRight =
-    Array.isArray(value) &&
-    value.length >= 1 &&
-    value.length <= max &&
-    value.every((each) => Number.isSafeInteger(each) && each >= 1);
-  if (!isRight) throw invalid(`"${name}" must be a list of 1 to ${max} whole numbers from 1`);
-  return value;
-}
-
-/** One of a few words. */
-export function optionalWord<Word extends string>(
-  input: Input,
-  name: string,
-  words: readonly Word[],
-): Word | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  const word = words.find((each) => each === value);
-  if (word === undefined) throw invalid(`"${name}" must be one of ${words.join(", ")}`);
-  return word;
-}
-
-/** Header fields: names and values. Names come back in lower case. */
-export function headerFields(input: Input, name: string): Readonly<Record<string, string>> {
-  const value = input[name] ?? {};
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw invalid(`"${name}" must be an object of header names and values`);
-  const entries = Object.entries(value);
-  const isRight = entries.every(
-    ([field, content]) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/.test(field) && isHeaderValue(content),
-  );
-  if (!isRight || entries.length > 50) throw invalid(`"${name}" must hold at most 50 header names and values`);
-  return Object.fromEntries(entries.map(([field, content]) => [field.toLowerCase(), content as string])); // checked above
-}
-
-function isHeaderValue(value: unknown): boolean {
-  return typeof value === "string" && value.length <= MAX_TEXT_CHARACTERS && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+function readFields<Schema extends z.ZodObject>(input: Input, schema: Schema): z.output<Schema> {
+  const allowed = Object.keys(schema.shape);
+  // Here and not by the schema: `__proto__` is a name as well.
+  const unknown = Object.keys(input).find((name) => !allowed.includes(name));
+  if (unknown !== undefined)
+    throw invalid(`"${shown(unknown)}" is not known here; there are ${allowed.join(", ") || "none"}`);
+  const read = schema.safeParse(input);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  const name = String(issue?.path[0] ?? "");
+  throw invalid(input[name] === undefined ? `"${name}" is missing` : `"${name}" ${issue?.message ?? "is not valid"}`);
 }
 
 /** request_invalid; the message is for the caller's eyes. */
 export function invalid(message: string, details: { readonly answerStatus?: number } = {}): HuiyuanError {
   return new HuiyuanError("request_invalid", message, details);
-}
-
-function known(input: Input, allowed: readonly string[]): Input {
-  const unknown = Object.keys(input).find((name) => !allowed.includes(name));
-  if (unknown === undefined) return input;
-  throw invalid(`"${shown(unknown)}" is not known here; there are ${allowed.join(", ")}`);
 }
 
 function shown(name: string): string {

@@ -1,6 +1,7 @@
 // The admin API of what was done to buckets and what they were used for: the operation log as JSON, page by page, and as one
 // CSV file; usage by day. And how an operator's own changes come into both.
-import type { Context, Hono } from "hono";
+import type { Context } from "hono";
+import * as z from "zod";
 import {
   CSV_HEADER,
   csvLine,
@@ -10,9 +11,12 @@ import {
 } from "../../insight/operation.ts";
 import type { OperationFilter, OperationLog } from "../../insight/operation-log.ts";
 import { dayOf, type Usage } from "../../insight/usage.ts";
+import { logPage, usageAnswer } from "./answers.ts";
+import type { Calls } from "./calls.ts";
 import type { ChangeLine } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
-import { type Input, invalid, optionalNumber, optionalText, optionalWord, readQuery } from "./input.ts";
+import { bucket as bucketField, day, text, time, whole, word } from "./fields.ts";
+import { invalid } from "./input.ts";
 import { bucketNamed, type Domains } from "./naming.ts";
 
 export interface InsightParts {
@@ -21,46 +25,84 @@ export interface InsightParts {
 }
 
 const MAX_LISTED = 1_000;
-const FILTERS = ["bucket", "operation", "fileid", "from", "to"];
 const DAY_MS = 86_400_000;
 const SHOWN_DAYS = 30;
 const MAX_DAYS = 400;
 
+const FILTER = z.object({
+  bucket: bucketField(),
+  operation: word(OPERATION_NAMES).optional(),
+  fileid: text().optional(),
+  from: time(0).optional(),
+  to: time(DAY_MS - 1)
+    .optional()
+    .describe("Inclusive."),
+});
+
 export function addInsightCalls(
-  api: Hono<ApiEnv>,
-  { operations, usage, registry, now }: InsightParts & { readonly registry: Domains; readonly now: () => number },
+  calls: Calls,
+  parts: InsightParts & { readonly registry: Domains; readonly now: () => number },
 ): void {
-  api.get("/log", async (context) => {
-    const query = readQuery(context.req, [...FILTERS, "after", "limit", "latest"]);
-    const filter = filterOf(query, registry);
-    const latest = optionalNumber(query, "latest", { min: 1, max: MAX_LISTED });
-    if (latest !== undefined) {
-      const entries = await operations.latest(filter, latest);
-      return context.json({ entries: entries.map(entryView) });
-    }
-    const after = optionalNumber(query, "after", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
-    const limit = optionalNumber(query, "limit", { min: 1, max: MAX_LISTED }) ?? MAX_LISTED;
-    const { entries, next } = await operations.page(filter, { after, limit });
-    return context.json({ entries: entries.map(entryView), next });
-  });
+  addLogCalls(calls, parts);
+  const { usage, registry, now } = parts;
+  calls.add(
+    {
+      method: "get",
+      path: "/usage",
+      summary: "What each bucket was used for, by day (UTC)",
+      input: z.object({ bucket: bucketField(), from: day().optional(), to: day().optional().describe("Inclusive.") }),
+      answer: { kind: "json", schema: usageAnswer },
+    },
+    async (context, query) => {
+      const to = query.to ?? dayOf(now());
+      const from = query.from ?? dayOf(Date.parse(to) - (SHOWN_DAYS - 1) * DAY_MS);
+      if (Date.parse(to) - Date.parse(from) > MAX_DAYS * DAY_MS) throw invalid(`at most ${MAX_DAYS} days at once`);
+      const days = await usage.days({ bucketId: bucketIn(query.bucket, registry), from, to });
+      return context.json({ days: days.map(({ bucketId, ...used }) => ({ ...used, bucket: bucketId })) });
+    },
+  );
+}
 
-  api.get("/log.csv", (context) => {
-    const filter = filterOf(readQuery(context.req, FILTERS), registry);
-    const body = ReadableStream.from(csvOf(operations, filter)).pipeThrough(new TextEncoderStream());
-    return context.body(body, 200, {
-      "Content-Type": "text/csv; charset=utf-8",
-      "Content-Disposition": 'attachment; filename="operations.csv"',
-    });
-  });
-
-  api.get("/usage", async (context) => {
-    const query = readQuery(context.req, ["bucket", "from", "to"]);
-    const to = dayIn(query, "to") ?? dayOf(now());
-    const from = dayIn(query, "from") ?? dayOf(Date.parse(to) - (SHOWN_DAYS - 1) * DAY_MS);
-    if (Date.parse(to) - Date.parse(from) > MAX_DAYS * DAY_MS) throw invalid(`at most ${MAX_DAYS} days at once`);
-    const days = await usage.days({ bucketId: bucketIn(query, registry), from, to });
-    return context.json({ days: days.map(({ bucketId: bucket, ...day }) => ({ ...day, bucket })) });
-  });
+function addLogCalls(calls: Calls, { operations, registry }: InsightParts & { readonly registry: Domains }): void {
+  calls.add(
+    {
+      method: "get",
+      path: "/log",
+      summary: "A page of the operation log (操作日志)",
+      input: FILTER.extend({
+        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the page before."),
+        limit: whole(1, MAX_LISTED).default(MAX_LISTED),
+        latest: whole(1, MAX_LISTED).optional().describe("Instead of a page: so many of the newest."),
+      }),
+      answer: { kind: "json", schema: logPage },
+    },
+    async (context, { after, limit, latest, ...query }) => {
+      const filter = filterOf(query, registry);
+      if (latest !== undefined) {
+        const entries = await operations.latest(filter, latest);
+        return context.json({ entries: entries.map(entryView) });
+      }
+      const { entries, next } = await operations.page(filter, { after, limit });
+      return context.json({ entries: entries.map(entryView), next });
+    },
+  );
+  calls.add(
+    {
+      method: "get",
+      path: "/log.csv",
+      summary: "The operation log as one file, in the documented columns",
+      input: FILTER,
+      answer: { kind: "text", mediaType: "text/csv" },
+    },
+    (context, query) => {
+      const filter = filterOf(query, registry);
+      const body = ReadableStream.from(csvOf(operations, filter)).pipeThrough(new TextEncoderStream());
+      return context.body(body, 200, {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": 'attachment; filename="operations.csv"',
+      });
+    },
+  );
 }
 
 export interface Noting extends Pick<InsightParts, "usage" | "operations"> {
@@ -103,40 +145,14 @@ async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncG
   }
 }
 
-function filterOf(query: Input, registry: Domains): OperationFilter {
-  return {
-    bucketId: bucketIn(query, registry),
-    operation: optionalWord(query, "operation", OPERATION_NAMES),
-    fileid: optionalText(query, "fileid"),
-    from: timeIn(query, "from", 0),
-    to: timeIn(query, "to", DAY_MS - 1),
-  };
+function filterOf({ bucket, ...filter }: z.output<typeof FILTER>, registry: Domains): OperationFilter {
+  const { operation, fileid, from, to } = filter;
+  return { bucketId: bucketIn(bucket, registry), operation, fileid, from, to };
 }
 
 /** A bucket that the settings name no more has a history still. */
-function bucketIn(query: Input, registry: Domains): string | undefined {
-  const name = optionalText(query, "bucket");
+function bucketIn(name: string | undefined, registry: Domains): string | undefined {
   return name === undefined || name.includes("/") ? name : bucketNamed(name, registry).bucketId;
-}
-
-const DAY = /^\d{4}-\d\d-\d\d$/;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z$/;
-
-/** Unix milliseconds; of a day `ofDay` milliseconds after its beginning. */
-function timeIn(query: Input, name: string, ofDay: number): number | undefined {
-  const text = optionalText(query, name);
-  if (text === undefined) return undefined;
-  const time = DAY.test(text) || TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(time))
-    throw invalid(`"${name}" must be a day such as 2015-07-17 or a time such as 2015-07-17T08:00:00Z`);
-  return DAY.test(text) ? time + ofDay : time;
-}
-
-function dayIn(query: Input, name: string): string | undefined {
-  const text = optionalText(query, name);
-  if (text === undefined) return undefined;
-  if (!DAY.test(text) || Number.isNaN(Date.parse(text))) throw invalid(`"${name}" must be a day such as 2015-07-17`);
-  return text;
 }
 
 function entryView({ at, reportedAt, bucketId: bucket, ...entry }: LoggedOperation): object {

@@ -1,0 +1,235 @@
+// What calls of the admin API answer, as schemas: openapi.ts tells them, and a test holds the answers against them. Times are
+// ISO 8601; what is not known is left out.
+import * as z from "zod";
+
+const bucketId = z.string().describe("`<appid>/<name>`");
+const time = z.iso.datetime();
+
+export const problem = z.object({
+  code: z.int().describe("The X-ErrNo of the error."),
+  message: z.string(),
+  requestId: z.string().describe("As in the log."),
+});
+
+export const bucketsAnswer = z.object({
+  buckets: z.array(
+    z.object({
+      bucket: bucketId,
+      domains: z.array(z.object({ domain: z.string().describe("`*`: every other host"), isMirrored: z.boolean() })),
+    }),
+  ),
+});
+
+export const originsAnswer = z.object({
+  origins: z.array(
+    z.object({
+      name: z.string().describe("Its address, without credentials."),
+      state: z.enum(["closed", "open", "half-open"]).describe("Of its circuit breaker."),
+      running: z.int().describe("Requests whose body has not ended."),
+      waiting: z.int().describe("Requests in line."),
+      pausedMs: z.number().describe("For how long it has asked to be left alone."),
+    }),
+  ),
+});
+
+const provenance = z.object({
+  via: z.enum(["upload", "mirror", "migration"]),
+  originUrl: z.string().optional(),
+  originEtag: z.string().optional(),
+  originLastModified: z.string().optional(),
+  fetchedAt: time.optional(),
+  validatedAt: time.optional(),
+});
+
+const object = z.object({
+  key: z.string(),
+  size: z.int(),
+  mediaType: z.string(),
+  format: z.string(),
+  width: z.int().optional(),
+  height: z.int().optional(),
+  etag: z.string(),
+  sha256: z.string(),
+  sha1: z.string().optional(),
+  md5: z.string().optional(),
+  headers: z.record(z.string(), z.string()),
+  modifiedAt: time,
+  storedAt: time,
+  isSuspect: z.boolean(),
+  isDamaged: z.boolean(),
+  provenance,
+});
+
+export const objectPage = z.object({
+  bucket: bucketId,
+  objects: z.array(object),
+  next: z.string().optional().describe("`after` of the next page; left out at the end."),
+});
+
+/** What a bucket knows of a key. */
+const ENTRY = {
+  state: z.enum(["object", "tombstone", "absent"]),
+  epoch: z.int().describe("Raised by uploads, deletes and purges of the key."),
+  isStale: z.boolean().optional().describe("Purged: the origin is asked first."),
+  isQueued: z.boolean().optional().describe("On its way to the remote store."),
+  object: object.optional(),
+  tombstone: z.object({ deletedAt: time, reason: z.string(), expiresAt: time.optional() }).optional(),
+  failure: z.string().optional().describe("Why the store could not be asked."),
+  isInMemory: z.boolean(),
+};
+
+export const statAnswer = z.object({ bucket: bucketId, key: z.string(), ...ENTRY });
+
+const failed = z.object({ name: z.string(), code: z.string(), message: z.string() });
+
+export const changeLine = z.union([
+  z.object({ bucket: bucketId, key: z.string(), changed: z.boolean().describe("false: there was nothing to change.") }),
+  failed,
+]);
+
+export const changeCounts = z.object({ changed: z.int(), unchanged: z.int(), failed: z.int() });
+
+const WARM_RESULTS = [
+  ...["fetched", "present", "confirmed", "missing", "deleted", "unmirrored", "unstored", "failed"],
+] as const;
+
+export const warmLine = z.object({
+  name: z.string(),
+  result: z.enum(WARM_RESULTS),
+  bytes: z.int().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+});
+
+export const warmCounts = z.record(z.enum(WARM_RESULTS), z.int());
+
+const refusal = z.object({
+  code: z.string(),
+  errNo: z.int(),
+  message: z.string(),
+  retryAfterSeconds: z.number().optional(),
+});
+
+const request = z.object({
+  method: z.enum(["GET", "HEAD"]),
+  url: z.string().describe("Credentials are `***`."),
+  headers: z.array(z.tuple([z.string(), z.string()])),
+  isStandby: z.boolean().optional(),
+  weight: z.number().optional(),
+  refusal: refusal.optional(),
+});
+
+export const explanation = z.object({
+  method: z.string(),
+  isRestApi: z.boolean().optional().describe("A call of the REST API: nothing else is told."),
+  domain: z.string().optional(),
+  bucket: bucketId.optional(),
+  isMirrored: z.boolean().optional(),
+  path: z.string().optional(),
+  query: z.string().optional(),
+  alias: z.string().optional(),
+  original: z.string().optional().describe("The key that a processed image is made of."),
+  recipe: z.string().optional(),
+  key: z.string().optional(),
+  stored: z.object(ENTRY).optional(),
+  referer: z.enum(["off", "allowed", "listed", "refused"]).optional(),
+  token: z
+    .object({
+      verdict: z.enum(["off", "unseen", "good", "refused"]),
+      kind: z.string().optional(),
+      expiresInSeconds: z.number().optional(),
+      isSpent: z.boolean().optional(),
+      ...refusal.partial().shape,
+    })
+    .optional(),
+  rule: z
+    .object({
+      index: z.int().optional().describe("Left out: the domain's own settings."),
+      action: z.string(),
+      type: z.string(),
+      match: z.record(z.string(), z.unknown()).optional(),
+      fallback: z.object({ key: z.string(), status: z.int() }).optional(),
+    })
+    .optional(),
+  origin: z
+    .array(
+      z.object({
+        why: z.enum(["miss", "refresh", "behind"]),
+        key: z.string(),
+        isStored: z.boolean(),
+        isRunning: z.boolean(),
+        refusal: refusal.optional(),
+        requests: z.array(request),
+      }),
+    )
+    .optional(),
+  answer: z
+    .object({
+      from: z.string(),
+      status: z.int().optional().describe("Left out where an origin or the renderer has the last word."),
+      ...refusal.partial().shape,
+      cacheControl: z.string().optional(),
+      cacheStatus: z.string().optional(),
+      location: z.string().optional(),
+    })
+    .optional(),
+});
+
+export const noticePage = z.object({
+  notices: z.array(
+    z.object({
+      id: z.int(),
+      bucket: bucketId,
+      fileid: z.string(),
+      size: z.int(),
+      sha1: z.string(),
+      requestId: z.string(),
+      state: z.enum(["waiting", "given-up"]),
+      attempts: z.int(),
+      since: time,
+      dueAt: time.optional(),
+      reason: z.string().optional(),
+      status: z.int().optional(),
+    }),
+  ),
+  next: z.int().optional(),
+});
+
+export const noticesChanged = z.object({
+  changed: z.int(),
+  isSending: z.boolean().describe("false: no server runs that would send them."),
+});
+
+export const logPage = z.object({
+  entries: z.array(
+    z.object({
+      id: z.int(),
+      bucket: bucketId,
+      operation: z.string(),
+      fileid: z.string(),
+      url: z.string(),
+      client: z.string(),
+      userAgent: z.string(),
+      code: z.int(),
+      message: z.string(),
+      bytes: z.int(),
+      requestId: z.string(),
+      time,
+      reportTime: time,
+    }),
+  ),
+  next: z.int().optional(),
+});
+
+const used = z.object({ requests: z.int(), failures: z.int(), bytes: z.int() });
+
+export const usageAnswer = z.object({
+  days: z.array(
+    z.object({
+      day: z.string(),
+      bucket: bucketId,
+      operations: z.record(z.string(), used),
+      stored: z.object({ objects: z.int(), bytes: z.int() }).optional(),
+    }),
+  ),
+});

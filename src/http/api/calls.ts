@@ -1,0 +1,48 @@
+// One call of the admin API: its schema reads what callers send, and the same schema is what openapi.ts tells of it.
+import type { Context, Hono } from "hono";
+import type * as z from "zod";
+import type { ApiEnv } from "./env.ts";
+import { bodyReader, queryReader } from "./input.ts";
+
+/** What comes back with 200. `lines`: one JSON object a line, the last one `{ end }` or `{ error }`. */
+export type CallAnswer =
+  | { readonly kind: "json"; readonly schema: z.ZodType }
+  | { readonly kind: "lines"; readonly line: z.ZodType; readonly end: z.ZodType }
+  | { readonly kind: "text"; readonly mediaType: string };
+
+/** `input`: the query of a `get`, the JSON body of a `post`. */
+export interface Call<Schema extends z.ZodObject = z.ZodObject> {
+  readonly method: "get" | "post";
+  /** Below /api/v1. */
+  readonly path: string;
+  readonly summary: string;
+  readonly input: Schema;
+  readonly answer: CallAnswer;
+}
+
+export interface Calls {
+  /** `handle` throws what a caller is to be told. */
+  add<Schema extends z.ZodObject>(
+    call: Call<Schema>,
+    handle: (context: Context<ApiEnv>, input: z.output<Schema>) => Response | Promise<Response>,
+  ): void;
+  /** All that were added. */
+  readonly list: readonly Call[];
+}
+
+export function createCalls(api: Hono<ApiEnv>): Calls {
+  const list: Call[] = [];
+  return {
+    add(call, handle) {
+      list.push(call);
+      if (call.method === "get") {
+        const read = queryReader(call.input);
+        api.get(call.path, (context) => handle(context, read(context.req)));
+      } else {
+        const read = bodyReader(call.input);
+        api.post(call.path, async (context) => handle(context, await read(context.req)));
+      }
+    },
+    list,
+  };
+}

@@ -1,0 +1,45 @@
+// The documents for people: each link within the repository leads somewhere, headings included, and the index names them all.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const inFolder = (folder: string) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md") && !path.includes("node_modules"))
+    .map((path) => join(folder, path));
+const PAGES = ["README.md", "README.zh-CN.md", "CHANGELOG.md", ...inFolder("docs")];
+
+/** As GitHub makes them. */
+function anchorsOf(page: string): readonly string[] {
+  const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replaceAll(" ", "-"),
+  );
+}
+
+test.each(PAGES)("links of %s lead somewhere", (page) => {
+  const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
+  const links = [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link = ""]) => link.replace(/\s+/g, ""));
+  const broken = links.filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false;
+    const [path = "", anchor] = link.split("#");
+    const target = path === "" ? page : relative(ROOT, join(ROOT, dirname(page), decodeURI(path)));
+    if (!existsSync(join(ROOT, target))) return true;
+    return anchor !== undefined && target.endsWith(".md") && !anchorsOf(target).includes(anchor);
+  });
+  expect(broken).toEqual([]);
+});
+
+test("docs/README.md names every page of docs/", () => {
+  const index = readFileSync(join(ROOT, "docs/README.md"), "utf8");
+  const pages = inFolder("docs")
+    .map((path) => relative("docs", path))
+    .filter((path) => path !== "README.md");
+  expect(pages.filter((path) => !index.includes(`(${path})`))).toEqual([]);
+});
