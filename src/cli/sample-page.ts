@@ -1,6 +1,7 @@
 // The one page of the sample site: a gallery whose pictures are addressed to the mirror, and a switch that stops the
 // origin. Self-contained HTML in two languages; works without its script, which only adds figures.
 import type { SamplePicture } from "../image/sample-pictures.ts";
+import { type Processed, processedSamples } from "./sample-processing.ts";
 
 /** What the page shows. Everything is escaped here. */
 export interface SamplePage {
@@ -55,6 +56,16 @@ export function renderSamplePage(page: SamplePage): string {
 <main>
 ${page.pictures.map((picture) => renderPicture(picture, page)).join("\n")}
 </main>
+<section>
+  <h2>Processed on the way · <span lang="zh-Hans">实时处理</span></h2>
+  <p>Made by Huiyuan of the pictures it keeps, when somebody first asks, and kept as well. Not one request more comes here.
+    <span class="zh" lang="zh-Hans">首次访问时由回源用已存的原图生成并保存，不再访问本站。</span></p>
+  <div class="grid">
+${processedSamples(page.pictures, page.mirrorUrl)
+  .map((made) => renderProcessed(made, page))
+  .join("\n")}
+  </div>
+</section>
 <footer>Pictures drawn by the program itself · <span lang="zh-Hans">图片均由程序绘制</span></footer>
 <script nonce="${page.nonce}">${SCRIPT}</script>
 </body>
@@ -100,12 +111,24 @@ function renderPicture(picture: SamplePicture, page: SamplePage): string {
 </figure>`;
 }
 
+/** Long instructions are cut in the middle; the link has all of it. */
+function renderProcessed({ title, titleZh, suffix, url, width, height }: Processed, { visit }: SamplePage): string {
+  const source = `${url}${url.includes("?") ? "&" : "?"}visit=${visit}`;
+  const shown = suffix.length > MAX_SHOWN ? `${suffix.slice(0, MAX_SHOWN - 22)}…${suffix.slice(-20)}` : suffix;
+  return `<figure class="made">
+  <a href="${escapeHtml(url)}"><img src="${escapeHtml(source)}" width="${width}" height="${height}" alt="${escapeHtml(title)}" loading="lazy"></a>
+  <figcaption><b>${escapeHtml(title)} <span lang="zh-Hans">${escapeHtml(titleZh)}</span></b><code>${escapeHtml(shown)}</code></figcaption>
+</figure>`;
+}
+
+const MAX_SHOWN = 64;
+
 const STYLE = `
 :root { color-scheme: light dark; --paper: #f6f4ef; --card: #fff; --ink: #1d2430; --soft: #667085; --line: #e4e0d8; --accent: #1f6f8b; --good: #2c8a57; --bad: #c2452d; }
 @media (prefers-color-scheme: dark) { :root { --paper: #10141b; --card: #181e28; --ink: #e8ecf2; --soft: #94a0b3; --line: #262e3b; --accent: #63b3cd; --good: #5cc48c; --bad: #f0836a; } }
 * { box-sizing: border-box; margin: 0; }
 body { background: var(--paper); color: var(--ink); font: 16px/1.6 system-ui, -apple-system, "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; padding: clamp(20px, 4vw, 56px); }
-header, main, footer { max-width: 1240px; margin-inline: auto; }
+header, main, section, footer { max-width: 1240px; margin-inline: auto; }
 header { display: grid; grid-template-columns: 1fr minmax(280px, 360px); gap: clamp(24px, 5vw, 72px); align-items: center; margin-bottom: clamp(24px, 4vw, 48px); }
 h1 { font-size: clamp(30px, 4.4vw, 50px); line-height: 1.1; letter-spacing: -.025em; }
 header p { max-width: 62ch; } header p + p { margin-top: 6px; } h1 + .zh { font-size: 19px; margin: 6px 0 18px; }
@@ -126,7 +149,10 @@ figure a { display: block; flex: 1; background: var(--line); min-height: 0; } im
 figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; align-items: baseline; padding: 11px 16px 13px; font-size: 15px; }
 figcaption b { flex: 1 0 100%; font-weight: 600; } figcaption b span { color: var(--soft); font-weight: 400; margin-left: 4px; }
 small { font-size: 12.5px; color: var(--soft); font-variant-numeric: tabular-nums; } .came { margin-left: auto; font-weight: 600; } .came.kept { color: var(--good); } .came.fetched { color: var(--accent); } .came.failed { color: var(--bad); }
-@media (min-width: 1080px) { figure:first-child { grid-column: span 2; grid-row: span 2; } }
+section { margin-top: clamp(32px, 5vw, 64px); } h2 { font-size: clamp(22px, 2.6vw, 30px); letter-spacing: -.015em; } section > p { max-width: 80ch; margin: 8px 0 20px; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 22px; } .made a { background: none; flex: none; }
+code { font: 12px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; color: var(--soft); word-break: break-all; }
+@media (min-width: 1080px) { main figure:first-child { grid-column: span 2; grid-row: span 2; } }
 @media (max-width: 820px) { header { grid-template-columns: 1fr; } }
 @media (prefers-reduced-motion: reduce) { figure { transition: none; } }
 footer { color: var(--soft); font-size: 13px; text-align: center; margin-top: 44px; }
@@ -134,7 +160,7 @@ footer { color: var(--soft); font-size: 13px; text-align: center; margin-top: 44
 
 /** When all pictures are there: asks the site which of them it was asked for, and writes how each one came. */
 const SCRIPT = `
-const figures = [...document.querySelectorAll("figure")];
+const figures = [...document.querySelectorAll("main figure")];
 const settled = (image) => image.complete ? Promise.resolve() : new Promise((done) => { image.onload = image.onerror = done; });
 addEventListener("load", async () => {
   await Promise.all(figures.map((figure) => settled(figure.querySelector("img"))));

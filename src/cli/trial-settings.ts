@@ -6,6 +6,7 @@ import { SettingsFaults } from "../settings/faults.ts";
 import { parseSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema.ts";
 import { makeToken } from "../sign/token.ts";
+import { SAMPLE_ALIAS } from "./sample-processing.ts";
 
 export interface TrialKeys {
   readonly secretId: string;
@@ -39,6 +40,7 @@ export function makeTrialKeys(): TrialKeys {
 /** Throws settings_invalid where the origin is none that may be mirrored. */
 export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts, ports: TrialPorts): Settings {
   const mirror = { origins: [{ type: "site", url: originUrl, allowPrivate: isPrivate }] };
+  const aliases = { [SAMPLE_ALIAS.name]: SAMPLE_ALIAS.instruction };
   const file = {
     server: { host: "127.0.0.1", ...ports, accessLog: "off" },
     data: folder,
@@ -48,8 +50,8 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
         appid: APPID,
         keys: [keys],
         buckets: [
-          { name: "open", domains: [{ host: "*", mirror }] },
-          { name: "members", token: "required", domains: [{ host: MEMBERS_HOST, mirror }] },
+          { name: "open", aliases, domains: [{ host: "*", mirror }] },
+          { name: "members", aliases, token: "required", domains: [{ host: MEMBERS_HOST, mirror }] },
         ],
       },
     ],

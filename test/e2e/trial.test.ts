@@ -52,7 +52,7 @@ function startTrial(...args: string[]): ChildProcess {
 }
 
 /** The first line of stdout that begins with `start`. */
-async function lineOf(child: ChildProcess, start: string): Promise<string> {
+async function lineOf(child: ChildProcess, start: string, milliseconds = 30_000): Promise<string> {
   let said = "";
   const heard = new Promise<string>((resolve, reject) => {
     child.stdout?.on("data", (chunk: Buffer) => {
@@ -62,13 +62,34 @@ async function lineOf(child: ChildProcess, start: string): Promise<string> {
     });
     child.once("exit", (code) => reject(new Error(`the trial ended with ${code}: ${said}`)));
   });
-  return within(heard, 30_000, () => `no line "${start}" in: ${said}`);
+  return within(heard, milliseconds, () => `no line "${start}" in: ${said}`);
 }
 
 async function ended(child: ChildProcess): Promise<number | null> {
   if (child.exitCode === null) await within(once(child, "exit"), 20_000, () => "the trial did not end");
   return child.exitCode;
 }
+
+test("every picture of the trial's own page is served, those that are processed too, and costs the site one request", async () => {
+  // Drawing the pictures takes seconds, and a busy machine.
+  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json"), "{", 100_000));
+  const page = await (await fetch(report.galleryUrl)).text();
+  const sources = [...page.matchAll(/<img src="([^"]*)"/g)].map((match) => (match[1] ?? "").replaceAll("&amp;", "&"));
+  expect(sources.filter((source) => /imageView2|imageMogr2|!cover/.test(source))).toHaveLength(4);
+  const seen = await Promise.all(
+    sources.map(async (source) => {
+      const answer = await fetch(source);
+      return [
+        answer.status,
+        answer.headers.get("content-type")?.split("/")[0],
+        (await answer.arrayBuffer()).byteLength > 1_000,
+      ];
+    }),
+  );
+  expect(seen).toEqual(sources.map(() => [200, "image", true]));
+  const { total } = (await (await fetch(`${report.galleryUrl}state`)).json()) as { total: number };
+  expect(total).toBe(sources.length - 4);
+});
 
 test("try of a local site answers the first picture from it and then from the bucket, and leaves nothing", async () => {
   const port = await startSite('<img src="/a.jpg">');
