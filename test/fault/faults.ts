@@ -13,4 +13,4 @@ import { signatures } from "./rows/signatures.ts";
 export const GROUPS: readonly FaultGroup[] = [bodies, heads, clients, network, guard, keys, signatures, requests];
 
 /** What the lab must stand up for them. */
-export const LAB_OPTIONS: LabOptions = { proxies: NETWORK_PROXIES, names: { ...NETWORK_NAMES, ...GUARD_NAMES } };
+export const LAB_OPTIONS: LabOptions = { ...NETWORK_PROXIES, names: { ...NETWORK_NAMES, ...GUARD_NAMES } };
