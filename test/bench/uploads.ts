@@ -15,6 +15,8 @@ import { idle, residentBytes } from "./processes.ts";
 import { openUploads, type UploadAnswer, type UploadConnection } from "./upload-client.ts";
 
 const AT_ONCE = 16;
+/** Uploads wait for the disk, so that as many as compile the code take longer than other requests. */
+const WARM_UP = 4;
 const BUCKET = `${APPID}/photos`;
 const BOUNDARY = "----------------------------7e1d2c3b4a5f";
 /** Of those that were stored, how many are read back and compared. */
@@ -51,7 +53,7 @@ export async function uploads({ place, effort }: Bench): Promise<Outcome> {
       const run = { manner: manners.get(contender)!, picture, names: acknowledged.get(contender)! };
       return uploadFor(contender, seconds, run);
     };
-    const figures = await compare(contenders, drive, effort);
+    const figures = await compare(contenders, drive, { ...effort, warmUpSeconds: WARM_UP * effort.warmUpSeconds });
     for (const [contender, names] of acknowledged) {
       await checkStored(contender, names, { picture, stored: await manners.get(contender)!.stored() });
     }
