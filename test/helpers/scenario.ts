@@ -19,9 +19,9 @@ import { keysIn } from "./stored-keys.ts";
 export type ScenarioNumber = 1 | 2 | 3 | 4;
 
 /** The appid of all four. */
-export const SCENARIO_APPID = "10001234";
+const SCENARIO_APPID = "10001234";
 
-export function scenarioFile(number: ScenarioNumber): string {
+function scenarioFile(number: ScenarioNumber): string {
   return fileURLToPath(new URL(`../../config/scenario-${number}.yaml`, import.meta.url));
 }
 
