@@ -21,6 +21,7 @@ import type { Settings } from "./settings/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 import { createKnownMd5 } from "./upload/known-md5.ts";
+import { createProof } from "./upload/proof.ts";
 import { createSliceFolder } from "./upload/slice-folder.ts";
 import { openSlices, type Slices } from "./upload/slices.ts";
 import { readVersion } from "./version.ts";
@@ -128,6 +129,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       md5: createKnownMd5(),
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
+      prove: createProof(renderer),
       announce: accounts.notices.announce,
       uploads: createSlots(UPLOADS),
       maxImageBytes: () => objectSize,

@@ -6,6 +6,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { errorBody } from "./error-answer.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
+import { bodyOf, failure } from "./photos/answer.ts";
+import { isCallHead } from "./photos/target.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -42,13 +44,15 @@ const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
 const LINGER_MS = 1_000;
+/** Bytes of a request that cannot be read: host and path of a call are shorter. */
+const HEAD_LOOKED_AT = 512;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // The last answer of each connection: what the parser refuses may come while it still runs.
   const latest = new WeakMap<Socket, ServerResponse>();
   const refused = new WeakSet<Socket>();
-  const refuse = (code: ErrorCode, socket: Socket) => {
+  const refuse = (code: ErrorCode, socket: Socket, head = "") => {
     refused.add(socket);
     const isBusy = latest.get(socket)?.writableFinished === false || latest.get(socket)?.req.complete === false;
     if (!socket.writable || isBusy) {
@@ -56,11 +60,13 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       return;
     }
     options.refused?.(code);
-    hangUp(code, socket, options.nextRequestId());
+    hangUp(code, socket, { requestId: options.nextRequestId(), isCall: isCallHead(head) });
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     // The parser lets such a request through and gives up behind it, when it may have been answered.
-    if (isForeignCoding(request.headers["transfer-encoding"])) return refuse("request_invalid", request.socket);
+    if (isForeignCoding(request.headers["transfer-encoding"])) {
+      return refuse("request_invalid", request.socket, headOf(request));
+    }
     latest.set(request.socket, response);
     options.listener(request, response);
   };
@@ -84,17 +90,17 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const lane = options.lane && openLane(server, options.lane, (socket) => refuse("request_timeout", socket));
   // Read once, or it is unknown by the time a client that has left is logged.
   server.prependListener("connection", (socket: Socket) => void socket.remoteAddress);
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+  server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (refused.has(socket)) return; // What else it sends is an error each time.
     if (error.code === "ECONNRESET") socket.destroy();
-    else refuse(parserFault(error.code), socket);
+    else refuse(parserFault(error.code), socket, error.rawPacket?.toString("latin1", 0, HEAD_LOOKED_AT));
   });
   server.on("connect", (_request, socket: Socket) => refuse("method_not_allowed", socket));
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     // Some clients send the header empty.
     if (request.headers.expect === "") take(request, response);
-    else refuse("request_invalid", request.socket);
+    else refuse("request_invalid", request.socket, headOf(request));
   });
   await listen(server, options);
   return {
@@ -138,10 +144,22 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-/** Answers what never became a request for the listener, and ends a connection that cannot be used any more. */
-function hangUp(code: ErrorCode, socket: Socket, requestId: string): void {
-  const { status, errNo, text } = errorRow(code);
-  const body = errorBody(new HuiyuanError(code, text), requestId);
+function headOf({ method, url }: IncomingMessage): string {
+  return `${method} ${url} `;
+}
+
+/**
+ * Answers what never became a request for the listener, and ends a connection that cannot be used any more. `isCall`: whoever
+ * sent it reads answers of the REST API.
+ */
+function hangUp(
+  code: ErrorCode,
+  socket: Socket,
+  { requestId, isCall }: { readonly requestId: string; readonly isCall: boolean },
+): void {
+  const { status: ownStatus, errNo, text } = errorRow(code);
+  const error = new HuiyuanError(code, text);
+  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Date: ${new Date().toUTCString()}`,

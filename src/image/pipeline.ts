@@ -203,7 +203,7 @@ function readable(bytes: Buffer, format: OutputFormat, limits: PipelineLimits): 
 }
 
 /** libvips throws plain errors; which of its parts failed cannot be told, and it is the image's fault nearly always. */
-function translated(error: unknown): HuiyuanError {
+export function translated(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;

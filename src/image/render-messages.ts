@@ -1,12 +1,17 @@
 // What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
 // the bytes behind it as they are, so that an image is copied by the kernel alone.
 import type { ErrorCode } from "../errors.ts";
-import type { RasterFacts } from "./loaders.ts";
+import type { RasterFacts, SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "./pipeline.ts";
+import type { ProofBody } from "./proof.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** One at a time; the next is sent after the answer. The image's bytes follow unless it has them, then those of its marks. */
-export interface ToProcess {
+/** One at a time; the next is sent after the answer. */
+export type ToProcess = RenderOrder | ProofOrder;
+
+/** The image's bytes follow unless it has them, then those of its marks. */
+interface RenderOrder {
+  readonly kind: "render";
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
   readonly limits: PipelineLimits;
@@ -16,8 +21,16 @@ export interface ToProcess {
   readonly marks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
+/** The image's bytes follow, unless they are in the file `path`. */
+interface ProofOrder {
+  readonly kind: "prove";
+  readonly limits: SourceLimits;
+  readonly path: string | undefined;
+}
+
 export type FromProcess =
   | { readonly kind: "ready" }
+  | { readonly kind: "proven"; readonly residentBytes: number }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
   | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
   | {
@@ -83,7 +96,8 @@ export function requestFrame(
   { bytes, facts, recipe, limits, marks }: PipelineRequest,
   isHeld: boolean,
 ): readonly Buffer[] {
-  const head: ToProcess = {
+  const head: RenderOrder = {
+    kind: "render",
     ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
     marks: [...marks].map(([url, mark]) => ({ url, bytes: mark.length })),
@@ -91,9 +105,14 @@ export function requestFrame(
   return frameOf(head, isHeld ? [...marks.values()] : [bytes, ...marks.values()]);
 }
 
+export function proofFrame(body: ProofBody, limits: SourceLimits): readonly Buffer[] {
+  const path = body.kind === "file" ? body.path : undefined;
+  return frameOf({ kind: "prove", limits, path } satisfies ProofOrder, body.kind === "file" ? [] : [body.buffer]);
+}
+
 /** `marksBody`: the bytes of all marks, one behind the other. */
 export function requestOf(
-  { facts, recipe, limits, marks }: ToProcess,
+  { facts, recipe, limits, marks }: RenderOrder,
   bytes: Buffer,
   marksBody: Buffer,
 ): PipelineRequest {

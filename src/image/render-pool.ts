@@ -4,11 +4,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../errors.ts";
+import type { SourceLimits } from "./loaders.ts";
 import type { PipelineRequest, Rendered } from "./pipeline.ts";
+import type { ProofBody } from "./proof.ts";
 import {
   createFrameReader,
   type FromProcess,
   type ProcessArguments,
+  proofFrame,
   requestFrame,
   SHARED_BYTES,
   SOCKET,
@@ -20,6 +23,8 @@ export interface RenderPool {
    * render_failed when the process died or did not start.
    */
   render(request: PipelineRequest): Promise<Rendered>;
+  /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
+  prove(body: ProofBody, limits: SourceLimits): Promise<void>;
   /** Another `renderMs` for images to come. */
   setDeadline(renderMs: number): void;
   /** Processes that exist. */
@@ -45,6 +50,14 @@ interface Answer {
   readonly said: FromProcess;
   readonly body: Buffer;
 }
+
+/** What it was asked for, done. */
+interface Done extends Answer {
+  readonly said: Extract<FromProcess, { kind: "rendered" | "proven" }>;
+}
+
+/** The parts of an order, made for the process that gets it. */
+type OrderFor = (renderer: Renderer) => readonly Buffer[];
 
 /** A process and what it does. */
 interface Renderer {
@@ -140,7 +153,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
   }
 
   /** Undefined: the process has ended. */
-  function ask(renderer: Renderer, request: PipelineRequest): Promise<Answer | "late" | undefined> {
+  function ask(renderer: Renderer, orderFor: OrderFor): Promise<Answer | "late" | undefined> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => settle("late"), renderMs);
       const settle = (answer: Answer | "late" | undefined) => {
@@ -151,35 +164,50 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       renderer.answered = settle;
       void renderer.ready.then(() => {
         if (renderer.answered !== settle) return;
-        const { bytes } = request;
-        const isHeld = renderer.held?.deref() === bytes;
-        if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
         renderer.socket.cork();
-        for (const part of requestFrame(request, isHeld)) renderer.socket.write(part);
+        for (const part of orderFor(renderer)) renderer.socket.write(part);
         renderer.socket.uncork();
       });
     });
   }
 
+  /** Gives it to a process and takes care of that, whatever becomes of it. */
+  async function order(orderFor: OrderFor): Promise<Done> {
+    const renderer = take();
+    const answer = await ask(renderer, orderFor);
+    if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
+    if (answer === "late") {
+      kill(renderer);
+      throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${renderMs} ms`);
+    }
+    const { said, body } = answer;
+    if (said.kind === "exhausted" || said.kind === "ready") {
+      kill(renderer);
+      const found = `it needs more than ${maxResidentBytes} bytes of memory`;
+      throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
+    }
+    keep(renderer, said.residentBytes);
+    if (said.kind !== "refused") return { said, body };
+    const { code, message, parameter } = said;
+    throw new HuiyuanError(code, message, parameter === undefined ? {} : { parameter });
+  }
+
   return {
     async render(request) {
-      const renderer = take();
-      const answer = await ask(renderer, request);
-      if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
-      if (answer === "late") {
-        kill(renderer);
-        throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${renderMs} ms`);
-      }
-      const { said, body } = answer;
-      if (said.kind === "exhausted" || said.kind === "ready") {
-        kill(renderer);
-        const found = `it needs more than ${maxResidentBytes} bytes of memory`;
-        throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
-      }
-      keep(renderer, said.residentBytes);
+      const { bytes } = request;
+      const { said, body } = await order((renderer) => {
+        const isHeld = renderer.held?.deref() === bytes;
+        if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
+        return requestFrame(request, isHeld);
+      });
       if (said.kind === "rendered") return { ...said.rendered, bytes: body };
-      const { code, message, parameter } = said;
-      throw new HuiyuanError(code, message, parameter === undefined ? {} : { parameter });
+      throw new HuiyuanError("internal", "Cannot process: the render process has done something else");
+    },
+    async prove(body, limits) {
+      await order((renderer) => {
+        renderer.held = undefined;
+        return proofFrame(body, limits);
+      });
     },
     setDeadline(next) {
       renderMs = next;

@@ -1,9 +1,11 @@
 // A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
 // interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
 // Between images it waits in a read, since it has nothing else to do.
-import { readSync, writeSync } from "node:fs";
-import { asHuiyuanError } from "../errors.ts";
+import { readFileSync, readSync, writeSync } from "node:fs";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import type { SourceLimits } from "./loaders.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "./pipeline.ts";
+import { proveImage } from "./proof.ts";
 import {
   type FromProcess,
   frameOf,
@@ -50,23 +52,53 @@ function attempted(transfer: () => number): number {
   }
 }
 
+type Work = () => Promise<void>;
+
 /** Waits for the next one. */
-function nextRequest(): PipelineRequest {
+function nextOrder(): Work {
   const prefix = hear(Buffer.alloc(PREFIX_BYTES));
   const head = JSON.parse(hear(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
+  const bodyBytes = prefix.readUInt32BE(4);
+  if (head.kind === "prove") {
+    const { path, limits } = head;
+    const body = hear(placeFor(bodyBytes));
+    return () => prove(path === undefined ? body : read(path), limits);
+  }
   const { imageBytes, isHeld } = head;
-  const place = imageBytes <= SHARED_BYTES ? shared.subarray(0, imageBytes) : Buffer.allocUnsafeSlow(imageBytes);
+  const place = placeFor(imageBytes);
   const image = isHeld ? place : hear(place);
-  const marks = hear(Buffer.allocUnsafe(prefix.readUInt32BE(4) - (isHeld ? 0 : imageBytes)));
-  return requestOf(head, image, marks);
+  const marks = hear(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
+  const request = requestOf(head, image, marks);
+  return () => render(request);
 }
 
-async function render(): Promise<void> {
-  const request = nextRequest();
+function placeFor(bytes: number): Buffer {
+  return bytes <= SHARED_BYTES ? shared.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
+}
+
+async function render(request: PipelineRequest): Promise<void> {
+  const { bytes, ...rendered } = await renderImage(request);
+  say({ kind: "rendered", rendered, residentBytes: process.memoryUsage.rss() }, bytes);
+}
+
+async function prove(bytes: Buffer, limits: SourceLimits): Promise<void> {
+  await proveImage(bytes, limits);
+  say({ kind: "proven", residentBytes: process.memoryUsage.rss() });
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
+  }
+}
+
+async function obey(): Promise<void> {
+  const work = nextOrder();
   const watch = setInterval(look, LOOKS_MS);
   try {
-    const { bytes, ...rendered } = await renderImage(request);
-    say({ kind: "rendered", rendered, residentBytes: process.memoryUsage.rss() }, bytes);
+    await work();
   } catch (error) {
     const { code, message, parameter } = asHuiyuanError(error);
     say({ kind: "refused", code, message, parameter, residentBytes: process.memoryUsage.rss() });
@@ -86,4 +118,4 @@ restrictDecoders();
 // The server's own signals reach the whole group of a terminal; it ends its processes itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 say({ kind: "ready" });
-for (;;) await render();
+for (;;) await obey();

@@ -1,8 +1,10 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 import { HuiyuanError } from "../errors.ts";
+import type { ImageFacts } from "../object.ts";
 import { type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
+import type { ProofBody } from "./proof.ts";
 import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
 import { createRenderPool } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
@@ -17,12 +19,27 @@ export interface RenderRequest {
   readonly signal: AbortSignal;
 }
 
+export interface ProofRequest {
+  /** Bytes. */
+  readonly size: number;
+  /** What its head claims. */
+  readonly image: ImageFacts;
+  /** As of RenderRequest. A file must stay until the answer. */
+  readonly load: () => Promise<ProofBody>;
+  readonly signal: AbortSignal;
+}
+
 export interface Renderer {
   /**
    * Throws processing_invalid, image_not_processable, image_too_heavy, image_too_large, output_too_large,
    * render_timeout, render_failed, render_overloaded, and what `load` and `loadImage` throw.
    */
   render(request: RenderRequest): Promise<Rendered>;
+  /**
+   * Resolves when the image can be decoded whole, to its last pixel. Throws image_not_processable, image_too_large,
+   * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
+   */
+  prove(request: ProofRequest): Promise<void>;
   /** Bytes of the largest source that is taken. */
   readonly maxSourceBytes: number;
   readonly running: number;
@@ -71,6 +88,11 @@ export const MAX_MARK_BYTES = 5 * 1024 * 1024;
 const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
 const IDLE_MS = 30_000;
 
+/** Of a file that is proven: larger ones are one at a time, since a process holds the file and what it decodes. */
+const LARGE_PROOF_BYTES = 2 * 1024 * 1024;
+/** Those who send so much have time, and a crowd of them takes it; a socket on which nothing moves is closed after 60 s. */
+const LARGE_PROOF_WAIT_MS = 40_000;
+
 /** Bytes that decoding takes a pixel, measured: AVIF is held whole in several forms, the others once at the most. */
 const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 4, gif: 4, jpeg: 4, png: 4, bmp: 8 };
 
@@ -80,6 +102,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes: residentBytes });
+  const forLarge = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes: residentBytes });
   const pool = createRenderPool({ renderMs, maxResidentBytes: residentBytes, idleMs: IDLE_MS });
 
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
@@ -92,7 +115,26 @@ export function createRenderer(options: RendererOptions): Renderer {
     return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } });
   }
 
+  async function proveNow({ load, image, signal }: ProofRequest, weigh: Weigh): Promise<void> {
+    await weigh(bytesToProve(image), signal);
+    const body = await load();
+    signal.throwIfAborted();
+    const { sourceBytes, sourceSide, pixels, frames } = limits;
+    return pool.prove(body, { sourceBytes, sourceSide, pixels, frames });
+  }
+
+  async function proveInTurn(request: ProofRequest): Promise<void> {
+    const place = await queue.enter(request.signal);
+    return untilAborted(proveNow(request, place.weigh).finally(place.leave), request.signal);
+  }
+
   return {
+    async prove(request) {
+      refuseUnprovable(request, limits);
+      if (request.size <= LARGE_PROOF_BYTES) return proveInTurn(request);
+      const place = await forLarge.enter(request.signal);
+      return proveInTurn(request).finally(place.leave);
+    },
     async render(request) {
       const place = await queue.enter(request.signal);
       // The place is taken until the process is free again, also when nobody waits for the answer any more.
@@ -150,6 +192,27 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;
   return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", cause });
+}
+
+/** What no process need be asked for. */
+function refuseUnprovable({ size, image }: ProofRequest, { sourceBytes, pixels }: SourceLimits): void {
+  const { format, width = 0, height = 0 } = image;
+  if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
+  if (size > sourceBytes) {
+    throw new HuiyuanError("image_too_heavy", `Cannot process: ${size} bytes, the limit is ${sourceBytes}`);
+  }
+  if (width * height > pixels) {
+    throw new HuiyuanError("image_too_large", `Cannot process: ${width}×${height} pixels, the limit is ${pixels}`);
+  }
+}
+
+function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
+  return Object.hasOwn(BYTES_PER_PIXEL, format);
+}
+
+/** Frames of a moving image are decoded one after the other. */
+function bytesToProve({ format, width = 0, height = 0 }: ImageFacts): number {
+  return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
 }
 
 function bytesToDecode({ format, width, height, frames }: RasterFacts): number {

@@ -3,17 +3,26 @@ import type { ObjectReader } from "../bucket/driver.ts";
 import { readWhole } from "../bucket/read-whole.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { ObjectInfo } from "../object.ts";
+import type { Prove } from "./proof.ts";
 import { type AnnounceFile, exists, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
 
-/** Undefined: none of the bucket's own, or only a damaged one, which its reader has set aside. Throws upload_exists, store_failed. */
+/**
+ * Undefined: none of the bucket's own, or only a damaged one, which its reader has set aside. Throws upload_exists,
+ * upload_not_image, render_overloaded, render_failed, store_failed.
+ */
 export async function storeEqual(
   place: Place,
   file: UploadedFile,
-  announce: AnnounceFile,
+  { announce, prove }: { readonly announce: AnnounceFile; readonly prove: Prove },
 ): Promise<Stored | undefined> {
   const { sha1, size, fileid } = file;
   const equal = await place.bucket.findBySha1(sha1);
   if (equal === undefined || equal.size !== size || !(await isSound(place, equal))) return undefined;
+  // What was uploaded has been proven; what a mirror brought is taken by its structure.
+  if (equal.provenance.via !== "upload") {
+    const load = async () => ({ kind: "buffer", buffer: await bytesOf(place, equal) }) as const;
+    await prove({ fileid, size, image: equal.image, load });
+  }
   const announcement = await announce(file);
   const result = await storing(announcement, () => place.copy(equal.key, fileid, { when: "vacant" }));
   if (result === "exists") throw exists(fileid);
@@ -23,6 +32,19 @@ export async function storeEqual(
   // Deleted, or set aside, in this very moment.
   announcement?.leave();
   return undefined;
+}
+
+/** Throws store_failed, also when it has gone in this very moment. */
+async function bytesOf({ bucket }: Place, info: ObjectInfo): Promise<Buffer> {
+  const reader = await bucket.open(info);
+  if (reader === undefined) throw new HuiyuanError("store_failed", `Cannot read "${info.key}": it has gone`);
+  try {
+    const pieces: Buffer[] = [];
+    await readWhole(reader, info.size, (piece) => void pieces.push(piece));
+    return Buffer.concat(pieces);
+  } finally {
+    reader.close();
+  }
 }
 
 async function isSound(place: Place, info: ObjectInfo): Promise<boolean> {

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { createGate } from "../body/gate.ts";
 import { createBodyHasher } from "../body/hashing.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Prove } from "./proof.ts";
 import type { Received } from "./receive.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { SliceUpload } from "./slices.ts";
@@ -11,6 +12,7 @@ import { type AnnounceFile, type Place, type Stored, storeUpload } from "./store
 
 export interface FinishParts {
   readonly place: Place;
+  readonly prove: Prove;
   readonly announce: AnnounceFile;
   /** Unix milliseconds. */
   readonly now: number;
@@ -28,7 +30,7 @@ const FINAL: readonly ErrorCode[] = [
   "upload_id_unknown",
 ];
 
-/** Throws the codes of FINAL, store_full, store_failed. The caller is alone with the upload. */
+/** Throws the codes of FINAL, store_full, store_failed, render_overloaded, render_failed. The caller is alone with the upload. */
 export async function finishSlices(upload: SliceUpload, parts: FinishParts): Promise<Stored> {
   try {
     return (await storedBefore(upload, parts)) ?? (await storeNow(upload, parts));
@@ -51,7 +53,7 @@ async function storedBefore(upload: SliceUpload, { place, announce }: FinishPart
   return { info: entry.info, announcement: await announce(order) };
 }
 
-async function storeNow(upload: SliceUpload, { place, announce, now }: FinishParts): Promise<Stored> {
+async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored> {
   const { id, order, path } = upload;
   const { fileid, sha1, magicContext } = order;
   const received = await readBack(path, order);
@@ -62,7 +64,7 @@ async function storeNow(upload: SliceUpload, { place, announce, now }: FinishPar
     throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
   }
   await upload.enter("storing");
-  const stored = await storeUpload({ place, fileid, received, fields: {}, magicContext, announce, now });
+  const stored = await storeUpload({ ...parts, fileid, received, fields: {}, magicContext });
   await mark(upload);
   return stored;
 }

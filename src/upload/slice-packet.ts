@@ -6,6 +6,7 @@ import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { type Key, toKey } from "../object.ts";
 import { storeEqual } from "./equal.ts";
 import type { FormFields } from "./form.ts";
+import type { Prove } from "./proof.ts";
 import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
@@ -30,6 +31,7 @@ export interface SlicePacket {
 
 export interface SliceParts {
   readonly slices: Slices;
+  readonly prove: Prove;
   readonly announce: AnnounceFile;
   readonly maxImageBytes: number;
   /** Unix milliseconds. */
@@ -42,7 +44,8 @@ const DEFAULT_SLICE_BYTES = 524_288;
 
 /**
  * Throws form_value_invalid, upload_id_unknown, slice_size_differs, slice_too_large, slice_too_small, slices_too_large,
- * upload_size, slices_hash_wrong, upload_not_image, upload_exists, overloaded, store_full, store_failed.
+ * upload_size, slices_hash_wrong, upload_not_image, upload_exists, overloaded, render_overloaded,
+ * render_failed, store_full, store_failed.
  */
 export async function takePacket(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { fields, slice } = packet;
@@ -57,13 +60,14 @@ export async function takePacket(packet: SlicePacket, parts: SliceParts): Promis
   return upload.alone(() => (slice === undefined ? resume(upload, packet, parts) : take(upload, slice, packet, parts)));
 }
 
-async function begin(packet: SlicePacket, { slices, announce, maxImageBytes }: SliceParts): Promise<SliceAnswer> {
+async function begin(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { place, appid, bucketId, requested, fields } = packet;
+  const { slices, maxImageBytes } = parts;
   const { sha1, size, sliceSize } = announced(fields, maxImageBytes);
   if (requested !== undefined) await refuseExisting(place, requested);
   const fileid = requested ?? toKey(randomUUID());
   const magicContext = fields.magiccontext ?? "";
-  const known = await storeEqual(place, { sha1, size, fileid, magicContext }, announce);
+  const known = await storeEqual(place, { sha1, size, fileid, magicContext }, parts);
   if (known !== undefined) return { kind: "stored", ...known };
   const upload = await slices.begin({ appid, bucketId, requested, fileid, sha1, size, sliceSize, magicContext });
   return { kind: "begun", session: upload.id, offset: 0, sliceSize };

@@ -6,6 +6,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Announce, Announcement } from "./callback.ts";
 import type { FormFields } from "./form.ts";
+import type { Prove } from "./proof.ts";
 import type { Received } from "./receive.ts";
 
 /** Where uploads go: a bucket, and whatever must know of its changes. */
@@ -21,6 +22,7 @@ export interface StoreOptions {
   /** Unix milliseconds. */
   readonly now: number;
   readonly magicContext: string;
+  readonly prove: Prove;
   readonly announce: AnnounceFile;
 }
 
@@ -44,7 +46,7 @@ export interface Stored {
 
 /**
  * Durable when it resolves. Throws upload_size (no bytes), upload_md5_wrong, upload_sha1_wrong, upload_not_image,
- * upload_exists, store_full, store_failed.
+ * upload_exists, store_full, store_failed, render_overloaded, render_failed.
  */
 export async function storeUpload({
   place,
@@ -52,6 +54,7 @@ export async function storeUpload({
   received,
   fields,
   magicContext,
+  prove,
   announce,
   now,
 }: StoreOptions): Promise<Stored> {
@@ -64,6 +67,7 @@ export async function storeUpload({
     throw new HuiyuanError("upload_sha1_wrong", `Cannot store "${fileid}": its SHA-1 is ${body.hashes.sha1}`);
   }
   if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
+  await prove({ fileid, size: body.size, image, load: async () => body.content });
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
   const { size, hashes } = body;
   const announcement = await announce({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });

@@ -28,6 +28,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
     get waiting() {
       return queue.waiting;
     },
+    prove: () => Promise.resolve(),
     async render(request) {
       const place = await queue.enter(request.signal);
       try {

@@ -22,15 +22,18 @@ export function failure(error: HuiyuanError): ApiAnswer {
   return { ...restError(error.code), data: "{}" };
 }
 
+export function bodyOf({ code, message, data }: ApiAnswer): Buffer {
+  return Buffer.from(`{"code":${code},"message":${JSON.stringify(message)},"data":${data}}`);
+}
+
 /** `headers`: further ones, names and values in turn. */
 export function sendAnswer(
   { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
   answer: ApiAnswer,
   headers: readonly string[],
 ): void {
-  const { code, message, data } = answer;
-  const body = Buffer.from(`{"code":${code},"message":${JSON.stringify(message)},"data":${data}}`);
-  response.writeHead(code === 0 ? 200 : 400, [
+  const body = bodyOf(answer);
+  response.writeHead(answer.code === 0 ? 200 : 400, [
     "Content-Type",
     "application/json; charset=utf-8",
     "Content-Length",

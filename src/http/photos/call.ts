@@ -9,6 +9,7 @@ import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { type Announce, joinCallback } from "../../upload/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
+import type { Prove } from "../../upload/proof.ts";
 import type { Slices } from "../../upload/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
 import { type ApiAnswer, downloadBase, type Links, linksTo, success, uploadData } from "./answer.ts";
@@ -32,6 +33,7 @@ export interface PhotosParts {
   readonly place: () => { readonly scheme: "http" | "https"; readonly port: number };
   /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
+  readonly prove: Prove;
   readonly announce: Announce;
   /** Told of every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;

@@ -152,6 +152,7 @@ async function whole(
     received,
     fields,
     magicContext: fields.magiccontext ?? "",
+    prove: parts.prove,
     announce: (file) => announceUpload(call, bucket, file, parts),
     now: parts.now(),
   });
@@ -177,6 +178,7 @@ async function slice(
     {
       slices: parts.slices,
       maxImageBytes: parts.maxImageBytes(),
+      prove: parts.prove,
       announce: (file) => announceUpload(call, bucket, file, parts),
       now: parts.now(),
     },

@@ -20,6 +20,13 @@ export interface ApiTarget {
 const CALL = /^(?:https?:\/\/([^/?#]*))?(\/photos\/v[12](?:[/?].*)?)$/s;
 const MAX_TARGET_CHARACTERS = 8_192;
 
+const CALL_HEAD = /^[A-Za-z]{1,20} (?:https?:\/\/[^/?# ]*)?\/photos\/v[12][/? ]/;
+
+/** Whether a head that could not be read begins as a call does. */
+export function isCallHead(head: string): boolean {
+  return CALL_HEAD.test(head);
+}
+
 /** `path`: from `/photos/` on, with the query. `host`: who was asked; empty where nobody is named. */
 export interface ApiRequest {
   readonly host: string;

@@ -56,6 +56,7 @@ test("what the server asks for arrives as it was, with the bytes of every mark",
     const frame = Buffer.concat(requestFrame(request, isHeld));
     const bodyAt = PREFIX_BYTES + frame.readUInt32BE(0);
     const head = JSON.parse(frame.toString("utf8", PREFIX_BYTES, bodyAt)) as ToProcess;
+    if (head.kind !== "render") throw new Error(`it says ${head.kind}`);
     const body = frame.subarray(bodyAt);
     expect([body.length, head.imageBytes, head.isHeld]).toEqual([frame.readUInt32BE(4), 9, isHeld]);
     expect(isHeld ? "" : body.toString("utf8", 0, 9)).toBe(isHeld ? "" : "the image");

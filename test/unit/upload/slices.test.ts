@@ -62,7 +62,13 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
         fields: { op: "upload_slice", ...fields },
         slice: bytes === undefined ? undefined : { size: bytes.byteLength, spool },
       },
-      { slices, maxImageBytes: 20_971_520, announce: async () => undefined, now: clock.now },
+      {
+        slices,
+        maxImageBytes: 20_971_520,
+        prove: async () => undefined,
+        announce: async () => undefined,
+        now: clock.now,
+      },
     );
   } finally {
     spool.release();

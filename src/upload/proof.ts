@@ -1,0 +1,36 @@
+// What is uploaded is decoded before it is stored: magic and structure do not tell whether there are pixels. An image that is
+// beyond what may be processed is taken as it is, since it could not be told from a good one.
+import type { WholeBody } from "../body/spool.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { Renderer } from "../image/renderer.ts";
+import type { ImageFacts, Key } from "../object.ts";
+
+export interface Candidate {
+  readonly fileid: Key;
+  /** Bytes. */
+  readonly size: number;
+  readonly image: ImageFacts;
+  /** Called once, when it is this image's turn. */
+  readonly load: () => Promise<WholeBody["content"]>;
+}
+
+/** Throws upload_not_image, render_overloaded, render_failed, store_failed and what `load` throws. */
+export type Prove = (candidate: Candidate) => Promise<void>;
+
+/** Too much for the decoder, or for its time. */
+const UNTOLD: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];
+
+export function createProof(renderer: Pick<Renderer, "prove">): Prove {
+  return async ({ fileid, ...image }) => {
+    try {
+      // Whoever has sent all of it may leave: it is stored all the same.
+      const { signal } = new AbortController();
+      await renderer.prove({ ...image, signal });
+    } catch (error) {
+      const known = asHuiyuanError(error);
+      if (UNTOLD.includes(known.code)) return;
+      if (known.code !== "image_not_processable") throw known;
+      throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": ${known.message}`, { cause: known });
+    }
+  };
+}

@@ -1,0 +1,38 @@
+import { describe, expect, test } from "vitest";
+import { type ErrorCode, HuiyuanError, restError } from "../../../src/errors.ts";
+import { toKey } from "../../../src/object.ts";
+import { createProof } from "../../../src/upload/proof.ts";
+import { noisyJpeg } from "../../helpers/images.ts";
+import { photosLab } from "../../helpers/photos-lab.ts";
+import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
+
+/** Uploads an image to a server whose renderer says this of it. */
+async function uploadWhere(code: ErrorCode) {
+  const renderer = { prove: () => Promise.reject(new HuiyuanError(code, "so it is")) };
+  const { port, bucket } = await photosLab({ prove: createProof(renderer) });
+  const form = fileForm(await noisyJpeg(64, 48));
+  const answer = await callApi({ port, path: "/a.jpg", sign: uploadToken("a.jpg"), form });
+  const { state } = await bucket.stored.bucket.lookup(toKey("a.jpg"));
+  return { code: answer.code, status: answer.status, state };
+}
+
+describe("an upload whose image", () => {
+  test.each(["image_too_large", "image_too_heavy", "render_timeout"] as const)(
+    "is beyond the limits (%s) is stored",
+    async (code) => {
+      expect(await uploadWhere(code)).toMatchObject({ code: 0, status: 200, state: "object" });
+    },
+  );
+  test.each([
+    ["image_not_processable", -1893],
+    ["render_overloaded", -2000],
+    ["render_failed", -5989],
+    ["store_failed", -5989],
+  ] as const)("cannot be proven (%s) is refused with %i and not stored", async (code, rest) => {
+    expect(await uploadWhere(code)).toMatchObject({ code: rest, status: 400, state: "absent" });
+  });
+});
+
+test("an overload of the renderer is one of the API", () => {
+  expect(restError("render_overloaded").code).toBe(-2000);
+});
