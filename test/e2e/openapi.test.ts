@@ -8,7 +8,15 @@ import { type ApiOptions, createApi } from "../../src/http/api/api.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
-import { type CallOptions, callApi, fileForm, makeForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
+import {
+  type CallOptions,
+  callApi,
+  fileForm,
+  type MadeForm,
+  makeForm,
+  onceToken,
+  uploadToken,
+} from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin, unusedPort } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
@@ -317,14 +325,34 @@ describe("the REST API", () => {
     );
   });
 
-  test("a good upload too, where no callback stands in the way", async () => {
+  test("good uploads too, at once and in slices, where no callback stands in the way", async () => {
     const plain = await install(oneBucket(undefined));
     const other = await plain.start();
-    const { code, message, data } = await callApi({
-      ...{ port: other.downloadPort, path: "/r.jpg", form: fileForm(jpeg), sign: uploadToken("r.jpg") },
-    });
-    expect(code).toBe(0);
-    expectToFit(schemaOf(rest, rest.paths[NAMED]?.post, 200, "application/json"), { code, message, data });
+    const send = async (fileid: string, form: MadeForm) => {
+      const path = fileid === "" ? UNNAMED : NAMED;
+      const sign = uploadToken(fileid);
+      const { code, message, data } = await callApi({ port: other.downloadPort, path: pathOf(fileid), form, sign });
+      expect(code).toBe(0);
+      expectToFit(schemaOf(rest, rest.paths[path]?.post, 200, "application/json"), { code, message, data });
+      return data;
+    };
+    const packet = (fileid: string, fields: Readonly<Record<string, string | Buffer>>) =>
+      send(fileid, makeForm(Object.entries(fields).map(([name, content]) => ({ name, content }))));
+
+    const half = Math.ceil(jpeg.byteLength / 2);
+    const sha = createHash("sha1").update(jpeg).digest("hex");
+    const order = { op: "upload_slice", filesize: String(jpeg.byteLength), sha, slice_size: String(half) };
+    const { session, ...begun } = await packet("s.jpg", order);
+    expect(begun).toEqual({ offset: 0, slice_size: half });
+    const data = { op: "upload_slice", session: String(session) };
+    const first = { ...data, offset: "0", FileContent: jpeg.subarray(0, half) };
+    expect(await packet("s.jpg", first)).toEqual({ session, offset: 0 });
+    const last = { ...data, offset: String(half), FileContent: jpeg.subarray(half) };
+    expect(await packet("s.jpg", last)).toMatchObject({ fileid: "s.jpg" });
+    // The bucket has these bytes by now.
+    expect(await packet("t.jpg", order)).toMatchObject({ fileid: "t.jpg" });
+    expect(await send("r.jpg", fileForm(jpeg))).toMatchObject({ fileid: "r.jpg" });
+    expect(await send("", fileForm(jpeg))).toHaveProperty("fileid");
     await other.kill();
     await plain.remove();
   });

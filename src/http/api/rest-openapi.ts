@@ -16,11 +16,13 @@ const uploaded = z.object({
   callback,
 });
 
-const sliced = z.object({
+const begun = z.object({
   session: z.string(),
-  offset: z.number().describe("Where the next slice begins."),
-  slice_size: z.number().optional(),
+  offset: z.number().describe("From where to send on."),
+  slice_size: z.number().describe("Bytes of each slice but the last."),
 });
+
+const taken = z.object({ session: z.string(), offset: z.number().describe("Of the slice that was sent.") });
 
 const copied = z.object({ url: z.string(), download_url: z.string(), fileid: z.string() });
 
@@ -98,7 +100,7 @@ function upload(operationId: string, summary: string): object {
     operationId,
     summary,
     requestBody: { required: true, content },
-    responses: answers(z.union([uploaded, sliced])),
+    responses: answers(z.union([uploaded, begun, taken])),
   };
 }
 
