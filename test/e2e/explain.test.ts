@@ -181,6 +181,8 @@ const download = ({ host = "open.example", path, method = "GET", headers = {} }:
 /** What may be another thing a second later. */
 const steady = (url: string) => url.replace(/([?&]e=)\d+/, "$1*").replace(/([?&](?:token|key|plain)=)[^&]*/g, "$1***");
 const MOMENTARY = /^x-amz-date$/;
+const timeless = (told: Explained): unknown =>
+  JSON.parse(JSON.stringify(told).replace(/([?&]e=)\d+|("x-amz-date",")\w+|("expiresInSeconds":)\d+/g, "$1$2$30"));
 
 function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["requests"][number]): void {
   expect([sent.method, steady(`${origin.url}${sent.target}`)]).toEqual([told.method, steady(told.url)]);
@@ -197,7 +199,7 @@ function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["re
 async function hold(wish: Wish): Promise<Explained> {
   const before = origin.requests.length;
   const told = await explain(wish);
-  expect(await explain(wish)).toEqual(told);
+  expect(timeless(await explain(wish))).toEqual(timeless(told));
   expect(origin.requests.length).toBe(before);
 
   const asked = told.origin.filter(({ refusal }) => refusal === undefined);
