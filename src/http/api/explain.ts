@@ -172,7 +172,9 @@ function answerOf({ status, headers, failure, outcome, renders }: DryRun): objec
   };
 }
 
-/** Callers are operators, who are told more than the public text. */
+/** Callers are operators, who are told more than the public text, but of faults in here only the code. */
 function problemOf({ code, message, retryAfterSeconds }: HuiyuanError): object {
-  return { code, errNo: errorRow(code).errNo, message, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
+  const { errNo, status, text } = errorRow(code);
+  const said = status === 500 ? text : message;
+  return { code, errNo, message: said, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
 }
