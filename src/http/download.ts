@@ -108,7 +108,8 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const url = { host: target.host, path: target.key, query, method: request.method } as const;
   const object = nameObject(site, url);
   const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
-  const ownDoor = doorOfOriginal(site, { ...url, rawQuery: rest }, { object, wish });
+  const asksForOriginal = query !== rest;
+  const ownDoor = site.originalDoor && doorOfOriginal(site.originalDoor, { object, wish, asksForOriginal });
   const door = ownDoor ?? (referer === "listed" ? undefined : site.door);
   const alias = wish?.isAlias === true ? wish : undefined;
   const { admission, isForOriginal } = door === undefined ? OPEN : admitNamed(door, sign, { object, alias });

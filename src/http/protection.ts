@@ -1,6 +1,6 @@
 // 原图保护: of a protected bucket aliases are shown and nothing else, but for an original that a signed URL asks for by name.
 import { HuiyuanError } from "../errors.ts";
-import type { NamedObject, ObjectUrl } from "./object-name.ts";
+import type { NamedObject } from "./object-name.ts";
 import type { Site, TokenDoor } from "./site.ts";
 import type { Wish } from "./wish.ts";
 
@@ -15,16 +15,13 @@ export function queryWithoutEscape({ originalDoor }: Site, query: string): strin
     .join("&");
 }
 
-/**
- * The door that a URL's token has to pass, whoever sends it; undefined: that of the bucket. `rawQuery`: with the escape.
- * Throws original_protected.
- */
+/** The door that a URL has to pass for an original, whoever sends it; undefined: it asks for none. Throws original_protected. */
 export function doorOfOriginal(
-  { originalDoor }: Site,
-  url: ObjectUrl & { readonly rawQuery: string },
-  { object, wish }: { readonly object: NamedObject; readonly wish: Wish | undefined },
+  door: TokenDoor,
+  url: { readonly object: NamedObject; readonly wish: Wish | undefined; readonly asksForOriginal: boolean },
 ): TokenDoor | undefined {
-  if (originalDoor === undefined || wish?.isAlias === true) return undefined;
-  if (wish === undefined && url.rawQuery !== url.query) return originalDoor;
+  const { object, wish, asksForOriginal } = url;
+  if (wish?.isAlias === true) return undefined;
+  if (wish === undefined && asksForOriginal) return door;
   throw new HuiyuanError("original_protected", `Cannot serve "${object.key}": of this bucket only aliases are served`);
 }

@@ -10,8 +10,11 @@ export interface Versions {
   epochOf(key: Key): number;
   /** The version has gone. `sha256`: lower-case hex. */
   raise(sha256: string): void;
-  /** The driver of the variants, which refuses what was begun at an earlier epoch: `outdated`. */
-  guard(store: VariantStore): BucketDriver;
+  /**
+   * The driver of the variants, which refuses what was begun at an earlier epoch: `outdated`. `failed`: told of what the disk did
+   * not take.
+   */
+  guard(store: VariantStore, failed: (info: ObjectInfo, body: WholeBody) => void): BucketDriver;
 }
 
 /** Of one that is forgotten, what is being made is refused, and all that comes later is taken. */
@@ -27,11 +30,14 @@ export function createVersions(): Versions {
   }
 
   async function put(
-    { driver, forget }: VariantStore,
+    { driver, forget, failed }: VariantStore & { readonly failed: Parameters<Versions["guard"]>[1] },
     [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
   ): Promise<PutResult> {
     if (!isCurrent(info.key, condition)) return "outdated";
-    const result = await driver.put(info, body, { when: "absent" });
+    const result = await driver.put(info, body, { when: "absent" }).catch((error: unknown) => {
+      if (isCurrent(info.key, condition)) failed(info, body);
+      throw error;
+    });
     if (isCurrent(info.key, condition)) return result;
     // It has gone while this was written, and was not seen by whoever removed the others.
     for await (const _ of forget(info.key));
@@ -47,6 +53,6 @@ export function createVersions(): Versions {
       const [oldest] = epochs.keys();
       if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
     },
-    guard: (store) => ({ ...store.driver, put: (...parts) => put(store, parts) }),
+    guard: (store, failed) => ({ ...store.driver, put: (...parts) => put({ ...store, failed }, parts) }),
   };
 }

@@ -3,7 +3,7 @@
 // neither URLs nor where originals come from.
 
 import { digestBytes } from "../body/hashing.ts";
-import type { Spool } from "../body/spool.ts";
+import type { Spool, WholeBody } from "../body/spool.ts";
 import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
@@ -90,6 +90,7 @@ export interface VariantsOptions {
 const PATIENCE_MS = 900_000;
 /** The renderer has its own, shorter line. */
 const MAX_RENDERS = 4_096;
+const MAX_LOOSE = 4_096;
 /** So long nobody is kept busy again by an image that cannot be processed. Milliseconds. */
 const HOPELESS_MS = 10_000;
 const HOPELESS: readonly ErrorCode[] = [
@@ -108,7 +109,10 @@ export function createVariants(options: VariantsOptions): Variants {
   // A name that no bucket of the settings has.
   const id = `variants/${bucketId}`;
   const versions = createVersions();
-  const bucket = createBucket({ driver: versions.guard(store), now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
+  /** In memory alone. */
+  const loose = new Set<Key>();
+  const driver = versions.guard(store, keepLoose);
+  const bucket = createBucket({ driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, hot);
   const origin = createRenderOrigin(renderer, meter);
   const mirror = createMirror(
@@ -129,6 +133,20 @@ export function createVariants(options: VariantsOptions): Variants {
     // What clients ask for in vain is in their answers, and no operator's affair.
     { ...parts, log: { ...log, warn: (fields, message) => log.debug(fields, message) } },
   );
+
+  /** While the disk takes nothing, what is asked for again and again must not be rendered again and again. */
+  function keepLoose(info: ObjectInfo, { content }: WholeBody): void {
+    if (content.kind !== "buffer") return;
+    hot.set(id, { info, body: content.buffer }, hot.generation);
+    loose.add(info.key);
+    const [oldest] = loose;
+    if (loose.size > MAX_LOOSE && oldest !== undefined) letGo(oldest);
+  }
+
+  function letGo(key: Key): void {
+    loose.delete(key);
+    hot.drop(id, key);
+  }
 
   /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
   async function madeOf(key: Key, miss: MissAnswer): Promise<Variant> {
@@ -200,6 +218,7 @@ export function createVariants(options: VariantsOptions): Variants {
     },
     async drop({ hashes }) {
       versions.raise(hashes.sha256);
+      for (const key of loose) if (key.startsWith(hashes.sha256)) letGo(key);
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
       } catch (err) {

@@ -277,3 +277,16 @@ test("what is being written while its original goes is taken away again", async 
   await eventually(async () => (await keys()).length === 0, "nothing is left");
   expect(variants.peek(VERSION, SMALL)).toBeUndefined();
 });
+
+test("while the disk takes nothing what was made is kept in memory, until its original goes", async () => {
+  const renderer = fakeRenderer(() => small);
+  const full = new HuiyuanError("store_full", "no room");
+  const { variants, hot, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
+  for (let time = 0; time < 3; time += 1) {
+    expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+    await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
+  }
+  expect([renderer.begun.length, await keys()]).toEqual([1, []]);
+  await variants.drop(VERSION);
+  expect([variants.peek(VERSION, SMALL), hot.usage().objects]).toEqual([undefined, 0]);
+});
