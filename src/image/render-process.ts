@@ -1,7 +1,7 @@
 // A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
 // interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
 // Between images it waits in a read, since it has nothing else to do.
-import { readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { SourceLimits } from "./loaders.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "./pipeline.ts";
@@ -20,6 +20,7 @@ const LOOKS_MS = 20;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+let large = Buffer.alloc(0);
 
 /** Nobody is told: whoever could be is gone, or cannot be waited for. */
 function endAtOnce(): never {
@@ -72,8 +73,11 @@ function nextOrder(): Work {
   return () => render(request);
 }
 
+/** A place that is used again: what is freed to the garbage collector stays in memory for several large images more. */
 function placeFor(bytes: number): Buffer {
-  return bytes <= SHARED_BYTES ? shared.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
+  if (bytes <= SHARED_BYTES) return shared.subarray(0, bytes);
+  if (bytes > large.length) large = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
+  return large.subarray(0, bytes);
 }
 
 async function render(request: PipelineRequest): Promise<void> {
@@ -87,10 +91,20 @@ async function prove(bytes: Buffer, limits: SourceLimits): Promise<void> {
 }
 
 function read(path: string): Buffer {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, "r");
+    const bytes = placeFor(fstatSync(file).size);
+    for (let at = 0; at < bytes.length; ) {
+      const count = readSync(file, bytes, at, bytes.length - at, null);
+      if (count === 0) throw new Error("it became shorter");
+      at += count;
+    }
+    return bytes;
   } catch (error) {
     throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

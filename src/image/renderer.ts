@@ -91,7 +91,7 @@ const IDLE_MS = 30_000;
 /** Of a file that is proven: larger ones are one at a time, since a process holds the file and what it decodes. */
 const LARGE_PROOF_BYTES = 2 * 1024 * 1024;
 /** Those who send so much have time, and a crowd of them takes it; a socket on which nothing moves is closed after 60 s. */
-const LARGE_PROOF_WAIT_MS = 40_000;
+const LARGE_PROOF_WAIT_MS = 48_000;
 
 /** Bytes that decoding takes a pixel, measured: AVIF is held whole in several forms, the others once at the most. */
 const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 4, gif: 4, jpeg: 4, png: 4, bmp: 8 };
