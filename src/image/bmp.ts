@@ -1,6 +1,7 @@
 // BMP, which libvips neither reads nor writes: uncompressed and bit-field images of 1 to 32 bits, RLE4 and RLE8, either
 // way up, in; 24 bits, bottom up, out. Embedded JPEG and PNG, and colour profiles, are not read.
 import { HuiyuanError } from "../errors.ts";
+import { roomFor } from "./memory.ts";
 import type { Pixels } from "./pixels.ts";
 
 const FILE_HEAD_BYTES = 14;
@@ -127,7 +128,7 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   // The last row's padding may be missing.
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
   const channels = head.masks[3] === 0 ? 3 : 4;
-  const data = Buffer.allocUnsafe(width * height * channels);
+  const data = roomFor(width * height * channels);
   const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
   for (let y = 0; y < height; y += 1) {
     const from = at + (head.isTopDown ? y : height - 1 - y) * rowBytes;
@@ -187,7 +188,7 @@ function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
 function readRuns(bytes: Buffer, head: Head): Pixels {
   const { width, height, palette, isTopDown } = head;
   const indexes = decodeRuns(bytes, head);
-  const data = Buffer.allocUnsafe(width * height * 3);
+  const data = roomFor(width * height * 3);
   for (let y = 0; y < height; y += 1) {
     const row = (isTopDown ? y : height - 1 - y) * width;
     for (let x = 0; x < width; x += 1) {

@@ -3,8 +3,9 @@
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
-import { type Size, visiblePart, type Window } from "./geometry.ts";
+import { type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { roomFor } from "./memory.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
 import { type Overlay, type Pixels, toPixels } from "./pixels.ts";
 
@@ -256,16 +257,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
 // Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;
 
-/** An upper bound of the size after a turn. */
-function turnedSize({ width, height }: Size, degrees: number): Size {
-  const radians = (degrees * Math.PI) / 180;
-  const [cos, sin] = [Math.abs(Math.cos(radians)), Math.abs(Math.sin(radians))];
-  return { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
-}
-
 function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
   if (width === overlay.width && height === overlay.height) return overlay;
-  const data = Buffer.allocUnsafe(width * height * 4);
+  const data = roomFor(width * height * 4);
   for (let row = 0; row < height; row += 1) {
     const from = ((top + row) * overlay.width + left) * 4;
     overlay.data.copy(data, row * width * 4, from, from + width * 4);

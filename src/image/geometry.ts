@@ -53,6 +53,13 @@ export function boxSize(source: Size, box: Box): Size {
   return { width: width ?? source.width, height: height ?? source.height };
 }
 
+/** An upper bound of the size after a turn. */
+export function turnedSize({ width, height }: Size, degrees: number): Size {
+  const radians = (degrees * Math.PI) / 180;
+  const [cos, sin] = [Math.abs(Math.cos(radians)), Math.abs(Math.sin(radians))];
+  return { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
+}
+
 /** A plain cut, clipped to the image. Throws processing_invalid where nothing of the image is left. */
 export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">): Window {
   const [left, width] = span(source.width, step.width ?? source.width, step.dx);

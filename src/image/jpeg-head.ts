@@ -32,6 +32,11 @@ function* segmentsOf(bytes: Buffer): Generator<{ readonly marker: number; readon
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1] ?? SOS;
     if (marker === SOS) return;
+    // Any number of 0xff may stand before a marker (T.81 B.1.1.2).
+    if (marker === 0xff) {
+      at += 1;
+      continue;
+    }
     const length = bytes.readUInt16BE(at + 2);
     yield { marker, payload: bytes.subarray(at + 4, at + 2 + length) };
     at += 2 + length;

@@ -44,7 +44,8 @@ export async function sharpenBesideClear(frame: Pixels, options: SharpenOptions)
   const { data, width, height } = frame;
   const clear = { width, height, channels: 4 } as const;
   const spread = await sharp(data, { raw: clear }).blur({ sigma: SPREAD_SIGMA }).raw().toBuffer();
-  const colours = Buffer.allocUnsafe(width * height * 3);
+  // In the place of what it is made of, which is longer.
+  const colours = spread.subarray(0, width * height * 3);
   for (let from = 0, to = 0; to < colours.length; from += 4, to += 3) {
     const shown = data[from + 3] === 0 ? spread : data;
     colours[to] = shown[from]!;
@@ -53,7 +54,7 @@ export async function sharpenBesideClear(frame: Pixels, options: SharpenOptions)
   }
   const raw = { width, height, channels: 3 } as const;
   const sharpened = await sharp(colours, { raw }).sharpen(options).raw().toBuffer();
-  const result = Buffer.allocUnsafe(data.length);
+  const result = spread;
   for (let from = 0, to = 0; to < result.length; from += 3, to += 4) {
     result[to] = sharpened[from]!;
     result[to + 1] = sharpened[from + 1]!;

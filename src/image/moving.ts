@@ -1,6 +1,7 @@
 // The frames of an animation, one by one: libvips keeps them below each other as one tall image, and whatever looks around a
 // pixel would see the next frame there. Decodes a part of them at a time, so that memory is that of the results.
 import sharp, { type Sharp } from "sharp";
+import { roomFor } from "./memory.ts";
 import { type Pixels, toPixels } from "./pixels.ts";
 
 /** What is done to one frame (`frames` is 1); results have one size and one number of channels. */
@@ -56,7 +57,7 @@ function gather(frames: number) {
   let [all, filled]: [Pixels | undefined, number] = [undefined, 0];
   return {
     add(frame: Pixels): void {
-      all ??= { ...frame, data: Buffer.allocUnsafe(frame.data.length * frames), frames };
+      all ??= { ...frame, data: roomFor(frame.data.length * frames), frames };
       filled += frame.data.copy(all.data, filled);
     },
     all(): Pixels {

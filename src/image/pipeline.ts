@@ -7,6 +7,7 @@ import { readBmp } from "./bmp.ts";
 import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
 import { encode } from "./encode.ts";
 import { exifOrientation } from "./exif.ts";
+import { withoutThumbnail } from "./exif-thumbnail.ts";
 import { inspect } from "./inspect.ts";
 import { jpegExif, jpegQuality } from "./jpeg-head.ts";
 import type { RasterFacts } from "./loaders.ts";
@@ -148,7 +149,8 @@ function canvasSource({ bytes }: PipelineRequest, source: Source, format: Output
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
-  return { bytes, hasExif, size, frames, orientation, isOpaque };
+  const file = metadata.exif === undefined || facts.format === "png" ? bytes : withoutThumbnail(bytes, metadata.exif);
+  return { bytes: file, hasExif, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {

@@ -2,6 +2,7 @@
 // samples; whatever is large is libvips' work.
 import type { Sharp } from "sharp";
 import type { Size } from "./geometry.ts";
+import { roomFor } from "./memory.ts";
 
 /** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
 export interface Pixels extends Size {
@@ -24,7 +25,7 @@ export async function toPixels(image: Sharp, frames: number): Promise<Pixels> {
 function spread(grey: Buffer, channels: number): Buffer {
   const pixels = grey.length / channels;
   const wide = channels === 1 ? 3 : 4;
-  const data = Buffer.allocUnsafe(pixels * wide);
+  const data = roomFor(pixels * wide);
   for (let pixel = 0; pixel < pixels; pixel += 1) {
     const value = grey[pixel * channels]!;
     data.fill(value, pixel * wide, pixel * wide + 3);
@@ -39,7 +40,8 @@ export type Overlay = Size & { readonly data: Buffer };
 /** The same overlay at so many per cent of its opacity. */
 export function faded(overlay: Overlay, perCent: number): Overlay {
   if (perCent >= 100) return overlay;
-  const data = Buffer.from(overlay.data);
+  const data = roomFor(overlay.data.length);
+  overlay.data.copy(data);
   for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
   return { ...overlay, data };
 }
@@ -49,7 +51,7 @@ type Corner = (typeof CORNERS)[number];
 
 /** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
 export function cornerMask(radius: number, corner: Corner): Overlay {
-  const data = Buffer.alloc(radius * radius * 4, 0xff);
+  const data = roomFor(radius * radius * 4).fill(0xff);
   const isEast = corner.endsWith("east");
   const isSouth = corner.startsWith("south");
   for (let y = 0; y < radius; y += 1) {
@@ -72,7 +74,9 @@ export function thinned(
   if (count >= pixels.frames) return { pixels, delays };
   const frameBytes = pixels.width * pixels.height * pixels.channels;
   const starts = Array.from({ length: count }, (_, index) => Math.floor((index * pixels.frames) / count));
-  const data = Buffer.concat(starts.map((start) => pixels.data.subarray(start * frameBytes, (start + 1) * frameBytes)));
+  const data = roomFor(count * frameBytes);
+  for (const [index, start] of starts.entries())
+    pixels.data.copy(data, index * frameBytes, start * frameBytes, (start + 1) * frameBytes);
   const ends = [...starts.slice(1), pixels.frames];
   const summed = starts.map((start, index) => delays.slice(start, ends[index]).reduce((sum, delay) => sum + delay, 0));
   return { pixels: { ...pixels, data, frames: count }, delays: summed };

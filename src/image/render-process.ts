@@ -4,6 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { SourceLimits } from "./loaders.ts";
+import { limitMemory } from "./memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "./pipeline.ts";
 import { proveImage } from "./proof.ts";
 import {
@@ -129,6 +130,7 @@ function look(): void {
 }
 
 restrictDecoders();
+limitMemory(maxResidentBytes);
 // The server's own signals reach the whole group of a terminal; it ends its processes itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 say({ kind: "ready" });

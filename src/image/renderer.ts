@@ -8,6 +8,7 @@ import type { ProofBody } from "./proof.ts";
 import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
 import { createRenderPool } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
+import { BYTES_PER_PIXEL, bytesToDecode, bytesToRender } from "./weight.ts";
 
 export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
@@ -93,9 +94,6 @@ const LARGE_PROOF_BYTES = 2 * 1024 * 1024;
 /** Those who send so much have time, and a crowd of them takes it; a socket on which nothing moves is closed after 60 s. */
 const LARGE_PROOF_WAIT_MS = 48_000;
 
-/** Bytes that decoding takes a pixel, measured: AVIF is held whole in several forms, the others once at the most. */
-const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 4, gif: 4, jpeg: 4, png: 4, bmp: 8 };
-
 /** Processes start with the first render, so that a server without processing does not pay for them. */
 export function createRenderer(options: RendererOptions): Renderer {
   let limits: RendererLimits = { ...DEFAULTS, ...options };
@@ -109,7 +107,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const bytes = await load();
     const facts = readSource(bytes, limits);
     const marks = await loadMarks(recipe, loadImage, signal);
-    await weigh(bytesToDecode(facts) + marks.bytesToDecode, signal);
+    await weigh(bytesToRender(facts, recipe) + marks.bytesToDecode, signal);
     signal.throwIfAborted();
     const { pixels, outputSide, outputBytes } = limits;
     return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } });
@@ -213,10 +211,6 @@ function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
 /** Frames of a moving image are decoded one after the other. */
 function bytesToProve({ format, width = 0, height = 0 }: ImageFacts): number {
   return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
-}
-
-function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
-  return width * height * frames * BYTES_PER_PIXEL[format];
 }
 
 /** Rejects with the signal's reason when that comes first. */

@@ -1,6 +1,7 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { jpegQuality } from "../../../src/image/jpeg-head.ts";
+import { jpegWithThumbnail } from "../../helpers/images.ts";
 import {
   animation,
   BLUE,
@@ -23,6 +24,7 @@ const CORNERS = [
   [0.25, 0.75],
   [0.75, 0.75],
 ] as const;
+const JPEG_START = Buffer.from([0xff, 0xd8, 0xff]);
 const NAMES = [
   [RED, "red"],
   [GREEN, "green"],
@@ -141,6 +143,41 @@ describe("what is where", () => {
     expect((await sharp(stripped.bytes).metadata()).exif).toBeUndefined();
     const passes = await renderText(source, "imageMogr2/blur/1x1/thumbnail/40x");
     expect((await sharp(passes.bytes).metadata()).orientation).toBe(6);
+  });
+
+  test("fill bytes before a marker hide neither EXIF nor how the image is turned", async () => {
+    const source = await stored(200, 100, 6);
+    const padded = Buffer.concat([source.subarray(0, 2), Buffer.from([0xff, 0xff, 0xff]), source.subarray(2)]);
+    const { image, bytes } = await renderText(padded, "imageMogr2/auto-orient/thumbnail/50x");
+    expect([image.width, image.height]).toEqual([50, 25]);
+    expect((await sharp(bytes).metadata()).exif).toBeDefined();
+  });
+
+  test.each(["jpg", "webp", "png"])(
+    "a processed image has no thumbnail of its original in its EXIF: %s",
+    async (format) => {
+      const source = await jpegWithThumbnail(64, 48);
+      for (const text of [
+        "crop/!20x20",
+        "blur/1x1/thumbnail/20x",
+        "thumbnail/20x|watermark/2/text/aGk",
+        "quality/50",
+      ]) {
+        const { bytes } = await renderText(source, `imageMogr2/format/${format}/${text}`);
+        const { exif = Buffer.alloc(0) } = await sharp(bytes).metadata();
+        expect([exif.length > 0, exif.includes(JPEG_START)]).toEqual([true, false]);
+      }
+      const webp = await sharp(source).keepExif().webp().toBuffer();
+      expect((await sharp(webp).metadata()).exif?.includes(JPEG_START)).toBe(true);
+      const { bytes } = await renderText(webp, `imageView2/2/w/20/format/${format}`);
+      expect((await sharp(bytes).metadata()).exif?.includes(JPEG_START)).toBe(false);
+    },
+  );
+
+  test("the original is given back with all of its bytes where it is the smaller one", async () => {
+    const source = await jpegWithThumbnail(64, 48);
+    const { bytes } = await renderText(source, "imageMogr2/quality/100!/size-limit/9m!");
+    expect(bytes.equals(source)).toBe(true);
   });
 
   test("pad centres and fills", async () => {

@@ -1,0 +1,83 @@
+// How much memory a render takes, estimated from the image's head and the recipe before anything is decoded, so that renders
+// that together are too much wait for each other. Pure; factors are measured with images of one colour, 8 bits a sample.
+import { HuiyuanError } from "../errors.ts";
+import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
+import type { RasterFacts } from "./loaders.ts";
+import type { OutputFormat, Recipe, Step } from "./recipe.ts";
+
+/** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
+export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
+  avif: 20,
+  webp: 4,
+  gif: 4,
+  jpeg: 4,
+  png: 4,
+  bmp: 8,
+};
+/** Bytes a pixel of an image that is worked on, or written, as a whole. */
+const WORKED_ON = 8;
+const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 8, gif: 8, jpeg: 8, png: 8, bmp: 8 };
+
+/** Bytes to decode an image. */
+export function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
+  return width * height * frames * BYTES_PER_PIXEL[format];
+}
+
+/** Bytes to render it by the recipe: the most that any of its parts takes. */
+export function bytesToRender(facts: RasterFacts, { steps, output, inspection }: Recipe): number {
+  const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
+  if (isUntouched && inspection !== undefined) return bytesToDecode(facts);
+  const { format: wanted = facts.format } = output;
+  const format = Object.hasOwn(WRITTEN, wanted) ? (wanted as OutputFormat) : "webp";
+  // Elsewhere the first frame counts.
+  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  const pixels = ({ width, height }: Size) => width * height * frames;
+  let size: Size = facts;
+  let bytes = bytesToDecode(facts);
+  for (const step of steps) {
+    const next = sizeAfter(step, size);
+    // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
+    if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, pixels(size) * WORKED_ON);
+    bytes = Math.max(bytes, pixels(next) * (step.name === "autoOrient" ? 0 : WORKED_ON));
+    size = next;
+  }
+  return Math.max(bytes, pixels(size) * WRITTEN[format]);
+}
+
+function isReducing({ name }: Step): boolean {
+  return (
+    name === "autoOrient" || name === "resize" || name === "coverCrop" || name === "attentionCrop" || name === "window"
+  );
+}
+
+/** As operations.ts has it, but for an image that lies on its side. */
+function sizeAfter(step: Step, size: Size): Size {
+  switch (step.name) {
+    case "resize":
+      return scaledSize(size, step.rule);
+    case "coverCrop":
+      return coverWindow(size, step, step.gravity).window;
+    case "attentionCrop":
+      return boxSize(size, step);
+    case "window":
+      return cutSize(size, step);
+    case "pad":
+      return step;
+    case "circle":
+      return { width: step.radius * 2, height: step.radius * 2 };
+    case "rotate":
+      return turnedSize(size, step.degrees);
+    default:
+      return size;
+  }
+}
+
+function cutSize(size: Size, step: Extract<Step, { readonly name: "window" }>): Size {
+  try {
+    return plainWindow(size, step);
+  } catch (error) {
+    // Nothing is left of it, which the render says; or there would be, were it upright.
+    if (error instanceof HuiyuanError) return size;
+    throw error;
+  }
+}

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "vitest";
+import { parseInstruction } from "../../../src/image/grammar.ts";
+import type { RasterFacts } from "../../../src/image/loaders.ts";
+import { bytesToDecode, bytesToRender } from "../../../src/image/weight.ts";
+
+const MEGA = 1_000_000;
+const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
+const tiny: RasterFacts = { format: "png", width: 1, height: 1, frames: 1 };
+const film: RasterFacts = { format: "gif", width: 500, height: 400, frames: 100 };
+
+function weigh(facts: RasterFacts, text: string): number {
+  return bytesToRender(facts, parseInstruction(text, { era: 2015 })) / MEGA;
+}
+
+describe("bytesToRender()", () => {
+  test.each([
+    // A thumbnail is no heavier than its source.
+    [photo, "imageView2/2/w/300", 48],
+    [photo, "imageMogr2/auto-orient/thumbnail/300x", 48],
+    [photo, "imageMogr2/auto-orient/thumbnail/300x300/format/auto", 48],
+    [photo, "imageInfo", 48],
+    [photo, "imageMogr2/crop/!300x300a10a10/rotate/30", 48],
+    // What is worked on, or written, in its whole size is.
+    [photo, "imageView2/2/q/50", 96],
+    [photo, "imageMogr2/auto-orient", 96],
+    [photo, "watermark/2/text/aGk", 96],
+    [photo, "imageMogr2/rotate/90/thumbnail/300x", 96],
+    [photo, "imageMogr2/sharpen/70|imageView2/2/w/300", 96],
+    [photo, "imageMogr2/rotate/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
+    [photo, "imageMogr2/format/avif", 240],
+    [photo, "imageMogr2/thumbnail/2000x/format/avif", 60],
+    // However small the source is.
+    [tiny, "imageMogr2/thumbnail/5000x5000!", 200],
+    [tiny, "imageMogr2/thumbnail/5000x5000!/thumbnail/9x9", 200],
+    [tiny, "imageMogr2/thumbnail/10x10/pad/1|imageMogr2/thumbnail/!1000p", 0.08],
+    [tiny, "imageMogr2/crop/4000x4000", 128],
+    [tiny, "imageMogr2/scrop/4000x4000", 128],
+    // Frames are gathered; where one alone is written, it counts alone.
+    [film, "imageView2/2/w/50", 160],
+    [film, "imageView2/2/w/50/format/jpg", 80],
+    // Nothing is left of it, which the render says.
+    [photo, "imageMogr2/crop/!10x10a9000a9000", 96],
+  ])("%o %s: %d MB", (facts, text, wanted) => {
+    expect(weigh(facts, text)).toBeCloseTo(wanted, 0);
+  });
+});
+
+test("bytesToDecode() counts all frames", () => {
+  expect(bytesToDecode(film) / MEGA).toBe(80);
+});
