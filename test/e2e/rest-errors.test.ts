@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../src/errors.ts";
+import { claimingPng } from "../helpers/hostile-images.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { sendRaw } from "../helpers/raw.ts";
@@ -168,6 +169,8 @@ const CASES: readonly Case[] = [
   [-1894, "a stat in an unknown bucket", () => call({ target: `/photos/v2/${APPID}/none/0/a.jpg` })],
   [-1893, "a text", () => upload("a.jpg", { form: fileForm(Buffer.from("hello")) })],
   [-1893, "an image that is cut short", () => upload("a.jpg", { form: fileForm(jpeg.subarray(0, -200)) })],
+  [-1893, "a PNG without its pixels", () => upload("a.png", { form: fileForm(claimingPng(1_000, 1_000)) })],
+  [-1893, "a TIFF", () => upload("a.tif", { form: fileForm(Buffer.from("II*\0".padEnd(200, "\0"))) })],
   [
     -1893,
     "an SVG",
