@@ -53,7 +53,7 @@ beforeAll(async () => {
           bucket("signed", { token: "required" }),
           bucket("once", { token: "required", oneTimeDownloads: "once" }),
           bucket("guarded", { originalProtection: true }),
-          bucket("plain", { styles, domains: [{ host: "plain.example" }] }),
+          bucket("plain", { styles, grammarEra: "later", domains: [{ host: "plain.example" }] }),
         ],
       },
     ],
@@ -166,6 +166,23 @@ describe("where nothing is mirrored", () => {
     expect(statusOf(await ask("plain", "/b.jpg!cover"))).toEqual([404, "-6101"]);
     expect(statusOf(await ask("plain", "/b.jpg?imageView2/2/w/9"))).toEqual([404, "-6101"]);
     expect(await sizeOf((await ask("plain", "/a.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
+  });
+
+  test("an image that takes the place of a deleted one is what is processed", async () => {
+    await upload("plain", "again.jpg", fileForm(jpeg));
+    const before = await ask("plain", "/again.jpg!small");
+    expect(await sizeOf(before.body)).toEqual(["jpeg", 200, 150]);
+    await changeObjects(program.adminPort, "delete", { names: ["again.jpg"], bucket: `${APPID}/plain` });
+    expect(statusOf(await ask("plain", "/again.jpg!small"))).toEqual([404, "-6101"]);
+    expect((await upload("plain", "again.jpg", fileForm(await noisyJpeg(300, 600)))).code).toBe(0);
+    const after = await ask("plain", "/again.jpg!small");
+    expect([await sizeOf(after.body), after.headers.etag === before.headers.etag]).toEqual([["jpeg", 100, 200], false]);
+  });
+
+  test("grammarEra says by which manual instructions are read", async () => {
+    const tiny = "/a.jpg?imageMogr2/crop/5x5";
+    expect(await sizeOf((await ask("plain", tiny)).body)).toEqual(["jpeg", 5, 5]);
+    expect(statusOf(await ask("open", tiny))).toEqual([400, "-106"]);
   });
 
   test("styles are rendered when an image is uploaded, before anybody asks", async () => {
