@@ -39,6 +39,8 @@ export function openSpool(parts: SpoolParts): Spool {
   let diskError: HuiyuanError | undefined;
   /** Every byte before it has been taken by the fastest of the present readers. */
   let taken = 0;
+  /** Of the holds, those of users who read nothing before the end. */
+  let patient = 0;
 
   function spill(): void {
     file = parts.newFile();
@@ -74,7 +76,7 @@ export function openSpool(parts: SpoolParts): Spool {
   /** Without a disk, up to where nobody is waited for; 0 with one. */
   function passedOn(): number {
     if (diskError === undefined) return 0;
-    return holds > 1 ? taken : spool.received;
+    return holds - patient > 1 ? taken : spool.received;
   }
 
   function isBehind(): boolean {
@@ -190,6 +192,13 @@ export function openSpool(parts: SpoolParts): Spool {
     hold() {
       if (holds === 0) throw new Error("Cannot hold a spool: it was released");
       holds += 1;
+    },
+    awaitEnd() {
+      patient += 1;
+      if (diskError !== undefined) passOn();
+      return () => {
+        patient -= 1;
+      };
     },
     release() {
       if (holds === 0) throw new Error("Cannot release a spool: nobody holds it");

@@ -67,6 +67,11 @@ export interface Spool {
    * store_failed when the disk does not give the bytes back, and the signal's reason when aborted.
    */
   read(offset: number, signal: AbortSignal): Promise<Buffer | undefined>;
+  /**
+   * A user that holds the spool reads nothing before the end, so that where the disk has failed the origin does not wait for
+   * it. Until the returned function is called, once.
+   */
+  awaitEnd(): () => void;
   /** One more user of the spool. */
   hold(): void;
   /** The user is done. */

@@ -1,6 +1,7 @@
 // When a spool goes to disk, how the disk slows the origin, and what becomes of the body when the disk fails.
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Spool } from "../../../src/body/spool.ts";
 import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
@@ -10,6 +11,11 @@ import { randomBytes } from "../../helpers/whole-body.ts";
 
 const KIB = 1_024;
 const MIB = 1_048_576;
+
+/** Fails soon instead of never. */
+function soon(promise: Promise<void>): Promise<void> {
+  return Promise.race([promise, after(5_000).then(() => Promise.reject(new Error("it waits for ever")))]);
+}
 
 /** A disk that takes `room` bytes and then fails, which resolves `failed`. */
 function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly failed: Promise<void> } {
@@ -253,6 +259,27 @@ test("without a disk write() is false until the fastest reader has moved on; the
   expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
   spool.release();
   spool.release();
+});
+
+test("without a disk who waits for the end alone does not stop the origin, and a reader beside it keeps its place", async () => {
+  const disk = failingDisk(64 * KIB);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  const bytes = randomBytes(2 * MIB);
+  spool.hold();
+  const ended = spool.awaitEnd();
+  await soon(writeAll(spool, bytes.subarray(0, MIB)));
+  await disk.failed;
+  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
+  // It reads from where the window still is.
+  spool.hold();
+  const rest = readToEnd(spool, MIB);
+  await soon(writeAll(spool, bytes.subarray(MIB)));
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+  expect((await rest).equals(bytes.subarray(MIB))).toBe(true);
+  ended();
+  for (let user = 0; user < 3; user += 1) spool.release();
+  expect(pool.usage.bytes).toBe(0);
 });
 
 test("without a disk and without readers the origin is not stopped, and memory stays bounded", async () => {
