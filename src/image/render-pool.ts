@@ -59,6 +59,9 @@ interface Done extends Answer {
 /** The parts of an order, made for the process that gets it. */
 type OrderFor = (renderer: Renderer) => readonly Buffer[];
 
+/** It computes in libvips, not in JavaScript: no helpers for a heap that stays small. Saves some 10 MB a process. */
+const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1"];
+
 /** A process and what it does. */
 interface Renderer {
   readonly child: ChildProcess;
@@ -78,7 +81,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
   const all = new Set<Renderer>();
 
   function start(): Renderer {
-    const args = [processPath(), String(maxResidentBytes)] satisfies readonly [string, ...ProcessArguments];
+    const args = [...NODE_FLAGS, processPath(), ...([String(maxResidentBytes)] satisfies ProcessArguments)];
     const child = spawn(process.execPath, args, {
       env: processEnvironment(),
       stdio: ["ignore", "ignore", "ignore", "pipe"],
