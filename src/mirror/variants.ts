@@ -11,6 +11,7 @@ import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
+import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
@@ -131,7 +132,7 @@ export function createVariants(options: VariantsOptions): Variants {
       failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : 0),
     },
     // What clients ask for in vain is in their answers, and no operator's affair.
-    { ...parts, log: { ...log, warn: (fields, message) => log.debug(fields, message) } },
+    { ...parts, log: withoutWarnings(log) },
   );
 
   /** While the disk takes nothing, what is asked for again and again must not be rendered again and again. */
@@ -225,6 +226,16 @@ export function createVariants(options: VariantsOptions): Variants {
         log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
       }
     },
+  };
+}
+
+/** Each method is called on the logger itself: a copy of that has none of its inner ones. */
+function withoutWarnings(log: Log): Log {
+  return {
+    debug: (fields, message) => log.debug(fields, message),
+    info: (fields, message) => log.info(fields, message),
+    warn: (fields, message) => log.debug(fields, message),
+    error: (fields, message) => log.error(fields, message),
   };
 }
 

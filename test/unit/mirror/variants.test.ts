@@ -5,7 +5,7 @@ import { createMemoryStore } from "../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../src/image/named-recipe.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { type Log, SILENT_LOG } from "../../../src/log.ts";
 import { createHot } from "../../../src/mirror/hot.ts";
 import { createSlots } from "../../../src/mirror/slots.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../src/mirror/variants.ts";
@@ -36,6 +36,7 @@ function lab(
   renderer: FakeRenderer,
   pool = testPool(),
   over: (driver: BucketDriver) => Partial<BucketDriver> = () => ({}),
+  log: Log = SILENT_LOG,
 ) {
   const now = () => clock;
   const memory = createMemoryStore(now).bucket("variants");
@@ -62,7 +63,7 @@ function lab(
       writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
       slots: createSlots(100),
       meter,
-      log: SILENT_LOG,
+      log,
       now,
       serverId: "lab",
       signal: new AbortController().signal,
@@ -289,4 +290,34 @@ test("while the disk takes nothing what was made is kept in memory, until its or
   expect([renderer.begun.length, await keys()]).toEqual([1, []]);
   await variants.drop(VERSION);
   expect([variants.peek(VERSION, SMALL), hot.usage().objects]).toEqual([undefined, 0]);
+});
+
+/** As real loggers are: methods that call others of the same object. */
+class ListLog implements Log {
+  readonly errors: string[] = [];
+  #write(level: string, message: string): void {
+    if (level === "error") this.errors.push(message);
+  }
+  debug(_fields: object, message: string): void {
+    this.#write("debug", message);
+  }
+  info(_fields: object, message: string): void {
+    this.#write("info", message);
+  }
+  warn(_fields: object, message: string): void {
+    this.#write("warn", message);
+  }
+  error(_fields: object, message: string): void {
+    this.#write("error", message);
+  }
+}
+
+test("what no disk takes on its way is served, and told in the log", async () => {
+  const renderer = fakeRenderer(() => large);
+  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const log = new ListLog();
+  const { variants } = lab(renderer, testPool({ perSpoolBytes: 0, disk }), undefined, log);
+  expect((await bytesOf(await variants.get(request()))).equals(large)).toBe(true);
+  await eventually(() => log.errors.length > 0, "it is told");
+  expect(log.errors).toEqual(["an image was passed on but could not be kept"]);
 });
