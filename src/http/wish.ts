@@ -1,6 +1,6 @@
 // What a URL asks to be made, and of which original: by an instruction in its query, or by an alias behind its name. No I/O.
 import { HuiyuanError } from "../errors.ts";
-import { parseInstruction } from "../image/grammar.ts";
+import { ignoresErrors, parseInstruction } from "../image/grammar.ts";
 import { type NamedRecipe, nameRecipe } from "../image/named-recipe.ts";
 import { acceptedFormat } from "../image/negotiate.ts";
 import type { Era } from "../image/recipe.ts";
@@ -23,10 +23,20 @@ export interface Wish {
   readonly isAlias: boolean;
 }
 
-/** What the instruction of the query asks for; undefined where there is none. Throws processing_invalid. */
+/**
+ * What the instruction of the query asks for; undefined where there is none, and where it cannot be read and says itself that
+ * the original will do then. Throws processing_invalid.
+ */
 export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): Wish | undefined {
-  if (object.instruction === undefined) return undefined;
-  return { named: readRecipe[site.era](object.instruction), path, original: object, suffix: "", isAlias: false };
+  const { instruction } = object;
+  if (instruction === undefined) return undefined;
+  try {
+    return { named: readRecipe[site.era](instruction), path, original: object, suffix: "", isAlias: false };
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "processing_invalid" && ignoresErrors(instruction))
+      return undefined;
+    throw error;
+  }
 }
 
 /**

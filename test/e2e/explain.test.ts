@@ -198,8 +198,11 @@ function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["re
 /** Explains, twice, then asks: all three must be of one mind. */
 async function hold(wish: Wish): Promise<Explained> {
   const before = origin.requests.length;
-  const told = await explain(wish);
-  expect(timeless(await explain(wish))).toEqual(timeless(told));
+  let told = await explain(wish);
+  const again = await explain(wish);
+  // What the download before this one put into memory behind its answer may come between the two; once.
+  if (told.stored?.isInMemory !== again.stored?.isInMemory) told = await explain(wish);
+  expect(timeless(again)).toEqual(timeless(told));
   expect(origin.requests.length).toBe(before);
 
   const asked = told.origin.filter(({ refusal }) => refusal === undefined);

@@ -301,6 +301,18 @@ describe("an instruction", () => {
     expect(answer.body.equals(icon)).toBe(true);
   });
 
+  test("with ignore-error gives the original where a parameter is wrong", async () => {
+    for (const query of [
+      "imageMogr2/thumbnail/abc/ignore-error/1",
+      "imageView2/9/w/10/ignore-error/1",
+      "imageMogr2/ignore-error/1|watermark/9",
+    ]) {
+      const answer = await ask(`/wrong.jpg?${query}`);
+      expect([query, answer.status, answer.body.equals(jpeg)]).toEqual([query, 200, true]);
+    }
+    expect(statusOf(await ask("/wrong.jpg?imageMogr2/thumbnail/abc/ignore-error/0"))).toEqual([400, "-106"]);
+  });
+
   test("about facts is answered with JSON that has validators too", async () => {
     const info = await ask("/facts.jpg?imageInfo");
     expect(info.headers).toMatchObject({ "content-type": "application/json", etag: expect.any(String) });
