@@ -37,7 +37,7 @@ interface Connection {
  * A client that has closed its side may still read: so long it waits for the next byte of its answer. Mostly it is gone, and
  * nothing else says so. Milliseconds.
  */
-export const HALF_CLOSED_MS = 3_000;
+export const HALF_CLOSED_MS = 1_000;
 
 /** What a client may send ahead while it is being answered; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
