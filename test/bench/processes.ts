@@ -77,10 +77,15 @@ export function coreMicros(core: number): number {
   return (Number(user) + Number(nice) + Number(system)) * TICK_MICROS;
 }
 
-/** Sum over a process and its descendants, bytes: the most ever (VmHWM) and now (VmRSS). */
-export function residentBytes(pid: number): { readonly peak: number; readonly now: number } {
-  const total = { peak: 0, now: 0 };
-  for (const member of familyOf(pid)) {
+/** Sum over a process and its descendants, bytes: the most ever (VmHWM) and now (VmRSS); and how many they are. */
+export function residentBytes(pid: number): {
+  readonly peak: number;
+  readonly now: number;
+  readonly processes: number;
+} {
+  const family = familyOf(pid);
+  const total = { peak: 0, now: 0, processes: family.length };
+  for (const member of family) {
     const status = readOrNothing(`/proc/${member}/status`);
     total.peak += 1_024 * Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     total.now += 1_024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);

@@ -11,6 +11,7 @@ import { get } from "../helpers/get.ts";
 import { install, type Program } from "../helpers/program.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { startOrigin } from "./contenders.ts";
+import { soakImages } from "./image-soak.ts";
 import { outputOf } from "./processes.ts";
 import { host, table, withFigures } from "./report.ts";
 import { isAtRest, MAX_KEPT_BLOBS, type Sample, settled, slopePerMinute, takeSample } from "./sampling.ts";
@@ -34,7 +35,8 @@ const WARM_UP = 0.4;
 const MAX_SLOPE_MB = 1;
 const MB = 1_000_000;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     minutes: { type: "string", default: "10" },
     write: { type: "boolean", default: false },
@@ -43,14 +45,29 @@ const { values } = parseArgs({
 });
 const minutes = Number(values.minutes);
 
-if (values.help || !(minutes > 0)) {
-  process.stdout.write(`npm run soak -- [--minutes N] [--write]
+const [what = ""] = positionals;
 
+if (values.help || !(minutes > 0) || !["", "images"].includes(what)) {
+  process.stdout.write(`npm run soak -- [images] [--minutes N] [--write]
+
+images        good and hostile images to be processed, in place of everything that a mirror meets
 --minutes N   how long the load lasts, default 10; about two more minutes until all is at rest
 --write       puts the figures into docs/performance.md
 `);
   process.exitCode = values.help ? 0 : 2;
-} else await soak();
+} else if (what === "images") await processImages();
+else await soak();
+
+async function processImages(): Promise<void> {
+  const { text, holds } = await soakImages(minutes);
+  process.stdout.write(`\n${text}\n`);
+  if (!holds) process.exitCode = 1;
+  if (values.write) await write(text, "image-soak");
+}
+
+async function write(text: string, part: string): Promise<void> {
+  await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), `\n${text}\n`, part));
+}
 
 async function soak(): Promise<void> {
   const pictures = await drawPictures();
@@ -87,7 +104,7 @@ async function soak(): Promise<void> {
     const text = report({ samples, end, tally, complaints: program.output.match(/"level":(50|60)/g)?.length ?? 0 });
     process.stdout.write(`\n${text}\n`);
     for (const fault of tally.faults) process.stdout.write(`fault: ${fault}\n`);
-    if (values.write) await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), `\n${text}\n`, "soak"));
+    if (values.write) await write(text, "soak");
   } finally {
     await program?.stop();
     await installation.remove();

@@ -1,0 +1,147 @@
+// The clients of the image soak, each until its signal aborts, and the origin that they make the program ask. Every answer is
+// looked at: its status, its code where it is refused, its format and sides where it is an image.
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import sharp from "sharp";
+import { readBmp } from "../../src/image/bmp.ts";
+import { createDice } from "../fault/proxy.ts";
+import { type GetResult, get } from "../helpers/get.ts";
+import { pause } from "./hostile-clients.ts";
+import type { ImageMenu, ImageOrder } from "./image-orders.ts";
+import type { Tally } from "./soak-load.ts";
+
+export interface ImageSoakPlace {
+  readonly port: number;
+  readonly menu: ImageMenu;
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+}
+
+const GOOD_CLIENTS = 8;
+const HOSTILE_CLIENTS = 2;
+const LEAVERS = 2;
+const HOSTILE_PAUSE_MS = 3_000;
+/** Of URLs that are asked for again, so that answers are compared byte for byte. */
+const KNOWN_ORDERS = 60;
+/** A render, the line before it, and a busy machine. */
+const PATIENCE_MS = 30_000;
+/** As the program's own bounds: 10 s in line, 5 s a render. */
+const MAX_ANSWER_MS = 20_000;
+
+/** Serves the menu's files on a free port. */
+export async function startPictureOrigin({ files }: ImageMenu) {
+  const server = createServer((asked, answer) => {
+    const bytes = files.get((asked.url ?? "").split("?")[0] ?? "");
+    answer.writeHead(bytes === undefined ? 404 : 200, { "Content-Length": bytes?.length ?? 0 });
+    answer.end(bytes);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // a TCP server's address is never a string
+  return {
+    port,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** All of them; resolves when every client has left. */
+export async function runImageLoads(place: ImageSoakPlace): Promise<void> {
+  const known = createKnown(place.menu);
+  const many = (count: number, one: (index: number) => Promise<void>) =>
+    Array.from({ length: count }, (_, at) => one(at));
+  await Promise.all([
+    ...many(GOOD_CLIENTS, (index) => goodClient(place, known, index)),
+    ...many(HOSTILE_CLIENTS, (index) => hostileClient(place, index)),
+    ...many(LEAVERS, (index) => leaver(place, index)),
+  ]);
+}
+
+/** Orders that come again, and what they were first answered with. */
+interface Known {
+  readonly orders: readonly ImageOrder[];
+  readonly answers: Map<string, Buffer>;
+}
+
+function createKnown(menu: ImageMenu): Known {
+  const dice = createDice(99);
+  return { orders: Array.from({ length: KNOWN_ORDERS }, () => menu.good(dice)), answers: new Map() };
+}
+
+async function goodClient(place: ImageSoakPlace, { orders, answers }: Known, index: number): Promise<void> {
+  const { menu, signal, tally } = place;
+  const dice = createDice(index + 1);
+  while (!signal.aborted) {
+    const again = dice() < 0.3 ? orders[Math.floor(dice() * orders.length)] : undefined;
+    const answer = await ask(place, again ?? menu.good(dice));
+    if (again !== undefined && answer?.status === 200) {
+      const before = answers.get(again.target);
+      if (before === undefined) answers.set(again.target, answer.body);
+      else if (before.equals(answer.body)) tally.count("the same again");
+      else tally.fault(`${again.target} was answered with other bytes than before`);
+    }
+    await pause(dice() * 60, signal);
+  }
+}
+
+async function hostileClient(place: ImageSoakPlace, index: number): Promise<void> {
+  const { menu, signal } = place;
+  // They go round in opposite halves, and not in step.
+  for (let turn = index * 7; !signal.aborted; turn += 1) {
+    await ask(place, menu.hostile(turn));
+    // Each may keep a place busy for seconds, and the good ones are to have some too.
+    await pause(HOSTILE_PAUSE_MS, signal);
+  }
+}
+
+/** Clients that go while their image is made. */
+async function leaver({ port, menu, signal, tally }: ImageSoakPlace, index: number): Promise<void> {
+  const dice = createDice(1_000 + index);
+  while (!signal.aborted) {
+    const { target } = menu.good(dice);
+    const sent = request({ host: "127.0.0.1", port, path: target, headers: { host: "any.example" }, agent: false });
+    const closed = new Promise<void>((resolve) => sent.once("close", () => resolve()));
+    sent.on("error", () => {}); // it left
+    sent.on("response", (response) => response.resume().on("error", () => {}));
+    sent.end();
+    await pause(dice() * 80, signal);
+    sent.destroy();
+    await closed;
+    tally.count("left while it was made");
+  }
+}
+
+/** Undefined where the soak is over. */
+async function ask({ port, tally, signal }: ImageSoakPlace, order: ImageOrder): Promise<GetResult | undefined> {
+  const began = performance.now();
+  const answer = await get({ port, path: order.target, deadlineMs: PATIENCE_MS }).catch((error: Error) => error);
+  if (signal.aborted) return undefined;
+  const fault = answer instanceof Error ? answer.message : await faultOf(order, answer, performance.now() - began);
+  if (fault !== undefined) tally.fault(`${order.kind}: ${order.target}: ${fault}`);
+  else if (!(answer instanceof Error)) tally.count(answer.status === 503 ? "told to come again" : order.kind);
+  return answer instanceof Error ? undefined : answer;
+}
+
+/** Undefined: as it must be. */
+async function faultOf(order: ImageOrder, answer: GetResult, ms: number): Promise<string | undefined> {
+  const { status, headers, body, isWhole } = answer;
+  if (!isWhole) return `broken after ${body.length} bytes`;
+  if (ms > MAX_ANSWER_MS) return `answered after ${Math.round(ms)} ms`;
+  if (status === 503) return headers["retry-after"] === undefined ? "503 without Retry-After" : undefined;
+  if (!order.statuses.includes(status)) return `answered ${status}, wanted ${order.statuses.join(" or ")}`;
+  if (status !== 200) return headers["x-errno"] === undefined ? `${status} without X-ErrNo` : undefined;
+  return order.image === undefined ? undefined : imageFault(order.image, body);
+}
+
+async function imageFault(wanted: NonNullable<ImageOrder["image"]>, body: Buffer): Promise<string | undefined> {
+  const isBmp = wanted.format === "bmp";
+  const found = isBmp ? { format: "bmp", ...readBmp(body) } : await sharp(body).metadata();
+  const height = "pageHeight" in found ? (found.pageHeight ?? found.height) : found.height;
+  // A turned photograph keeps its tag, and its sides are those that are stored.
+  const isRight = found.format === wanted.format && found.width === wanted.width && height === wanted.height;
+  return isRight ? undefined : `${found.format} of ${found.width}×${height}, wanted ${JSON.stringify(wanted)}`;
+}

@@ -1,0 +1,199 @@
+// `npm run soak -- images`: the built program with good and hostile images to process, for minutes, and the question whether
+// it stays flat, with all its render processes. What runs is in image-soak-load.ts.
+import { setMaxListeners } from "node:events";
+import { tmpdir } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { createDice } from "../fault/proxy.ts";
+import { get } from "../helpers/get.ts";
+import { install, type Program } from "../helpers/program.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { imageMenu } from "./image-orders.ts";
+import { runImageLoads, startPictureOrigin } from "./image-soak-load.ts";
+import { outputOf, residentBytes } from "./processes.ts";
+import { host, table } from "./report.ts";
+import {
+  isAtRest,
+  MAX_KEPT_BLOBS,
+  type Sample,
+  settled,
+  slopePerMinute,
+  takeSample,
+  type Watched,
+} from "./sampling.ts";
+import { createTally, type Tally } from "./soak-load.ts";
+
+const SAMPLE_MS = 5_000;
+/** How often all processes are looked at for the peak. */
+const LOOK_MS = 250;
+/** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
+const WARM_UP = 0.4;
+const MB = 1_000_000;
+/** MB a minute of the server; slower growth cannot be told from a heap that breathes. */
+const MAX_SLOPE_MB = 1;
+/** Server and render processes together: one image of the largest kind beside processes at rest. */
+const MAX_PEAK_MB = 1_000;
+/** After the load the render processes are let go within 30 s. */
+const SETTLE_MS = 60_000;
+
+/** A sample of the server, and what its render processes hold. */
+interface ImageSample extends Sample {
+  readonly renderBytes: number;
+  readonly processes: number;
+}
+
+/** The report as Markdown, and whether all of it holds. */
+export async function soakImages(minutes: number): Promise<{ readonly text: string; readonly holds: boolean }> {
+  const menu = await imageMenu();
+  const origin = await startPictureOrigin(menu);
+  const mirror = mirrorOf(`http://127.0.0.1:${origin.port}`);
+  const installation = await install(oneBucket(mirror, {}, { limits: { memory: "16MB", disk: "64MB" } }));
+  let program: Program | undefined;
+  try {
+    program = await installation.start();
+    const watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
+    // What is opened once and kept is no growth.
+    const first = createDice(7);
+    for (let turn = 0; turn < 5; turn += 1) await get({ port: program.downloadPort, path: menu.good(first).target });
+    const startedAt = performance.now();
+    const start = await sampleOf(watched, startedAt);
+    const samples = [start];
+    const tally = createTally();
+    const over = AbortSignal.timeout(minutes * 60_000);
+    setMaxListeners(0, over); // every client listens
+    const peak = watchPeak(program.pid);
+    const loads = runImageLoads({ port: program.downloadPort, menu, tally, signal: over });
+    process.stdout.write(`${rowsOf([start])}\n`);
+    while (!over.aborted) {
+      await delay(SAMPLE_MS);
+      samples.push(await sampleOf(watched, startedAt));
+      process.stdout.write(`${rowsOf(samples.slice(-1)).split("\n").at(-1)}\n`);
+    }
+    await loads;
+    const peakBytes = peak.end();
+    await gone(program.pid);
+    await settled(watched, start, startedAt, SETTLE_MS);
+    const end = await sampleOf(watched, startedAt);
+    const complaints = program.output.split("\n").filter(isComplaint);
+    for (const fault of tally.faults) process.stdout.write(`fault: ${fault}\n`);
+    for (const line of complaints.slice(0, 20)) process.stdout.write(`log: ${line}\n`);
+    return report({ minutes, samples, end, peakBytes, tally, complaints: complaints.length });
+  } finally {
+    await program?.stop();
+    await installation.remove();
+    await origin.stop();
+  }
+}
+
+/** An image that took too long is answered 500, which is logged, and is what the hostile ones are about. */
+function isComplaint(line: string): boolean {
+  return /"level":(50|60)/.test(line) && !line.includes('"code":"render_timeout"');
+}
+
+async function sampleOf(watched: Watched, startedAt: number): Promise<ImageSample> {
+  const sample = await takeSample(watched, startedAt);
+  const { now, processes } = residentBytes(watched.pid);
+  return { ...sample, renderBytes: now - sample.rssBytes, processes };
+}
+
+/** The most that all processes together held at one time, as often as it is looked. */
+function watchPeak(pid: number): { end(): number } {
+  let most = 0;
+  const timer = setInterval(() => {
+    most = Math.max(most, residentBytes(pid).now);
+  }, LOOK_MS);
+  return {
+    end() {
+      clearInterval(timer);
+      return most;
+    },
+  };
+}
+
+/** Resolves when no render process is left, at the latest after SETTLE_MS. */
+async function gone(pid: number): Promise<void> {
+  const deadline = performance.now() + SETTLE_MS;
+  while (residentBytes(pid).processes > 1 && performance.now() < deadline) await delay(500);
+}
+
+interface Result {
+  readonly minutes: number;
+  readonly samples: readonly ImageSample[];
+  readonly end: ImageSample;
+  readonly peakBytes: number;
+  readonly tally: Tally;
+  /** Lines of the program's log that say error or worse. */
+  readonly complaints: number;
+}
+
+function report({ minutes, samples, end, peakBytes, tally, complaints }: Result) {
+  const [start = end] = samples;
+  const steady = samples.filter(({ seconds }) => seconds >= minutes * 60 * WARM_UP);
+  const rss = slopePerMinute(steady, ({ rssBytes }) => rssBytes) / MB;
+  const heap = slopePerMinute(steady, ({ heapBytes }) => heapBytes) / MB;
+  const checks: readonly (readonly [string, string, boolean])[] = [
+    [
+      `memory of the server flat after warm-up (≤ ${MAX_SLOPE_MB} MB a minute)`,
+      `RSS ${rss.toFixed(2)}, heap ${heap.toFixed(2)}`,
+      rss <= MAX_SLOPE_MB,
+    ],
+    [
+      `all processes together (≤ ${MAX_PEAK_MB} MB)`,
+      `${(peakBytes / MB).toFixed(0)} MB`,
+      peakBytes <= MAX_PEAK_MB * MB,
+    ],
+    ["render processes gone at rest", `${end.processes - 1}`, end.processes === 1],
+    ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
+    [`images kept open to be read again (≤ ${MAX_KEPT_BLOBS})`, `${end.keptBlobs}`, end.keptBlobs <= MAX_KEPT_BLOBS],
+    [
+      "nothing stuck",
+      `fills ${end.fillsRunning}, waiting to be stored ${end.storingDepth}, spool files ${end.spoolFiles}`,
+      isAtRest({ ...end, descriptors: 0, sockets: 0 }, start),
+    ],
+    ["every answer as it must be", `${tally.counts.get("faults") ?? 0} faults`, tally.faults.length === 0],
+    ["no error in the log but of renders that took too long", `${complaints} lines`, complaints === 0],
+  ];
+  const counts = [...tally.counts].filter(([what]) => what !== "faults").sort();
+  const twelfth = Math.max(1, Math.ceil(samples.length / 12));
+  const fileSystem = outputOf("df", ["--output=fstype", tmpdir()]).trim().split("\n").at(-1) ?? "";
+  const text = [
+    `\`npm run soak -- images --minutes ${minutes} --write\`, ${new Date().toISOString().slice(0, 10)}, ${host(fileSystem)}.`,
+    table(
+      ["question", "measured", "holds"],
+      checks.map(([what, found, holds]) => [what, found, holds ? "yes" : "**no**"]),
+    ),
+    rowsOf([...samples.filter((_, index) => index % twelfth === 0), end]),
+    table(
+      ["what clients got", "times"],
+      counts.map(([what, times]) => [what, String(times)]),
+    ),
+  ].join("\n\n");
+  return { text, holds: checks.every(([, , holds]) => holds) };
+}
+
+function rowsOf(samples: readonly ImageSample[]): string {
+  const head = [
+    "s",
+    "RSS MB",
+    "heap MB",
+    "renders MB",
+    "processes",
+    "descriptors",
+    "kept open",
+    "catalogue MB",
+    "to store",
+  ];
+  return table(
+    head,
+    samples.map((sample) => [
+      sample.seconds.toFixed(0),
+      (sample.rssBytes / MB).toFixed(0),
+      (sample.heapBytes / MB).toFixed(0),
+      (sample.renderBytes / MB).toFixed(0),
+      String(sample.processes),
+      String(sample.descriptors),
+      String(sample.keptBlobs),
+      (sample.catalogueBytes / MB).toFixed(1),
+      String(sample.storingDepth),
+    ]),
+  );
+}
