@@ -35,6 +35,9 @@ const MAX_PEAK_MB = 1_000;
 /** After the load the render processes are let go within 30 s. */
 const SETTLE_MS = 60_000;
 
+/** What is opened with the first minute's usage and the first full pack, and then stays open. */
+const OPENED_LATER = 12;
+
 /** A sample of the server, and what its render processes hold. */
 interface ImageSample extends Sample {
   readonly renderBytes: number;
@@ -52,17 +55,18 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
     program = await installation.start();
     const watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
     // What is opened once and kept is no growth.
-    const first = createDice(7);
-    for (let turn = 0; turn < 5; turn += 1) await get({ port: program.downloadPort, path: menu.good(first).target });
+    const dice = createDice(7);
+    for (let turn = 0; turn < 5; turn += 1) await get({ port: program.downloadPort, path: menu.good(dice).target });
     const startedAt = performance.now();
-    const start = await sampleOf(watched, startedAt);
-    const samples = [start];
+    const first = await sampleOf(watched, startedAt);
+    const start = { ...first, descriptors: first.descriptors + OPENED_LATER };
+    const samples = [first];
     const tally = createTally();
     const over = AbortSignal.timeout(minutes * 60_000);
     setMaxListeners(0, over); // every client listens
     const peak = watchPeak(program.pid);
     const loads = runImageLoads({ port: program.downloadPort, menu, tally, signal: over });
-    process.stdout.write(`${rowsOf([start])}\n`);
+    process.stdout.write(`${rowsOf([first])}\n`);
     while (!over.aborted) {
       await delay(SAMPLE_MS);
       samples.push(await sampleOf(watched, startedAt));
@@ -142,7 +146,11 @@ function report({ minutes, samples, end, peakBytes, tally, complaints }: Result)
       peakBytes <= MAX_PEAK_MB * MB,
     ],
     ["render processes gone at rest", `${end.processes - 1}`, end.processes === 1],
-    ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
+    [
+      "descriptors back, but for what stays open",
+      `${start.descriptors} → ${end.descriptors}`,
+      end.descriptors <= start.descriptors + OPENED_LATER,
+    ],
     [`images kept open to be read again (≤ ${MAX_KEPT_BLOBS})`, `${end.keptBlobs}`, end.keptBlobs <= MAX_KEPT_BLOBS],
     [
       "nothing stuck",
