@@ -1,9 +1,10 @@
 // What a running program holds, read from outside: memory, descriptors, sockets, threads, its spool folder, and what its
 // metrics say. And the arithmetic over a row of such samples. It starts and loads nothing.
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { get } from "../helpers/get.ts";
+import { eventually } from "../helpers/program.ts";
 
 export interface Sample {
   /** Since the load began. */
@@ -93,6 +94,11 @@ export function isAtRest(sample: Sample, start: Sample): boolean {
     sample.storingDepth === 0 &&
     sample.fillsRunning === 0
   );
+}
+
+/** Waits for the thread and the files of the usage counters, which are opened some seconds after the first download. */
+export async function usageCounted({ data }: Watched): Promise<void> {
+  await eventually(() => existsSync(join(data, "usage.db-wal")), "usage is counted");
 }
 
 /** Samples until the program is at rest, at most `withinMs`; resolves with the last sample, whatever it says. */

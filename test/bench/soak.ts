@@ -14,7 +14,15 @@ import { startOrigin } from "./contenders.ts";
 import { soakImages } from "./image-soak.ts";
 import { outputOf } from "./processes.ts";
 import { host, table, withFigures } from "./report.ts";
-import { isAtRest, MAX_KEPT_BLOBS, type Sample, settled, slopePerMinute, takeSample } from "./sampling.ts";
+import {
+  isAtRest,
+  MAX_KEPT_BLOBS,
+  type Sample,
+  settled,
+  slopePerMinute,
+  takeSample,
+  usageCounted,
+} from "./sampling.ts";
 import {
   createTally,
   drawPictures,
@@ -82,7 +90,7 @@ async function soak(): Promise<void> {
     const { downloadPort: port } = program;
     // What is opened once and kept is no growth: the origin's connection, the readers of the catalogue, a blob.
     for (const bytes of [LARGE_IN_MEMORY, LARGE_IN_BUCKET]) await bringIn(port, `/${bytes}/large.jpg`);
-    await delay(SAMPLE_MS);
+    await usageCounted(watched);
 
     const startedAt = performance.now();
     const start = await takeSample(watched, startedAt);

@@ -4,7 +4,7 @@ import { setMaxListeners } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { floodOfHeaders, readSlowly } from "../bench/hostile-clients.ts";
 import { residentBytes } from "../bench/processes.ts";
-import { isAtRest, settled, takeSample, type Watched } from "../bench/sampling.ts";
+import { isAtRest, settled, takeSample, usageCounted, type Watched } from "../bench/sampling.ts";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg, segment } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
@@ -53,6 +53,7 @@ beforeAll(async () => {
   watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
   // Opened once and kept: readers of the catalogue, threads, the first blob.
   for (const path of ["/small.jpg", "/large.jpg"]) await bringIn(path);
+  await usageCounted(watched);
 });
 
 afterAll(async () => {

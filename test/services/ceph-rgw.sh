@@ -7,8 +7,9 @@
 #   ceph-rgw.sh gateway DIR PORT     one more gateway to the same store, in the foreground (exec)
 #   ceph-rgw.sh stop DIR             stops all and removes DIR
 #
-# DIR/ready holds the gateway's port once it answers. Three things are not as one would think: osd_class_dir must be
+# DIR/ready holds the gateway's port once it answers. Four things are not as one would think: osd_class_dir must be
 # absolute, cephx must stay on, and without a manager no command may be used that asks one (`ceph osd df` waits for ever).
+# Gateways keep no caches: a new bucket would wait half a minute for each killed gateway to be told of it.
 set -euo pipefail
 
 action="$1"
@@ -86,6 +87,7 @@ osd_mclock_skip_benchmark = true
 rgw_enable_usage_log = false
 rgw_dynamic_resharding = false
 rgw_thread_pool_size = 32
+rgw_cache_enabled = false
 EOF
 }
 

@@ -8,7 +8,14 @@ import { canonicalText, type Recipe } from "../../../src/image/recipe.ts";
 
 const p = processing();
 const MARK = { gravity: "southeast", dx: 0, dy: 0, opacity: 100, degrees: 0, isTiled: false } as const;
-const TEXT_MARK = { ...MARK, family: "DejaVu Sans", fontSize: 13, colour: "#3d3d3d", shadow: 0, spacing: 10 } as const;
+const TEXT_MARK = {
+  ...MARK,
+  family: "DejaVu Sans,Noto Sans CJK SC",
+  fontSize: 13,
+  colour: "#3d3d3d",
+  shadow: 0,
+  spacing: 10,
+} as const;
 
 /** One step, its text, and what the server is to understand. */
 const STEPS: readonly (readonly [(on: Processing) => Processing, string, Recipe["steps"], Recipe["output"]?])[] = [
