@@ -1,7 +1,6 @@
 // Clients as the net has them, on raw sockets: idle ones, ones that read at a trickle, ones whose request head never
 // ends, floods of headers. Each runs until its signal aborts and leaves nothing open then.
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -18,7 +17,8 @@ function openSocket(port: number, signal: AbortSignal): Socket {
 
 /** Resolves when the peer has closed, or this side. */
 async function gone(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, "close");
+  // Not events.once(), which rejects where an error comes first.
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
 /** Sleeps, shorter where the signal aborts. */
