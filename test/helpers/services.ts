@@ -1,5 +1,7 @@
 // The real programs that tests lean on: whether they are here, and an nginx to stand as an origin.
+
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -176,13 +178,27 @@ function listening(child: ChildProcess): Promise<void> {
   return within(ready, 10_000, () => `nginx was not ready in time:\n${said}`);
 }
 
-/** A port of 127.0.0.1 where nobody listens just now. */
+/**
+ * A port of 127.0.0.1 where nobody listens just now. Below those that the kernel gives to connections and to servers on port 0:
+ * another test would soon have it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("Cannot find a free port: no address");
-  return address.port;
+  for (let tries = 0; tries < 50; tries += 1) {
+    const port = randomInt(LOWEST_PORT, END_OF_PORTS);
+    const server = createServer().listen(port, "127.0.0.1");
+    // An "error" rejects: the port is taken.
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+  throw new Error("Cannot find a free port: 50 were taken");
 }
+
+/** None of those from here on is refused to origins (src/ports.ts). The kernel's own begin at 32768 on Linux. */
+const LOWEST_PORT = 12_000;
+const END_OF_PORTS = 27_000;
