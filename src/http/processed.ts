@@ -28,8 +28,9 @@ export function serveWish(admitted: Admitted, wish: Wish): void | Promise<void> 
   const named = settledFor(wish.named, exchange.request.headers.accept);
   if (info === undefined || info === "absent" || named.marks.length > 0) return serveCold(original, wish);
   const fresh = freshLife(original, info);
-  const variant = fresh === undefined ? undefined : site.variants.peek(info, named);
-  if (fresh === undefined || variant === undefined) return serveCold(original, wish);
+  if (fresh === undefined) return serveCold(original, wish);
+  const variant = site.variants.peek(info, named);
+  if (variant === undefined) return serveKnown(original, wish, { info, life: fresh.life });
   exchange.outcome = FROM_MEMORY;
   const context = contextOf(original, "stored", CACHE_STATUS.memory, fresh.life);
   return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
@@ -67,11 +68,30 @@ async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Prom
   try {
     await serveStored(original, wish, entry);
   } catch (error) {
-    const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
-    if (!isDamaged || !mayRepeat || original.exchange.response.headersSent) throw error;
-    // The store has set the damaged object aside, or there is another by now.
-    await serveCold(original, wish, false);
+    if (!mayRepeat) throw error;
+    await serveAgain(original, wish, error);
   }
+}
+
+/** Made of what is known to be stored and fresh without another look. */
+async function serveKnown(
+  original: Admitted,
+  wish: Wish,
+  { info, life }: Pick<Source, "info" | "life">,
+): Promise<void> {
+  try {
+    const load = () => original.site.stored.load(info);
+    await serveMade(original, wish, { info, load, isKept: true, life });
+  } catch (error) {
+    await serveAgain(original, wish, error);
+  }
+}
+
+/** Rethrows unless the store has set the damaged object aside, or there is another by now. */
+async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promise<void> {
+  const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
+  if (!isDamaged || original.exchange.response.headersSent) throw error;
+  await serveCold(original, wish, false);
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */

@@ -42,21 +42,30 @@ const SCANNERS: Readonly<Record<OutputFormat, Scanner>> = {
   bmp: scanBmp,
 };
 
+/** What has been found out about images that are still in memory. */
+export type KnownFacts = WeakMap<Buffer, RasterFacts>;
+
 /**
- * Allocates nothing that depends on what the image claims. Throws image_too_heavy, image_not_processable (another kind, cut
- * short, no size), image_too_large.
+ * Allocates nothing that depends on what the image claims. `known`: where it is looked up first, since to find a structure
+ * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
+ * image_too_large.
  */
-export function readSource(bytes: Buffer, limits: SourceLimits): RasterFacts {
+export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
   if (bytes.length > limits.sourceBytes)
     throw new HuiyuanError(
       "image_too_heavy",
       `Cannot process: ${bytes.length} bytes, the limit is ${limits.sourceBytes}`,
     );
-  const kind = sniff(bytes.subarray(0, 64));
-  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
-  const facts = readFacts(kind, bytes);
+  const facts = known?.get(bytes) ?? factsOf(bytes);
+  known?.set(bytes, facts);
   refuseBeyond(facts, limits);
   return facts;
+}
+
+function factsOf(bytes: Buffer): RasterFacts {
+  const kind = sniff(bytes.subarray(0, 64));
+  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
+  return readFacts(kind, bytes);
 }
 
 function isAllowed(kind: string): kind is OutputFormat {

@@ -83,8 +83,9 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
       wanted = bodyAt + all.readUInt32BE(4);
       if (gathered < wanted) return;
       const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
-      // A copy: what it is cut from may be much larger and would live as long.
-      const body = Buffer.from(all.subarray(bodyAt, wanted));
+      const part = all.subarray(bodyAt, wanted);
+      // What it is cut from would live as long, and may be much larger.
+      const body = part.length * 2 < part.buffer.byteLength ? Buffer.from(part) : part;
       chunks = [all.subarray(wanted)];
       [gathered, wanted] = [gathered - wanted, PREFIX_BYTES];
       said(head, body);

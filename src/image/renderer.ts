@@ -2,7 +2,7 @@
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 import { HuiyuanError } from "../errors.ts";
 import type { ImageFacts } from "../object.ts";
-import { type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
+import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
 import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
@@ -101,11 +101,12 @@ export function createRenderer(options: RendererOptions): Renderer {
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes: residentBytes });
   const forLarge = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes: residentBytes });
+  const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({ renderMs, maxResidentBytes: residentBytes, idleMs: IDLE_MS });
 
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
     const bytes = await load();
-    const facts = readSource(bytes, limits);
+    const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage, signal);
     await weigh(bytesToRender(facts, recipe) + marks.bytesToDecode, signal);
     signal.throwIfAborted();

@@ -46,6 +46,8 @@ const PARTS: Readonly<Record<string, Cases>> = {
     objects: costByObjects,
     "memory-rest": atRest,
     "memory-slow-fills": slowFills,
+  },
+  thumbnails: {
     ...Object.fromEntries(
       THUMBNAIL_FORMATS.map((format) => [`thumbnail-${format}`, (bench: Bench) => thumbnails(format, bench)]),
     ),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
-import { readSource } from "../../../src/image/loaders.ts";
+import { type KnownFacts, readSource } from "../../../src/image/loaders.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../helpers/images.ts";
 import { animation, BLUE, GREEN, LIMITS, quadrants, RED } from "../../helpers/rendering.ts";
@@ -72,4 +72,13 @@ test("readSource() refuses what is cut short anywhere, and forgives what follows
       expect(verdict(bytes.subarray(0, end)), `${end} bytes`).toBe("image_not_processable");
     expect(verdict(Buffer.concat([bytes, Buffer.from("<script>alert(1)</script>")]))).toMatch(/120x90x1$/);
   }
+});
+
+test("readSource() walks through an image that is known only once, and judges it each time", async () => {
+  const bytes = await noisyPng(120, 90);
+  const known: KnownFacts = new WeakMap();
+  const facts = readSource(bytes, LIMITS, known);
+  expect(readSource(bytes, LIMITS, known)).toBe(facts);
+  expect(() => readSource(bytes, { ...LIMITS, pixels: 120 * 90 - 1 }, known)).toThrow(/the limits are/);
+  expect(() => readSource(bytes, { ...LIMITS, sourceBytes: 100 }, known)).toThrow(/the limit is 100/);
 });
