@@ -209,7 +209,8 @@ export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
  * 503 and an origin that is left alone; `answerStatus` is sent instead of the code's own status (transparentErrors);
  * `objectBytes`, the size that a range missed, to `range_unsatisfiable`; `location`, an absolute URL, to `origin_moved`,
  * whose `originStatus` is that of the redirect; `parameter`, the faulty one as the manual names it
- * (`imageMogr2/thumbnail`) and therefore fit for a client's eyes, to `processing_invalid`.
+ * (`imageMogr2/thumbnail`) and therefore fit for a client's eyes, to `processing_invalid`, with `wanted`, what it may be
+ * (`an integer from 1 to 100`), in words of our own.
  */
 export interface ErrorDetails {
   readonly cause?: unknown;
@@ -218,6 +219,7 @@ export interface ErrorDetails {
   readonly retryAfterSeconds?: number;
   readonly objectBytes?: number;
   readonly parameter?: string;
+  readonly wanted?: string;
   readonly location?: string;
 }
 
@@ -232,6 +234,7 @@ export class HuiyuanError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly objectBytes: number | undefined;
   readonly parameter: string | undefined;
+  readonly wanted: string | undefined;
   readonly location: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -243,6 +246,7 @@ export class HuiyuanError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.objectBytes = details.objectBytes;
     this.parameter = details.parameter;
+    this.wanted = details.wanted;
     this.location = details.location;
   }
 }

@@ -1,5 +1,5 @@
 // How a failure reads on the wire: status, X-ErrNo, a request id and a small JSON body; the bucket's own page on a 404.
-// Nothing of the error is ever shown but its code's public text and the name of a faulty processing parameter.
+// Nothing of the error is ever shown but its code's public text, the name of a faulty processing parameter and what it may be.
 import { errorRow, type HuiyuanError } from "../errors.ts";
 import { corsHeaders } from "./cors.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";
@@ -7,7 +7,9 @@ import { type Exchange, sendWhole } from "./exchange.ts";
 /** The body of an error answer. `code` is the X-ErrNo. */
 export function errorBody(error: HuiyuanError, requestId: string): Buffer {
   const { errNo, text } = errorRow(error.code);
-  const message = error.parameter === undefined ? text : `${text}: ${error.parameter}`;
+  const { parameter, wanted } = error;
+  const named = parameter === undefined ? text : `${text}: ${parameter}`;
+  const message = wanted === undefined ? named : `${named}, wanted ${wanted}`;
   return Buffer.from(`${JSON.stringify({ code: errNo, message, requestId })}\n`);
 }
 

@@ -17,6 +17,7 @@ export function refuse({ name, value }: Parameter, wanted: string): never {
   const found = JSON.stringify(value.slice(0, 80));
   throw new HuiyuanError("processing_invalid", `Cannot process: ${name} is ${found}, wanted ${wanted}`, {
     parameter: name,
+    wanted,
   });
 }
 
