@@ -149,7 +149,7 @@ function canvasSource({ bytes }: PipelineRequest, source: Source, format: Output
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
-  const file = metadata.exif === undefined || facts.format === "png" ? bytes : withoutThumbnail(bytes, metadata.exif);
+  const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
   return { bytes: file, hasExif, size, frames, orientation, isOpaque };
 }
 

@@ -167,10 +167,13 @@ describe("what is where", () => {
         const { exif = Buffer.alloc(0) } = await sharp(bytes).metadata();
         expect([exif.length > 0, exif.includes(JPEG_START)]).toEqual([true, false]);
       }
-      const webp = await sharp(source).keepExif().webp().toBuffer();
-      expect((await sharp(webp).metadata()).exif?.includes(JPEG_START)).toBe(true);
-      const { bytes } = await renderText(webp, `imageView2/2/w/20/format/${format}`);
-      expect((await sharp(bytes).metadata()).exif?.includes(JPEG_START)).toBe(false);
+      for (const other of ["webp", "png"] as const) {
+        const kept = await sharp(source).keepExif().toFormat(other).toBuffer();
+        expect((await sharp(kept).metadata()).exif?.includes(JPEG_START)).toBe(true);
+        const { bytes } = await renderText(kept, `imageView2/2/w/20/format/${format}`);
+        const { exif = Buffer.alloc(0) } = await sharp(bytes).metadata();
+        expect([exif.length > 0, exif.includes(JPEG_START)]).toEqual([true, false]);
+      }
     },
   );
 
