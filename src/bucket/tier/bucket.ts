@@ -9,11 +9,13 @@ import type { Key, ObjectInfo } from "../../object.ts";
 import { decidePut, hasExpired, mayRenew, raisesEpoch } from "../conditions.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult, Renewal } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
+import { createDamagedObjects } from "./damaged.ts";
 import { createDownloads } from "./download.ts";
 import type { Edge } from "./edge.ts";
-import { describeForeign, isSameForeign } from "./foreign.ts";
+import { isSameForeign } from "./foreign.ts";
 import type { KeyLocks } from "./key-locks.ts";
 import { listMerged } from "./listing.ts";
+import { createLooks } from "./look.ts";
 import { readerSource, withSource } from "./sources.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -45,23 +47,13 @@ export interface TieredBucket extends BucketDriver {
 
 /** Copies that are compared behind an answer at the same time. */
 const MAX_CHECKING = 16;
-/** Damaged remote objects that are remembered; what the mirror brought is mended by the next fill. */
-const MAX_DAMAGED = 1_000;
-/** So long nobody reads them once more. The wrong bytes may have come of the way here: then they are right again later. */
-const DAMAGE_REST_MS = 60_000;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, uploads, unqueue, checkRoom, spools, changed, log, now } = parts;
-  /** Versions of what was looked up in the remote store. Gone with the description. */
-  const versions = new WeakMap<ObjectInfo, string>();
-  /** Descriptions that S3 has marked as stale: a copy here would not bear the mark. */
-  const stale = new WeakSet<ObjectInfo>();
   /** Rises with every change of what is in the remote store: bytes that were asked for before one are not kept after it. */
   let generation = 0;
   const checking = new Set<Key>();
-  const describing = new Map<string, Promise<ObjectInfo | undefined>>();
-  /** When each was read wrongly, Unix milliseconds. */
-  const damaged = new Map<string, number>();
+  const damaged = createDamagedObjects(now);
 
   const downloads = createDownloads({
     remote,
@@ -71,24 +63,33 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     keep: keepCopy,
     damaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
-      if (damaged.size >= MAX_DAMAGED) damaged.clear();
-      damaged.set(damageId(info.key, version), now());
+      damaged.note(info.key, version);
     },
+  });
+  const looks = createLooks({
+    remote,
+    spools,
+    damaged,
+    maxKeptBytes: () => edge.maxCopyBytes(),
+    keep() {
+      const readAt = generation;
+      return (info, body) => keepCopy(info, body, readAt);
+    },
+    liftTombstone: (key) => alone(key, () => edge.driver.undelete(key)),
+    now,
   });
 
   const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
 
   /** A copy of what was read from the remote store, unless something has changed since `readAt`. */
   async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
-    damaged.delete(damageId(info.key, versions.get(info) ?? ""));
-    if (stale.has(info)) return;
+    damaged.forget(info.key, looks.versionOf(info) ?? "");
+    if (looks.isStale(info)) return;
     await alone(info.key, async () => {
       if (readAt !== generation || (await queue.lookup(info.key)).state === "object") return;
       await edge.put(info, body, { when: "absent" });
     }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
   }
-
-  const keepAt = (readAt: number) => (info: ObjectInfo, body: WholeBody) => keepCopy(info, body, readAt);
 
   /** A change of the remote store, alone with its keys. */
   function changing<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
@@ -100,55 +101,6 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
         generation += 1;
       }
     });
-  }
-
-  /** What the remote store has, as the rest of the program sees it; described where another tool put it. */
-  async function lookRemote(key: Key, kept: Entry): Promise<Entry> {
-    const { epoch } = kept;
-    let found: RemoteEntry;
-    try {
-      found = await remote.head(key);
-      if (found.state === "foreign") return await entryOfForeign(key, found, kept);
-    } catch (error) {
-      if (kept.state === "tombstone" || !(error instanceof HuiyuanError)) return kept;
-      return { state: "absent", epoch, failure: error };
-    }
-    if (found.state === "tombstone") {
-      const { version: _, ...tombstone } = found;
-      return hasExpired(found, now()) ? { state: "absent", epoch } : { ...tombstone, epoch };
-    }
-    if (kept.state === "tombstone") await alone(key, () => edge.driver.undelete(key));
-    return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
-  }
-
-  function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
-    const { info, version, isStale } = found;
-    const failure = damageOf(key, found);
-    // The origin may have it still. An upload is nobody else's, and not to be read is not to be missing.
-    if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
-    if (failure !== undefined) return { state: "absent", epoch, failure };
-    versions.set(info, version);
-    if (isStale) stale.add(info);
-    return { state: "object", info, epoch, isStale };
-  }
-
-  function damageOf(key: Key, { version }: { readonly version: string }): HuiyuanError | undefined {
-    const at = damaged.get(damageId(key, version));
-    if (at === undefined || now() - at >= DAMAGE_REST_MS) return undefined;
-    return new HuiyuanError("store_failed", `Cannot read "${key}": S3 gives other bytes than were stored`);
-  }
-
-  async function entryOfForeign(key: Key, found: RemoteEntry & { state: "foreign" }, { epoch }: Entry): Promise<Entry> {
-    if (found.size === 0 || found.size > edge.maxCopyBytes()) return { state: "absent", epoch };
-    const share = `${key}\n${found.version}`;
-    const described =
-      describing.get(share) ??
-      describeForeign(key, found, { remote, spools, keep: keepAt(generation) }).finally(() => describing.delete(share));
-    describing.set(share, described);
-    const info = await described;
-    if (info === undefined) return { state: "absent", epoch };
-    versions.set(info, found.version);
-    return { state: "object", info, epoch, isStale: false };
   }
 
   /** Compares a copy with the remote store, behind the answer that is made of it. */
@@ -213,7 +165,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (found.state === "absent") return true;
     if (found.state === "foreign") return found.size === 0;
     if (found.state === "tombstone") return hasExpired(found, now());
-    return found.info.provenance.via === "mirror" && damaged.has(damageId(key, found.version));
+    return found.info.provenance.via === "mirror" && damaged.has(key, found.version);
   }
 
   /** Whether a change that goes to the remote store at once may happen, and over what. */
@@ -320,16 +272,16 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
         return kept;
       }
       if (kept.state === "tombstone" && isDown()) return kept;
-      return lookRemote(key, kept);
+      return looks.entry(key, kept);
     },
     async open(info) {
       const near = (await queue.open(info)) ?? (await edge.driver.open(info));
       if (near !== undefined) return near;
-      const version = versions.get(info);
+      const version = looks.versionOf(info);
       if (version !== undefined) return downloads.open(info, version);
       const found = await remote.head(info.key);
       if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
-      if (found.isStale) stale.add(info);
+      if (found.isStale) looks.markStale(info);
       return downloads.open(info, found.version);
     },
     put: (info, body, condition) =>
@@ -398,8 +350,4 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 /** Over exactly what was found. */
 function overOf(found: RemoteEntry): RemoteCondition {
   return found.state === "absent" ? { when: "absent" } : { when: "version", version: found.version };
-}
-
-function damageId(key: Key, version: string): string {
-  return `${key}\n${version}`;
 }

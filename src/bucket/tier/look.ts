@@ -1,0 +1,93 @@
+// What the remote store has, as the rest of the program sees it; described where another tool has put it.
+import type { WholeBody } from "../../body/spool.ts";
+import type { SpoolPool } from "../../body/spool-pool.ts";
+import { HuiyuanError } from "../../errors.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
+import { hasExpired } from "../conditions.ts";
+import type { Entry } from "../driver.ts";
+import type { RemoteBucket, RemoteEntry } from "../remote.ts";
+import type { DamagedObjects } from "./damaged.ts";
+import { describeForeign } from "./foreign.ts";
+
+export interface LookParts {
+  readonly remote: RemoteBucket;
+  readonly spools: SpoolPool;
+  readonly damaged: DamagedObjects;
+  /** Larger objects of other tools are not described. */
+  readonly maxKeptBytes: () => number;
+  /** Asked before a read: gets what the read brought. */
+  readonly keep: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  /** The tombstone on this disk is one of the remote store no longer. */
+  readonly liftTombstone: (key: Key) => Promise<unknown>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+export interface Looks {
+  /**
+   * `kept`: what this disk says of the key; it counts where it is a tombstone and the remote store cannot be asked. Throws
+   * store_failed for a damaged upload.
+   */
+  entry(key: Key, kept: Entry): Promise<Entry>;
+  /** The version that a description was found with. */
+  versionOf(info: ObjectInfo): string | undefined;
+  /** Whether the remote store has marked it: a copy here would not bear the mark. */
+  isStale(info: ObjectInfo): boolean;
+  markStale(info: ObjectInfo): void;
+}
+
+export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftTombstone, now }: LookParts): Looks {
+  // Both are gone with the description.
+  const versions = new WeakMap<ObjectInfo, string>();
+  const stale = new WeakSet<ObjectInfo>();
+  const describing = new Map<string, Promise<ObjectInfo | undefined>>();
+
+  function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
+    const { info, version, isStale } = found;
+    const failure = damaged.failureOf(key, version);
+    // The origin may have it still. An upload is nobody else's, and not to be read is not to be missing.
+    if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
+    if (failure !== undefined) return { state: "absent", epoch, failure };
+    versions.set(info, version);
+    if (isStale) stale.add(info);
+    return { state: "object", info, epoch, isStale };
+  }
+
+  async function entryOfForeign(key: Key, found: RemoteEntry & { state: "foreign" }, epoch: number): Promise<Entry> {
+    if (found.size === 0 || found.size > maxKeptBytes()) return { state: "absent", epoch };
+    const share = `${key}\n${found.version}`;
+    const described =
+      describing.get(share) ??
+      describeForeign(key, found, { remote, spools, keep: keep() }).finally(() => describing.delete(share));
+    describing.set(share, described);
+    const info = await described;
+    if (info === undefined) return { state: "absent", epoch };
+    versions.set(info, found.version);
+    return { state: "object", info, epoch, isStale: false };
+  }
+
+  return {
+    async entry(key, kept) {
+      const { epoch } = kept;
+      let found: RemoteEntry;
+      try {
+        found = await remote.head(key);
+        if (found.state === "foreign") return await entryOfForeign(key, found, epoch);
+      } catch (error) {
+        if (kept.state === "tombstone" || !(error instanceof HuiyuanError)) return kept;
+        return { state: "absent", epoch, failure: error };
+      }
+      if (found.state === "tombstone") {
+        const { version: _, ...tombstone } = found;
+        return hasExpired(found, now()) ? { state: "absent", epoch } : { ...tombstone, epoch };
+      }
+      if (kept.state === "tombstone") await liftTombstone(key);
+      return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
+    },
+    versionOf: (info) => versions.get(info),
+    isStale: (info) => stale.has(info),
+    markStale(info) {
+      stale.add(info);
+    },
+  };
+}
