@@ -1,27 +1,38 @@
 // The gate of what the renderer makes: images as any other, and the JSON of facts about one.
-import { createGate, type Gate } from "./gate.ts";
+import type { ImageFacts } from "../object.ts";
+import { type BodyEnd, createGate, type Gate, type Verdict } from "./gate.ts";
 
 const OPENING_BRACE = 0x7b;
+const JSON_FACTS: ImageFacts = { format: "json", width: undefined, height: undefined };
 
 /** No image begins with a brace; what does is taken as it came, from this program itself. */
 export function createVariantGate(): Gate {
-  const gate = createGate();
-  const json = { format: "json", width: undefined, height: undefined } as const;
-  let isJson: boolean | undefined;
-  return {
-    push(chunk) {
-      isJson ??= chunk[0] === OPENING_BRACE;
-      if (!isJson) gate.push(chunk);
-    },
-    get head() {
-      return isJson ? "image" : gate.head;
-    },
-    get image() {
-      return isJson ? json : gate.image;
-    },
-    get isStructureWhole() {
-      return isJson || gate.isStructureWhole;
-    },
-    verdict: (end) => (isJson ? { kind: "whole", image: json } : gate.verdict(end)),
-  };
+  return new VariantGate();
+}
+
+/** A class: V8 makes a slow object of every literal with a getter. */
+class VariantGate implements Gate {
+  readonly #gate = createGate();
+  #isJson: boolean | undefined;
+
+  push(chunk: Buffer): void {
+    this.#isJson ??= chunk[0] === OPENING_BRACE;
+    if (!this.#isJson) this.#gate.push(chunk);
+  }
+
+  get head(): Gate["head"] {
+    return this.#isJson ? "image" : this.#gate.head;
+  }
+
+  get image(): ImageFacts | undefined {
+    return this.#isJson ? JSON_FACTS : this.#gate.image;
+  }
+
+  get isStructureWhole(): boolean {
+    return this.#isJson || this.#gate.isStructureWhole;
+  }
+
+  verdict(end: BodyEnd): Verdict {
+    return this.#isJson ? { kind: "whole", image: JSON_FACTS } : this.#gate.verdict(end);
+  }
 }

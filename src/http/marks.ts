@@ -2,6 +2,7 @@
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
 import { HuiyuanError } from "../errors.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
+import type { Leaving } from "../mirror/follower.ts";
 import { askedUnder } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Mark } from "../mirror/variants.ts";
@@ -21,7 +22,7 @@ export interface MarkSearch {
   readonly client: Admitted["token"];
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
 }
 
 export interface FoundMarks {

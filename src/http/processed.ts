@@ -7,7 +7,15 @@ import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
 import type { Variant, VariantRequest } from "../mirror/variants.ts";
 import { type ObjectInfo, toKey } from "../object.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
+import {
+  type Admitted,
+  answerFound,
+  CACHE_STATUS,
+  clientOf,
+  clientSignal,
+  contextOf,
+  FROM_MEMORY,
+} from "./admitted.ts";
 import { answerObject, type ObjectBytes } from "./answer.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
@@ -209,7 +217,7 @@ async function makeVariant(
   { isAlias }: Wish,
   request: Omit<VariantRequest, "marks" | "signal">,
 ): Promise<Variant> {
-  const signal = clientSignal(exchange);
+  const signal = clientOf(exchange);
   const { variants, stored } = site;
   if (request.named.marks.length === 0) return variants.get({ ...request, marks: NO_MARKS, signal });
   const { via, cdnLoop } = missOf({ exchange, url });

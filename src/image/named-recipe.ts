@@ -1,6 +1,6 @@
 // A recipe with the names of its variants: made once of an instruction or an alias, used by every request for it. The name
 // stands for the canonical text, and for what this version of the program makes of it.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { dependsOnAccept, settleAs } from "./negotiate.ts";
 import { type AutoFormat, canonicalText, markUrls, type Recipe } from "./recipe.ts";
 
@@ -34,5 +34,5 @@ function settling(recipe: Recipe): (format: AutoFormat) => NamedRecipe {
 
 /** 32 hex digits. */
 export function shortHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  return hash("sha256", text).slice(0, 32);
 }

@@ -177,6 +177,7 @@ function fieldsText(record: object): string {
 
 function valueText(value: unknown): string {
   if (typeof value === "object" && value !== null) return `(${fieldsText(value)})`;
+  if (typeof value !== "string") return String(value);
   // Also what encodeURIComponent leaves alone and this text uses itself.
   return encodeURIComponent(String(value)).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"));
 }

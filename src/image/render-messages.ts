@@ -69,6 +69,16 @@ export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[]
   return [first, ...bodies];
 }
 
+/** What is left of the parts when so many bytes of them are written. */
+export function partsAfter(parts: readonly Buffer[], written: number): readonly Buffer[] {
+  let passed = written;
+  return parts.flatMap((part) => {
+    const done = Math.min(passed, part.length);
+    passed -= done;
+    return done === part.length ? [] : [part.subarray(done)];
+  });
+}
+
 /** Puts messages together from what arrives; `said` is called with each whole one. */
 export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];

@@ -1,7 +1,7 @@
 // A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
 // interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
 // Between images it waits in a read, since it has nothing else to do.
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writevSync } from "node:fs";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { SourceLimits } from "./loaders.ts";
 import { limitMemory } from "./memory.ts";
@@ -11,6 +11,7 @@ import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
+  partsAfter,
   requestOf,
   SHARED_BYTES,
   SOCKET,
@@ -30,10 +31,11 @@ function endAtOnce(): never {
   throw new Error("unreachable");
 }
 
+/** In one write: the server would wake for each, and take the caches from the next image. */
 function say(message: FromProcess, body?: Buffer): void {
-  for (const part of frameOf(message, body && [body])) {
-    for (let at = 0; at < part.length; ) at += attempted(() => writeSync(SOCKET, part, at));
-  }
+  let left = frameOf(message, body && [body]);
+  const write = () => writevSync(SOCKET, left);
+  while (left.length > 0) left = partsAfter(left, attempted(write));
 }
 
 /** Fills the buffer. */

@@ -14,6 +14,7 @@ import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { describeFetched } from "./describe-fetched.ts";
+import type { Leaving } from "./follower.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import type { Join, MissAnswer } from "./join.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
@@ -39,7 +40,7 @@ export interface VariantRequest {
   /** False: the original may not be kept, and so neither what is made of it. */
   readonly isStored: boolean;
   /** Aborts when the client leaves: where nobody else waits, the place in the queue is given up. */
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
 }
 
 /** The caller closes the reader, or calls `release`. */

@@ -5,6 +5,7 @@ import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
+  partsAfter,
   requestFrame,
   requestOf,
   type ToProcess,
@@ -62,4 +63,17 @@ test("what the server asks for arrives as it was, with the bytes of every mark",
     expect(isHeld ? "" : body.toString("utf8", 0, 9)).toBe(isHeld ? "" : "the image");
     expect(requestOf(head, request.bytes, body.subarray(isHeld ? 0 : 9))).toEqual(request);
   }
+});
+
+test.each([
+  [0, ["abc", "de"]],
+  [2, ["c", "de"]],
+  [3, ["de"]],
+  [4, ["e"]],
+  [5, []],
+])("partsAfter() gives what is left after %i bytes", (written, left) => {
+  const parts = ["abc", "", "de"].map((text) => Buffer.from(text));
+  const found = partsAfter(parts, written).map(String);
+  expect(found.filter((text) => text !== "")).toEqual(left);
+  if (written === 5) expect(found).toEqual([]);
 });
