@@ -2,9 +2,9 @@
 // again for a file that is already there. It compares them with nothing.
 import { createHash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { crc32 } from "node:zlib";
 import { HuiyuanError } from "../errors.ts";
 import type { DigestName, Hashes } from "../object.ts";
+import { crc32 } from "./crc32.ts";
 import { BLOCK_BYTES, type WholeBody } from "./spool.ts";
 
 /** What a body is known by. */

@@ -2,8 +2,8 @@
 // of it is given out. Blobs lie in files of their own or in packs, whose descriptors they share. What to do about a
 // damaged blob is the caller's affair (`onDamage`).
 import { fstatSync } from "node:fs";
-import { crc32 } from "node:zlib";
 import { LRUCache } from "lru-cache";
+import { crc32 } from "../../body/crc32.ts";
 import { BLOCK_BYTES } from "../../body/spool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { ObjectReader } from "../driver.ts";
