@@ -47,14 +47,10 @@ interface Layout {
   readonly parts: readonly Part[];
 }
 
-/** What answers say of an object whoever asks. */
+/** What answers say of an object whoever asks. Kept for each object in memory, so it is small. */
 interface Prepared {
   readonly etag: string;
   readonly modifiedAt: number;
-  /** For a 304. */
-  readonly validators: HeaderList;
-  /** For any part of it. */
-  readonly own: HeaderList;
   readonly whole: Layout;
 }
 
@@ -68,14 +64,24 @@ function prepare(info: ObjectInfo): Prepared {
   if (known !== undefined) return known;
   const { size, modifiedAt } = info;
   const etag = etagOf(info.hashes);
-  const validators = ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
-  const own = [...validators, "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
-  for (const name in info.headers) own.push(name, info.headers[name] as string);
-  const headers = headerBlock(["Content-Type", MEDIA_TYPES[info.image.format], ...own, "Content-Length", String(size)]);
+  const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
+  const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
-  const built = { etag, modifiedAt, validators, own, whole };
+  const built = { etag, modifiedAt, whole };
   prepared.set(info, built);
   return built;
+}
+
+/** For a 304. */
+function validatorsOf({ modifiedAt }: ObjectInfo, etag: string): HeaderList {
+  return ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
+}
+
+/** For any part of it. */
+function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
+  const own = [...validatorsOf(info, etag), "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
+  for (const name in info.headers) own.push(name, info.headers[name] as string);
+  return own;
 }
 
 /** What the request's conditions and Range ask for. Throws range_unsatisfiable, precondition_failed. */
@@ -117,7 +123,7 @@ export function answerObject(
   const planned = context.status === undefined ? plan(exchange, info) : WHOLE;
   const { response, requestId } = exchange;
   if (planned.kind === "not-modified") {
-    response.writeHead(304, prepare(info).validators, ...context.headers, ["X-Request-Id", requestId]);
+    response.writeHead(304, validatorsOf(info, prepare(info).etag), ...context.headers, ["X-Request-Id", requestId]);
     response.end();
     return;
   }
@@ -131,9 +137,10 @@ export async function spend(context: AnswerContext): Promise<void> {
 }
 
 function layOut(info: ObjectInfo, planned: Exclude<Plan, { kind: "not-modified" }>): Layout {
-  const { own, whole } = prepare(info);
+  const { etag, whole } = prepare(info);
   if (planned.kind === "full") return whole;
   const { size } = info;
+  const own = ownHeaders(info, etag);
   const mediaType = MEDIA_TYPES[info.image.format];
   const [only, second] = planned.ranges;
   if (only !== undefined && second === undefined) {

@@ -44,7 +44,12 @@ export function flatHeaders(headers: readonly Headers[]): HeaderList {
 }
 
 export function headerBlock(list: HeaderList): HeaderBlock {
-  return { list, text: headerLines(list), hasLength: namesLength(list) };
+  return { list, text: asOneString(headerLines(list)), hasLength: namesLength(list) };
+}
+
+/** V8 keeps a text that was put together as a tree of its pieces, which is many times its size. */
+function asOneString(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 /** Throws internal where a value could end its line, as node's own writer does. */
