@@ -112,7 +112,8 @@ export function openSpool(parts: SpoolParts): Spool {
 
   function finishInMemory(): WholeBody {
     const buffer = window.join();
-    return { size: spool.received, ...digestBytes(buffer, parts.digests), content: { kind: "buffer", buffer } };
+    const { hashes, blockSums } = digestBytes(buffer, parts.digests);
+    return { size: spool.received, hashes, blockSums, content: { kind: "buffer", buffer } };
   }
 
   async function finishOnDisk(target: SpoolFile): Promise<WholeBody> {
@@ -126,7 +127,8 @@ export function openSpool(parts: SpoolParts): Spool {
     }
     // The disk has it all; a finished body may wait long for its place in the store.
     memory.count(-window.clear());
-    return { size: spool.received, ...hasher.digest(), content: { kind: "file", path: target.path } };
+    const { hashes, blockSums } = hasher.digest();
+    return { size: spool.received, hashes, blockSums, content: { kind: "file", path: target.path } };
   }
 
   async function readBehind(offset: number): Promise<Buffer> {

@@ -8,7 +8,7 @@ import type { Found, StoredObject } from "../mirror/stored.ts";
 import type { ObjectInfo } from "../object.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, contextOf, FROM_MEMORY } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";
-import { serveMiss, serveMissing } from "./miss.ts";
+import { marksOf, serveMiss, serveMissing } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
 import type { Route } from "./site.ts";
 
@@ -119,8 +119,7 @@ function askingRoute({ site, url }: Admitted): Route | undefined {
 
 function question({ exchange, object }: Admitted, route: Route) {
   const { headers } = exchange.request;
-  const marks = { via: headers.via, cdnLoop: headers["cdn-loop"] as string | undefined };
-  return { ...askedForKey(route, object.request, headers), ...marks };
+  return { ...askedForKey(route, object.request, headers), ...marksOf(exchange) };
 }
 
 function storedObject(found: FoundObject): StoredObject {

@@ -2,12 +2,15 @@
 // client sent there, or a fallback shown.
 import { HuiyuanError } from "../errors.ts";
 import type { Join, MissAnswer } from "../mirror/join.ts";
+import type { MissRequest } from "../mirror/mirror.ts";
 import { type Asked, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
+import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
+import type { Exchange } from "./exchange.ts";
 import { splitStyle } from "./instruction.ts";
 import { routeOf } from "./object-name.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
@@ -43,10 +46,10 @@ export interface Miss {
 }
 
 export async function serveFrom(admitted: Admitted, { route, asked, epoch, behind }: Miss): Promise<void> {
-  const request = missOf(admitted);
+  const request = missOf(admitted, asked, epoch);
   let miss: MissAnswer;
   try {
-    miss = await route.mirror.fetch({ ...asked, ...request, epoch });
+    miss = await route.mirror.fetch(request);
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") return passRedirect(admitted, error);
@@ -65,7 +68,7 @@ export async function serveFrom(admitted: Admitted, { route, asked, epoch, behin
 /** Fetches and stores what the bucket lacks, unless somebody has brought it since it was asked. */
 async function beginBehind(admitted: Admitted, { mirror }: Route, asked: Asked): Promise<void> {
   const entry = await admitted.site.stored.bucket.lookup(asked.key);
-  if (entry.state === "absent") mirror.begin({ ...asked, ...missOf(admitted), epoch: entry.epoch });
+  if (entry.state === "absent") mirror.begin(missOf(admitted, asked, entry.epoch));
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
@@ -77,7 +80,7 @@ export function serveElsewhere(
   const { base, status } = route.redirect;
   if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule names no place for clients");
   if (route.action === "async" && admitted.exchange.request.method === "GET") {
-    route.mirror.begin({ ...asked, ...missOf(admitted), epoch });
+    route.mirror.begin(missOf(admitted, asked, epoch));
   }
   const target = publicTarget(route, request);
   const path = styleSuffix === "" ? target.path : toKey(target.path + styleSuffix);
@@ -142,7 +145,7 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
 
 async function fetchWhole(admitted: Admitted, { route, asked, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...asked, ...missOf(admitted), method: "GET", epoch })
+    .fetch({ ...missOf(admitted, asked, epoch), method: "GET" })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
@@ -193,15 +196,32 @@ export function missStatus(how: Join, isProven: boolean): string {
   return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
 }
 
-/** What of the request goes along with a miss. */
-export function missOf({ exchange, url }: Pick<Admitted, "exchange" | "url">) {
-  const { headers } = exchange.request;
+/** A miss of this request. */
+export function missOf(
+  { exchange, url }: Pick<Admitted, "exchange" | "url">,
+  asked: Asked,
+  epoch: number,
+): MissRequest {
+  const { via, cdnLoop } = marksOf(exchange);
+  // Name by name, as everywhere on the way of a miss: V8 takes microseconds and kilobytes to add to a spread object.
   return {
+    key: asked.key,
+    isStored: asked.isStored,
+    path: asked.path,
+    query: asked.query,
+    headers: asked.headers,
+    followsRedirects: asked.followsRedirects,
+    epoch,
     method: url.method,
-    via: headers.via,
-    cdnLoop: headers["cdn-loop"] as string | undefined,
+    via,
+    cdnLoop,
     signal: clientOf(exchange),
   };
+}
+
+/** What of the request is carried on to the origin. */
+export function marksOf({ request }: Pick<Exchange, "request">): LoopMarks {
+  return { via: request.headers.via, cdnLoop: request.headers["cdn-loop"] as string | undefined };
 }
 
 async function exists({ site }: Admitted, key: Key): Promise<boolean> {

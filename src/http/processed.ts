@@ -22,7 +22,16 @@ import type { Outcome } from "./exchange.ts";
 import { ageOf, askFirst, freshLife, serveFound, staleStatus } from "./found.ts";
 import { isInformation } from "./instruction.ts";
 import { findMarks } from "./marks.ts";
-import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
+import {
+  type Miss,
+  marksOf,
+  missOf,
+  missStatus,
+  passRedirect,
+  serveElsewhere,
+  serveFallback,
+  serveFrom,
+} from "./miss.ts";
 import { routeOf } from "./object-name.ts";
 import type { Route } from "./site.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
@@ -161,7 +170,7 @@ async function serveUnstored(original: Admitted, wish: Wish, epoch: number): Pro
 /** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
 async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...asked, ...missOf(original), method: "GET", epoch });
+    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET" });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     const { fallback } = route;
@@ -213,14 +222,14 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
 }
 
 async function makeVariant(
-  { site, sites, exchange, token, url }: Admitted,
+  { site, sites, exchange, token }: Admitted,
   { isAlias }: Wish,
   request: Omit<VariantRequest, "marks" | "signal">,
 ): Promise<Variant> {
   const signal = clientOf(exchange);
   const { variants, stored } = site;
   if (request.named.marks.length === 0) return variants.get({ ...request, marks: NO_MARKS, signal });
-  const { via, cdnLoop } = missOf({ exchange, url });
+  const { via, cdnLoop } = marksOf(exchange);
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;
   const found = await findMarks(request.named.marks, { sites, stored, client, via, cdnLoop, signal });

@@ -60,9 +60,10 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
 
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
     let last: HuiyuanError | undefined;
-    const order = [...drawOrder(primaries, random), ...drawOrder(standbys, random)];
-    for (const [index, { origin }] of order.entries()) {
-      if (index > 0) onFailover?.();
+    let isFirst = true;
+    for (const { origin } of [...drawOrder(primaries, random), ...drawOrder(standbys, random)]) {
+      if (!isFirst) onFailover?.();
+      isFirst = false;
       const { answer, failure } = await attempt(origin, request);
       if (answer !== undefined) return answer;
       if (failure === undefined && !isAbsencePassed) break;
@@ -72,9 +73,10 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
     return undefined;
   }
 
+  const [only] = candidates.length === 1 ? candidates : [];
   return {
     id: candidates.map(({ origin }) => origin.id).join(" "),
-    fetch,
+    fetch: only === undefined ? fetch : (request) => only.origin.fetch(request),
     refusal() {
       let last: HuiyuanError | undefined;
       for (const { origin } of candidates) {

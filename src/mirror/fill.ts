@@ -6,7 +6,7 @@ import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
-import type { NotModified, Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
 
@@ -106,7 +106,7 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
   try {
     leave = await parts.admission();
     parts.meter.fillStarted();
-    const answer = await parts.origin.fetch({ ...parts, method: "GET" });
+    const answer = await parts.origin.fetch(requestOf(parts));
     if (answer === undefined) return { kind: "absent" };
     parts.meter.originAnswered(answer.headMs);
     if (answer.isNotModified) return { kind: "current", answer };
@@ -119,6 +119,12 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
   } finally {
     leave?.();
   }
+}
+
+/** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
+function requestOf(parts: FillParts): OriginRequest {
+  const { key, path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal } = parts;
+  return { key, method: "GET", path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal };
 }
 
 /** Whoever does not take the body lets it go. Throws draining. */
@@ -150,8 +156,9 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
     spool.fail(reason);
     throw reason;
   }
-  const end = { isFramingWhole: answer.framing !== "close", framing: answer.framing };
-  const structural = gate.verdict({ ...end, isHashRight: true });
+  const { framing } = answer;
+  const isFramingWhole = framing !== "close";
+  const structural = gate.verdict({ framing, isFramingWhole, isHashRight: true });
   if (structural.kind === "broken") {
     const reason = brokenBody(structural, answer);
     spool.fail(reason);
@@ -165,7 +172,7 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
     return { kind: "unstored", head, error: asHuiyuanError(error) };
   }
   const isHashRight = matchesDeclared(answer.digests, body.hashes);
-  const verdict = isHashRight ? structural : gate.verdict({ ...end, isHashRight });
+  const verdict = isHashRight ? structural : gate.verdict({ framing, isFramingWhole, isHashRight });
   if (verdict.kind === "suspect") return { kind: "suspect", head, body, reason: verdict.reason };
   return { kind: "whole", head, body, info: arrival.describe(head, body) };
 }

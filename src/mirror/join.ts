@@ -75,9 +75,10 @@ export async function joinFill(
     };
     const { end } = fill;
     const kept = isKept(head);
-    const shared = { head, how, isKept: kept, isStored: () => kept && mayStore(fill), release };
-    if (end?.kind === "whole") return { kind: "finished", info: end.info, ...shared };
-    return { kind: "filling", follower, isSuspect: end?.kind === "suspect", ...shared };
+    const isStored = () => kept && mayStore(fill);
+    if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isKept: kept, isStored, release };
+    const isSuspect = end?.kind === "suspect";
+    return { kind: "filling", follower, isSuspect, head, how, isKept: kept, isStored, release };
   } catch (error) {
     follower.close();
     throw error;

@@ -20,7 +20,7 @@ import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
-import { absent, createRecent, type RecentRules } from "./recent.ts";
+import { absent, createRecent, type FetchAt, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
@@ -128,13 +128,15 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
 
   function refuseIfKnown(request: MissRequest): void {
-    recent.refuseIfKnown({ ...request, id: fillId(request) });
+    recent.refuseIfKnown(fetchAt(request));
     // Before a place is waited for: those that wait for a dead origin hold them all.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
     meter.refused(refusal.code);
     throw refusal;
   }
+
+  const fetchAt = (request: MissRequest): FetchAt => ({ id: fillId(request), key: request.key, epoch: request.epoch });
 
   /** The key's fill, unless it began before the key was deleted, purged or written. */
   function runningFor(request: PreviewedMiss): Fill | undefined {
@@ -143,14 +145,22 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   function start(request: MissRequest): Fill {
-    const { key } = request;
+    const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
     const askedAt = now();
     const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, askedAt, now: now() });
     const { maxObjectBytes: maxBytes, formats, openGate } = options;
     const fill = startFill({
-      ...request,
       id,
+      key,
+      isStored,
+      epoch,
+      path,
+      query,
+      headers,
+      followsRedirects,
+      via,
+      cdnLoop,
       formats,
       openGate,
       admission,
@@ -271,7 +281,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     } finally {
       leave();
     }
-    recent.absent({ ...request, id: fillId(request) });
+    recent.absent(fetchAt(request));
     throw absent(request.key);
   }
 

@@ -14,7 +14,7 @@ import { createSystemResolve, type Resolve } from "./lookup.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
 import { previewRequest } from "./preview.ts";
 import { nextHop, sameHost } from "./redirect.ts";
-import { type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
+import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
 import { createSharedSignals } from "./shared-signals.ts";
 import { readShortBody } from "./short-body.ts";
 import { createSlots } from "./slots.ts";
@@ -152,8 +152,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       const reply = await askTwice(hop, request, lifetime, fetch);
       const verdict = await judge(reply, hop, request, lifetime);
       if (verdict !== "ask-with-get" && verdict.kind === "answer") {
-        const digests = { ...rules.digests?.(reply.headers), ...verdict.facts.digests };
-        return { kind: "answer", hop, reply, facts: { ...verdict.facts, digests } } as const;
+        return { kind: "answer", hop, reply, facts: verdict.facts } as const;
       }
       reply.body.discard();
       if (verdict === "ask-with-get") {
@@ -193,9 +192,15 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
-        const { body } = answer.reply;
+        const { body, headers } = answer.reply;
         void body.over.then(() => over(lifetime));
-        return { isNotModified: false, url: hopUrl(answer.hop), ...answer.facts, headMs, body };
+        return answerOf(answer.facts, {
+          url: hopUrl(answer.hop),
+          digests:
+            rules.digests === undefined ? answer.facts.digests : { ...rules.digests(headers), ...answer.facts.digests },
+          headMs,
+          body,
+        });
       } finally {
         if (!isAnswered) over(lifetime);
       }
@@ -206,6 +211,14 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       return closing;
     },
   };
+}
+
+/** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
+function answerOf(
+  { size, framing, etag, lastModified, life, headers }: AnswerFacts,
+  { url, digests, headMs, body }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body">,
+): OriginAnswer {
+  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body };
 }
 
 function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {

@@ -78,6 +78,7 @@ export function judgeHead(head: { readonly status: number; readonly headers: Raw
   if (size !== undefined && size > asked.maxBytes) {
     throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${asked.maxBytes}`);
   }
+  const { etag, lastModified, life } = validationFacts(headers);
   return {
     kind: "answer",
     facts: {
@@ -85,7 +86,9 @@ export function judgeHead(head: { readonly status: number; readonly headers: Raw
       framing: framingOf(headers),
       digests: readDigests((name) => allValues(headers, name)),
       headers: storedHeaders(headers),
-      ...validationFacts(headers),
+      etag,
+      lastModified,
+      life,
     },
   };
 }
