@@ -218,8 +218,8 @@ export interface ErrorDetails {
   readonly answerStatus?: number;
   readonly retryAfterSeconds?: number;
   readonly objectBytes?: number;
-  readonly parameter?: string;
-  readonly wanted?: string;
+  readonly parameter?: string | undefined;
+  readonly wanted?: string | undefined;
   readonly location?: string;
 }
 

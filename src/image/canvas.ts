@@ -53,6 +53,8 @@ export interface Canvas {
   tile(overlay: Overlay): Promise<void>;
   /** Everything so far as pixels. */
   pixels(): Promise<Pixels>;
+  /** A pipeline with nothing left to do, to be cloned and written more than once. The canvas is spent. */
+  settle(): Promise<Sharp>;
   /** Goes on from other pixels; of the metadata nothing is left. */
   replace(pixels: Pixels): void;
   /** The pipeline with everything so far, to be written in some format. The canvas is spent. */
@@ -97,14 +99,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return image;
   }
 
-  /** What was gathered is done now; the next step begins a new pass. */
-  async function materialise(): Promise<void> {
+  /** What was gathered is done now; the next step begins a new pass. `isTurned`: only libvips knows to what size. */
+  async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
       const png = await finishPass().keepExif().png({ compressionLevel: 0 }).toBuffer({ resolveWithObject: true });
-      size = { width: png.info.width, height: png.info.height };
+      if (isTurned) size = { width: png.info.width, height: png.info.height };
       image = openEncoded(png.data);
     } else {
-      open(await passPixels());
+      open(await passPixels(isTurned ? undefined : size));
     }
     stage = "turn";
   }
@@ -121,16 +123,19 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   function finishPass(): Sharp {
     const laid = overlays;
     overlays = [];
-    return laid.length === 0 ? image : image.composite(laid);
+    if (laid.length === 0) return image;
+    const composed = image.composite(laid);
+    // What is laid over an image makes libvips give it clear parts that it has not.
+    return isOpaque ? composed.removeAlpha() : composed;
   }
 
-  function passPixels(): Promise<Pixels> {
-    return toPixels(finishPass(), frames);
+  function passPixels(known: Size | undefined): Promise<Pixels> {
+    return toPixels(finishPass(), frames, known);
   }
 
   /** What looks around a pixel is done to each frame of an animation alone. */
   async function eachAlone(work: FrameWork): Promise<void> {
-    if (untouched === undefined) return open(await eachFrame(await passPixels(), work));
+    if (untouched === undefined) return open(await eachFrame(await passPixels(size), work));
     const bytes = untouched;
     const encoded = { open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })), size, frames };
     open(await eachEncodedFrame(encoded, work));
@@ -200,7 +205,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       // A pass of its own: where libvips turns depends on what else the pass does.
       if (stage !== "turn") await materialise();
       turn(image);
-      await materialise();
+      await materialise(true);
       if (degrees % 90 !== 0 && colour !== colour.slice(0, 7)) isOpaque = false;
     },
     async blur(blur) {
@@ -240,10 +245,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       );
     },
     async pixels() {
-      const pixels = await passPixels();
+      const pixels = await passPixels(size);
       carriesExif = false;
       open(pixels);
       return pixels;
+    },
+    async settle() {
+      await materialise();
+      return image;
     },
     replace(pixels) {
       carriesExif = false;

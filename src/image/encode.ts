@@ -1,9 +1,8 @@
 // Writes a finished canvas in the format and quality that the recipe asks for, within a size where it names one.
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { writeBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
-import type { Pixels } from "./pixels.ts";
 import type { Output, OutputFormat, QualityRule } from "./recipe.ts";
 
 export interface Encoding {
@@ -44,7 +43,7 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
     throw new HuiyuanError("output_too_large", `Cannot write ${width}×${height} pixels as ${format}: it holds ${most}`);
   if (format === "bmp") return writeBmp(await canvas.pixels());
   if (format === "jpeg" && output.maxBytes !== undefined)
-    return encodeWithin(await canvas.pixels(), encoding, output.maxBytes);
+    return encodeWithin(await canvas.settle(), encoding, output.maxBytes);
   return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
 }
 
@@ -101,10 +100,8 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
 const LIGHT_GIF_COLOURS = 64;
 
 /** The best quality up to the rule's that fits; where none fits, the smallest there is. */
-async function encodeWithin(pixels: Pixels, encoding: Encoding, maxBytes: number): Promise<Buffer> {
-  const { data, width, height, channels } = pixels;
-  const at = (quality: number) =>
-    write(sharp(data, { raw: { width, height, channels } }), encoding, quality).toBuffer();
+async function encodeWithin(image: Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {
+  const at = (quality: number) => write(image.clone(), encoding, quality).toBuffer();
   let best = await at(qualityFor(encoding));
   if (best.length <= maxBytes) return best;
   let [low, high] = [1, qualityFor(encoding) - 1];

@@ -20,19 +20,20 @@ export function scaledSize(source: Size, rule: SizeRule): Size {
   const { width, height } = source;
   switch (rule.kind) {
     case "within":
-      return scale(source, Math.min(1, ...ratios(source, rule)));
+      return scale(source, least(WHOLE, ...ratios(source, rule)));
     case "growWithin":
-      return scale(source, Math.max(1, Math.min(...ratios(source, rule))));
+      return scale(source, most(WHOLE, least(...ratios(source, rule))));
     case "cover":
-      return scale(source, Math.max(...ratios(source, rule)));
+      return scale(source, most(...ratios(source, rule)));
     case "percent":
-      return { width: side(width * ((rule.x ?? 100) / 100)), height: side(height * ((rule.y ?? 100) / 100)) };
+      return { width: side(width, [rule.x ?? 100, 100]), height: side(height, [rule.y ?? 100, 100]) };
     case "area":
       return withinArea(source, rule.pixels);
-    case "exact": {
-      const [x, y] = [(rule.width ?? 0) / width, (rule.height ?? 0) / height];
-      return { width: rule.width ?? side(width * y), height: rule.height ?? side(height * x) };
-    }
+    case "exact":
+      return {
+        width: rule.width ?? side(width, [rule.height ?? 0, height]),
+        height: rule.height ?? side(height, [rule.width ?? 0, width]),
+      };
   }
 }
 
@@ -43,7 +44,7 @@ export function coverWindow(
   gravity: Gravity,
 ): { readonly scaled: Size; readonly window: Window } {
   const wanted = boxSize(source, box);
-  const scaled = scale(source, Math.max(wanted.width / source.width, wanted.height / source.height));
+  const scaled = scale(source, most([wanted.width, source.width], [wanted.height, source.height]));
   return { scaled, window: { ...wanted, ...aligned(scaled, wanted, gravity) } };
 }
 
@@ -66,7 +67,10 @@ export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">):
   const [top, height] = span(source.height, step.height ?? source.height, step.dy);
   if (width > 0 && height > 0) return { left, top, width, height };
   const found = `nothing of ${source.width}×${source.height} lies in it`;
-  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, { parameter: "imageMogr2/crop or cut" });
+  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, {
+    parameter: "imageMogr2/crop or cut",
+    wanted: "a part of the image",
+  });
 }
 
 /** Where a part of a whole lies by gravity. Negative where the part is larger. */
@@ -91,10 +95,10 @@ export function markPosition(
 
 /** How large a mark is by `scatype` and `spcent`. */
 export function markSize(image: Size, mark: Size, { by, permille }: MarkScale): Size {
-  const share = permille / 1000;
-  if (by === "width") return scale(mark, (image.width * share) / mark.width);
-  if (by === "height") return scale(mark, (image.height * share) / mark.height);
-  return scale(mark, Math.sqrt((image.width * image.height * share) / (mark.width * mark.height)));
+  if (by === "width") return scale(mark, [image.width * permille, 1000 * mark.width]);
+  if (by === "height") return scale(mark, [image.height * permille, 1000 * mark.height]);
+  const factor = Math.sqrt((image.width * image.height * permille) / (1000 * mark.width * mark.height));
+  return scale(mark, [factor, 1]);
 }
 
 /** The part of a mark at `left`, `top` that lies on the image, in the mark's own pixels; undefined: none of it. */
@@ -129,17 +133,30 @@ function boxSides(
   return { ...(across !== undefined && { width: across }), ...(down !== undefined && { height: down }) };
 }
 
-function ratios(source: Size, box: Box): number[] {
+/** Numerator and denominator: a quotient that is rounded first turns an exact half into something less. */
+type Ratio = readonly [by: number, over: number];
+
+const WHOLE: Ratio = [1, 1];
+
+function ratios(source: Size, box: Box): Ratio[] {
   const { width, height } = boxSides(source, box);
   return [
-    ...(width === undefined ? [] : [width / source.width]),
-    ...(height === undefined ? [] : [height / source.height]),
+    ...(width === undefined ? [] : [[width, source.width] as const]),
+    ...(height === undefined ? [] : [[height, source.height] as const]),
   ];
+}
+
+function least(...ratios: readonly Ratio[]): Ratio {
+  return ratios.reduce((one, other) => (other[0] * one[1] < one[0] * other[1] ? other : one));
+}
+
+function most(...ratios: readonly Ratio[]): Ratio {
+  return ratios.reduce((one, other) => (other[0] * one[1] > one[0] * other[1] ? other : one));
 }
 
 function withinArea(source: Size, pixels: number): Size {
   const factor = Math.min(1, Math.sqrt(pixels / (source.width * source.height)));
-  const size = scale(source, factor);
+  const size = scale(source, [factor, 1]);
   if (size.width * size.height <= pixels) return size;
   // Rounded up on both sides it may be too much.
   return {
@@ -148,10 +165,10 @@ function withinArea(source: Size, pixels: number): Size {
   };
 }
 
-function scale({ width, height }: Size, factor: number): Size {
-  return { width: side(width * factor), height: side(height * factor) };
+function scale({ width, height }: Size, ratio: Ratio): Size {
+  return { width: side(width, ratio), height: side(height, ratio) };
 }
 
-function side(pixels: number): number {
-  return Math.max(1, Math.round(pixels));
+function side(pixels: number, [by, over]: Ratio): number {
+  return Math.max(1, Math.round((pixels * by) / over));
 }

@@ -60,8 +60,7 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
     draft.output.gifFrames = number === 1 ? LIGHT_GIF_FRAMES : number;
   },
   interlace: ({ draft }, parameter) => {
-    if (readSwitch(parameter)) draft.output.isProgressive = true;
-    else delete draft.output.isProgressive;
+    draft.output.isProgressive = readSwitch(parameter);
   },
   "size-limit": ({ draft }, parameter) => readSizeLimit(draft, parameter),
   "ignore-error": ({ draft }, parameter) => {

@@ -29,19 +29,20 @@ const INSPECTIONS: readonly string[] = ["imageInfo", "exif", "imageAve"] satisfi
  * faulty `parameter` as the manual names it.
  */
 export function parseInstruction(text: string, { era }: { readonly era: Era }): Recipe {
-  if (text.length > MAX_TEXT_LENGTH) throw fault("the instruction", `it has more than ${MAX_TEXT_LENGTH} characters`);
+  if (text.length > MAX_TEXT_LENGTH) throw fault("the instruction", `at most ${MAX_TEXT_LENGTH} characters`);
   const operations = text.split("|");
-  if (operations.length > MAX_OPERATIONS) throw fault("the pipeline", `it has more than ${MAX_OPERATIONS} operations`);
+  if (operations.length > MAX_OPERATIONS) throw fault("the pipeline", `at most ${MAX_OPERATIONS} operations`);
   const draft: Draft = { era, steps: [], output: {}, ignoresErrors: false };
   let inspection: Inspection | undefined;
   operations.forEach((operation, index) => {
     const [name = "", ...segments] = operation.split("/");
     if (isInspection(name)) {
-      if (segments.length > 0) throw fault(name, "it takes no parameters");
-      if (index < operations.length - 1) throw fault(name, "it must be the last operation");
+      if (segments.length > 0) throw fault(name, "no parameters");
+      if (index < operations.length - 1) throw fault(name, "as the last operation");
       inspection = name;
     } else if (isReadable(name)) READERS[name](draft, segments);
-    else throw fault(JSON.stringify(name.slice(0, 40)), "there is no such operation");
+    else
+      throw fault(JSON.stringify(name.slice(0, 40)), `one of ${[...Object.keys(READERS), ...INSPECTIONS].join(", ")}`);
   });
   checkAmounts(draft);
   const { steps, output } = draft;
@@ -71,11 +72,14 @@ function isReadable(name: string): name is keyof typeof READERS {
 }
 
 function checkAmounts({ steps }: Draft): void {
-  if (steps.length > MAX_STEPS) throw fault("the pipeline", `it has more than ${MAX_STEPS} steps`);
+  if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
   const marks = steps.filter(({ name }) => name === "imageMark").length;
-  if (marks > MAX_IMAGE_MARKS) throw fault("watermark/1", `there are more than ${MAX_IMAGE_MARKS} image watermarks`);
+  if (marks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
 }
 
-function fault(parameter: string, found: string): HuiyuanError {
-  return new HuiyuanError("processing_invalid", `Cannot process: ${parameter}: ${found}`, { parameter });
+function fault(parameter: string, wanted: string): HuiyuanError {
+  return new HuiyuanError("processing_invalid", `Cannot process: ${parameter}, wanted ${wanted}`, {
+    parameter,
+    wanted,
+  });
 }

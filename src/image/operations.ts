@@ -87,5 +87,6 @@ async function roundCorners(radius: number, { canvas, isOpaque }: Work): Promise
 function refuseLargeRadius(radius: number, { width, height }: Size, parameter: string): void {
   if (radius * 2 < Math.min(width, height)) return;
   const found = `the radius is ${radius} and the image has ${width}×${height} pixels`;
-  throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted less than half a side`, { parameter });
+  const wanted = "less than half of the shorter side";
+  throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted ${wanted}`, { parameter, wanted });
 }

@@ -132,9 +132,15 @@ async function processImage(
     loop: metadata.loop ?? 0,
   });
   refuseHeavyOutput(encoded.length, limits);
-  if (recipe.output.keepsSmaller && request.bytes.length < encoded.length)
+  if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: canvas.frames } };
+}
+
+/** `size-limit/<n>!`: nothing is done to the picture, and what it is stored with may stay. */
+function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
+  const isOnlyWritten = steps.length === 0 && format === "jpeg" && written === "jpeg" && !output.isStripped;
+  return output.keepsSmaller === true && isOnlyWritten;
 }
 
 const WHITE = "#ffffff";

@@ -1,6 +1,7 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
 import type { Sharp } from "sharp";
+import { HuiyuanError } from "../errors.ts";
 import type { Size } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
 
@@ -12,10 +13,16 @@ export interface Pixels extends Size {
   readonly frames: number;
 }
 
-/** What a pipeline gives, as sRGB. `frames`: of which it consists. */
-export async function toPixels(image: Sharp, frames: number): Promise<Pixels> {
+/**
+ * What a pipeline gives, as sRGB. `frames`: of which it consists. `known`: the size of one, where it is known: sharp tells
+ * another where an image is scaled, cut and then extended. Throws render_failed where the bytes are not so many pixels.
+ */
+export async function toPixels(image: Sharp, frames: number, known?: Size): Promise<Pixels> {
   const { data, info } = await image.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-  const size = { width: info.width, height: info.height / frames };
+  const size = known ?? { width: info.width, height: info.height / frames };
+  const pixels = size.width * size.height * frames;
+  if (data.length !== pixels * info.channels)
+    throw new HuiyuanError("render_failed", `Cannot process: ${data.length} bytes are not ${pixels} pixels`);
   if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
   // One or two channels: grey, with or without alpha.
   return { data: spread(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };

@@ -128,11 +128,12 @@ export interface Output {
   /** yjpeg: smaller at the same quality, slower. */
   readonly isOptimised?: true;
   readonly quality?: QualityRule;
-  readonly isProgressive?: true;
+  /** False is wanted too: it makes a baseline JPEG of a progressive one. */
+  readonly isProgressive?: boolean;
   readonly isStripped?: true;
   /** Bytes; JPEG only. */
   readonly maxBytes?: number;
-  /** With maxBytes: where the original is smaller than the result, it is the answer. */
+  /** With maxBytes: a JPEG that is only written anew is answered as it is where it is the smaller one. */
   readonly keepsSmaller?: true;
   /** Frames that an animated GIF keeps, with fewer colours. */
   readonly gifFrames?: number;

@@ -38,6 +38,7 @@ export type FromProcess =
       readonly code: ErrorCode;
       readonly message: string;
       readonly parameter?: string | undefined;
+      readonly wanted?: string | undefined;
       readonly residentBytes: number;
     }
   /** The last word: the render needs more memory than it may. */

@@ -194,8 +194,8 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
     }
     keep(renderer, said.residentBytes);
     if (said.kind !== "refused") return { said, body };
-    const { code, message, parameter } = said;
-    throw new HuiyuanError(code, message, parameter === undefined ? {} : { parameter });
+    const { code, message, parameter, wanted } = said;
+    throw new HuiyuanError(code, message, { parameter, wanted });
   }
 
   return {

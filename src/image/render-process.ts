@@ -117,8 +117,8 @@ async function obey(): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { code, message, parameter } = asHuiyuanError(error);
-    say({ kind: "refused", code, message, parameter, residentBytes: process.memoryUsage.rss() });
+    const { code, message, parameter, wanted } = asHuiyuanError(error);
+    say({ kind: "refused", code, message, parameter, wanted, residentBytes: process.memoryUsage.rss() });
   } finally {
     clearInterval(watch);
   }

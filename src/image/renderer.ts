@@ -178,19 +178,19 @@ async function loadMarks(
 
 function readMark(url: string, bytes: Buffer): RasterFacts {
   try {
-    const facts = readSource(bytes, MARK_LIMITS);
-    if (facts.format !== "bmp") return facts;
+    return readSource(bytes, MARK_LIMITS);
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";
     throw badMark(url, found, error); // what was found is said of the mark, not of the image
   }
-  throw badMark(url, "a mark cannot be a BMP");
 }
+
+const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", cause });
+  return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", wanted: WANTED_MARK, cause });
 }
 
 /** What no process need be asked for. */

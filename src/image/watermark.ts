@@ -2,6 +2,7 @@
 // once or as tiles. Where a mark's bytes come from is the caller's affair.
 import sharp, { type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
+import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
 import { markPosition, markSize, type Size } from "./geometry.ts";
 import { faded, type Overlay } from "./pixels.ts";
@@ -87,6 +88,10 @@ function escapeMarkup(text: string): string {
 
 async function decoded(bytes: Buffer): Promise<Overlay> {
   try {
+    if (bytes.toString("latin1", 0, 2) === "BM") {
+      const { data, width, height, channels } = readBmp(bytes);
+      return await toOverlay(sharp(data, { raw: { width, height, channels } }));
+    }
     return await toOverlay(sharp(bytes, { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" }).autoOrient());
   } catch (error) {
     throw new HuiyuanError("image_not_processable", "Cannot use the watermark's image: it cannot be decoded", {

@@ -31,6 +31,28 @@ function sized(source: string, instruction: string, era: Era = 2015): string {
   throw new Error(`${step.name} is not about sizes`);
 }
 
+test.each([
+  ["800x600", "imageView2/2/w/82", "82x62"],
+  ["4000x3000", "imageMogr2/thumbnail/282x", "282x212"],
+  ["4000x3000", "imageMogr2/thumbnail/x212", "283x212"],
+  ["50x50", "imageMogr2/thumbnail/!29p", "15x15"],
+])("an exact half is rounded up: %s, %s → %s", (source, text, expected) => {
+  expect(sized(source, text)).toBe(expected);
+});
+
+test("every proportional width of a photograph is rounded half up", () => {
+  for (const source of [
+    { width: 4000, height: 3000 },
+    { width: 4032, height: 3024 },
+  ]) {
+    for (let width = 1; width < source.width; width += 1) {
+      const doubled = 2n * BigInt(width) * BigInt(source.height);
+      const height = Number((doubled + BigInt(source.width)) / (2n * BigInt(source.width)));
+      expect(scaledSize(source, { kind: "exact", width })).toEqual({ width, height: Math.max(1, height) });
+    }
+  }
+});
+
 describe("the worked examples of the manual", () => {
   test.each([
     ["1000x500", "imageView2/1/w/500/h/400", "500x400"],

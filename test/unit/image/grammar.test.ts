@@ -71,7 +71,7 @@ describe("parseInstruction() gives the meaning", () => {
     ["imageMogr2/cgif/1", "output/gifFrames=30"],
     ["imageMogr2/cgif/2", "output/gifFrames=2"],
     ["imageMogr2/interlace/1", "output/isProgressive=true"],
-    ["imageMogr2/interlace/1/interlace/0", ""],
+    ["imageMogr2/interlace/1/interlace/0", "output/isProgressive=false"],
     ["imageMogr2/size-limit/15k", "output/maxBytes=15360"],
     ["imageMogr2/size-limit/1M!", "output/keepsSmaller=true/maxBytes=1048576"],
     ["imageMogr2/size-limit/1m!/size-limit/900", "output/maxBytes=900"],

@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { jpegQuality } from "../../../src/image/jpeg-head.ts";
-import { jpegWithThumbnail } from "../../helpers/images.ts";
+import { jpegWithThumbnail, noisyJpeg, progressiveJpeg } from "../../helpers/images.ts";
 import {
   animation,
   BLUE,
@@ -183,12 +183,73 @@ describe("what is where", () => {
     expect(bytes.equals(source)).toBe(true);
   });
 
+  test("size-limit keeps EXIF and how the image is turned, unless strip says otherwise", async () => {
+    const source = await sharp(await noisyJpeg(200, 100))
+      .withExif({ IFD0: { Copyright: "Huiyuan", Make: "Camera" } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
+    for (const limit of ["1m", "4k"]) {
+      const { bytes } = await renderText(source, `imageMogr2/size-limit/${limit}`);
+      const { orientation, exif } = await sharp(bytes).metadata();
+      expect([orientation, exif?.includes("Camera")], limit).toEqual([6, true]);
+    }
+    const stripped = await renderText(source, "imageMogr2/strip/size-limit/1m");
+    expect((await sharp(stripped.bytes).metadata()).exif).toBeUndefined();
+  });
+
+  test.each([
+    ["format/png/size-limit/1m!", "png", "64x48"],
+    ["format/webp/quality/100!/size-limit/1m!", "webp", "64x48"],
+    ["thumbnail/640x/size-limit/1m!", "jpeg", "640x480"],
+    ["quality/100!/size-limit/9m!|watermark/2/text/QUJD", "jpeg", "64x48"],
+  ])("of what is more than written anew the original is no smaller version: %s", async (text, format, sides) => {
+    const source = await sharp(await noisyJpeg(64, 48))
+      .jpeg({ quality: 20 })
+      .toBuffer();
+    const rendered = await renderText(source, `imageMogr2/${text}`);
+    expect([rendered.image.format, size(rendered), rendered.bytes.equals(source)]).toEqual([format, sides, false]);
+  });
+
+  test("interlace/0 alone makes a baseline JPEG", async () => {
+    const { bytes } = await renderText(await progressiveJpeg(64, 48), "imageMogr2/interlace/0");
+    expect((await sharp(bytes).metadata()).isProgressive).toBe(false);
+  });
+
+  test("a mark on an opaque image leaves it opaque", async () => {
+    const source = await solid(200, 100, BLUE).jpeg().toBuffer();
+    for (const format of ["png", "webp", "avif"]) {
+      const text = `watermark/2/text/${b64("opaque")}/fontsize/30|imageMogr2/format/${format}`;
+      const { bytes } = await renderText(source, text);
+      expect((await sharp(bytes).metadata()).hasAlpha, format).toBe(false);
+    }
+  });
+
   test("pad centres and fills", async () => {
     const source = await solid(200, 100, BLUE).png().toBuffer();
     const { bytes } = await renderText(source, `imageMogr2/thumbnail/100x100/pad/1/color/${b64("#DC2828")}`);
     expect(difference(await colourAt(bytes, 0.5, 0.1), RED)).toBeLessThan(4);
     expect(difference(await colourAt(bytes, 0.5, 0.5), BLUE)).toBeLessThan(4);
     expect(difference(await colourAt(bytes, 0.5, 0.9), RED)).toBeLessThan(4);
+  });
+
+  test.each([
+    ["imageView2/1/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/rotate/90"],
+    ["imageView2/1/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/thumbnail/150x"],
+    ["imageView2/5/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/format/bmp"],
+    ["imageMogr2/crop/200x150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/crop/100x100"],
+    ["imageMogr2/crop/200x150", "imageMogr2/thumbnail/300x200/pad/1", "imageMogr2/blur/3x2/rradius/20"],
+    ["imageMogr2/thumbnail/400x/cut/200x150x10x10", "imageMogr2/thumbnail/300x200/pad/1", "imageMogr2/iradius/50"],
+  ])("a cut of a scaled image, padded and worked on: %s|%s|%s is what the three make alone", async (...parts) => {
+    for (const orientation of [1, 6]) {
+      const source = await quadrants(1000, 800).withMetadata({ orientation }).png().toBuffer();
+      const atOnce = await renderText(source, `${parts.join("|")}|imageMogr2/format/png`);
+      let bytes: Buffer = source;
+      for (const part of parts) ({ bytes } = await renderText(bytes, `${part}|imageMogr2/format/png`));
+      const { width, height } = await sharp(bytes).metadata();
+      expect(size(atOnce)).toBe(`${width}x${height}`);
+      expect(await distance(atOnce.bytes, bytes)).toBeLessThan(1);
+    }
   });
 
   test("scrop keeps what draws the eye", async () => {

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
-import { b64, GREEN, quadrants, RED, solid } from "../../helpers/rendering.ts";
+import { b64, colourAt, difference, GREEN, quadrants, RED, renderText, solid } from "../../helpers/rendering.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
 /** Slow enough to be caught at it: forty blurs of megapixels. */
@@ -78,6 +78,15 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
       code: "processing_invalid",
       parameter: "watermark/image",
     });
+});
+
+test("render() lays a BMP over the image like any other mark", async () => {
+  const mark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
+  const bytes = await solid(40, 40, GREEN).png().toBuffer();
+  const text = `watermark/1/image/${b64("http://h/mark.bmp")}/gravity/northwest/dx/0/dy/0`;
+  const laid = await renderer.render(request(text, { load: async () => bytes, loadImage: async () => mark.bytes }));
+  expect(difference(await colourAt(laid.bytes, 0.1, 0.1), RED)).toBeLessThan(4);
+  expect(difference(await colourAt(laid.bytes, 0.6, 0.6), GREEN)).toBeLessThan(4);
 });
 
 test("a render that takes too long is ended, and the next one works", async () => {
