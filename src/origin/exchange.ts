@@ -49,12 +49,13 @@ const MAX_DISCARD_BYTES = 65_536;
 /**
  * Sends the request. Throws origin_reset, origin_head_invalid, origin_unexpected, origin_timeout, the codes of
  * connectGuarded(), draining after the dialer was closed, and the lifetime's failure. The body's sink gets
- * origin_truncated, origin_timeout, origin_too_large or the lifetime's failure.
+ * origin_truncated, origin_timeout, origin_too_large, store_failed where the time ran out during a pause of its own, or the
+ * lifetime's failure.
  */
 export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const handler = new Exchange(request, limits, { resolve, reject });
-    limits.lifetime.watch((reason) => handler.stop(reason));
+    limits.lifetime.watch((reason) => handler.expire(reason));
     if (limits.lifetime.failure !== undefined) return;
     dispatcher.dispatch(
       {
@@ -204,8 +205,21 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     controller?.abort(reason);
   }
 
+  /** Ends the exchange because the fetch must. What ran out of time waiting for its sink is no failure of the origin. */
+  expire(reason: Error): void {
+    const isOurs = this.#isHeldUp() && reason instanceof HuiyuanError && reason.code === "origin_timeout";
+    this.stop(
+      isOurs ? this.#error("store_failed", `its bytes were not taken in time (${reason.message})`, reason) : reason,
+    );
+  }
+
+  /** By a pause of the sink. */
+  #isHeldUp(): boolean {
+    return this.#sink !== undefined && this.#controller?.paused === true && !this.#isDiscarding;
+  }
+
   #onIdle(): void {
-    if (this.#controller?.paused === true && !this.#isDiscarding) return; // our own pause; resume() starts the timer anew
+    if (this.#isHeldUp()) return; // our own pause; resume() starts the timer anew
     this.stop(this.#timeout(`no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
   }
 

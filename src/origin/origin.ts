@@ -82,7 +82,7 @@ export interface OriginSink {
   data(chunk: Buffer): boolean;
   /** The message ended as its framing says: length met, last chunk seen, or (`close`) the connection closed. */
   end(): void;
-  /** origin_truncated, origin_timeout, origin_too_large. */
+  /** origin_truncated, origin_timeout, origin_too_large; store_failed where the time ran out while this sink paused. */
   error(error: Error): void;
 }
 

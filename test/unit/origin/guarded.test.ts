@@ -132,6 +132,16 @@ test("bodies that stop coming open the breaker, cut ones do not", async () => {
   }
 });
 
+test("bodies that this side did not take in time are no failures of the origin", async () => {
+  for (const key of KEYS) {
+    const body = arriving();
+    const answer = await fetched(guarded(body.reply), key);
+    body.fail(new HuiyuanError("store_failed", "not taken"));
+    await gather(answer.body);
+  }
+  expect([breaker.state, budget.usage().running]).toEqual(["closed", 0]);
+});
+
 test("the body passes through unchanged, with its pauses", async () => {
   const body = arriving();
   const answer = await fetched(guarded(body.reply), "a.jpg");

@@ -284,6 +284,16 @@ for (const [name, timeouts, script] of SLOW_BODIES) {
   });
 }
 
+test("a body whose sink does not take it in the total time ends with store_failed: the origin is well", async () => {
+  const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
+  const answer = await answerOf(site(server.url, { timeouts: { idle: 60, total: 120 } }).fetch(ask("a")));
+  const error = await new Promise((resolve) => {
+    answer?.body.start({ data: () => false, end: () => resolve("end"), error: resolve });
+  });
+  expect(error).toMatchObject({ code: "store_failed", cause: { code: "origin_timeout" } });
+  await server.closedDownTo(0);
+});
+
 test("a body that is never started ends with the total time, and says so when it is", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
   const answer = await answerOf(site(server.url, { timeouts: { total: 80 } }).fetch(ask("a")));
