@@ -57,6 +57,8 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   if (set?.kind === "unsatisfiable") throw outside(spool.received);
   // Several ranges of a body that will not be stored: the whole is allowed, and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
+  // What is in memory at the end stays there; no disk has all that came before it.
+  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw end.error;
   await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
 }
 
@@ -77,8 +79,10 @@ async function stream(
     return;
   }
   const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
-  // A range may begin far behind the bytes that are there: its first byte decides between an answer and a 424.
-  const first = span === undefined ? undefined : await read(span.start, span.end);
+  const part = span ?? { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
+  // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
+  // answer and an error.
+  const first = await read(part.start, part.end);
   await spend(context);
   writeHead();
   // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
@@ -95,11 +99,10 @@ async function stream(
     if (end.kind !== "suspect" || end.reason !== "hash" || isSuspect) return;
     throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
   };
-  const whole = { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
   await pump(
     response,
-    (offset, end) => held(offset, end, offset === span?.start ? first : read(offset, end)),
-    span ?? whole,
+    (offset, end) => held(offset, end, offset === part.start ? first : read(offset, end)),
+    part,
     context.client(),
   );
   if (head.size === undefined) await ended();

@@ -1,7 +1,6 @@
 // An original that is being fetched, as a whole: only what has proven to be good is processed.
 import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
-import type { FillEnd } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { ObjectInfo } from "../object.ts";
 
@@ -10,20 +9,10 @@ type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
 /** Nothing is made of a body that is broken or suspect. */
 export async function wholeOf(answer: Fetched): Promise<ObjectInfo> {
   if (answer.kind === "finished") return answer.info;
-  const end = await endOf(answer);
+  const end = await answer.follower.end();
   if (end.kind === "whole") return end.info;
   if (end.kind === "failed" || end.kind === "unstored") throw end.error;
   throw new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
-}
-
-/** Nothing is read before: where the disk has failed the origin would wait for that, and this for the origin. */
-async function endOf({ follower, head }: Extract<Fetched, { readonly kind: "filling" }>): Promise<FillEnd> {
-  const ended = head.spool.awaitEnd();
-  try {
-    return await follower.end();
-  } finally {
-    ended();
-  }
 }
 
 /** All of a spool that has ended. */

@@ -1,4 +1,5 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
+import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
 
@@ -14,7 +15,7 @@ export interface Follower {
   head(): Promise<FillHead | undefined>;
   /** The next bytes of the spool from `offset`; undefined at the end of a complete body. Throws as `head` does. */
   read(head: FillHead, offset: number): Promise<Buffer | undefined>;
-  /** Waits for the fill to end. */
+  /** Waits for the fill to end, and reads nothing meanwhile. */
   end(): Promise<FillEnd>;
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
@@ -36,6 +37,7 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
   let dismiss: ((reason: unknown) => void) | undefined;
   // Made for a reader that has to wait: most bodies are there when their head is, and an abort signal is dear.
   let patience: AbortController | undefined;
+  let spool: Spool | undefined;
 
   const leave = (reason: unknown) => {
     left ??= { reason };
@@ -77,19 +79,28 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     async head() {
       const head = await unlessLeft(fill.head);
       clearTimeout(waiting);
+      spool = head?.spool;
       if (fill.end === undefined && total === undefined) startTotal();
       return head;
     },
-    async read({ spool }, offset) {
-      const ready = spool.peek(offset);
+    async read(head, offset) {
+      const ready = head.spool.peek(offset);
       if (ready !== undefined) return ready;
       if (fill.end === undefined) idle = idle?.refresh() ?? setTimeout(expire("next byte"), timeouts.idle);
-      const chunk = await spool.read(offset, readSignal());
+      const chunk = await head.spool.read(offset, readSignal());
       clearTimeout(idle);
       idle = undefined;
       return chunk;
     },
-    end: () => unlessLeft(fill.done),
+    async end() {
+      // Where the disk has failed the origin waits for who reads, and would for this one, which waits for the origin.
+      const ended = spool?.awaitEnd();
+      try {
+        return await unlessLeft(fill.done);
+      } finally {
+        ended?.();
+      }
+    },
     close() {
       client.removeEventListener("abort", clientLeft);
       clearTimeout(total);

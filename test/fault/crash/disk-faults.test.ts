@@ -3,6 +3,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { get } from "../../helpers/get.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { serviceAvailable } from "../../helpers/services.ts";
 import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
@@ -155,6 +156,22 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     await eventually(async () => !(await readiness(program)).text.includes("store_"), "the store is well again");
     for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
     expect(await program.stop()).toBe(0);
+  });
+
+  test("full: who needs the whole of a large image is told so at once, and nobody else has to wait for that", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    // As many as may be fetched at once.
+    const each = Array.from({ length: 64 }, (_, index) => {
+      const headers = { Range: "bytes=0-9,20-29" };
+      return get({ port: program.downloadPort, path: `/large-whole-${index + 2}`, headers, deadlineMs: 10_000 });
+    });
+    for (const { status, headers } of await Promise.all(each)) {
+      expect([status, headers["x-errno"], headers["cache-control"]]).toEqual([500, "-101", "no-store"]);
+    }
+    for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
   });
 
   test("read-only at the start: refused with words that say so", async () => {

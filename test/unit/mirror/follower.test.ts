@@ -7,8 +7,8 @@ import { type FollowerTimeouts, followFill } from "../../../src/mirror/follower.
 import { SILENT_METER } from "../../../src/mirror/meter.ts";
 import { toKey } from "../../../src/object.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../helpers/fake-origins.ts";
-import { noisyJpeg } from "../../helpers/images.ts";
-import { NEVER, type TestPool, testPool } from "../../helpers/spools.ts";
+import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
+import { diskError, NEVER, type TestPool, testPool } from "../../helpers/spools.ts";
 
 const TIMEOUTS: FollowerTimeouts = { head: 100, idle: 50, total: 1_000 };
 const late = { code: "origin_timeout" };
@@ -25,7 +25,19 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   pool = testPool();
   body = arriving({ size: jpeg.byteLength });
-  fill = startFill({
+  fill = fillOf(body, pool);
+});
+afterEach(async () => {
+  body.fail(new HuiyuanError("origin_truncated", "the test is over"));
+  const end = await fill.done;
+  if ("head" in end) end.head.spool.release();
+  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+function fillOf(arrives: Arriving, spools: TestPool): Fill {
+  return startFill({
     id: "a.jpg",
     key: toKey("a.jpg"),
     isStored: true,
@@ -35,9 +47,9 @@ beforeEach(() => {
     headers: {},
     followsRedirects: true,
     admission: async () => () => {},
-    origin: fakeOrigin((request) => body.reply(request)),
-    spools: pool,
-    maxBytes: 1_000_000,
+    origin: fakeOrigin((request) => arrives.reply(request)),
+    spools,
+    maxBytes: 2_000_000,
     describe: (head, whole) =>
       describeObject({
         key: toKey("a.jpg"),
@@ -58,15 +70,7 @@ beforeEach(() => {
     cdnLoop: undefined,
     signal: NEVER,
   });
-});
-afterEach(async () => {
-  body.fail(new HuiyuanError("origin_truncated", "the test is over"));
-  const end = await fill.done;
-  if ("head" in end) end.head.spool.release();
-  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
-  expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
-});
+}
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -198,4 +202,24 @@ test("end() waits for the fill, as long as the request may wait", async () => {
   expect((await ends[0])?.kind).toBe("whole");
   patient.close();
   hasty.close();
+});
+
+test("end() of a body that no disk takes does not make the origin wait for the one that waits for it", async () => {
+  const bytes = noisyBmp(800, 600);
+  const arrives = arriving({ size: bytes.byteLength });
+  const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
+  const large = fillOf(arrives, full);
+  const follower = followFill(large, TIMEOUTS, NEVER);
+  arrives.send(bytes.subarray(0, 65_536));
+  const spool = (await follower.head())?.spool;
+  spool?.hold();
+  for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
+  arrives.end();
+  // It would wait for ever: the deadlines' clock stands still.
+  expect(await follower.end()).toMatchObject({ kind: "unstored", error: { code: "store_full" } });
+  follower.close();
+  // Its own and the fill's.
+  spool?.release();
+  spool?.release();
+  expect(full.usage).toEqual({ spools: 0, bytes: 0 });
 });
