@@ -7,6 +7,7 @@ import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
+import { wantsVersion } from "./conditional.ts";
 import type { Exchange } from "./exchange.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
@@ -24,7 +25,8 @@ export async function answerFilling(exchange: Exchange, filling: Filling, contex
   const range = requestedRange(exchange);
   // Without a length an HTTP/1.0 client could not tell a broken body from a whole one, and a range has no meaning.
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
-  if (size === undefined && needsLength) return answerEnded(exchange, filling, contextFor);
+  const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
+  if (mustEnd) return answerEnded(exchange, filling, contextFor);
   const context = contextFor(filling.isSuspect ? "suspect" : "filling", false);
   if (range === undefined || size === undefined) return stream(exchange, filling, { context, span: undefined });
   const set = parseRange(range, size);
@@ -39,6 +41,12 @@ function requestedRange({ request }: Exchange): string | undefined {
   return request.method === "GET" && ifRange === undefined ? range : undefined;
 }
 
+/** While the body arrives it is not known which version it is. */
+function isForOneVersion({ request }: Exchange): boolean {
+  const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
+  return wantsVersion({ ifMatch, ifUnmodifiedSince });
+}
+
 /** Waits for the end of the fill, then answers as from a stored object where it is one. */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const end = await filling.follower.end();
@@ -51,6 +59,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
     await answerObject(exchange, end.info, { kind: "read", read }, context);
     return;
   }
+  if (isForOneVersion(exchange)) throw end.kind === "unstored" ? end.error : unproven();
   const context = contextFor(end.kind === "suspect" ? "suspect" : "filling", false);
   const range = requestedRange(exchange);
   const set = range === undefined ? undefined : parseRange(range, spool.received);
@@ -144,4 +153,9 @@ function outside(size: number): HuiyuanError {
   return new HuiyuanError("range_unsatisfiable", `Cannot answer the range: the object has ${size} bytes`, {
     objectBytes: size,
   });
+}
+
+/** A part of a version that has no validators fits to no other part. */
+function unproven(): HuiyuanError {
+  return new HuiyuanError("precondition_failed", "Cannot answer: a version was asked for, and the image has no proof");
 }

@@ -40,6 +40,18 @@ export function evaluate(conditions: Conditions, object: Validators): ConditionV
   return ifRange === undefined || holdsIfRange(ifRange, object) ? "range" : "full";
 }
 
+/**
+ * Whether the answer depends on which version there is: If-Match with a list, or else a date of If-Unmodified-Since. What
+ * is still arriving has no validators yet, and the end of it must be waited for.
+ */
+export function wantsVersion({
+  ifMatch,
+  ifUnmodifiedSince,
+}: Pick<Conditions, "ifMatch" | "ifUnmodifiedSince">): boolean {
+  if (ifMatch !== undefined) return ifMatch.trim() !== "*";
+  return ifUnmodifiedSince !== undefined && parseHttpDate(ifUnmodifiedSince) !== undefined;
+}
+
 /** True for `*` and where the list holds the tag; weak comparison ignores `W/`, strong refuses it. */
 function matches(list: string, etag: string, comparison: "strong" | "weak"): boolean {
   if (list.trim() === "*") return true;

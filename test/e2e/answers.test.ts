@@ -209,6 +209,51 @@ describe("ranges of a key that the bucket lacks", () => {
   );
 });
 
+describe("conditions on the version of a key that the bucket lacks", () => {
+  const OLD = "Sat, 01 Jan 2000 00:00:00 GMT";
+  const range = { Range: "bytes=30000-30009" };
+
+  test.each([
+    ["If-Match", '"another"'],
+    ["If-Unmodified-Since", OLD],
+  ])("%s of another version: 412, and no part of this one", async (name, value) => {
+    for (const path of ["/slow", "/chunked", "/md5"]) {
+      const answer = await ask(`${path}-412-${name}.jpg`, { headers: { ...range, [name]: value } });
+      expect([answer.status, answer.headers["x-errno"]]).toEqual([412, "-103"]);
+    }
+    const whole = await ask(`/slow-412-whole-${name}.jpg`, { headers: { [name]: value } });
+    expect(whole.status).toBe(412);
+  });
+
+  test("If-Match and If-Unmodified-Since of this version: the part, with its ETag", async () => {
+    await stored("/match.jpg");
+    const { etag } = (await ask("/match.jpg")).headers;
+    const later = new Date(Date.now() + 60_000).toUTCString();
+    for (const [path, condition] of [
+      ["/slow-match.jpg", { "If-Match": `"another", ${etag}` }],
+      ["/slow-unmodified.jpg", { "If-Unmodified-Since": later }],
+    ] as const) {
+      const answer = await ask(path, { headers: { ...range, ...condition } });
+      expect([answer.status, answer.headers.etag, answer.body.equals(jpeg.subarray(30_000, 30_010))]).toEqual([
+        206,
+        etag,
+        true,
+      ]);
+      expect(asked(path)).toBe(1);
+    }
+  });
+
+  test("If-Match: * holds at once", async () => {
+    const headers = { Range: "bytes=0-9", "If-Match": "*", "If-Unmodified-Since": OLD };
+    const answer = await ask("/slow-any.jpg", { headers });
+    expect([answer.status, answer.headers.etag, answer.body.equals(jpeg.subarray(0, 10))]).toEqual([
+      206,
+      undefined,
+      true,
+    ]);
+  });
+});
+
 test("an HTTP/1.0 client gets the whole body with its length, whatever the origin's framing", async () => {
   for (const path of ["/chunked-old.jpg", "/slow-old.jpg", "/md5-old.jpg", "/old.jpg"]) {
     const answer = await sendRaw(program.downloadPort, `GET ${path} HTTP/1.0\r\nHost: ${HOST.any}\r\n\r\n`);

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Conditions, type ConditionVerdict, evaluate, parseHttpDate } from "../../../src/http/conditional.ts";
+import {
+  type Conditions,
+  type ConditionVerdict,
+  evaluate,
+  parseHttpDate,
+  wantsVersion,
+} from "../../../src/http/conditional.ts";
 
 const ETAG = '"0123456789abcdef0123456789abcdef"';
 // With milliseconds, which no HTTP date can carry.
@@ -175,6 +181,20 @@ test.each([
   "Sun, 06-Nov-94 08:49:37 GMT",
 ])("parseHttpDate(%j) is undefined", (text) => {
   expect(parseHttpDate(text, NOW)).toBeUndefined();
+});
+
+const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+test.each<[string | undefined, string | undefined, boolean]>([
+  [undefined, undefined, false],
+  ['"a"', undefined, true],
+  ['"a"', DATE, true],
+  [" * ", undefined, false],
+  ["*", DATE, false],
+  [undefined, DATE, true],
+  [undefined, "yesterday", false],
+])("wantsVersion() of If-Match %j and If-Unmodified-Since %j is %j", (ifMatch, ifUnmodifiedSince, expected) => {
+  expect(wantsVersion({ ifMatch, ifUnmodifiedSince })).toBe(expected);
 });
 
 test("parseHttpDate() reads back every second that toUTCString() writes", () => {
