@@ -11,12 +11,15 @@ import type { CatalogueReads } from "./catalogue-reads.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
+import type { RecentEntries } from "./recent-entries.ts";
 import type { BlobSource } from "./write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer.ts";
 
 /** What all buckets of a store share. */
 export interface FsBucketParts {
   readonly reads: CatalogueReads;
+  /** Told of what the writer does. */
+  readonly recent: RecentEntries;
   readonly writer: Writer;
   readonly readers: BlobReaders;
   readonly freeSpace: FreeSpace;
@@ -25,13 +28,10 @@ export interface FsBucketParts {
 }
 
 export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
-  const { reads, writer, readers, freeSpace, newFilePath } = parts;
-  /** The writer's revision at which a description was read. Gone with the description. */
-  const readAt = new WeakMap<ObjectInfo, number>();
-
+  const { reads, recent, writer, readers, freeSpace, newFilePath } = parts;
   /** A download opens what it looked up a moment ago, and need not ask the catalogue twice. */
   function isCurrent(info: ObjectInfo): boolean {
-    return readAt.get(info) === writer.revision() || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
+    return recent.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
   }
 
   /**
@@ -98,8 +98,10 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
 
   return {
     async lookup(key) {
+      const known = recent.get(bucket, key);
+      if (known !== undefined) return known;
       const entry = reads.entry(bucket, key);
-      if (entry.state === "object") readAt.set(entry.info, writer.revision());
+      recent.note(bucket, key, entry);
       return entry;
     },
     open: async (info) => (isCurrent(info) ? readers.open(info.hashes.sha256, info.size) : undefined),

@@ -17,6 +17,7 @@ import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace } from "./free-space.ts";
 import { type DataLock, lockData } from "./lock.ts";
 import { removeOrphans } from "./orphans.ts";
+import { createRecentEntries, type RecentEntries } from "./recent-entries.ts";
 import { openCatalogueForReading, prepareOn } from "./schema.ts";
 import { startTending } from "./tending.ts";
 import type { SweptBlob } from "./write-operations.ts";
@@ -86,10 +87,12 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   let database: Database.Database | undefined;
   try {
     prepareFolders(dir);
-    writer = await startWriter({ dataDir: dir, now: options.now, packBytes: options.packBytes });
+    const recent = createRecentEntries();
+    const { now, packBytes } = options;
+    writer = await startWriter({ dataDir: dir, now, packBytes, settled: recent.outdate });
     database = openCatalogueForReading(join(dir, "catalogue.db"));
     syncDirectory(dir);
-    return wireStore({ ...options, dir, lock, writer, database });
+    return wireStore({ ...options, dir, lock, writer, recent, database });
   } catch (error) {
     database?.close();
     await writer?.close();
@@ -116,11 +119,12 @@ function prepareFolders(dir: string): void {
 interface StoreParts extends FsStoreOptions {
   readonly lock: DataLock;
   readonly writer: Writer;
+  readonly recent: RecentEntries;
   readonly database: Database.Database;
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, database, copyFolders = [] } = parts;
+  const { dir, now, log, minFreeBytes, lock, writer, recent, database, copyFolders = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
@@ -210,7 +214,7 @@ function wireStore(parts: StoreParts): FsStore {
 
   return {
     bucket(id) {
-      const known = buckets.get(id) ?? createFsBucket(id, { reads, writer, readers, freeSpace, newFilePath });
+      const known = buckets.get(id) ?? createFsBucket(id, { reads, recent, writer, readers, freeSpace, newFilePath });
       buckets.set(id, known);
       return known;
     },

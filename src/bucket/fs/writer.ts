@@ -25,8 +25,6 @@ export interface Writer {
    * batch is sent, so it must not change.
    */
   submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer): Promise<AnswerOf<Name>>;
-  /** Rises before operations resolve: while it stands still, nothing that was acknowledged has outdated what was read. */
-  revision(): number;
   /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
   close(): Promise<void>;
 }
@@ -37,6 +35,8 @@ export interface WriterOptions {
   readonly packBytes?: number | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** Told of operations that have ended, or may have when the thread ended, before any of them is acknowledged. */
+  readonly settled?: (operations: readonly Operation[]) => void;
   /** Operations waiting at the most. */
   readonly capacity?: number;
 }
@@ -62,7 +62,7 @@ interface Waiting {
 
 /** Throws what opening the catalogue throws. */
 export async function startWriter(options: WriterOptions): Promise<Writer> {
-  const { dataDir, packBytes, now, capacity = CAPACITY } = options;
+  const { dataDir, packBytes, now, settled = () => {}, capacity = CAPACITY } = options;
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const bodies = Buffer.from(shared);
   const workerData: WriterData = { dataDir, packBytes, shared };
@@ -78,7 +78,6 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   let lastSentAt = 0;
   /** Since when bodies alone wait. */
   let gatheringSince = 0;
-  let revision = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
 
@@ -119,11 +118,11 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   }
 
   function settle(outcomes: readonly Outcome[]): void {
-    const settled = running;
+    const ended = running;
     running = [];
-    revision += 1;
+    settled(ended.map(({ operation }) => operation));
     schedule();
-    settled.forEach(({ operation, resolve, reject }, index) => {
+    ended.forEach(({ operation, resolve, reject }, index) => {
       const outcome = outcomes[index]!;
       if (outcome.ok) resolve(outcome.answer);
       else reject(new HuiyuanError(outcome.code, `${outcome.message} (${operation.name})`));
@@ -133,6 +132,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
 
   function giveUp(cause: unknown): void {
     refusal = new HuiyuanError("store_failed", "Cannot write: the writer thread has ended; restart huiyuan", { cause });
+    settled(running.map(({ operation }) => operation));
     const lost = [...running, ...waiting];
     running = [];
     waiting = [];
@@ -163,7 +163,6 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
         schedule();
       });
     },
-    revision: () => revision,
     async close() {
       refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
       schedule();
