@@ -18,6 +18,12 @@ export interface AnswerLife {
   readonly leftSeconds: number;
 }
 
+/** Of what is made of both; undefined: it does not age. */
+export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | undefined): AnswerLife | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.leftSeconds < one.leftSeconds ? other : one;
+}
+
 const MAX_UNPROVEN_SECONDS = 60;
 const AGELESS: AnswerLife = { ageSeconds: 0, leftSeconds: Number.POSITIVE_INFINITY };
 

@@ -1,28 +1,14 @@
-// Answers a download with what was found under its key, as its age allows: as it is, while the origin is asked again
-// behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
+// Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../errors.ts";
-import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refresh.ts";
-import { askedForKey } from "../mirror/rules.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
-import type { ObjectInfo } from "../object.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientOf, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { ageOf, askerOf, askFirst, askingRoute, inMemory } from "./age.ts";
 import type { AnswerLife } from "./cache-control.ts";
-import { marksOf, serveMiss, serveMissing } from "./miss.ts";
-import { routeOf } from "./object-name.ts";
+import { serveMiss, serveMissing } from "./miss.ts";
 import type { Route } from "./site.ts";
 
 type FoundObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
-
-/** What memory has, for the hot path: undefined where another look is needed, since it is stale. */
-export function freshLife(admitted: Admitted, info: ObjectInfo): { readonly life: AnswerLife | undefined } | undefined {
-  if (admitted.site.source?.ages !== true) return AGELESS;
-  const refresh = askingRoute(admitted)?.mirror.refresh;
-  if (refresh?.isFresh === undefined) return AGELESS;
-  return refresh.isFresh(info) ? { life: refresh.lifeOf(inMemory(info)) } : undefined;
-}
-
-const AGELESS = { life: undefined };
 
 /** Throws deleted, and the codes of Mirror.fetch where the origin must be asked. */
 export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
@@ -34,45 +20,16 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   const { key } = admitted.object;
   if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   const object = storedObject(found);
-  const age = ageOf(admitted, object);
+  const asker = askerOf(admitted);
+  const age = ageOf(asker, object);
   if (age.kind === "serve") {
     const status = age.isStale ? staleStatus(tierOf(found), age.life) : CACHE_STATUS[tierOf(found)];
     return serveStored(admitted, found, { life: age.life, status });
   }
   if (found.state === "large") found.reader.close();
-  const answer = await askFirst(admitted, object, age);
+  const answer = await askFirst(asker, object, age);
   if (answer.kind === "kept") return serveKept(admitted, age.route, answer);
   await serveMiss(admitted, answer, { route: age.route, status: CACHE_STATUS.replaced });
-}
-
-/** Whether a stored object may be served as it is, or the origin is asked for a newer one first. */
-export type Age =
-  | { readonly kind: "serve"; readonly life: AnswerLife | undefined; readonly isStale: boolean }
-  | { readonly kind: "ask"; readonly route: Route; readonly mayHelp: boolean };
-
-/** Of what is stale and served all the same a newer version is asked for behind the answer. */
-export function ageOf(admitted: Admitted, object: StoredObject): Age {
-  const route = object.isStale || admitted.site.source?.ages === true ? askingRoute(admitted) : undefined;
-  if (route === undefined) return FRESH;
-  const { refresh } = route.mirror;
-  const standing = refresh.standingOf(object);
-  const life = refresh.lifeOf(object);
-  if (standing === "fresh") return { kind: "serve", life, isStale: false };
-  if (standing !== "stale") return { kind: "ask", route, mayHelp: standing === "ask-first" };
-  refresh.begin(object, question(admitted, route));
-  return { kind: "serve", life, isStale: true };
-}
-
-const FRESH: Age = { kind: "serve", life: undefined, isStale: false };
-
-/** Throws the codes of Mirror.fetch. */
-export function askFirst(
-  admitted: Admitted,
-  object: StoredObject,
-  { route, mayHelp }: Extract<Age, { readonly kind: "ask" }>,
-): Promise<MissAnswer | Kept> {
-  const signal = clientOf(admitted.exchange);
-  return route.mirror.revalidate(object, { ...question(admitted, route), mayHelp, signal });
 }
 
 /**
@@ -111,25 +68,10 @@ async function serveStored(
   await answerFound(exchange, found, contextOf(admitted, "stored", status, life));
 }
 
-/** The route by which the object may be asked for again; undefined where its domain asks no origin for it. */
-function askingRoute({ site, url }: Admitted): Route | undefined {
-  const route = routeOf(site, url);
-  return route?.action === "mirror" || route?.action === "async" ? route : undefined;
-}
-
-function question({ exchange, object }: Admitted, route: Route) {
-  const { headers } = exchange.request;
-  return { ...askedForKey(route, object.request, headers), ...marksOf(exchange) };
-}
-
 function storedObject(found: FoundObject): StoredObject {
   if (found.state === "memory") return inMemory(found.object.info);
   if (found.state === "large") return found;
   return { info: found.object.info, isStale: found.isStale, epoch: found.epoch };
-}
-
-function inMemory(info: ObjectInfo): StoredObject {
-  return { info, isStale: false, epoch: undefined };
 }
 
 /** What still waits to be uploaded is a hit in the spool. */

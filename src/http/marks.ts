@@ -3,11 +3,14 @@
 import { HuiyuanError } from "../errors.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
 import type { Leaving } from "../mirror/follower.ts";
+import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Mark } from "../mirror/variants.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import type { Admitted } from "./admitted.ts";
+import { type Asker, type Current, currentOf } from "./age.ts";
+import { type AnswerLife, shorterLife } from "./cache-control.ts";
 import { nameObject, type ObjectUrl, routeOf } from "./object-name.ts";
 import type { Site, Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
@@ -27,6 +30,10 @@ export interface MarkSearch {
 
 export interface FoundMarks {
   readonly marks: ReadonlyMap<string, Mark>;
+  /** That of the mark which ages first; what is made of them lives no longer. */
+  readonly life: AnswerLife | undefined;
+  /** False: the origin of one forbids to keep it, and so what is made of it. */
+  readonly isKept: boolean;
   /** To be called when the marks are not needed any more. */
   release(): void;
 }
@@ -38,18 +45,21 @@ export async function findMarks(urls: readonly string[], search: MarkSearch): Pr
     for (const each of searches) if (each.status === "fulfilled") each.value.letGo?.();
   };
   const marks = new Map<string, Mark>();
+  let life: AnswerLife | undefined;
+  let isKept = true;
   for (const [index, each] of searches.entries()) {
-    if (each.status === "fulfilled")
-      marks.set(urls[index] as string, each.value.mark); // a search for each URL
-    else {
+    if (each.status === "rejected") {
       release();
       throw each.reason;
     }
+    marks.set(urls[index] as string, each.value.mark); // a search for each URL
+    life = shorterLife(life, each.value.life);
+    isKept &&= each.value.isKept;
   }
-  return { marks, release };
+  return { marks, life, isKept, release };
 }
 
-interface FoundMark {
+interface FoundMark extends Pick<FoundMarks, "life" | "isKept"> {
   readonly mark: Mark;
   readonly letGo?: () => void;
 }
@@ -58,36 +68,50 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
   const { site, url, sign } = readMarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
-  const { client, stored } = search;
+  const { client, via, cdnLoop, signal } = search;
   const { door } = site;
   if (client !== undefined && door !== undefined) admitNamed(door, sign ?? client.sign, { object });
-  const entry = await stored.lookup(object.key);
-  if (entry.state === "object") {
-    const { info } = entry;
+  // Nothing of what the client's headers say of another image.
+  const asker = { site, url, object, headers: {}, via, cdnLoop, leaving: () => signal };
+  const version = await versionOf(asker).catch((error: unknown) => {
+    const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+    throw isAbsent ? badMark(text, NOT_THERE, error) : error;
+  });
+  if (version.kind === "stored") {
+    const { info, life } = version;
     refuseHeavy(text, info.size);
-    return { mark: { sha256: info.hashes.sha256, load: () => stored.load(info) } };
+    return { mark: { sha256: info.hashes.sha256, load: () => site.stored.load(info) }, life, isKept: true };
   }
-  const route = entry.state === "tombstone" ? undefined : routeOf(site, url);
-  if (route?.action !== "mirror") throw badMark(text, NOT_THERE);
-  const { via, cdnLoop, signal } = search;
-  const { epoch } = entry;
-  const asked = askedUnder(route, object.request, {});
-  const answer = await route.mirror
-    .fetch({ ...asked, method: "GET", via, cdnLoop, signal, epoch })
-    .catch((error: unknown) => {
-      const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
-      throw isAbsent ? badMark(text, NOT_THERE, error) : error;
-    });
+  const { answer, route } = version;
   if (answer.kind === "asked") throw badMark(text, NOT_THERE);
+  const { head, isKept, release: letGo } = answer;
   try {
     const info = await wholeOf(answer);
     refuseHeavy(text, info.size);
-    const load = () => readSpool(answer.head.spool, info.size);
-    return { mark: { sha256: info.hashes.sha256, load }, letGo: answer.release };
+    const load = () => readSpool(head.spool, info.size);
+    const life = route.mirror.refresh.lifeOfAnswer(head.answer);
+    return { mark: { sha256: info.hashes.sha256, load }, life, isKept, letGo };
   } catch (error) {
-    answer.release();
+    letGo();
     throw error;
   }
+}
+
+/** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch. */
+async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
+  const { site, url, object, headers, via, cdnLoop } = asker;
+  const entry = await site.stored.lookup(object.key);
+  if (entry.state === "object") {
+    const current = await currentOf(asker, entry);
+    return current.kind === "gone" ? versionOf(asker) : current;
+  }
+  const route = entry.state === "tombstone" ? undefined : routeOf(site, url);
+  if (route?.action !== "mirror") throw absent(object.key);
+  const { epoch } = entry;
+  const asked = askedUnder(route, object.request, headers);
+  const signal = asker.leaving();
+  const answer = await route.mirror.fetch({ ...asked, method: "GET", via, cdnLoop, signal, epoch });
+  return { kind: "fetched", answer, route };
 }
 
 const NOT_THERE = "there is no such image in this bucket";

@@ -16,12 +16,13 @@ import {
   contextOf,
   FROM_MEMORY,
 } from "./admitted.ts";
+import { askerOf, currentOf, freshLife } from "./age.ts";
 import { answerObject, type ObjectBytes } from "./answer.ts";
-import type { AnswerLife, AnswerState } from "./cache-control.ts";
+import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
-import { ageOf, askFirst, freshLife, serveFound, staleStatus } from "./found.ts";
+import { serveFound, staleStatus } from "./found.ts";
 import { isInformation } from "./instruction.ts";
-import { findMarks } from "./marks.ts";
+import { type FoundMarks, findMarks } from "./marks.ts";
 import {
   type Miss,
   marksOf,
@@ -113,33 +114,16 @@ async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promi
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */
 async function serveStored(original: Admitted, wish: Wish, object: StoredObject): Promise<void> {
-  const { info } = object;
-  const load = () => original.site.stored.load(info);
-  const age = ageOf(original, object);
-  if (age.kind === "serve") {
-    const { life } = age;
-    return serveMade(original, wish, {
-      info,
-      load,
-      isKept: true,
-      life,
-      ...(age.isStale && { status: staleStatus("bucket", life) }),
-    });
-  }
-  const answer = await askFirst(original, object, age);
-  if (answer.kind !== "kept")
-    return serveFetched(original, wish, { answer, route: age.route, status: CACHE_STATUS.replaced });
-  const entry = await original.site.stored.lookup(info.key);
-  // Deleted, or purged for good, while the origin was asked.
-  if (entry.state !== "object") return serveCold(original, wish);
-  const life = age.route.mirror.refresh.lifeOf(entry);
-  const status = CACHE_STATUS.kept[answer.why];
+  const current = await currentOf(askerOf(original), object);
+  if (current.kind === "gone") return serveCold(original, wish);
+  if (current.kind === "fetched") return serveFetched(original, wish, { ...current, status: CACHE_STATUS.replaced });
+  const { info, life, kept } = current;
   await serveMade(original, wish, {
-    info: entry.info,
-    load: () => original.site.stored.load(entry.info),
+    info,
+    load: () => original.site.stored.load(info),
     isKept: true,
     life,
-    status,
+    ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
   });
 }
 
@@ -209,46 +193,54 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
   const { site, exchange } = original;
   const named = settledFor(wish.named, exchange.request.headers.accept);
   const { info: version, load, isKept: isStored } = source;
-  let variant: Variant;
+  let made: Made;
   try {
-    variant = await makeVariant(original, wish, { version, named, load, isStored });
+    made = await makeVariant(original, wish, { version, named, load, isStored });
   } catch (error) {
     const isCovered =
       error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && site.originalDoor === undefined;
     if (!isCovered) throw error;
     return serveFound(original, await site.stored.find(version.key));
   }
-  await answerVariant(original, variant, source);
+  const { variant, isKept, life } = made;
+  await answerVariant(original, variant, { ...source, isKept, life: shorterLife(source.life, life) });
+}
+
+interface Made extends Pick<Source, "isKept"> {
+  readonly variant: Variant;
+  /** Of what was laid over. */
+  readonly life: AnswerLife | undefined;
 }
 
 async function makeVariant(
   { site, sites, exchange, token }: Admitted,
   { isAlias }: Wish,
   request: Omit<VariantRequest, "marks" | "signal">,
-): Promise<Variant> {
+): Promise<Made> {
   const signal = clientOf(exchange);
   const { variants, stored } = site;
-  if (request.named.marks.length === 0) return variants.get({ ...request, marks: NO_MARKS, signal });
+  const urls = request.named.marks;
   const { via, cdnLoop } = marksOf(exchange);
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;
-  const found = await findMarks(request.named.marks, { sites, stored, client, via, cdnLoop, signal });
+  const found = urls.length === 0 ? NO_MARKS : await findMarks(urls, { sites, stored, client, via, cdnLoop, signal });
+  const { marks, life } = found;
+  const isKept = request.isStored && found.isKept;
   try {
-    return await variants.get({ ...request, marks: found.marks, signal });
+    return { variant: await variants.get({ ...request, marks, isStored: isKept, signal }), isKept, life };
   } finally {
     found.release();
   }
 }
 
-const NO_MARKS: VariantRequest["marks"] = new Map();
+const NO_MARKS: FoundMarks = { marks: new Map(), life: undefined, isKept: true, release() {} };
 
 async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
   const { exchange } = original;
   const tier = tierOf(variant);
   exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
   const state: AnswerState = source.isKept ? "stored" : "unkept";
-  const shown = tier === "renderer" ? CACHE_STATUS.rendered : CACHE_STATUS[tier];
-  const context = contextOf(original, state, source.status ?? shown, source.life);
+  const context = contextOf(original, state, source.status ?? statusOf(tier, source.life), source.life);
   if (variant.kind === "found") return answerFound(exchange, variant.found, context);
   const { info, body, spool, release } = variant;
   const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
@@ -260,7 +252,14 @@ async function answerVariant(original: Admitted, variant: Variant, source: Sourc
   }
 }
 
-function tierOf(variant: Variant): Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer"> {
+type Tier = Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
+
+function statusOf(tier: Tier, life: AnswerLife | undefined): string {
+  const detail = tier === "renderer" ? "rendered" : tier;
+  return life !== undefined && life.leftSeconds < 0 ? staleStatus(detail, life) : CACHE_STATUS[detail];
+}
+
+function tierOf(variant: Variant): Tier {
   // What had been made before, and is on its way to the disk.
   if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
   return variant.found.state === "memory" ? "memory" : "bucket";

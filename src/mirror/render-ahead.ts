@@ -16,7 +16,7 @@ export interface AheadTask {
   readonly findMarks: (
     urls: readonly string[],
     signal: AbortSignal,
-  ) => Promise<{ readonly marks: ReadonlyMap<string, Mark>; release(): void }>;
+  ) => Promise<{ readonly marks: ReadonlyMap<string, Mark>; readonly isKept: boolean; release(): void }>;
 }
 
 export interface RenderAhead {
@@ -65,10 +65,10 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const entry = await stored.lookup(key);
     if (entry.state !== "object") return;
     const { info } = entry;
-    const { marks, release } = await findMarks(named.marks, signal);
+    const { marks, isKept, release } = await findMarks(named.marks, signal);
     try {
       const load = () => stored.load(info);
-      letGo(await variants.get({ version: info, named, marks, load, isStored: true, signal }));
+      letGo(await variants.get({ version: info, named, marks, load, isStored: isKept, signal }));
     } finally {
       release();
     }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type AnswerState, createCacheControl, type TokenScope } from "../../../src/http/cache-control.ts";
+import { type AnswerState, createCacheControl, shorterLife, type TokenScope } from "../../../src/http/cache-control.ts";
 
 const DAY = "public, max-age=86400";
 const NONE: TokenScope = { kind: "none" };
@@ -116,4 +116,12 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, age: number, l
   [DAY, NONE, "unkept", 0, 40, "no-store"],
 ])("%s with %o, %s, is at age %i with %i left: %s", (bucket, scope, state, ageSeconds, leftSeconds, expected) => {
   expect(createCacheControl(bucket)(scope, state, { ageSeconds, leftSeconds })).toBe(expected);
+});
+
+test("shorterLife() is the life that ends first, and that of what ages where one does not", () => {
+  const long = { ageSeconds: 1, leftSeconds: 9 };
+  const short = { ageSeconds: 5, leftSeconds: -1 };
+  expect([shorterLife(long, short), shorterLife(short, long)]).toEqual([short, short]);
+  expect([shorterLife(long, undefined), shorterLife(undefined, long)]).toEqual([long, long]);
+  expect(shorterLife(undefined, undefined)).toBeUndefined();
 });

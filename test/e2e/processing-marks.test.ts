@@ -1,0 +1,136 @@
+// Images that are laid over others, through the whole program: they are stored, age and are asked for again like any original.
+import { hash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type GetResult, get } from "../helpers/get.ts";
+import { changeObjects, storedObjects } from "../helpers/processing.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { BLUE, b64, colourAt, difference, GREEN, RED, solid, WHITE } from "../helpers/rendering.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { keysIn } from "../helpers/stored-keys.ts";
+
+const BUCKET = `${APPID}/photos`;
+const DAY = "public, max-age=86400";
+
+/** What the origin has; a status in place of an image. */
+const pictures = new Map<string, Buffer | string>();
+const headers = new Map<string, Readonly<Record<string, string>>>();
+let white: Buffer;
+let red: Buffer;
+let blue: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+
+const markedWith = (key: string) => `watermark/1/image/${b64(`http://img.example/${key}`)}/gravity/center/dissolve/100`;
+const ask = (path: string) => get({ port: program.downloadPort, host: "img.example", path });
+const askMarked = (key: string) => ask(`/white.png?${markedWith(key)}`);
+const status = ({ headers }: GetResult) => String(headers["cache-status"]);
+const isIn = async ({ body }: GetResult, colour: typeof RED) => difference(await colourAt(body, 0.5, 0.5), colour) < 8;
+const purge = (key: string) => changeObjects(program.adminPort, "purge", { bucket: BUCKET, names: [key] });
+
+/** A red mark that is stored, and what is made with it, found in memory or bucket. */
+async function settle(key: string): Promise<GetResult> {
+  pictures.set(`/${key}`, red);
+  const first = await askMarked(key);
+  expect([first.status, await isIn(first, RED)]).toEqual([200, true]);
+  await eventually(() => keysIn(installation.data, BUCKET).includes(key), `${key} is stored`);
+  await eventually(async () => /^huiyuan; hit/.test(status(await askMarked(key))), "the variant is stored");
+  return first;
+}
+
+beforeAll(async () => {
+  white = await solid(400, 300, WHITE).png().toBuffer();
+  red = await solid(100, 60, RED).png().toBuffer();
+  blue = await solid(100, 60, BLUE).png().toBuffer();
+  pictures.set("/white.png", white);
+  origin = await startScriptedOrigin(({ target }, connection) => {
+    const picture = pictures.get(target) ?? "404 Not Found";
+    const isImage = typeof picture !== "string";
+    return connection.send(
+      isImage ? response(picture, { headers: headers.get(target) ?? {} }) : response("", { status: picture }),
+    );
+  });
+  const ttl = { mode: "ttl", ttl: "1s", staleIfError: "1h" };
+  const rules = [
+    { match: { prefix: "aging/" }, freshness: ttl },
+    { match: { prefix: "brief/" }, freshness: { ...ttl, staleIfError: "0s" } },
+    { match: { prefix: "removed/" }, freshness: { ...ttl, staleIfError: "0s", onGone: "remove" } },
+    { match: { prefix: "declared/" }, freshness: { mode: "origin" } },
+  ];
+  installation = await install(
+    oneBucket(mirrorOf(origin.url, { rules, negativeTtl: "1s", breaker: { failures: 1_000 } }), { cacheControl: DAY }),
+  );
+  program = await installation.start();
+});
+afterAll(async () => {
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+describe("an image mark", () => {
+  test("that is purged is asked for first, and its next version is laid over", async () => {
+    const before = await settle("purged.png");
+    pictures.set("/purged.png", blue);
+    await purge("purged.png");
+    const after = await askMarked("purged.png");
+    expect([after.status, await isIn(after, BLUE), after.headers.etag === before.headers.etag]).toEqual([
+      200,
+      true,
+      false,
+    ]);
+    await eventually(async () => isIn(await ask("/purged.png"), BLUE), "the new mark is stored");
+    expect(await isIn(await askMarked("purged.png"), BLUE)).toBe(true);
+    expect(after.headers["cache-control"]).toBe(DAY);
+  });
+
+  test("that is purged serves on while the origin fails", async () => {
+    const before = await settle("failing.png");
+    pictures.set("/failing.png", "500 Internal Server Error");
+    await purge("failing.png");
+    const after = await askMarked("failing.png");
+    expect([after.status, after.headers.etag]).toEqual([200, before.headers.etag]);
+  });
+
+  test("that has aged is laid over at once while its next version is fetched, and caches are told", async () => {
+    const first = await settle("aging/logo.png");
+    // Of the image below, which does not age, nothing would be told.
+    expect(first.headers).toMatchObject({ age: "0", "cache-control": "public, max-age=1" });
+    pictures.set("/aging/logo.png", blue);
+    let last = first;
+    await eventually(async () => {
+      last = await askMarked("aging/logo.png");
+      return status(last).includes("ttl=-");
+    }, "the mark is stale");
+    expect([await isIn(last, RED), status(last)]).toEqual([
+      true,
+      expect.stringMatching(/^huiyuan; hit; ttl=-\d+; detail=\w+$/),
+    ]);
+    expect(last.headers["cache-control"]).toBe(`public, max-age=${last.headers.age}`);
+    await eventually(async () => isIn(await askMarked("aging/logo.png"), BLUE), "the new mark is laid over");
+  });
+
+  test("that may not be used any more is asked for first", async () => {
+    await settle("brief/logo.png");
+    pictures.set("/brief/logo.png", blue);
+    await eventually(async () => isIn(await askMarked("brief/logo.png"), BLUE), "the new mark is laid over");
+  });
+
+  test("that the origin has no more goes where that is wanted", async () => {
+    await settle("removed/logo.png");
+    pictures.set("/removed/logo.png", "404 Not Found");
+    await eventually(async () => (await askMarked("removed/logo.png")).status === 400, "the mark has gone");
+    expect((await askMarked("removed/logo.png")).headers["x-errno"]).toBe("-106");
+  });
+
+  test("that the origin forbids to keep is kept in nothing that is made with it", async () => {
+    headers.set("/declared/logo.png", { "Cache-Control": "no-store" });
+    pictures.set("/declared/logo.png", await solid(100, 60, GREEN).png().toBuffer());
+    const answer = await askMarked("declared/logo.png");
+    expect([answer.status, await isIn(answer, GREEN)]).toEqual([200, true]);
+    expect(answer.headers["cache-control"]).toBe("no-store");
+    const kept = storedObjects(installation.data, `variants/${BUCKET}`).map(({ sha256 }) => sha256);
+    expect(kept).not.toContain(hash("sha256", answer.body));
+  });
+});
