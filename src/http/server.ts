@@ -8,6 +8,7 @@ import { errorBody } from "./error-answer.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
 import { bodyOf, failure } from "./photos/answer.ts";
 import { isCallHead } from "./photos/target.ts";
+import { createTurns, type Turns } from "./turns.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -49,26 +50,31 @@ const HEAD_LOOKED_AT = 512;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
-  // The last answer of each connection: what the parser refuses may come while it still runs.
-  const latest = new WeakMap<Socket, ServerResponse>();
-  const refused = new WeakSet<Socket>();
+  const connections = new WeakMap<Socket, Turns>();
+  const turnsOf = (socket: Socket): Turns => {
+    const known = connections.get(socket) ?? createTurns(socket);
+    connections.set(socket, known);
+    return known;
+  };
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
-    refused.add(socket);
-    const isBusy = latest.get(socket)?.writableFinished === false || latest.get(socket)?.req.complete === false;
-    if (!socket.writable || isBusy) {
-      socket.destroy();
-      return;
-    }
-    options.refused?.(code);
-    hangUp(code, socket, { requestId: options.nextRequestId(), isCall: isCallHead(head) });
+    turnsOf(socket).refuse((broken) => {
+      // Bytes of an answer are out, and no other can follow.
+      if (broken?.headersSent === true) return socket.destroy();
+      if (!socket.writable) return socket.destroySoon();
+      const isCall = isCallHead(broken === undefined ? head : headOf(broken.req));
+      const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
+      options.refused?.(told);
+      hangUp(told, socket, { requestId: options.nextRequestId(), isCall });
+    });
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     // The parser lets such a request through and gives up behind it, when it may have been answered.
     if (isForeignCoding(request.headers["transfer-encoding"])) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
-    latest.set(request.socket, response);
-    options.listener(request, response);
+    // The parser passes over what comes behind an offer in the same read.
+    if (offersUpgrade(request.headers)) response.shouldKeepAlive = false;
+    turnsOf(request.socket).take(response, () => options.listener(request, response));
   };
   const server = createServer(
     {
@@ -91,11 +97,13 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // Read once, or it is unknown by the time a client that has left is logged.
   server.prependListener("connection", (socket: Socket) => void socket.remoteAddress);
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
-    if (refused.has(socket)) return; // What else it sends is an error each time.
     if (error.code === "ECONNRESET") socket.destroy();
     else refuse(parserFault(error.code), socket, error.rawPacket?.toString("latin1", 0, HEAD_LOOKED_AT));
   });
-  server.on("connect", (_request, socket: Socket) => refuse("method_not_allowed", socket));
+  // The parser is gone, and with it what an answer before would need.
+  server.on("connect", (_request, socket: Socket) =>
+    turnsOf(socket).isBusy ? socket.destroy() : refuse("method_not_allowed", socket),
+  );
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     // Some clients send the header empty.
@@ -180,6 +188,10 @@ function hangUp(
 /** Any transfer coding but plain `chunked`: where the body ends would be a matter of opinion. */
 function isForeignCoding(coding: string | undefined): boolean {
   return coding !== undefined && coding.trim().toLowerCase() !== "chunked";
+}
+
+function offersUpgrade({ upgrade, connection = "" }: IncomingMessage["headers"]): boolean {
+  return upgrade !== undefined && /\bupgrade\b/i.test(connection);
 }
 
 function parserFault(code: string | undefined): ErrorCode {

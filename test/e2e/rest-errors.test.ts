@@ -76,6 +76,30 @@ const spent = onceToken("there.jpg");
 
 type Case = readonly [code: number, name: string, make: () => Promise<{ status: number; code: number; data: object }>];
 
+const chunked = (body: Buffer) => `${body.length.toString(16)}\r\n${body.toString("latin1")}\r\n0\r\n`;
+
+/** Bodies that node's parser gives up, in it or behind it: who sent them is told before the connection is closed. */
+const BROKEN = [
+  [
+    "a length beside a trailer",
+    "Transfer-Encoding: chunked",
+    () => `${chunked(fileForm(jpeg).body)}Content-Length: 5\r\n\r\n`,
+  ],
+  ["a chunk of more bytes than can be counted", "Transfer-Encoding: chunked", () => `${"f".repeat(19)}\r\nabc`],
+  ["a length that is short of the form", "Content-Length: 100", () => fileForm(jpeg).body.toString("latin1")],
+] as const;
+
+function rawUpload(headers: string, body: string): string {
+  const head = [
+    `POST /photos/v2/${APPID}/photos/0/broken.jpg HTTP/1.1`,
+    "Host: a.example",
+    `Authorization: ${uploadToken("broken.jpg")}`,
+    `Content-Type: ${fileForm(jpeg).contentType}`,
+    headers,
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
+}
+
 const CASES: readonly Case[] = [
   [-5999, "no bucket in the path", () => call({ target: `/photos/v2/${APPID}` })],
   [-5999, "no userid in the path", () => call({ target: `/photos/v2/${APPID}/photos` })],
@@ -122,6 +146,9 @@ const CASES: readonly Case[] = [
     "a form that is cut short",
     () => upload("a.jpg", { form: { ...fileForm(jpeg), body: fileForm(jpeg).body.subarray(0, -10) } }),
   ],
+  ...BROKEN.map(
+    ([name, headers, body]): Case => [-5993, name, () => callRaw(program.downloadPort, [rawUpload(headers, body())])],
+  ),
   [
     -5993,
     "two files",

@@ -29,10 +29,15 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "trailer",
   "expect",
-  "upgrade",
   "proxy-connection",
   "__proto__",
 ]);
+
+/**
+ * Values of Connection that leave it as it is. An offer to upgrade is passed over (RFC 9110 §7.8): Java's client makes it with
+ * every request. Node's server must close behind one; here nothing is lost, since a head stands alone.
+ */
+const KEEPING: ReadonlySet<string> = new Set(["keep-alive", "upgrade", "upgrade, http2-settings"]);
 
 /** Undefined unless `bytes` are one whole head, and nothing behind it. */
 export function createHeadReader(socket: Socket): (bytes: Buffer) => LaneRequest | undefined {
@@ -69,7 +74,7 @@ function readFields(text: string): Fields | undefined {
     const lower = name.toLowerCase();
     // What a second line of one name means differs from name to name.
     if (lower in headers || NOT_PLAIN.has(lower)) return undefined;
-    if (lower === "connection" && value.toLowerCase() !== "keep-alive") return undefined;
+    if (lower === "connection" && !KEEPING.has(value.toLowerCase())) return undefined;
     headers[lower] = value;
     rawHeaders.push(name, value);
   }

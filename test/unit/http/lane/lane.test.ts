@@ -97,6 +97,8 @@ afterAll(() => lab.stop());
 
 const head = (line: string, fields: readonly string[]) => [line, ...fields, "", ""].join("\r\n");
 const PLAIN = head(`GET /${IN_MEMORY}?sign=${TOKEN} HTTP/1.1`, ["Host: signed.example", "Accept: */*"]);
+/** As curl and Java's client send it. */
+const OFFER = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"];
 
 const line = fc
   .record({
@@ -228,6 +230,8 @@ test.each([
   ["a GET of what is not in memory", head(`GET /${LARGE} HTTP/1.1`, ["Host: open.example"]), 1],
   ["Connection: keep-alive", head("GET /x HTTP/1.1", ["Host: open.example", "connection: Keep-Alive"]), 1],
   ["Connection: close", head("GET /x HTTP/1.1", ["Host: open.example", "Connection: close"]), 0],
+  ["an offer of HTTP/2", head("GET /x HTTP/1.1", ["Host: open.example", ...OFFER]), 1],
+  ["an offer and something behind it", head("GET /x HTTP/1.1", ["Host: open.example", ...OFFER]) + PLAIN, 0],
   ["HTTP/1.0", head("GET /x HTTP/1.0", ["Host: open.example"]), 0],
   ["no Host", head("GET /x HTTP/1.1", ["Accept: */*"]), 0],
   ["a path of the REST API", head("GET /photos/v2/1 HTTP/1.1", ["Host: open.example"]), 0],

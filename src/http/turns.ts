@@ -1,0 +1,76 @@
+// The requests of one connection take turns, as in the lane. Node's server begins all that are sent ahead, and an answer that
+// waits for its socket is never told that the client has gone. What waits when a connection closes never begins.
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Of one connection. */
+export interface Turns {
+  /** Whether an answer is under way. */
+  readonly isBusy: boolean;
+  /** Calls `begin` when everything before is answered; never if the connection closes first, or will after `refuse`. */
+  take(response: ServerResponse, begin: () => void): void;
+  /**
+   * Nothing more is taken. Calls `end` once when everything before is answered. `broken`: the answer to the request in whose
+   * body the fault lies; it may be under way.
+   */
+  refuse(end: (broken?: ServerResponse) => void): void;
+}
+
+interface Turn {
+  readonly response?: ServerResponse;
+  readonly begin: () => void;
+}
+
+/** Beyond these the connection is not read on; a read brings some thousand at most. */
+const MAX_WAITING = 16;
+
+export function createTurns(socket: Socket): Turns {
+  const waiting: Turn[] = [];
+  let current: ServerResponse | undefined;
+  let latest: ServerResponse | undefined;
+  let isRefused = false;
+
+  function begin(turn: Turn): void {
+    current = turn.response;
+    current?.once("close", next);
+    turn.begin();
+  }
+
+  function next(): void {
+    current = undefined;
+    const turn = waiting.shift();
+    if (turn === undefined) return;
+    // The answer before was the last of this connection: node gives the socket to none behind it.
+    if (turn.response?.socket === null) waiting.length = 0;
+    else begin(turn);
+    if (waiting.length < MAX_WAITING && socket.isPaused()) socket.resume();
+  }
+
+  /** Node reads on by itself, after each answer for one. */
+  function hold(): void {
+    if (waiting.length >= MAX_WAITING) socket.pause();
+  }
+
+  socket.on("resume", hold);
+  return {
+    get isBusy() {
+      return current !== undefined;
+    },
+    take(response, answer) {
+      if (isRefused) return;
+      latest = response;
+      const turn = { response, begin: answer };
+      if (current === undefined) return begin(turn);
+      waiting.push(turn);
+      hold();
+    },
+    refuse(end) {
+      if (isRefused) return;
+      isRefused = true;
+      const broken = latest?.req.complete === false ? latest : undefined;
+      if (current === undefined || broken === current) return end(broken);
+      if (broken !== undefined) waiting.pop();
+      waiting.push({ begin: () => end(broken) });
+    },
+  };
+}
