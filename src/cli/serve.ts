@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { loadSettings } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";
-import { untilStopped } from "./signals.ts";
+import { onHangUp, untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface ServeFlags {
@@ -20,7 +20,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .addHelpText(
       "after",
-      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nStop it with SIGTERM or Ctrl-C: clients get 5 s to finish, the whole takes 10 s at most.",
+      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nSIGHUP has it read again in any case. Stop it with SIGTERM or Ctrl-C: clients get 5 s to finish, the whole takes 10 s at most.",
     )
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
@@ -30,10 +30,16 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   let app: App | undefined;
   let isChanged = false;
   const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
-  const onChange = async () => {
-    if (app === undefined) isChanged = true;
-    else await reload(app, flags.config, log);
+  let reloading = Promise.resolve();
+  // One behind the other, so that what was read last is what stays.
+  const onChange = (): Promise<void> => {
+    reloading = reloading.then(async () => {
+      if (app === undefined) isChanged = true;
+      else if (!watching.signal.aborted) await reload(app, flags.config, log);
+    });
+    return reloading;
   };
+  onHangUp(onChange);
   // Before the file is read: a change that comes while the server starts must not be missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {

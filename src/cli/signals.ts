@@ -1,11 +1,19 @@
-// Waiting for the end: SIGTERM and Ctrl-C stop the program in order.
+// Signals from outside: SIGTERM and Ctrl-C stop the program in order; a server that gets SIGHUP reads its settings again.
 
-/** Resolves with the first signal. A second one ends the process at once, as a person expects who is in a hurry. */
-export function untilStopped(): Promise<NodeJS.Signals> {
+/**
+ * Resolves with the first of `signals`. A second one of its kind ends the process at once, as a person expects who is in a
+ * hurry.
+ */
+export function untilStopped(signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"]): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    for (const signal of signals) {
       // Once: the second signal finds no listener and has its default effect.
       process.once(signal, () => resolve(signal));
     }
   });
+}
+
+/** Calls `listener` with each SIGHUP, for good: one that comes during the stop must not end the process. */
+export function onHangUp(listener: () => void): void {
+  process.on("SIGHUP", listener);
 }

@@ -58,7 +58,8 @@ export function tryCommand(terminal: Terminal): Command {
 async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal: Terminal): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  void untilStopped().then(() => stopping.abort());
+  // Also when its terminal is closed.
+  void untilStopped(["SIGTERM", "SIGINT", "SIGHUP"]).then(() => stopping.abort());
   // Who read the words has gone (`| head -5`): nobody would see that it runs, and unheard the error would end it here.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => stopping.abort());
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));

@@ -218,6 +218,14 @@ test("a faulty settings file is refused and told; a good one takes effect withou
   expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
 });
 
+test("SIGHUP has the settings read again, changed or not, and ends nothing", async () => {
+  const inForce = () => program.output.split("new settings are in force").length;
+  const before = inForce();
+  process.kill(program.pid, "SIGHUP");
+  await eventually(() => inForce() > before, "they are read again");
+  expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
+});
+
 test("an edited notFound page is taken up, and a settings file that is gone is told until it is back", async () => {
   const readyz = async () =>
     (await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString();

@@ -145,6 +145,14 @@ test("try is stopped in order by Ctrl-C while it still starts", async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
+test("try is stopped in order when its terminal is closed", async () => {
+  const child = startTrial("--port", "0");
+  await lineOf(child, "Making sample pictures");
+  child.kill("SIGHUP");
+  expect(await ended(child)).toBe(0);
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test("try ends in order when nobody reads its words any more", async () => {
   const port = await startSite('<img src="/a.jpg">');
   const child = startTrial("--port", "0", `http://127.0.0.1:${port}`);
