@@ -72,7 +72,10 @@ export async function imageMenu(): Promise<ImageMenu> {
     const format = pick(FORMATS, dice);
     const operation = pick(OPERATIONS, dice)(`${width}x${height}`);
     const target = `/good/${name}?${operation}|imageMogr2/format/${format}/quality/${40 + Math.floor(dice() * 55)}!`;
-    return { kind: `made ${format}`, target, statuses: [200], image: { format: FOUND[format], width, height } };
+    // A photograph that lies on its side keeps its tag. Of AVIF every decoder heeds that, so that the sides seen are the upright ones.
+    const isSeenUpright = format === "avif" && name === "turned.jpg" && !operation.includes("auto-orient");
+    const sides = isSeenUpright ? { width: height, height: width } : { width, height };
+    return { kind: `made ${format}`, target, statuses: [200], image: { format: FOUND[format], ...sides } };
   }
 
   // Nothing is made of what is not proven to be a whole image.

@@ -141,7 +141,6 @@ async function imageFault(wanted: NonNullable<ImageOrder["image"]>, body: Buffer
   const isBmp = wanted.format === "bmp";
   const found = isBmp ? { format: "bmp", ...readBmp(body) } : await sharp(body).metadata();
   const height = "pageHeight" in found ? (found.pageHeight ?? found.height) : found.height;
-  // A turned photograph keeps its tag, and its sides are those that are stored.
   const isRight = found.format === wanted.format && found.width === wanted.width && height === wanted.height;
   return isRight ? undefined : `${found.format} of ${found.width}×${height}, wanted ${JSON.stringify(wanted)}`;
 }
