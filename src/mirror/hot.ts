@@ -40,8 +40,9 @@ export interface HotBounds {
   readonly maxObjectBytes: number;
 }
 
-// What an entry costs beside its body: key, info, header block.
-const ENTRY_OVERHEAD_BYTES = 1_024;
+// What an entry costs beside its body: key, info, header block, what is known of the requests that it answers; measured with
+// small variants.
+const ENTRY_OVERHEAD_BYTES = 4_096;
 
 /** Other servers may change a remote store, so that no note holds for long. Milliseconds. */
 const NOTE_MS = 10_000;

@@ -5,7 +5,7 @@ import { toKey } from "../../../src/object.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 // What an entry is counted for beside its bytes.
-const OVERHEAD = 1_024;
+const OVERHEAD = 4_096;
 
 function objectOf(key: string, size: number): HotObject {
   const body = randomBytes(size);
