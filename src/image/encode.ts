@@ -11,7 +11,7 @@ export interface Encoding {
   /** 1–100; undefined where the source's format has none, or does not tell. */
   readonly sourceQuality: number | undefined;
   readonly hasExif: boolean;
-  /** Where speed counts more than the last byte. */
+  /** Where time and memory count more than the last byte. */
   readonly isLarge: boolean;
   /** Milliseconds a frame, of an animation. */
   readonly delays: readonly number[];
@@ -78,6 +78,8 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
       return kept.jpeg({
         quality,
         progressive: output.isProgressive === true,
+        // Tables of the image's own save 6 % of the bytes, and take three times as long and 6 bytes a pixel.
+        optimiseCoding: !encoding.isLarge,
         ...(output.isOptimised === true && { mozjpeg: true, progressive: true }),
       });
     case "png":
@@ -85,7 +87,8 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
     case "webp":
       return kept.webp({ quality, effort: encoding.isLarge ? 0 : 2, ...animation });
     case "avif":
-      return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2 });
+      // Colour of half the size, as in JPEG: in its whole size it would take 34 bytes a pixel in place of 22.
+      return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2, ...(encoding.isLarge && HALF_COLOUR) });
     case "gif":
       return kept.gif({
         effort: 3,
@@ -98,6 +101,7 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
 }
 
 const LIGHT_GIF_COLOURS = 64;
+const HALF_COLOUR = { chromaSubsampling: "4:2:0" };
 
 /** The best quality up to the rule's that fits; where none fits, the smallest there is. */
 async function encodeWithin(image: Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {

@@ -145,6 +145,13 @@ describe("what is where", () => {
     expect((await sharp(passes.bytes).metadata()).orientation).toBe(6);
   });
 
+  test("an AVIF of a photograph that lies on its side is seen as its JPEG is", async () => {
+    const { bytes } = await renderText(await stored(200, 100, 6), "imageMogr2/format/avif");
+    // Decoders of AVIF turn it themselves.
+    const { width, height } = await sharp(bytes).metadata();
+    expect([width, height, await seen(bytes)]).toEqual([200, 100, "red green blue yellow"]);
+  });
+
   test("fill bytes before a marker hide neither EXIF nor how the image is turned", async () => {
     const source = await stored(200, 100, 6);
     const padded = Buffer.concat([source.subarray(0, 2), Buffer.from([0xff, 0xff, 0xff]), source.subarray(2)]);
