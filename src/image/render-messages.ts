@@ -80,25 +80,36 @@ export function partsAfter(parts: readonly Buffer[], written: number): readonly 
   });
 }
 
-/** Puts messages together from what arrives; `said` is called with each whole one. */
+/** Puts messages together from what arrives; `said` is called with each whole one. A body is gathered in its own place, once. */
 export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
-  let chunks: Buffer[] = [];
-  let [gathered, wanted] = [0, PREFIX_BYTES];
+  let begun: Buffer = Buffer.alloc(0);
+  let message: { readonly head: FromProcess; readonly body: Buffer; filled: number } | undefined;
+
+  /** Takes what it can use, and gives the rest. */
+  function take(chunk: Buffer): Buffer {
+    if (message !== undefined) {
+      const copied = chunk.copy(message.body, message.filled);
+      message.filled += copied;
+      return chunk.subarray(copied);
+    }
+    const all = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+    const bodyAt = all.length < PREFIX_BYTES ? Number.POSITIVE_INFINITY : PREFIX_BYTES + all.readUInt32BE(0);
+    if (all.length < bodyAt) {
+      begun = all;
+      return all.subarray(all.length);
+    }
+    begun = Buffer.alloc(0);
+    const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
+    message = { head, body: Buffer.allocUnsafe(all.readUInt32BE(4)), filled: 0 };
+    return all.subarray(bodyAt);
+  }
+
   return (chunk) => {
-    chunks.push(chunk);
-    gathered += chunk.length;
-    while (gathered >= wanted) {
-      const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, gathered);
-      chunks = [all];
-      const bodyAt = PREFIX_BYTES + all.readUInt32BE(0);
-      wanted = bodyAt + all.readUInt32BE(4);
-      if (gathered < wanted) return;
-      const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
-      const part = all.subarray(bodyAt, wanted);
-      // What it is cut from would live as long, and may be much larger.
-      const body = part.length * 2 < part.buffer.byteLength ? Buffer.from(part) : part;
-      chunks = [all.subarray(wanted)];
-      [gathered, wanted] = [gathered - wanted, PREFIX_BYTES];
+    for (let rest = chunk; rest.length > 0; ) {
+      rest = take(rest);
+      if (message === undefined || message.filled < message.body.length) continue;
+      const { head, body } = message;
+      message = undefined;
       said(head, body);
     }
   };

@@ -1,5 +1,6 @@
 // The processes that render. One is started when it is needed, serves one image at a time, is killed when an image takes too
-// long, replaced when it has grown, and let go when there is nothing to do. How many run at once is the queue's affair.
+// long, replaced when it has grown, and let go when there is nothing to do or its memory is wanted by another. How many run at
+// once is the queue's affair.
 import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -19,12 +20,12 @@ import {
 
 export interface RenderPool {
   /**
-   * Throws what renderImage throws, render_timeout after `renderMs`, image_too_large when memory was not enough,
-   * render_failed when the process died or did not start.
+   * `bytes`: what it takes in memory, by estimate, beside a process at rest. Throws what renderImage throws, render_timeout
+   * after `renderMs`, image_too_large when memory was not enough, render_failed when a process did not start, or two have died of it.
    */
-  render(request: PipelineRequest): Promise<Rendered>;
+  render(request: PipelineRequest, bytes: number): Promise<Rendered>;
   /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
-  prove(body: ProofBody, limits: SourceLimits): Promise<void>;
+  prove(body: ProofBody, limits: SourceLimits, bytes: number): Promise<void>;
   /** Another `renderMs` for images to come. */
   setDeadline(renderMs: number): void;
   /** Processes that exist. */
@@ -38,12 +39,16 @@ export interface RenderPoolOptions {
   readonly renderMs: number;
   /** Bytes of memory a process may have. */
   readonly maxResidentBytes: number;
+  /** Bytes of memory of all of them: those without work are let go when one with work needs theirs. */
+  readonly maxTotalBytes: number;
   /** Milliseconds after which a process without work ends. */
   readonly idleMs: number;
 }
 
-/** Bytes of memory above which a process is not used again: libvips' memory is never given back whole. */
-const GROWN_BYTES = 200 * 1024 * 1024;
+/** Bytes of memory of a process at rest. */
+export const PROCESS_BYTES = 64 * 1024 * 1024;
+/** Above it a process is not used again: libvips' memory is never given back whole. */
+const GROWN_BYTES = 2 * PROCESS_BYTES;
 
 /** What a process has said, with the bytes behind it. */
 interface Answer {
@@ -75,11 +80,17 @@ interface Renderer {
   answered: ((answer: Answer | undefined) => void) | undefined;
   /** The image that it has from the last request: one is often wanted in several sizes. */
   held: WeakRef<Buffer> | undefined;
+  /** Bytes of memory after the last order. */
+  residentBytes: number;
+  /** Of memory, by estimate while it works. */
+  bytes: number;
   idle: NodeJS.Timeout | undefined;
 }
 
-export function createRenderPool({ maxResidentBytes, idleMs, ...options }: RenderPoolOptions): RenderPool {
+export function createRenderPool(options: RenderPoolOptions): RenderPool {
+  const { maxResidentBytes, maxTotalBytes, idleMs } = options;
   let { renderMs } = options;
+  let isClosed = false;
   const free: Renderer[] = [];
   const all = new Set<Renderer>();
 
@@ -107,6 +118,8 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       ended,
       answered: undefined,
       held: undefined,
+      residentBytes: PROCESS_BYTES,
+      bytes: 0,
       idle: undefined,
     };
     const read = createFrameReader((said, body) => {
@@ -133,6 +146,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
 
   function kill(renderer: Renderer): void {
     forget(renderer);
+    renderer.bytes = 0;
     renderer.child.kill("SIGKILL");
   }
 
@@ -141,6 +155,8 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       kill(renderer);
       return;
     }
+    renderer.residentBytes = residentBytes;
+    renderer.bytes = residentBytes;
     renderer.idle = setTimeout(() => kill(renderer), idleMs);
     renderer.idle.unref();
     // A server that is stopping does not wait for it.
@@ -149,19 +165,33 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
     free.push(renderer);
   }
 
-  function take(): Renderer {
+  /** For work that takes so much memory more. */
+  function take(bytes: number): Renderer {
     // The one that worked last is the warmest, and lets the others become idle.
-    const renderer = free.pop() ?? start();
+    let renderer = free.pop() ?? start();
     clearTimeout(renderer.idle);
+    while (bytesBeside(renderer) + renderer.residentBytes + bytes > maxTotalBytes && free.length > 0)
+      kill(free[0] as Renderer);
+    // What it has kept is wanted, too, where that is worth the start of another.
+    const hasGrown = renderer.residentBytes > 1.25 * PROCESS_BYTES;
+    if (hasGrown && bytesBeside(renderer) + renderer.residentBytes + bytes > maxTotalBytes) {
+      kill(renderer);
+      renderer = start();
+    }
+    renderer.bytes = renderer.residentBytes + bytes;
     renderer.child.ref();
     renderer.socket.ref();
     return renderer;
   }
 
+  function bytesBeside(renderer: Renderer): number {
+    return [...all].reduce((sum, other) => sum + (other === renderer ? 0 : other.bytes), 0);
+  }
+
   /** Undefined: the process has ended. */
-  function ask(renderer: Renderer, orderFor: OrderFor): Promise<Answer | "late" | undefined> {
+  function ask(renderer: Renderer, orderFor: OrderFor, ms: number): Promise<Answer | "late" | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle("late"), renderMs);
+      const timer = setTimeout(() => settle("late"), ms);
       const settle = (answer: Answer | "late" | undefined) => {
         clearTimeout(timer);
         renderer.answered = undefined;
@@ -178,9 +208,15 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
   }
 
   /** Gives it to a process and takes care of that, whatever becomes of it. */
-  async function order(orderFor: OrderFor): Promise<Done> {
-    const renderer = take();
-    const answer = await ask(renderer, orderFor);
+  async function order(orderFor: OrderFor, bytes: number): Promise<Done> {
+    const deadline = performance.now() + renderMs;
+    let renderer = take(bytes);
+    let answer = await ask(renderer, orderFor, renderMs);
+    // Somebody else has killed it, or the image has: a second process tells.
+    if (answer === undefined && !isClosed) {
+      renderer = take(bytes);
+      answer = await ask(renderer, orderFor, deadline - performance.now());
+    }
     if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
     if (answer === "late") {
       kill(renderer);
@@ -199,21 +235,21 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
   }
 
   return {
-    async render(request) {
+    async render(request, bytesToRender) {
       const { bytes } = request;
       const { said, body } = await order((renderer) => {
         const isHeld = renderer.held?.deref() === bytes;
         if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
         return requestFrame(request, isHeld);
-      });
+      }, bytesToRender);
       if (said.kind === "rendered") return { ...said.rendered, bytes: body };
       throw new HuiyuanError("internal", "Cannot process: the render process has done something else");
     },
-    async prove(body, limits) {
+    async prove(body, limits, bytesToProve) {
       await order((renderer) => {
         renderer.held = undefined;
         return proofFrame(body, limits);
-      });
+      }, bytesToProve);
     },
     setDeadline(next) {
       renderMs = next;
@@ -222,6 +258,7 @@ export function createRenderPool({ maxResidentBytes, idleMs, ...options }: Rende
       return all.size;
     },
     async close() {
+      isClosed = true;
       const ending = [...all];
       for (const renderer of ending) {
         // Whoever closes waits for the end of those too that nobody waited for.

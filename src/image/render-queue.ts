@@ -1,5 +1,5 @@
-// Who may render now: so many at once, and together never more memory, by estimate, than one may have, so that a crowd needs
-// no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
+// Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
+// crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
 import { HuiyuanError } from "../errors.ts";
 import { createLine } from "./line.ts";
 

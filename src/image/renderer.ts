@@ -6,9 +6,9 @@ import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
 import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
-import { createRenderPool } from "./render-pool.ts";
+import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
-import { BYTES_PER_PIXEL, bytesToDecode, bytesToRender } from "./weight.ts";
+import { BYTES_PER_PIXEL, bytesToDecode, bytesToHold, bytesToRender } from "./weight.ts";
 
 export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
@@ -66,7 +66,7 @@ export interface RendererLimits extends SourceLimits, PipelineLimits {
   /** How many may wait, and for how many milliseconds. */
   readonly waiting: number;
   readonly waitMs: number;
-  /** Bytes of memory of one render process, and of all of them by estimate. */
+  /** Bytes of memory of one render process, and of two, or as many, by estimate; more at once have PROCESS_BYTES each. */
   readonly residentBytes: number;
 }
 
@@ -81,7 +81,7 @@ const DEFAULTS = {
   outputBytes: MAX_RESULT_BYTES,
   waiting: 256,
   waitMs: 10_000,
-  residentBytes: 448 * 1024 * 1024,
+  residentBytes: 336 * 1024 * 1024,
 } as const satisfies Partial<RendererLimits>;
 
 /** Of the file of an image mark. */
@@ -99,27 +99,36 @@ export function createRenderer(options: RendererOptions): Renderer {
   let limits: RendererLimits = { ...DEFAULTS, ...options };
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
-  const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes: residentBytes });
-  const forLarge = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes: residentBytes });
+  const maxBytes = residentBytes + Math.max(0, renders - 2) * PROCESS_BYTES;
+  const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes });
+  const forLarge = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
-  const pool = createRenderPool({ renderMs, maxResidentBytes: residentBytes, idleMs: IDLE_MS });
+  const pool = createRenderPool({
+    renderMs,
+    maxResidentBytes: residentBytes,
+    maxTotalBytes: maxBytes,
+    idleMs: IDLE_MS,
+  });
 
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage, signal);
-    await weigh(bytesToRender(facts, recipe) + marks.bytesToDecode, signal);
+    const weight = bytesToRender(facts, recipe) + marks.bytesToDecode + bytesToHold(bytes.length);
+    await weigh(PROCESS_BYTES + weight, signal);
     signal.throwIfAborted();
     const { pixels, outputSide, outputBytes } = limits;
-    return pool.render({ bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } });
+    const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
+    return pool.render(request, weight);
   }
 
-  async function proveNow({ load, image, signal }: ProofRequest, weigh: Weigh): Promise<void> {
-    await weigh(bytesToProve(image), signal);
+  async function proveNow({ load, image, size, signal }: ProofRequest, weigh: Weigh): Promise<void> {
+    const weight = bytesToProve(image) + bytesToHold(size);
+    await weigh(PROCESS_BYTES + weight, signal);
     const body = await load();
     signal.throwIfAborted();
     const { sourceBytes, sourceSide, pixels, frames } = limits;
-    return pool.prove(body, { sourceBytes, sourceSide, pixels, frames });
+    return pool.prove(body, { sourceBytes, sourceSide, pixels, frames }, weight);
   }
 
   async function proveInTurn(request: ProofRequest): Promise<void> {

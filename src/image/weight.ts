@@ -1,5 +1,6 @@
 // How much memory a render takes, estimated from the image's head and the recipe before anything is decoded, so that renders
-// that together are too much wait for each other. Pure; factors are measured with images of one colour, 8 bits a sample.
+// that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
+// that was found (docs/performance.md).
 import { HuiyuanError } from "../errors.ts";
 import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
 import type { RasterFacts } from "./loaders.ts";
@@ -16,11 +17,18 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
 };
 /** Bytes a pixel of an image that is worked on, or written, as a whole. */
 const WORKED_ON = 8;
-const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 20, webp: 8, gif: 8, jpeg: 8, png: 8, bmp: 8 };
+const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
+/** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
+const HELD = 4;
 
 /** Bytes to decode an image. */
 export function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
   return width * height * frames * BYTES_PER_PIXEL[format];
+}
+
+/** Bytes that a file takes while it is processed, whatever its pixels take. */
+export function bytesToHold(fileBytes: number): number {
+  return HELD * fileBytes;
 }
 
 /** Bytes to render it by the recipe: the most that any of its parts takes. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import type { RasterFacts } from "../../../src/image/loaders.ts";
-import { bytesToDecode, bytesToRender } from "../../../src/image/weight.ts";
+import { bytesToDecode, bytesToHold, bytesToRender } from "../../../src/image/weight.ts";
 
 const MEGA = 1_000_000;
 const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
@@ -27,8 +27,8 @@ describe("bytesToRender()", () => {
     [photo, "imageMogr2/rotate/90/thumbnail/300x", 96],
     [photo, "imageMogr2/sharpen/70|imageView2/2/w/300", 96],
     [photo, "imageMogr2/rotate/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
-    [photo, "imageMogr2/format/avif", 240],
-    [photo, "imageMogr2/thumbnail/2000x/format/avif", 60],
+    [photo, "imageMogr2/format/avif", 288],
+    [photo, "imageMogr2/thumbnail/2000x/format/avif", 72],
     // However small the source is.
     [tiny, "imageMogr2/thumbnail/5000x5000!", 200],
     [tiny, "imageMogr2/thumbnail/5000x5000!/thumbnail/9x9", 200],
@@ -47,4 +47,8 @@ describe("bytesToRender()", () => {
 
 test("bytesToDecode() counts all frames", () => {
   expect(bytesToDecode(film) / MEGA).toBe(80);
+});
+
+test("bytesToHold() counts a file with what a decoder copies of it", () => {
+  expect(bytesToHold(15 * MEGA)).toBe(60 * MEGA);
 });
