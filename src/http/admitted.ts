@@ -24,6 +24,8 @@ export interface Admitted {
   readonly wish?: Wish | undefined;
   /** The wish is that of an alias, and an object that is really named so comes first. */
   readonly isNameFirst?: boolean | undefined;
+  /** The object is shown in place of what could not be made of it now, and may be soon: for this once. */
+  readonly isStandIn?: boolean | undefined;
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
@@ -52,11 +54,12 @@ export function contextOf(
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission, wish } = admitted;
+  const { site, exchange, admission, wish, isStandIn } = admitted;
+  const shown = isStandIn === true && state !== "suspect" ? "stand-in" : state;
   const { origin } = exchange.request.headers;
   const isByAccept = wish?.named.settled !== undefined;
   return {
-    headers: answerHeaders(site, { origin, scope: admission.scope, state, cacheStatus, life, isByAccept }),
+    headers: answerHeaders(site, { origin, scope: admission.scope, state: shown, cacheStatus, life, isByAccept }),
     spend: admission.spend,
     client: () => clientSignal(exchange),
   };

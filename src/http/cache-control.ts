@@ -8,8 +8,11 @@ export type TokenScope =
   | { readonly kind: "reusable-one-time" }
   | { readonly kind: "one-time" };
 
-/** `filling`: its end is not proven. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. */
-export type AnswerState = "stored" | "filling" | "suspect" | "unkept";
+/**
+ * `filling`: its end is not proven. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. `stand-in`: shown for
+ * what could not be made now, and may be soon.
+ */
+export type AnswerState = "stored" | "filling" | "suspect" | "unkept" | "stand-in";
 
 /** Of what ages, whole seconds. Sent with an `Age` header, from which every lifetime counts (RFC 9111 §4.2). */
 export interface AnswerLife {
@@ -24,6 +27,7 @@ export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | und
   return other.leftSeconds < one.leftSeconds ? other : one;
 }
 
+const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "unkept", "stand-in"]);
 const MAX_UNPROVEN_SECONDS = 60;
 const AGELESS: AnswerLife = { ageSeconds: 0, leftSeconds: Number.POSITIVE_INFINITY };
 
@@ -35,7 +39,7 @@ export function createCacheControl(bucket: string): CacheControl {
   const open = readTemplate(bucket, false);
   const closed = readTemplate(bucket, true);
   return (scope, state, life) => {
-    if (state === "suspect" || state === "unkept" || scope.kind === "one-time") return "no-store";
+    if (NO_STORE.has(state) || scope.kind === "one-time") return "no-store";
     if (scope.kind === "reusable-one-time") return "private, no-cache";
     if (scope.kind === "none" && state === "stored" && life === undefined) return bucket;
     const { ageSeconds, leftSeconds } = life ?? AGELESS;

@@ -1,7 +1,7 @@
 // Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
 import { HuiyuanError } from "../errors.ts";
-import { mayServeOriginal } from "../image/recipe.ts";
+import { mayPass, mayServeOriginal } from "../image/recipe.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
@@ -197,10 +197,10 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
   try {
     made = await makeVariant(original, wish, { version, named, load, isStored });
   } catch (error) {
-    const isCovered =
-      error instanceof HuiyuanError && mayServeOriginal(named.recipe, error) && site.originalDoor === undefined;
-    if (!isCovered) throw error;
-    return serveFound(original, await site.stored.find(version.key));
+    if (!(error instanceof HuiyuanError)) throw error;
+    if (!mayServeOriginal(named.recipe, error) || site.originalDoor !== undefined) throw error;
+    const found = await site.stored.find(version.key);
+    return serveFound({ ...original, isStandIn: mayPass(error) }, found);
   }
   const { variant, isKept, life } = made;
   await answerVariant(original, variant, { ...source, isKept, life: shorterLife(source.life, life) });

@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas.ts";
 import { aligned, boxSize, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
-import type { Recipe, Step, StepName, StepOf } from "./recipe.ts";
+import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
 import { layImage, layText } from "./watermark.ts";
 
 /** What a step may use beside its own parameters. */
@@ -55,7 +55,7 @@ const OPERATIONS = {
     const bytes = marks.get(step.url);
     if (bytes !== undefined) return layImage(canvas, step, bytes);
     throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
-      parameter: "watermark/image",
+      parameter: MARK_PARAMETER,
     });
   },
 } as const satisfies { readonly [Name in StepName]: Operation<Name> };

@@ -188,6 +188,15 @@ export function markUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];
 }
 
+/** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */
+export function mayPass({ code, parameter }: HuiyuanError): boolean {
+  if (code === "processing_invalid") return parameter === MARK_PARAMETER;
+  return code === "render_timeout" || code === "render_failed";
+}
+
+/** Named by every error that a mark's image is to blame for. */
+export const MARK_PARAMETER = "watermark/image";
+
 /** Whether `ignore-error/1` covers this failure: one of the image or of its processing, not of the server's state. */
 export function mayServeOriginal(recipe: Recipe, error: HuiyuanError): boolean {
   if (!recipe.ignoresErrors) return false;

@@ -5,7 +5,7 @@ import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
-import { markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
+import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
 import { BYTES_PER_PIXEL, bytesToDecode, bytesToHold, bytesToRender } from "./weight.ts";
@@ -199,7 +199,7 @@ const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megap
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, { parameter: "watermark/image", wanted: WANTED_MARK, cause });
+  return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause });
 }
 
 /** What no process need be asked for. */

@@ -133,4 +133,18 @@ describe("an image mark", () => {
     const kept = storedObjects(installation.data, `variants/${BUCKET}`).map(({ sha256 }) => sha256);
     expect(kept).not.toContain(hash("sha256", answer.body));
   });
+
+  test("that is not there yet leaves with ignore-error the original, which no cache keeps", async () => {
+    const askLate = () => ask(`/white.png?imageMogr2/thumbnail/300x/ignore-error/1|${markedWith("late.png")}`);
+    const before = await askLate();
+    expect([before.status, before.body.equals(white)]).toEqual([200, true]);
+    expect(before.headers["cache-control"]).toBe("no-store");
+    pictures.set("/late.png", red);
+    let after = before;
+    await eventually(async () => {
+      after = await askLate();
+      return !after.body.equals(white);
+    }, "the mark is found");
+    expect([await isIn(after, RED), after.headers["cache-control"]]).toEqual([true, DAY]);
+  });
 });

@@ -114,6 +114,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, age: number, l
   [DAY, privately(600), "stored", 20, 40, "private, max-age=60"],
   [DAY, ONE_TIME, "stored", 20, 40, "no-store"],
   [DAY, NONE, "unkept", 0, 40, "no-store"],
+  [DAY, privately(600), "stand-in", 0, 40, "no-store"],
 ])("%s with %o, %s, is at age %i with %i left: %s", (bucket, scope, state, ageSeconds, leftSeconds, expected) => {
   expect(createCacheControl(bucket)(scope, state, { ageSeconds, leftSeconds })).toBe(expected);
 });

@@ -1,8 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
-import { canonicalText, type Era, markUrls, mayServeOriginal } from "../../../src/image/recipe.ts";
+import {
+  canonicalText,
+  type Era,
+  MARK_PARAMETER,
+  markUrls,
+  mayPass,
+  mayServeOriginal,
+} from "../../../src/image/recipe.ts";
 
 const b64 = (text: string) => Buffer.from(text).toString("base64url");
 const meaning = (text: string, era: Era = 2015) => canonicalText(parseInstruction(text, { era }));
@@ -329,4 +336,14 @@ test("mayServeOriginal() covers faults of the image, never the server's own stat
   expect(mayServeOriginal(strict, broken)).toBe(false);
   expect(mayServeOriginal(careless, new HuiyuanError("render_overloaded", "x"))).toBe(false);
   expect(mayServeOriginal(careless, new HuiyuanError("client_gone", "x"))).toBe(false);
+});
+
+test("mayPass() is true of time, breakage and marks, and of nothing that image and instruction always have", () => {
+  const passes = (code: ErrorCode, parameter?: string) => mayPass(new HuiyuanError(code, "x", { parameter }));
+  expect([passes("render_timeout"), passes("render_failed")]).toEqual([true, true]);
+  expect(passes("processing_invalid", MARK_PARAMETER)).toBe(true);
+  expect([passes("processing_invalid", "imageMogr2/crop"), passes("image_not_processable")]).toEqual([false, false]);
+  expect([passes("image_too_large"), passes("image_too_heavy"), passes("output_too_large")]).toEqual(
+    Array(3).fill(false),
+  );
 });
