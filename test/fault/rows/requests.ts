@@ -266,13 +266,26 @@ const BEHIND = [
   ["a foreign transfer coding", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nTransfer-Encoding: gzip\r\n\r\n`],
 ] as const;
 
-const behind = BEHIND.map(
-  ([what, bytes], index): Fault => ({
-    id: `request-behind-${index}`,
-    what: `${what}, behind a request whose answer is half sent`,
+/** An empty line before the first request is allowed, and not plain: node's server answers then, else the lane. */
+const READERS = [
+  ["", ""],
+  ["-in-node", "\r\n"],
+] as const;
+
+const behind = BEHIND.flatMap(([what, bytes], index) =>
+  READERS.map(([reader, before]) => behindFault(`${index}${reader}`, { what, bytes, before })),
+);
+
+function behindFault(
+  id: string,
+  { what, bytes, before }: { readonly what: string; readonly bytes: string; readonly before: string },
+): Fault {
+  return {
+    id: `request-behind-${id}`,
+    what: `${what}, behind a request ${before === "" ? "" : "that is not plain and "}whose answer is half sent`,
     expected: { client: "200, 0 bytes that are not the image's" },
     async observe(lab) {
-      const path = `/request-behind-${index}.jpg`;
+      const path = `/request-behind-${id}.jpg`;
       const half = lab.picture.length >> 1;
       const socket = connect(lab.program.downloadPort, "127.0.0.1");
       // The program has the time to say something, or to hang up, before the other half is there.
@@ -295,7 +308,7 @@ const behind = BEHIND.map(
         if (received < half && received + piece.length >= half) socket.write(bytes);
         received += piece.length;
       });
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`);
+      socket.write(`${before}GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`);
       socket.setTimeout(3_000, () => socket.destroy());
       await once(socket, "close");
       const answer = Buffer.concat(parts);
@@ -304,8 +317,31 @@ const behind = BEHIND.map(
       const isRight = lab.picture.subarray(0, body.length).equals(body);
       return { client: `${answer.toString("latin1", 9, 12)}, ${isRight ? 0 : "SOME"} bytes that are not the image's` };
     },
-  }),
-);
+  };
+}
+
+const sentAhead: Fault = {
+  id: "request-ahead-reset",
+  what: "three requests in one piece for images that are not stored, and a reset before the first is whole",
+  expected: { client: "nothing; the origin was asked 1, 0 and 0 times" },
+  async observe(lab) {
+    const paths = ["/ahead-1.jpg", "/ahead-2.jpg", "/ahead-3.jpg"];
+    const socket = connect(lab.program.downloadPort, "127.0.0.1");
+    const wasClosed = once(socket, "close");
+    lab.script(paths[0] as string, async (_request, connection) => {
+      await connection.send(lengthHead(lab.picture.length));
+      socket.resetAndDestroy();
+      await wasClosed;
+      await connection.send(lab.picture);
+    });
+    socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`).join(""));
+    await wasClosed;
+    // Whoever asks now is answered, and by then the others would have been asked for.
+    await lab.get({ path: paths[0] as string });
+    const [first, second, third] = paths.map((path) => lab.asked(path));
+    return { client: `nothing; the origin was asked ${first}, ${second} and ${third} times` };
+  },
+};
 
 const raw = RAW.map(
   ([id, what, bytes, expected]): Fault => ({
@@ -325,5 +361,5 @@ const raw = RAW.map(
 export const requests: FaultGroup = {
   title: "Requests",
   about: "Sent for an object that is stored, as a client or byte for byte on a socket.",
-  faults: [...conditions, multipart, headLikeGet, hopByHop, ...behind, ...raw],
+  faults: [...conditions, multipart, headLikeGet, hopByHop, ...behind, sentAhead, ...raw],
 };
