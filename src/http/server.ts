@@ -52,9 +52,11 @@ const HEAD_LOOKED_AT = 512;
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const connections = new WeakMap<Socket, Turns>();
   const turnsOf = (socket: Socket): Turns => {
-    const known = connections.get(socket) ?? createTurns(socket);
-    connections.set(socket, known);
-    return known;
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const made = createTurns(socket);
+    connections.set(socket, made);
+    return made;
   };
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
     turnsOf(socket).refuse((broken) => {

@@ -32,7 +32,7 @@ export function createTurns(socket: Socket): Turns {
 
   function begin(turn: Turn): void {
     current = turn.response;
-    current?.once("close", next);
+    current?.on("close", next); // emitted once
     turn.begin();
   }
 
