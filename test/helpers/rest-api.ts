@@ -177,6 +177,7 @@ function wholeAnswer(received: string): RawResult | undefined {
     /^((?:HTTP\/1\.1 1\d\d [^\r]*\r\n\r\n)*)(HTTP\/1\.1 [2-5]\d\d .*?\r\n)\r\n(.*)$/s.exec(received) ?? [];
   const length = Number(/\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1] ?? Number.NaN);
   if (!(rest.length >= length)) return undefined;
-  const { code, message, data } = JSON.parse(Buffer.from(rest, "latin1").toString());
+  // Another answer may follow, to what came behind the request.
+  const { code, message, data } = JSON.parse(Buffer.from(rest.slice(0, length), "latin1").toString());
   return { status: Number(head.slice(9, 12)), before, head, code, message, data };
 }

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { sendRaw } from "../../helpers/raw.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
 import { getStored, type Lab, lengthHead, PATIENT, tell } from "../lab.ts";
@@ -332,6 +333,8 @@ const sentAhead: Fault = {
       await connection.send(lengthHead(lab.picture.length));
       socket.resetAndDestroy();
       await wasClosed;
+      // The program has heard of it when the first image is whole.
+      await delay(500);
       await connection.send(lab.picture);
     });
     socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`).join(""));
