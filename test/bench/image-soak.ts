@@ -9,7 +9,7 @@ import { install, type Program } from "../helpers/program.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { imageMenu } from "./image-orders.ts";
 import { runImageLoads, startPictureOrigin } from "./image-soak-load.ts";
-import { outputOf, residentBytes } from "./processes.ts";
+import { outputOf, residentBytes, watchMemory } from "./processes.ts";
 import { host, table } from "./report.ts";
 import {
   isAtRest,
@@ -24,8 +24,6 @@ import {
 import { createTally, type Tally } from "./soak-load.ts";
 
 const SAMPLE_MS = 5_000;
-/** How often all processes are looked at for the peak. */
-const LOOK_MS = 250;
 /** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
 const WARM_UP = 0.4;
 const MB = 1_000_000;
@@ -62,7 +60,7 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
     const tally = createTally();
     const over = AbortSignal.timeout(minutes * 60_000);
     setMaxListeners(0, over); // every client listens
-    const peak = watchPeak(program.pid);
+    const memory = watchMemory(program.pid);
     const loads = runImageLoads({ port: program.downloadPort, menu, tally, signal: over });
     process.stdout.write(`${rowsOf([first])}\n`);
     while (!over.aborted) {
@@ -71,14 +69,14 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
       process.stdout.write(`${rowsOf(samples.slice(-1)).split("\n").at(-1)}\n`);
     }
     await loads;
-    const peakBytes = peak.end();
+    const peak = memory.end();
     await gone(program.pid);
     await settled(watched, first, startedAt, SETTLE_MS);
     const end = await sampleOf(watched, startedAt);
     const complaints = program.output.split("\n").filter(isComplaint);
     for (const fault of tally.faults) process.stdout.write(`fault: ${fault}\n`);
     for (const line of complaints.slice(0, 20)) process.stdout.write(`log: ${line}\n`);
-    return report({ minutes, samples, end, peakBytes, tally, complaints: complaints.length });
+    return report({ minutes, samples, end, peak, tally, complaints: complaints.length });
   } finally {
     await program?.stop();
     await installation.remove();
@@ -97,20 +95,6 @@ async function sampleOf(watched: Watched, startedAt: number): Promise<ImageSampl
   return { ...sample, renderBytes: now - sample.rssBytes, processes };
 }
 
-/** The most that all processes together held at one time, as often as it is looked. */
-function watchPeak(pid: number): { end(): number } {
-  let most = 0;
-  const timer = setInterval(() => {
-    most = Math.max(most, residentBytes(pid).now);
-  }, LOOK_MS);
-  return {
-    end() {
-      clearInterval(timer);
-      return most;
-    },
-  };
-}
-
 /** Resolves when no render process is left, at the latest after SETTLE_MS. */
 async function gone(pid: number): Promise<void> {
   const deadline = performance.now() + SETTLE_MS;
@@ -121,13 +105,13 @@ interface Result {
   readonly minutes: number;
   readonly samples: readonly ImageSample[];
   readonly end: ImageSample;
-  readonly peakBytes: number;
+  readonly peak: { readonly resident: number; readonly shared: number };
   readonly tally: Tally;
   /** Lines of the program's log that say error or worse. */
   readonly complaints: number;
 }
 
-function report({ minutes, samples, end, peakBytes, tally, complaints }: Result) {
+function report({ minutes, samples, end, peak, tally, complaints }: Result) {
   const [start = end] = samples;
   const steady = samples.filter(({ seconds }) => seconds >= minutes * 60 * WARM_UP);
   const rss = slopePerMinute(steady, ({ rssBytes }) => rssBytes) / MB;
@@ -140,8 +124,8 @@ function report({ minutes, samples, end, peakBytes, tally, complaints }: Result)
     ],
     [
       `all processes together (≤ ${MAX_PEAK_MB} MB)`,
-      `${(peakBytes / MB).toFixed(0)} MB`,
-      peakBytes <= MAX_PEAK_MB * MB,
+      `${(peak.resident / MB).toFixed(0)} MB; pages that several have counted once: ${(peak.shared / MB).toFixed(0)}`,
+      peak.resident <= MAX_PEAK_MB * MB,
     ],
     ["render processes gone at rest", `${end.processes - 1}`, end.processes === 1],
     ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],

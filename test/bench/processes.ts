@@ -93,6 +93,28 @@ export function residentBytes(pid: number): {
   return total;
 }
 
+/** How often all processes are looked at for their peak, milliseconds. */
+const LOOK_MS = 250;
+
+/**
+ * The most that a process and its descendants held at one time, bytes, as often as it is looked: `resident`, each with all its
+ * pages; `shared`, with pages that several have counted once (Pss).
+ */
+export function watchMemory(pid: number): { end(): { readonly resident: number; readonly shared: number } } {
+  const most = { resident: 0, shared: 0 };
+  const timer = setInterval(() => {
+    most.resident = Math.max(most.resident, residentBytes(pid).now);
+    const shares = familyOf(pid).map((member) => /^Pss:\s+(\d+)/m.exec(readOrNothing(`/proc/${member}/smaps_rollup`)));
+    most.shared = Math.max(most.shared, 1_024 * shares.reduce((sum, share) => sum + Number(share?.[1] ?? 0), 0));
+  }, LOOK_MS);
+  return {
+    end() {
+      clearInterval(timer);
+      return most;
+    },
+  };
+}
+
 /** Resolves when the process takes less than 5 % of a core: what it does behind its answers is done. Gives up after 60 s. */
 export async function idle(pid: number): Promise<void> {
   for (let round = 0, before = cpuMicros(pid); round < 240; round += 1) {
