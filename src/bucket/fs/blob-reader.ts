@@ -28,6 +28,8 @@ export interface BlobReaders {
   open(sha256: string, size: number): Promise<ObjectReader | undefined>;
   /** Forgets what is kept open of these blobs: they are gone, or elsewhere. */
   forget(sha256s: readonly string[]): void;
+  /** Lets go of packs that nobody reads at the moment: some have been removed, and their room is free when they are closed. */
+  forgetPacks(): void;
   close(): void;
 }
 
@@ -180,6 +182,9 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     },
     forget(sha256s) {
       for (const sha256 of sha256s) idleBlobs.delete(sha256);
+    },
+    forgetPacks() {
+      idlePacks.clear();
     },
     close() {
       idleBlobs.clear();

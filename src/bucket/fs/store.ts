@@ -168,15 +168,20 @@ function wireStore(parts: StoreParts): FsStore {
 
   /** Gives the room of dead blobs back: what lives in packs that are mostly dead moves away, and they are removed. */
   async function tidyPacks(): Promise<void> {
-    await writer.submit("removeEmptyPacks", {});
+    await removeEmptyPacks();
     for (const pack of reads.sparsePacks()) {
       try {
         await emptyPack(pack);
-        await writer.submit("removeEmptyPacks", {});
+        await removeEmptyPacks();
       } catch (error) {
         log.warn({ err: error, pack }, "cannot move images out of a pack; will try again");
       }
     }
+  }
+
+  async function removeEmptyPacks(): Promise<void> {
+    const removed = await writer.submit("removeEmptyPacks", {});
+    if (removed > 0) readers.forgetPacks();
   }
 
   async function emptyPack(pack: number): Promise<void> {

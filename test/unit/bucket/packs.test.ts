@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +19,7 @@ import { openPackFolder, packPath } from "../../../src/bucket/fs/pack-folder.ts"
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import type { Log } from "../../../src/log.ts";
 import { toKey } from "../../../src/object.ts";
+import { eventually } from "../../helpers/program.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 
 const PAGE = 4_096;
@@ -60,6 +70,18 @@ async function reopen(): Promise<void> {
 }
 
 const packs = () => readdirSync(join(dir, "packs")).sort();
+/** Files of packs that this process has open. */
+function openPacks(): string[] {
+  const paths = readdirSync("/proc/self/fd").map((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return ""; // closed meanwhile
+    }
+  });
+  return paths.filter((path) => path.startsWith(join(dir, "packs")));
+}
+
 const blobFiles = () => readdirSync(join(dir, "blobs"), { recursive: true });
 
 /** Behind the store's back: where the catalogue says that the bytes lie. */
@@ -197,6 +219,15 @@ describe("sweep()", () => {
     await sweepAfterDeleting(10);
     expect(packs()).toEqual(["2"]);
     expect(store.blobUsage()).toEqual({ blobs: 1, bytes: 10 });
+  });
+
+  test.runIf(process.platform === "linux")("holds no removed pack open, which would keep its room", async () => {
+    const bodies = await fillPack();
+    for (let index = 0; index < 10; index += 1) expect((await get(`${index}`))?.equals(bodies[index]!)).toBe(true);
+    expect(openPacks()).toContain(packPath(dir, 1));
+    await sweepAfterDeleting(4);
+    expect(packs()).toEqual(["2"]);
+    await eventually(() => !openPacks().some((path) => path.includes("(deleted)")), "the removed pack is closed");
   });
 
   test("carries damage along as damage, and says so where a pack cannot be read", async () => {
