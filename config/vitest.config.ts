@@ -1,12 +1,18 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-/** Quick suites run at every commit (`npm run check`); the others start real servers (`npm test` runs all). */
-const suite = (name: string, timeoutMs: number) => ({
+const SLOW = "test/unit/**/*.slow.test.ts";
+
+/**
+ * `unit` runs at every commit (`npm run check`) and is to stay below half a minute: what takes seconds is named `*.slow.test.ts`.
+ * The others start real servers, or render, or wait (`npm test` runs all).
+ */
+const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.test.ts`) => ({
   test: {
     name,
     root: fileURLToPath(new URL("..", import.meta.url)),
-    include: [`test/${name}/**/*.test.ts`],
+    include: [include],
+    exclude: include === SLOW ? [] : [SLOW],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
   },
@@ -19,6 +25,12 @@ export default defineConfig({
     ),
     pool: "forks",
     maxWorkers: 2,
-    projects: [suite("unit", 10_000), suite("contract", 20_000), suite("e2e", 120_000), suite("fault", 60_000)],
+    projects: [
+      suite("unit", 10_000),
+      suite("slow", 10_000, SLOW),
+      suite("contract", 20_000),
+      suite("e2e", 120_000),
+      suite("fault", 60_000),
+    ],
   },
 });

@@ -299,7 +299,7 @@ describe("an instruction", () => {
     const answer = await ask("/icon.ico?imageView2/2/w/10/ignore-error/1");
     expect([answer.status, answer.headers["content-type"]]).toEqual([200, "image/x-icon"]);
     expect(answer.body.equals(icon)).toBe(true);
-    // It will never be processed: caches keep it as any other.
+    // An ICO is not processed, now or later: caches keep it as any other.
     const later = await settled("/icon.ico?imageView2/2/w/10/ignore-error/1");
     expect(later.headers["cache-control"]).toBe((await settled("/icon.ico")).headers["cache-control"]);
     expect(later.headers["cache-control"]).toMatch(/max-age=\d{3}/);
