@@ -14,7 +14,7 @@ export default function shareServices(): () => void {
   process.env.HUIYUAN_TEST_SERVICES = folder;
   process.env.HUIYUAN_TEST_OWNER = String(process.pid);
   return () => {
-    spawnSync("bash", [CEPH, "stop", join(folder, "ceph")], { stdio: "ignore" });
+    spawnSync("bash", [CEPH, "stop", join(folder, "ceph")], { stdio: "ignore", timeout: 30_000 });
     rmSync(folder, { recursive: true, force: true });
   };
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const SLOW = "test/unit/**/*.slow.test.ts";
 
 /**
@@ -13,6 +14,9 @@ const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.tes
     root: fileURLToPath(new URL("..", import.meta.url)),
     include: [include],
     exclude: include === SLOW ? [] : [SLOW],
+    setupFiles: [here("./note-worker.ts")],
+    // What watch-workers.ts asks a process for that hangs.
+    execArgv: ["--report-on-signal", "--report-signal=SIGUSR2"],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
   },
@@ -20,9 +24,7 @@ const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.tes
 
 export default defineConfig({
   test: {
-    globalSetup: ["./build-first.ts", "./shared-services.ts"].map((file) =>
-      fileURLToPath(new URL(file, import.meta.url)),
-    ),
+    globalSetup: ["./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
     pool: "forks",
     maxWorkers: 2,
     projects: [

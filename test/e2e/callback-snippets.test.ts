@@ -120,6 +120,7 @@ test("the shell line makes the token of a body", async () => {
     cwd: folder,
     env: { ...process.env, CALLBACK_SECRET: SECRET },
     encoding: "utf8",
+    timeout: 60_000,
   });
   expect(ended.stdout).toContain(body.slice(-40));
 });

@@ -39,6 +39,7 @@ test("its commands do what it says", () => {
   const { stdout, stderr, status } = spawnSync("bash", ["-c", script.join("\n")], {
     cwd: installation.folder,
     encoding: "utf8",
+    timeout: 60_000,
   });
   expect([status, stderr]).toEqual([0, ""]);
   const answers = stdout

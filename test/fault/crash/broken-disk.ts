@@ -47,7 +47,7 @@ export function makeReadOnly(folder: string): void {
 }
 
 function run(command: string, args: readonly string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 30_000 });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
 }
 

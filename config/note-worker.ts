@@ -1,0 +1,15 @@
+// In each test process, before its file: says which test it runs, and since when its file, for watch-workers.ts.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect } from "vitest";
+
+const folder = process.env.HUIYUAN_TEST_WORKERS;
+if (folder !== undefined) {
+  process.report.directory = folder;
+  const file = expect.getState().testPath;
+  const since = Date.now();
+  const note = (test: string) =>
+    writeFileSync(join(folder, String(process.pid)), JSON.stringify({ file, since, test }));
+  note("");
+  beforeEach(({ task }) => note(task.name));
+}
