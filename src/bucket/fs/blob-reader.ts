@@ -76,9 +76,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       try {
         // Through the pool: a folder or an inode that is not in memory is read from the disk here.
         const descriptor = await openFile(path, "r");
-        // Not through the pool: the inode of an open file is in memory.
-        const { ino, size } = fstatSync(descriptor);
-        return { descriptor, inode: ino, size, users: 1 };
+        return { descriptor, ...statOpen(descriptor), users: 1 };
       } catch (error) {
         if (idleBlobs.size + idlePacks.size === 0 || !EXHAUSTED_CODES.has(errorCodeOf(error))) throw error;
         dropHalf(idleBlobs);
@@ -191,6 +189,17 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       idlePacks.clear();
     },
   };
+}
+
+/** Not through the pool: the inode of an open file is in memory. Closes the file when it throws. */
+function statOpen(descriptor: number): Pick<SharedFile, "inode" | "size"> {
+  try {
+    const { ino, size } = fstatSync(descriptor);
+    return { inode: ino, size };
+  } catch (error) {
+    closeFile(descriptor);
+    throw error;
+  }
 }
 
 function enter(file: SharedFile): SharedFile {

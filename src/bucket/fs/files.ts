@@ -31,8 +31,7 @@ export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void
     await removeFile(path);
     throw error;
   } finally {
-    // Closing a synced file does not wait for the disk.
-    closeSync(descriptor);
+    closeSynced(descriptor);
   }
 }
 
@@ -48,7 +47,16 @@ export async function syncFile(path: string): Promise<void> {
     await removeFile(path);
     throw error;
   } finally {
+    closeSynced(descriptor);
+  }
+}
+
+/** Of a file whose bytes have been synced, or given up. Does not wait for the disk; never throws. */
+export function closeSynced(descriptor: number): void {
+  try {
     closeSync(descriptor);
+  } catch {
+    // The descriptor is gone all the same, and what was synced is on the disk.
   }
 }
 

@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
+import { closeSynced } from "./files.ts";
 import type { PackPlace } from "./write-operations.ts";
 
 /** Where a pack lies. */
@@ -100,6 +101,12 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     pack.end = pageAfter(at);
   }
 
+  /** Its number may be another file's as soon as it is closed, whatever closing reports. */
+  function letGo({ descriptor }: GrowingPack): void {
+    growing = undefined;
+    closeSynced(descriptor);
+  }
+
   return {
     get newest() {
       return newest;
@@ -121,9 +128,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       } finally {
         dropAppended();
       }
-      if (growing.end < packBytes) return;
-      closeSync(growing.descriptor);
-      growing = undefined;
+      if (growing.end >= packBytes) letGo(growing);
     },
     dropAppended,
     has({ pack, at }, size) {
@@ -149,8 +154,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       unlinkIfThere(packPath(dataDir, pack));
     },
     close() {
-      if (growing !== undefined) closeSync(growing.descriptor);
-      growing = undefined;
+      if (growing !== undefined) letGo(growing);
     },
   };
 }
