@@ -1,14 +1,12 @@
 // A test process that hangs (a loop without an end, a call that blocks, a promise outside every time-out) would hold the
 // run for ever. This says which test it was in and what it waited for, and kills it: the run goes on, and fails.
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Several times the longest file. The long sweeps of `npm run lab` take their time. */
 const MAX_FILE_MS = process.env.HUIYUAN_LAB === "1" ? 4 * 3_600_000 : 15 * 60_000;
-/** Where the files are named that had to be killed, one a line. */
-const HUNG_LIST = process.env.HUIYUAN_TEST_HUNG;
 const LOOK_MS = 5_000;
 const REPORT_MS = 5_000;
 
@@ -46,7 +44,6 @@ async function end(folder: string, pid: string, { file, test }: Note): Promise<v
     `${file} has not ended after ${MAX_FILE_MS / 60_000} minutes: killed. It was in, or behind, "${test}":`,
   );
   for (const line of [...waitingFor(folder, pid), ...children(pid)]) console.error(`  ${line}`);
-  if (HUNG_LIST !== undefined) appendFileSync(HUNG_LIST, `${file}\n`);
   if (isAlive(pid)) process.kill(Number(pid), "SIGKILL");
 }
 

@@ -89,13 +89,18 @@ export async function converse(port: number, pieces: readonly string[], answers:
   return isLast || read.length < answers ? [...read, received, "closed"] : read;
 }
 
-/** Characters of the first answer in `text`; undefined while it is not whole. */
+/** Characters of the first answer in `text`, interim ones before it included; undefined while it is not whole. */
 function answerLength(text: string, isHead: boolean): number | undefined {
   const bodyAt = text.indexOf("\r\n\r\n") + 4;
   if (bodyAt === 3) return undefined;
   const head = text.slice(0, bodyAt);
+  if (/^HTTP\/1\.1 1/.test(head)) {
+    const final = answerLength(text.slice(bodyAt), isHead);
+    return final === undefined ? undefined : bodyAt + final;
+  }
   if (isHead || /^HTTP\/1\.1 (204|304)/.test(head)) return bodyAt;
   const declared = /^content-length: (\d+)\r$/im.exec(head)?.[1];
+  if (declared === undefined && !/^transfer-encoding: chunked\r$/im.test(head)) return undefined; // until it closes
   const end = declared === undefined ? chunkedEnd(text, bodyAt) : bodyAt + Number(declared);
   return end === undefined || text.length < end ? undefined : end;
 }
@@ -105,6 +110,7 @@ function chunkedEnd(text: string, bodyAt: number): number | undefined {
     const lineEnd = text.indexOf("\r\n", at);
     if (lineEnd === -1) return undefined;
     const size = Number.parseInt(text.slice(at, lineEnd), 16);
+    if (Number.isNaN(size)) throw new Error(`no chunk begins at ${at}: ${text}`);
     at = lineEnd + 2 + size + 2;
     if (size === 0) return at;
   }

@@ -192,6 +192,15 @@ describe("the lane and node's server give the same answer", () => {
     );
   });
 
+  test("to a request that expects 100 Continue", async () => {
+    for (const fields of [[], ["Content-Length: 3"]]) {
+      const bytes = head(`GET /${IN_MEMORY} HTTP/1.1`, ["Host: open.example", "Expect: 100-continue", ...fields]);
+      const [answer, ...more] = await converse(lab.plain, [bytes], 1);
+      expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+      expect(await converse(lab.laned, [bytes], 1)).toEqual([answer, ...more]);
+    }
+  });
+
   test("to a plain request cut at every position", async () => {
     const whole = await converse(lab.plain, [PLAIN], 1);
     expect(whole[0]).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
