@@ -41,6 +41,8 @@ const SAMPLE_MS = 5_000;
 const WARM_UP = 0.4;
 /** MB a minute; slower growth cannot be told from a heap that breathes. */
 const MAX_SLOPE_MB = 1;
+/** SQLite keeps so much of the catalogue in memory, and no more: what grows until then has a bound. */
+const MAX_PAGES = 16_000_000;
 const MB = 1_000_000;
 
 const { values, positionals } = parseArgs({
@@ -162,13 +164,14 @@ function report({ samples, end, tally, complaints }: Result): string {
   const [start = end] = samples;
   const steady = samples.filter(({ seconds }) => seconds >= minutes * 60 * WARM_UP);
   const rss = slopePerMinute(steady, ({ rssBytes }) => rssBytes) / MB;
+  const pages = slopePerMinute(steady, ({ catalogueBytes }) => Math.min(catalogueBytes, MAX_PAGES)) / MB;
   const heap = slopePerMinute(steady, ({ heapBytes }) => heapBytes) / MB;
   const verdict = (holds: boolean) => (holds ? "yes" : "**no**");
   const checks: readonly (readonly [string, string, boolean])[] = [
     [
-      `memory flat after warm-up (≤ ${MAX_SLOPE_MB} MB a minute)`,
-      `RSS ${rss.toFixed(2)}, heap ${heap.toFixed(2)}`,
-      rss <= MAX_SLOPE_MB,
+      `memory flat after warm-up (≤ ${MAX_SLOPE_MB} MB a minute beyond the catalogue's pages)`,
+      `RSS ${rss.toFixed(2)}, of it the catalogue ${pages.toFixed(2)}; heap ${heap.toFixed(2)}`,
+      rss - pages <= MAX_SLOPE_MB,
     ],
     ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
     [`images kept open to be read again (≤ ${MAX_KEPT_BLOBS})`, `${end.keptBlobs}`, end.keptBlobs <= MAX_KEPT_BLOBS],
