@@ -81,7 +81,7 @@ const DEFAULTS = {
   outputBytes: MAX_RESULT_BYTES,
   waiting: 256,
   waitMs: 10_000,
-  residentBytes: 336 * 1024 * 1024,
+  residentBytes: 304 * 1024 * 1024,
 } as const satisfies Partial<RendererLimits>;
 
 /** Of the file of an image mark. */
