@@ -11,10 +11,44 @@ export interface LoggerOptions {
   readonly destination: NodeJS.WritableStream;
 }
 
+/** What waits while the log cannot be written, a full disk or a reader that has stalled; what comes then is lost. Bytes. */
+const MAX_WAITING = 1_048_576;
+
+/** A log that cannot be written costs lines, never the program. */
 export function createLogger({ isInteractive, level, destination }: LoggerOptions): Log {
   const options = { level, base: null, serializers: { err: describeError } };
-  if (!isInteractive) return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  if (!isInteractive) {
+    const machine = { ...options, timestamp: pino.stdTimeFunctions.isoTime };
+    return isDescriptor(destination) ? patientLogger(machine, destination.fd) : pino(machine, destination);
+  }
   return pino(options, pretty({ destination, sync: true, ignore: "pid,hostname", translateTime: "HH:MM:ss.l" }));
+}
+
+/**
+ * Past node's stream of the same descriptor: that one closes for good at the first error, and keeps all that its reader does not
+ * take. Here lines wait, up to a bound, and are tried again with the next one.
+ */
+function patientLogger(options: pino.LoggerOptions, fd: number): Log {
+  // A full pipe is no reason to sleep, which is what it would do. Without a `minLength`, flush() does nothing.
+  const lines = pino.destination({ fd, sync: true, minLength: 1, maxLength: MAX_WAITING, retryEAGAIN: () => false });
+  const log = pino(options, lines);
+  let lost = 0;
+  lines.on("error", () => {}); // nowhere to say it
+  lines.on("drop", () => {
+    lost += 1;
+    lines.flush(); // where there is no room for one more, none is tried
+  });
+  lines.on("drain", () => {
+    if (lost === 0) return;
+    const told = lost;
+    lost = 0;
+    log.warn({ lines: told }, "lines of this log are lost: they could not be written");
+  });
+  return log;
+}
+
+function isDescriptor(stream: NodeJS.WritableStream): stream is NodeJS.WritableStream & { readonly fd: number } {
+  return "fd" in stream && typeof stream.fd === "number";
 }
 
 /** Code and message along the chain of causes; a stack only where the error is a fault of this program. */

@@ -26,6 +26,8 @@ export function serveCommand(terminal: Terminal): Command {
 }
 
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
+  // Nobody reads them any more, or their disk is full: no reason to stop serving.
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => {});
   const watching = new AbortController();
   let app: App | undefined;
   let isChanged = false;

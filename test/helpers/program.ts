@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+/** The built program, for node. */
+export const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
 export interface Program {
@@ -69,7 +70,7 @@ function filledIn(settings: object, data: string): object {
 
 async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: StartOptions): Promise<Program> {
   const [command = process.execPath, ...before] = [...wrap, process.execPath, ...nodeFlags];
-  const child = spawn(command, [...before, MAIN, "serve", "--config", file], {
+  const child = spawn(command, [...before, PROGRAM, "serve", "--config", file], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -116,7 +117,7 @@ export async function huiyuan(
   args: readonly string[],
   { env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
