@@ -2,6 +2,7 @@
 // or what a trusted proxy says.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
+import { withoutMarkTokens } from "../image/mark-token.ts";
 import type { Log } from "../log.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -39,9 +40,9 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/** Every `sign=…` of the query is replaced; the rest stays as it came. */
+/** Every `sign=…` of the query is replaced, and taken out of the URLs of marks; the rest stays as it came. */
 export function withoutToken(url: string): string {
-  return url.replace(/([?&])sign=[^&]*/g, "$1sign=…");
+  return withoutMarkTokens(url.replace(/([?&])sign=[^&]*/g, "$1sign=…"));
 }
 
 /**

@@ -1,6 +1,7 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
 import { HuiyuanError } from "../errors.ts";
+import { markWithoutToken } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
 import type { Leaving } from "../mirror/follower.ts";
@@ -141,6 +142,6 @@ function refuseHeavy(text: string, bytes: number): void {
 }
 
 function badMark(text: string, found: string, cause?: unknown): HuiyuanError {
-  const message = `Cannot lay "${text}" over the image: ${found}`;
+  const message = `Cannot lay "${markWithoutToken(text)}" over the image: ${found}`;
   return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, cause });
 }

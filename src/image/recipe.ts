@@ -1,6 +1,7 @@
 // What a processing instruction means once it is read: a bounded list of steps and how the result is written, free of
 // spelling and of the manual's era. Equal recipes have one canonical text, which names the variant. No pixels here.
 import type { HuiyuanError } from "../errors.ts";
+import { markWithoutToken } from "./mark-token.ts";
 
 /** Which of the two manuals is followed where they differ. */
 export type Era = 2015 | "later";
@@ -159,12 +160,17 @@ export interface Recipe {
  */
 export function canonicalText(recipe: Recipe): string {
   const { steps, output, inspection, ignoresErrors } = recipe;
-  const parts = steps.map(({ name, ...rest }) => `${name}${fieldsText(rest)}`);
+  const parts = steps.map(withoutTokens).map(({ name, ...rest }) => `${name}${fieldsText(rest)}`);
   const written = fieldsText(output);
   if (written !== "") parts.push(`output${written}`);
   if (inspection !== undefined) parts.push(inspection);
   if (ignoresErrors) parts.push("ignoreErrors");
   return parts.join("|");
+}
+
+/** The same mark, whoever was let in to it. */
+function withoutTokens(step: Step): Step {
+  return step.name === "imageMark" ? { ...step, url: markWithoutToken(step.url) } : step;
 }
 
 /** `/key=value` in the order of the keys; nested records in parentheses. */

@@ -1,5 +1,6 @@
 // The rules of a mirror source: which rule a request falls under, the key of its object, and what the origin is asked
 // for it. Pure; the settings have been checked, and what a client sends has not.
+import { withoutMarkTokens } from "../image/mark-token.ts";
 import { type Key, toKey } from "../object.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
@@ -135,13 +136,18 @@ export function askedProcessed(
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): Asked {
   const plain = askedUnder(rule, request, clientHeaders);
-  return { ...plain, isStored: false, query: joinQueries(asciiQuery(request.instruction ?? ""), plain.query) };
+  return { ...plain, isStored: false, query: joinQueries(sentInstruction(request), plain.query) };
+}
+
+/** Tokens are for this server alone. */
+function sentInstruction({ instruction = "" }: ObjectRequest): string {
+  return asciiQuery(withoutMarkTokens(instruction));
 }
 
 /** Where a client finds the object: path and query below a base, without what is set for the origin alone. */
 export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<Asked, "path" | "query"> {
   const place = rewrite(rule.path, request.path);
-  const instruction = rule.type === "everything" ? "" : asciiQuery(request.instruction ?? "");
+  const instruction = rule.type === "everything" ? "" : sentInstruction(request);
   return { path: place.path, query: joinQueries(place.query, instruction, queries(rule, request).sent) };
 }
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { clientAddress, withoutToken } from "../../../src/http/access-log.ts";
 import { tokenFromQuery } from "../../../src/sign/token.ts";
+import { b64 } from "../../helpers/rendering.ts";
 
 test.each([
   ["/a.jpg", "/a.jpg"],
@@ -12,6 +13,10 @@ test.each([
   ["/a.jpg?sign=abc&sign=def", "/a.jpg?sign=…&sign=…"],
   ["/a.jpg?sign=", "/a.jpg?sign=…"],
   ["/a.jpg?sign=ab?c=d/e", "/a.jpg?sign=…"],
+  [
+    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png?sign=abc")}&sign=def`,
+    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}&sign=…`,
+  ],
   ["/a.jpg?design=x&signs=y", "/a.jpg?design=x&signs=y"],
   ["/sign=abc.jpg", "/sign=abc.jpg"],
   ["http://img.example/a?sign=abc", "http://img.example/a?sign=…"],

@@ -1,7 +1,6 @@
 // Every reader of what a stranger sends takes time in proportion to its length: no regular expression of theirs looks
 // at a character again and again. The texts are far longer than a request head may be, so that a quadratic one would
 // need minutes, and the deadline tells the two apart on any machine.
-import { performance } from "node:perf_hooks";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { pictureOn } from "../../../src/cli/find-picture.ts";
@@ -57,7 +56,7 @@ const READERS: readonly [name: string, read: (text: string) => unknown, pieces: 
     (text) => createCacheControl(text)({ kind: "none" }, "filling"),
     ["max-age", "=", " ", '"', "1", ",", "-"],
   ],
-  ["withoutToken", withoutToken, ["?", "&", "sign=", "a"]],
+  ["withoutToken", withoutToken, ["?", "&", "sign=", "a", "/image/", "%2fimage%2f", "%4", "="]],
   [
     "clientAddress",
     (text) => clientAddress("10.0.0.1", text, ["10.0.0.0/8"]),
@@ -89,13 +88,14 @@ test.each(READERS)("%s() reads 200,000 hostile characters at once", (_name, read
     .map(([start, pump, end]) => `${start}${pump.repeat(Math.ceil(CHARACTERS / pump.length))}${end}`);
   fc.assert(
     fc.property(text, (hostile) => {
-      const began = performance.now();
+      const began = process.cpuUsage(); // a busy machine takes longer, not more of it
       try {
         read(hostile);
       } catch (error) {
         if (!(error instanceof HuiyuanError)) throw error;
       }
-      expect(performance.now() - began).toBeLessThan(DEADLINE_MS);
+      const { user, system } = process.cpuUsage(began);
+      expect((user + system) / 1_000).toBeLessThan(DEADLINE_MS);
     }),
     { numRuns: 60, endOnFailure: true },
   );

@@ -313,6 +313,12 @@ describe("parseInstruction() refuses", () => {
   });
 });
 
+test("canonicalText() has no token of a mark", () => {
+  const marked = (url: string) => meaning(`watermark/1/image/${b64(url)}`);
+  expect(marked("http://a.example/m.png?sign=one")).toBe(marked("http://a.example/m.png"));
+  expect(marked("http://a.example/m.png?v=2&sign=one")).not.toBe(marked("http://a.example/m.png"));
+});
+
 test("canonicalText() is one for all spellings, and keeps different recipes apart", () => {
   expect(meaning("imageView2/2/h/9/w/8/q/50")).toBe(meaning("imageView2/2/q/50/w/8/h/9"));
   expect(meaning("imageView2/0/w/9/h/8")).toBe(meaning("imageMogr2/thumbnail/9x8"));

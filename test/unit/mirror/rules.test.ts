@@ -160,6 +160,15 @@ test("askedProcessed() sends the instruction and what the key has, and stores no
   expect({ key, query, isStored }).toEqual({ key: "url?v=2", query: "imageView2/1/w/100&v=2", isStored: false });
 });
 
+test("askedProcessed() and publicTarget() show nobody the token of a mark", () => {
+  const marked = (mark: string) => `watermark/1/image/${Buffer.from(mark).toString("base64url")}`;
+  const instruction = marked("http://a.example/m.png?sign=secret");
+  const request = { ...url("a.jpg", instruction), instruction };
+  const query = marked("http://a.example/m.png");
+  expect(askedProcessed(rule({}), request, NO_HEADERS).query).toBe(query);
+  expect(publicTarget(rule({}), request).query).toBe(query);
+});
+
 test("publicTarget() shows clients no parameter that is set for the origin", () => {
   const hidden = rule({ setQuery: { token: "s3cret" }, passQuery: true, path: { add: "x/" } });
   expect(publicTarget(hidden, url("a", "v=1"))).toEqual({ path: "x/a", query: "v=1" });

@@ -1,0 +1,32 @@
+// The URL of a mark may have a token. It opens the mark for its client and is no part of what is made with the mark: no name
+// of a variant, no line of the log and no origin has it.
+
+/** The URL of a mark without its token. */
+export function markWithoutToken(url: string): string {
+  const mark = url.indexOf("?");
+  if (mark === -1) return url;
+  const parts = url.slice(mark + 1).split("&");
+  const rest = parts.filter((part) => !part.startsWith("sign="));
+  if (rest.length === parts.length) return url;
+  return rest.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark + 1)}${rest.join("&")}`;
+}
+
+/** `watermark/1/image/<URL in Base64>`, in an instruction that may still be percent-encoded. */
+const IMAGE = /((?:\/|%2f)image(?:\/|%2f))((?:[\w+=-]|%(?!2f|7c)[\da-f]{2})+)/gi;
+
+/** An instruction, raw or decoded, or a URL that has one: with the URLs of its marks without their tokens. */
+export function withoutMarkTokens(text: string): string {
+  return text.replace(IMAGE, (_whole, before: string, encoded: string) => `${before}${encodedWithoutToken(encoded)}`);
+}
+
+function encodedWithoutToken(encoded: string): string {
+  // Octets for characters: what is no UTF-8 stays as it is.
+  const url = Buffer.from(octets(encoded), "base64url").toString("latin1");
+  const plain = markWithoutToken(url);
+  return plain === url ? encoded : Buffer.from(plain, "latin1").toString("base64url");
+}
+
+/** Base64 has ASCII alone; a larger octet is none of it. */
+function octets(text: string): string {
+  return text.replace(/%([\da-f]{2})/gi, (_whole, octet: string) => String.fromCharCode(Number.parseInt(octet, 16)));
+}
