@@ -2,7 +2,7 @@
 // finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
 // listener's affair.
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { errorBody } from "./error-answer.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
@@ -69,6 +69,14 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       hangUp(told, socket, { requestId: options.nextRequestId(), isCall });
     });
   };
+  const answering = new Set<ServerResponse>();
+  let isStopping = false;
+  const begin = (request: IncomingMessage, response: ServerResponse) => {
+    answering.add(response);
+    response.once("close", () => answering.delete(response));
+    if (isStopping) response.shouldKeepAlive = false;
+    options.listener(request, response);
+  };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     // The parser lets such a request through and gives up behind it, when it may have been answered.
     if (isForeignCoding(request.headers["transfer-encoding"])) {
@@ -76,7 +84,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     }
     // The parser passes over what comes behind an offer in the same read.
     if (offersUpgrade(request.headers)) response.shouldKeepAlive = false;
-    turnsOf(request.socket).take(response, () => options.listener(request, response));
+    turnsOf(request.socket).take(response, () => begin(request, response));
   };
   const server = createServer(
     {
@@ -118,7 +126,13 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     setIdle(milliseconds) {
       server.timeout = milliseconds;
     },
-    stop: (graceMs) => stop(server, lane, graceMs),
+    stop(graceMs) {
+      isStopping = true;
+      // Clients that keep their connections busy are told, and need not lose a request.
+      for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
+      lane?.retire();
+      return stop(server, lane, graceMs);
+    },
   };
 }
 
@@ -203,10 +217,9 @@ function parserFault(code: string | undefined): ErrorCode {
 }
 
 async function stop(server: Server, lane: Lane | undefined, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  // A connection that is kept alive becomes idle when its answer ends, and would wait for another request.
-  // In the lane the first sweep is also the time for requests that were sent before.
+  // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
+  // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   const sweep = setInterval(() => {
     server.closeIdleConnections();
     lane?.closeIdle();
@@ -218,4 +231,5 @@ async function stop(server: Server, lane: Lane | undefined, graceMs: number): Pr
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);
+  server.close(); // what node's own has beside
 }

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import type { DownloadRequest } from "../exchange.ts";
 import type { DownloadResponse } from "../response.ts";
 import { createHeadReader, type LaneRequest } from "./head.ts";
-import { createHeadEnd, LaneResponse } from "./response.ts";
+import { createHeadEnd, LaneResponse, type LaneResponseOptions } from "./response.ts";
 
 export interface LaneOptions {
   readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
@@ -23,6 +23,8 @@ export interface LaneOptions {
 
 export interface Lane {
   accept(socket: Socket): void;
+  /** From now on a connection ends behind its answer, which says so. */
+  retire(): void;
   /** Closes connections without an answer under way. */
   closeIdle(): void;
   closeAll(): void;
@@ -45,10 +47,16 @@ const MAX_HELD_BYTES = 16_384;
 export function createLane(options: LaneOptions): Lane {
   const connections = new Set<Connection>();
   const headEnd = createHeadEnd(options.keepAliveMs);
+  let isRetired = false;
+  const isLast = () => isRetired;
   return {
     accept(socket) {
-      const connection = drive(socket, { ...options, headEnd, left: () => void connections.delete(connection) });
+      const left = () => void connections.delete(connection);
+      const connection = drive(socket, { ...options, headEnd, isLast, left });
       connections.add(connection);
+    },
+    retire() {
+      isRetired = true;
     },
     closeIdle() {
       for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
@@ -62,17 +70,20 @@ export function createLane(options: LaneOptions): Lane {
 /** Serves one connection until it closes or leaves the lane. */
 function drive(
   socket: Socket,
-  options: LaneOptions & { readonly headEnd: () => string; readonly left: () => void },
+  options: LaneOptions & Pick<LaneResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
 ): Connection {
-  const { listener, takes, headEnd, keepAliveMs } = options;
+  const { listener, takes, headEnd, isLast, keepAliveMs } = options;
   const readHead = createHeadReader(socket);
   let hasAsked = false;
   /** The answer under way: one at a time. */
   let current: LaneResponse | undefined;
   let held: Buffer | undefined;
   let isHalfClosed = false;
+  /** The last answer is out. What still comes is passed over: the connection would be reset, and the answer lost with it. */
+  let isEnded = false;
 
   function receive(bytes: Buffer): void {
+    if (isEnded) return;
     if (current !== undefined) {
       hold(bytes);
       return;
@@ -88,7 +99,7 @@ function drive(
 
   function answer(request: LaneRequest): void {
     hasAsked = true;
-    const response = new LaneResponse(socket, { isHead: request.method === "HEAD", headEnd, finished });
+    const response = new LaneResponse(socket, { isHead: request.method === "HEAD", headEnd, isLast, finished });
     current = response;
     listener(request, response);
     // Mostly it is answered by now, and no timer need be set.
@@ -96,9 +107,13 @@ function drive(
   }
 
   function finished(): void {
+    const wasLast = current?.isLast === true;
     current = undefined;
-    if (held === undefined && isHalfClosed) {
+    if (wasLast || (held === undefined && isHalfClosed)) {
+      isEnded = true;
       socket.end();
+      socket.setTimeout(HALF_CLOSED_MS);
+      socket.resume();
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
@@ -151,5 +166,5 @@ function drive(
   // Stays for good; `close` follows.
   socket.on("error", () => {});
   socket.setTimeout(options.headMs);
-  return { socket, isIdle: () => current === undefined };
+  return { socket, isIdle: () => current === undefined && !isEnded };
 }

@@ -7,7 +7,9 @@ import { type DownloadResponse, type Headers, headerLines, namesLength } from ".
 export interface LaneResponseOptions {
   readonly isHead: boolean;
   /** Ready-made last lines of every head: see `createHeadEnd`. */
-  readonly headEnd: () => string;
+  readonly headEnd: (isLast: boolean) => string;
+  /** Whether the connection is to end behind an answer that begins now. */
+  readonly isLast: () => boolean;
   /** The last byte has been handed to the kernel; called once, perhaps within `end`. */
   readonly finished: () => void;
 }
@@ -16,6 +18,8 @@ export interface LaneResponseOptions {
 export class LaneResponse implements DownloadResponse {
   statusCode = 200;
   headersSent = false;
+  /** The connection ends behind it, and the head says so. */
+  isLast = false;
   readonly #socket: Socket;
   readonly #options: LaneResponseOptions;
   /** Written with the first bytes. */
@@ -43,7 +47,8 @@ export class LaneResponse implements DownloadResponse {
       head += "list" in part ? part.text : headerLines(part);
       hasLength ||= "list" in part ? part.hasLength : namesLength(part);
     }
-    head += this.#options.headEnd();
+    this.isLast = this.#options.isLast();
+    head += this.#options.headEnd(this.isLast);
     this.#hasBody = !this.#options.isHead && status !== 204 && status !== 304;
     this.#isChunked = this.#hasBody && !hasLength;
     this.#head = this.#isChunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
@@ -120,16 +125,18 @@ function statusLine(status: number): string {
 }
 
 /** The lines that end every head, without the empty one: Date, made anew each second, and what keeps the connection. */
-export function createHeadEnd(keepAliveMs: number): () => string {
+export function createHeadEnd(keepAliveMs: number): (isLast: boolean) => string {
+  const keeping = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n`;
   let madeAt = Number.NaN;
+  let date = "";
   let lines = "";
-  return () => {
+  return (isLast) => {
     const second = Math.floor(Date.now() / 1_000);
     if (second !== madeAt) {
       madeAt = second;
-      const date = new Date(second * 1_000).toUTCString();
-      lines = `Date: ${date}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n`;
+      date = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`;
+      lines = date + keeping;
     }
-    return lines;
+    return isLast ? `${date}Connection: close\r\n` : lines;
   };
 }
