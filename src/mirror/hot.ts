@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import type { Key, ObjectInfo } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
+import { createSeenOnce } from "./seen-once.ts";
 
 /** An object in memory. Never mutated; a new version is a new HotObject. */
 export interface HotObject {
@@ -18,6 +19,11 @@ export interface Hot {
    * read from the bucket before a delete must not come back after it.
    */
   set(bucketId: string, object: HotObject, generation: number): void;
+  /**
+   * Told of each read of an object from the bucket: whether it is worth keeping. It is the second time, while there is room, and then
+   * only where no more bytes were read in between than memory holds: else it would leave again before it is asked for.
+   */
+  wants(bucketId: string, info: ObjectInfo): boolean;
   /** What a look-up found a moment ago. One of another generation is refused as by `set`, and clears the note. */
   noted(bucketId: string, key: Key): Note | undefined;
   note(bucketId: string, key: Key, note: Note, generation: number): void;
@@ -48,6 +54,7 @@ const ENTRY_OVERHEAD_BYTES = 4_096;
 const NOTE_MS = 10_000;
 /** Some 600 bytes each. */
 const MAX_NOTES = 16_384;
+const MAX_SEEN_ONCE = 16_384;
 
 /** An empty memory tier. `now`: milliseconds. */
 export function createHot(initial: HotBounds, now: () => number = Date.now): Hot {
@@ -56,15 +63,20 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
   const create = (maxBytes: number) =>
     new LRUCache<string, HotObject>({
       maxSize: Math.max(1, maxBytes),
-      sizeCalculation: (object) => object.body.byteLength + ENTRY_OVERHEAD_BYTES,
+      sizeCalculation: (object) => costOf(object.body.byteLength),
     });
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
+  const seenOnce = createSeenOnce(MAX_SEEN_ONCE);
   return {
     get: (bucketId, key) => objects.get(`${bucketId}\n${key}`),
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       objects.set(`${bucketId}\n${object.info.key}`, object);
+    },
+    wants(bucketId, { key, size }) {
+      const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
+      return seenOnce.again(`${bucketId}\n${key}`, costOf(size), hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
     },
     noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, now()),
     note(bucketId, key, note, readAt) {
@@ -96,4 +108,8 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
       }
     },
   };
+}
+
+function costOf(bodyBytes: number): number {
+  return bodyBytes + ENTRY_OVERHEAD_BYTES;
 }

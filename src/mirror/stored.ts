@@ -18,13 +18,17 @@ export interface StoredObject {
   readonly isQueued?: boolean;
 }
 
-/** `loaded`: small, read whole from the bucket. `large`: to be read in parts; the caller closes the reader. `failure` as in Entry. */
+/**
+ * `loaded`: small, read whole from the bucket; `free`: for whoever has sent the body and knows of nobody else who has it, gives
+ * its memory back. `large`: to be read in parts; the caller closes the reader. `failure` as in Entry.
+ */
 export type Found =
   | { readonly state: "memory"; readonly object: HotObject }
-  | ({ readonly state: "loaded"; readonly object: HotObject; readonly epoch: number } & Pick<
-      StoredObject,
-      "isStale" | "isQueued"
-    >)
+  | ({
+      readonly state: "loaded";
+      readonly object: HotObject;
+      readonly epoch: number;
+    } & Pick<StoredObject, "isStale" | "isQueued">)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
   | { readonly state: "absent"; readonly epoch: number; readonly failure: HuiyuanError | undefined };
@@ -53,8 +57,6 @@ export interface Stored {
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
 }
 
-// An object found on disk is taken into memory the second time within so many other objects.
-const SEEN_ONCE = 8_192;
 const MAX_READ_BYTES = 1_048_576;
 
 /** The tier of one bucket; `hot` is shared by all. `gone`: told of each version that has left or been purged, before that change ends; never rejects. */
@@ -64,19 +66,6 @@ export function createStored(
   hot: Hot,
   gone?: (version: ObjectInfo) => Promise<void>,
 ): Stored {
-  const seenOnce = new Set<Key>();
-
-  /** True the second time. */
-  function wasSeen(key: Key): boolean {
-    if (seenOnce.delete(key)) return true;
-    seenOnce.add(key);
-    if (seenOnce.size > SEEN_ONCE) {
-      const oldest = seenOnce.values().next();
-      if (oldest.done !== true) seenOnce.delete(oldest.value);
-    }
-    return false;
-  }
-
   async function load(
     { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
     reader: ObjectReader,
@@ -85,7 +74,7 @@ export function createStored(
     try {
       const object = { info, body: await readAll(reader, info.size) };
       // Memory hides the mark, and the whole of what it has is served without another look.
-      if (!isStale && wasSeen(info.key)) hot.set(bucketId, object, generation);
+      if (!isStale && hot.wants(bucketId, info)) hot.set(bucketId, object, generation);
       return { state: "loaded", object, isStale, epoch, isQueued };
     } finally {
       reader.close();
@@ -146,7 +135,7 @@ export function createStored(
         // What has just been looked up and is not stale; an original of many variants is read again and again.
         const noted = hot.noted(bucketId, info.key);
         const isCurrent = noted !== undefined && noted !== "absent" && noted.hashes.sha256 === info.hashes.sha256;
-        if (isCurrent && wasSeen(info.key)) hot.set(bucketId, { info: noted, body }, generation);
+        if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { info: noted, body }, generation);
         return body;
       } finally {
         reader.close();

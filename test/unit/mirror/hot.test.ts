@@ -1,5 +1,5 @@
 // The memory tier: its bounds, who goes first, and what may not come back.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createHot, type Hot, type HotObject } from "../../../src/mirror/hot.ts";
 import { toKey } from "../../../src/object.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
@@ -110,4 +110,24 @@ test("note() of what was read before a drop is refused, and clears what was note
   hot.drop("a/b", toKey("other"));
   hot.note("a/b", key, objectOf("a", 10).info, before);
   expect(hot.noted("a/b", key)).toBeUndefined();
+});
+
+describe("wants()", () => {
+  const read = (hot: Hot, ...keys: string[]) => keys.map((key) => hot.wants("a/b", objectOf(key, 100).info));
+
+  test("what is read the second time, of its bucket alone", () => {
+    const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+    expect(read(hot, "a", "b", "a", "a")).toEqual([false, false, true, false]);
+    expect(hot.wants("a/c", objectOf("b", 100).info)).toBe(false);
+    expect(read(hot, "b")).toEqual([true]);
+  });
+
+  test("once memory is full, only what comes again before as much was read as memory holds", () => {
+    const hot = createHot({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+    expect(read(hot, "a", "b", "c", "a")).toEqual([false, false, false, true]);
+    keep(hot, "a", 100);
+    keep(hot, "b", 100);
+    expect(read(hot, "d", "e", "f", "d")).toEqual([false, false, false, false]);
+    expect(read(hot, "f")).toEqual([true]);
+  });
 });
