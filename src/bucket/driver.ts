@@ -57,9 +57,10 @@ export interface ObjectReader {
   /**
    * Bytes `start` to `end`, both inclusive, at most 1 MiB; every block they touch has been checked. Throws
    * store_corrupt (wrong or missing bytes: the object has been set aside; what can be had again is absent from now on,
-   * anything else stays, `isDamaged`) or store_failed.
+   * anything else stays, `isDamaged`) or store_failed. `into`: as long as what is read, where it may be put; the result may
+   * lie elsewhere all the same.
    */
-  read(start: number, end: number): Promise<Buffer>;
+  read(start: number, end: number, into?: Buffer): Promise<Buffer>;
   /**
    * Where blocks are not checked one by one, and only the read that ends at the last byte waits for the proof: resolves
    * when every byte is known to be right. For whoever reads a part. Throws as read().

@@ -75,7 +75,8 @@ export async function answerFound(
 ): Promise<void> {
   if (found.state !== "large") {
     const { info, body } = found.object;
-    return answerObject(exchange, info, { kind: "memory", body }, context);
+    const taken = found.state === "loaded" ? found.free : undefined;
+    return answerObject(exchange, info, { kind: "memory", body, taken }, context);
   }
   const { info, reader } = found;
   try {

@@ -10,9 +10,9 @@ import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
-/** The bytes of an object: whole in memory, or read by offset. */
+/** The bytes of an object: whole in memory, or read by offset. `taken`: as in DownloadResponse.end, of the body. */
 export type ObjectBytes =
-  | { readonly kind: "memory"; readonly body: Buffer }
+  | { readonly kind: "memory"; readonly body: Buffer; readonly taken?: (() => void) | undefined }
   | { readonly kind: "read"; readonly read: ReadAt };
 
 /** What the answer carries beside the object's own headers. */
@@ -184,12 +184,16 @@ function sendPlanned(
   if (bytes.kind === "read") return stream(response, { layout, writeHead, read: bytes.read, context });
   const send = () => {
     writeHead();
-    sendParts(response, layout.parts, bytes.body);
+    sendParts(response, layout.parts, bytes);
   };
   return context.spend === undefined ? send() : spend(context).then(send);
 }
 
-function sendParts(response: DownloadResponse, parts: readonly Part[], body: Buffer): void {
+function sendParts(
+  response: DownloadResponse,
+  parts: readonly Part[],
+  { body, taken }: Extract<ObjectBytes, { readonly kind: "memory" }>,
+): void {
   const pieces: Buffer[] = [];
   for (const { before, span } of parts) {
     if (before !== undefined) pieces.push(before);
@@ -198,7 +202,7 @@ function sendParts(response: DownloadResponse, parts: readonly Part[], body: Buf
   const last = pieces.pop();
   for (const piece of pieces) response.write(piece);
   // The usual answer is one piece, and one `end` with the bytes costs least.
-  response.end(last);
+  response.end(last, taken);
 }
 
 function slice(body: Buffer, span: ByteRange): Buffer {

@@ -28,7 +28,8 @@ export interface DownloadResponse {
   writeHead(status: number, ...headers: readonly Headers[]): void;
   /** False: wait for `onceDrained` before the next. */
   write(bytes: Buffer): boolean;
-  end(bytes?: Buffer): void;
+  /** `taken`: called when no byte of the answer is looked at any more; perhaps within `end`, perhaps never. */
+  end(bytes?: Buffer, taken?: () => void): void;
   /** Breaks the connection: the client sees that the body is not whole. */
   destroy(): void;
   /** Called once when more may be written; a later call replaces an earlier one. */

@@ -1,6 +1,7 @@
 // The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
 // has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
+import { createScratch, type Scratch } from "../body/scratch.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
 import { createSeenOnce } from "./seen-once.ts";
@@ -30,6 +31,8 @@ export interface Hot {
   drop(bucketId: string, key: Key): void;
   /** Read it before reading from the bucket, hand it to `set`. */
   readonly generation: number;
+  /** For objects that are read from the bucket and not kept. */
+  readonly scratch: Scratch;
   /** Largest object kept, bytes. */
   readonly maxObjectBytes: number;
   usage(): { readonly objects: number; readonly bytes: number };
@@ -84,6 +87,7 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
       if (readAt === generation) notes.set(id, note, { now: now(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
+    scratch: createScratch(),
     drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;

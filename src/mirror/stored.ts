@@ -28,6 +28,7 @@ export type Found =
       readonly state: "loaded";
       readonly object: HotObject;
       readonly epoch: number;
+      readonly free: (() => void) | undefined;
     } & Pick<StoredObject, "isStale" | "isQueued">)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
@@ -72,10 +73,12 @@ export function createStored(
     generation: number,
   ): Promise<Found> {
     try {
-      const object = { info, body: await readAll(reader, info.size) };
       // Memory hides the mark, and the whole of what it has is served without another look.
-      if (!isStale && hot.wants(bucketId, info)) hot.set(bucketId, object, generation);
-      return { state: "loaded", object, isStale, epoch, isQueued };
+      const isKept = !isStale && hot.wants(bucketId, info);
+      const lease = isKept ? undefined : hot.scratch.take(info.size);
+      const object = { info, body: await readAll(reader, info.size, lease?.bytes) };
+      if (isKept) hot.set(bucketId, object, generation);
+      return { state: "loaded", object, isStale, epoch, isQueued, free: lease?.free };
     } finally {
       reader.close();
     }
@@ -183,7 +186,9 @@ function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }
   return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
 }
 
-async function readAll(reader: ObjectReader, size: number): Promise<Buffer> {
+/** `into`: as in ObjectReader.read, for an object of one read. */
+async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
+  if (into !== undefined) return reader.read(0, size - 1, into);
   const parts: Buffer[] = [];
   for (let start = 0; start < size; start += MAX_READ_BYTES) {
     parts.push(await reader.read(start, Math.min(start + MAX_READ_BYTES, size) - 1));

@@ -398,8 +398,10 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       const edges = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, last - 1, last];
       for (const start of edges) {
         for (const end of edges.filter((edge) => edge >= start)) {
-          const part = await reader.read(start, end);
-          expect(part.equals(bytes.subarray(start, end + 1)), `${start}-${end}`).toBe(true);
+          for (const into of [undefined, Buffer.alloc(end - start + 1)]) {
+            const part = await reader.read(start, end, into);
+            expect(part.equals(bytes.subarray(start, end + 1)), `${start}-${end}`).toBe(true);
+          }
         }
       }
       reader.close();

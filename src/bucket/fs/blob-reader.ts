@@ -12,6 +12,7 @@ import type { StoredBlob } from "./catalogue-reads.ts";
 import { errorCodeOf, storeFailure } from "./failure.ts";
 import { closeFile, openFile, readInto } from "./files.ts";
 import { packPath } from "./pack-folder.ts";
+import { createQuickReads } from "./quick-reads.ts";
 import type { SetAsideRequest } from "./write-operations.ts";
 
 /** A blob whose bytes are not what was stored. */
@@ -53,6 +54,8 @@ interface OpenBlob extends StoredBlob {
   readonly sha256: string;
   readonly size: number;
   readonly file: SharedFile;
+  /** By the clock of `QuickReads`, of a small blob read whole. */
+  readAt: number | undefined;
 }
 
 // Kept open for blobs that nobody reads at the moment. Node raises its own limit to the hard one, nearly everywhere 20,000
@@ -68,6 +71,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     dispose: ({ file }) => leave(file),
   });
   const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
+  const quick = createQuickReads();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
@@ -117,7 +121,9 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       return undefined;
     }
     // A pack grows; whether the blob is whole in it is seen when it is read.
-    if (place !== undefined || file.size === size) return { sha256, size, sums, place, isDamaged, file };
+    if (place !== undefined || file.size === size) {
+      return { sha256, size, sums, place, isDamaged, file, readAt: undefined };
+    }
     try {
       await onDamage({ sha256, place, inode: file.inode, found: `${file.size} bytes instead of ${size}` });
     } finally {
@@ -126,34 +132,45 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     return undefined;
   }
 
-  async function readChecked(blob: OpenBlob, start: number, end: number): Promise<Buffer> {
+  async function readChecked(blob: OpenBlob, start: number, end: number, into?: Buffer): Promise<Buffer> {
     const { sha256, place, file } = blob;
     const first = Math.floor(start / BLOCK_BYTES);
     const from = first * BLOCK_BYTES;
     const to = Math.min(blob.size, (Math.floor(end / BLOCK_BYTES) + 1) * BLOCK_BYTES);
-    const bytes = Buffer.allocUnsafe(to - from);
-    const got = await readInto(file.descriptor, bytes, (place?.at ?? 0) + from).catch((error: unknown) => {
-      throw storeFailure(error, `read the blob ${sha256}`);
-    });
+    // Whole blocks: what was asked for may be less than one of them.
+    const bytes = into?.length === to - from ? into : Buffer.allocUnsafe(to - from);
+    const got = await readBlocks(blob, bytes, from);
     const fault = got < bytes.length ? `it ends at byte ${from + got}` : firstBadBlock(bytes, blob.sums, first);
     if (fault !== undefined) {
       idleBlobs.delete(sha256);
       await onDamage({ sha256, place, inode: file.inode, found: fault });
       throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it has been set aside`);
     }
+    if (bytes.length === blob.size) blob.readAt = quick.now();
     return bytes.subarray(start - from, end + 1 - from);
+  }
+
+  /** Returns the bytes read. Throws store_failed. */
+  async function readBlocks({ sha256, place, file, readAt }: OpenBlob, bytes: Buffer, from: number): Promise<number> {
+    const position = (place?.at ?? 0) + from;
+    try {
+      if (quick.mayRead(readAt, bytes.length)) return quick.read(file.descriptor, bytes, position);
+      return await readInto(file.descriptor, bytes, position);
+    } catch (error) {
+      throw storeFailure(error, `read the blob ${sha256}`);
+    }
   }
 
   function readerOf(blob: OpenBlob): ObjectReader {
     const { file } = blob;
     let isOpen = true;
     return {
-      async read(start, end) {
+      async read(start, end, into) {
         if (!isOpen) throw new HuiyuanError("internal", `Cannot read the blob ${blob.sha256}: its reader is closed`);
         // The read holds the file itself: a reader may be closed while it is under way.
         enter(file);
         try {
-          return await readChecked(blob, start, end);
+          return await readChecked(blob, start, end, into);
         } finally {
           leave(file);
         }

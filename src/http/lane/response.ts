@@ -61,11 +61,11 @@ export class LaneResponse implements DownloadResponse {
     return this.#socket.writable && this.#socket.writableLength < this.#socket.writableHighWaterMark;
   }
 
-  end(bytes?: Buffer): void {
+  end(bytes?: Buffer, taken?: () => void): void {
     this.#send(bytes, true);
-    if (this.#socket.writableLength === 0) this.#finish();
+    if (this.#socket.writableLength === 0) this.#finish(taken);
     // Called back when all before it has been taken.
-    else this.#socket.write("", "latin1", (error) => error ?? this.#finish());
+    else this.#socket.write("", "latin1", (error) => error ?? this.#finish(taken));
   }
 
   destroy(): void {
@@ -108,8 +108,10 @@ export class LaneResponse implements DownloadResponse {
     socket.uncork();
   }
 
-  #finish(): void {
+  /** The kernel has copied every byte. */
+  #finish(taken: (() => void) | undefined): void {
     this.#isFinished = true;
+    taken?.();
     this.#options.finished();
   }
 }

@@ -7,18 +7,27 @@ import { mkdir, open } from "node:fs/promises";
 import { eventually } from "../../helpers/program.ts";
 import type { DiskCall } from "./run-child.ts";
 
-/** Makes the calls of every thread but the main one fail with `errno`. The returned function repairs the disk. */
+/**
+ * Makes the calls of every thread but the main one fail with `errno`; where `files` are named, theirs alone, and the main thread's,
+ * too. The returned function repairs the disk.
+ */
 export async function breakDisk(
   pid: number,
-  { calls, errno }: { readonly calls: readonly (DiskCall | "pread64")[]; readonly errno: string },
+  {
+    calls,
+    errno,
+    files = [],
+  }: { readonly calls: readonly (DiskCall | "pread64")[]; readonly errno: string; readonly files?: readonly string[] },
 ): Promise<() => Promise<void>> {
   // The main thread does no writing to the disk, but to the clients' sockets, which must stay well.
-  const threads = readdirSync(`/proc/${pid}/task`).filter((thread) => thread !== String(pid));
+  const isBroken = (thread: string) => files.length > 0 || thread !== String(pid);
+  const threads = readdirSync(`/proc/${pid}/task`).filter(isBroken);
   const list = calls.join(",");
   const strace = spawn(
     "strace",
     [
       ...["-qq", "-o", "/dev/null", "-e", `trace=${list}`, "-e", `inject=${list}:error=${errno}`],
+      ...files.flatMap((file) => ["-P", file]),
       ...threads.flatMap((thread) => ["-p", thread]),
     ],
     { stdio: "ignore" },

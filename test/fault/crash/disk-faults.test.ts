@@ -1,5 +1,6 @@
 // The disk fails under the whole program, or is full: clients get their images all the same, nothing that was stored is
 // lost, and what could not be stored is stored when the disk works again, without a restart.
+import { readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -114,7 +115,9 @@ test.skipIf(!serviceAvailable("strace"))(
     const paths = ["/small-before-1", "/large-before-1"];
     for (const path of paths) await stored(program, path);
 
-    const repair = await breakDisk(program.pid, { calls: ["pread64"], errno: "EIO" });
+    // They have been read a moment ago, and may be read by any thread.
+    const files = ["packs", "blobs"].flatMap((name) => filesBelow(join(mirrored.installation.data, name)));
+    const repair = await breakDisk(program.pid, { calls: ["pread64"], errno: "EIO", files });
     clean.push(repair);
     const asked = mirrored.origin.requests.length;
     for (const path of paths) expect(await downloadRight(program, path)).toMatch(/fwd=uri-miss/);
@@ -196,4 +199,9 @@ async function fill(path: string, room: number): Promise<void> {
   } catch {
     // Full to the last byte.
   }
+}
+
+function filesBelow(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
 }

@@ -20,6 +20,20 @@ async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo>
   return info;
 }
 
+/** Puts what is read where it is wanted, as the store's own readers do. */
+const readingInto = (driver: BucketDriver): Partial<BucketDriver> => ({
+  async open(info) {
+    const reader = await driver.open(info);
+    const read = async (start: number, end: number, into?: Buffer) => {
+      const bytes = (await reader?.read(start, end)) ?? Buffer.alloc(0);
+      if (into === undefined) return bytes;
+      bytes.copy(into);
+      return into;
+    };
+    return { read, close: () => reader?.close() };
+  },
+});
+
 const bytesOf = (found: Found) => ("object" in found ? found.object.body : undefined);
 
 describe("find()", () => {
@@ -35,6 +49,31 @@ describe("find()", () => {
     }
     expect(states).toEqual(["loaded", "loaded", "memory"]);
     expect([stored.peek(KEY)?.body.equals(bytes), hot.usage().objects]).toEqual([true, 1]);
+  });
+
+  test("what memory does not keep lies where it may be used again, and what it keeps does not", async () => {
+    const { stored } = storedLab({ over: readingInto });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    const found = async () => {
+      const each = await stored.find(KEY);
+      if (each.state !== "loaded") throw new Error(each.state);
+      expect(each.object.body.equals(bytes)).toBe(true);
+      return each;
+    };
+    await stored.purge(KEY, { hard: false });
+    const first = await found();
+    const second = await found();
+    expect(second.object.body.buffer).not.toBe(first.object.body.buffer);
+    first.free?.();
+    expect((await found()).object.body.buffer).toBe(first.object.body.buffer);
+
+    await putBehind(stored, bytes);
+    (await found()).free?.();
+    const kept = await found();
+    expect(kept.free).toBeUndefined();
+    await putBehind(stored, randomBytes(50_000));
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
   });
 
   test("an object above the memory's bound is given to be read, every time", async () => {
