@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { WholeBody } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
+import { parseHttpDate } from "../http-date.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
@@ -74,7 +75,7 @@ export interface ObjectParts {
 
 /** The description under which a body is stored. Pure. */
 export function describeObject(parts: ObjectParts): ObjectInfo {
-  const sentAt = parts.lastModified === undefined ? Number.NaN : Date.parse(parts.lastModified);
+  const sentAt = 1_000 * (parseHttpDate(parts.lastModified ?? "", parts.now) ?? 0);
   return {
     key: parts.key,
     size: parts.body.size,

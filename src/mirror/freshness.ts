@@ -1,6 +1,7 @@
 // How long a stored object is served before its origin is asked again, and what it may still be used for afterwards.
 // Pure: no clock, no I/O; refresh.ts acts on it. Reading RFC 9111 headers is left to http-cache-semantics.
 import CachePolicy from "http-cache-semantics";
+import { parseHttpDate } from "../http-date.ts";
 import type { DeclaredLife, ObjectInfo, Validation } from "../object.ts";
 
 /**
@@ -149,7 +150,7 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
   if (directives !== undefined) headers["cache-control"] = directives;
   if (expires !== undefined) headers.expires = expires;
   // Expires counts from it, and the library would take the real clock instead.
-  headers.date = date !== undefined && !Number.isNaN(Date.parse(date)) ? date : new Date(at).toUTCString();
+  headers.date = date !== undefined && parseHttpDate(date, at) !== undefined ? date : new Date(at).toUTCString();
   const options = { shared: true, cacheHeuristic: 0, immutableMinTimeToLive: 0 };
   return new CachePolicy({ headers: {} }, { status: 200, headers }, options);
 }

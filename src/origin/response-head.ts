@@ -2,6 +2,7 @@
 // Whether the body is whole is not judged here.
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
 import { HuiyuanError } from "../errors.ts";
+import { parseHttpDate } from "../http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../object.ts";
 import { readDigests } from "./digests.ts";
 import { REDIRECT_STATUSES } from "./redirect.ts";
@@ -135,7 +136,7 @@ function foreignCoding(headers: RawHeaders): string | undefined {
 
 function retryAfterSeconds(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined;
-  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - now) / 1000);
+  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((parseHttpDate(text, now) ?? Number.NaN) - now / 1_000);
   return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_S);
 }
 

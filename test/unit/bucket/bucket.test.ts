@@ -74,6 +74,19 @@ const modified: readonly [sent: string | undefined, modifiedAt: number][] = [
   [undefined, 5_000],
 ];
 
+test.each([
+  "5",
+  "foo-3",
+  "31 Feb 2020 00:00:00 GMT",
+  "2020-01-01",
+  "Wed, 01 Jan 2020 00:00:00",
+  "Mon, 01 Jan 0001 00:00:00 GMT",
+])("describeObject() takes %j for no date", (lastModified) => {
+  const { image, provenance } = infoOf("a.jpg", BODY);
+  const now = Date.UTC(2026, 0, 1);
+  expect(describeObject({ key: A, body: BODY, image, provenance, lastModified, now }).modifiedAt).toBe(now);
+});
+
 test.each(modified)("describeObject() makes of Last-Modified %s the time %i", (lastModified, modifiedAt) => {
   const { image, provenance } = infoOf("a.jpg", BODY);
   const info = describeObject({ key: A, body: BODY, image, provenance, lastModified, now: 5_000 });

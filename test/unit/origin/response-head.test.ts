@@ -51,6 +51,7 @@ test("judgeHead() tells the origin's status, and how long it asks to wait", () =
     ["Thu, 01 Jan 2025 00:00:00 GMT", 0],
     ["99999999", 86_400],
     ["soon", undefined],
+    ["2026-01-01T00:00:30Z", undefined],
   ];
   for (const [text, retryAfterSeconds] of waits) {
     expect(() => judge(429, { "retry-after": text })).toThrow(
