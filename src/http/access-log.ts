@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
 import { withoutMarkTokens } from "../image/mark-token.ts";
 import type { Log } from "../log.ts";
+import { asciiQuery } from "../mirror/object-keys.ts";
 import type { Exchange } from "./exchange.ts";
 
 export interface AccessLogRules {
@@ -26,7 +27,7 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
         requestId,
         client: clientAddress(request.socket.remoteAddress ?? "", request.headers["x-forwarded-for"], trustedProxies),
         method: request.method,
-        host: request.headers.host,
+        host: request.headers.host && asciiQuery(request.headers.host),
         url: withoutToken(request.url ?? ""),
         bucket: site?.stored.bucketId,
         status: response.statusCode,
@@ -40,9 +41,9 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/** Every `sign=…` of the query is replaced, and taken out of the URLs of marks; the rest stays as it came. */
+/** Raw bytes are escaped, since terminals obey some of them. Every `sign=…` of the query is replaced, and taken out of the URLs of marks; the rest stays as it came. */
 export function withoutToken(url: string): string {
-  return withoutMarkTokens(url.replace(/([?&])sign=[^&]*/g, "$1sign=…"));
+  return withoutMarkTokens(asciiQuery(url).replace(/([?&])sign=[^&]*/g, "$1sign=…"));
 }
 
 /**

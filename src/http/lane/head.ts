@@ -20,7 +20,8 @@ interface Fields {
 /** Longer heads are for node's server, which has its own bound. */
 const MAX_HEAD_BYTES = 8_192;
 const VERSION = " HTTP/1.1";
-const TARGET = /^\/[!-~]*$/;
+// Raw bytes beyond ASCII too, which node's parser refuses: old browsers send them in queries.
+const TARGET = /^\/[!-~\x80-\xff]*$/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Where the request ends, or what becomes of its connection, would depend on these. */

@@ -13,6 +13,7 @@ test.each([
   ["/a.jpg?sign=abc&sign=def", "/a.jpg?sign=…&sign=…"],
   ["/a.jpg?sign=", "/a.jpg?sign=…"],
   ["/a.jpg?sign=ab?c=d/e", "/a.jpg?sign=…"],
+  ["/\xe5\x9b\xbe\x9b.jpg?\u0007", "/%E5%9B%BE%9B.jpg?%07"],
   [
     `/a.jpg?watermark/1/image/${b64("http://a.example/m.png?sign=abc")}&sign=def`,
     `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}&sign=…`,
