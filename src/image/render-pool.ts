@@ -200,9 +200,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       renderer.answered = settle;
       void renderer.ready.then(() => {
         if (renderer.answered !== settle) return;
-        renderer.socket.cork();
-        for (const part of orderFor(renderer)) renderer.socket.write(part);
-        renderer.socket.uncork();
+        send(renderer.socket, orderFor(renderer));
       });
     });
   }
@@ -268,6 +266,13 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       await Promise.all(ending.map(({ ended }) => ended));
     },
   };
+}
+
+/** In one system call; a single part, which most orders are, needs no list of what is to be written. */
+function send(socket: Socket, parts: readonly Buffer[]): void {
+  if (parts.length > 1) socket.cork();
+  for (const part of parts) socket.write(part);
+  if (parts.length > 1) socket.uncork();
 }
 
 /** Processes run the built program: when this file is run from source, that is in dist/. */

@@ -17,11 +17,13 @@ import {
   SOCKET,
   type ToProcess,
 } from "./render-messages.ts";
+import { createResidentMeter } from "./resident.ts";
 
 /** A decoder fills a gigabyte a second. */
 const LOOKS_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
+const resident = createResidentMeter();
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 let large = Buffer.alloc(0);
 
@@ -86,12 +88,12 @@ function placeFor(bytes: number): Buffer {
 
 async function render(request: PipelineRequest): Promise<void> {
   const { bytes, ...rendered } = await renderImage(request);
-  say({ kind: "rendered", rendered, residentBytes: process.memoryUsage.rss() }, bytes);
+  say({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
 }
 
 async function prove(bytes: Buffer, limits: SourceLimits): Promise<void> {
   await proveImage(bytes, limits);
-  say({ kind: "proven", residentBytes: process.memoryUsage.rss() });
+  say({ kind: "proven", residentBytes: resident() });
 }
 
 function read(path: string): Buffer {
@@ -119,7 +121,7 @@ async function obey(): Promise<void> {
     await work();
   } catch (error) {
     const { code, message, parameter, wanted } = asHuiyuanError(error);
-    say({ kind: "refused", code, message, parameter, wanted, residentBytes: process.memoryUsage.rss() });
+    say({ kind: "refused", code, message, parameter, wanted, residentBytes: resident() });
   } finally {
     clearInterval(watch);
   }
@@ -127,7 +129,7 @@ async function obey(): Promise<void> {
 
 function look(): void {
   if (process.ppid !== server) endAtOnce();
-  if (process.memoryUsage.rss() <= maxResidentBytes) return;
+  if (resident() <= maxResidentBytes) return;
   say({ kind: "exhausted" });
   endAtOnce();
 }
