@@ -17,6 +17,8 @@ export interface BoundedDisk {
   reserve(bytes: () => number): void;
   /** Resolves when what an earlier run has left is counted. Never rejects. */
   readonly takenOver: Promise<void>;
+  /** It is: the order has all that is there. Never so where the counting has failed. */
+  readonly isCounted: boolean;
   /** Removes no more. The store is closed after it, by its owner. */
   close(): Promise<void>;
 }
@@ -80,7 +82,12 @@ export function createBoundedDisk({ near, maxBytes: initial, log }: BoundedDiskO
     }
   }
 
-  const takenOver = takeOver().catch((error: unknown) =>
+  let isCounted = false;
+  const counted = async () => {
+    await takeOver();
+    isCounted = !isClosed;
+  };
+  const takenOver = counted().catch((error: unknown) =>
     log.error({ err: error }, "the copies that the last run has left could not be counted"),
   );
 
@@ -98,6 +105,9 @@ export function createBoundedDisk({ near, maxBytes: initial, log }: BoundedDiskO
       reserved = bytes;
     },
     takenOver,
+    get isCounted() {
+      return isCounted;
+    },
     async close() {
       isClosed = true;
       await takenOver;

@@ -19,6 +19,8 @@ export interface CopyOrder {
   add(copy: Copy): void;
   /** Copies of an earlier run, the oldest first; those known already stay as they are. */
   addOlder(copies: readonly Copy[]): void;
+  /** Which does not count as a use. */
+  has(bucketId: string, key: Key): boolean;
   /** The copy, as the one that was used last; undefined where none is known. */
   use(bucketId: string, key: Key): Copy | undefined;
   drop(bucketId: string, key: Key): void;
@@ -63,6 +65,7 @@ export function createCopyOrder(maxCopies = MAX_COPIES): CopyOrder {
       }
       for (const [id, copy] of newer) copies.set(id, copy);
     },
+    has: (bucketId, key) => copies.has(name(bucketId, key)),
     use(bucketId, key) {
       const id = name(bucketId, key);
       const copy = copies.get(id);

@@ -2,7 +2,7 @@
 // shows and no key of theirs reaches, on the bounded part of the disk. Each can be made again, so each may go.
 import type { WholeBody } from "../../body/spool.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
-import type { BucketDriver, PutCondition } from "../driver.ts";
+import type { BucketDriver, Entry, PutCondition } from "../driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import { type BoundedDisk, VARIANT_FOLDER } from "./bounded-disk.ts";
 
@@ -22,6 +22,8 @@ export interface VariantTierOptions {
 }
 
 const PAGE = 1_000;
+/** Variants have no epochs: those of their originals count (mirror/variant-versions.ts). */
+const ABSENT: Entry = { state: "absent", epoch: 0 };
 
 /** The same variants for the same bucket id. */
 export function createVariantTier({ near, disk, now }: VariantTierOptions): (bucketId: string) => VariantBucket {
@@ -46,6 +48,8 @@ export function createVariantTier({ near, disk, now }: VariantTierOptions): (buc
         ...driver,
         put,
         async lookup(key) {
+          // Mostly it is asked for what is about to be made, and the order knows all that is there.
+          if (disk.isCounted && !order.has(id, key)) return ABSENT;
           const entry = await driver.lookup(key);
           if (entry.state === "object") order.use(id, key);
           return entry;

@@ -106,3 +106,30 @@ test("the objects of a bucket proper are neither counted nor moved", async () =>
   await holds("a", "b", "c", "d", "e");
   expect((await near.bucket(ID).lookup(toKey("a.jpg"))).state).toBe("object");
 });
+
+test("the catalogue is asked for what is counted, and not for what is not there", async () => {
+  await put("a", 2_000);
+  const asked: string[] = [];
+  const driver = near.bucket(`variants/${ID}`);
+  const lookup: typeof driver.lookup = (key) => {
+    asked.push(key);
+    return driver.lookup(key);
+  };
+  const watched = { bucket: () => ({ ...driver, lookup }), forget: near.forget };
+  const tier = createVariantTier({ near: watched, disk, now: () => clock })(ID).driver;
+  expect((await tier.lookup(toKey("a"))).state).toBe("object");
+  expect(await tier.lookup(toKey("b"))).toEqual({ state: "absent", epoch: 0 });
+  expect(asked).toEqual(["a"]);
+});
+
+test("what an earlier run has left is found before it is counted", async () => {
+  await put("a", 2_000);
+  await close();
+  near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
+  disk = createBoundedDisk({ near, maxBytes: 10_000, log: SILENT_LOG });
+  variants = createVariantTier({ near, disk, now: () => clock })(ID);
+  expect(disk.isCounted).toBe(false);
+  expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
+  await disk.takenOver;
+  expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
+});
