@@ -1,7 +1,7 @@
 // Whether the client of one answer is still there. Who waits for a fill listens here; who reads a stream is given a true
 // AbortSignal, which costs ten times as much and is made then.
 import { HuiyuanError } from "../errors.ts";
-import type { Leaving } from "../mirror/follower.ts";
+import type { Leaving } from "../leaving.ts";
 import type { DownloadResponse } from "./response.ts";
 
 /** A class, since one is made for every miss. */

@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import { markWithoutToken } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
-import type { Leaving } from "../mirror/follower.ts";
+import type { Leaving } from "../leaving.ts";
 import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";

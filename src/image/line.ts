@@ -1,5 +1,6 @@
 // A line of those who wait for something: in order of arrival, for a bounded time, and anyone may leave. What they wait for
 // is the caller's affair.
+import type { Leaving } from "../leaving.ts";
 
 export interface Line {
   readonly length: number;
@@ -7,7 +8,7 @@ export interface Line {
    * Takes at once when nobody waits and it may, else when its turn has come. Rejects with `expired()` after the time, with
    * the signal's reason when that aborts.
    */
-  join<Taken>(signal: AbortSignal, wish: Wish<Taken>): Promise<Taken>;
+  join<Taken>(signal: Leaving, wish: Wish<Taken>): Promise<Taken>;
   /** Lets go who may, from the front; to be called whenever something was given back. */
   admit(): void;
 }
@@ -39,7 +40,7 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
     }
   }
 
-  function wait<Taken>(signal: AbortSignal, { mayTake, take }: Wish<Taken>): Promise<Taken> {
+  function wait<Taken>(signal: Leaving, { mayTake, take }: Wish<Taken>): Promise<Taken> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
@@ -62,7 +63,7 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
         },
       };
       waiters.add(waiter);
-      signal.addEventListener("abort", abort, { once: true });
+      signal.addEventListener("abort", abort);
     });
   }
 
@@ -71,7 +72,7 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
       return waiters.size;
     },
     async join(signal, wish) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw signal.reason;
       return waiters.size === 0 && wish.mayTake() ? wish.take() : wait(signal, wish);
     },
     admit,

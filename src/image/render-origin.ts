@@ -1,6 +1,7 @@
 // The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
 import { HuiyuanError } from "../errors.ts";
+import { Departure } from "../leaving.ts";
 import type { Key } from "../object.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
@@ -24,7 +25,7 @@ export interface RenderMeter {
 interface Wanted {
   /** One for each who waits. */
   readonly jobs: Set<RenderJob>;
-  readonly nobody: AbortController;
+  readonly nobody: Departure;
   /** Its turn has come: what is begun is brought to its end, since it is likely to be asked for again. */
   hasBegun: boolean;
 }
@@ -35,7 +36,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 
   async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {
     const { jobs, nobody } = item;
-    const stop = () => nobody.abort(signal.reason);
+    const stop = () => nobody.leave(signal.reason);
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     let beganAt = performance.now();
@@ -49,9 +50,9 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       beganAt = performance.now();
       return one().load();
     };
-    const loadImage: RenderJob["loadImage"] = (url, asked) => one().loadImage(url, asked);
+    const loadImage: RenderJob["loadImage"] = (url) => one().loadImage(url);
     try {
-      const { bytes } = await renderer.render({ recipe: one().recipe, load, loadImage, signal: nobody.signal });
+      const { bytes } = await renderer.render({ recipe: one().recipe, load, loadImage, signal: nobody });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       signal.removeEventListener("abort", stop);
@@ -61,14 +62,14 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
   return {
     id: "renderer",
     want(key, job) {
-      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new AbortController(), hasBegun: false };
+      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new Departure(), hasBegun: false };
       wanted.set(key, item);
       item.jobs.add(job);
       return () => {
         item.jobs.delete(job);
         if (item.jobs.size > 0) return;
         if (wanted.get(key) === item) wanted.delete(key);
-        if (!item.hasBegun) item.nobody.abort(unwanted());
+        if (!item.hasBegun) item.nobody.leave(unwanted());
       };
     },
     async fetch({ key, signal }) {

@@ -1,6 +1,7 @@
 // Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
 // crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
 import { HuiyuanError } from "../errors.ts";
+import type { Leaving } from "../leaving.ts";
 import { createLine } from "./line.ts";
 
 export interface RenderQueue {
@@ -8,7 +9,7 @@ export interface RenderQueue {
    * Resolves when a place is free. Throws render_overloaded: the line is full, or `waitMs` has passed; and the signal's
    * reason when it aborts, which frees the place in the line at once.
    */
-  enter(signal: AbortSignal): Promise<Place>;
+  enter(signal: Leaving): Promise<Place>;
   /** Another number of places; fewer take effect as places are left. */
   resize(places: number): void;
   /** Places that are taken. */
@@ -19,7 +20,7 @@ export interface RenderQueue {
 /** A place that is taken; `leave` gives it back, once. */
 export interface Place {
   /** Resolves when so many bytes fit beside those of the others. Throws as `enter` does. */
-  weigh(bytes: number, signal: AbortSignal): Promise<void>;
+  weigh(bytes: number, signal: Leaving): Promise<void>;
   leave(): void;
 }
 

@@ -1,6 +1,7 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 import { HuiyuanError } from "../errors.ts";
+import type { Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
@@ -15,9 +16,9 @@ export interface RenderRequest {
   readonly load: () => Promise<Buffer>;
   readonly recipe: Recipe;
   /** The image of a mark's URL, looked up in the same bucket and nowhere else; undefined: there is none. */
-  readonly loadImage: (url: string, signal: AbortSignal) => Promise<Buffer | undefined>;
+  readonly loadImage: (url: string) => Promise<Buffer | undefined>;
   /** Aborting leaves the line; a render that has begun is not waited for any more. */
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
 }
 
 export interface ProofRequest {
@@ -27,7 +28,7 @@ export interface ProofRequest {
   readonly image: ImageFacts;
   /** As of RenderRequest. A file must stay until the answer. */
   readonly load: () => Promise<ProofBody>;
-  readonly signal: AbortSignal;
+  readonly signal: Leaving;
 }
 
 export interface Renderer {
@@ -113,10 +114,10 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
-    const marks = await loadMarks(recipe, loadImage, signal);
+    const marks = await loadMarks(recipe, loadImage);
     const weight = bytesToRender(facts, recipe) + marks.bytesToDecode + bytesToHold(bytes.length);
     await weigh(PROCESS_BYTES + weight, signal);
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason;
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
     return pool.render(request, weight);
@@ -126,7 +127,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const weight = bytesToProve(image) + bytesToHold(size);
     await weigh(PROCESS_BYTES + weight, signal);
     const body = await load();
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason;
     const { sourceBytes, sourceSide, pixels, frames } = limits;
     return pool.prove(body, { sourceBytes, sourceSide, pixels, frames }, weight);
   }
@@ -167,17 +168,16 @@ export function createRenderer(options: RendererOptions): Renderer {
   };
 }
 
-type Weigh = (bytes: number, signal: AbortSignal) => Promise<void>;
+type Weigh = (bytes: number, signal: Leaving) => Promise<void>;
 
 async function loadMarks(
   recipe: Recipe,
   loadImage: RenderRequest["loadImage"],
-  signal: AbortSignal,
 ): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToDecode: number }> {
   const files = new Map<string, Buffer>();
   let bytesForAll = 0;
   for (const url of markUrls(recipe)) {
-    const bytes = await loadImage(url, signal);
+    const bytes = await loadImage(url);
     if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
     bytesForAll += bytesToDecode(readMark(url, bytes));
     files.set(url, bytes);
@@ -224,11 +224,11 @@ function bytesToProve({ format, width = 0, height = 0 }: ImageFacts): number {
 }
 
 /** Rejects with the signal's reason when that comes first. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+function untilAborted<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
+    else signal.addEventListener("abort", abort);
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }

@@ -1,6 +1,7 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
 import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
+import type { Leaving } from "../leaving.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
 
 /** Milliseconds, each counted from this request's own start or its own last byte. */
@@ -19,14 +20,6 @@ export interface Follower {
   end(): Promise<FillEnd>;
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
-}
-
-/** As much of an AbortSignal as is asked of a client that may leave; an AbortSignal is one. */
-export interface Leaving {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(event: "abort", listener: () => void): void;
-  removeEventListener(event: "abort", listener: () => void): void;
 }
 
 /** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */

@@ -1,8 +1,10 @@
 // Joining a fill: what one of those who wait for it gets, as soon as it is known how good it is.
+
+import type { Leaving } from "../leaving.ts";
 import type { ObjectInfo } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import type { Fill, FillHead } from "./fill.ts";
-import { type Follower, followFill, type Leaving } from "./follower.ts";
+import { type Follower, followFill } from "./follower.ts";
 import { absent } from "./recent.ts";
 
 /**

@@ -1,0 +1,37 @@
+// Those who wait for something may leave, and whoever works for them is told.
+
+/** As much of an AbortSignal as is asked of a client that may leave; an AbortSignal is one. */
+export interface Leaving {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(event: "abort", listener: () => void): void;
+  removeEventListener(event: "abort", listener: () => void): void;
+}
+
+/** What an AbortController and its signal are, at a tenth of their cost. A class, since one is made for every image. */
+export class Departure implements Leaving {
+  aborted = false;
+  /** Of the one who left, once `aborted`. */
+  reason: unknown;
+  #listeners: Set<() => void> | undefined;
+
+  addEventListener(_event: "abort", listener: () => void): void {
+    if (this.aborted) return;
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+  }
+
+  removeEventListener(_event: "abort", listener: () => void): void {
+    this.#listeners?.delete(listener);
+  }
+
+  /** The first time counts. */
+  leave(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    const listeners = this.#listeners ?? [];
+    this.#listeners = undefined;
+    for (const listener of listeners) listener();
+  }
+}

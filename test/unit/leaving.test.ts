@@ -1,0 +1,18 @@
+// Whoever leaves is heard of, once.
+import { expect, test } from "vitest";
+import { Departure } from "../../src/leaving.ts";
+
+test("leave() tells those who listen, once, and why", () => {
+  const departure = new Departure();
+  const heard: unknown[] = [];
+  const listen = () => heard.push(departure.reason);
+  const other = () => heard.push("other");
+  departure.addEventListener("abort", listen);
+  departure.addEventListener("abort", other);
+  departure.removeEventListener("abort", other);
+  expect([departure.aborted, departure.reason]).toEqual([false, undefined]);
+  departure.leave("first");
+  departure.leave("second");
+  departure.addEventListener("abort", listen);
+  expect([departure.aborted, departure.reason, heard]).toEqual([true, "first", ["first"]]);
+});
