@@ -1,7 +1,6 @@
 // The names that a command is to work on: its arguments, or the lines of a file or of standard input, read as they are
 // needed. A list may have millions of lines.
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { HuiyuanError } from "../errors.ts";
 
 /** At most so many names are sent at once; the server takes no more, and no larger body than 1 MiB. */
@@ -27,24 +26,39 @@ export async function* inBatches(
   if (batch.length > 0) yield batch;
 }
 
-/** The lines of a file; `-` is standard input. Blank ones are left out. Throws request_invalid. */
+/** The lines of a file in UTF-8; `-` is standard input. Blank ones are left out. Throws request_invalid. */
 export async function* linesOf(file: string): AsyncGenerator<string, void, undefined> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let number = 0;
+  const nameIn = (line: string) => {
+    number += 1;
+    if (line.length > MAX_NAME_CHARACTERS) throw invalid(`line ${number} of the list is longer than a name can be`);
+    return line.endsWith("\r") ? line.slice(0, -1) : line;
+  };
   try {
-    // Not its events: an error of the stream would not reach the loop.
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      number += 1;
-      if (line.length > MAX_NAME_CHARACTERS)
-        throw new HuiyuanError("request_invalid", `line ${number} of the list is longer than a name can be`);
-      if (line.trim() !== "") yield line;
+    let rest = "";
+    for await (const text of textOf(input)) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const name of lines.map(nameIn)) if (name.trim() !== "") yield name;
+      if (rest.length > MAX_NAME_CHARACTERS) nameIn(rest);
     }
+    const last = nameIn(rest);
+    if (last.trim() !== "") yield last;
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
+    if (isNotUtf8(error)) throw invalid(`the list is not UTF-8 somewhere behind line ${number}; save it as UTF-8`);
     throw unreadable(file, error);
   } finally {
     if (input !== process.stdin) input.destroy();
   }
+}
+
+/** Throws TypeError for what is not UTF-8: taken leniently it would be another name. A mark at the beginning is none of it. */
+async function* textOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for await (const bytes of input) yield decoder.decode(bytes, { stream: true });
+  yield decoder.decode();
 }
 
 /** How many names the lines of a file are. Throws request_invalid. */
@@ -52,6 +66,14 @@ export async function countLines(file: string): Promise<number> {
   let count = 0;
   for await (const _ of linesOf(file)) count += 1;
   return count;
+}
+
+function isNotUtf8(error: unknown): boolean {
+  return error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA";
+}
+
+function invalid(message: string): HuiyuanError {
+  return new HuiyuanError("request_invalid", message);
 }
 
 function unreadable(file: string, cause: unknown): HuiyuanError {
