@@ -33,19 +33,28 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
 }
 
 /**
- * The disk does not give what the bucket has: the origin may have it too, and its answer is passed on without being
+ * The store does not give what the bucket has: the origin may have it too, and its answer is passed on without being
  * stored. An upload is nobody else's. Throws `failure` where the origin cannot help.
  */
 export async function serveUnread(admitted: Admitted, failure: HuiyuanError): Promise<void> {
-  const entry = await admitted.site.stored.bucket.lookup(admitted.object.key);
-  const isFromOrigin = entry.state === "object" && entry.info.provenance.via === "mirror";
-  if (!isFromOrigin || askingRoute(admitted) === undefined) throw failure;
-  try {
-    await serveMissing(admitted, entry.epoch);
-  } catch (error) {
-    // Nobody may be told that there is no such image.
-    throw error instanceof HuiyuanError && error.code === "not_found" ? failure : error;
-  }
+  if (askingRoute(admitted) === undefined) throw failure;
+  await askInstead(admitted, failure, (epoch) => serveMissing(admitted, epoch));
+}
+
+/** `ask`: of the origin, at the key's epoch. Throws `failure` for what the origin cannot have, or does not. */
+export async function askInstead(
+  { site, object }: Admitted,
+  failure: HuiyuanError,
+  ask: (epoch: number) => Promise<void>,
+): Promise<void> {
+  const entry = await site.stored.bucket.lookup(object.key);
+  // Absent: a remote store that is away by now, or whoever had it deleted there.
+  const mayHave = entry.state === "absent" || (entry.state === "object" && entry.info.provenance.via === "mirror");
+  if (!mayHave) throw failure;
+  // Nobody may be told that there is no such image.
+  await ask(entry.epoch).catch((error: unknown) => {
+    throw unlessUnknown(error, failure);
+  });
 }
 
 /** What is stored now, whatever its age: the origin was asked. */

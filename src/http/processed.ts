@@ -20,7 +20,7 @@ import { askerOf, currentOf, freshLife } from "./age.ts";
 import { answerObject, type ObjectBytes } from "./answer.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
-import { serveFound, staleStatus } from "./found.ts";
+import { askInstead, serveFound, staleStatus } from "./found.ts";
 import { isInformation } from "./instruction.ts";
 import { type FoundMarks, findMarks } from "./marks.ts";
 import {
@@ -105,11 +105,12 @@ async function serveKnown(
   }
 }
 
-/** Rethrows unless the store has set the damaged object aside, or there is another by now. */
+/** Rethrows unless the store has set the damaged object aside, there is another by now, or the origin has what it does not give. */
 async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promise<void> {
-  const isDamaged = error instanceof HuiyuanError && error.code === "store_corrupt";
-  if (!isDamaged || original.exchange.response.headersSent) throw error;
-  await serveCold(original, wish, false);
+  if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
+  if (error.code === "store_corrupt") return serveCold(original, wish, false);
+  if (error.code !== "store_failed") throw error;
+  await askInstead(original, error, (epoch) => serveUnstored(original, wish, epoch));
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */

@@ -1,11 +1,13 @@
-// What the log says while S3 is away and clients go on asking for what only S3 could have: a few lines, not one for each.
+// S3 away: what the log says while clients go on asking for what only S3 could have (a few lines, not one for each), and what
+// becomes of an image when it goes between the look-up and the read.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
-import { oneBucket } from "../helpers/settings.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const DOWNLOADS = 300;
 const CALLS = 60;
@@ -13,17 +15,24 @@ const CALLS = 60;
 let s3: ScriptedS3;
 let installation: Installation;
 let program: Program;
+let origin: ScriptedOrigin;
+
+function storeIn({ url: endpoint, region, accessKeyId, secretAccessKey }: ScriptedS3): object {
+  const place = { endpoint, region, bucket: "pictures", accessKeyId, secretAccessKey, pathStyle: true };
+  return { store: { type: "s3", ...place, allowPrivate: true } };
+}
 
 beforeAll(async () => {
   s3 = await startScriptedS3();
-  const { url: endpoint, region, accessKeyId, secretAccessKey } = s3;
-  const place = { endpoint, region, bucket: "pictures", accessKeyId, secretAccessKey, pathStyle: true };
-  installation = await install(oneBucket(undefined, {}, { store: { type: "s3", ...place, allowPrivate: true } }));
+  const jpeg = await noisyJpeg(160, 120);
+  origin = await startScriptedOrigin((_request, connection) => connection.send(response(jpeg)));
+  installation = await install(oneBucket(undefined, {}, storeIn(s3)));
   program = await installation.start();
 });
 afterAll(async () => {
   await program?.kill();
   await s3?.close();
+  await origin?.close();
   await installation?.remove();
 });
 
@@ -48,4 +57,42 @@ test(`${DOWNLOADS} downloads and ${CALLS} calls that fail for it are told in a d
   expect(lines.filter((line) => line.includes("a request failed")).length).toBeGreaterThan(0);
   expect(lines.filter((line) => line.includes("an API call failed")).length).toBeGreaterThan(0);
   expect(lines.length, lines.join("\n")).toBeLessThanOrEqual(12);
+});
+
+test.each([
+  ["downloaded", "/a.jpg"],
+  ["processed", "/a.jpg?imageView2/2/w/50"],
+])("an image %s at the moment when S3 goes comes from the origin", async (_what, path) => {
+  s3.failure = () => undefined;
+  const settings = oneBucket(mirrorOf(origin.url), {}, storeIn(s3));
+  const before = await install(settings);
+  const after = await install(settings);
+  const storing = await before.start();
+  try {
+    expect((await get({ port: storing.downloadPort, path: "/a.jpg" })).status).toBe(200);
+    const names = () => [...s3.objects.keys()].filter((name) => name.endsWith("a.jpg"));
+    await eventually(() => names().length > 0, "it is in S3");
+    expect(await storing.stop()).toBe(0);
+    // Another machine, or this one when the copy has left its disk.
+    const fresh = await after.start();
+    try {
+      let isAway = false;
+      s3.failure = (method, name) => {
+        isAway ||= method === "GET" && names().includes(name);
+        return isAway ? "reset" : undefined;
+      };
+      const answers = [await get({ port: fresh.downloadPort, path }), await get({ port: fresh.downloadPort, path })];
+      expect(answers.map(({ status, headers }) => [status, headers["content-type"]])).toEqual([
+        [200, "image/jpeg"],
+        [200, "image/jpeg"],
+      ]);
+      expect(isAway).toBe(true);
+    } finally {
+      await fresh.kill();
+    }
+  } finally {
+    await storing.kill();
+    await before.remove();
+    await after.remove();
+  }
 });
