@@ -1,5 +1,5 @@
 // How much memory this process has, for one that looks every few milliseconds: node's own answer opens and reads a file that
-// the kernel takes long to write (30 µs beside cold caches; this 5).
+// the kernel takes long to write (9 µs; this 2.5).
 import { openSync, readSync } from "node:fs";
 
 /** A line of numbers; the second is the resident pages (proc(5)). */

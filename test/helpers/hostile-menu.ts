@@ -109,7 +109,8 @@ export const HOSTILE_ORDERS: readonly HostileOrder[] = [
     what: "thirty slow steps",
     make: () => grey(4000).png().toBuffer(),
     instruction: `imageMogr2${"/rotate/45/crop/3000x3000".repeat(15)}`,
-    outcomes: ["render_timeout"],
+    // Each step holds the image whole beside what the last one has left: time or memory is used up first.
+    outcomes: ["render_timeout", "image_too_large"],
   },
   {
     what: "tiles of one pixel",
