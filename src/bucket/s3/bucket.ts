@@ -5,7 +5,7 @@ import { type Hashes, isKey, type Key } from "../../object.ts";
 import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { type ListedName, listPage } from "./answers.ts";
-import { drop, type S3Client, type S3Reply } from "./client.ts";
+import { drop, readBody, type S3Client, type S3Reply } from "./client.ts";
 import type { Conditions } from "./conditions.ts";
 import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
 import { putInParts } from "./multipart.ts";
@@ -108,12 +108,10 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         patienceMs: PATIENCE_MS,
       });
       if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
-      const pieces: Buffer[] = [];
-      for await (const piece of reply.body) pieces.push(piece);
-      const bytes = Buffer.concat(pieces);
-      if (reply.status !== 206 || bytes.length !== end - start + 1) {
-        throw unexpected("get a range of", names.of(key), reply.status);
-      }
+      if (reply.status !== 206) throw unexpected("get a range of", names.of(key), reply.status);
+      const wanted = end - start + 1;
+      const bytes = await readBody(reply, wanted);
+      if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
       return bytes;
     },
     async bury(key, tombstone) {

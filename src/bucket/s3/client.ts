@@ -223,7 +223,7 @@ export async function drop(reply: HttpReply): Promise<void> {
 }
 
 /** Throws store_failed when the body is longer or breaks. */
-async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
+export async function readBody(reply: HttpReply, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   try {
@@ -236,5 +236,9 @@ async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
     const found = cause instanceof Error ? cause.message : String(cause);
     throw new HuiyuanError("store_failed", `Cannot read an answer of S3: ${found}`, { cause });
   }
-  return Buffer.concat(pieces).toString();
+  return Buffer.concat(pieces);
+}
+
+async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
+  return (await readBody(reply, maxBytes)).toString();
 }

@@ -336,6 +336,8 @@ describe("a part of what is too large for a copy", () => {
     const reader = await restart();
     s3.cutAfter = 1_000_000;
     await expect(reader.read(1_500_000, 1_500_009)).rejects.toMatchObject({ code: "store_failed" });
+    s3.cutAfter = 1_000;
+    await expect(reader.read(0, 99_999)).rejects.toMatchObject({ code: "store_failed" });
     s3.cutAfter = undefined;
     expect((await reader.read(1_500_000, 1_500_009)).equals(bytes.subarray(1_500_000, 1_500_010))).toBe(true);
   });
