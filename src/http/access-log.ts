@@ -2,7 +2,7 @@
 // or what a trusted proxy says.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
-import { withoutMarkTokens } from "../image/mark-token.ts";
+import { withoutMarks } from "../image/mark-token.ts";
 import type { Log } from "../log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import type { Exchange } from "./exchange.ts";
@@ -41,9 +41,9 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/** Raw bytes are escaped, since terminals obey some of them. Every `sign=…` of the query is replaced, and taken out of the URLs of marks; the rest stays as it came. */
+/** Raw bytes are escaped, since terminals obey some of them. Every `sign=…` of the query is replaced, and so are marks whose URLs have one; the rest stays as it came. */
 export function withoutToken(url: string): string {
-  return withoutMarkTokens(asciiQuery(url).replace(/([?&])sign=[^&]*/g, "$1sign=…"));
+  return withoutMarks(asciiQuery(url).replace(/([?&])sign=[^&]*/g, "$1sign=…"));
 }
 
 /**

@@ -11,19 +11,33 @@ export function markWithoutToken(url: string): string {
   return rest.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark + 1)}${rest.join("&")}`;
 }
 
-/** `watermark/1/image/<URL in Base64>`, in an instruction that may still be percent-encoded. */
-const IMAGE = /((?:\/|%2f)image(?:\/|%2f))((?:[\w+=-]|%(?!2f|7c)[\da-f]{2})+)/gi;
+/**
+ * `watermark/1/image/<URL in Base64>`, in an instruction that may still be percent-encoded. Characters that are none of Base64 are passed
+ * over by whoever decodes it, and so here.
+ */
+const IMAGE = /((?:\/|%2f)image(?:\/|%2f))((?:[^/|&%]|%(?!2f|7c|26))+)/gi;
 
 /** An instruction, raw or decoded, or a URL that has one: with the URLs of its marks without their tokens. */
 export function withoutMarkTokens(text: string): string {
   return text.replace(IMAGE, (_whole, before: string, encoded: string) => `${before}${encodedWithoutToken(encoded)}`);
 }
 
+/** The same for whoever reads a log: nothing at all of a mark that may have a token, also one that is spelled otherwise. */
+export function withoutMarks(text: string): string {
+  return text.replace(IMAGE, (whole, before: string, encoded: string) =>
+    /sign=/i.test(decoded(encoded)) ? `${before}…` : whole,
+  );
+}
+
 function encodedWithoutToken(encoded: string): string {
-  // Octets for characters: what is no UTF-8 stays as it is.
-  const url = Buffer.from(octets(encoded), "base64url").toString("latin1");
+  const url = decoded(encoded);
   const plain = markWithoutToken(url);
   return plain === url ? encoded : Buffer.from(plain, "latin1").toString("base64url");
+}
+
+/** Octets for characters: what is no UTF-8 stays as it is. */
+function decoded(encoded: string): string {
+  return Buffer.from(octets(encoded), "base64url").toString("latin1");
 }
 
 /** Base64 has ASCII alone; a larger octet is none of it. */

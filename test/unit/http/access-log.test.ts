@@ -14,9 +14,19 @@ test.each([
   ["/a.jpg?sign=", "/a.jpg?sign=…"],
   ["/a.jpg?sign=ab?c=d/e", "/a.jpg?sign=…"],
   ["/\xe5\x9b\xbe\x9b.jpg?\u0007", "/%E5%9B%BE%9B.jpg?%07"],
+  [`/a.jpg?watermark/1/image/${b64("http://a.example/m.png?sign=abc")}&sign=def`, "/a.jpg?watermark/1/image/…&sign=…"],
   [
-    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png?sign=abc")}&sign=def`,
-    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}&sign=…`,
+    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png?sign=abc").slice(0, 20)}.${b64("http://a.example/m.png?sign=abc").slice(20)}/x`,
+    "/a.jpg?watermark/1/image/…/x",
+  ],
+  [`/a.jpg?WATERMARK/1/IMAGE/${b64("http://a.example/m.png?SIGN=abc")}`, "/a.jpg?WATERMARK/1/IMAGE/…"],
+  [
+    `/a.jpg?watermark%2f1%2fimage%2f${b64("http://a.example/m.png?a=1;sign=abc")}%2Fx`,
+    "/a.jpg?watermark%2f1%2fimage%2f…%2Fx",
+  ],
+  [
+    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}`,
+    `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}`,
   ],
   ["/a.jpg?design=x&signs=y", "/a.jpg?design=x&signs=y"],
   ["/sign=abc.jpg", "/sign=abc.jpg"],
