@@ -78,6 +78,11 @@ function duplicates(places: readonly Place[], key: string): readonly PathFault[]
   });
 }
 
+/** What is none has a fault of its own. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** The hosts that this file serves, and what is wrong with them. */
 function hostsOf(
   buckets: readonly { readonly project: Place; readonly bucket: Place }[],
@@ -86,7 +91,7 @@ function hostsOf(
   const baseDomain = typeof server.value.baseDomain === "string" ? server.value.baseDomain : undefined;
   const defaults = new Map<string, Place>();
   for (const { project, bucket } of buckets) {
-    defaults.set(`${bucket.value.name}-${project.value.appid}.${baseDomain}`, bucket);
+    defaults.set(`${textOf(bucket.value.name)}-${textOf(project.value.appid)}.${baseDomain}`, bucket);
   }
   const bound = new Set<string>();
   const faults: PathFault[] = [];

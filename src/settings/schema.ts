@@ -22,10 +22,12 @@ const port = () =>
 
 const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
 
+const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an address or a host name") });
+
 const serverSchema = z.strictObject({
-  host: z.string().min(1).default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
+  host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
   port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
-  adminHost: z.string().min(1).default("127.0.0.1").describe("Address of the console, admin API, metrics and health."),
+  adminHost: listenHost().default("127.0.0.1").describe("Address of the console, admin API, metrics and health."),
   adminPort: port().default(8081).describe("Port of the console, admin API, metrics and health; 0 takes any free one."),
   adminToken: z
     .string()

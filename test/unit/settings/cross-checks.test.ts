@@ -19,6 +19,12 @@ test.each([
   ["an empty secretKey", MINIMAL.replace("SECRET", '""'), "projects[0].keys[0].secretKey"],
   ["a secretId of another project", MINIMAL + project("2", "AKID", ""), "projects[1].keys[0].secretId"],
   ["a duplicate appid", MINIMAL + project("10001234", "B", ""), "projects[1].appid"],
+  [
+    "an appid that is no text, whatever it would be as one",
+    MINIMAL.replace('"10001234"', "{ toString: 2 }"),
+    "projects[0].appid",
+  ],
+  ["a host with a NUL", `server: { host: "a\\0" }\n${MINIMAL}`, "server.host"],
   ["an appid with letters", MINIMAL.replace('"10001234"', "a1"), "projects[0].appid"],
   [
     "a duplicate bucket",
