@@ -28,6 +28,8 @@ const huiyuan = spawn(
   [fileURLToPath(new URL("../../../dist/main.js", import.meta.url)), "serve", "--config", writeSettings()],
   { env: { ...env, ...secrets }, stdio: ["ignore", "pipe", "inherit"] },
 );
+// Also before it is ready: alone it would go on, and hold its ports.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => huiyuan.kill("SIGTERM"));
 await untilReady(huiyuan);
 
 const images = `http://127.0.0.1:${imagePort}`;
@@ -48,7 +50,6 @@ const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port });
 await once(server, "listening");
 console.log(`\n  Pictures:  http://127.0.0.1:${(server.address() as AddressInfo).port}\n  Ctrl-C ends both servers.\n`);
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => huiyuan.kill("SIGTERM"));
 await once(huiyuan, "exit");
 server.close();
 if ("closeAllConnections" in server) server.closeAllConnections();
