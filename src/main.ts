@@ -46,9 +46,6 @@ for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
 throwOnUsage(program);
 // From here on as V8 likes it: under load the room pays.
 setFlagsFromString("--semi-space-growth-factor=2");
-// A server that mostly waits is given a tenth of its old heap to grow by, less than the room of the young one, at which V8
-// begins to mark again: it would mark all of the heap every few hundred images.
-setFlagsFromString("--heap-growing-percent=40");
 
 try {
   await program.parseAsync();
