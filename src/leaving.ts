@@ -9,10 +9,10 @@ export interface Leaving {
 }
 
 /** What an AbortController and its signal are, at a tenth of their cost. A class, since one is made for every image. */
-export class Departure implements Leaving {
+export class Departure<Reason = unknown> implements Leaving {
   aborted = false;
   /** Of the one who left, once `aborted`. */
-  reason: unknown;
+  reason: Reason | undefined;
   #listeners: Set<() => void> | undefined;
 
   addEventListener(_event: "abort", listener: () => void): void {
@@ -26,7 +26,7 @@ export class Departure implements Leaving {
   }
 
   /** The first time counts. */
-  leave(reason: unknown): void {
+  leave(reason: Reason): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;
