@@ -43,6 +43,8 @@ export interface ReplyBody extends OriginBody {
 
 /** 1xx heads before the final one; a handful is legal, a flood keeps a fetch busy for nothing. */
 const MAX_INFORMATIONAL = 16;
+/** Bytes of body that are taken in before anybody wants them: those that come with the head, in one read. */
+const MAX_EARLY_BYTES = 65_536;
 /** Bytes that are worth reading to save a connection. */
 const MAX_DISCARD_BYTES = 65_536;
 
@@ -87,6 +89,8 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #controller: Dispatcher.DispatchController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
+  /** What came before there was a sink. Pausing there instead would have undici give it back to the socket, and read it again. */
+  #early: Buffer[] = [];
   /** How it ended, where nobody has been told yet. */
   #untold: { readonly error: Error | undefined } | undefined;
   #isDiscarding = false;
@@ -112,7 +116,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = setTimeout(() => this.stop(this.#timeout(`no response head in ${firstByteMs} ms`)), firstByteMs);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
+  onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
     if (status < 200) {
       this.#informational += 1;
       if (this.#informational > MAX_INFORMATIONAL) {
@@ -122,18 +126,22 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     }
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    controller.pause();
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
     this.#head.resolve({ status, headers, body: this });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#phase !== "body" || this.#sink === undefined) return;
+    if (this.#phase !== "body") return;
     this.#received += chunk.length;
     const { maxBytes } = this.#limits;
     if (this.#received > maxBytes && !this.#isDiscarding) {
       this.stop(this.#error("origin_too_large", `over ${maxBytes} bytes`));
+      return;
+    }
+    if (this.#sink === undefined) {
+      this.#early.push(chunk);
+      if (this.#received > MAX_EARLY_BYTES) controller.pause();
       return;
     }
     if (!this.#isDiscarding) this.#timer?.refresh();
@@ -152,29 +160,52 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   start(sink: OriginSink): void {
-    if (this.#untold !== undefined) {
-      const { error } = this.#untold;
-      this.#untold = undefined;
-      if (error === undefined) sink.end();
-      else sink.error(error);
-      return;
-    }
-    if (this.#phase !== "body" || this.#sink !== undefined) return;
+    const isWaiting = this.#phase === "over" ? this.#untold !== undefined : this.#phase === "body";
+    if (!isWaiting || this.#sink !== undefined) return;
     this.#sink = sink;
-    this.#controller?.resume();
-    // A small body has come with its head, and is over now.
+    const goesOn = this.#giveEarly(sink);
+    // It may have wanted no more.
+    if (this.#sink !== sink) return;
+    if (goesOn) this.#goOn();
+    else this.#controller?.pause();
+    // The rest may have come by that.
     if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
   }
 
+  /** False: the sink wants a pause. */
+  #giveEarly(sink: OriginSink): boolean {
+    const early = this.#early;
+    this.#early = [];
+    let goesOn = true;
+    for (const chunk of early) {
+      if (this.#sink !== sink) break;
+      goesOn = sink.data(chunk);
+    }
+    return goesOn;
+  }
+
   resume(): void {
-    if (this.#phase !== "body" || this.#controller?.paused !== true) return;
-    this.#timer?.refresh();
-    this.#controller.resume();
+    if (this.#phase === "body" && this.#controller?.paused === true) this.#timer?.refresh();
+    this.#goOn();
+  }
+
+  /** The sink takes what comes next: more of the body, or its end. */
+  #goOn(): void {
+    const [sink, untold] = [this.#sink, this.#untold];
+    if (untold === undefined || sink === undefined) {
+      this.#controller?.resume();
+      return;
+    }
+    this.#untold = undefined;
+    this.#sink = undefined;
+    if (untold.error === undefined) sink.end();
+    else sink.error(untold.error);
   }
 
   destroy(): void {
     this.#untold = undefined;
     this.#sink = undefined;
+    this.#early = [];
     if (this.#phase === "over") return;
     const controller = this.#controller;
     this.#end();

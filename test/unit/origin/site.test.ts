@@ -1,6 +1,8 @@
 // What a site answers, sends and follows. Broken answers are in site-faults.test.ts.
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import type { Origin } from "../../../src/origin/origin.ts";
+import type { Origin, OriginAnswer, OriginSink } from "../../../src/origin/origin.ts";
+import { eventually } from "../../helpers/program.ts";
 import {
   chunk,
   head,
@@ -167,6 +169,57 @@ test("the body waits while its sink pauses, without its idle time running, and l
     });
   });
   expect([pauses, Buffer.concat(chunks).equals(body)]).toEqual([3, true]);
+});
+
+/** A body in a few pieces, some of which have come before anybody takes them. `wants`: what the sink says to each. */
+async function takenLate(bytes: number, wants: (answer: OriginAnswer) => OriginSink["data"]) {
+  const body = Buffer.alloc(bytes, "0123456789");
+  const server = await origin({ "/a": [response(body)] });
+  const answer = await answerOf(site(server.url, { timeouts: { idle: 60 } }).fetch(ask("a", { maxBytes: bytes })));
+  if (answer === undefined) throw new Error("absent");
+  await delay(100);
+  const heard: (Buffer | "end" | Error)[] = [];
+  const data = wants(answer);
+  answer.body.start({
+    data: (piece) => {
+      heard.push(piece);
+      return data(piece);
+    },
+    end: () => heard.push("end"),
+    error: (error) => heard.push(error),
+  });
+  const received = () => Buffer.concat(heard.filter((each) => Buffer.isBuffer(each)));
+  return { answer, body, heard, received };
+}
+
+test.each([1, 20_000, 2_000_000])("a body of %d bytes that came before anybody took it is whole", async (bytes) => {
+  const { heard, received, body } = await takenLate(bytes, () => () => true);
+  await eventually(() => heard.at(-1) === "end", "the body ends");
+  expect(received().equals(body)).toBe(true);
+});
+
+test("the end of a body that came before anybody took it waits for a sink that pauses", async () => {
+  const { answer, heard, body } = await takenLate(20_000, () => () => false);
+  await delay(100);
+  expect(heard).toEqual([body]);
+  answer.body.resume();
+  expect(heard).toEqual([body, "end"]);
+});
+
+test("a sink that wants no more of what came early hears nothing more", async () => {
+  const { heard, body } = await takenLate(20_000, ({ body }) => () => {
+    body.destroy();
+    return true;
+  });
+  await delay(50);
+  expect(heard).toEqual([body]);
+});
+
+test("of a body that nobody takes, little more than the first read comes", async () => {
+  const { heard, received } = await takenLate(50_000_000, () => () => false);
+  await delay(50);
+  expect(heard.every((each) => Buffer.isBuffer(each))).toBe(true);
+  expect(received().length).toBeLessThanOrEqual(4 * 65_536);
 });
 
 test("fetch() uses a connection again, and no more of them than it may", async () => {
