@@ -68,7 +68,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const { store, spools } = stores;
   const metrics = createMetrics();
   const slots = createSlots(settings.limits.fills);
-  const writeBack = createWriteBack({ now, log, meter: metrics.mirror });
+  const writeBack = createWriteBack({ now, log, meter: metrics.mirror, gatherMs: GATHER_MS, quietMs: QUIET_MS });
   const renderer = createRenderer(renderLimits(settings));
   const renders = createSlots(MAX_RENDERS);
   // A variant that could not be stored is made again when it is next asked for.
@@ -197,7 +197,9 @@ function together(one: Backlog, other: Backlog): Backlog {
 /** More never run, for the renderer's own line is shorter. */
 const MAX_RENDERS = 100_000;
 const MAX_VARIANTS_QUEUED = 256;
-/** A variant that is lost is made again, so that it may wait for others to share a write with. */
+/** An image that is lost is fetched again, and a variant made again: they may wait for others to share a write with. */
+const GATHER_MS = 100;
+const QUIET_MS = 5;
 const VARIANTS_GATHER_MS = 200;
 
 function renderLimits({ limits }: Settings): RendererOptions {

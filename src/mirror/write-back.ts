@@ -45,8 +45,10 @@ export interface WriteBackOptions {
   readonly maxWaiting?: number;
   /** Bodies on their way at the most, tried or not; one more is given up at once. */
   readonly maxQueued?: number;
-  /** So long bodies gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
+  /** So long bodies in memory gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
   readonly gatherMs?: number;
+  /** When no other has come for so long, they are stored at once. Milliseconds; `gatherMs` where absent. */
+  readonly quietMs?: number;
   /** Waits between tries, milliseconds; after the last the body is given up and counted as not stored. */
   readonly retryMs?: readonly number[];
 }
@@ -60,11 +62,12 @@ const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
-  const { gatherMs = 0 } = options;
+  const { gatherMs = 0, quietMs = gatherMs } = options;
   const failures = createFailureLog(log, {});
   const running = new Map<Promise<void>, number>();
   const draining = new AbortController();
   let gathering: Promise<void> | undefined;
+  let lastCameAt = 0;
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
@@ -109,16 +112,24 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   /** The end of the time that is running, which all who come within it share. */
   function gathered(): Promise<void> {
-    gathering ??= delay(gatherMs, undefined, { ref: false, signal: draining.signal })
-      .catch(() => undefined) // The stop cuts it short.
-      .finally(() => {
-        gathering = undefined;
-      });
+    lastCameAt = performance.now();
+    gathering ??= others(lastCameAt + gatherMs).finally(() => {
+      gathering = undefined;
+    });
     return gathering;
   }
 
+  async function others(deadline: number): Promise<void> {
+    for (let now = lastCameAt; ; now = performance.now()) {
+      const left = Math.min(deadline, lastCameAt + quietMs) - now;
+      if (left <= 0 || draining.signal.aborted) return;
+      await delay(left, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
+    }
+  }
+
   async function run(task: WriteBackTask): Promise<void> {
-    if (gatherMs > 0 && !draining.signal.aborted) await gathered();
+    // What lies in a file gets its note first: a crash loses only what is quickly fetched again.
+    if (gatherMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
     if ((await bring(task, note !== undefined)) === "left") return;

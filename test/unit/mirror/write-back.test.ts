@@ -1,5 +1,6 @@
 // Storing behind the client's back: tried again, given up in the end, and what a stop leaves for the next start.
 import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type { Spool, WholeBody } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
@@ -87,6 +88,35 @@ test("bodies that come while others gather are put together, when the time is ov
   // Put in one turn, so that the bucket commits them in one.
   expect(puts).toBe(2);
   await second.done;
+});
+
+test("who has waited alone for a while does not wait to the end", async () => {
+  const { store, driver } = writeBackLab({ options: { gatherMs: AN_HOUR, quietMs: 20 } });
+  await (await store()).done;
+  expect((await driver.lookup(KEY)).state).toBe("object");
+});
+
+test("as long as others come, all wait, but not beyond the time", async () => {
+  const { store, writeBack } = writeBackLab({ options: { gatherMs: 300, quietMs: 100 } });
+  const began = performance.now();
+  const first = await store();
+  let isOver = false;
+  const over = first.done.then(() => {
+    isOver = true;
+    return performance.now() - began;
+  });
+  while (!isOver) {
+    await delay(10);
+    void store();
+  }
+  expect(await over).toBeGreaterThanOrEqual(290);
+  await writeBack.drain(5_000);
+});
+
+test("a body on disk does not wait for others", async () => {
+  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { gatherMs: AN_HOUR } });
+  await (await store()).done;
+  expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
 test("a stop does not wait for others to gather", async () => {
