@@ -7,10 +7,16 @@ import { type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { roomFor } from "./memory.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
-import { type Overlay, type Pixels, toPixels } from "./pixels.ts";
+import { intoSrgb, type Overlay, type Pixels, type Samples, toPixels } from "./pixels.ts";
+
+interface EncodedSource {
+  readonly bytes: Buffer;
+  readonly hasExif: boolean;
+  readonly samples: Samples;
+}
 
 /** What a canvas begins with: an encoded image, or pixels. */
-export type CanvasSource = ({ readonly bytes: Buffer; readonly hasExif: boolean } | { readonly pixels: Pixels }) & {
+export type CanvasSource = (EncodedSource | { readonly pixels: Pixels }) & {
   readonly size: Size;
   readonly frames: number;
   /** 1–8 (EXIF). */
@@ -66,7 +72,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let orientation = source.orientation;
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
   let carriesExif = "bytes" in source && source.hasExif && frames === 1;
-  let image = "bytes" in source ? openEncoded(source.bytes) : openPixels(source.pixels);
+  let image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
   /** The animation's own file, until something is done to it. */
   let untouched = "bytes" in source && frames > 1 ? source.bytes : undefined;
   let isOpaque = source.isOpaque || ground !== undefined;
@@ -77,8 +83,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return { ...OPEN, limitInputPixels: maxPixels };
   }
 
-  function openEncoded(bytes: Buffer): Sharp {
-    return onGround(sharp(bytes, { ...opened(), animated: frames > 1 }));
+  function openEncoded(bytes: Buffer, samples: Samples = {}): Sharp {
+    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: frames > 1 }), samples));
   }
 
   function onGround(opened: Sharp): Sharp {

@@ -13,7 +13,7 @@ import { jpegExif, jpegQuality } from "./jpeg-head.ts";
 import type { RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
-import { type Pixels, thinned } from "./pixels.ts";
+import { intoSrgb, type Pixels, type Samples, thinned } from "./pixels.ts";
 import type { OutputFormat, Recipe } from "./recipe.ts";
 
 export interface PipelineLimits {
@@ -46,7 +46,7 @@ export interface Rendered {
 interface Source {
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
-  readonly metadata: Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">;
+  readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">> & Samples;
 }
 
 /** Only the decoders of allowed formats, one thread, nothing kept between images. For a process that renders. */
@@ -156,7 +156,7 @@ function canvasSource({ bytes }: PipelineRequest, source: Source, format: Output
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
-  return { bytes: file, hasExif, size, frames, orientation, isOpaque };
+  return { bytes: file, hasExif, samples: metadata, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {
@@ -195,8 +195,10 @@ async function answer(
 ): Promise<Rendered> {
   const { inspection } = recipe;
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
-  const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
-  const text = await inspect(inspection, { ...image, bytes, exif }, readable(bytes, image.format, limits));
+  // What a recipe has made is sRGB with 8 bits.
+  const metadata = isUntouched(recipe) ? source.metadata : { exif: await exifOf(bytes, image.format) };
+  const shown = intoSrgb(readable(bytes, image.format, limits), metadata);
+  const text = await inspect(inspection, { ...image, bytes, exif: metadata.exif }, shown);
   return { bytes: Buffer.from(text), mediaType: "application/json", image };
 }
 

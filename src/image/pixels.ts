@@ -1,6 +1,6 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
-import type { Sharp } from "sharp";
+import type { Metadata, Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import type { Size } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
@@ -11,6 +11,17 @@ export interface Pixels extends Size {
   readonly channels: 3 | 4;
   /** `height` is that of one frame. */
   readonly frames: number;
+}
+
+/** How the samples of an encoded image are meant. */
+export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
+
+/**
+ * An image that was just opened, whose colours become sRGB. sharp takes 16 bits with a profile to Display P3, which would be
+ * right only where that is written beside them: so they become 8 bits first.
+ */
+export function intoSrgb(image: Sharp, { depth, hasProfile }: Samples): Sharp {
+  return depth === "ushort" && hasProfile === true ? image.pipelineColourspace("srgb") : image;
 }
 
 /**

@@ -5,7 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
 import { markPosition, markSize, type Size } from "./geometry.ts";
-import { faded, type Overlay } from "./pixels.ts";
+import { faded, intoSrgb, type Overlay } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 
 type TextMark = StepOf<"textMark">;
@@ -92,7 +92,8 @@ async function decoded(bytes: Buffer): Promise<Overlay> {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    return await toOverlay(sharp(bytes, { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" }).autoOrient());
+    const image = sharp(bytes, { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" });
+    return await toOverlay(intoSrgb(image, await image.metadata()).autoOrient());
   } catch (error) {
     throw new HuiyuanError("image_not_processable", "Cannot use the watermark's image: it cannot be decoded", {
       cause: error,

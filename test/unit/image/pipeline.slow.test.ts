@@ -405,6 +405,28 @@ describe("formats", () => {
     const [r, g, b] = await colourAt(passes.bytes, 0.25, 0.25);
     expect([r, g]).toEqual([g, b]);
   });
+
+  test.each([
+    ["sRGB in a PNG", (deep: Sharp) => deep.withIccProfile("srgb").png()],
+    ["Display P3 in a PNG", (deep: Sharp) => deep.withIccProfile("p3").png()],
+    ["sRGB in an AVIF", (deep: Sharp) => deep.withIccProfile("srgb").avif({ bitdepth: 10 })],
+  ])("more than 8 bits with a profile come out as sRGB: %s", async (_what, written) => {
+    const source = await written(solid(40, 40, RED).toColourspace("rgb16")).toBuffer();
+    const { depth, hasProfile } = await sharp(source).metadata();
+    expect([depth, hasProfile]).toEqual(["ushort", true]);
+    for (const text of ["imageView2/2/w/20", "imageMogr2/rotate/90/blur/1x1/thumbnail/20x", "imageMogr2/scrop/20x20"]) {
+      const { bytes } = await renderText(source, `${text}|imageMogr2/format/png`);
+      expect(difference(await colourAt(bytes, 0.5, 0.5), RED), text).toBeLessThan(4);
+    }
+    const average = JSON.parse((await renderText(source, "imageAve")).bytes.toString()).RGB;
+    const samples = [2, 4, 6].map((at) => Number.parseInt(average.slice(at, at + 2), 16));
+    expect(difference(samples, RED)).toBeLessThan(4);
+    const mark = "http://h/mark.png";
+    const text = `watermark/1/image/${b64(mark)}/gravity/center/dissolve/100`;
+    const plain = await solid(40, 40, WHITE).png().toBuffer();
+    const { bytes } = await renderText(plain, text, { marks: { [mark]: source } });
+    expect(difference(await colourAt(bytes, 0.5, 0.5), RED)).toBeLessThan(4);
+  });
 });
 
 describe("animations", () => {
