@@ -45,8 +45,11 @@ export interface Canvas {
   /** Throws output_too_large. */
   resize(size: Size): Promise<void>;
   crop(window: Window): Promise<void>;
-  /** Scaled to cover the size and cut to the part that draws the eye; animations are cut in the middle. */
-  attentionCrop(size: Size): Promise<void>;
+  /**
+   * Scaled and cut to the part of this size that draws the eye; animations are cut in the middle. `scaled` covers the size as
+   * closely as may be. Throws output_too_large.
+   */
+  attentionCrop(scaled: Size, size: Size): Promise<void>;
   /** Centred on a ground of this size, which is at least the image's. */
   pad(size: Size, colour: string): Promise<void>;
   /** Clockwise; the corners that appear are `colour`. Throws output_too_large. */
@@ -187,14 +190,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       (await at(stage === "turn" ? "cut" : "cutScaled")).extract(window);
       size = { width: window.width, height: window.height };
     },
-    async attentionCrop(wanted) {
-      refuseBeyondLimit(wanted);
+    async attentionCrop(scaled, { width, height }) {
+      refuseBeyondLimit(scaled);
       const position = frames > 1 ? "centre" : sharp.strategy.attention;
-      const cut = (from: Sharp) => from.resize(wanted.width, wanted.height, { fit: "cover", position });
+      const cut = (from: Sharp) => from.resize(width, height, { fit: "cover", position });
       if (frames > 1) return eachAlone(throughLibvips(cut));
       cut(await at("scale"));
       stage = "cutScaled";
-      size = wanted;
+      size = { width, height };
     },
     async pad(wanted, colour) {
       refuseBeyondLimit(wanted);

@@ -2,7 +2,7 @@
 // pixels from canvas.ts; a new operation is a row here and a key in the grammar.
 import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas.ts";
-import { aligned, boxSize, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
+import { aligned, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
 import { layImage, layText } from "./watermark.ts";
@@ -28,7 +28,10 @@ const OPERATIONS = {
     await canvas.resize(scaled);
     await canvas.crop(window);
   },
-  attentionCrop: (step, { canvas }) => canvas.attentionCrop(boxSize(canvas.size, step)),
+  attentionCrop: (step, { canvas }) => {
+    const { scaled, window } = coverWindow(canvas.size, step, "center");
+    return canvas.attentionCrop(scaled, window);
+  },
   window: (step, { canvas }) => canvas.crop(plainWindow(canvas.size, step)),
   pad: ({ width, height, colour }, { canvas }) => canvas.pad({ width, height }, colour),
   circle: async ({ radius }, work) => {
