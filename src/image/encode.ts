@@ -11,6 +11,8 @@ export interface Encoding {
   /** 1–100; undefined where the source's format has none, or does not tell. */
   readonly sourceQuality: number | undefined;
   readonly hasExif: boolean;
+  /** The source's pixels are as they were, and so may the palette of a GIF be. */
+  readonly isUnworked: boolean;
   /** Where time and memory count more than the last byte. */
   readonly isLarge: boolean;
   /** Milliseconds a frame, of an animation. */
@@ -90,18 +92,22 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
       // Colour of half the size, as in JPEG: in its whole size it would take 34 bytes a pixel in place of 22.
       return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2, ...(encoding.isLarge && HALF_COLOUR) });
     case "gif":
-      return kept.gif({
-        effort: 3,
-        ...(output.gifFrames !== undefined && { colours: LIGHT_GIF_COLOURS }),
-        ...animation,
-      });
+      if (output.gifFrames !== undefined) return withFewColours(kept.gif({ effort: 3, reuse: false, ...animation }));
+      // libvips would press other colours into the palette that the decoder found.
+      return kept.gif({ effort: 3, reuse: encoding.isUnworked, ...animation });
     case "bmp":
       throw new Error("libvips writes no BMP");
   }
 }
 
-const LIGHT_GIF_COLOURS = 64;
 const HALF_COLOUR = { chromaSubsampling: "4:2:0" };
+
+/** A GIF of 64. Of libvips' depths sharp's own option means but those of a PNG, and would make 16 or 256 of it. */
+function withFewColours(gif: Sharp): Sharp {
+  const { options } = gif as Sharp & { readonly options: { gifBitdepth: number } }; // no part of its declared interface
+  options.gifBitdepth = 6;
+  return gif;
+}
 
 /** The best quality up to the rule's that fits; where none fits, the smallest there is. */
 async function encodeWithin(image: Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {

@@ -128,6 +128,7 @@ async function processImage(
     output: recipe.output,
     sourceQuality: facts.format === "jpeg" ? jpegQuality(request.bytes) : undefined,
     hasExif: metadata.exif !== undefined,
+    isUnworked: recipe.steps.length === 0,
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });

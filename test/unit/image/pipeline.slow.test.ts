@@ -484,6 +484,38 @@ describe("animations", () => {
     }
   });
 
+  test.each([
+    ["a still one", [BLUE]],
+    ["an animation", [BLUE, YELLOW]],
+  ])("a GIF gets the colours that steps bring, whatever its own palette has: %s", async (_what, colours) => {
+    const source = await animation(40, 20, colours).gif().toBuffer();
+    const ground = `imageMogr2/thumbnail/40x40/pad/1/color/${b64("#DC2828")}`;
+    const { bytes } = await renderText(source, ground);
+    for (const page of colours.keys()) {
+      expect(difference(await colourAt(bytes, 0.5, 0.1, page), RED)).toBeLessThan(12);
+      expect(difference(await colourAt(bytes, 0.5, 0.5, page), colours[page] ?? RED)).toBeLessThan(12);
+    }
+  });
+
+  test("a scaled GIF has the shades between its colours", async () => {
+    const source = await quadrants(101, 101).gif().toBuffer();
+    const shades = async (bytes: Buffer) => {
+      const { data } = await sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+      return new Set(Array.from({ length: data.length / 3 }, (_, pixel) => data.readUIntBE(pixel * 3, 3))).size;
+    };
+    const { bytes } = await renderText(source, "imageView2/2/w/40");
+    expect([await shades(source), (await shades(bytes)) > 8]).toEqual([4, true]);
+  });
+
+  test("a GIF with few frames gets fewer colours by cgif, too", async () => {
+    const source = await sharp(await noisyJpeg(60, 40))
+      .gif()
+      .toBuffer();
+    const light = await renderText(source, "imageMogr2/cgif/30");
+    const paletteSize = (gif: Buffer) => 2 << (gif[10]! & 7);
+    expect([paletteSize(source), paletteSize(light.bytes)]).toEqual([256, 64]);
+  });
+
   test("cgif keeps so many frames, and the whole time", async () => {
     const source = await animation(20, 20, FRAMES)
       .gif({ delay: [100, 200, 300, 400] })
@@ -565,6 +597,8 @@ describe("refused", () => {
     ["a window outside", "imageMogr2/crop/!10x10a100a0", "processing_invalid"],
     ["a result of more than 9999 pixels", "imageMogr2/thumbnail/10000x1!", "output_too_large"],
     ["an intermediate image that is too large", "imageMogr2/thumbnail/50000x50000!/thumbnail/10x", "output_too_large"],
+    ["what is scaled too large for a cut", "imageMogr2/cut/2x100x0x0/crop/9999x10", "output_too_large"],
+    ["the same to what draws the eye", "imageMogr2/cut/2x100x0x0/scrop/9999x10", "output_too_large"],
     ["a mark that was not loaded", `watermark/1/image/${b64("http://h/none.png")}`, "processing_invalid"],
     ["a text of blanks", `watermark/2/text/${b64("   ")}`, "processing_invalid"],
   ])("%s", async (_what, instruction, code) => {
