@@ -55,10 +55,10 @@ export function readExif(block: Buffer): Readonly<Record<string, ExifValue>> | u
   return Object.keys(values).length === 0 ? undefined : values;
 }
 
-/** How the stored picture lies, 1–8; 1 (upright) where nothing sound is said. */
-export function exifOrientation(block: Buffer): number {
-  const orientation = Number(readExif(block)?.Orientation?.val);
-  return orientation >= 1 && orientation <= 8 ? orientation : 1;
+/** Whether it may say that the picture is not stored upright. How it lies is the decoder's word: of odd blocks it thinks its own. */
+export function mayBeTurned(block: Buffer): boolean {
+  const { val = "1" } = readExif(block)?.Orientation ?? {};
+  return val !== "1";
 }
 
 /** Reads numbers; 0 outside the block. */
@@ -95,7 +95,8 @@ function readDirectory(
     if (tag === GPS_DIRECTORY) gpsAt = reader.long(at + 8);
     const name = tags[tag];
     const value = name === undefined ? undefined : readValue(reader, at);
-    if (name !== undefined && value !== undefined) values[name] = value;
+    // Of equal tags decoders believe the first.
+    if (name !== undefined && value !== undefined) values[name] ??= value;
   }
   return { exifAt, gpsAt };
 }

@@ -6,7 +6,7 @@ import { MEDIA_TYPES } from "../object.ts";
 import { readBmp } from "./bmp.ts";
 import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
 import { encode } from "./encode.ts";
-import { exifOrientation } from "./exif.ts";
+import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
 import { inspect } from "./inspect.ts";
 import { jpegExif, jpegQuality } from "./jpeg-head.ts";
@@ -86,12 +86,10 @@ async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> 
     const pixels = readBmp(bytes);
     return { facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
   }
-  // The head of a JPEG tells all of it; asking libvips takes as long as a hundredth of a thumbnail.
-  if (facts.format === "jpeg") {
-    const exif = jpegExif(bytes);
-    const turned = exif && { exif, orientation: exifOrientation(exif) };
-    return { facts, pixels: undefined, metadata: { hasAlpha: false, ...turned } };
-  }
+  // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
+  const exif = facts.format === "jpeg" ? jpegExif(bytes) : undefined;
+  if (facts.format === "jpeg" && !(exif && mayBeTurned(exif)))
+    return { facts, pixels: undefined, metadata: { hasAlpha: false, ...(exif && { exif }) } };
   const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };

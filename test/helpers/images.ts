@@ -43,23 +43,35 @@ export async function jpegWithThumbnail(width: number, height: number): Promise<
   return Buffer.concat([soi, segment(0xe1, exifWithThumbnail(thumbnail)), jpeg.subarray(2)]);
 }
 
+/** The JPEG with an EXIF block of one directory: tag, type, count and value (or offset) of each entry. */
+export function withExifEntries(jpeg: Buffer, entries: readonly (readonly [number, number, number, number])[]): Buffer {
+  const made = entries.map(([tag, type, count, value]) => entry(tag, type, value, count));
+  const block = Buffer.concat([EXIF_HEAD, directory(0, ...made)]);
+  return Buffer.concat([jpeg.subarray(0, 2), segment(0xe1, block), jpeg.subarray(2)]);
+}
+
+/** Little-endian, the first directory behind it. */
+const EXIF_HEAD = Buffer.from("Exif\0\0II*\0\x08\0\0\0", "latin1");
+
+function entry(tag: number, type: number, value: number, count = 1): Buffer {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt16LE(tag, 0);
+  bytes.writeUInt16LE(type, 2);
+  bytes.writeUInt32LE(count, 4);
+  bytes.writeUInt32LE(value, 8);
+  return bytes;
+}
+
+function directory(next: number, ...entries: Buffer[]): Buffer {
+  return Buffer.concat([u16le(entries.length), ...entries, u32le(next)]);
+}
+
 function exifWithThumbnail(thumbnail: Buffer): Buffer {
-  const entry = (tag: number, type: number, value: number) => {
-    const bytes = Buffer.alloc(12);
-    bytes.writeUInt16LE(tag, 0);
-    bytes.writeUInt16LE(type, 2);
-    bytes.writeUInt32LE(1, 4);
-    bytes.writeUInt32LE(value, 8);
-    return bytes;
-  };
-  const directory = (next: number, ...entries: Buffer[]) =>
-    Buffer.concat([u16le(entries.length), ...entries, u32le(next)]);
   const firstLength = 2 + 12 + 4;
   const secondAt = 8 + firstLength;
   const thumbnailAt = secondAt + 2 + 3 * 12 + 4;
   return Buffer.concat([
-    Buffer.from("Exif\0\0II*\0", "latin1"),
-    u32le(8),
+    EXIF_HEAD,
     directory(secondAt, entry(0x0112, 3, 1)),
     directory(0, entry(0x0103, 3, 6), entry(0x0201, 4, thumbnailAt), entry(0x0202, 4, thumbnail.length)),
     thumbnail,

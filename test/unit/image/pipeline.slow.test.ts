@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { jpegQuality } from "../../../src/image/jpeg-head.ts";
-import { jpegWithThumbnail, noisyJpeg, progressiveJpeg } from "../../helpers/images.ts";
+import { jpegWithThumbnail, noisyJpeg, progressiveJpeg, withExifEntries } from "../../helpers/images.ts";
 import {
   animation,
   BLUE,
@@ -133,6 +133,41 @@ describe("what is where", () => {
       expect([size(late), await seen(late.bytes)]).toEqual(["100x50", "red green blue yellow"]);
     },
   );
+
+  test.each([
+    ["as it should be", [[274, 3, 1, 6]], true],
+    ["as a text", [[274, 2, 2, 0x36]], false],
+    ["without a type", [[274, 7, 1, 6]], false],
+    ["twice over", [[274, 3, 2, 6]], true],
+    [
+      "after another",
+      [
+        [274, 3, 1, 1],
+        [274, 3, 1, 6],
+      ],
+      false,
+    ],
+    [
+      "before another",
+      [
+        [274, 3, 1, 6],
+        [274, 3, 1, 1],
+      ],
+      true,
+    ],
+  ] as const)("how an image lies is what libvips believes: told %s", async (_how, entries, isTurned) => {
+    const source = withExifEntries(await quadrants(80, 40).jpeg().toBuffer(), entries);
+    const [whole, part] = isTurned ? ["40x80", "30x60"] : ["80x40", "30x40"];
+    for (const [text, expected] of [
+      ["imageMogr2/auto-orient", whole],
+      ["imageMogr2/auto-orient/thumbnail/!50p", isTurned ? "20x40" : "40x20"],
+      ["imageMogr2/auto-orient/crop/!30x60a0a0", part],
+    ] as const) {
+      const rendered = await renderText(source, text);
+      const { width, height } = await sharp(rendered.bytes).metadata();
+      expect([text, size(rendered), `${width}x${height}`]).toEqual([text, expected, expected]);
+    }
+  });
 
   test("without auto-orient the stored pixels count and the tag stays, unless strip", async () => {
     const source = await stored(200, 100, 6);
