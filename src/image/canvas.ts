@@ -12,6 +12,7 @@ import { intoSrgb, type Overlay, type Pixels, type Samples, toPixels } from "./p
 interface EncodedSource {
   readonly bytes: Buffer;
   readonly hasExif: boolean;
+  readonly isGrey: boolean;
   readonly samples: Samples;
 }
 
@@ -78,6 +79,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
   /** The animation's own file, until something is done to it. */
   let untouched = "bytes" in source && frames > 1 ? source.bytes : undefined;
+  /** So are the pixels of the pipeline. */
+  let isGrey = "bytes" in source && source.isGrey;
   let isOpaque = source.isOpaque || ground !== undefined;
   let stage: Stage = "turn";
   let overlays: OverlayOptions[] = [];
@@ -114,6 +117,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const png = await finishPass().keepExif().png({ compressionLevel: 0 }).toBuffer({ resolveWithObject: true });
       if (isTurned) size = { width: png.info.width, height: png.info.height };
       image = openEncoded(png.data);
+      isGrey = false;
     } else {
       open(await passPixels(isTurned ? undefined : size));
     }
@@ -124,6 +128,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     size = { width: pixels.width, height: pixels.height };
     frames = pixels.frames;
     image = openPixels(pixels);
+    isGrey = false;
     isOpaque = pixels.channels === 3;
     untouched = undefined;
     stage = "turn";
@@ -204,6 +209,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const [left, top] = [(wanted.width - size.width) >> 1, (wanted.height - size.height) >> 1];
       const [right, bottom] = [wanted.width - size.width - left, wanted.height - size.height - top];
       if (left + right + top + bottom === 0) return;
+      // libvips would make the ground grey, too.
+      if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
       size = wanted;
     },

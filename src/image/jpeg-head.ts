@@ -8,6 +8,8 @@ const STANDARD_LUMINANCE = [
 ]; // in the file's zigzag order
 const DQT = 0xdb;
 const SOS = 0xda;
+/** Frames of every kind; of the numbers between three mean something else. */
+const [SOF_FIRST, SOF_LAST, DHT, JPG, DAC] = [0xc0, 0xcf, 0xc4, 0xc8, 0xcc];
 const APP1 = 0xe1;
 const EXIF_MAGIC = "Exif\0\0";
 
@@ -26,6 +28,15 @@ export function jpegExif(bytes: Buffer): Buffer | undefined {
     if (marker === APP1 && payload.toString("latin1", 0, EXIF_MAGIC.length) === EXIF_MAGIC) return payload;
   }
   return undefined;
+}
+
+/** Whether its pixels have one sample. */
+export function isGreyJpeg(bytes: Buffer): boolean {
+  for (const { marker, payload } of segmentsOf(bytes)) {
+    const isFrame = marker >= SOF_FIRST && marker <= SOF_LAST && ![DHT, JPG, DAC].includes(marker);
+    if (isFrame) return payload[5] === 1;
+  }
+  return false;
 }
 
 function* segmentsOf(bytes: Buffer): Generator<{ readonly marker: number; readonly payload: Buffer }> {

@@ -9,7 +9,7 @@ import { encode } from "./encode.ts";
 import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
 import { inspect } from "./inspect.ts";
-import { jpegExif, jpegQuality } from "./jpeg-head.ts";
+import { isGreyJpeg, jpegExif, jpegQuality } from "./jpeg-head.ts";
 import type { RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
@@ -46,6 +46,8 @@ export interface Rendered {
 interface Source {
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
+  /** With or without alpha. */
+  readonly isGrey: boolean;
   readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">> & Samples;
 }
 
@@ -84,16 +86,21 @@ function isUntouched({ steps, output }: Recipe): boolean {
 async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> {
   if (facts.format === "bmp") {
     const pixels = readBmp(bytes);
-    return { facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
+    return { facts, pixels, isGrey: false, metadata: { hasAlpha: pixels.channels === 4 } };
   }
   // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
   const exif = facts.format === "jpeg" ? jpegExif(bytes) : undefined;
   if (facts.format === "jpeg" && !(exif && mayBeTurned(exif)))
-    return { facts, pixels: undefined, metadata: { hasAlpha: false, ...(exif && { exif }) } };
+    return {
+      facts,
+      pixels: undefined,
+      isGrey: isGreyJpeg(bytes),
+      metadata: { hasAlpha: false, ...(exif && { exif }) },
+    };
   const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  return { facts: { ...facts, width, height }, pixels: undefined, metadata };
+  return { facts: { ...facts, width, height }, pixels: undefined, isGrey: metadata.channels < 3, metadata };
 }
 
 async function processImage(
@@ -148,14 +155,14 @@ const MAX_AUTO_AVIF_PIXELS = 2_000_000;
 const LARGE_PIXELS = 1_000_000;
 
 function canvasSource({ bytes }: PipelineRequest, source: Source, format: OutputFormat): CanvasSource {
-  const { facts, pixels, metadata } = source;
+  const { facts, pixels, isGrey, metadata } = source;
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
-  return { bytes: file, hasExif, samples: metadata, size, frames, orientation, isOpaque };
+  return { bytes: file, hasExif, isGrey, samples: metadata, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {

@@ -276,6 +276,25 @@ describe("what is where", () => {
   });
 
   test.each([
+    ["a JPEG", (grey: Sharp) => grey.jpeg().toBuffer()],
+    ["a progressive JPEG", (grey: Sharp) => grey.jpeg({ progressive: true }).toBuffer()],
+    ["a PNG", (grey: Sharp) => grey.png().toBuffer()],
+    ["a PNG that may be clear", (grey: Sharp) => grey.ensureAlpha(1).png().toBuffer()],
+    ["a JPEG with EXIF", async (grey: Sharp) => withExifEntries(await grey.jpeg().toBuffer(), [[274, 3, 1, 6]])],
+  ])("pad gives a grey image a ground of its colour: %s", async (_what, written) => {
+    const source = await written(solid(200, 100, [128, 128, 128]).toColourspace("b-w"));
+    expect((await sharp(source).metadata()).channels).toBeLessThan(3);
+    for (const text of ["thumbnail/100x100", "thumbnail/300x300!/thumbnail/100x100", "cut/50x50x0x0/blur/2x2"]) {
+      const { bytes } = await renderText(
+        source,
+        `imageMogr2/${text}|imageMogr2/thumbnail/100x200/pad/1/color/${b64("#DC2828")}/format/png`,
+      );
+      expect(difference(await colourAt(bytes, 0.5, 0.02), RED), text).toBeLessThan(4);
+      expect(difference(await colourAt(bytes, 0.5, 0.5), [128, 128, 128]), text).toBeLessThan(4);
+    }
+  });
+
+  test.each([
     ["imageView2/1/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/rotate/90"],
     ["imageView2/1/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/thumbnail/150x"],
     ["imageView2/5/w/200/h/150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/format/bmp"],
