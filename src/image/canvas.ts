@@ -3,11 +3,10 @@
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
-import { type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
+import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
-import { roomFor } from "./memory.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
-import { intoSrgb, type Overlay, type Pixels, type Samples, toPixels } from "./pixels.ts";
+import { cutOut, intoSrgb, type Overlay, type Pixels, type Samples, toPixels } from "./pixels.ts";
 
 interface EncodedSource {
   readonly bytes: Buffer;
@@ -155,6 +154,18 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     open(await eachEncodedFrame(encoded, work));
   }
 
+  /** Where a part of the scaled image would draw the eye, in its pixels. */
+  async function drawnTo(scaled: Size, part: Size): Promise<{ x: number; y: number }> {
+    if (stage !== "turn") await materialise();
+    const [across, down] = [scaled.width / size.width, scaled.height / size.height];
+    const [width, height] = [Math.ceil(part.width / across), Math.ceil(part.height / down)];
+    const looked = image.clone().resize(width, height, { fit: "cover", position: sharp.strategy.attention }).raw();
+    const { info } = await looked.toBuffer({ resolveWithObject: true });
+    // Nothing is told where all of it is kept.
+    const { attentionX = (size.width - 1) / 2, attentionY = (size.height - 1) / 2 } = info;
+    return { x: (attentionX + 0.5) * across, y: (attentionY + 0.5) * down };
+  }
+
   function refuseBeyondLimit({ width, height }: Size): void {
     if (width * height * frames <= maxPixels) return;
     const found = `${width}×${height} pixels in ${frames} frames`;
@@ -197,10 +208,15 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     async attentionCrop(scaled, { width, height }) {
       refuseBeyondLimit(scaled);
-      const position = frames > 1 ? "centre" : sharp.strategy.attention;
-      const cut = (from: Sharp) => from.resize(width, height, { fit: "cover", position });
-      if (frames > 1) return eachAlone(throughLibvips(cut));
-      cut(await at("scale"));
+      const cut = (from: Sharp, position: string | number) => from.resize(width, height, { fit: "cover", position });
+      if (frames > 1) return eachAlone(throughLibvips((from) => cut(from, "centre")));
+      if (scaled.width * scaled.height > size.width * size.height) {
+        // Searched before it is enlarged, when there is much less of it.
+        const eye = await drawnTo(scaled, { width, height });
+        await canvas.resize(scaled);
+        return canvas.crop({ width, height, ...centredOn(scaled, { width, height }, eye) });
+      }
+      cut(await at("scale"), sharp.strategy.attention);
       stage = "cutScaled";
       size = { width, height };
     },
@@ -281,13 +297,3 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
 
 // Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;
-
-function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
-  if (width === overlay.width && height === overlay.height) return overlay;
-  const data = roomFor(width * height * 4);
-  for (let row = 0; row < height; row += 1) {
-    const from = ((top + row) * overlay.width + left) * 4;
-    overlay.data.copy(data, row * width * 4, from, from + width * 4);
-  }
-  return { data, width, height };
-}

@@ -81,6 +81,17 @@ export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly l
   return { left: Math.floor(horizontal * column), top: Math.floor(vertical * row) };
 }
 
+/** Where a part lies that has this point of the whole in its middle, as nearly as it can inside it. */
+export function centredOn(
+  whole: Size,
+  part: Size,
+  { x, y }: { readonly x: number; readonly y: number },
+): { readonly left: number; readonly top: number } {
+  const start = (middle: number, length: number, most: number) =>
+    Math.min(most - length, Math.max(0, Math.round(middle - length / 2)));
+  return { left: start(x, part.width, whole.width), top: start(y, part.height, whole.height) };
+}
+
 /** Where a mark lies: `dx` and `dy` are distances from the edges that the gravity names, and ignored where it names none. */
 export function markPosition(
   image: Size,

@@ -2,7 +2,7 @@
 // samples; whatever is large is libvips' work.
 import type { Metadata, Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
-import type { Size } from "./geometry.ts";
+import type { Size, Window } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
 
 /** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
@@ -54,6 +54,17 @@ function spread(grey: Buffer, channels: number): Buffer {
 
 /** What is laid over an image: 4 channels, one frame. */
 export type Overlay = Size & { readonly data: Buffer };
+
+/** A part of an overlay. */
+export function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
+  if (width === overlay.width && height === overlay.height) return overlay;
+  const data = roomFor(width * height * 4);
+  for (let row = 0; row < height; row += 1) {
+    const from = ((top + row) * overlay.width + left) * 4;
+    overlay.data.copy(data, row * width * 4, from, from + width * 4);
+  }
+  return { data, width, height };
+}
 
 /** The same overlay at so many per cent of its opacity. */
 export function faded(overlay: Overlay, perCent: number): Overlay {

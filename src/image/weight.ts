@@ -17,7 +17,7 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
 };
 /** Bytes a pixel of an image that is worked on, or written, as a whole. */
 const WORKED_ON = 8;
-/** Bytes a pixel of an image that is scaled, and then searched for what draws the eye. */
+/** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
 const SEARCHED = 4;
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
 /** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
@@ -50,8 +50,10 @@ export function bytesToRender(facts: RasterFacts, { steps, output, inspection }:
     if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, pixels(size) * WORKED_ON);
     bytes = Math.max(bytes, pixels(next) * (step.name === "autoOrient" ? 0 : WORKED_ON));
     // What is cut from it may be a small part.
-    if (step.name === "attentionCrop")
-      bytes = Math.max(bytes, pixels(coverWindow(size, step, "center").scaled) * SEARCHED);
+    if (step.name === "attentionCrop") {
+      const searched = Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled));
+      bytes = Math.max(bytes, searched * SEARCHED);
+    }
     size = next;
   }
   return Math.max(bytes, pixels(size) * WRITTEN[format]);

@@ -49,6 +49,14 @@ test("render() of one image again and of others between gives each its own", asy
   expect(shown).toEqual(["200", "200", "60", "200", "2000", "2000", "200", "60", "60"]);
 });
 
+test("render() cuts a stripe of much enlarged pixels, with and without an eye for it", async () => {
+  const pixel = await solid(1, 1, RED).png().toBuffer();
+  for (const text of ["imageMogr2/crop/9999x11", "imageMogr2/scrop/9999x11"]) {
+    const { image } = await renderer.render(request(text, { load: async () => pixel }));
+    expect([image.width, image.height]).toEqual([9999, 11]);
+  }
+});
+
 test("render() passes codes and the faulty parameter on", async () => {
   const refused = renderer.render(request("imageMogr2/iradius/50"));
   await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "imageMogr2/iradius" });

@@ -6,7 +6,6 @@ import { bytesToDecode, bytesToHold, bytesToRender } from "../../../src/image/we
 const MEGA = 1_000_000;
 const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
 const tiny: RasterFacts = { format: "png", width: 1, height: 1, frames: 1 };
-const strip: RasterFacts = { format: "png", width: 2, height: 100, frames: 1 };
 const film: RasterFacts = { format: "gif", width: 500, height: 400, frames: 100 };
 
 function weigh(facts: RasterFacts, text: string): number {
@@ -36,9 +35,8 @@ describe("bytesToRender()", () => {
     [tiny, "imageMogr2/thumbnail/10x10/pad/1|imageMogr2/thumbnail/!1000p", 0.08],
     [tiny, "imageMogr2/crop/4000x4000", 128],
     [tiny, "imageMogr2/scrop/4000x4000", 128],
-    // The whole of what is scaled is searched for what draws the eye.
-    [strip, "imageMogr2/crop/1000x10", 0.08],
-    [strip, "imageMogr2/scrop/1000x10", 200],
+    // Searched for what draws the eye before it is enlarged.
+    [tiny, "imageMogr2/scrop/9999x11", 0.88],
     // Frames are gathered; where one alone is written, it counts alone.
     [film, "imageView2/2/w/50", 160],
     [film, "imageView2/2/w/50/format/jpg", 80],
