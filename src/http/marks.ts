@@ -13,10 +13,10 @@ import { tokenFromQuery } from "../sign/token.ts";
 import type { Admitted } from "./admitted.ts";
 import { type Asker, type Current, currentOf } from "./age.ts";
 import { type AnswerLife, shorterLife } from "./cache-control.ts";
-import { nameObject, type ObjectUrl, routeOf } from "./object-name.ts";
-import type { Site, Sites } from "./site.ts";
+import { type NamedObject, nameObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import type { Admission, Site, Sites, TokenDoor } from "./site.ts";
 import { parseTarget } from "./target.ts";
-import { admitNamed } from "./token-scope.ts";
+import { admitNamed, admittedByBoth } from "./token-scope.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
 
 export interface MarkSearch {
@@ -36,6 +36,8 @@ export interface FoundMarks {
   readonly life: AnswerLife | undefined;
   /** False: the origin of one forbids to keep it, and so what is made of it. */
   readonly isKept: boolean;
+  /** Of the marks that have tokens of their own; undefined: none has. */
+  readonly admission: Admission | undefined;
   /** To be called when the marks are not needed any more. */
   release(): void;
 }
@@ -49,6 +51,7 @@ export async function findMarks(urls: readonly string[], search: MarkSearch): Pr
   const marks = new Map<string, Mark>();
   let life: AnswerLife | undefined;
   let isKept = true;
+  let admission: Admission | undefined;
   for (const [index, each] of searches.entries()) {
     if (each.status === "rejected") {
       release();
@@ -57,11 +60,13 @@ export async function findMarks(urls: readonly string[], search: MarkSearch): Pr
     marks.set(urls[index] as string, each.value.mark); // a search for each URL
     life = shorterLife(life, each.value.life);
     isKept &&= each.value.isKept;
+    const own = each.value.admission;
+    admission = admission === undefined || own === undefined ? (admission ?? own) : admittedByBoth(admission, own);
   }
-  return { marks, life, isKept, release };
+  return { marks, life, isKept, admission, release };
 }
 
-interface FoundMark extends Pick<FoundMarks, "life" | "isKept"> {
+interface FoundMark extends Pick<FoundMarks, "life" | "isKept" | "admission"> {
   readonly mark: Mark;
   readonly letGo?: () => void;
 }
@@ -70,9 +75,8 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
   const { site, url, sign } = readMarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
-  const { client, via, cdnLoop, signal } = search;
-  const { door } = site;
-  if (client !== undefined && door !== undefined) admitNamed(door, sign ?? client.sign, { object });
+  const { via, cdnLoop, signal } = search;
+  const admission = admitMark(search.client, { door: site.door, sign, object });
   // Nothing of what the client's headers say of another image.
   const asker = { site, url, object, headers: {}, via, cdnLoop, leaving: () => signal };
   const version = await versionOf(asker).catch((error: unknown) => {
@@ -82,7 +86,7 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
   if (version.kind === "stored") {
     const { info, life } = version;
     refuseHeavy(text, info.size);
-    return { mark: { sha256: info.hashes.sha256, load: () => site.stored.load(info) }, life, isKept: true };
+    return { mark: { sha256: info.hashes.sha256, load: () => site.stored.load(info) }, life, isKept: true, admission };
   }
   const { answer, route } = version;
   if (answer.kind === "asked") throw badMark(text, NOT_THERE);
@@ -92,11 +96,25 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
     refuseHeavy(text, info.size);
     const load = () => readSpool(head.spool, info.size);
     const life = route.mirror.refresh.lifeOfAnswer(head.answer);
-    return { mark: { sha256: info.hashes.sha256, load }, life, isKept, letGo };
+    return { mark: { sha256: info.hashes.sha256, load }, life, isKept, admission, letGo };
   } catch (error) {
     letGo();
     throw error;
   }
+}
+
+/** What the mark's own token allows; undefined: there is none, or none is needed. Throws the sign_* codes. */
+function admitMark(
+  client: MarkSearch["client"],
+  { door, sign, object }: { door: TokenDoor | undefined; sign: string | undefined; object: NamedObject },
+): Admission | undefined {
+  if (client === undefined || door === undefined) return undefined;
+  const { admission } = admitNamed(door, sign ?? client.sign, { object });
+  // The client's token counts for its request as a whole.
+  if (sign === undefined || sign === client.sign) return undefined;
+  if (admission.isSpent?.() === true)
+    throw new HuiyuanError("sign_spent", "Cannot lay a mark: its one-time signature has been used before");
+  return admission;
 }
 
 /** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch. */

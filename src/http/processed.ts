@@ -34,7 +34,8 @@ import {
   serveFrom,
 } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
-import type { Route } from "./site.ts";
+import type { Admission, Route } from "./site.ts";
+import { admittedByBoth } from "./token-scope.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
 import { refuseBoth, settledFor, type Wish, wishOfAlias } from "./wish.ts";
 
@@ -203,14 +204,20 @@ async function serveMade(original: Admitted, wish: Wish, source: Source): Promis
     const found = await site.stored.find(version.key);
     return serveFound({ ...original, isStandIn: mayPass(error) }, found);
   }
-  const { variant, isKept, life } = made;
-  await answerVariant(original, variant, { ...source, isKept, life: shorterLife(source.life, life) });
+  const { variant, isKept, life, admission } = made;
+  const admitted = admission === undefined ? original : withAdmission(original, admission);
+  await answerVariant(admitted, variant, { ...source, isKept, life: shorterLife(source.life, life) });
+}
+
+function withAdmission(original: Admitted, admission: Admission): Admitted {
+  return { ...original, admission: admittedByBoth(original.admission, admission) };
 }
 
 interface Made extends Pick<Source, "isKept"> {
   readonly variant: Variant;
   /** Of what was laid over. */
   readonly life: AnswerLife | undefined;
+  readonly admission: Admission | undefined;
 }
 
 async function makeVariant(
@@ -225,16 +232,22 @@ async function makeVariant(
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;
   const found = urls.length === 0 ? NO_MARKS : await findMarks(urls, { sites, stored, client, via, cdnLoop, signal });
-  const { marks, life } = found;
+  const { marks, life, admission } = found;
   const isKept = request.isStored && found.isKept;
   try {
-    return { variant: await variants.get({ ...request, marks, isStored: isKept, signal }), isKept, life };
+    return { variant: await variants.get({ ...request, marks, isStored: isKept, signal }), isKept, life, admission };
   } finally {
     found.release();
   }
 }
 
-const NO_MARKS: FoundMarks = { marks: new Map(), life: undefined, isKept: true, release() {} };
+const NO_MARKS: FoundMarks = {
+  marks: new Map(),
+  life: undefined,
+  isKept: true,
+  admission: undefined,
+  release() {},
+};
 
 async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
   const { exchange } = original;

@@ -1,5 +1,7 @@
-// Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for.
+// Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for. And what
+// two tokens allow together, of an image and of a mark on it.
 import type { Key } from "../object.ts";
+import type { TokenScope } from "./cache-control.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { Admission, TokenDoor } from "./site.ts";
 import type { Wish } from "./wish.ts";
@@ -25,4 +27,41 @@ export function admitNamed(
   const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
   const isForOriginal = name !== undefined && !own.includes(name);
   return { admission: door.admit(sign, name ?? path), isForOriginal };
+}
+
+/** What is made of two images goes out under both tokens: caches heed the stricter, and each that works once is spent. */
+export function admittedByBoth(one: Admission, other: Admission): Admission {
+  const once = [one, other].filter(({ spend }) => spend !== undefined);
+  const scope = stricter(one.scope, other.scope);
+  if (once.length === 0) return { scope, spend: undefined };
+  const isSpent = () => once.some((each) => each.isSpent?.() === true);
+  let spent: Promise<boolean> | undefined;
+  // One that is spent already does not take the other with it.
+  const spendAll = async () => {
+    if (isSpent()) return false;
+    for (const { spend } of once) if ((await spend?.()) === false) return false;
+    return true;
+  };
+  const spend = () => {
+    spent ??= spendAll();
+    return spent;
+  };
+  return { scope, spend, isSpent };
+}
+
+const STRICTNESS: Readonly<Record<TokenScope["kind"], number>> = {
+  none: 0,
+  signed: 1,
+  "reusable-one-time": 2,
+  "one-time": 3,
+};
+
+function stricter(one: TokenScope, other: TokenScope): TokenScope {
+  if (one.kind !== "signed" || other.kind !== "signed")
+    return STRICTNESS[other.kind] > STRICTNESS[one.kind] ? other : one;
+  return {
+    kind: "signed",
+    mode: one.mode === "shared" ? other.mode : one.mode,
+    expiresInSeconds: Math.min(one.expiresInSeconds, other.expiresInSeconds),
+  };
 }

@@ -33,7 +33,12 @@ beforeAll(async () => {
   jpeg = await noisyJpeg(1200, 900);
   white = await solid(400, 300, WHITE).png().toBuffer();
   red = await solid(100, 60, RED).png().toBuffer();
-  pictures.set("/white.png", white).set("/marks/own.png", red).set("/marks/other.png", red).set("/none.png", "none");
+  pictures
+    .set("/white.png", white)
+    .set("/marks/own.png", red)
+    .set("/marks/other.png", red)
+    .set("/marks/once.png", red)
+    .set("/none.png", "none");
   origin = await startScriptedOrigin((request, connection) => {
     const picture = pictures.get(request.target) ?? jpeg;
     return connection.send(picture === "none" ? response("", { status: "404 Not Found" }) : response(picture));
@@ -104,6 +109,33 @@ describe("a token", () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask("once", `/a.jpg!small?sign=${sign}`)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(403)]);
     expect(answers.find(({ status }) => status === 200)?.headers["cache-control"]).toBe("no-store");
+  });
+
+  test("that works once is spent by the mark that it opens, as by the image itself", async () => {
+    const page = token("once", "paper.jpg");
+    let quality = 50;
+    // Another picture each time, which no cache has.
+    const marked = (sign: string) => {
+      const url = `http://once.example/marks/once.png?sign=${sign}`;
+      quality += 1;
+      return ask("once", `/paper.jpg?watermark/1/image/${b64(url)}|imageMogr2/quality/${quality}&sign=${page}`);
+    };
+    const sign = encodeURIComponent(tokenFor({ bucket: "once", fileid: "marks/once.png" }));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => marked(sign)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(403)]);
+    expect(answers.find(({ status }) => status === 200)?.headers["cache-control"]).toBe("no-store");
+    expect(statusOf(await marked(sign))).toEqual([403, "-77"]);
+    expect(statusOf(await ask("once", `/marks/once.png?sign=${sign}`))).toEqual([403, "-77"]);
+  });
+
+  test("of a mark ends the life of what is made with it", async () => {
+    const brief = encodeURIComponent(tokenFor({ bucket: "signed", fileid: "marks/once.png", life: 60 }));
+    const url = `http://signed.example/marks/once.png?sign=${brief}`;
+    const answer = await ask("signed", `/paper.jpg?watermark/1/image/${b64(url)}&sign=${token("signed", "paper.jpg")}`);
+    expect(answer.status).toBe(200);
+    expect(Number(/^private, max-age=(\d+)$/.exec(String(answer.headers["cache-control"]))?.[1])).toBeLessThanOrEqual(
+      60,
+    );
   });
 });
 

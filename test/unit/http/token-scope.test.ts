@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
 import type { NamedObject } from "../../../src/http/object-name.ts";
-import { admitNamed } from "../../../src/http/token-scope.ts";
+import type { Admission } from "../../../src/http/site.ts";
+import { admitNamed, admittedByBoth } from "../../../src/http/token-scope.ts";
 import type { Wish } from "../../../src/http/wish.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../src/image/named-recipe.ts";
@@ -65,4 +66,44 @@ test.each([
   const at = door();
   expect(() => admitNamed(at, sign, { object, alias: wish })).toThrow(expect.objectContaining({ code }));
   expect(at.asked).toEqual([object.request.path]);
+});
+
+const forSeconds = (expiresInSeconds: number, mode: "private" | "shared" = "private"): Admission => ({
+  scope: { kind: "signed", mode, expiresInSeconds },
+  spend: undefined,
+});
+
+/** As the door makes it, over a ledger of the test's own. */
+function forOnce(spent = new Set<string>(), token = "t") {
+  let paid: Promise<boolean> | undefined;
+  const pay = async () => !spent.has(token) && spent.add(token).has(token);
+  const spend = () => (paid ??= pay());
+  return { spent, admission: { scope: { kind: "one-time" }, spend, isSpent: () => spent.has(token) } as Admission };
+}
+
+test.each<[Admission, Admission, Admission["scope"]]>([
+  [{ scope: { kind: "none" }, spend: undefined }, forSeconds(9), forSeconds(9).scope],
+  [forSeconds(9), { scope: { kind: "none" }, spend: undefined }, forSeconds(9).scope],
+  [forSeconds(9), forSeconds(5), forSeconds(5).scope],
+  [forSeconds(5), forSeconds(9), forSeconds(5).scope],
+  [forSeconds(9, "shared"), forSeconds(5), forSeconds(5).scope],
+  [forSeconds(9), forSeconds(5, "shared"), forSeconds(5).scope],
+  [forSeconds(9, "shared"), forSeconds(5, "shared"), forSeconds(5, "shared").scope],
+  [forSeconds(9), { scope: { kind: "reusable-one-time" }, spend: undefined }, { kind: "reusable-one-time" }],
+  [forOnce().admission, forSeconds(9), { kind: "one-time" }],
+])("what two tokens allow together is what the stricter allows (%#)", (one, other, scope) => {
+  expect(admittedByBoth(one, other).scope).toEqual(scope);
+});
+
+test("two tokens that work once are both spent, once for an answer that is begun twice", async () => {
+  const [image, mark] = [forOnce(), forOnce()];
+  const both = admittedByBoth(image.admission, mark.admission);
+  expect([both.isSpent?.(), await both.spend?.(), await both.spend?.()]).toEqual([false, true, true]);
+  expect([image.spent.size, mark.spent.size, both.isSpent?.()]).toEqual([1, 1, true]);
+});
+
+test("a token is not spent where the other has been", async () => {
+  const [image, mark] = [forOnce(), forOnce(new Set(["t"]))];
+  expect(await admittedByBoth(image.admission, mark.admission).spend?.()).toBe(false);
+  expect(image.spent.size).toBe(0);
 });
