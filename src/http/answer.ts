@@ -51,6 +51,7 @@ interface Layout {
 interface Prepared {
   readonly etag: string;
   readonly modifiedAt: number;
+  readonly isDateStrong: boolean;
   readonly whole: Layout;
 }
 
@@ -62,12 +63,13 @@ const WHOLE: Plan = { kind: "full" };
 function prepare(info: ObjectInfo): Prepared {
   const known = prepared.get(info);
   if (known !== undefined) return known;
-  const { size, modifiedAt } = info;
+  const { size, modifiedAt, storedAt } = info;
   const etag = etagOf(info.hashes);
   const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
   const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
-  const built = { etag, modifiedAt, whole };
+  // Before it was stored nobody had it from here.
+  const built = { etag, modifiedAt, isDateStrong: storedAt - modifiedAt >= 1_000, whole };
   prepared.set(info, built);
   return built;
 }

@@ -16,6 +16,8 @@ export interface Validators {
   readonly etag: string;
   /** Unix milliseconds. */
   readonly modifiedAt: number;
+  /** No answer that had this date was sent within its second (RFC 9110 §8.8.2.2): it tells the version as a tag does. */
+  readonly isDateStrong: boolean;
 }
 
 /** `range`: the Range header applies. `full`: it does not, or there is none. */
@@ -62,11 +64,14 @@ function matches(list: string, etag: string, comparison: "strong" | "weak"): boo
   return false;
 }
 
-/** A date has to be exactly the object's (§13.1.5): a client that has an older or a newer copy gets the whole again. */
+/**
+ * A date has to be exactly the object's, and strong (§13.1.5): a client that has an older or a newer copy, or may have
+ * another of the same second, gets the whole again.
+ */
 function holdsIfRange(value: string, object: Validators): boolean {
   const text = value.trim();
   if (text.startsWith('"')) return text === object.etag;
-  return parseHttpDate(text) === seconds(object.modifiedAt);
+  return object.isDateStrong && parseHttpDate(text) === seconds(object.modifiedAt);
 }
 
 function seconds(milliseconds: number): number {

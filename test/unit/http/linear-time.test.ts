@@ -18,7 +18,7 @@ import { tokenFromQuery } from "../../../src/sign/token.ts";
 const CHARACTERS = 200_000;
 const DEADLINE_MS = 1_000;
 
-const OBJECT = { etag: '"0123456789abcdef0123456789abcdef"', modifiedAt: 0 };
+const OBJECT = { etag: '"0123456789abcdef0123456789abcdef"', modifiedAt: 0, isDateStrong: true };
 const judge = (text: string) =>
   evaluate(
     {
