@@ -5,34 +5,18 @@ import { mayPass, mayServeOriginal } from "../image/recipe.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
-import type { Variant, VariantRequest } from "../mirror/variants.ts";
+import type { Variant } from "../mirror/variants.ts";
 import { type ObjectInfo, toKey } from "../object.ts";
-import {
-  type Admitted,
-  answerFound,
-  CACHE_STATUS,
-  clientOf,
-  clientSignal,
-  contextOf,
-  FROM_MEMORY,
-} from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
 import { askerOf, currentOf, freshLife } from "./age.ts";
 import { answerObject, type ObjectBytes } from "./answer.ts";
+import { answerFilling } from "./answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
 import { askInstead, serveFound, staleStatus } from "./found.ts";
 import { isInformation } from "./instruction.ts";
-import { type FoundMarks, findMarks } from "./marks.ts";
-import {
-  type Miss,
-  marksOf,
-  missOf,
-  missStatus,
-  passRedirect,
-  serveElsewhere,
-  serveFallback,
-  serveFrom,
-} from "./miss.ts";
+import { type Made, makeVariant } from "./make-variant.ts";
+import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
 import type { Admission, Route } from "./site.ts";
 import { admittedByBoth } from "./token-scope.ts";
@@ -100,7 +84,7 @@ async function serveKnown(
 ): Promise<void> {
   try {
     const load = () => original.site.stored.load(info);
-    await serveMade(original, wish, { info, load, isKept: true, life });
+    await serveMade(original, wish, { info, load, isKept: true, life }, showStored(info));
   } catch (error) {
     await serveAgain(original, wish, error);
   }
@@ -120,13 +104,14 @@ async function serveStored(original: Admitted, wish: Wish, object: StoredObject)
   if (current.kind === "gone") return serveCold(original, wish);
   if (current.kind === "fetched") return serveFetched(original, wish, { ...current, status: CACHE_STATUS.replaced });
   const { info, life, kept } = current;
-  await serveMade(original, wish, {
+  const source: Source = {
     info,
     load: () => original.site.stored.load(info),
     isKept: true,
     life,
     ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
-  });
+  };
+  await serveMade(original, wish, source, showStored(info));
 }
 
 /** The bucket lacks the original. */
@@ -175,79 +160,70 @@ async function serveFetched(
   { answer, route, status }: { readonly answer: MissAnswer; readonly route: Route; readonly status?: string },
 ): Promise<void> {
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
+  const { exchange } = original;
+  const { spool, answer: head } = answer.head;
+  const life = route.mirror.refresh.lifeOfAnswer(head);
+  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored);
   try {
+    if (await isShownDamaged(original, wish, answer)) {
+      exchange.outcome = { kind: "miss", tier: "origin" };
+      const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
+      await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
+      return;
+    }
     const info = await wholeOf(answer);
-    const { spool, answer: head } = answer.head;
-    await serveMade(original, wish, {
-      info,
-      load: () => readSpool(spool, info.size),
-      isKept: answer.isKept,
-      life: route.mirror.refresh.lifeOfAnswer(head),
-      status: status ?? missStatus(answer.how, answer.isStored()),
-      isMiss: true,
+    const source = { isKept: answer.isKept, life, status: missed(answer.isStored()), isMiss: true };
+    await serveMade(original, wish, { ...source, info, load: () => readSpool(spool, info.size) }, (shown) => {
+      exchange.outcome = { kind: "miss", tier: "origin" };
+      const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
+      const context = contextOf(shown, source.isKept ? "stored" : "unkept", source.status, life);
+      return answerObject(exchange, info, { kind: "read", read }, context);
     });
   } finally {
     answer.release();
   }
 }
 
-async function serveMade(original: Admitted, wish: Wish, source: Source): Promise<void> {
-  const { site, exchange } = original;
-  const named = settledFor(wish.named, exchange.request.headers.accept);
+/** A damaged original, of which nothing is made, is the answer all the same where the instruction says so. */
+async function isShownDamaged(original: Admitted, wish: Wish, answer: MissAnswer): Promise<boolean> {
+  if (answer.kind !== "filling" || !wish.named.recipe.ignoresErrors || !isOriginalFree(original)) return false;
+  return (await answer.follower.end()).kind === "suspect";
+}
+
+/** `instead` shows the original where it cannot be made and the instruction wants the original then. */
+async function serveMade(
+  original: Admitted,
+  wish: Wish,
+  source: Source,
+  instead: (shown: Admitted) => void | Promise<void>,
+): Promise<void> {
+  const named = settledFor(wish.named, original.exchange.request.headers.accept);
   const { info: version, load, isKept: isStored } = source;
   let made: Made;
   try {
     made = await makeVariant(original, wish, { version, named, load, isStored });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
-    if (!mayServeOriginal(named.recipe, error) || site.originalDoor !== undefined) throw error;
-    const found = await site.stored.find(version.key);
-    return serveFound({ ...original, isStandIn: mayPass(error) }, found);
+    if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
+    return instead({ ...original, isStandIn: mayPass(error) });
   }
   const { variant, isKept, life, admission } = made;
   const admitted = admission === undefined ? original : withAdmission(original, admission);
   await answerVariant(admitted, variant, { ...source, isKept, life: shorterLife(source.life, life) });
 }
 
+function isOriginalFree({ site }: Admitted): boolean {
+  return site.originalDoor === undefined;
+}
+
+/** The original as the bucket has it. */
+function showStored({ key }: ObjectInfo): (shown: Admitted) => Promise<void> {
+  return async (shown) => serveFound(shown, await shown.site.stored.find(key));
+}
+
 function withAdmission(original: Admitted, admission: Admission): Admitted {
   return { ...original, admission: admittedByBoth(original.admission, admission) };
 }
-
-interface Made extends Pick<Source, "isKept"> {
-  readonly variant: Variant;
-  /** Of what was laid over. */
-  readonly life: AnswerLife | undefined;
-  readonly admission: Admission | undefined;
-}
-
-async function makeVariant(
-  { site, sites, exchange, token }: Admitted,
-  { isAlias }: Wish,
-  request: Omit<VariantRequest, "marks" | "signal">,
-): Promise<Made> {
-  const signal = clientOf(exchange);
-  const { variants, stored } = site;
-  const urls = request.named.marks;
-  const { via, cdnLoop } = marksOf(exchange);
-  // What an alias lays over images is the operator's choice.
-  const client = isAlias ? undefined : token;
-  const found = urls.length === 0 ? NO_MARKS : await findMarks(urls, { sites, stored, client, via, cdnLoop, signal });
-  const { marks, life, admission } = found;
-  const isKept = request.isStored && found.isKept;
-  try {
-    return { variant: await variants.get({ ...request, marks, isStored: isKept, signal }), isKept, life, admission };
-  } finally {
-    found.release();
-  }
-}
-
-const NO_MARKS: FoundMarks = {
-  marks: new Map(),
-  life: undefined,
-  isKept: true,
-  admission: undefined,
-  release() {},
-};
 
 async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
   const { exchange } = original;

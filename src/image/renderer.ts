@@ -4,6 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
+import { markWithoutToken } from "./mark-token.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
 import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
@@ -198,7 +199,7 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
 const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
-  const message = `Cannot lay "${url}" over the image: ${found}`;
+  const message = `Cannot lay "${markWithoutToken(url)}" over the image: ${found}`;
   return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause });
 }
 

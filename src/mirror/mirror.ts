@@ -211,7 +211,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     } else if (end.kind === "suspect") {
       meter.refused("suspect");
       const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
-      failures.warn("suspect", about, "an image was passed on but not stored: it is damaged");
+      failures.warn("suspect", about, "an image is not stored: it came damaged");
     } else {
       meter.notStored(end.error.code);
       const about = { bucket: stored.bucketId, key, err: end.error };

@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
+import { noisyIco } from "../helpers/images.ts";
 import { changeObjects, storedObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { BLUE, b64, colourAt, difference, GREEN, RED, solid, WHITE } from "../helpers/rendering.ts";
@@ -132,6 +133,17 @@ describe("an image mark", () => {
     expect(answer.headers["cache-control"]).toBe("no-store");
     const kept = storedObjects(installation.data, `variants/${BUCKET}`).map(({ sha256 }) => sha256);
     expect(kept).not.toContain(hash("sha256", answer.body));
+  });
+
+  test("is not needed for this: what may not be kept is asked for once, also where it is shown unprocessed", async () => {
+    const icon = await noisyIco(16, 16);
+    headers.set("/declared/once.ico", { "Cache-Control": "no-store" });
+    pictures.set("/declared/once.ico", icon);
+    for (const times of [1, 2]) {
+      const answer = await ask("/declared/once.ico?imageView2/2/w/10/ignore-error/1");
+      expect([answer.status, answer.body.equals(icon)]).toEqual([200, true]);
+      expect(origin.requests.filter(({ target }) => target === "/declared/once.ico")).toHaveLength(times);
+    }
   });
 
   test("that is not there yet leaves with ignore-error the original, which no cache keeps", async () => {

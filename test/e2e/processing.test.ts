@@ -305,6 +305,25 @@ describe("an instruction", () => {
     expect(later.headers["cache-control"]).toMatch(/max-age=\d{3}/);
   });
 
+  test("with ignore-error gives an original that has just been fetched without asking for it again", async () => {
+    const icon = await noisyIco(16, 16);
+    pictures.set("/cold.ico", icon);
+    const answer = await ask("/cold.ico?imageView2/2/w/10/ignore-error/1");
+    expect([answer.status, answer.body.equals(icon), asked("/cold.ico")]).toEqual([200, true, 1]);
+    expect(answer.headers["cache-status"]).toMatch(/^huiyuan; fwd=uri-miss/);
+  });
+
+  test("with ignore-error gives a damaged original as its own URL does, and makes nothing of it", async () => {
+    const cut = jpeg.subarray(0, jpeg.length - 2);
+    pictures.set("/cut.jpg", cut);
+    const plain = await ask("/cut.jpg");
+    const answer = await ask("/cut.jpg?imageView2/2/w/10/ignore-error/1");
+    expect([answer.status, answer.body.equals(cut)]).toEqual([200, true]);
+    expect(answer.headers["content-type"]).toBe(plain.headers["content-type"]);
+    expect(answer.headers["cache-control"]).toBe("no-store");
+    expect((await ask("/cut.jpg?imageView2/2/w/10")).status).toBe(424);
+  });
+
   test("with ignore-error gives the original where a parameter is wrong", async () => {
     for (const query of [
       "imageMogr2/thumbnail/abc/ignore-error/1",

@@ -86,6 +86,8 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
       code: "processing_invalid",
       parameter: "watermark/image",
     });
+  const signed = renderer.render(request(mark("none.png?sign=secret"), { loadImage }));
+  await expect(signed).rejects.toThrow(/"http:\/\/h\/none\.png"/);
 });
 
 test("render() lays a BMP over the image like any other mark", async () => {
