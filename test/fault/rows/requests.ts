@@ -64,10 +64,9 @@ const CONDITIONS: readonly (readonly [
   ["if-range-other", "If-Range with another ETag", () => ({ Range: "bytes=0-9", "If-Range": '"other"' }), "200 whole"],
   [
     "if-range-date",
-    "If-Range with the date",
+    "If-Range with the date of storing: within its second there may have been another version",
     ({ modified }) => ({ Range: "bytes=0-9", "If-Range": modified }),
-    "206 whole",
-    (picture) => picture.subarray(0, 10),
+    "200 whole",
   ],
   [
     "if-range-old",
@@ -124,6 +123,23 @@ const conditions = CONDITIONS.map(
     },
   }),
 );
+
+const originDate: Fault = {
+  id: "request-if-range-origin-date",
+  what: "If-Range with the date that the origin gave it",
+  expected: { client: "206 whole" },
+  async observe(lab) {
+    const path = "/dated.jpg";
+    const modified = "Sat, 01 Jan 2011 00:00:00 GMT";
+    lab.script(path, [
+      `HTTP/1.1 200 OK\r\nLast-Modified: ${modified}\r\nContent-Length: ${lab.picture.length}\r\n\r\n`,
+      lab.picture,
+    ]);
+    await getStored(lab, { path });
+    const seen = await lab.get({ path, headers: { Range: "bytes=0-9", "If-Range": modified } });
+    return { client: tell(seen, lab.picture.subarray(0, 10)) };
+  },
+};
 
 const multipart: Fault = {
   id: "request-multipart",
@@ -364,5 +380,5 @@ const raw = RAW.map(
 export const requests: FaultGroup = {
   title: "Requests",
   about: "Sent for an object that is stored, as a client or byte for byte on a socket.",
-  faults: [...conditions, multipart, headLikeGet, hopByHop, ...behind, sentAhead, ...raw],
+  faults: [...conditions, originDate, multipart, headLikeGet, hopByHop, ...behind, sentAhead, ...raw],
 };
