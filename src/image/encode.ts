@@ -74,7 +74,7 @@ function ruled({ kind, value }: QualityRule, known: number, sourceQuality: numbe
 function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
   const { format, output, hasExif, delays, loop } = encoding;
   const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
-  const animation = delays.length > 0 ? { delay: [...delays], loop } : {};
+  const animation = delays.length > 0 ? { delay: delays.map(atMost), loop: atMost(loop) } : {};
   switch (format) {
     case "jpeg":
       return kept.jpeg({
@@ -99,6 +99,10 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
       throw new Error("libvips writes no BMP");
   }
 }
+
+/** Milliseconds of a frame, and repetitions, that sharp takes. */
+const MAX_ANIMATION_VALUE = 65_535;
+const atMost = (value: number) => Math.min(MAX_ANIMATION_VALUE, value);
 
 const HALF_COLOUR = { chromaSubsampling: "4:2:0" };
 

@@ -169,11 +169,9 @@ function withinArea(source: Size, pixels: number): Size {
   const factor = Math.min(1, Math.sqrt(pixels / (source.width * source.height)));
   const size = scale(source, [factor, 1]);
   if (size.width * size.height <= pixels) return size;
-  // Rounded up on both sides it may be too much.
-  return {
-    width: Math.max(1, Math.floor(source.width * factor)),
-    height: Math.max(1, Math.floor(source.height * factor)),
-  };
+  // Rounded up on both sides it may be too much, and a side that is held at one pixel is longer than its share.
+  const width = Math.max(1, Math.min(pixels, Math.floor(source.width * factor)));
+  return { width, height: Math.max(1, Math.min(Math.floor(pixels / width), Math.floor(source.height * factor))) };
 }
 
 function scale({ width, height }: Size, ratio: Ratio): Size {

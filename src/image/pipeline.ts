@@ -13,7 +13,7 @@ import { isGreyJpeg, jpegExif, jpegQuality } from "./jpeg-head.ts";
 import type { RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
-import { intoSrgb, type Pixels, type Samples, thinned } from "./pixels.ts";
+import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
 import type { OutputFormat, Recipe } from "./recipe.ts";
 
 export interface PipelineLimits {
@@ -44,11 +44,14 @@ export interface Rendered {
 
 /** What the source is besides its claims. */
 interface Source {
+  /** The file, or what of it sharp understands the colours of. */
+  readonly bytes: Buffer;
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
   /** With or without alpha. */
   readonly isGrey: boolean;
-  readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">> & Samples;
+  readonly samples: Samples;
+  readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">>;
 }
 
 /** Only the decoders of allowed formats, one thread, nothing kept between images. For a process that renders. */
@@ -86,21 +89,24 @@ function isUntouched({ steps, output }: Recipe): boolean {
 async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> {
   if (facts.format === "bmp") {
     const pixels = readBmp(bytes);
-    return { facts, pixels, isGrey: false, metadata: { hasAlpha: pixels.channels === 4 } };
+    return { bytes, facts, pixels, isGrey: false, samples: {}, metadata: { hasAlpha: pixels.channels === 4 } };
   }
   // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
   const exif = facts.format === "jpeg" ? jpegExif(bytes) : undefined;
   if (facts.format === "jpeg" && !(exif && mayBeTurned(exif)))
     return {
+      bytes,
       facts,
       pixels: undefined,
       isGrey: isGreyJpeg(bytes),
+      samples: {},
       metadata: { hasAlpha: false, ...(exif && { exif }) },
     };
   const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  return { facts: { ...facts, width, height }, pixels: undefined, isGrey: metadata.channels < 3, metadata };
+  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey: metadata.channels < 3, metadata };
+  return { ...known, ...(await withReadableProfile(bytes, metadata)) };
 }
 
 async function processImage(
@@ -116,7 +122,7 @@ async function processImage(
     isOpaque: isOpaqueSource && !makesClear(recipe),
   });
   const isOpaque = format === "jpeg" || format === "bmp";
-  const canvas = createCanvas(canvasSource(request, source, format), {
+  const canvas = createCanvas(canvasSource(source, format), {
     maxPixels: limits.pixels,
     ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
   });
@@ -154,15 +160,15 @@ const WHITE = "#ffffff";
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;
 const LARGE_PIXELS = 1_000_000;
 
-function canvasSource({ bytes }: PipelineRequest, source: Source, format: OutputFormat): CanvasSource {
-  const { facts, pixels, isGrey, metadata } = source;
+function canvasSource(source: Source, format: OutputFormat): CanvasSource {
+  const { bytes, facts, pixels, isGrey, samples, metadata } = source;
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
-  return { bytes: file, hasExif, isGrey, samples: metadata, size, frames, orientation, isOpaque };
+  return { bytes: file, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {
@@ -202,9 +208,10 @@ async function answer(
   const { inspection } = recipe;
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
   // What a recipe has made is sRGB with 8 bits.
-  const metadata = isUntouched(recipe) ? source.metadata : { exif: await exifOf(bytes, image.format) };
-  const shown = intoSrgb(readable(bytes, image.format, limits), metadata);
-  const text = await inspect(inspection, { ...image, bytes, exif: metadata.exif }, shown);
+  const made: Pick<Source, "bytes" | "samples"> = isUntouched(recipe) ? source : { bytes, samples: {} };
+  const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
+  const shown = intoSrgb(readable(made.bytes, image.format, limits), made.samples);
+  const text = await inspect(inspection, { ...image, bytes, exif }, shown);
   return { bytes: Buffer.from(text), mediaType: "application/json", image };
 }
 

@@ -1,6 +1,6 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
-import type { Metadata, Sharp } from "sharp";
+import sharp, { type Metadata, type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import type { Size, Window } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
@@ -15,6 +15,21 @@ export interface Pixels extends Size {
 
 /** How the samples of an encoded image are meant. */
 export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
+
+/**
+ * The image as it may be opened for its colours to become sRGB: sharp takes no heed of the profile of grey with 16 bits, so that
+ * becomes grey with 8 bits, and keeps its profile.
+ */
+export async function withReadableProfile(
+  bytes: Buffer,
+  samples: Samples & Partial<Pick<Metadata, "channels">>,
+): Promise<{ readonly bytes: Buffer; readonly samples: Samples }> {
+  const { depth, hasProfile, channels = 3 } = samples;
+  if (depth !== "ushort" || hasProfile !== true || channels > 2) return { bytes, samples };
+  const open = { limitInputPixels: false, failOn: "error" } as const; // its head was checked
+  const eight = sharp(bytes, open).toColourspace("b-w").keepMetadata().png({ compressionLevel: 0 });
+  return { bytes: await eight.toBuffer(), samples: { depth: "uchar", hasProfile } };
+}
 
 /**
  * An image that was just opened, whose colours become sRGB. sharp takes 16 bits with a profile to Display P3, which would be
@@ -94,6 +109,9 @@ export function cornerMask(radius: number, corner: Corner): Overlay {
   return { data, width: radius, height: radius };
 }
 
+/** Whatever shows an animation takes frames that are quicker than any screen for frames without a time, and so do we. Milliseconds. */
+const shownFor = (delay: number) => (delay < 20 ? 100 : delay);
+
 /** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
 export function thinned(
   pixels: Pixels,
@@ -107,6 +125,8 @@ export function thinned(
   for (const [index, start] of starts.entries())
     pixels.data.copy(data, index * frameBytes, start * frameBytes, (start + 1) * frameBytes);
   const ends = [...starts.slice(1), pixels.frames];
-  const summed = starts.map((start, index) => delays.slice(start, ends[index]).reduce((sum, delay) => sum + delay, 0));
+  const summed = starts.map((start, index) =>
+    delays.slice(start, ends[index]).reduce((sum, delay) => sum + shownFor(delay), 0),
+  );
   return { pixels: { ...pixels, data, frames: count }, delays: summed };
 }

@@ -5,7 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
 import { markPosition, markSize, type Size } from "./geometry.ts";
-import { faded, intoSrgb, type Overlay } from "./pixels.ts";
+import { faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 
 type TextMark = StepOf<"textMark">;
@@ -92,8 +92,9 @@ async function decoded(bytes: Buffer): Promise<Overlay> {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    const image = sharp(bytes, { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" });
-    return await toOverlay(intoSrgb(image, await image.metadata()).autoOrient());
+    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" } as const;
+    const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
+    return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {
     throw new HuiyuanError("image_not_processable", "Cannot use the watermark's image: it cannot be decoded", {
       cause: error,

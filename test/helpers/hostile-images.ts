@@ -1,23 +1,9 @@
 // Files that try to cost a server more than they are worth: small in bytes, huge in claims. Made by hand where no encoder
 // would. For tests only.
-import { crc32, deflateSync } from "node:zlib";
+import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { segment } from "./images.ts";
-
-/** One PNG chunk. */
-function pngChunk(type: string, payload: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, "latin1"), payload]);
-  const chunk = Buffer.alloc(body.length + 8);
-  chunk.writeUInt32BE(payload.length, 0);
-  body.copy(chunk, 4);
-  chunk.writeUInt32BE(crc32Of(body), body.length + 4);
-  return chunk;
-}
-
-/** node:zlib has crc32 since 20.15 and 22.2. */
-function crc32Of(bytes: Buffer): number {
-  return crc32(bytes);
-}
+import { pngChunk } from "./png.ts";
 
 const PNG_MAGIC = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 

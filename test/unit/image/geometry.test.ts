@@ -119,6 +119,8 @@ describe("what the manual leaves open", () => {
     ["never below one pixel", "1000x1", "imageView2/2/w/10", "10x1"],
     ["a window beyond the edge is clipped", "100x50", "imageMogr2/crop/!600x600a20a20", "80x30"],
     ["cut beyond the edge is clipped", "100x50", "imageMogr2/cut/600x10x90x0", "10x10"],
+    ["an area of a line", "1x5000", "imageMogr2/thumbnail/100@", "1x100"],
+    ["an area of a line that lies", "20000x2", "imageMogr2/thumbnail/100@", "100x1"],
     ["an area that rounding would pass", "1000x1000", "imageMogr2/thumbnail/999999@", "999x999"],
     ["imageView2 without sides", "100x50", "imageView2/1", "100x50"],
   ])("%s", (_what, source, instruction, expected) => {

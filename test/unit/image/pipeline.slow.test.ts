@@ -2,6 +2,7 @@ import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { jpegQuality } from "../../../src/image/jpeg-head.ts";
 import { jpegWithThumbnail, noisyJpeg, progressiveJpeg, withExifEntries } from "../../helpers/images.ts";
+import { withGreyProfile } from "../../helpers/png.ts";
 import {
   animation,
   BLUE,
@@ -468,6 +469,25 @@ describe("formats", () => {
     expect([r, g]).toEqual([g, b]);
   });
 
+  test.each([8, 16] as const)("grey of %d bits with a profile comes out as sRGB", async (bits) => {
+    const plain = sharp({ create: { width: 40, height: 40, channels: 3, background: "#777777" } });
+    const png = await plain
+      .toColourspace(bits === 8 ? "b-w" : "grey16")
+      .png()
+      .toBuffer();
+    const source = withGreyProfile(png, 1.8);
+    const { depth, channels, hasProfile } = await sharp(source).metadata();
+    expect([depth, channels, hasProfile]).toEqual([bits === 8 ? "uchar" : "ushort", 1, true]);
+    // 0x77 at gamma 1.8, in sRGB.
+    const shown = 137;
+    for (const text of ["imageView2/2/w/20", "imageMogr2/rotate/90/blur/1x1/thumbnail/20x"]) {
+      const { bytes } = await renderText(source, `${text}|imageMogr2/format/png`);
+      expect(difference(await colourAt(bytes, 0.5, 0.5), [shown, shown, shown]), text).toBeLessThan(6);
+    }
+    const average = JSON.parse((await renderText(source, "imageAve")).bytes.toString()).RGB;
+    expect(Math.abs(Number.parseInt(average.slice(2, 4), 16) - shown)).toBeLessThan(3);
+  });
+
   test.each([
     ["sRGB in a PNG", (deep: Sharp) => deep.withIccProfile("srgb").png()],
     ["Display P3 in a PNG", (deep: Sharp) => deep.withIccProfile("p3").png()],
@@ -588,6 +608,31 @@ describe("animations", () => {
     expect(difference(await colourAt(bytes, 0.5, 0.5, 1), BLUE)).toBeLessThan(12);
     expect((await renderText(source, "imageMogr2/cgif/1")).image.frames).toBe(4);
   });
+
+  test("cgif counts frames that are too quick to be seen as they are shown, 100 ms each", async () => {
+    const source = await animation(20, 20, FRAMES)
+      .gif({ delay: [10, 0, 10, 10] })
+      .toBuffer();
+    const { bytes } = await renderText(source, "imageMogr2/cgif/2");
+    expect((await sharp(bytes, { animated: true }).metadata()).delay).toEqual([200, 200]);
+  });
+
+  test.each(["gif", "webp"] as const)(
+    "a %s whose last frame stays for minutes is shown for as long as may be",
+    async (format) => {
+      const source = await animation(20, 20, FRAMES)
+        .webp({ delay: [100, 100, 100, 65_000], loop: 65_535 })
+        .toBuffer();
+      // The last frame's 65,000 are the file's only ones.
+      const at = source.lastIndexOf(Buffer.from([0xe8, 0xfd, 0]));
+      source.writeUIntLE(100_000, at, 3);
+      const { bytes } = await renderText(source, `imageView2/2/w/10/format/${format}`);
+      const { delay } = await sharp(bytes, { animated: true }).metadata();
+      expect(delay?.map((each) => Math.round(each / 100))).toEqual([1, 1, 1, 655]);
+      const added = await renderText(source, `imageMogr2/cgif/2/format/${format}`);
+      expect(added.image.frames).toBe(format === "gif" ? 2 : 4);
+    },
+  );
 
   test("blur and round corners leave a GIF alone", async () => {
     const source = await quadrants(40, 40).gif().toBuffer();
