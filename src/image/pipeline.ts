@@ -116,11 +116,12 @@ async function processImage(
   const { recipe, limits, marks } = request;
   const { facts, metadata } = source;
   const isOpaqueSource = !metadata.hasAlpha;
-  const format = outputFormat(recipe.output.format, {
+  const shown = {
     format: facts.format,
     isAnimated: facts.frames > 1,
     isOpaque: isOpaqueSource && !makesClear(recipe),
-  });
+  };
+  const format = outputFormat(recipe.output.format, shown);
   const isOpaque = format === "jpeg" || format === "bmp";
   const canvas = createCanvas(canvasSource(source, format), {
     maxPixels: limits.pixels,
@@ -129,7 +130,7 @@ async function processImage(
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
   refuseLargeOutput(canvas, limits);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
-  const written = recipe.output.format === "autoAvif" && pixels > MAX_AUTO_AVIF_PIXELS ? "webp" : format;
+  const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // Of a BMP the size is known before it is made.
   if (format === "bmp") refuseHeavyOutput(pixels * 3, limits);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
@@ -158,6 +159,20 @@ function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: Ou
 const WHITE = "#ffffff";
 /** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;
+/** WebP takes 6 bytes of memory a pixel, 20 where some of it is clear: nobody who did not ask for it shall be refused for that. */
+const MAX_AUTO_WEBP_PIXELS = { opaque: 20_000_000, clear: 8_000_000 };
+
+/** What a large picture is written as in place of what its client would take, too. */
+function writtenAs(
+  format: OutputFormat,
+  wanted: Recipe["output"]["format"],
+  { pixels, ...shown }: Parameters<typeof outputFormat>[1] & { readonly pixels: number },
+): OutputFormat {
+  if (wanted !== "autoAvif" && wanted !== "autoWebp") return format;
+  const most = MAX_AUTO_WEBP_PIXELS[shown.isOpaque ? "opaque" : "clear"];
+  if (!shown.isAnimated && pixels > most) return outputFormat("autoPlain", shown);
+  return format === "avif" && pixels > MAX_AUTO_AVIF_PIXELS ? "webp" : format;
+}
 const LARGE_PIXELS = 1_000_000;
 
 function canvasSource(source: Source, format: OutputFormat): CanvasSource {

@@ -26,7 +26,7 @@ export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
     const wanted = markSize(canvas.size, mark, step.scale);
     // Set anew at the wanted size, since enlarged letters are blurred.
     fontSize = Math.max(1, Math.round((fontSize * wanted.width) / mark.width));
-    mark = await resized(await drawText(step, fontSize), wanted);
+    mark = await resized(await drawText(step, fontSize, true), wanted);
   }
   if (step.shadow > 0) mark = await withShadow(mark, step.shadow, fontSize);
   await lay(canvas, mark, step, step.spacing);
@@ -60,15 +60,19 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
   await canvas.tile(await toOverlay(fromOverlay(turned).extend({ right, bottom, ...CLEAR })));
 }
 
-async function drawText(step: TextMark, fontSize: number): Promise<Overlay> {
+/** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
+async function drawText(step: TextMark, fontSize: number, isScaled = false): Promise<Overlay> {
+  const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
   const text = step.text.replace(/[\p{Cc}\p{Cs}]+/gu, " ");
-  if ([...text].length * fontSize * fontSize * LINE_HEIGHT > MAX_TEXT_PIXELS)
-    throw unusable("watermark/fontsize", `${text.length} characters at ${fontSize} points are too much`);
+  const tooLarge = `${[...text].length} characters at ${fontSize} points are too much`;
+  if ([...text].length * fontSize * fontSize * LINE_HEIGHT > MAX_TEXT_PIXELS) throw unusable(sizedBy, tooLarge);
   const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
   const options = { text: markup, font: `${step.family} ${fontSize}`, dpi: DOTS_PER_INCH, rgba: true };
   try {
     return await toOverlay(sharp({ text: options }));
   } catch (error) {
+    // Cairo draws 32767 pixels across at the most.
+    if (String(error).includes("too big")) throw unusable(sizedBy, tooLarge, error);
     // Blanks, or characters without a glyph.
     throw unusable("watermark/text", "there is nothing to draw", error);
   }

@@ -20,6 +20,9 @@ const WORKED_ON = 8;
 /** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
 const SEARCHED = 4;
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
+/** Of a WebP that may have clear parts, which are packed without loss. */
+const WRITTEN_CLEAR_WEBP = 24;
+const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
 /** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
 const HELD = 4;
 
@@ -56,7 +59,8 @@ export function bytesToRender(facts: RasterFacts, { steps, output, inspection }:
     }
     size = next;
   }
-  return Math.max(bytes, pixels(size) * WRITTEN[format]);
+  const mayBeClear = format === "webp" && !ALWAYS_OPAQUE.includes(facts.format);
+  return Math.max(bytes, pixels(size) * (mayBeClear ? WRITTEN_CLEAR_WEBP : WRITTEN[format]));
 }
 
 function isReducing({ name }: Step): boolean {

@@ -2,8 +2,9 @@
 import sharp, { type Sharp } from "sharp";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { readSource } from "../../src/image/loaders.ts";
+import { dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { type Rendered, renderImage } from "../../src/image/pipeline.ts";
-import type { Era } from "../../src/image/recipe.ts";
+import type { AutoFormat, Era } from "../../src/image/recipe.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,
@@ -21,15 +22,18 @@ export interface RenderOptions {
   readonly marks?: Readonly<Record<string, Buffer>>;
   /** In place of those of LIMITS. */
   readonly limits?: Partial<typeof LIMITS>;
+  /** What `format/auto` means to the client. */
+  readonly auto?: AutoFormat;
 }
 
 /** Renders in this process. */
 export async function renderText(
   bytes: Buffer,
   text: string,
-  { era = 2015, marks = {}, limits: other = {} }: RenderOptions = {},
+  { era = 2015, marks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
 ): Promise<Rendered> {
-  const recipe = parseInstruction(text, { era });
+  const asked = parseInstruction(text, { era });
+  const recipe = dependsOnAccept(asked) ? settleAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
   return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits });

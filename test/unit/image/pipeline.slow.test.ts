@@ -469,6 +469,20 @@ describe("formats", () => {
     expect([r, g]).toEqual([g, b]);
   });
 
+  test.each([
+    ["autoAvif", [1_000, 1_000], 3, "avif"],
+    ["autoAvif", [2_000, 1_100], 3, "webp"],
+    ["autoWebp", [4_400, 4_500], 3, "webp"],
+    ["autoWebp", [4_500, 4_500], 3, "jpeg"],
+    ["autoAvif", [4_500, 4_500], 3, "jpeg"],
+    ["autoWebp", [2_900, 2_800], 4, "png"],
+  ] as const)("%s writes %j pixels of %d samples as %s", async (auto, [width, height], channels, format) => {
+    const background = { r: 220, g: 40, b: 40, alpha: 0.5 };
+    const picture = sharp({ create: { width, height, channels, background } });
+    const source = await (channels === 3 ? picture.jpeg() : picture.png()).toBuffer();
+    expect((await renderText(source, "imageMogr2/format/auto", { auto })).image.format).toBe(format);
+  });
+
   test.each([8, 16] as const)("grey of %d bits with a profile comes out as sRGB", async (bits) => {
     const plain = sharp({ create: { width: 40, height: 40, channels: 3, background: "#777777" } });
     const png = await plain

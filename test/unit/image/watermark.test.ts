@@ -188,6 +188,16 @@ describe("a text watermark", () => {
     const refused = renderText(ground, text("x".repeat(1000), "/fontsize/1000"));
     await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/fontsize" });
   });
+
+  test.each([
+    ["wider than may be drawn", "W".repeat(1000), "/fontsize/100", "watermark/fontsize"],
+    ["made large by its share of the image", "WWW", "/scatype/1/spcent/1000", "watermark/spcent"],
+    ["without anything that can be seen", " ", "/fontsize/20", "watermark/text"],
+  ])("the error of a text %s names what made it so", async (_what, words, more, parameter) => {
+    const ground = await solid(9_999, 20, WHITE).png().toBuffer();
+    const refused = renderText(ground, text(words, more));
+    await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter });
+  });
 });
 
 test.each([

@@ -5,6 +5,7 @@ import { bytesToDecode, bytesToHold, bytesToRender } from "../../../src/image/we
 
 const MEGA = 1_000_000;
 const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
+const clear: RasterFacts = { ...photo, format: "png" };
 const tiny: RasterFacts = { format: "png", width: 1, height: 1, frames: 1 };
 const film: RasterFacts = { format: "gif", width: 500, height: 400, frames: 100 };
 
@@ -29,6 +30,8 @@ describe("bytesToRender()", () => {
     [photo, "imageMogr2/rotate/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
     [photo, "imageMogr2/format/avif", 288],
     [photo, "imageMogr2/thumbnail/2000x/format/avif", 72],
+    [photo, "imageMogr2/format/webp", 96],
+    [clear, "imageMogr2/format/webp", 288],
     // However small the source is.
     [tiny, "imageMogr2/thumbnail/5000x5000!", 200],
     [tiny, "imageMogr2/thumbnail/5000x5000!/thumbnail/9x9", 200],
