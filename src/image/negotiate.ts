@@ -33,13 +33,15 @@ export function outputFormat(
       return "webp";
     case "auto":
     case "autoPlain":
-      if (source.format === "gif") return source.format;
-      if (source.format === "jpeg" || source.format === "png") return source.isOpaque ? source.format : "png";
+      if (PLAIN.includes(source.format)) return source.format;
       return source.isOpaque ? "jpeg" : "png";
     default:
       return wanted;
   }
 }
+
+/** Formats that every client takes; a photograph whose corners were cut off stays one, with white ones. */
+const PLAIN: readonly OutputFormat[] = ["jpeg", "png", "gif"];
 
 const MAX_ACCEPT_LENGTH = 1024;
 

@@ -1,5 +1,6 @@
 // What a mirror has learnt of its keys a moment ago: the origin lacks it, it has just failed. Bounded, and each entry
 // holds only for the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
+import { hash } from "node:crypto";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
@@ -21,7 +22,10 @@ export interface Recent {
 
 const FAILURE_MS = 500;
 const MAX_ABSENT = 100_000;
-const MAX_FAILED = 10_000;
+/** Each has its message, with a URL. */
+const MAX_FAILED = 2_000;
+/** An id may hold what a client sent, up to some kilobytes; longer ones are known by their digest. Characters. */
+const MAX_ID = 64;
 // Not failures of the key: this server had no room or is stopping, the request itself carried the mark of a loop, or
 // the origin was left alone, which may end at any moment.
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
@@ -41,21 +45,27 @@ export function createRecent({ negativeTtlMs, failureMs = () => FAILURE_MS }: Re
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
-    refuseIfKnown({ id, key, epoch }) {
+    refuseIfKnown({ id: whole, key, epoch }) {
       const at = now();
+      const id = short(whole);
       const absentAt = absences.get(id, at);
       if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
       const failure = failures.get(id, at);
       if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
     },
     absent({ id, epoch }) {
-      absences.set(id, epoch, { now: now(), ttlMs: negativeTtlMs });
+      absences.set(short(id), epoch, { now: now(), ttlMs: negativeTtlMs });
     },
     failed({ id, epoch }, error) {
       if (NOT_OF_THE_KEY.includes(error.code)) return;
-      failures.set(id, { epoch, error }, { now: now(), ttlMs: failureMs(error) });
+      failures.set(short(id), { epoch, error }, { now: now(), ttlMs: failureMs(error) });
     },
   };
+}
+
+/** No key has a NUL, so that none can pass for the digest of another id. */
+function short(id: string): string {
+  return id.length <= MAX_ID ? id : `\0${hash("sha256", id, "base64url")}`;
 }
 
 /** not_found */

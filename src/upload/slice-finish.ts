@@ -57,16 +57,28 @@ async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored
   const { id, order, path } = upload;
   const { fileid, sha1, magicContext } = order;
   const received = await readBack(path, order);
-  // A crash came while the bucket was taking it.
+  // A crash came while the bucket was taking it, on a file system without second names.
   if (received === undefined) throw unknownUpload(id);
   if (received.body.hashes.sha1 !== sha1) {
     const found = `its slices have the SHA-1 ${received.body.hashes.sha1}, announced was ${sha1}`;
     throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
   }
   await upload.enter("storing");
-  const stored = await storeUpload({ ...parts, fileid, received, fields: {}, magicContext });
+  const stored = await storeUpload({
+    ...parts,
+    fileid,
+    received: await lent(received, upload),
+    fields: {},
+    magicContext,
+  });
   await mark(upload);
   return stored;
+}
+
+/** The bucket takes the file away before it has the image. */
+async function lent(received: Received, upload: SliceUpload): Promise<Received> {
+  if (received.body.content.kind === "buffer") return received;
+  return { ...received, body: { ...received.body, content: { kind: "file", path: await upload.lend() } } };
 }
 
 /** The image is durable, whatever becomes of the note: without it the next attempt looks for itself. */

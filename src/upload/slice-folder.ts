@@ -1,6 +1,6 @@
-// Uploads in slices on the disk: for each a note, `<id>.json`, and the bytes that have come, `<id>.part`. What is
-// acknowledged is on the disk. Which slice may come when is said in slices.ts.
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+// Uploads in slices on the disk: for each a note, `<id>.json`, and the bytes that have come, `<id>.part`, while
+// they are being stored as `<id>.lent` too. What is acknowledged is on the disk. Which slice may come when is said in slices.ts.
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { storeFailure } from "../bucket/fs/failure.ts";
 import { readNote, type SliceNote, writeNote } from "./slice-note.ts";
@@ -21,6 +21,11 @@ export interface SliceFolder {
   /** Writes `pieces` from byte `from` on, over whatever an attempt that failed has left there. */
   append(id: string, from: number, pieces: AsyncIterable<Buffer>): Promise<void>;
   pathOf(id: string): string;
+  /**
+   * Another name of the bytes, for whoever takes a file away: should a crash come then, the upload still has its own. Where the
+   * file system knows no second names it is the first.
+   */
+  lend(id: string): Promise<string>;
   /** These two are best effort; what stays is removed later. */
   removeBytes(id: string): Promise<void>;
   remove(id: string): Promise<void>;
@@ -28,11 +33,19 @@ export interface SliceFolder {
 
 const NOTE = ".json";
 const BYTES = ".part";
+const LENT = ".lent";
 const MAX_NOTE_BYTES = 524_288;
 
 export function createSliceFolder(dir: string): SliceFolder {
   const notePath = (id: string) => join(dir, id + NOTE);
   const bytesPath = (id: string) => join(dir, id + BYTES);
+
+  const lentPath = (id: string) => join(dir, id + LENT);
+
+  async function removeBytes(id: string): Promise<void> {
+    await removed(bytesPath(id));
+    await removed(lentPath(id));
+  }
 
   async function writeWhole(id: string, note: SliceNote): Promise<void> {
     const fresh = join(dir, `${id}.new`);
@@ -88,11 +101,18 @@ export function createSliceFolder(dir: string): SliceFolder {
         }),
       ),
     pathOf: bytesPath,
-    removeBytes: (id) => removed(bytesPath(id)),
+    async lend(id) {
+      await removed(lentPath(id)); // An earlier attempt has failed.
+      return link(bytesPath(id), lentPath(id)).then(
+        () => lentPath(id),
+        () => bytesPath(id),
+      );
+    },
+    removeBytes,
     async remove(id) {
       // In this order: bytes without a note are removed at the next start.
       await removed(notePath(id));
-      await removed(bytesPath(id));
+      await removeBytes(id);
     },
   };
 }

@@ -15,6 +15,8 @@ export interface SliceUpload {
   /** Acknowledged bytes, from the start. */
   readonly received: number;
   readonly path: string;
+  /** As SliceFolder.lend. */
+  lend(): Promise<string>;
   /** One after the other. */
   alone<Result>(run: () => Promise<Result>): Promise<Result>;
   /** The next `size` bytes; acknowledged when it resolves. Throws store_full, store_failed. */
@@ -66,6 +68,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       id,
       order,
       path: folder.pathOf(id),
+      lend: () => folder.lend(id),
       touchedAt: now(),
       get phase() {
         return state.phase;

@@ -38,7 +38,8 @@ test.each([
   ["autoAvif", source("gif", { isAnimated: true }), "webp"],
   ["autoWebp", source("gif", { isAnimated: true }), "webp"],
   ["autoPlain", source("jpeg"), "jpeg"],
-  ["autoPlain", source("jpeg", { isOpaque: false }), "png"],
+  // A JPEG whose corners are cut off: the manual gives the source's own format.
+  ["autoPlain", source("jpeg", { isOpaque: false }), "jpeg"],
   ["autoPlain", source("png"), "png"],
   ["autoPlain", source("gif", { isAnimated: true }), "gif"],
   ["autoPlain", source("webp"), "jpeg"],

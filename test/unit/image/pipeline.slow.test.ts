@@ -438,6 +438,13 @@ describe("formats", () => {
     expect((await sharp(progressive.bytes).metadata()).isProgressive).toBe(true);
     const plain = await renderText(source, "imageMogr2/thumbnail/50x");
     expect((await sharp(plain.bytes).metadata()).isProgressive).toBe(false);
+    const optimised = async (more: string) =>
+      (await sharp((await renderText(source, `imageMogr2/format/yjpeg${more}`)).bytes).metadata()).isProgressive;
+    expect([await optimised(""), await optimised("/interlace/1"), await optimised("/interlace/0")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     const png = await renderText(source, "imageMogr2/interlace/1/format/png");
     expect((await sharp(png.bytes).metadata()).isProgressive).toBe(false);
   });

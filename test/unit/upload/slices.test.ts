@@ -1,6 +1,6 @@
 // Uploads in slices: what a restart finds in each phase, how long they live, and how many there may be.
 import { createHash } from "node:crypto";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Stored } from "../../../src/mirror/stored.ts";
@@ -10,6 +10,7 @@ import type { Slices } from "../../../src/upload/slices.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { BUCKET_ID, storedLab } from "../../helpers/mirror-lab.ts";
 import { slicesLab, temporaryFolder } from "../../helpers/photos-lab.ts";
+import { eventually } from "../../helpers/program.ts";
 import { testPool } from "../../helpers/spools.ts";
 
 const SLICE = 2_048;
@@ -121,6 +122,28 @@ describe("after a restart", () => {
     await at.restart();
     expect(await packet(at, { session, ...form })).toMatchObject({ kind: "stored", info: { key: "a.jpg" } });
     expect(at.slices.running).toBe(0);
+  });
+
+  test("an image whose file the bucket had taken, and which it has not, is stored without being sent again", async () => {
+    const large = await noisyJpeg(1400, 1100);
+    const at = await lab();
+    const fields = { sha: hex(large), filesize: String(large.byteLength), slice_size: String(large.byteLength) };
+    const begun = await packet(at, fields);
+    const session = begun.kind === "begun" ? begun.session : "";
+    const taken = join(temporaryFolder(), "blob");
+    const killed = storedLab({
+      over: () => ({
+        put: (_info, { content }) => {
+          if (content.kind === "file") renameSync(content.path, taken);
+          return new Promise(() => {}); // And then the power went.
+        },
+      }),
+    });
+    void packet({ ...at, place: killed.stored }, { session, offset: "0" }, large);
+    await eventually(() => existsSync(taken), "the bucket has the file");
+    await at.restart();
+    expect(await packet(at, { session })).toMatchObject({ kind: "stored", info: { size: large.byteLength } });
+    expect(readdirSync(at.dir)).toEqual([`${session}.json`]);
   });
 
   test("an image that the bucket was taking, and has not, is to be sent again", async () => {
