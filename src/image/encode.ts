@@ -100,8 +100,14 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
   }
 }
 
-/** mozjpeg's own order of scans is a progressive one. */
-const optimised = (progressive: boolean) => ({ mozjpeg: true, progressive, optimiseScans: progressive });
+/** What sharp's `mozjpeg` means, of which the order of scans makes a progressive JPEG. */
+const optimised = (progressive: boolean) => ({
+  progressive,
+  optimiseScans: progressive,
+  trellisQuantisation: true,
+  overshootDeringing: true,
+  quantisationTable: 3,
+});
 
 /** Milliseconds of a frame, and repetitions, that sharp takes. */
 const MAX_ANIMATION_VALUE = 65_535;

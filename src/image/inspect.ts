@@ -14,7 +14,7 @@ export interface Inspected {
   readonly exif: Buffer | undefined;
 }
 
-/** Longest side of the picture whose samples are averaged. */
+/** Either side of the picture whose samples are averaged, at the most. In proportion a thin one would have a row or two. */
 const SAMPLED_SIDE = 64;
 
 /** `readable`: what sharp opens in place of the bytes, for formats that it does not read. */
@@ -23,7 +23,7 @@ export async function inspect(inspection: Inspection, image: Inspected, readable
     case "exif":
       return JSON.stringify((image.exif && readExif(image.exif)) ?? { error: "no exif data" });
     case "imageAve":
-      return JSON.stringify({ RGB: await averageColour(readable) });
+      return JSON.stringify({ RGB: await averageColour(readable, image) });
     case "imageInfo":
       return JSON.stringify({
         format: image.format,
@@ -32,16 +32,16 @@ export async function inspect(inspection: Inspection, image: Inspected, readable
         size: String(image.bytes.length),
         md5: createHash("md5").update(image.bytes).digest("hex"),
         frame_count: String(image.frames),
-        photo_rgb: await averageColour(readable),
+        photo_rgb: await averageColour(readable, image),
       });
   }
 }
 
 /** `0xrrggbb` of the first frame, on white. */
-async function averageColour(image: Sharp): Promise<string> {
+async function averageColour(image: Sharp, { width, height }: Pick<Inspected, "width" | "height">): Promise<string> {
   const { data, info } = await image
     .flatten({ background: "#ffffff" })
-    .resize(SAMPLED_SIDE, SAMPLED_SIDE, { fit: "inside", withoutEnlargement: true })
+    .resize(Math.min(SAMPLED_SIDE, width), Math.min(SAMPLED_SIDE, height), { fit: "fill" })
     .toColourspace("srgb")
     .raw()
     .toBuffer({ resolveWithObject: true });

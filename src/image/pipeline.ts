@@ -147,7 +147,17 @@ async function processImage(
   refuseHeavyOutput(encoded.length, limits);
   if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
-  return { bytes: encoded, image: { format: written, ...canvas.size, frames: canvas.frames } };
+  const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
+  return { bytes: encoded, image: { format: written, ...size, frames: canvas.frames } };
+}
+
+/** An AVIF says so outside its metadata, and its decoder turns it. */
+function liesOnItsSide({ steps }: Recipe, { orientation = 1 }: Source["metadata"]): boolean {
+  return orientation >= 5 && !steps.some(({ name }) => name === "autoOrient");
+}
+
+function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
+  return { width: height, height: width };
 }
 
 /** `size-limit/<n>!`: nothing is done to the picture, and what it is stored with may stay. */

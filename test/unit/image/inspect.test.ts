@@ -46,6 +46,22 @@ describe("imageInfo", () => {
   });
 });
 
+test.each(["png", "jpeg"] as const)("imageAve of a thin %s is that of all its pixels", async (format) => {
+  for (const [width, height] of [
+    [300, 3000],
+    [5000, 3],
+    [3, 4000],
+  ] as const) {
+    const left = Math.round(width / 3);
+    const picture = solid(width, height, [0, 0, 0]).composite([
+      { input: await solid(left, height, [240, 240, 240]).png().toBuffer(), left: 0, top: 0 },
+    ]);
+    const source = await (format === "png" ? picture.png() : picture.jpeg({ quality: 95 })).toBuffer();
+    const red = Number.parseInt(((await told(source, "imageAve")) as { RGB: string }).RGB.slice(2, 4), 16);
+    expect(Math.abs(red - (240 * left) / width), `${width}×${height}`).toBeLessThan(4);
+  }
+});
+
 test("imageAve averages, on white where it is clear", async () => {
   expect(await told(await solid(10, 10, RED).png().toBuffer(), "imageAve")).toEqual({ RGB: RED_TEXT });
   expect(await told(await solid(10, 10, RED, 0).png().toBuffer(), "imageAve")).toEqual({ RGB: "0xffffff" });

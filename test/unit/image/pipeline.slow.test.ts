@@ -182,10 +182,17 @@ describe("what is where", () => {
   });
 
   test("an AVIF of a photograph that lies on its side is seen as its JPEG is", async () => {
-    const { bytes } = await renderText(await stored(200, 100, 6), "imageMogr2/format/avif");
+    const source = await stored(200, 100, 6);
+    const { bytes, image } = await renderText(source, "imageMogr2/format/avif");
     // Decoders of AVIF turn it themselves.
     const { width, height } = await sharp(bytes).metadata();
     expect([width, height, await seen(bytes)]).toEqual([200, 100, "red green blue yellow"]);
+    expect(image).toMatchObject({ width: 200, height: 100 });
+    for (const steps of ["auto-orient", "strip"]) {
+      const other = await renderText(source, `imageMogr2/${steps}/format/avif`);
+      const { width, height } = await sharp(other.bytes).metadata();
+      expect([steps, other.image.width, other.image.height]).toEqual([steps, width, height]);
+    }
   });
 
   test("fill bytes before a marker hide neither EXIF nor how the image is turned", async () => {
