@@ -1,6 +1,6 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
-import { HuiyuanError } from "../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { markWithoutToken } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
@@ -44,7 +44,8 @@ export interface FoundMarks {
 
 /** Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
 export async function findMarks(urls: readonly string[], search: MarkSearch): Promise<FoundMarks> {
-  const searches = await Promise.allSettled(urls.map((url) => findMark(url, search)));
+  const counted = new Set<string>();
+  const searches = await Promise.allSettled(urls.map((url) => findMark(url, search, counted)));
   const release = () => {
     for (const each of searches) if (each.status === "fulfilled") each.value.letGo?.();
   };
@@ -71,17 +72,17 @@ interface FoundMark extends Pick<FoundMarks, "life" | "isKept" | "admission"> {
   readonly letGo?: () => void;
 }
 
-async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
+/** `counted`: tokens of other marks, each of which is spent but once. */
+async function findMark(text: string, search: MarkSearch, counted: Set<string>): Promise<FoundMark> {
   const { site, url, sign } = readMarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
   const { via, cdnLoop, signal } = search;
-  const admission = admitMark(search.client, { door: site.door, sign, object });
+  const admission = admitMark(search.client, { door: site.door, sign, object, counted });
   // Nothing of what the client's headers say of another image.
   const asker = { site, url, object, headers: {}, via, cdnLoop, leaving: () => signal };
   const version = await versionOf(asker).catch((error: unknown) => {
-    const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
-    throw isAbsent ? badMark(text, NOT_THERE, error) : error;
+    throw faultOfMark(text, error);
   });
   if (version.kind === "stored") {
     const { info, life } = version;
@@ -99,19 +100,30 @@ async function findMark(text: string, search: MarkSearch): Promise<FoundMark> {
     return { mark: { sha256: info.hashes.sha256, load }, life, isKept, admission, letGo };
   } catch (error) {
     letGo();
-    throw error;
+    throw faultOfMark(text, error);
   }
 }
 
 /** What the mark's own token allows; undefined: there is none, or none is needed. Throws the sign_* codes. */
 function admitMark(
   client: MarkSearch["client"],
-  { door, sign, object }: { door: TokenDoor | undefined; sign: string | undefined; object: NamedObject },
+  {
+    door,
+    sign,
+    object,
+    counted,
+  }: {
+    readonly door: TokenDoor | undefined;
+    readonly sign: string | undefined;
+    readonly object: NamedObject;
+    readonly counted: Set<string>;
+  },
 ): Admission | undefined {
   if (client === undefined || door === undefined) return undefined;
   const { admission } = admitNamed(door, sign ?? client.sign, { object });
   // The client's token counts for its request as a whole.
-  if (sign === undefined || sign === client.sign) return undefined;
+  if (sign === undefined || sign === client.sign || counted.has(sign)) return undefined;
+  counted.add(sign);
   if (admission.isSpent?.() === true)
     throw new HuiyuanError("sign_spent", "Cannot lay a mark: its one-time signature has been used before");
   return admission;
@@ -135,6 +147,26 @@ async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind
 }
 
 const NOT_THERE = "there is no such image in this bucket";
+/** What the origin has is no image that could be laid. */
+const UNUSABLE: readonly ErrorCode[] = [
+  ...(["origin_not_image", "origin_truncated", "origin_empty", "origin_too_large"] as const),
+  ...(["origin_type_refused", "origin_hash_wrong", "origin_encoded"] as const),
+];
+
+/** Whose fault it is must be told: the client has asked for another image. */
+function faultOfMark(text: string, error: unknown): unknown {
+  if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
+  const { code, message, retryAfterSeconds } = error;
+  if (code === "not_found") return badMark(text, NOT_THERE, error);
+  if (UNUSABLE.includes(code)) return badMark(text, message, error);
+  if (!code.startsWith("origin_")) return error;
+  const found = `Cannot lay "${markWithoutToken(text)}" over the image: ${message}`;
+  return new HuiyuanError(code, found, {
+    parameter: MARK_PARAMETER,
+    cause: error,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  });
+}
 
 function readMarkUrl(
   text: string,

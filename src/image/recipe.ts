@@ -196,7 +196,7 @@ export function markUrls(recipe: Recipe): readonly string[] {
 
 /** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */
 export function mayPass({ code, parameter }: HuiyuanError): boolean {
-  if (code === "processing_invalid") return parameter === MARK_PARAMETER;
+  if (parameter === MARK_PARAMETER) return true;
   return code === "render_timeout" || code === "render_failed";
 }
 
@@ -206,6 +206,8 @@ export const MARK_PARAMETER = "watermark/image";
 /** Whether `ignore-error/1` covers this failure: one of the image or of its processing, not of the server's state. */
 export function mayServeOriginal(recipe: Recipe, error: HuiyuanError): boolean {
   if (!recipe.ignoresErrors) return false;
+  // Whatever its origin says: the image itself is there.
+  if (error.parameter === MARK_PARAMETER) return true;
   switch (error.code) {
     case "processing_invalid":
     case "image_not_processable":

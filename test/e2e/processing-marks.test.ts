@@ -146,6 +146,27 @@ describe("an image mark", () => {
     }
   });
 
+  test.each([
+    ["no image", (): Buffer | string => Buffer.from("hello"), 400, "-106"],
+    ["cut short", (): Buffer | string => red.subarray(0, red.length - 12), 400, "-106"],
+    ["an error", (): Buffer | string => "500 Internal Server Error", 424, "-120"],
+  ] as const)(
+    "of which the origin gives %s is named, and with ignore-error left out",
+    async (what, body, status, errNo) => {
+      const key = `bad-${what.replaceAll(" ", "-")}.png`;
+      pictures.set(`/${key}`, body());
+      const answer = await askMarked(key);
+      expect([answer.status, answer.headers["x-errno"]]).toEqual([status, errNo]);
+      expect(answer.body.toString()).toContain("watermark/image");
+      const without = await ask(`/white.png?imageMogr2/ignore-error/1|${markedWith(key)}`);
+      expect([without.status, without.body.equals(white), without.headers["cache-control"]]).toEqual([
+        200,
+        true,
+        "no-store",
+      ]);
+    },
+  );
+
   test("that is not there yet leaves with ignore-error the original, which no cache keeps", async () => {
     const askLate = () => ask(`/white.png?imageMogr2/thumbnail/300x/ignore-error/1|${markedWith("late.png")}`);
     const before = await askLate();

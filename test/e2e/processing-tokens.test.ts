@@ -128,6 +128,15 @@ describe("a token", () => {
     expect(statusOf(await ask("once", `/marks/once.png?sign=${sign}`))).toEqual([403, "-77"]);
   });
 
+  test("that works once opens two marks of one image", async () => {
+    const sign = encodeURIComponent(tokenFor({ bucket: "once", fileid: "marks/once.png" }));
+    const mark = (query: string) =>
+      `watermark/1/image/${b64(`http://once.example/marks/once.png?${query}sign=${sign}`)}`;
+    const both = `${mark("")}/gravity/north|${mark("x=1&")}/gravity/south`;
+    const answers = [1, 2].map(async () => ask("once", `/paper.jpg?${both}&sign=${token("once", "paper.jpg")}`));
+    expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([200, 403]);
+  });
+
   test("of a mark ends the life of what is made with it", async () => {
     const brief = encodeURIComponent(tokenFor({ bucket: "signed", fileid: "marks/once.png", life: 60 }));
     const url = `http://signed.example/marks/once.png?sign=${brief}`;
