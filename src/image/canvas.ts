@@ -40,6 +40,8 @@ const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen"
 export interface Canvas {
   readonly size: Size;
   readonly frames: number;
+  /** False once it is of pixels alone. */
+  readonly hasExif: boolean;
   /** Upright by EXIF, once; the tag then says so. */
   autoOrient(): Promise<void>;
   /** Throws output_too_large. */
@@ -74,6 +76,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let { size, frames } = source;
   let orientation = source.orientation;
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
+  let hasExif = "bytes" in source && source.hasExif;
   let carriesExif = "bytes" in source && source.hasExif && frames === 1;
   let image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
   /** The animation's own file, until something is done to it. */
@@ -127,6 +130,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     size = { width: pixels.width, height: pixels.height };
     frames = pixels.frames;
     image = openPixels(pixels);
+    hasExif = false;
     isGrey = false;
     isOpaque = pixels.channels === 3;
     untouched = undefined;
@@ -185,6 +189,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     get frames() {
       return frames;
+    },
+    get hasExif() {
+      return hasExif;
     },
     async autoOrient() {
       if (orientation === 1 || frames > 1) return;

@@ -139,7 +139,7 @@ async function processImage(
     isLarge: pixels > LARGE_PIXELS,
     output: recipe.output,
     sourceQuality: facts.format === "jpeg" ? jpegQuality(request.bytes) : undefined,
-    hasExif: metadata.exif !== undefined,
+    hasExif: canvas.hasExif,
     isUnworked: recipe.steps.length === 0,
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,

@@ -20,15 +20,17 @@ const LINE_HEIGHT = 1.5;
 
 /** Throws processing_invalid: nothing to draw, or too much. */
 export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
-  let { fontSize } = step;
-  let mark = await drawText(step, fontSize);
+  const draw = async (fontSize: number, isScaled: boolean) => {
+    const text = await drawText(step, fontSize, isScaled);
+    return step.shadow > 0 ? withShadow(text, step.shadow, fontSize) : text;
+  };
+  let mark = await draw(step.fontSize, false);
   if (step.scale !== undefined) {
     const wanted = markSize(canvas.size, mark, step.scale);
     // Set anew at the wanted size, since enlarged letters are blurred.
-    fontSize = Math.max(1, Math.round((fontSize * wanted.width) / mark.width));
-    mark = await resized(await drawText(step, fontSize, true), wanted);
+    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
+    mark = await resized(await draw(fontSize, true), wanted);
   }
-  if (step.shadow > 0) mark = await withShadow(mark, step.shadow, fontSize);
   await lay(canvas, mark, step, step.spacing);
 }
 
@@ -61,7 +63,7 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
 }
 
 /** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
-async function drawText(step: TextMark, fontSize: number, isScaled = false): Promise<Overlay> {
+async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Promise<Overlay> {
   const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
   const text = step.text.replace(/[\p{Cc}\p{Cs}]+/gu, " ");
   const tooLarge = `${[...text].length} characters at ${fontSize} points are too much`;

@@ -617,6 +617,17 @@ describe("animations", () => {
     expect([await shades(source), (await shades(bytes)) > 8]).toEqual([4, true]);
   });
 
+  test("EXIF of an animation stays while its frames do, and none is made up", async () => {
+    const source = await animation(20, 20, FRAMES)
+      .withExif({ IFD0: { Copyright: "somebody" } })
+      .webp()
+      .toBuffer();
+    const exifAfter = async (steps: string) =>
+      (await sharp((await renderText(source, `imageMogr2/${steps}`)).bytes).metadata()).exif;
+    expect((await exifAfter("quality/80"))?.includes("somebody")).toBe(true);
+    expect(await exifAfter("thumbnail/10x")).toBeUndefined();
+  });
+
   test("a GIF with few frames gets fewer colours by cgif, too", async () => {
     const source = await sharp(await noisyJpeg(60, 40))
       .gif()

@@ -183,6 +183,16 @@ describe("a text watermark", () => {
     expect([left < 30, top < 30, right > 370, bottom > 170]).toEqual([true, true, true, true]);
   });
 
+  test("the share of a text is that of its shadow, too", async () => {
+    const ground = await solid(400, 300, WHITE).png().toBuffer();
+    for (const more of ["", "/shadow/100"]) {
+      const { bytes } = await renderText(ground, text("███", `/scatype/1/spcent/500/gravity/center${more}`));
+      const { left, right } = await found(bytes);
+      expect(right - left + 1, more).toBeGreaterThan(185);
+      expect(right - left + 1, more).toBeLessThan(203);
+    }
+  });
+
   test("what is too large to be drawn is refused, not tried", async () => {
     const ground = await solid(20, 20, WHITE).png().toBuffer();
     const refused = renderText(ground, text("x".repeat(1000), "/fontsize/1000"));
