@@ -3,6 +3,7 @@
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
+import { drawnTo } from "./attention.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
@@ -158,18 +159,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** Where a part of the scaled image would draw the eye, in its pixels. */
-  async function drawnTo(scaled: Size, part: Size): Promise<{ x: number; y: number }> {
-    if (stage !== "turn") await materialise();
-    const [across, down] = [scaled.width / size.width, scaled.height / size.height];
-    const [width, height] = [Math.ceil(part.width / across), Math.ceil(part.height / down)];
-    const looked = image.clone().resize(width, height, { fit: "cover", position: sharp.strategy.attention }).raw();
-    const { info } = await looked.toBuffer({ resolveWithObject: true });
-    // Nothing is told where all of it is kept.
-    const { attentionX = (size.width - 1) / 2, attentionY = (size.height - 1) / 2 } = info;
-    return { x: (attentionX + 0.5) * across, y: (attentionY + 0.5) * down };
-  }
-
   function refuseBeyondLimit({ width, height }: Size): void {
     if (width * height * frames <= maxPixels) return;
     const found = `${width}×${height} pixels in ${frames} frames`;
@@ -219,7 +208,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (frames > 1) return eachAlone(throughLibvips((from) => cut(from, "centre")));
       if (scaled.width * scaled.height > size.width * size.height) {
         // Searched before it is enlarged, when there is much less of it.
-        const eye = await drawnTo(scaled, { width, height });
+        if (stage !== "turn") await materialise();
+        const eye = await drawnTo({ image, size }, scaled, { width, height });
         await canvas.resize(scaled);
         return canvas.crop({ width, height, ...centredOn(scaled, { width, height }, eye) });
       }
