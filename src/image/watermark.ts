@@ -4,7 +4,7 @@ import sharp, { type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
-import { markPosition, markSize, type Size } from "./geometry.ts";
+import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
 import { faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 
@@ -39,8 +39,10 @@ export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): 
   let mark = await decoded(bytes);
   if (step.scale !== undefined) mark = await resized(mark, markSize(canvas.size, mark, step.scale));
   const { width, height } = canvas.size;
-  if (step.oversize === "shrink" && (mark.width > width || mark.height > height)) {
-    const factor = Math.min(width / mark.width, height / mark.height);
+  // It is turned later, and then wants its room.
+  const turned = turnedSize(mark, step.degrees);
+  if (step.oversize === "shrink" && (turned.width > width || turned.height > height)) {
+    const factor = Math.min(width / turned.width, height / turned.height);
     const fitting = { width: Math.round(mark.width * factor), height: Math.round(mark.height * factor) };
     mark = await resized(mark, { width: Math.max(1, fitting.width), height: Math.max(1, fitting.height) });
   }

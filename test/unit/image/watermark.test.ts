@@ -65,6 +65,7 @@ describe("an image watermark", () => {
     ["pushed out in part", "/gravity/southeast/dx/190", [20, 10], [0, 90, 9, 99]],
     ["larger than the image", "/gravity/center", [400, 300], [0, 0, 199, 99]],
     ["larger, shrunk to fit", "/gravity/northwest/blogo/1", [400, 100], [0, 0, 199, 49]],
+    ["larger when turned, shrunk to fit", "/gravity/northwest/blogo/1/degree/90", [400, 100], [0, 0, 24, 99]],
     ["larger, cut", "/gravity/northwest/blogo/2", [400, 50], [0, 0, 199, 49]],
     ["half as wide as the image", "/gravity/northwest/scatype/1/spcent/500", [20, 10], [0, 0, 99, 49]],
     ["as high as the image", "/gravity/northwest/scatype/2/spcent/1000", [20, 10], [0, 0, 199, 99]],
