@@ -197,8 +197,19 @@ function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["re
     if (value !== "***" && !MOMENTARY.test(name)) expect(sent.headers[name]).toBe(value);
 }
 
+/** Nothing of earlier requests is still on its way: neither from the origin, nor into bucket and memory. */
+async function isAtRest(): Promise<boolean> {
+  const headers = { authorization: "Bearer s3cret" };
+  const { body } = await get({ port: program.adminPort, host: "127.0.0.1", path: "/metrics", headers });
+  const counts = [...body.toString().matchAll(/^huiyuan_(?:fills_running|storing_depth) (\d+)$/gm)].map(
+    ([, count]) => count,
+  );
+  return counts.length === 2 && counts.every((count) => count === "0");
+}
+
 /** Explains, twice, then asks: all three must be of one mind. */
 async function hold(wish: Wish): Promise<Explained> {
+  await eventually(isAtRest, "all is stored");
   const before = origin.requests.length;
   let told = await explain(wish);
   const again = await explain(wish);
