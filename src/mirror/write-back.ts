@@ -120,8 +120,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   }
 
   async function others(deadline: number): Promise<void> {
-    for (let now = lastCameAt; ; now = performance.now()) {
-      const left = Math.min(deadline, lastCameAt + quietMs) - now;
+    for (;;) {
+      const left = Math.min(deadline, lastCameAt + quietMs) - performance.now();
       if (left <= 0 || draining.signal.aborted) return;
       await delay(left, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
     }

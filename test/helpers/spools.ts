@@ -1,4 +1,5 @@
 // Pools of spools over a folder of their own, and readers that take a body the way that clients do.
+import { setMaxListeners } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +44,8 @@ export function testPool(
 }
 
 export const NEVER = new AbortController().signal;
+// As in the program, where many clients of one test listen to it; Node takes more than ten for a leak.
+setMaxListeners(0, NEVER);
 
 /** Everything from `offset` on, `peek` first as the mirror does; throws what `read` throws. */
 export async function readToEnd(spool: Spool, offset = 0): Promise<Buffer> {

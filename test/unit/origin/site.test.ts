@@ -216,8 +216,9 @@ test("a sink that wants no more of what came early hears nothing more", async ()
 });
 
 test("of a body that nobody takes, little more than the first read comes", async () => {
-  const { heard, received } = await takenLate(50_000_000, () => () => false);
+  const { answer, heard, received } = await takenLate(50_000_000, () => () => false);
   await delay(50);
+  answer.body.destroy();
   expect(heard.every((each) => Buffer.isBuffer(each))).toBe(true);
   expect(received().length).toBeLessThanOrEqual(4 * 65_536);
 });
