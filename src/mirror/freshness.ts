@@ -76,7 +76,8 @@ export function standingOf(life: Life, now: number, isPurged: boolean): Standing
 
 /** `isPurged`: nothing is left. */
 export function tellLife({ bornAt, freshUntil }: Life, now: number, isPurged: boolean): ToldLife {
-  const leftSeconds = Math.floor((freshUntil - now) / 1_000);
+  // In the very millisecond in which its life ends it is stale already (standingOf), and a ttl of 0 would call it fresh.
+  const leftSeconds = now === freshUntil ? -1 : Math.floor((freshUntil - now) / 1_000);
   return {
     ageSeconds: Math.min(Math.max(Math.floor((now - bornAt) / 1_000), 0), MAX_SECONDS),
     leftSeconds: isPurged ? Math.min(leftSeconds, 0) : leftSeconds,
