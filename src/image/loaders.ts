@@ -88,6 +88,11 @@ function readFacts(format: OutputFormat, bytes: Buffer): RasterFacts {
   };
 }
 
+/** Frames of a whole image of this format, counted in its file; 1 for a still one. */
+export function framesIn(format: OutputFormat, bytes: Buffer): number {
+  return Math.max(1, ANIMATIONS[format]?.(bytes).frames ?? 1);
+}
+
 const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Animation>>> = {
   gif: gifFrames,
   webp: webpFrames,

@@ -5,7 +5,7 @@ import { dependsOnAccept, settleAs } from "./negotiate.ts";
 import { type AutoFormat, canonicalText, markUrls, type Recipe } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
-const RENDERING = 2;
+const RENDERING = 3;
 
 export interface NamedRecipe {
   readonly recipe: Recipe;

@@ -10,7 +10,7 @@ import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
 import { inspect } from "./inspect.ts";
 import { isGreyJpeg, jpegExif, jpegQuality } from "./jpeg-head.ts";
-import type { RasterFacts } from "./loaders.ts";
+import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
@@ -148,7 +148,8 @@ async function processImage(
   if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
-  return { bytes: encoded, image: { format: written, ...size, frames: canvas.frames } };
+  // Encoders make one frame of neighbours that look alike.
+  return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };
 }
 
 /** An AVIF says so outside its metadata, and its decoder turns it. */

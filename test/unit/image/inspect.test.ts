@@ -3,10 +3,23 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { readExif } from "../../../src/image/exif.ts";
 import { jpegWithThumbnail } from "../../helpers/images.ts";
-import { animation, BLUE, GREEN, quadrants, RED, renderText, solid } from "../../helpers/rendering.ts";
+import {
+  animation,
+  BLUE,
+  b64,
+  GREEN,
+  quadrants,
+  RED,
+  type RenderOptions,
+  renderText,
+  solid,
+  WHITE,
+} from "../../helpers/rendering.ts";
 
-async function told(bytes: Buffer, text: string): Promise<unknown> {
-  const rendered = await renderText(bytes, text);
+const MARK = "http://h/mark.png";
+
+async function told(bytes: Buffer, text: string, options?: RenderOptions): Promise<unknown> {
+  const rendered = await renderText(bytes, text, options);
   expect(rendered.mediaType).toBe("application/json");
   return JSON.parse(rendered.bytes.toString());
 }
@@ -44,6 +57,20 @@ describe("imageInfo", () => {
     const piped = { width: "40", height: "20", format: "webp" };
     expect(await told(bytes, "imageView2/2/w/40/format/webp|imageInfo")).toMatchObject(piped);
   });
+
+  test.each(["gif", "webp"] as const)(
+    "of a %s counts the frames that were written, not those that were equal",
+    async (format) => {
+      const source = await animation(20, 10, [RED, GREEN, BLUE]).webp({ lossless: true }).toBuffer();
+      const cover = `watermark/1/image/${b64(MARK)}/scatype/1/spcent/600/dissolve/100|imageMogr2/crop/!8x5a12a5/format/${format}`;
+      const marks = { [MARK]: await solid(10, 10, WHITE).png().toBuffer() };
+      const made = await renderText(source, cover, { marks });
+      const asked = await told(made.bytes, "imageInfo");
+      const piped = await told(source, `${cover}|imageInfo`, { marks });
+      expect(asked).toMatchObject({ frame_count: "1" });
+      expect(piped).toEqual(asked);
+    },
+  );
 });
 
 test.each(["png", "jpeg"] as const)("imageAve of a thin %s is that of all its pixels", async (format) => {
