@@ -159,6 +159,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     open(await eachEncodedFrame(encoded, work));
   }
 
+  /** Worked on beside the image and laid in its place: the detour over pixels would lose the tag that says how it is turned. */
+  async function replaceBy(work: FrameWork): Promise<void> {
+    if (stage !== "turn") await materialise();
+    const { data, width, height, channels } = await work(await toPixels(image.clone(), 1, size));
+    await at("compose");
+    overlays.push({ input: data, raw: { width, height, channels }, left: 0, top: 0, blend: "source" });
+  }
+
   function refuseBeyondLimit({ width, height }: Size): void {
     if (width * height * frames <= maxPixels) return;
     const found = `${width}×${height} pixels in ${frames} frames`;
@@ -246,8 +254,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const options = sharpenOptions(amount);
       const sharpen = throughLibvips((from) => from.sharpen(options));
       const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenBesideClear(frame, options) : sharpen(frame));
-      // The detour over pixels would lose the tag that says how the image is turned.
       if (frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
+      if (!isOpaque) return replaceBy(work);
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {

@@ -63,6 +63,30 @@ describe("sharpen", () => {
     expect(strongest).toBeGreaterThan(10);
   });
 
+  test.each([
+    ["imageMogr2/sharpen/300", 6],
+    ["imageMogr2/auto-orient/sharpen/300", 1],
+    ["imageMogr2/thumbnail/60x/sharpen/300/blur/1x1", 6],
+    ["imageMogr2/sharpen/300/rotate/180", 6],
+  ])(
+    "%s makes of a picture with clear parts and EXIF what it makes of one without, and keeps it",
+    async (steps, last) => {
+      const plain = await disc().png().toBuffer();
+      const exif = sharp(plain).withExif({ IFD0: { Make: "Canon" } });
+      const { bytes } = await renderText(await exif.withMetadata({ orientation: 6 }).png().toBuffer(), steps);
+      const metadata = await sharp(bytes).metadata();
+      expect([metadata.exif?.includes("Canon"), metadata.orientation ?? 1]).toEqual([true, last]);
+      const tagged = await samples(bytes, "imageMogr2/strip");
+      const untagged = await samples(plain, steps.replace("auto-orient", "rotate/90"));
+      for (let at = 0; at < tagged.data.length; at += 4) {
+        expect(tagged.data[at + 3]).toBe(untagged.data[at + 3]);
+        if (tagged.data[at + 3]! < 16) continue;
+        expect(Math.abs(tagged.data[at]! - untagged.data[at]!)).toBeLessThanOrEqual(2);
+        expect(Math.abs(tagged.data[at + 1]! - untagged.data[at + 1]!)).toBeLessThanOrEqual(2);
+      }
+    },
+  );
+
   test("keeps EXIF of a turned photograph", async () => {
     const photograph = await solid(80, 40, [90, 120, 150])
       .jpeg()
