@@ -7,7 +7,7 @@ import { drawnTo } from "./attention.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
-import { cutOut, intoSrgb, type Overlay, type Pixels, type Samples, toPixels } from "./pixels.ts";
+import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, type Samples, tiled, toPixels } from "./pixels.ts";
 
 interface EncodedSource {
   readonly bytes: Buffer;
@@ -268,18 +268,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     async tile(overlay) {
       const part = visiblePart(size, overlay, { left: 0, top: 0 });
       if (part === undefined) return;
-      const { data, width, height } = cutOut(overlay, part);
-      const option = { input: data, raw: { width, height, channels: 4 as const }, tile: true, gravity: "northwest" };
-      if (frames === 1) {
-        await at("compose", true);
-        overlays.push(option);
-        return;
-      }
-      const ground = { create: { ...size, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 0 } } };
-      await canvas.lay(
-        { ...size, data: await sharp(ground).composite([option]).raw().toBuffer() },
-        { left: 0, top: 0 },
-      );
+      const tile = cutOut(overlay, part);
+      if (frames > 1) return canvas.lay(await tiled(tile, size), { left: 0, top: 0 });
+      await at("compose", true);
+      overlays.push(asTile(tile));
     },
     async pixels() {
       const pixels = await passPixels(size);

@@ -1,6 +1,6 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
-import sharp, { type Metadata, type Sharp } from "sharp";
+import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import type { Size, Window } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
@@ -79,6 +79,25 @@ export function cutOut(overlay: Overlay, { left, top, width, height }: Window): 
     overlay.data.copy(data, row * width * 4, from, from + width * 4);
   }
   return { data, width, height };
+}
+
+/** An overlay for sharp to repeat from the upper left corner over an image that is at least as large. */
+export function asTile({ data, width, height }: Overlay): OverlayOptions {
+  return { input: data, raw: { width, height, channels: 4 }, tile: true, gravity: "northwest" };
+}
+
+/** So large an overlay of nothing but the tile, which is not larger. */
+export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
+  const background = { r: 0, g: 0, b: 0, alpha: 0 };
+  const ground = sharp({ create: { width, height, channels: 4, background } });
+  return {
+    width,
+    height,
+    data: await ground
+      .composite([asTile(tile)])
+      .raw()
+      .toBuffer(),
+  };
 }
 
 /** The same overlay at so many per cent of its opacity. */
