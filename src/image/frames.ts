@@ -1,4 +1,4 @@
-// How many frames an animation has and how far they reach, counted in the file without decoding one. The structure has been
+// How many frames an animation has, where they lie and how far they reach, read in the file without decoding one. The structure has been
 // found whole before (body/formats), so that every walk here ends.
 
 export interface Animation {
@@ -9,25 +9,55 @@ export interface Animation {
 }
 
 const GIF_EXTENSION = 0x21;
+const GIF_CONTROL = 0xf9;
 const GIF_IMAGE = 0x2c;
 const GIF_TRAILER = 0x3b;
 
+/** A frame of a GIF: where it is written and what is said of it. */
+export interface GifFrame {
+  /** Offset of its image descriptor. */
+  readonly at: number;
+  /** Offset of the graphic control extension that is about it. */
+  readonly control: number | undefined;
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  /** Every pixel is less: of its colour table, or of what its codes can say. */
+  readonly indices: number;
+}
+
 /** GIF (89a §20): image descriptors between colour tables and sub-blocks. */
-export function gifFrames(bytes: Buffer): Animation {
-  let [frames, width, height] = [0, 0, 0];
-  let at = 13 + gifTableBytes(bytes[10] ?? 0);
+export function* gifFramesIn(bytes: Buffer): Generator<GifFrame> {
+  const globalTable = gifTableBytes(bytes[10] ?? 0);
+  let control: number | undefined;
+  let at = 13 + globalTable;
   while (at < bytes.length) {
     const block = bytes[at];
-    if (block === GIF_TRAILER) break;
-    if (block === GIF_EXTENSION) at = afterSubBlocks(bytes, at + 2);
-    else if (block !== GIF_IMAGE) at += 1;
-    else if (at + 10 > bytes.length) break;
+    if (block === GIF_TRAILER) return;
+    if (block === GIF_EXTENSION) {
+      if (bytes[at + 1] === GIF_CONTROL && bytes[at + 2] === 4) control = at;
+      at = afterSubBlocks(bytes, at + 2);
+    } else if (block !== GIF_IMAGE) at += 1;
+    else if (at + 10 > bytes.length) return;
     else {
-      frames += 1;
-      width = Math.max(width, bytes.readUInt16LE(at + 1) + bytes.readUInt16LE(at + 5));
-      height = Math.max(height, bytes.readUInt16LE(at + 3) + bytes.readUInt16LE(at + 7));
-      at = afterSubBlocks(bytes, at + 11 + gifTableBytes(bytes[at + 9] ?? 0));
+      const [left, top] = [bytes.readUInt16LE(at + 1), bytes.readUInt16LE(at + 3)];
+      const [width, height] = [bytes.readUInt16LE(at + 5), bytes.readUInt16LE(at + 7)];
+      const table = gifTableBytes(bytes[at + 9] ?? 0);
+      const indices = Math.min((table || globalTable) / 3, 1 << (bytes[at + 10 + table] ?? 0));
+      yield { at, control, left, top, width, height, indices };
+      control = undefined;
+      at = afterSubBlocks(bytes, at + 11 + table);
     }
+  }
+}
+
+export function gifFrames(bytes: Buffer): Animation {
+  let [frames, width, height] = [0, 0, 0];
+  for (const frame of gifFramesIn(bytes)) {
+    frames += 1;
+    width = Math.max(width, frame.left + frame.width);
+    height = Math.max(height, frame.top + frame.height);
   }
   return { frames, width, height };
 }

@@ -8,6 +8,7 @@ import { type Canvas, type CanvasSource, createCanvas } from "./canvas.ts";
 import { encode } from "./encode.ts";
 import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
+import { withClearGround } from "./gif-ground.ts";
 import { inspect } from "./inspect.ts";
 import { isGreyJpeg, jpegExif, jpegQuality } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
@@ -44,7 +45,7 @@ export interface Rendered {
 
 /** What the source is besides its claims. */
 interface Source {
-  /** The file, or what of it sharp understands the colours of. */
+  /** The file, or what of it sharp understands the colours and the ground of. */
   readonly bytes: Buffer;
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
@@ -86,7 +87,8 @@ function isUntouched({ steps, output }: Recipe): boolean {
   return steps.length === 0 && Object.keys(output).length === 0;
 }
 
-async function open({ bytes, facts, limits }: PipelineRequest): Promise<Source> {
+async function open({ bytes: file, facts, limits }: PipelineRequest): Promise<Source> {
+  const bytes = facts.format === "gif" ? withClearGround(file) : file;
   if (facts.format === "bmp") {
     const pixels = readBmp(bytes);
     return { bytes, facts, pixels, isGrey: false, samples: {}, metadata: { hasAlpha: pixels.channels === 4 } };

@@ -5,6 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas.ts";
 import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
+import { withClearGround } from "./gif-ground.ts";
 import { faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 
@@ -94,8 +95,9 @@ function escapeMarkup(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => names[sign] ?? sign);
 }
 
-async function decoded(bytes: Buffer): Promise<Overlay> {
+async function decoded(file: Buffer): Promise<Overlay> {
   try {
+    const bytes = file.toString("latin1", 0, 3) === "GIF" ? withClearGround(file) : file;
     if (bytes.toString("latin1", 0, 2) === "BM") {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
