@@ -11,7 +11,7 @@ const LOOK_MS = 5_000;
 const REPORT_MS = 5_000;
 
 /** What note-worker.ts writes, under the number of its process. */
-interface Note {
+export interface Note {
   readonly file: string;
   /** Milliseconds since 1970. */
   readonly since: number;
@@ -24,9 +24,8 @@ export default function watchWorkers(): () => void {
   process.env.HUIYUAN_TEST_WORKERS = folder;
   const ended = new Set<string>();
   const timer = setInterval(() => {
-    for (const pid of processNumbers(folder).filter((number) => !ended.has(number))) {
-      const note = readNote(folder, pid);
-      if (note === undefined || Date.now() - note.since < MAX_FILE_MS || !isAlive(pid)) continue;
+    for (const { pid, note } of overdue(folder, Date.now() - MAX_FILE_MS)) {
+      if (ended.has(pid)) continue;
       ended.add(pid);
       void end(folder, pid, note);
     }
@@ -37,6 +36,17 @@ export default function watchWorkers(): () => void {
   };
 }
 
+/**
+ * Those of the folder's notes whose processes have been at their file since before `since`. A test process ends before its note, and
+ * its number goes to another: of a later process, which may be anybody's, a note says nothing.
+ */
+export function overdue(folder: string, since: number): readonly { readonly pid: string; readonly note: Note }[] {
+  return processNumbers(folder).flatMap((pid) => {
+    const note = readNote(folder, pid);
+    return note !== undefined && note.since < since && isOwn(pid) ? [{ pid, note }] : [];
+  });
+}
+
 async function end(folder: string, pid: string, { file, test }: Note): Promise<void> {
   process.kill(Number(pid), "SIGUSR2"); // node writes its report, unless it is in a call
   await delay(REPORT_MS);
@@ -44,7 +54,7 @@ async function end(folder: string, pid: string, { file, test }: Note): Promise<v
     `${file} has not ended after ${MAX_FILE_MS / 60_000} minutes: killed. It was in, or behind, "${test}":`,
   );
   for (const line of [...waitingFor(folder, pid), ...children(pid)]) console.error(`  ${line}`);
-  if (isAlive(pid)) process.kill(Number(pid), "SIGKILL");
+  if (isOwn(pid)) process.kill(Number(pid), "SIGKILL");
 }
 
 function waitingFor(folder: string, pid: string): string[] {
@@ -59,13 +69,16 @@ function children(pid: string): string[] {
   if (process.platform !== "linux") return [];
   return processNumbers("/proc").flatMap((number) => {
     try {
-      const isChild = new RegExp(`^PPid:\\s+${pid}$`, "m").test(readFileSync(`/proc/${number}/status`, "latin1"));
-      return isChild ? [readFileSync(`/proc/${number}/cmdline`, "utf8").replaceAll("\0", " ")] : [];
+      return isChildOf(pid, number) ? [readFileSync(`/proc/${number}/cmdline`, "utf8").replaceAll("\0", " ")] : [];
     } catch {
       return []; // ended
     }
   });
 }
+
+/** Throws where the process has ended. */
+const isChildOf = (parent: string, pid: string) =>
+  new RegExp(`^PPid:\\s+${parent}$`, "m").test(readFileSync(`/proc/${pid}/status`, "latin1"));
 
 const processNumbers = (folder: string) => readdirSync(folder).filter((name) => /^\d+$/.test(name));
 
@@ -77,10 +90,11 @@ function readNote(folder: string, pid: string): Note | undefined {
   }
 }
 
-function isAlive(pid: string): boolean {
+/** Alive, and started by this process, as all that run tests are. Elsewhere than on Linux: alive. */
+function isOwn(pid: string): boolean {
   try {
-    return process.kill(Number(pid), 0);
+    return process.platform === "linux" ? isChildOf(String(process.pid), pid) : process.kill(Number(pid), 0);
   } catch {
-    return false;
+    return false; // ended
   }
 }
