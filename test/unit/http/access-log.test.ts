@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { clientAddress, withoutToken } from "../../../src/http/access-log.ts";
 import { tokenFromQuery } from "../../../src/sign/token.ts";
 import { b64 } from "../../helpers/rendering.ts";
+import { anyText } from "../../helpers/texts.ts";
 
 test.each([
   ["/a.jpg", "/a.jpg"],
@@ -78,7 +79,7 @@ test.each<
 });
 
 test("clientAddress() of a stranger is its own address, whatever it sends", () => {
-  const hop = fc.oneof(fc.ipV4(), fc.ipV6(), fc.string({ unit: "binary" }), fc.constant("10.0.0.1"));
+  const hop = fc.oneof(fc.ipV4(), fc.ipV6(), anyText(), fc.constant("10.0.0.1"));
   const header = fc.array(hop).map((hops) => hops.join(","));
   fc.assert(
     fc.property(header, (forwarded) => {

@@ -4,6 +4,7 @@ import { errorRow, HuiyuanError } from "../../../src/errors.ts";
 import { encodeKeyForPath, hostOf, parseTarget } from "../../../src/http/target.ts";
 import { isKey, type Key, toKey } from "../../../src/object.ts";
 import { normalizeHost } from "../../../src/settings/hosts.ts";
+import { anyText } from "../../helpers/texts.ts";
 
 const RUNS = { numRuns: 1_000 };
 const HOSTS = ["img.example"];
@@ -104,7 +105,7 @@ test("whatever is sent, the answer is a checked key or a 4xx", () => {
     "a",
   );
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.array(piece, { maxLength: 12 }).map((parts) => parts.join("")),
   );
   const hosts = fc.array(fc.oneof(text, fc.constant("img.example")), { maxLength: 2 });
