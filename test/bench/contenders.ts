@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { makeToken } from "../../src/sign/token.ts";
 import { get } from "../helpers/get.ts";
 import { eventually, install } from "../helpers/program.ts";
-import { unusedPort } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { end, firstLine, LOAD_CORE, pinnedTo, SERVER_CORE, spawnOn } from "./processes.ts";
 
@@ -115,7 +115,7 @@ export async function startNginxCache(
   const { folder, originPort, isSigned = false, keepsOpen = false } = options;
   const home = join(folder, `nginx-${process.hrtime.bigint()}`);
   await mkdir(join(home, "logs"), { recursive: true });
-  const port = await unusedPort();
+  const port = await freePort();
   const file = join(home, "nginx.conf");
   await writeFile(file, nginxConfiguration({ home, port, originPort, isSigned, keepsOpen }));
   const child = spawnOn(SERVER_CORE, "nginx", ["-p", home, "-c", file]);
@@ -192,7 +192,7 @@ backend origin { .host = "127.0.0.1"; .port = "${originPort}"; }
 sub vcl_backend_response { set beresp.ttl = 24h; }
 `,
   );
-  const port = await unusedPort();
+  const port = await freePort();
   const places = ["-a", `127.0.0.1:${port}`, "-n", join(home, "work"), "-f", file];
   const child = spawnOn(SERVER_CORE, "varnishd", ["-F", "-j", "none", ...places, "-s", "malloc,4g"]);
   await answering(port, "Varnish");

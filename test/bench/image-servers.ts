@@ -1,10 +1,11 @@
 // Who makes thumbnails against whom: Huiyuan, nginx's image_filter, unjs/ipx, and sharp with nothing but an http server
 // around it. Each has the photograph at hand, in its store, its folder or its memory.
+
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { get } from "../helpers/get.ts";
-import { unusedPort } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { answering, type Contender, type ContenderOptions, startHuiyuan } from "./contenders.ts";
 import { photograph } from "./photograph.ts";
 import { end, firstLine, SERVER_CORE, spawnOn } from "./processes.ts";
@@ -60,7 +61,7 @@ async function startNode(file: string, argument: string) {
 export async function startImageFilter(photographs: string, folder: string): Promise<ImageServer> {
   const home = join(folder, "image-filter");
   await mkdir(join(home, "logs"), { recursive: true });
-  const port = await unusedPort();
+  const port = await freePort();
   const file = join(home, "nginx.conf");
   await writeFile(
     file,

@@ -1,10 +1,11 @@
 // The yardstick of uploads: nginx, one worker, taking PUT into a folder. It writes each body into a temporary file, which
 // it renames and never syncs; it hashes nothing, asks for no signature, and looks at no image.
+
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { get } from "../helpers/get.ts";
 import { eventually } from "../helpers/program.ts";
-import { unusedPort } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import type { Contender } from "./contenders.ts";
 import { end, SERVER_CORE, spawnOn } from "./processes.ts";
 
@@ -12,7 +13,7 @@ import { end, SERVER_CORE, spawnOn } from "./processes.ts";
 export async function startNginxDav(home: string, files: string): Promise<Contender> {
   await mkdir(join(home, "logs"), { recursive: true });
   await mkdir(files, { recursive: true });
-  const port = await unusedPort();
+  const port = await freePort();
   const file = join(home, "nginx.conf");
   await writeFile(file, configuration({ home, files, port }));
   const child = spawnOn(SERVER_CORE, "nginx", ["-p", home, "-c", file]);

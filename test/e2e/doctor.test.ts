@@ -22,9 +22,8 @@ import {
   type ScriptedConnection,
   type ScriptedRequest,
   startScriptedOrigin,
-  unusedPort,
 } from "../helpers/scripted-origin.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { freePort, serviceAvailable } from "../helpers/services.ts";
 
 interface Said {
   readonly origin: string;
@@ -434,7 +433,7 @@ test.each([
   { why: "a private address that is not meant", url: async (open: string) => open, code: "origin_blocked" },
   {
     why: "a port where nobody listens",
-    url: async () => `http://127.0.0.1:${await unusedPort()}`,
+    url: async () => `http://127.0.0.1:${await freePort()}`,
     code: "origin_refused",
     flags: ["--allow-private"],
   },

@@ -17,7 +17,8 @@ import {
   onceToken,
   uploadToken,
 } from "../helpers/rest-api.ts";
-import { response, type ScriptedOrigin, startScriptedOrigin, unusedPort } from "../helpers/scripted-origin.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 /** Leaves are no objects; whoever reads one says what it is. */
@@ -44,7 +45,7 @@ beforeAll(async () => {
     await connection.send(target.includes("missing") ? response("", { status: "404 Not Found" }) : response(jpeg));
   });
   const callback = {
-    url: `http://127.0.0.1:${await unusedPort()}`,
+    url: `http://127.0.0.1:${await freePort()}`,
     secret: "the secret of the callback",
     allowPrivate: true,
   };

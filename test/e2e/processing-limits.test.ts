@@ -38,7 +38,8 @@ const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]
 const renders = () => metric(program.adminPort, "huiyuan_render_seconds_count");
 const waiting = () => metric(program.adminPort, "huiyuan_renders_waiting");
 const running = () => metric(program.adminPort, "huiyuan_renders_running");
-const settings = (limits: object) => oneBucket(mirrorOf(origin.url), {}, { limits });
+const settings = (limits: object) =>
+  oneBucket(mirrorOf(origin.url), {}, { limits: { renderTime: `${RENDER_MS}ms`, ...limits } });
 
 /** A picture that takes a second or so to be written as this. */
 const slowly = (width: number) => `imageMogr2/thumbnail/${width}x/format/avif/quality/90`;

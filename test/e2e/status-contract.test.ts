@@ -11,8 +11,8 @@ import {
   type Script,
   type ScriptedOrigin,
   startScriptedOrigin,
-  unusedPort,
 } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 const PLAIN = "plain.test";
@@ -131,7 +131,7 @@ beforeAll(async () => {
     breaker: { failures: 10_000 },
     origins: [{ type: "site", url: origin.url, allowPrivate: true }],
   };
-  const dead = { type: "site", url: `http://127.0.0.1:${await unusedPort()}`, allowPrivate: true };
+  const dead = { type: "site", url: `http://127.0.0.1:${await freePort()}`, allowPrivate: true };
   const domains = [
     { host: PLAIN, mirror },
     { host: TRANSPARENT, mirror: { ...mirror, transparentErrors: true } },

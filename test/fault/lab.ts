@@ -17,8 +17,8 @@ import {
   type Step,
   startScriptedOrigin,
   take,
-  unusedPort,
 } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { type LabPlan, labSettings } from "./lab-settings.ts";
 import { type NameServer, type NameTable, startNameServer } from "./name-server.ts";
 import { type FaultProxy, type ProxyFault, startFaultProxy } from "./proxy.ts";
@@ -136,7 +136,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     silent: await proxied(options.patientProxies ?? {}, isSilent),
     short: {
       [SHORT]: origin.url,
-      [REFUSED]: url(await unusedPort()),
+      [REFUSED]: url(await freePort()),
       ...(await proxied(options.proxies)),
     },
     single: { [SINGLE]: origin.url, [OTHER_SINGLE]: origin.url },

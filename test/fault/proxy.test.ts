@@ -24,12 +24,20 @@ async function behind(fault: ProxyFault): Promise<{ readonly proxy: FaultProxy; 
   return { proxy, origin };
 }
 
-/** All bytes until the connection ends, or until `silentMs` pass without one. */
-async function listen(port: number, silentMs = 10_000) {
+/** As long as silence must last to be one. */
+const SILENT_MS = 100;
+
+/** All bytes until the connection ends, or until there is silence behind the first `silentAfter` of them. */
+async function listen(port: number, silentAfter = Number.POSITIVE_INFINITY) {
   const socket = connect(port, "127.0.0.1");
   const parts: Buffer[] = [];
   let error: string | undefined;
-  socket.on("data", (bytes) => parts.push(bytes));
+  let left = silentAfter;
+  socket.on("data", (bytes) => {
+    parts.push(bytes);
+    left -= bytes.length;
+    if (left <= 0) socket.setTimeout(SILENT_MS);
+  });
   socket.on("error", (cause) => {
     error = "code" in cause ? String(cause.code) : cause.message;
   });
@@ -37,7 +45,8 @@ async function listen(port: number, silentMs = 10_000) {
   const how = new Promise<string>((resolve) => {
     socket.on("end", () => resolve("FIN"));
     socket.on("close", () => resolve(error ?? "closed"));
-    socket.setTimeout(silentMs, () => resolve("silence"));
+    socket.on("timeout", () => resolve("silence"));
+    if (left <= 0) socket.setTimeout(SILENT_MS);
   });
   const ended = await within(how, 20_000, () => "the connection did not end");
   socket.destroy();
@@ -61,7 +70,7 @@ test.each([0, 1, 17, 2_000])("startFaultProxy() cuts and falls silent after exac
   const heard = await listen(cut.proxy.port);
   expect([heard.bytes.equals(ANSWER.subarray(0, bytes)), heard.ended]).toEqual([true, "FIN"]);
   const hole = await behind({ stop: { after: bytes, by: "blackhole" } });
-  const silent = await listen(hole.proxy.port, 100);
+  const silent = await listen(hole.proxy.port, bytes);
   expect([silent.bytes.equals(ANSWER.subarray(0, bytes)), silent.ended]).toEqual([true, "silence"]);
 });
 
@@ -69,7 +78,7 @@ test("startFaultProxy() resets, and keeps a FIN back where it is half-open", asy
   const reset = await behind({ stop: { after: 100, by: "reset" } });
   expect((await listen(reset.proxy.port)).ended).toBe("ECONNRESET");
   const halfOpen = await behind({ end: "half-open" });
-  const heard = await listen(halfOpen.proxy.port, 100);
+  const heard = await listen(halfOpen.proxy.port, ANSWER.length);
   expect([heard.bytes.length, heard.ended]).toEqual([ANSWER.length, "silence"]);
 });
 

@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 export const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
+/** For a process to start or to end, on a machine that has much else to do. */
+const PATIENCE_MS = 60_000;
+
 export interface Program {
   readonly downloadPort: number;
   readonly adminPort: number;
@@ -41,7 +44,10 @@ export interface StartOptions {
   readonly nodeFlags?: readonly string[];
 }
 
-/** `settings` without server ports and data, which are filled in: any free ports, `<folder>/data`. */
+/**
+ * `settings` without server ports and data, which are filled in: any free ports, `<folder>/data`. An image has more time than by default:
+ * on a busy machine a process that renders may need some seconds for its start alone.
+ */
 export async function install(settings: object): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-test-"));
   const file = join(folder, "huiyuan.yaml");
@@ -63,7 +69,7 @@ function filledIn(settings: object, data: string): object {
   return {
     server: { host: "127.0.0.1", port: 0, adminPort: 0, accessLog: "off", ...server },
     data,
-    limits: { freeDisk: "1MB", ...limits },
+    limits: { freeDisk: "1MB", renderTime: "25s", ...limits },
     ...rest,
   };
 }
@@ -90,7 +96,7 @@ async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: Star
   });
   const [, downloadPort = "", adminPort = ""] = await within(
     ready,
-    20_000,
+    PATIENCE_MS,
     () => `the program was not ready in time:\n${output}`,
   );
   return {
@@ -131,7 +137,11 @@ export async function huiyuan(
   // A command that fails early reads none of it.
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
-  await within(once(child, "close"), 60_000, () => `huiyuan ${args.join(" ")} did not end:\n${said.out}${said.err}`);
+  await within(
+    once(child, "close"),
+    PATIENCE_MS,
+    () => `huiyuan ${args.join(" ")} did not end:\n${said.out}${said.err}`,
+  );
   return { code: child.exitCode, ...said };
 }
 
@@ -139,7 +149,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   const exited = once(child, "exit");
   child.kill(signal);
-  await within(exited, 20_000, () => `the program did not end after ${signal}`);
+  await within(exited, PATIENCE_MS, () => `the program did not end after ${signal}`);
   return child.exitCode;
 }
 

@@ -7,8 +7,13 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Everything until the peer closes or `idleMs` pass without a byte. */
-export function sendRaw(port: number, bytes: string | Uint8Array, idleMs = 1_500): Promise<RawAnswer> {
+/** Everything until the peer closes or, once it has begun, `idleMs` pass without a byte; `firstMs`: until it begins. */
+export function sendRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  idleMs = 1_500,
+  firstMs = 10_000,
+): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
     let received = "";
@@ -17,8 +22,9 @@ export function sendRaw(port: number, bytes: string | Uint8Array, idleMs = 1_500
       const [head = "", ...rest] = received.split("\r\n\r\n");
       resolve({ status: Number(/^HTTP\/1\.\d (\d{3})/.exec(head)?.[1] ?? 0), head, body: rest.join("\r\n\r\n") });
     };
-    socket.setTimeout(idleMs, finish);
+    socket.setTimeout(firstMs, finish);
     socket.on("data", (chunk) => {
+      socket.setTimeout(idleMs);
       received += chunk.toString("latin1");
     });
     socket.on("close", finish);

@@ -177,13 +177,6 @@ export async function startScriptedOrigin(
   };
 }
 
-/** A port of 127.0.0.1 where nobody listens. */
-export async function unusedPort(): Promise<number> {
-  const origin = await startScriptedOrigin({});
-  await origin.close();
-  return origin.port;
-}
-
 /** A whole response with Content-Length, as one step; `headers` may replace it. */
 export function response(
   body: string | Uint8Array,

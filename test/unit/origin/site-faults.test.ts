@@ -12,8 +12,8 @@ import {
   type ScriptedOriginOptions,
   type ScriptTable,
   startScriptedOrigin,
-  unusedPort,
 } from "../../helpers/scripted-origin.ts";
+import { freePort } from "../../helpers/services.ts";
 import { answerOf, ask, codeOf, fetchWhole, gather, siteAt } from "../../helpers/site-under-test.ts";
 
 const closers: (() => Promise<void>)[] = [];
@@ -106,7 +106,7 @@ test("fetch() retries once before the head, and a second answer is as good as a 
 });
 
 test("fetch() throws origin_refused where nobody listens", async () => {
-  expect(await codeOf(site(`http://127.0.0.1:${await unusedPort()}`).fetch(ask("a")))).toBe("origin_refused");
+  expect(await codeOf(site(`http://127.0.0.1:${await freePort()}`).fetch(ask("a")))).toBe("origin_refused");
 });
 
 /** Name, script, bytes that still arrive, code. 10 bytes are declared where any are. */
@@ -250,13 +250,20 @@ test("a connection is not used again after a truncated body", async () => {
   expect(server.requests.map((request) => request.connection)).toEqual([0, 1]);
 });
 
+/** A deadline that must be missed; what must come before it has that long on a busy machine. */
+const SHORT_MS = 400;
+
 /** Name, deadline that must fire, script. */
 const SLOW_HEADS: readonly (readonly [string, Partial<OriginTimeouts>, Script])[] = [
-  ["no head at all", { firstByte: 60 }, ["HANG"]],
-  ["half a head", { firstByte: 60 }, [`${OK}Content-Length: 1`, "HANG"]],
-  ["a dripping head", { firstByte: 60 }, [OK, ...Array.from({ length: 90 }, () => [{ pause: 20 }, "X: y\r\n"]).flat()]],
-  ["hints instead of a head", { firstByte: 60 }, [head("103 Early Hints"), "HANG"]],
-  ["no head in the total time", { total: 60 }, ["HANG"]],
+  ["no head at all", { firstByte: SHORT_MS }, ["HANG"]],
+  ["half a head", { firstByte: SHORT_MS }, [`${OK}Content-Length: 1`, "HANG"]],
+  [
+    "a dripping head",
+    { firstByte: SHORT_MS },
+    [OK, ...Array.from({ length: 90 }, () => [{ pause: 20 }, "X: y\r\n"]).flat()],
+  ],
+  ["hints instead of a head", { firstByte: SHORT_MS }, [head("103 Early Hints"), "HANG"]],
+  ["no head in the total time", { total: SHORT_MS }, ["HANG"]],
 ];
 
 for (const [name, timeouts, script] of SLOW_HEADS) {
@@ -271,9 +278,9 @@ for (const [name, timeouts, script] of SLOW_HEADS) {
 const DRIP = Array.from({ length: 90 }, () => ["x", { pause: 20 }]).flat();
 
 const SLOW_BODIES: readonly (readonly [string, Partial<OriginTimeouts>, Script])[] = [
-  ["silence inside the body", { idle: 60 }, ["abc", "HANG"]],
-  ["silence before the first byte of the body", { idle: 60 }, ["HANG"]],
-  ["a body that drips beyond the total time", { total: 100 }, DRIP],
+  ["silence inside the body", { idle: SHORT_MS }, ["abc", "HANG"]],
+  ["silence before the first byte of the body", { idle: SHORT_MS }, ["HANG"]],
+  ["a body that drips beyond the total time", { total: SHORT_MS }, DRIP],
 ];
 
 for (const [name, timeouts, script] of SLOW_BODIES) {
@@ -286,7 +293,7 @@ for (const [name, timeouts, script] of SLOW_BODIES) {
 
 test("a body whose sink does not take it in the total time ends with store_failed: the origin is well", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
-  const answer = await answerOf(site(server.url, { timeouts: { idle: 60, total: 120 } }).fetch(ask("a")));
+  const answer = await answerOf(site(server.url, { timeouts: { idle: 60, total: SHORT_MS } }).fetch(ask("a")));
   const error = await new Promise((resolve) => {
     answer?.body.start({ data: () => false, end: () => resolve("end"), error: resolve });
   });
@@ -296,21 +303,21 @@ test("a body whose sink does not take it in the total time ends with store_faile
 
 test("a body that is never started ends with the total time, and says so when it is", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
-  const answer = await answerOf(site(server.url, { timeouts: { total: 80 } }).fetch(ask("a")));
+  const answer = await answerOf(site(server.url, { timeouts: { total: SHORT_MS } }).fetch(ask("a")));
   await server.closedDownTo(0);
   expect(answer && (await gather(answer.body)).error).toMatchObject({ code: "origin_timeout" });
 });
 
 test("a redirect and its retry share the total time", async () => {
   const moved = response("", { status: "302 Found", headers: { Location: "/b" } });
-  const server = await origin({ "/a": [{ pause: 40 }, moved], "/b": [{ pause: 300 }, response("x")] });
-  expect(await codeOf(site(server.url, { timeouts: { total: 120 } }).fetch(ask("a")))).toBe("origin_timeout");
+  const server = await origin({ "/a": [{ pause: 600 }, moved], "/b": [{ pause: 600 }, response("x")] });
+  expect(await codeOf(site(server.url, { timeouts: { total: 1_000 } }).fetch(ask("a")))).toBe("origin_timeout");
   expect(server.requests).toHaveLength(2);
 });
 
 test("a request that waits for a connection keeps no first-byte time but gives up with the total", async () => {
   const server = await origin({ "/a": [{ pause: 150 }, response("a")], "/b": [response("b")] });
-  const under = site(server.url, { connections: 1, timeouts: { firstByte: 400 } });
+  const under = site(server.url, { connections: 1, timeouts: { firstByte: 2_000 } });
   const [first, second] = await Promise.all([fetchWhole(under, "a"), fetchWhole(under, "b")]);
   expect([first.bytes.toString(), second.bytes.toString()]).toEqual(["a", "b"]);
   expect(server.connections).toBe(1);

@@ -12,8 +12,8 @@ import {
   type Script,
   type ScriptedOrigin,
   startScriptedOrigin,
-  unusedPort,
 } from "../../helpers/scripted-origin.ts";
+import { freePort } from "../../helpers/services.ts";
 import { UPLOADED } from "../../helpers/uploaded.ts";
 
 const NOW = 1_450_000_000;
@@ -144,7 +144,8 @@ test.each<[string, Script]>([
   await withReceiver(script, async (receiver) => {
     const began = performance.now();
     expect(await deliver({ url: receiver.url, timeoutMs: 400 })).toEqual(failed("timeout"));
-    expect(performance.now() - began).toBeLessThan(1_200);
+    // Four seconds, if each drop began its time anew.
+    expect(performance.now() - began).toBeLessThan(3_000);
     await receiver.closedDownTo(0);
   });
 });
@@ -164,7 +165,7 @@ test("deliver() tries again where nothing had been sent", async () => {
 });
 
 test("deliver() tries twice where nobody listens", async () => {
-  const port = await unusedPort();
+  const port = await freePort();
   let asked = 0;
   const resolve = async () => {
     asked += 1;
