@@ -2,9 +2,9 @@
 // the next good answer repairs the key.
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { get } from "../helpers/get.ts";
+import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import {
   chunk,
   head,
@@ -14,6 +14,7 @@ import {
   startScriptedOrigin,
 } from "../helpers/scripted-origin.ts";
 import { oneBucket } from "../helpers/settings.ts";
+import { createLatch } from "../helpers/spools.ts";
 
 interface Fault {
   readonly name: string;
@@ -113,6 +114,21 @@ const KINDS = [
 const mirrorOfKind = (origin: object, more: object = {}) => ({ origins: [{ ...origin, allowPrivate: true }], ...more });
 const withoutQuery = (target: string) => target.split("?", 1)[0] ?? "";
 
+/**
+ * The first answer that is neither the failure before, remembered for half a second at most, nor broken with the fill before, which
+ * ends a moment after its client.
+ */
+async function repaired(port: number, path: string): Promise<GetResult> {
+  let answer = await get({ port, path });
+  await eventually(async () => {
+    const isOld = !answer.isWhole && String(answer.headers["cache-status"]).includes("collapsed");
+    if (answer.status !== 424 && !isOld) return true;
+    answer = await get({ port, path });
+    return false;
+  }, `${path} is asked for again`);
+  return answer;
+}
+
 const slug = (name: string) => `${name.replace(/[^a-z0-9]+/gi, "-").toLowerCase()}.jpg`;
 
 describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf }) => {
@@ -164,43 +180,33 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
       expect(JSON.parse(bad.body.toString())).toMatchObject({ code: -120, requestId: bad.headers["x-request-id"] });
     }
     const before = asked(key);
-    // A failure is remembered for half a second at most.
-    let good = await get({ port: program.downloadPort, path: `/${key}` });
-    for (let tries = 0; good.status === 424 && tries < 2_000; tries += 1)
-      good = await get({ port: program.downloadPort, path: `/${key}` });
-    expect(good.status).toBe(200);
-    expect(good.body.equals(jpeg)).toBe(true);
+    const good = await repaired(program.downloadPort, `/${key}`);
+    expect([good.status, good.isWhole, good.body.equals(jpeg)]).toEqual([200, true, true]);
     expect(asked(key)).toBe(before + 1);
-    const third = await get({ port: program.downloadPort, path: `/${key}` });
-    expect(third.headers["cache-status"]).toMatch(/hit/);
-    expect(third.body.equals(jpeg)).toBe(true);
+    await eventually(async () => {
+      const third = await get({ port: program.downloadPort, path: `/${key}` });
+      expect([third.status, third.body.equals(jpeg)]).toEqual([200, true]);
+      return /hit/.test(String(third.headers["cache-status"]));
+    }, `${key} is stored`);
     expect(asked(key)).toBe(before + 1);
   });
 
   test("a wrong MD5 that turns out after the head breaks the connection, and is repaired", async () => {
     const wrong = createHash("md5").update("another").digest("base64");
-    const late = await startScriptedOrigin(
-      {
-        [pathOf("late.jpg")]: {
-          inTurn: [
-            [
-              head("200 OK", [length(jpeg), ["Content-MD5", wrong]]),
-              jpeg.subarray(0, 1_000),
-              { pause: 200 },
-              jpeg.subarray(1_000),
-            ],
-            [response(jpeg)],
-          ],
-        },
-      },
-      { nameOf: withoutQuery },
-    );
+    const clientHasHead = createLatch();
+    const late = await startScriptedOrigin(async (_request, connection) => {
+      if (late.requests.length > 1) return connection.send(response(jpeg));
+      await connection.send(head("200 OK", [length(jpeg), ["Content-MD5", wrong]]));
+      await connection.send(jpeg.subarray(0, 1_000));
+      await clientHasHead.opened;
+      return connection.send(jpeg.subarray(1_000));
+    });
     const other = await install(oneBucket(mirrorOfKind(originAt(late.url))));
     const server = await other.start();
     try {
-      const bad = await get({ port: server.downloadPort, path: "/late.jpg" });
+      const bad = await get({ port: server.downloadPort, path: "/late.jpg", onHead: clientHasHead.open });
       expect([bad.status, bad.isWhole, bad.body.length < jpeg.length]).toEqual([200, false, true]);
-      const good = await get({ port: server.downloadPort, path: "/late.jpg" });
+      const good = await repaired(server.downloadPort, "/late.jpg");
       expect([good.status, good.isWhole, good.body.equals(jpeg)]).toEqual([200, true, true]);
     } finally {
       await server.stop();

@@ -68,12 +68,13 @@ function version(bytes: Buffer, etag: string, headers: Readonly<Record<string, s
       : connection.send(response(bytes, { headers: { ETag: etag, ...headers } }));
 }
 
-/** Stores the first version of a key. */
+/** Stores the first version of a key; nothing of it is under way when this resolves. */
 async function store(path: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
   answers.set(path, version(jpeg, '"1"', headers));
   const first = await fetchPath(path);
   expect([first.status, first.body.equals(jpeg)]).toEqual([200, true]);
-  await eventually(async () => status(await fetchPath(path)).includes("hit"), `${path} is stored`);
+  // Fresh: who finds it stale has it asked for once more, and a test that counts would count that.
+  await until(path, (result) => status(result).includes("hit") && !isStale(result), "it is stored");
 }
 
 /** Comes again until the answer is such. */
@@ -107,6 +108,7 @@ describe("mode ttl", () => {
 
   test("a hundred clients who find it stale cost one question, and none of them waits for the answer", async () => {
     await store("/many.jpg");
+    const before = asked("/many.jpg").length;
     const latch = createLatch();
     answers.set("/many.jpg", async (request, connection) => {
       await latch.opened;
@@ -115,10 +117,9 @@ describe("mode ttl", () => {
     await until("/many.jpg", isStale, "it is stale");
     const all = await Promise.all(Array.from({ length: 100 }, () => fetchPath("/many.jpg")));
     expect(all.every((result) => isStale(result) && result.body.equals(jpeg))).toBe(true);
-    expect(asked("/many.jpg")).toHaveLength(2);
+    expect(asked("/many.jpg")).toHaveLength(before + 1);
     latch.open();
     await until("/many.jpg", ({ body }) => body.equals(other), "the new version is there");
-    expect(asked("/many.jpg").length).toBeGreaterThanOrEqual(2);
   });
 
   test("HEAD and ranges are answered from the stale object too, and ask as well", async () => {

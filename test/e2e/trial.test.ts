@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { within } from "../helpers/program.ts";
+import { createLatch } from "../helpers/spools.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
@@ -30,10 +31,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A site with one image at /a.jpg and this home page. Returns its port. */
-async function startSite(page: string): Promise<number> {
+/** A site with one image at /a.jpg and this home page, which answers from when `opened` resolves. Returns its port. */
+async function startSite(page: string, opened = Promise.resolve()): Promise<number> {
   const image = await noisyJpeg(64, 64);
-  site = createServer((request, response) => {
+  site = createServer(async (request, response) => {
+    await opened;
     if (request.url === "/") response.end(page);
     else if (request.url === "/a.jpg") response.end(image);
     else response.writeHead(404).end();
@@ -154,10 +156,13 @@ test("try is stopped in order when its terminal is closed", async () => {
 });
 
 test("try ends in order when nobody reads its words any more", async () => {
-  const port = await startSite('<img src="/a.jpg">');
+  const latch = createLatch();
+  const port = await startSite('<img src="/a.jpg">', latch.opened);
   const child = startTrial("--port", "0", `http://127.0.0.1:${port}`);
   await lineOf(child, "Looking at");
   child.stdout?.destroy();
+  // Not before: what is said while somebody reads fails nowhere.
+  latch.open();
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);
 });

@@ -317,14 +317,14 @@ describe("copy() and delete()", () => {
 describe("deadlines", () => {
   test("a service that says nothing is given up", async () => {
     service.answers(() => undefined);
-    const impatient = clientWith({ timeoutMs: 100, retries: 1 });
+    const impatient = clientWith({ timeoutMs: 500, retries: 1 });
     expect(await failure(impatient.stat("a.jpg"))).toMatchObject({ name: "timed_out", code: -2 });
     expect(service.requests).toHaveLength(2);
   });
 
   test("a service that stops in the midst of its answer is given up", async () => {
     service.answers((_, response) => response.writeHead(200, { "X-Request-Id": "req-9" }).write('{"code":'));
-    const error = await failure(clientWith({ timeoutMs: 100, retries: 0 }).stat("a.jpg"));
+    const error = await failure(clientWith({ timeoutMs: 500, retries: 0 }).stat("a.jpg"));
     expect(error).toMatchObject({ name: "timed_out", httpStatus: 200, requestId: "req-9" });
   });
 
@@ -332,11 +332,11 @@ describe("deadlines", () => {
     service.answers({ json: UPLOADED });
     async function* slowly() {
       for (let at = 0; at < 6; at += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 60));
+        await new Promise((resolve) => setTimeout(resolve, 300));
         yield new Uint8Array(10);
       }
     }
-    const patient = clientWith({ timeoutMs: 200, retries: 0 });
+    const patient = clientWith({ timeoutMs: 1_200, retries: 0 });
     expect(await patient.upload({ stream: slowly(), size: 60 })).toEqual(WANTED);
   });
 

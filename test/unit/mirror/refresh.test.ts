@@ -430,7 +430,7 @@ describe("a failing origin", () => {
 
   test("keeps nobody waiting beyond the deadline of the mirror", async () => {
     const latch = createLatch();
-    const timeouts = { connect: 20, firstByte: 20, idle: 20, total: 20 };
+    const timeouts = { connect: 300, firstByte: 300, idle: 300, total: 300 };
     const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { timeouts } });
     lab.clock.now += 100 * S;
     expect(await revalidate(lab)).toBe("failed");

@@ -73,7 +73,7 @@ test.each([
 test("bodies that come while others gather are put together, when the time is over", async () => {
   let puts = 0;
   const gathering = writeBackLab({
-    options: { gatherMs: 30 },
+    options: { gatherMs: 400 },
     over: (driver) => ({
       put(...put) {
         puts += 1;
@@ -97,7 +97,7 @@ test("who has waited alone for a while does not wait to the end", async () => {
 });
 
 test("as long as others come, all wait, but not beyond the time", async () => {
-  const { store, writeBack } = writeBackLab({ options: { gatherMs: 300, quietMs: 100 } });
+  const { store, writeBack } = writeBackLab({ options: { gatherMs: 1_000, quietMs: 600 } });
   const began = performance.now();
   const first = await store();
   let isOver = false;
@@ -109,7 +109,7 @@ test("as long as others come, all wait, but not beyond the time", async () => {
     await delay(10);
     void store();
   }
-  expect(await over).toBeGreaterThanOrEqual(290);
+  expect(await over).toBeGreaterThanOrEqual(990);
   await writeBack.drain(5_000);
 });
 

@@ -220,10 +220,11 @@ test("a server that speaks no TLS or leaves the handshake is origin_tls; one tha
   const plain = await rude((connection) => void connection.send("HTTP/1.1 400 Bad Request\r\n\r\n"));
   const leaving = await rude((connection) => connection.end());
   const silent = await rude(() => {});
-  const at = (server: ScriptedOrigin) => site(`https://127.0.0.1:${server.port}`, { timeouts: { connect: 100 } });
+  const at = (server: ScriptedOrigin, connect = 5_000) =>
+    site(`https://127.0.0.1:${server.port}`, { timeouts: { connect } });
   expect(await codeOf(at(plain).fetch(ask("a")))).toBe("origin_tls");
   expect(await codeOf(at(leaving).fetch(ask("a")))).toBe("origin_tls");
-  expect(await codeOf(at(silent).fetch(ask("a")))).toBe("origin_timeout");
+  expect(await codeOf(at(silent, 100).fetch(ask("a")))).toBe("origin_timeout");
   await silent.closedDownTo(0);
 });
 

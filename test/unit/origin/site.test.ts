@@ -147,11 +147,15 @@ test("fetch() passes over a few informational heads", async () => {
   expect((await fetchWhole(site(server.url), "a")).bytes.toString()).toBe("x");
 });
 
+/** An idle time that nothing which flows may miss on a busy machine, and longer than that. */
+const IDLE_MS = 300;
+const PAUSE_MS = 450;
+
 test("the body waits while its sink pauses, without its idle time running, and loses nothing", async () => {
   const body = Buffer.alloc(2_000_000, "0123456789");
   const server = await origin({ "/a": [response(body)] });
   const answer = await answerOf(
-    site(server.url, { timeouts: { idle: 60 } }).fetch(ask("a", { maxBytes: body.length })),
+    site(server.url, { timeouts: { idle: IDLE_MS } }).fetch(ask("a", { maxBytes: body.length })),
   );
   const chunks: Buffer[] = [];
   let pauses = 0;
@@ -161,7 +165,7 @@ test("the body waits while its sink pauses, without its idle time running, and l
         chunks.push(bytes);
         if (pauses === 3) return true;
         pauses += 1;
-        setTimeout(() => answer.body.resume(), 100); // longer than the idle time: that is the claim
+        setTimeout(() => answer.body.resume(), PAUSE_MS); // longer than the idle time: that is the claim
         return false;
       },
       end: resolve,
@@ -175,7 +179,7 @@ test("the body waits while its sink pauses, without its idle time running, and l
 async function takenLate(bytes: number, wants: (answer: OriginAnswer) => OriginSink["data"]) {
   const body = Buffer.alloc(bytes, "0123456789");
   const server = await origin({ "/a": [response(body)] });
-  const answer = await answerOf(site(server.url, { timeouts: { idle: 60 } }).fetch(ask("a", { maxBytes: bytes })));
+  const answer = await answerOf(site(server.url, { timeouts: { idle: IDLE_MS } }).fetch(ask("a", { maxBytes: bytes })));
   if (answer === undefined) throw new Error("absent");
   await delay(100);
   const heard: (Buffer | "end" | Error)[] = [];
@@ -200,7 +204,7 @@ test.each([1, 20_000, 2_000_000])("a body of %d bytes that came before anybody t
 
 test("the end of a body that came before anybody took it waits for a sink that pauses", async () => {
   const { answer, heard, body } = await takenLate(20_000, () => () => false);
-  await delay(100);
+  await delay(PAUSE_MS);
   expect(heard).toEqual([body]);
   answer.body.resume();
   expect(heard).toEqual([body, "end"]);

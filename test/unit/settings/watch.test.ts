@@ -118,7 +118,7 @@ test("watchSettings() says once that the file is gone, and that it is back", asy
 });
 
 test("watchSettings() says nothing for equal content, nor while the file is away for a moment", async () => {
-  const watch = await start(300);
+  const watch = await start(3_000);
   await unlink(file);
   await writeFile(file, MINIMAL);
   const seen = watch.next("change after equal content");
