@@ -29,7 +29,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       suite("unit", 10_000),
-      suite("slow", 10_000, SLOW),
+      suite("slow", 30_000, SLOW),
       suite("contract", 20_000),
       suite("e2e", 120_000),
       suite("fault", 60_000),

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DESCRIPTORS = 128;
-const OBJECTS = 300;
+const OBJECTS = 200;
 
 test("open() gives up idle descriptors when the process has none left", async () => {
   const dir = await mkdtemp(join(tmpdir(), "huiyuan-descriptors-"));
