@@ -45,6 +45,12 @@ export async function startBareSharp(photographs: string): Promise<ImageServer> 
   return { ...server, name: "sharp behind node:http", thumbnail: (format) => `/{width}/{quality}/${format}` };
 }
 
+/** The same, but that a process of its own renders. */
+export async function startIsolatedSharp(photographs: string): Promise<ImageServer> {
+  const server = await startNode("isolated-sharp.ts", join(photographs, NAME));
+  return { ...server, name: "sharp in a process of its own", thumbnail: (format) => `/{width}/{quality}/${format}` };
+}
+
 export async function startIpx(photographs: string): Promise<ImageServer> {
   const server = await startNode("ipx.ts", photographs);
   return { ...server, name: "ipx", thumbnail: (format) => `/w_{width},q_{quality},f_${format}/${NAME}` };

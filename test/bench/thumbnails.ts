@@ -12,6 +12,7 @@ import {
   startImageFilter,
   startImageHuiyuan,
   startIpx,
+  startIsolatedSharp,
   type ThumbnailFormat,
 } from "./image-servers.ts";
 import { byWrk, compare, verify } from "./load.ts";
@@ -37,6 +38,7 @@ export async function thumbnails(format: ThumbnailFormat, { place, effort }: Ben
   const starts: (() => Promise<ImageServer>)[] = [
     () => startImageHuiyuan(place),
     () => startBareSharp(photographs),
+    () => startIsolatedSharp(photographs),
     () => startIpx(photographs),
   ];
   if (format === "jpeg") starts.push(() => startImageFilter(photographs, place.folder));
