@@ -25,7 +25,7 @@ export async function makeVariant(
 ): Promise<Made> {
   const signal = clientOf(exchange);
   const { variants, stored } = site;
-  const urls = request.named.marks;
+  const urls = request.named.signedMarks;
   const { via, cdnLoop } = marksOf(exchange);
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;

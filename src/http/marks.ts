@@ -31,6 +31,7 @@ export interface MarkSearch {
 }
 
 export interface FoundMarks {
+  /** By URL without its token. */
   readonly marks: ReadonlyMap<string, Mark>;
   /** That of the mark which ages first; what is made of them lives no longer. */
   readonly life: AnswerLife | undefined;
@@ -42,7 +43,7 @@ export interface FoundMarks {
   release(): void;
 }
 
-/** Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
+/** `urls`: as written. Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
 export async function findMarks(urls: readonly string[], search: MarkSearch): Promise<FoundMarks> {
   const counted = new Set<string>();
   const searches = await Promise.allSettled(urls.map((url) => findMark(url, search, counted)));
@@ -58,7 +59,7 @@ export async function findMarks(urls: readonly string[], search: MarkSearch): Pr
       release();
       throw each.reason;
     }
-    marks.set(urls[index] as string, each.value.mark); // a search for each URL
+    marks.set(markWithoutToken(urls[index] as string), each.value.mark); // a search for each URL
     life = shorterLife(life, each.value.life);
     isKept &&= each.value.isKept;
     const own = each.value.admission;

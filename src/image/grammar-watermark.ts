@@ -3,6 +3,7 @@
 import type { Draft } from "./draft.ts";
 import { DEFAULT_FONT, fontFamily } from "./fonts.ts";
 import { keyedValues } from "./grammar-view.ts";
+import { markWithoutToken } from "./mark-token.ts";
 import { type Era, GRAVITIES, type MarkScale, type Step, type StepOf } from "./recipe.ts";
 import {
   MAX_SIDE,
@@ -53,7 +54,9 @@ function readImageMark(find: Find, era: Era): Step {
   const url = readBase64(image, MAX_URL_BYTES);
   if (!/^https?:\/\/[^/]/.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
   const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
-  return { name: "imageMark", url, oversize, ...readPlace(find, era) };
+  const plain = markWithoutToken(url);
+  const mark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
+  return plain === url ? mark : { ...mark, signedUrl: url };
 }
 
 function readTextMark(find: Find, era: Era): Step {
@@ -72,7 +75,7 @@ function readTextMark(find: Find, era: Era): Step {
   };
 }
 
-function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "url" | "oversize"> {
+function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "url" | "signedUrl" | "oversize"> {
   const gravity = find("gravity");
   const batch = find("batch");
   const scale = readScale(find("scatype"), find("spcent"));

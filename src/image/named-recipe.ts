@@ -2,7 +2,7 @@
 // stands for the canonical text, and for what this version of the program makes of it.
 import { hash } from "node:crypto";
 import { dependsOnAccept, settleAs } from "./negotiate.ts";
-import { type AutoFormat, canonicalText, markUrls, type Recipe } from "./recipe.ts";
+import { type AutoFormat, canonicalText, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
 const RENDERING = 3;
@@ -11,14 +11,17 @@ export interface NamedRecipe {
   readonly recipe: Recipe;
   /** 32 hex digits. Means nothing while the recipe depends on the Accept header. */
   readonly name: string;
-  /** The URLs of its image marks. */
+  /** The URLs of its image marks, as written: with their tokens. */
+  readonly signedMarks: readonly string[];
+  /** The same without, each once. */
   readonly marks: readonly string[];
   /** Undefined: the recipe does not depend on the Accept header. Else the one for clients that take this. */
   readonly settled: ((format: AutoFormat) => NamedRecipe) | undefined;
 }
 
 export function nameRecipe(recipe: Recipe): NamedRecipe {
-  const named = { recipe, name: shortHash(`${RENDERING}|${canonicalText(recipe)}`), marks: markUrls(recipe) };
+  const name = shortHash(`${RENDERING}|${canonicalText(recipe)}`);
+  const named = { recipe, name, signedMarks: signedMarkUrls(recipe), marks: markUrls(recipe) };
   return { ...named, settled: dependsOnAccept(recipe) ? settling(recipe) : undefined };
 }
 

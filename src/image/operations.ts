@@ -3,7 +3,6 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas.ts";
 import { aligned, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
-import { markWithoutToken } from "./mark-token.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
 import { layImage, layText } from "./watermark.ts";
@@ -60,7 +59,7 @@ const OPERATIONS = {
     if (bytes !== undefined) return layImage(canvas, step, bytes);
     throw new HuiyuanError(
       "processing_invalid",
-      `Cannot lay "${markWithoutToken(step.url)}" over the image: it was not loaded`,
+      `Cannot lay "${step.url}" over the image: it was not loaded`,
       {
         parameter: MARK_PARAMETER,
       },

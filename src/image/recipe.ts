@@ -1,7 +1,6 @@
 // What a processing instruction means once it is read: a bounded list of steps and how the result is written, free of
 // spelling and of the manual's era. Equal recipes have one canonical text, which names the variant. No pixels here.
 import type { HuiyuanError } from "../errors.ts";
-import { markWithoutToken } from "./mark-token.ts";
 
 /** Which of the two manuals is followed where they differ. */
 export type Era = 2015 | "later";
@@ -107,8 +106,10 @@ export type Step =
     } & MarkPlace)
   | ({
       readonly name: "imageMark";
-      /** As written; the caller of the renderer finds the object in its own bucket. */
+      /** Without a token; the caller of the renderer finds the object in its own bucket. */
       readonly url: string;
+      /** As written, where it has a token. That is for whoever lets clients in to the mark, and no part of what is made. */
+      readonly signedUrl?: string;
       /** What is done to a mark that is larger than the image. `clip` cuts it where it lies. */
       readonly oversize: "clip" | "shrink";
     } & MarkPlace);
@@ -160,7 +161,7 @@ export interface Recipe {
  */
 export function canonicalText(recipe: Recipe): string {
   const { steps, output, inspection, ignoresErrors } = recipe;
-  const parts = steps.map(withoutTokens).map(({ name, ...rest }) => `${name}${fieldsText(rest)}`);
+  const parts = steps.map(withoutToken).map(({ name, ...rest }) => `${name}${fieldsText(rest)}`);
   const written = fieldsText(output);
   if (written !== "") parts.push(`output${written}`);
   if (inspection !== undefined) parts.push(inspection);
@@ -169,8 +170,10 @@ export function canonicalText(recipe: Recipe): string {
 }
 
 /** The same mark, whoever was let in to it. */
-function withoutTokens(step: Step): Step {
-  return step.name === "imageMark" ? { ...step, url: markWithoutToken(step.url) } : step;
+function withoutToken(step: Step): Step {
+  if (step.name !== "imageMark") return step;
+  const { signedUrl: _, ...shared } = step;
+  return shared;
 }
 
 /** `/key=value` in the order of the keys; nested records in parentheses. */
@@ -189,9 +192,16 @@ function valueText(value: unknown): string {
   return encodeURIComponent(String(value)).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"));
 }
 
-/** The URLs of the images that the recipe lays over another. */
+/** The URLs of the images that the recipe lays over another, without their tokens. */
 export function markUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];
+}
+
+/** The same as written: one image under two tokens is two of these. */
+export function signedMarkUrls(recipe: Recipe): readonly string[] {
+  return [
+    ...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : []))),
+  ];
 }
 
 /** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */

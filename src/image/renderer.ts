@@ -4,7 +4,6 @@ import { HuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
-import { markWithoutToken } from "./mark-token.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
 import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
@@ -16,7 +15,7 @@ export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
   readonly load: () => Promise<Buffer>;
   readonly recipe: Recipe;
-  /** The image of a mark's URL, looked up in the same bucket and nowhere else; undefined: there is none. */
+  /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
   readonly loadImage: (url: string) => Promise<Buffer | undefined>;
   /** Aborting leaves the line; a render that has begun is not waited for any more. */
   readonly signal: Leaving;
@@ -199,7 +198,7 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
 const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
-  const message = `Cannot lay "${markWithoutToken(url)}" over the image: ${found}`;
+  const message = `Cannot lay "${url}" over the image: ${found}`;
   return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause });
 }
 

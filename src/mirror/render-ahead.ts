@@ -65,7 +65,7 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const entry = await stored.lookup(key);
     if (entry.state !== "object") return;
     const { info } = entry;
-    const { marks, isKept, release } = await findMarks(named.marks, signal);
+    const { marks, isKept, release } = await findMarks(named.signedMarks, signal);
     try {
       const load = () => stored.load(info);
       letGo(await variants.get({ version: info, named, marks, load, isStored: isKept, signal }));

@@ -33,7 +33,7 @@ export interface VariantRequest {
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged">;
   /** Settled for the client. */
   readonly named: NamedRecipe;
-  /** By URL; all that the recipe names. */
+  /** By URL without its token; all that the recipe names. */
   readonly marks: ReadonlyMap<string, Mark>;
   /** The original's bytes; called once at most, when it is their turn. */
   readonly load: () => Promise<Buffer>;

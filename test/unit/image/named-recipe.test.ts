@@ -19,6 +19,14 @@ test("nameRecipe() lists each mark once", () => {
   expect(named("imageView2/2/w/9").marks).toEqual([]);
 });
 
+test("nameRecipe() lists a mark under two tokens as two that clients must be let in to, and as one image", () => {
+  const mark = (token: string) => `watermark/1/image/${b64(`http://h/a.png?sign=${token}`)}`;
+  const both = named(`${mark("one")}|${mark("two")}`);
+  expect(both.marks).toEqual(["http://h/a.png"]);
+  expect(both.signedMarks).toEqual(["http://h/a.png?sign=one", "http://h/a.png?sign=two"]);
+  expect(named(mark("one")).name).toBe(named(mark("two")).name);
+});
+
 test("settled() has three outcomes, each the same recipe every time", () => {
   const auto = named("imageView2/2/w/9/format/auto");
   const outcomes = (["autoAvif", "autoWebp", "autoPlain"] as const).map((format) => auto.settled?.(format));

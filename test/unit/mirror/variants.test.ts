@@ -5,6 +5,7 @@ import { createMemoryStore } from "../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../src/image/named-recipe.ts";
+import { markUrls } from "../../../src/image/recipe.ts";
 import { type Log, SILENT_LOG } from "../../../src/log.ts";
 import { createHot } from "../../../src/mirror/hot.ts";
 import { createSlots } from "../../../src/mirror/slots.ts";
@@ -219,6 +220,31 @@ test("whoever joins a render just as it is given up has it made all the same", a
   renderer.letGo(0);
   await bytesOf(await busy);
   expect((await bytesOf(await joined)).equals(small)).toBe(true);
+});
+
+test("a mark is found for a render whose first client, with a token of its own in the mark's URL, has left", async () => {
+  const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
+    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    return laid.some((mark) => mark === undefined) ? bytes : small;
+  });
+  renderer.holds = true;
+  const { variants } = lab(renderer);
+  const busy = variants.get(request());
+  const plain = "http://h/m.png";
+  const marks = new Map([[plain, { sha256: "11", load: async () => small }]]);
+  const ask = (token: string, signal = new AbortController().signal) =>
+    variants.get(request({ named: named(`watermark/1/image/${b64(`${plain}?sign=${token}`)}`), marks, signal }));
+  const leaver = new AbortController();
+  const left = codeOf(ask("one", leaver.signal));
+  const stays = ask("two");
+  await eventually(() => renderer.waiting === 1, "both wait for one render");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  expect(await left).toBe("client_gone");
+  renderer.holds = false;
+  renderer.letGo(0);
+  await bytesOf(await busy);
+  expect((await bytesOf(await stays)).equals(small)).toBe(true);
+  expect(renderer.begun.length).toBe(2);
 });
 
 test("get() of something that is no image, and no JSON, fails", async () => {
