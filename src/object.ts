@@ -80,7 +80,7 @@ export type DigestName = "sha1" | "md5";
 /** How an object came. The validators are the origin's own and serve revalidation only, never a client. */
 export interface Provenance {
   readonly via: "upload" | "mirror" | "migration";
-  /** Where the bytes were fetched, without credentials; undefined for an upload. */
+  /** Where the bytes were fetched, without credentials; MADE_HERE for a variant, undefined for an upload. */
   readonly originUrl: string | undefined;
   readonly originEtag: string | undefined;
   readonly originLastModified: string | undefined;
@@ -89,6 +89,9 @@ export interface Provenance {
   /** Undefined for what no mirror brought, and for what was stored before this was kept: `fetchedAt` alone is known. */
   readonly validated: Validation | undefined;
 }
+
+/** The URL of what was made of an image of the bucket. */
+export const MADE_HERE = "huiyuan:rendered";
 
 /** When an origin last said that these bytes are its own, and what it said of their life. mirror/freshness.ts reads it. */
 export interface Validation {

@@ -2,7 +2,7 @@
 // function serves memory, bucket and finished spools; what still arrives is answer-filling.ts.
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../errors.ts";
-import { type ByteRange, etagOf, MEDIA_TYPES, type ObjectInfo } from "../object.ts";
+import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../object.ts";
 import { evaluate } from "./conditional.ts";
 import type { Exchange } from "./exchange.ts";
 import { createMultipart } from "./multipart.ts";
@@ -52,6 +52,7 @@ interface Prepared {
   readonly etag: string;
   readonly modifiedAt: number;
   readonly isDateStrong: boolean;
+  readonly isMade: boolean;
   readonly whole: Layout;
 }
 
@@ -63,13 +64,14 @@ const WHOLE: Plan = { kind: "full" };
 function prepare(info: ObjectInfo): Prepared {
   const known = prepared.get(info);
   if (known !== undefined) return known;
-  const { size, modifiedAt, storedAt } = info;
+  const { size, modifiedAt, storedAt, provenance } = info;
   const etag = etagOf(info.hashes);
   const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
   const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
   // Before it was stored nobody had it from here.
-  const built = { etag, modifiedAt, isDateStrong: storedAt - modifiedAt >= 1_000, whole };
+  const isDateStrong = storedAt - modifiedAt >= 1_000;
+  const built = { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
   prepared.set(info, built);
   return built;
 }

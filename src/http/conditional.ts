@@ -18,6 +18,8 @@ export interface Validators {
   readonly modifiedAt: number;
   /** No answer that had this date was sent within its second (RFC 9110 §8.8.2.2): it tells the version as a tag does. */
   readonly isDateStrong: boolean;
+  /** Made here of what may be older than what its URL showed before: its date may go back, and only the very date tells it. */
+  readonly isMade: boolean;
 }
 
 /** `range`: the Range header applies. `full`: it does not, or there is none. */
@@ -30,13 +32,13 @@ export function evaluate(conditions: Conditions, object: Validators): ConditionV
     if (!matches(ifMatch, object.etag, "strong")) return "precondition-failed";
   } else if (ifUnmodifiedSince !== undefined) {
     const date = parseHttpDate(ifUnmodifiedSince);
-    if (date !== undefined && seconds(object.modifiedAt) > date) return "precondition-failed";
+    if (date !== undefined && !isUnmodifiedSince(date, object)) return "precondition-failed";
   }
   if (ifNoneMatch !== undefined) {
     if (matches(ifNoneMatch, object.etag, "weak")) return "not-modified";
   } else if (ifModifiedSince !== undefined) {
     const date = parseHttpDate(ifModifiedSince);
-    if (date !== undefined && seconds(object.modifiedAt) <= date) return "not-modified";
+    if (date !== undefined && isUnmodifiedSince(date, object)) return "not-modified";
   }
   const { method, range, ifRange } = conditions;
   if (method !== "GET" || range === undefined) return "full";
@@ -62,6 +64,10 @@ function matches(list: string, etag: string, comparison: "strong" | "weak"): boo
     if (opaque === etag && (comparison === "weak" || weak === undefined)) return true;
   }
   return false;
+}
+
+function isUnmodifiedSince(date: number, { modifiedAt, isMade }: Validators): boolean {
+  return isMade ? seconds(modifiedAt) === date : seconds(modifiedAt) <= date;
 }
 
 /**

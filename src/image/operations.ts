@@ -57,13 +57,9 @@ const OPERATIONS = {
   imageMark: async (step, { canvas, marks }) => {
     const bytes = marks.get(step.url);
     if (bytes !== undefined) return layImage(canvas, step, bytes);
-    throw new HuiyuanError(
-      "processing_invalid",
-      `Cannot lay "${step.url}" over the image: it was not loaded`,
-      {
-        parameter: MARK_PARAMETER,
-      },
-    );
+    throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
+      parameter: MARK_PARAMETER,
+    });
   },
 } as const satisfies { readonly [Name in StepName]: Operation<Name> };
 

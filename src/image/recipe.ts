@@ -199,9 +199,7 @@ export function markUrls(recipe: Recipe): readonly string[] {
 
 /** The same as written: one image under two tokens is two of these. */
 export function signedMarkUrls(recipe: Recipe): readonly string[] {
-  return [
-    ...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : []))),
-  ];
+  return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : [])))];
 }
 
 /** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */

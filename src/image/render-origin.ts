@@ -2,7 +2,7 @@
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
 import { HuiyuanError } from "../errors.ts";
 import { Departure } from "../leaving.ts";
-import type { Key } from "../object.ts";
+import { type Key, MADE_HERE } from "../object.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
 
@@ -103,7 +103,7 @@ function answerOf(bytes: Buffer, headMs: number): OriginAnswer {
   };
   return {
     isNotModified: false,
-    url: "huiyuan:rendered",
+    url: MADE_HERE,
     size: bytes.length,
     framing: "length",
     digests: {},

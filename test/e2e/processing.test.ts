@@ -153,6 +153,10 @@ describe("a variant", () => {
     expect([unchanged.status, unchanged.headers.etag, unchanged.body.length]).toEqual([304, etag, 0]);
     const since = String(whole.headers["last-modified"]);
     expect((await ask(path, { headers: { "If-Modified-Since": since } })).status).toBe(304);
+    // Of what this URL showed before, perhaps: a variant that is shown in its place may be older.
+    const later = new Date(Date.parse(since) + 60_000).toUTCString();
+    expect((await ask(path, { headers: { "If-Modified-Since": later } })).status).toBe(200);
+    expect(statusOf(await ask(path, { headers: { "If-Unmodified-Since": later } }))).toEqual([412, "-103"]);
     expect((await ask(path, { headers: { "If-None-Match": String(original.headers.etag) } })).status).toBe(200);
     expect(statusOf(await ask(path, { headers: { "If-Match": '"other"' } }))).toEqual([412, "-103"]);
     const part = await ask(path, { headers: { Range: "bytes=10-19", "If-Range": etag } });

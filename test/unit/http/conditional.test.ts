@@ -5,7 +5,7 @@ import { anyText } from "../../helpers/texts.ts";
 
 const ETAG = '"0123456789abcdef0123456789abcdef"';
 // With milliseconds, which no HTTP date can carry.
-const OBJECT = { etag: ETAG, modifiedAt: Date.UTC(1994, 10, 6, 8, 49, 37, 750), isDateStrong: true };
+const OBJECT = { etag: ETAG, modifiedAt: Date.UTC(1994, 10, 6, 8, 49, 37, 750), isDateStrong: true, isMade: false };
 const SAME = "Sun, 06 Nov 1994 08:49:37 GMT";
 const BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT";
 const AFTER = "Sun, 06 Nov 1994 08:49:38 GMT";
@@ -57,6 +57,17 @@ describe("evaluate() judges If-Modified-Since to the second", () => {
   ])("%s", (_claim, conditions, verdict) => {
     expect(verdictOf(conditions)).toBe(verdict);
   });
+});
+
+test.each<[string, Partial<Conditions>, ConditionVerdict]>([
+  ["its own date", { ifModifiedSince: SAME }, "not-modified"],
+  ["a later date, which what it has taken the place of may have had", { ifModifiedSince: AFTER }, "full"],
+  ["an earlier date", { ifModifiedSince: BEFORE }, "full"],
+  ["its own date, that a range must be of", { ifUnmodifiedSince: SAME, range: "bytes=0-1" }, "range"],
+  ["a later date, that a range must be of", { ifUnmodifiedSince: AFTER, range: "bytes=0-1" }, "precondition-failed"],
+  ["an earlier date, that a range must be of", { ifUnmodifiedSince: BEFORE }, "precondition-failed"],
+])("evaluate() takes of what was made here %s for what it is", (_claim, conditions, verdict) => {
+  expect(evaluate({ ...NO_CONDITIONS, ...conditions }, { ...OBJECT, isMade: true })).toBe(verdict);
 });
 
 describe("evaluate() refuses what If-Match and If-Unmodified-Since do not allow", () => {

@@ -18,7 +18,7 @@ import { tokenFromQuery } from "../../../src/sign/token.ts";
 const CHARACTERS = 200_000;
 const DEADLINE_MS = 1_000;
 
-const OBJECT = { etag: '"0123456789abcdef0123456789abcdef"', modifiedAt: 0, isDateStrong: true };
+const OBJECT = { etag: '"0123456789abcdef0123456789abcdef"', modifiedAt: 0, isDateStrong: true, isMade: false };
 const judge = (text: string) =>
   evaluate(
     {
