@@ -46,6 +46,12 @@ const ERROR_ROWS = {
   render_timeout: { status: 500, errNo: -901, text: "the image could not be processed in time" },
   render_failed: { status: 500, errNo: -111, text: "the image could not be processed" },
   render_overloaded: { status: 503, errNo: -901, text: "too many images are being processed; try again", rest: -2000 },
+  original_replaced: {
+    status: 503,
+    errNo: -901,
+    text: "the image was replaced before it could be processed; try again",
+    rest: -2000,
+  },
   // The token of a download (Token 防盗链)
   sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=", rest: -81 },
   sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read", rest: -5998 },

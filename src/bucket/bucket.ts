@@ -16,14 +16,23 @@ import {
   toKey,
   type Validation,
 } from "../object.ts";
-import type { BucketDriver, Entry, ListPage, ObjectReader, PutCondition, PutResult, Renewal } from "./driver.ts";
+import type {
+  BucketDriver,
+  Entry,
+  ListPage,
+  ObjectReader,
+  OpenOptions,
+  PutCondition,
+  PutResult,
+  Renewal,
+} from "./driver.ts";
 import { readWhole } from "./read-whole.ts";
 
 /** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
 export interface Bucket {
   lookup(key: Key): Promise<Entry>;
-  /** Undefined when the object is not there (any more): look it up again. The caller closes the reader. */
-  open(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
+  open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /** In lower-case hex; reads the whole object where the digest is not known yet. Undefined as `open`; throws as its reader. */
   digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
@@ -107,7 +116,7 @@ const COPY_ATTEMPTS = 3;
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
   return {
     lookup: (key) => driver.lookup(key),
-    open: (info) => driver.open(info),
+    open: (info, options) => driver.open(info, options),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);

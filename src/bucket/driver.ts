@@ -69,6 +69,10 @@ export interface ObjectReader {
   close(): void;
 }
 
+export interface OpenOptions {
+  readonly mayBeReplaced: boolean;
+}
+
 /** One page of a listing, by ascending UTF-8 bytes of the key. */
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];
@@ -79,8 +83,11 @@ export interface ListPage {
 /** One bucket of a store. */
 export interface BucketDriver {
   lookup(key: Key): Promise<Entry>;
-  /** Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. */
-  open(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  /**
+   * Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. `mayBeReplaced`: its
+   * bytes also where the key has another object by now, if they are still at hand.
+   */
+  open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;

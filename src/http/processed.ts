@@ -90,10 +90,10 @@ async function serveKnown(
   }
 }
 
-/** Rethrows unless the store has set the damaged object aside, there is another by now, or the origin has what it does not give. */
+/** Rethrows unless the damaged object was set aside, there is another by now, or the origin has what the store does not give. */
 async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promise<void> {
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
-  if (error.code === "store_corrupt") return serveCold(original, wish, false);
+  if (error.code === "store_corrupt" || error.code === "original_replaced") return serveCold(original, wish, false);
   if (error.code !== "store_failed") throw error;
   await askInstead(original, error, (epoch) => serveUnstored(original, wish, epoch));
 }

@@ -44,7 +44,10 @@ export interface Stored {
   peekInfo(key: Key): Note | undefined;
   /** As in Bucket; remembered for a moment. */
   lookup(key: Key): Promise<Entry>;
-  /** The whole of an object that was looked up. Throws store_corrupt where it is not there any more, or damaged; store_failed. */
+  /**
+   * The whole of an object that was looked up, perhaps a while ago. Throws original_replaced where its bytes are not to be had any
+   * more, store_corrupt where they are damaged, store_failed.
+   */
   load(info: ObjectInfo): Promise<Buffer>;
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
@@ -131,8 +134,8 @@ export function createStored(
       const object = hot.get(bucketId, info.key);
       if (object?.info.hashes.sha256 === info.hashes.sha256) return object.body;
       const generation = hot.generation;
-      const reader = await bucket.open(info);
-      if (reader === undefined) throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": it has changed`);
+      const reader = await bucket.open(info, { mayBeReplaced: true });
+      if (reader === undefined) throw replaced(info);
       try {
         const body = await readAll(reader, info.size);
         // What has just been looked up and is not stale; an original of many variants is read again and again.
@@ -180,6 +183,10 @@ export function createStored(
     undelete: (key) => changing(key, () => bucket.undelete(key)),
     purge: (key, options) => changing(key, () => bucket.purge(key, options)),
   };
+}
+
+function replaced({ key }: ObjectInfo): HuiyuanError {
+  return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
 }
 
 function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {

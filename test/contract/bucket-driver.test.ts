@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { WholeBody } from "../../src/body/spool.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
@@ -354,6 +355,21 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.open(infoOf("a.jpg", ONE))).toBeUndefined();
       await bucket.delete(A, TOMBSTONE);
       expect(await bucket.open(infoOf("a.jpg", TWO))).toBeUndefined();
+    });
+
+    test("open() of what may be replaced gives the bytes that were described, or none; none of what was deleted or purged", async () => {
+      const open = (body: WholeBody) => bucket.open(infoOf("a.jpg", body, "mirror"), { mayBeReplaced: true });
+      await put("a.jpg", ONE, ALWAYS, "mirror");
+      expect((await readAll(await open(ONE), ONE.size)).toString()).toBe("one");
+      await put("a.jpg", TWO, ALWAYS, "mirror");
+      const replaced = await open(ONE);
+      if (replaced !== undefined) expect((await readAll(replaced, ONE.size)).toString()).toBe("one");
+      expect((await readAll(await open(TWO), TWO.size)).toString()).toBe("the second");
+      await bucket.purge(A, { hard: true });
+      expect([await open(ONE), await open(TWO)]).toEqual([undefined, undefined]);
+      await put("a.jpg", TWO, ALWAYS, "mirror");
+      await bucket.delete(A, TOMBSTONE);
+      expect([await open(ONE), await open(TWO)]).toEqual([undefined, undefined]);
     });
 
     test("open() is undefined for what was looked up and then replaced, deleted or purged, and opens what was not", async () => {

@@ -435,6 +435,33 @@ describe("with its original", () => {
     expect([after.status, after.headers.etag]).toEqual([200, before.headers.etag]);
   });
 
+  test("a variant is made of one that was there where that is replaced while the variant waits in line", async () => {
+    pictures.set("/heavy.jpg", await noisyJpeg(3_000, 2_200));
+    await settled("/heavy.jpg");
+    await settled("/waits.jpg");
+    let isBusy = true;
+    const heavy = Array.from({ length: 10 }, (_, index) => ask(`/heavy.jpg?imageMogr2/rotate/${index + 1}`));
+    const ended = Promise.all(heavy).finally(() => {
+      isBusy = false;
+    });
+    const waiting: Promise<GetResult>[] = [];
+    for (const [index, picture] of [other, jpeg, other].entries()) {
+      waiting.push(ask(`/waits.jpg?imageView2/2/w/${100 * (index + 1)}`));
+      pictures.set("/waits.jpg", picture);
+      await change("purge", "waits.jpg", false);
+      await ask("/waits.jpg");
+      expect((await settled("/waits.jpg")).body.equals(picture)).toBe(true);
+    }
+    expect(isBusy).toBe(true);
+    for (const [index, made] of (await Promise.all(waiting)).entries()) {
+      const width = 100 * (index + 1);
+      const either = [(width * 3) / 4, (width * 4) / 3].map((height) => ["jpeg", width, Math.round(height)]);
+      expect(statusOf(made)).toEqual([200, undefined]);
+      expect(either).toContainEqual(await sizeOf(made.body));
+    }
+    await ended;
+  });
+
   test("a variant ages", async () => {
     const path = "/aging/a.jpg?imageView2/2/w/240";
     const began = performance.now();

@@ -104,7 +104,12 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
       recent.note(bucket, key, entry);
       return entry;
     },
-    open: async (info) => (isCurrent(info) ? readers.open(info.hashes.sha256, info.size) : undefined),
+    async open(info, options) {
+      // The blob of what was replaced lies there for the grace time.
+      const isThere =
+        isCurrent(info) || (options?.mayBeReplaced === true && reads.sha256Of(bucket, info.key) !== undefined);
+      return isThere ? readers.open(info.hashes.sha256, info.size) : undefined;
+    },
     put,
     copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
     delete: (key, { deletedAt, reason, expiresAt }) =>

@@ -274,8 +274,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (kept.state === "tombstone" && isDown()) return kept;
       return looks.entry(key, kept);
     },
-    async open(info) {
-      const near = (await queue.open(info)) ?? (await edge.driver.open(info));
+    async open(info, options) {
+      const near = (await queue.open(info, options)) ?? (await edge.driver.open(info, options));
       if (near !== undefined) return near;
       const version = looks.versionOf(info);
       if (version !== undefined) return downloads.open(info, version);

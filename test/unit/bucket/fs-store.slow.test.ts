@@ -237,6 +237,24 @@ describe("put()", () => {
   });
 });
 
+describe("open() of what may be replaced", () => {
+  test.each([BLOCK + 5, 100])("gives it for the grace time (%d bytes)", async (size) => {
+    const bytes = randomBytes(size);
+    const info = infoOf("a.jpg", wholeBody(bytes), "mirror");
+    const open = () => photos().open(info, { mayBeReplaced: true });
+    await photos().put(info, wholeBody(bytes), ALWAYS);
+    await put("a.jpg", randomBytes(10));
+    clock += GRACE_MS - 1;
+    await store.sweep();
+    expect((await readAll(await open(), size)).equals(bytes)).toBe(true);
+    expect(await photos().open(info)).toBeUndefined();
+    clock += 2;
+    await store.sweep();
+    expect(await open()).toBeUndefined();
+    expect(logged).toEqual([]);
+  });
+});
+
 describe("sweep()", () => {
   test("removes a blob only after nothing has used it for the grace time", async () => {
     const bytes = randomBytes(100);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { BucketDriver, ObjectReader, PutCondition } from "../../../src/bucket/driver.ts";
-import { type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/object.ts";
+import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually } from "../../helpers/program.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
@@ -59,6 +59,18 @@ async function bytesAt(key: Key): Promise<Buffer> {
 const copies = async () =>
   (await lab.near.bucket(lab.near.listBuckets().find((id) => id.startsWith("edge/")) ?? "").usage()).objects;
 const readsOf = (name: string) => s3.asked.filter((line) => line === `GET ${name}` || line === `HEAD ${name}`).length;
+
+test("what a refresh has replaced in S3 can be read from this disk by whoever began with it", async () => {
+  const bytes = randomBytes(100_000);
+  await put("a.jpg", bytes);
+  const before = await bucket.lookup(A);
+  if (before.state !== "object") throw new Error(before.state);
+  const etag = etagOf(before.info.hashes);
+  expect(await put("a.jpg", randomBytes(10), { when: "etag", etag })).toBe("stored");
+  expect(await bucket.open(before.info)).toBeUndefined();
+  const reader = await bucket.open(before.info, { mayBeReplaced: true });
+  expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
+});
 
 test("put() when absent is durable here, and in S3 behind it", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);

@@ -291,7 +291,17 @@ describe("load()", () => {
     const info = await putBehind(stored, bytes);
     expect((await stored.load(info)).equals(bytes)).toBe(true);
     await putBehind(stored, randomBytes(10));
-    await expect(stored.load(info)).rejects.toMatchObject({ code: "store_corrupt" });
+    await expect(stored.load(info)).rejects.toMatchObject({ code: "original_replaced", retryAfterSeconds: 1 });
+  });
+
+  test("gives what has been replaced while its bytes are there", async () => {
+    const bytes = randomBytes(50_000);
+    const reader = { read: async (start: number, end: number) => bytes.subarray(start, end + 1), close() {} };
+    const open: BucketDriver["open"] = async (_info, options) => (options?.mayBeReplaced ? reader : undefined);
+    const { stored } = storedLab({ hotBytes: 0, over: () => ({ open }) });
+    const info = await putBehind(stored, bytes);
+    await putBehind(stored, randomBytes(10));
+    expect((await stored.load(info)).equals(bytes)).toBe(true);
   });
 
   test("what has been looked up is in memory from the second time on", async () => {
