@@ -7,8 +7,6 @@ const SLOW = "test/unit/**/*.slow.test.ts";
 /**
  * `unit` runs at every commit (`npm run check`) and is to stay below half a minute: what takes seconds is named `*.slow.test.ts`.
  * The others start real servers, or render, or wait (`npm test` runs all).
- *
- * The times are for a machine that has much else to do, and longer than what tests wait for: that says what did not come.
  */
 const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.test.ts`) => ({
   test: {
@@ -30,11 +28,11 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     projects: [
-      suite("unit", 30_000),
+      suite("unit", 10_000),
       suite("slow", 30_000, SLOW),
-      suite("contract", 60_000),
+      suite("contract", 20_000),
       suite("e2e", 120_000),
-      suite("fault", 180_000),
+      suite("fault", 60_000),
     ],
   },
 });

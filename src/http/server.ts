@@ -4,8 +4,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
+import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
+import { passOverOffers } from "./offers.ts";
 import { bodyOf, failure } from "./photos/answer.ts";
 import { isCallHead } from "./photos/target.ts";
 import { createTurns, type Turns } from "./turns.ts";
@@ -44,12 +46,12 @@ const MAX_CONNECTIONS = 20_000;
 const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
-const LINGER_MS = 1_000;
 /** Bytes of a request that cannot be read: host and path of a call are shorter. */
 const HEAD_LOOKED_AT = 512;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
+  const endings = createEndings();
   const connections = new WeakMap<Socket, Turns>();
   const turnsOf = (socket: Socket): Turns => {
     const known = connections.get(socket);
@@ -61,12 +63,13 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
     turnsOf(socket).refuse((broken) => {
       // Bytes of an answer are out, and no other can follow.
-      if (broken?.headersSent === true) return socket.destroy();
-      if (!socket.writable) return socket.destroySoon();
+      if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
+      if (broken?.headersSent === true || !socket.writable) return endings.end(socket);
       const isCall = isCallHead(broken === undefined ? head : headOf(broken.req));
       const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
       options.refused?.(told);
-      hangUp(told, socket, { requestId: options.nextRequestId(), isCall });
+      socket.write(refusal(told, { requestId: options.nextRequestId(), isCall }));
+      endings.end(socket);
     });
   };
   const answering = new Set<ServerResponse>();
@@ -82,8 +85,6 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (isForeignCoding(request.headers["transfer-encoding"])) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
-    // The parser passes over what comes behind an offer in the same read.
-    if (offersUpgrade(request.headers)) response.shouldKeepAlive = false;
     turnsOf(request.socket).take(response, () => begin(request, response));
   };
   const server = createServer(
@@ -103,17 +104,26 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
-  const lane = options.lane && openLane(server, options.lane, (socket) => refuse("request_timeout", socket));
-  // Read once, or it is unknown by the time a client that has left is logged.
-  server.prependListener("connection", (socket: Socket) => void socket.remoteAddress);
+  const [takeOver] = server.listeners("connection"); // node's own is the only one yet
+  const attach = (socket: Socket) => {
+    takeOver?.call(server, socket);
+    // Called behind an answer that says it is the last.
+    socket.destroySoon = () => endings.end(socket);
+  };
+  const late = (socket: Socket) => refuse("request_timeout", socket);
+  const lane = options.lane && openLane(server, { ...options.lane, attach, late, end: endings.end });
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: Socket) => {
+    // Read once, or it is unknown by the time a client that has left is logged.
+    void socket.remoteAddress;
+    if (lane === undefined) attach(socket);
+    else lane.accept(socket);
+  });
+  passOverOffers(server, { attach, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
     else refuse(parserFault(error.code), socket, error.rawPacket?.toString("latin1", 0, HEAD_LOOKED_AT));
   });
-  // The parser is gone, and with it what an answer before would need.
-  server.on("connect", (_request, socket: Socket) =>
-    turnsOf(socket).isBusy ? socket.destroy() : refuse("method_not_allowed", socket),
-  );
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     // Some clients send the header empty.
@@ -131,31 +141,31 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       // Clients that keep their connections busy are told, and need not lose a request.
       for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
       lane?.retire();
-      return stop(server, lane, graceMs);
+      return stop(server, { lane, endings, graceMs });
     },
   };
 }
 
-/** Puts the lane where node's server takes its connections, and node's server behind the lane. */
-function openLane(server: Server, options: Pick<LaneOptions, "listener" | "takes">, late: LaneOptions["late"]): Lane {
-  const takers = server.listeners("connection");
+interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "late" | "end"> {
+  /** Has node's server take a connection. */
+  readonly attach: (socket: Socket) => void;
+}
+
+/** A lane with node's server behind it. */
+function openLane(server: Server, { attach, ...options }: BehindLane): Lane {
   // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
   Object.assign(server, { httpAllowHalfOpen: true });
-  server.removeAllListeners("connection");
-  const lane = createLane({
+  return createLane({
     ...options,
-    late,
     headMs: HEAD_MS,
     keepAliveMs: KEEP_ALIVE_MS,
     idleMs: () => server.timeout,
     handOver(socket, bytes) {
-      for (const take of takers) take.call(server, socket);
+      attach(socket);
       socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
       socket.emit("data", bytes);
     },
   });
-  server.on("connection", lane.accept);
-  return lane;
 }
 
 function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
@@ -173,14 +183,13 @@ function headOf({ method, url }: IncomingMessage): string {
 }
 
 /**
- * Answers what never became a request for the listener, and ends a connection that cannot be used any more. `isCall`: whoever
- * sent it reads answers of the REST API.
+ * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
+ * answers of the REST API.
  */
-function hangUp(
+function refusal(
   code: ErrorCode,
-  socket: Socket,
   { requestId, isCall }: { readonly requestId: string; readonly isCall: boolean },
-): void {
+): string {
   const { status: ownStatus, errNo, text } = errorRow(code);
   const error = new HuiyuanError(code, text);
   const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
@@ -195,19 +204,12 @@ function hangUp(
     `X-Request-Id: ${requestId}`,
     "Connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body.toString()}`);
-  // Closed while the client still sends, the connection is reset and the answer lost with it.
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once("close", () => clearTimeout(timer));
+  return `${head.join("\r\n")}\r\n\r\n${body.toString()}`;
 }
 
 /** Any transfer coding but plain `chunked`: where the body ends would be a matter of opinion. */
 function isForeignCoding(coding: string | undefined): boolean {
   return coding !== undefined && coding.trim().toLowerCase() !== "chunked";
-}
-
-function offersUpgrade({ upgrade, connection = "" }: IncomingMessage["headers"]): boolean {
-  return upgrade !== undefined && /\bupgrade\b/i.test(connection);
 }
 
 function parserFault(code: string | undefined): ErrorCode {
@@ -216,12 +218,19 @@ function parserFault(code: string | undefined): ErrorCode {
   return "request_invalid";
 }
 
-async function stop(server: Server, lane: Lane | undefined, graceMs: number): Promise<void> {
+interface Stopping {
+  readonly lane: Lane | undefined;
+  readonly endings: Endings;
+  readonly graceMs: number;
+}
+
+async function stop(server: Server, { lane, endings, graceMs }: Stopping): Promise<void> {
   // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
   // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   const sweep = setInterval(() => {
-    server.closeIdleConnections();
+    // Those that end are waited for in any case, and node's server would take them for idle.
+    if (!endings.isAny) server.closeIdleConnections();
     lane?.closeIdle();
   }, SWEEP_MS);
   const timer = setTimeout(() => {

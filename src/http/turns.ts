@@ -5,10 +5,10 @@ import type { Socket } from "node:net";
 
 /** Of one connection. */
 export interface Turns {
-  /** Whether an answer is under way. */
-  readonly isBusy: boolean;
   /** Calls `begin` when everything before is answered; never if the connection closes first, or will after `refuse`. */
   take(response: ServerResponse, begin: () => void): void;
+  /** Nothing is read until everything before is answered; then calls `readOn`. */
+  hold(readOn: () => void): void;
   /**
    * Nothing more is taken. Calls `end` once when everything before is answered. `broken`: the answer to the request in whose
    * body the fault lies; it may be under way.
@@ -29,6 +29,9 @@ export function createTurns(socket: Socket): Turns {
   let current: ServerResponse | undefined;
   let latest: ServerResponse | undefined;
   let isRefused = false;
+  let isHeld = false;
+
+  const isFull = () => isHeld || waiting.length >= MAX_WAITING;
 
   function begin(turn: Turn): void {
     current = turn.response;
@@ -43,34 +46,48 @@ export function createTurns(socket: Socket): Turns {
     // The answer before was the last of this connection: node gives the socket to none behind it.
     if (turn.response?.socket === null) waiting.length = 0;
     else begin(turn);
-    if (waiting.length < MAX_WAITING && socket.isPaused()) socket.resume();
+    if (!isFull() && socket.isPaused()) socket.resume();
   }
 
   /** Node reads on by itself, after each answer for one. */
-  function hold(): void {
-    if (waiting.length >= MAX_WAITING) socket.pause();
+  function pauseIfFull(): void {
+    if (isFull()) socket.pause();
   }
 
-  socket.on("resume", hold);
+  function hold(begin: () => void): void {
+    if (current === undefined) {
+      begin();
+      return;
+    }
+    isHeld = true;
+    waiting.push({
+      begin() {
+        isHeld = false;
+        begin();
+      },
+    });
+    pauseIfFull();
+  }
+
+  socket.on("resume", pauseIfFull);
   return {
-    get isBusy() {
-      return current !== undefined;
-    },
     take(response, answer) {
       if (isRefused) return;
       latest = response;
       const turn = { response, begin: answer };
       if (current === undefined) return begin(turn);
       waiting.push(turn);
-      hold();
+      pauseIfFull();
     },
+    hold,
     refuse(end) {
-      if (isRefused) return;
+      // Held, nothing is missed: it can only be the time, and of nobody's request.
+      if (isRefused || isHeld) return;
       isRefused = true;
       const broken = latest?.req.complete === false ? latest : undefined;
       if (current === undefined || broken === current) return end(broken);
       if (broken !== undefined) waiting.pop();
-      waiting.push({ begin: () => end(broken) });
+      hold(() => end(broken));
     },
   };
 }

@@ -52,5 +52,5 @@ describe.skipIf(skip)("Ceph RGW and the plain S3 client", () => {
     await expect(second.get(bucket, "shared.jpg")).rejects.toMatchObject({ code: "ECONNREFUSED" });
     await gateway.start();
     expect((await second.get(bucket, "shared.jpg"))?.body.toString()).toBe("one");
-  });
+  }, 60_000);
 });

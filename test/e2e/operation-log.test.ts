@@ -99,7 +99,7 @@ test("log tells what clients and operators did, in which order, with which end",
   expect(await logged("--to", "2020-01-01")).toEqual([]);
   const human = await command("log", "--operation", "upload", "--latest", "1");
   expect(human.out).toMatch(/^\S+ \S+ {2}upload +-97 +0 {2}203\.0\.113\.7 +10001234\/photos {2}forged\.jpg\n$/);
-});
+}, 60_000);
 
 test("CSV is the same from the command and from the admin port", async () => {
   await workOnIt();
@@ -170,7 +170,7 @@ test("usage counts requests and bytes by day, downloads included, and what is he
   const human = await command("usage", "--bucket", "photos");
   expect(human.out).toMatch(/^day +bucket +downloads +sent +uploads/);
   expect(human.out.trimEnd().split("\n").length).toBe(2);
-});
+}, 60_000);
 
 test("log and usage outlive a kill, and are read without a server", async () => {
   await workOnIt();
@@ -184,7 +184,7 @@ test("log and usage outlive a kill, and are read without a server", async () => 
   const deleted = await command("delete", "operator.jpg", "--bucket", BUCKET);
   expect(deleted.code).toBe(0);
   expect((await logged("--latest", "1"))[0]).toMatchObject({ operation: "delete", code: 0 });
-});
+}, 60_000);
 
 test.each([
   ["/log?from=yesterday"],

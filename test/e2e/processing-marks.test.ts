@@ -36,8 +36,7 @@ async function settle(key: string): Promise<GetResult> {
   const first = await askMarked(key);
   expect([first.status, await isIn(first, RED)]).toEqual([200, true]);
   await eventually(() => keysIn(installation.data, BUCKET).includes(key), `${key} is stored`);
-  // Fresh: who finds the mark stale has it asked for once more, and that may be under way when the test goes on.
-  await eventually(async () => /^huiyuan; hit(?!; ttl=-)/.test(status(await askMarked(key))), "the variant is stored");
+  await eventually(async () => /^huiyuan; hit/.test(status(await askMarked(key))), "the variant is stored");
   return first;
 }
 
@@ -96,12 +95,9 @@ describe("an image mark", () => {
   });
 
   test("that has aged is laid over at once while its next version is fetched, and caches are told", async () => {
-    const began = performance.now();
     const first = await settle("aging/logo.png");
     // Of the image below, which does not age, nothing would be told.
-    const age = Number(first.headers.age);
-    expect(age).toBeLessThanOrEqual((performance.now() - began) / 1_000);
-    expect(first.headers["cache-control"]).toBe(`public, max-age=${Math.max(age, 1)}`);
+    expect(first.headers).toMatchObject({ age: "0", "cache-control": "public, max-age=1" });
     pictures.set("/aging/logo.png", blue);
     let last = first;
     await eventually(async () => {

@@ -1,6 +1,8 @@
 // Every code that the REST API can answer, made to occur: here those that a request alone can cause; the others, which need
 // a failing disk, origin or clock, are named with the test that causes them.
 import { createHash } from "node:crypto";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../src/errors.ts";
 import { claimingPng } from "../helpers/hostile-images.ts";
@@ -374,5 +376,28 @@ describe("the REST API", () => {
     const stat = Buffer.from(`GET /photos/v2/${APPID}/photos/0/there.jpg HTTP/1.1\r\nHost: x\r\n\r\n`);
     const { body } = await sendRaw(program.downloadPort, Buffer.concat([opening, refused.body, stat]));
     expect(body).toMatch(/"code":-70.*HTTP\/1\.1 200 OK.*"file_fileid":"there\.jpg"/s);
+  });
+
+  test.each([
+    ["HTTP/1.1", "Connection: close"],
+    ["HTTP/1.0", "X-A: b"],
+    ["HTTP/1.1", "Expect: 100-continue"],
+  ])("tells why a large upload is refused where its connection ends too: %s, %s", async (version, field) => {
+    const refused = fileForm(Buffer.alloc(10_000_000));
+    const head = [
+      `POST /photos/v2/${APPID}/photos/0/early.jpg ${version}`,
+      "Host: x",
+      `Authorization: ${uploadToken("other.jpg")}`,
+      `Content-Length: ${refused.body.byteLength}`,
+      `Content-Type: ${refused.contentType}`,
+      field,
+    ];
+    const socket = connect(program.downloadPort, "127.0.0.1");
+    socket.write(`${head.join("\r\n")}\r\n\r\n`);
+    // Reads nothing before all is sent, as many a client.
+    await new Promise<void>((resolve, reject) =>
+      socket.write(refused.body, (error) => (error ? reject(error) : resolve())),
+    );
+    expect(await text(socket)).toMatch(/^Connection: close\r$.*"code":-70/ms);
   });
 });

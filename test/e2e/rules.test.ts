@@ -90,7 +90,7 @@ beforeAll(async () => {
     }),
   );
   program = await installation.start();
-});
+}, 60_000);
 afterAll(async () => {
   await program?.stop();
   await echo?.close();

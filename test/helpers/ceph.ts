@@ -36,7 +36,7 @@ export async function sharedRgw(): Promise<CephRgw> {
 }
 
 /** Time-out of a beforeAll() that asks for the store. */
-export const CEPH_START_MS = 180_000;
+export const CEPH_START_MS = 90_000;
 
 /** One more gateway to the shared store, on a port of its own, which a test may kill and revive. */
 export interface Gateway extends CephRgw {

@@ -36,7 +36,7 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
 
 /**
  * Values of Connection that leave it as it is. An offer to upgrade is passed over (RFC 9110 §7.8): Java's client makes it with
- * every request. Node's server must close behind one; here nothing is lost, since a head stands alone.
+ * every request.
  */
 const KEEPING: ReadonlySet<string> = new Set(["keep-alive", "upgrade", "upgrade, http2-settings"]);
 

@@ -15,6 +15,8 @@ export interface LaneOptions {
   readonly handOver: (socket: Socket, bytes: Buffer) => void;
   /** Gets connections that have sent nothing within `headMs`. */
   readonly late: (socket: Socket) => void;
+  /** Ends a connection behind its last answer, which is with the kernel. */
+  readonly end: (socket: Socket) => void;
   readonly headMs: number;
   readonly keepAliveMs: number;
   /** How long nothing may move while an answer is under way. Milliseconds. */
@@ -79,11 +81,10 @@ function drive(
   let current: LaneResponse | undefined;
   let held: Buffer | undefined;
   let isHalfClosed = false;
-  /** The last answer is out. What still comes is passed over: the connection would be reset, and the answer lost with it. */
+  /** The last answer is out. */
   let isEnded = false;
 
   function receive(bytes: Buffer): void {
-    if (isEnded) return;
     if (current !== undefined) {
       hold(bytes);
       return;
@@ -111,9 +112,7 @@ function drive(
     current = undefined;
     if (wasLast || (held === undefined && isHalfClosed)) {
       isEnded = true;
-      socket.end();
-      socket.setTimeout(HALF_CLOSED_MS);
-      socket.resume();
+      options.end(socket);
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);

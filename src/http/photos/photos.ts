@@ -59,10 +59,9 @@ export function createPhotos(options: PhotosOptions): Photos {
       if (known.code !== "client_gone") answer = failure(known);
     }
     if (answer !== undefined && !response.headersSent) {
-      const connection = connectionAfter(exchange);
-      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...connection.headers]);
-      discardRest(request, connection.isLast);
-    } else discardRest(request, false);
+      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...connectionAfter(exchange)]);
+    }
+    discardRest(request);
     const code = about.name === "preflight" ? 0 : answer?.code;
     const milliseconds = performance.now() - startedAt;
     options.answered({ ...about, request, requestId, code, message: answer?.message, milliseconds });
@@ -144,13 +143,9 @@ async function serve(begun: Begun, parts: PhotosParts): Promise<ApiAnswer | unde
 /** Not the fault of whoever calls. */
 const FAULTS: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
 
-/** What becomes of a connection whose request may not have come whole. */
-function connectionAfter({ request, response, about }: Pick<Call, "request" | "response" | "about">) {
-  // It may send its body or not now: where the next request begins cannot be known.
-  if (awaitsContinue(request) && !about.hasContinued) return { headers: ["Connection", "close"], isLast: false };
-  if (request.complete || response.shouldKeepAlive) return { headers: [], isLast: false };
-  // Else node would close it now, and who is still sending would not see the answer.
-  return { headers: ["Connection", "keep-alive"], isLast: true };
+/** It may send its body or not now: where the next request begins cannot be known. */
+function connectionAfter({ request, about }: Pick<Call, "request" | "about">): readonly string[] {
+  return awaitsContinue(request) && !about.hasContinued ? ["Connection", "close"] : [];
 }
 
 function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {

@@ -161,7 +161,7 @@ test(
       });
     }
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );
 
 test("a key whose digit has changed does not give its bytes to that key", async () => {

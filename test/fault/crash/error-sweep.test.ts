@@ -55,7 +55,7 @@ test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
       await rm(dir, { recursive: true });
     }
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );
 
 test.skipIf(!serviceAvailable("strace"))(
@@ -71,5 +71,5 @@ test.skipIf(!serviceAvailable("strace"))(
       await rm(dir, { recursive: true });
     }
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );

@@ -41,5 +41,5 @@ test.skipIf(!serviceAvailable("strace"))(
       await rm(dir, { recursive: true });
     }
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );

@@ -98,7 +98,7 @@ test(
     );
     await fc.assert(property, { numRuns: isLab() ? 1_000 : 8 });
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );
 
 const LIVES = 3;
@@ -116,7 +116,7 @@ test(
       });
     }
   },
-  isLab() ? 1_800_000 : 240_000,
+  isLab() ? 1_800_000 : 60_000,
 );
 
 async function liveAndDie(seed: number): Promise<void> {

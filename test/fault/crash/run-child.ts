@@ -12,7 +12,7 @@ import type { StoreOperation } from "./store-model.ts";
 
 const CHILD = fileURLToPath(new URL("store-child.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 40_000;
 
 /** The calls by which a store changes the disk. */
 export const DISK_CALLS = [

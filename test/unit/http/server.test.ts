@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type DownloadResponse, nodeResponse } from "../../../src/http/response.ts";
 import { startServer } from "../../../src/http/server.ts";
-import { within } from "../../helpers/program.ts";
+import { eventually, within } from "../../helpers/program.ts";
 
 const BURST = 1_000;
 const SOCKETS = "/proc/net/tcp";
@@ -60,13 +60,14 @@ describe.each([
     });
   }
 
-  /** Asks again as soon as it is answered, until it is told that the connection ends. */
-  async function busyClient(port: number): Promise<string> {
+  /** Asks again as soon as it is answered, until it is told that the connection ends. `answered`: each time. */
+  async function busyClient(port: number, answered: () => void): Promise<string> {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     let last = "";
     socket.on("data", (bytes: Buffer) => {
       last += bytes.toString("latin1");
       if (!last.endsWith("\r\n\r\nok") || /^Connection: close\r$/m.test(last)) return;
+      answered();
       last = "";
       socket.write(request);
     });
@@ -78,8 +79,10 @@ describe.each([
 
   test("tells busy clients that the connection ends, and loses no request of theirs", async () => {
     const server = await serve(() => delay(1));
-    const clients = Array.from({ length: 20 }, () => busyClient(server.port));
-    await delay(100);
+    const busy = new Set<number>();
+    const clients = Array.from({ length: 20 }, (_, index) => busyClient(server.port, () => busy.add(index)));
+    // What the kernel alone has accepted is reset with the listening socket.
+    await eventually(() => busy.size === clients.length, "all are busy");
     const stopped = server.stop(5_000);
     for (const last of await within(Promise.all(clients), 5_000, () => "a connection did not end")) {
       expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);

@@ -1,11 +1,12 @@
 // Requests that are sent ahead where node's server reads them: one at a time, and none that nobody waits for.
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import { type DownloadResponse, nodeResponse } from "../../../src/http/response.ts";
 import { type HttpServer, startServer } from "../../../src/http/server.ts";
+import { createTurns } from "../../../src/http/turns.ts";
 import { eventually, within } from "../../helpers/program.ts";
 
 const LARGE = Buffer.alloc(16_000_000, "x");
@@ -133,9 +134,9 @@ test.each([
   ],
   ["an Expect that nobody knows", get("/a") + get("/b", "Expect: tea") + get("/c"), [200, 400], ["/a"]],
   [
-    "an offer to upgrade",
-    get("/a") + get("/b", "Connection: Upgrade", "Upgrade: h2c") + get("/c"),
-    [200, 200],
+    "CONNECT, behind an offer to upgrade",
+    `${get("/a")}${get("/b", "Connection: Upgrade", "Upgrade: h2c")}CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n${get("/c")}`,
+    [200, 200, 405],
     ["/a", "/b"],
   ],
 ])("startServer() refuses in turn and closes: %s", async (_what, bytes, statuses, expected) => {
@@ -149,6 +150,22 @@ test.each([
   await closed(socket);
   expect([...socket.received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))).toEqual(statuses);
   expect(begun).toEqual(expected);
+});
+
+test("hold() has nothing read before its turn, in which nobody is late", async () => {
+  const socket = new Socket();
+  const turns = createTurns(socket);
+  const told: string[] = [];
+  const first = Object.assign(new EventEmitter(), { socket, req: { complete: true } }) as unknown as ServerResponse;
+  turns.take(first, () => told.push("first"));
+  turns.hold(() => told.push("read on"));
+  turns.refuse(() => told.push("refused"));
+  socket.resume();
+  await turn();
+  expect([told, socket.isPaused()]).toEqual([["first"], true]);
+  first.emit("close");
+  turns.refuse(() => told.push("refused"));
+  expect([told, socket.isPaused()]).toEqual([["first", "read on", "refused"], false]);
 });
 
 test("startServer() breaks an answer off whose request turns out broken", async () => {

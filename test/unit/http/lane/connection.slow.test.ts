@@ -70,6 +70,7 @@ test("createLane() gives a connection that says nothing to `late`", async () => 
       takes: () => true,
       handOver: () => expect.unreachable("nothing was sent"),
       late: resolve,
+      end: () => expect.unreachable("nothing was answered"),
       headMs: 20,
       keepAliveMs: 60_000,
       idleMs: () => 60_000,
