@@ -175,16 +175,19 @@ function listening(child: ChildProcess): Promise<void> {
     child.once("error", reject);
     child.once("exit", (code, signal) => reject(new Error(`nginx ended (${code ?? signal}):\n${said}`)));
   });
-  return within(ready, 10_000, () => `nginx was not ready in time:\n${said}`);
+  return within(ready, 30_000, () => `nginx was not ready in time:\n${said}`);
 }
 
 /**
- * A port of 127.0.0.1 where nobody listens just now. Below those that the kernel gives to connections and to servers on port 0:
- * another test would soon have it.
+ * A port of 127.0.0.1 where nobody listens, and that no other test is given. Below those that the kernel gives to connections and to
+ * servers on port 0: another test would soon have it.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries += 1) {
-    const port = randomInt(LOWEST_PORT, END_OF_PORTS);
+    turn += 1;
+    // Test files that run at the same time differ in their pool's number.
+    const lane = Number(process.env.VITEST_POOL_ID ?? 0) % LANES;
+    const port = LOWEST_PORT + LANES * (turn % PORTS_OF_LANE) + lane;
     const server = createServer().listen(port, "127.0.0.1");
     // An "error" rejects: the port is taken.
     const isFree = await once(server, "listening").then(
@@ -201,4 +204,7 @@ export async function freePort(): Promise<number> {
 
 /** None of those from here on is refused to origins (src/ports.ts). The kernel's own begin at 32768 on Linux. */
 const LOWEST_PORT = 12_000;
-const END_OF_PORTS = 27_000;
+const LANES = 8;
+const PORTS_OF_LANE = 1_875;
+/** From anywhere, for runs of other people on this machine; from there on none twice. */
+let turn = randomInt(PORTS_OF_LANE);
