@@ -77,6 +77,8 @@ export function arriving(facts: HeadFacts = {}): Arriving {
   let isPaused = false;
   let isDestroyed = false;
   let isOver = false;
+  let request: OriginRequest | undefined;
+  const aborted = () => fail(request?.signal.reason as Error);
   const waiting: ((to: OriginSink) => void)[] = [];
 
   function flow(): void {
@@ -90,9 +92,13 @@ export function arriving(facts: HeadFacts = {}): Arriving {
     waiting.push(step);
     flow();
   }
+  function over(): void {
+    isOver = true;
+    request?.signal.removeEventListener("abort", aborted);
+  }
   function fail(error: Error): void {
     if (isOver) return;
-    isOver = true;
+    over();
     then((to) => to.error(error));
   }
 
@@ -102,18 +108,20 @@ export function arriving(facts: HeadFacts = {}): Arriving {
         isPaused = !to.data(bytes);
       }),
     end() {
-      isOver = true;
+      over();
       then((to) => to.end());
     },
     fail,
     get isDestroyed() {
       return isDestroyed;
     },
-    reply({ key, signal }) {
-      signal.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
+    reply(asked) {
+      request = asked;
+      // One signal has many requests.
+      if (!isOver) asked.signal.addEventListener("abort", aborted);
       return {
         isNotModified: false,
-        url: `http://origin.example/${key}`,
+        url: `http://origin.example/${asked.key}`,
         size: undefined,
         framing: facts.size === undefined ? "chunked" : "length",
         digests: {},
@@ -134,6 +142,7 @@ export function arriving(facts: HeadFacts = {}): Arriving {
           },
           destroy() {
             isDestroyed = true;
+            over();
           },
         },
       };
