@@ -8,6 +8,16 @@ export interface Leaving {
   removeEventListener(event: "abort", listener: () => void): void;
 }
 
+/** Rejects with the signal's reason when that comes first; the promise goes on. */
+export function abortable<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}
+
 /** What an AbortController and its signal are, at a tenth of their cost. A class, since one is made for every image. */
 export class Departure<Reason = unknown> implements Leaving {
   aborted = false;

@@ -33,6 +33,8 @@ export interface Bucket {
   lookup(key: Key): Promise<Entry>;
   /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
+  /** As in BucketDriver. */
+  readonly bring: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
   /** In lower-case hex; reads the whole object where the digest is not known yet. Undefined as `open`; throws as its reader. */
   digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
@@ -117,6 +119,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
   return {
     lookup: (key) => driver.lookup(key),
     open: (info, options) => driver.open(info, options),
+    bring: driver.bring && ((info) => driver.bring?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);

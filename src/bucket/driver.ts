@@ -88,6 +88,12 @@ export interface BucketDriver {
    * bytes also where the key has another object by now, if they are still at hand.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
+  /**
+   * For whoever reads all of it in a moment, and should not wait for a far store then: brings it here, whatever its size. The
+   * caller closes the reader. Undefined: it is here already, or cannot be had so, and `open` will tell. Absent where every
+   * object is here.
+   */
+  bring?(info: ObjectInfo): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;

@@ -88,7 +88,7 @@ async function findMark(text: string, search: MarkSearch, counted: Set<string>):
   if (version.kind === "stored") {
     const { info, life } = version;
     refuseHeavy(text, info.size);
-    return { mark: { sha256: info.hashes.sha256, load: () => site.stored.load(info) }, life, isKept: true, admission };
+    return { mark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) }, life, isKept: true, admission };
   }
   const { answer, route } = version;
   if (answer.kind === "asked") throw badMark(text, NOT_THERE);
@@ -96,9 +96,9 @@ async function findMark(text: string, search: MarkSearch, counted: Set<string>):
   try {
     const info = await wholeOf(answer);
     refuseHeavy(text, info.size);
-    const load = () => readSpool(head.spool, info.size);
+    const bytes = { load: () => readSpool(head.spool, info.size) };
     const life = route.mirror.refresh.lifeOfAnswer(head.answer);
-    return { mark: { sha256: info.hashes.sha256, load }, life, isKept, admission, letGo };
+    return { mark: { sha256: info.hashes.sha256, bytes }, life, isKept, admission, letGo };
   } catch (error) {
     letGo();
     throw faultOfMark(text, error);

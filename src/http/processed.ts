@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import { mayPass, mayServeOriginal } from "../image/recipe.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
-import type { StoredObject } from "../mirror/stored.ts";
+import type { ImageBytes, StoredObject } from "../mirror/stored.ts";
 import type { Variant } from "../mirror/variants.ts";
 import { type ObjectInfo, toKey } from "../object.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
@@ -47,7 +47,7 @@ function originalOf(admitted: Admitted, { path, original }: Wish): Admitted {
 /** What a variant is made of, and how its answer differs from that of another. */
 interface Source {
   readonly info: ObjectInfo;
-  readonly load: () => Promise<Buffer>;
+  readonly bytes: ImageBytes;
   /** False: the origin forbids to keep it. */
   readonly isKept: boolean;
   readonly life: AnswerLife | undefined;
@@ -83,8 +83,8 @@ async function serveKnown(
   { info, life }: Pick<Source, "info" | "life">,
 ): Promise<void> {
   try {
-    const load = () => original.site.stored.load(info);
-    await serveMade(original, wish, { info, load, isKept: true, life }, showStored(info));
+    const bytes = original.site.stored.bytesOf(info);
+    await serveMade(original, wish, { info, bytes, isKept: true, life }, showStored(info));
   } catch (error) {
     await serveAgain(original, wish, error);
   }
@@ -106,7 +106,7 @@ async function serveStored(original: Admitted, wish: Wish, object: StoredObject)
   const { info, life, kept } = current;
   const source: Source = {
     info,
-    load: () => original.site.stored.load(info),
+    bytes: original.site.stored.bytesOf(info),
     isKept: true,
     life,
     ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
@@ -173,7 +173,8 @@ async function serveFetched(
     }
     const info = await wholeOf(answer);
     const source = { isKept: answer.isKept, life, status: missed(answer.isStored()), isMiss: true };
-    await serveMade(original, wish, { ...source, info, load: () => readSpool(spool, info.size) }, (shown) => {
+    const bytes = { load: () => readSpool(spool, info.size) };
+    await serveMade(original, wish, { ...source, info, bytes }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
       const context = contextOf(shown, source.isKept ? "stored" : "unkept", source.status, life);
@@ -198,10 +199,10 @@ async function serveMade(
   instead: (shown: Admitted) => void | Promise<void>,
 ): Promise<void> {
   const named = settledFor(wish.named, original.exchange.request.headers.accept);
-  const { info: version, load, isKept: isStored } = source;
+  const { info: version, bytes, isKept: isStored } = source;
   let made: Made;
   try {
-    made = await makeVariant(original, wish, { version, named, load, isStored });
+    made = await makeVariant(original, wish, { version, named, bytes, isStored });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;

@@ -54,6 +54,7 @@ function tieStored(stored: Stored, notes: DryNotes): Stored {
     ...stored,
     ...changes,
     load: never,
+    bytesOf: () => ({ load: never }),
     lookup,
     bucket: { ...stored.bucket, ...changes, copy: never, lookup },
     async find(key): Promise<Found> {

@@ -1,13 +1,23 @@
 // The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
 import { HuiyuanError } from "../errors.ts";
-import { Departure } from "../leaving.ts";
+import { abortable, Departure, type Leaving } from "../leaving.ts";
 import { type Key, MADE_HERE } from "../object.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
 
+type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
+
 /** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
-export type RenderJob = Pick<RenderRequest, "recipe" | "load" | "loadImage">;
+export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe"> {
+  /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
+  readonly bring: (() => Promise<HeldBytes>) | undefined;
+}
+
+/** They stay here until they are released, whoever leaves. */
+export interface HeldBytes extends RenderBytes {
+  release(): void;
+}
 
 export interface RenderOrigin extends Origin {
   /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
@@ -45,16 +55,20 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       if (job === undefined) throw unwanted();
       return job;
     };
+    let held: HeldBytes | undefined;
     const load = async () => {
       item.hasBegun = true;
       beganAt = performance.now();
-      return one().load();
+      return (held ?? one()).load();
     };
-    const loadImage: RenderJob["loadImage"] = (url) => one().loadImage(url);
+    const loadImage: RenderJob["loadImage"] = (url) => (held ?? one()).loadImage(url);
     try {
-      const { bytes } = await renderer.render({ recipe: one().recipe, load, loadImage, signal: nobody });
+      const { recipe, bring } = one();
+      if (bring !== undefined) held = await brought(bring(), nobody);
+      const { bytes } = await renderer.render({ recipe, load, loadImage, signal: nobody });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
+      held?.release();
       signal.removeEventListener("abort", stop);
     }
   }
@@ -89,6 +103,14 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     bytesOf: (answer) => bodies.get(answer),
     close: () => Promise.resolve(),
   };
+}
+
+/** What comes when nobody waits for it any more is let go. */
+function brought(coming: Promise<HeldBytes>, nobody: Leaving): Promise<HeldBytes> {
+  return abortable(coming, nobody).catch((error: unknown) => {
+    coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
+    throw error;
+  });
 }
 
 function answerOf(bytes: Buffer, headMs: number): OriginAnswer {

@@ -1,7 +1,7 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 import { HuiyuanError } from "../errors.ts";
-import type { Leaving } from "../leaving.ts";
+import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
@@ -134,7 +134,7 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   async function proveInTurn(request: ProofRequest): Promise<void> {
     const place = await queue.enter(request.signal);
-    return untilAborted(proveNow(request, place.weigh).finally(place.leave), request.signal);
+    return abortable(proveNow(request, place.weigh).finally(place.leave), request.signal);
   }
 
   return {
@@ -148,7 +148,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       const place = await queue.enter(request.signal);
       // The place is taken until the process is free again, also when nobody waits for the answer any more.
       const rendered = renderNow(request, place.weigh).finally(place.leave);
-      return untilAborted(rendered, request.signal);
+      return abortable(rendered, request.signal);
     },
     get maxSourceBytes() {
       return limits.sourceBytes;
@@ -221,14 +221,4 @@ function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
 /** Frames of a moving image are decoded one after the other. */
 function bytesToProve({ format, width = 0, height = 0 }: ImageFacts): number {
   return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
-}
-
-/** Rejects with the signal's reason when that comes first. */
-function untilAborted<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

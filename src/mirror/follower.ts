@@ -102,13 +102,3 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     },
   };
 }
-
-/** The promise's outcome, or the signal's reason, whichever comes first. Leaves no listener behind. */
-export function abortable<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    signal.addEventListener("abort", leave);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
-}

@@ -4,7 +4,7 @@
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
-import type { Leaving } from "../leaving.ts";
+import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
@@ -15,7 +15,6 @@ import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
-import { abortable } from "./follower.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";

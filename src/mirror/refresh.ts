@@ -3,7 +3,7 @@
 // that was looked at. When a question is due is decided by freshness.ts.
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { Leaving } from "../leaving.ts";
+import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
@@ -11,7 +11,6 @@ import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { type Fill, type FillEnd, startFill } from "./fill.ts";
-import { abortable } from "./follower.ts";
 import {
   createLives,
   type FreshnessRules,

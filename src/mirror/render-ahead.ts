@@ -67,8 +67,8 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { info } = entry;
     const { marks, isKept, release } = await findMarks(named.signedMarks, signal);
     try {
-      const load = () => stored.load(info);
-      letGo(await variants.get({ version: info, named, marks, load, isStored: isKept, signal }));
+      const bytes = stored.bytesOf(info);
+      letGo(await variants.get({ version: info, named, marks, bytes, isStored: isKept, signal }));
     } finally {
       release();
     }

@@ -34,6 +34,19 @@ export type Found =
   | { readonly state: "tombstone" }
   | { readonly state: "absent"; readonly epoch: number; readonly failure: HuiyuanError | undefined };
 
+/** All of an image, for whoever has to wait for a turn before it is read. */
+export interface ImageBytes {
+  readonly load: () => Promise<Buffer>;
+  /** Before that turn, so that nobody waits for a far store in it. Undefined: `load` will do. Throws as `load`. */
+  readonly bring?: (() => Promise<HeldBytes | undefined>) | undefined;
+}
+
+/** They stay here until they are released. */
+export interface HeldBytes {
+  load(): Promise<Buffer>;
+  release(): void;
+}
+
 export interface Stored {
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
@@ -49,6 +62,8 @@ export interface Stored {
    * more, store_corrupt where they are damaged, store_failed.
    */
   load(info: ObjectInfo): Promise<Buffer>;
+  /** The whole of such an object for later, with `bring` where the bucket lies far away. */
+  bytesOf(info: ObjectInfo): ImageBytes;
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
@@ -70,7 +85,7 @@ export function createStored(
   hot: Hot,
   gone?: (version: ObjectInfo) => Promise<void>,
 ): Stored {
-  async function load(
+  async function loadFound(
     { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
     reader: ObjectReader,
     generation: number,
@@ -85,6 +100,40 @@ export function createStored(
     } finally {
       reader.close();
     }
+  }
+
+  function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
+    const object = hot.get(bucketId, key);
+    return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
+  }
+
+  async function load(info: ObjectInfo): Promise<Buffer> {
+    const body = inMemory(info);
+    if (body !== undefined) return body;
+    const generation = hot.generation;
+    const reader = await bucket.open(info, { mayBeReplaced: true });
+    if (reader === undefined) throw replaced(info);
+    try {
+      return await readWhole(info, reader, generation);
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function bring(info: ObjectInfo): Promise<HeldBytes | undefined> {
+    if (inMemory(info) !== undefined) return undefined;
+    const generation = hot.generation;
+    const reader = await bucket.bring?.(info);
+    return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
+  }
+
+  async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
+    const body = await readAll(reader, info.size);
+    // What has just been looked up and is not stale; an original of many variants is read again and again.
+    const noted = hot.noted(bucketId, info.key);
+    const isCurrent = noted !== undefined && noted !== "absent" && noted.hashes.sha256 === info.hashes.sha256;
+    if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { info: noted, body }, generation);
+    return body;
   }
 
   async function lookup(key: Key): Promise<Entry> {
@@ -104,7 +153,7 @@ export function createStored(
     if (reader === undefined) return "again";
     if (entry.info.size > hot.maxObjectBytes) return { ...entry, state: "large", reader };
     try {
-      return await load(entry, reader, generation);
+      return await loadFound(entry, reader, generation);
     } catch (error) {
       if (error instanceof HuiyuanError && error.code === "store_corrupt") return "again";
       throw error;
@@ -130,23 +179,8 @@ export function createStored(
     peek: (key) => hot.get(bucketId, key),
     peekInfo: (key) => hot.get(bucketId, key)?.info ?? hot.noted(bucketId, key),
     lookup: (key) => lookup(key),
-    async load(info) {
-      const object = hot.get(bucketId, info.key);
-      if (object?.info.hashes.sha256 === info.hashes.sha256) return object.body;
-      const generation = hot.generation;
-      const reader = await bucket.open(info, { mayBeReplaced: true });
-      if (reader === undefined) throw replaced(info);
-      try {
-        const body = await readAll(reader, info.size);
-        // What has just been looked up and is not stale; an original of many variants is read again and again.
-        const noted = hot.noted(bucketId, info.key);
-        const isCurrent = noted !== undefined && noted !== "absent" && noted.hashes.sha256 === info.hashes.sha256;
-        if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { info: noted, body }, generation);
-        return body;
-      } finally {
-        reader.close();
-      }
-    },
+    load,
+    bytesOf: (info) => ({ load: () => load(info), bring: bucket.bring && (() => bring(info)) }),
     async find(key) {
       const object = hot.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };

@@ -9,7 +9,7 @@ import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
-import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
+import { createRenderOrigin, type HeldBytes, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
@@ -18,14 +18,14 @@ import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import type { Join, MissAnswer } from "./join.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
-import { createStored, type Found } from "./stored.ts";
+import { createStored, type Found, type ImageBytes } from "./stored.ts";
 import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface Mark {
   /** Lower-case hex. */
   readonly sha256: string;
-  readonly load: () => Promise<Buffer>;
+  readonly bytes: ImageBytes;
 }
 
 export interface VariantRequest {
@@ -35,8 +35,8 @@ export interface VariantRequest {
   readonly named: NamedRecipe;
   /** By URL without its token; all that the recipe names. */
   readonly marks: ReadonlyMap<string, Mark>;
-  /** The original's bytes; called once at most, when it is their turn. */
-  readonly load: () => Promise<Buffer>;
+  /** The original's. */
+  readonly bytes: ImageBytes;
   /** False: the original may not be kept, and so neither what is made of it. */
   readonly isStored: boolean;
   /** Aborts when the client leaves: where nobody else waits, the place in the queue is given up. */
@@ -62,7 +62,7 @@ export interface Variants {
   /** Throws the codes of Renderer.render, store_full and store_failed. */
   get(request: VariantRequest): Promise<Variant>;
   /** What get() would come to now; it makes nothing. Neither: the variant would be made. */
-  preview(request: Omit<VariantRequest, "load" | "signal">): Promise<{
+  preview(request: Omit<VariantRequest, "bytes" | "signal">): Promise<{
     readonly found: HotObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -269,8 +269,33 @@ function nameOf({ named, marks }: Pick<VariantRequest, "named" | "marks">): stri
   return shortHash([named.name, ...named.marks.map((url) => marks.get(url)?.sha256)].join("\n"));
 }
 
-function jobOf({ named, marks, load }: VariantRequest): RenderJob {
-  return { recipe: named.recipe, load, loadImage: async (url) => marks.get(url)?.load() };
+function jobOf({ named, marks, bytes }: VariantRequest): RenderJob {
+  const isFar = bytes.bring !== undefined || [...marks.values()].some((mark) => mark.bytes.bring !== undefined);
+  return {
+    recipe: named.recipe,
+    load: bytes.load,
+    loadImage: async (url) => marks.get(url)?.bytes.load(),
+    bring: isFar ? () => bringAll(bytes, marks) : undefined,
+  };
+}
+
+/** All at once. */
+async function bringAll(original: ImageBytes, marks: VariantRequest["marks"]): Promise<HeldBytes> {
+  const urls = [...marks.keys()];
+  const images = [original, ...[...marks.values()].map(({ bytes }) => bytes)];
+  const comings = await Promise.allSettled(images.map(({ bring }) => bring?.()));
+  const held = comings.map((coming) => (coming.status === "fulfilled" ? coming.value : undefined));
+  const release = () => {
+    for (const each of held) each?.release();
+  };
+  const failure = comings.find((coming) => coming.status === "rejected");
+  if (failure !== undefined) {
+    release();
+    throw failure.reason;
+  }
+  const loads = images.map(({ load }, index) => held[index]?.load ?? load);
+  const [load = original.load] = loads;
+  return { load, loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(), release };
 }
 
 function tooHeavy(found: number, limit: number): HuiyuanError {

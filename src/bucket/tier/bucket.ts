@@ -7,7 +7,7 @@ import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import { decidePut, hasExpired, mayRenew, raisesEpoch } from "../conditions.ts";
-import type { BucketDriver, Entry, PutCondition, PutResult, Renewal } from "../driver.ts";
+import type { BucketDriver, Entry, ObjectReader, OpenOptions, PutCondition, PutResult, Renewal } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
 import { createDamagedObjects } from "./damaged.ts";
 import { createDownloads } from "./download.ts";
@@ -261,6 +261,20 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     return isMirrored;
   }
 
+  async function openNear(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
+    return (await queue.open(info, options)) ?? edge.driver.open(info, options);
+  }
+
+  /** The version that the remote store has it under; undefined: it has another object. */
+  async function versionThere(info: ObjectInfo): Promise<string | undefined> {
+    const version = looks.versionOf(info);
+    if (version !== undefined) return version;
+    const found = await remote.head(info.key);
+    if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
+    if (found.isStale) looks.markStale(info);
+    return found.version;
+  }
+
   return {
     async lookup(key) {
       // The queue first: an object that arrives meanwhile is found in the edge then.
@@ -275,14 +289,16 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       return looks.entry(key, kept);
     },
     async open(info, options) {
-      const near = (await queue.open(info, options)) ?? (await edge.driver.open(info, options));
+      const near = await openNear(info, options);
       if (near !== undefined) return near;
-      const version = looks.versionOf(info);
-      if (version !== undefined) return downloads.open(info, version);
-      const found = await remote.head(info.key);
-      if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
-      if (found.isStale) looks.markStale(info);
-      return downloads.open(info, found.version);
+      const version = await versionThere(info);
+      return version === undefined ? undefined : downloads.open(info, version);
+    },
+    async bring(info) {
+      const near = await openNear(info, { mayBeReplaced: true });
+      near?.close();
+      const version = near === undefined ? await versionThere(info) : undefined;
+      return version === undefined ? undefined : downloads.bring(info, version);
     },
     put: (info, body, condition) =>
       condition.when === "absent"

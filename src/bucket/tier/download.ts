@@ -12,6 +12,11 @@ import { createLargeObjects } from "./large.ts";
 export interface Downloads {
   /** Undefined when the object is not there any more. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+  /**
+   * The same once all of it has come and is right, whatever its size; undefined also where no disk keeps it so long. Throws as
+   * its reader.
+   */
+  bring(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
   /** A body that has just been put: what is too large to be kept is known by its sums. */
   learn(body: WholeBody): void;
 }
@@ -114,7 +119,28 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       download.spool.hold();
       return spoolReader(info, download);
     },
+    async bring(info, version) {
+      const download = await share(info, version);
+      if (download === undefined) return undefined;
+      const { spool, proven } = download;
+      spool.hold();
+      const stopWaiting = spool.awaitEnd();
+      try {
+        await proven;
+        if (spool.end?.kind === "whole") return spoolReader(info, { spool: held(spool), proven });
+        return undefined; // A disk that takes nothing: it has gone by.
+      } finally {
+        stopWaiting();
+        spool.release();
+      }
+    },
   };
+}
+
+/** With a hold of its own. */
+function held(spool: Spool): Spool {
+  spool.hold();
+  return spool;
 }
 
 async function fill(spool: Spool, body: AsyncIterable<Buffer>, sha256: Hash): Promise<void> {

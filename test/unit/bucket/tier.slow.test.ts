@@ -272,6 +272,37 @@ test("ten readers of what only S3 has share one request", async () => {
   expect(s3.asked).toEqual([`GET ${NAME}`]);
 });
 
+test.each([
+  ["what may have a copy", 1_000_000],
+  ["what is too large for one", 1_000],
+])("bring() has %s read without another word to S3, also by many", async (_claim, maxCopyBytes) => {
+  await reopen({ maxCopyBytes });
+  const bytes = randomBytes(600_000);
+  await onlyInS3(bytes);
+  const entry = await bucket.lookup(A);
+  const info = entry.state === "object" ? entry.info : infoOf("a.jpg", wholeBody(bytes));
+  s3.asked.length = 0;
+  const readers = await Promise.all([bucket.bring?.(info), bucket.bring?.(info)]);
+  expect(s3.asked).toEqual([`GET ${NAME}`]);
+  s3.failure = () => "reset";
+  for (const reader of readers) expect((await readAll(reader, info.size)).equals(bytes)).toBe(true);
+});
+
+test("bring() of what is here brings nothing", async () => {
+  await put("a.jpg", randomBytes(1_000));
+  const entry = await bucket.lookup(A);
+  if (entry.state !== "object") throw new Error("it is not there");
+  expect(await bucket.bring?.(entry.info)).toBeUndefined();
+});
+
+test("bring() of what comes wrongly from S3 is store_corrupt", async () => {
+  await onlyInS3(randomBytes(300_000));
+  const entry = await bucket.lookup(A);
+  if (entry.state !== "object") throw new Error("it is not there");
+  s3.spoils = true;
+  await expect(bucket.bring?.(entry.info)).rejects.toMatchObject({ code: "store_corrupt" });
+});
+
 test("what is too large for a copy is read in ranges", async () => {
   await reopen({ maxCopyBytes: 1_000_000 });
   const bytes = randomBytes(2_500_000);

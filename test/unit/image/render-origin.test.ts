@@ -14,6 +14,7 @@ const job = (text = "source"): RenderJob => ({
   recipe: RECIPE,
   load: async () => Buffer.from(text),
   loadImage: async () => undefined,
+  bring: undefined,
 });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -26,11 +26,11 @@ async function lab(options: { readonly fails?: boolean } = {}) {
     peek: () => undefined,
     preview: () => Promise.reject(new Error("not asked")),
     drop: () => Promise.resolve(),
-    async get({ version, named: { recipe }, load }) {
+    async get({ version, named: { recipe }, bytes }) {
       running += 1;
       most = Math.max(most, running);
       await new Promise((resolve) => setImmediate(resolve));
-      made.push(`${await load()} ${version.size} ${recipe.output.format}`);
+      made.push(`${await bytes.load()} ${version.size} ${recipe.output.format}`);
       running -= 1;
       if (options.fails) throw new Error("it fails");
       const info = infoOf("v", wholeBody(Buffer.from("v")));

@@ -328,6 +328,39 @@ describe("load()", () => {
   });
 });
 
+describe("bytesOf()", () => {
+  test("of a bucket that lies here loads and brings nothing", async () => {
+    const { stored } = storedLab();
+    const bytes = randomBytes(1_000);
+    const { load, bring } = stored.bytesOf(await putBehind(stored, bytes));
+    expect([bring, (await load()).equals(bytes)]).toEqual([undefined, true]);
+  });
+
+  test("of one that lies far away brings what memory has not, and closes it when it is released", async () => {
+    const told: string[] = [];
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async bring(info) {
+          told.push("brought");
+          const reader = await driver.open(info);
+          return reader && { ...reader, close: () => void told.push("closed") };
+        },
+      }),
+    });
+    const bytes = randomBytes(1_000);
+    const info = await putBehind(stored, bytes);
+    for (let time = 0; time < 2; time += 1) {
+      await stored.lookup(KEY);
+      const held = await stored.bytesOf(info).bring?.();
+      expect((await held?.load())?.equals(bytes)).toBe(true);
+      held?.release();
+    }
+    expect(told).toEqual(["brought", "closed", "brought", "closed"]);
+    // It was asked for twice, and is in memory by now.
+    expect(await stored.bytesOf(info).bring?.()).toBeUndefined();
+  });
+});
+
 test("whoever changes an object is told which version has gone, before the change ends", async () => {
   const { driver, hot } = storedLab();
   const gone: string[] = [];

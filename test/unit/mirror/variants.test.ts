@@ -80,7 +80,7 @@ function request(more: Partial<VariantRequest> = {}): VariantRequest {
     version: VERSION,
     named: SMALL,
     marks: new Map(),
-    load: async () => Buffer.from("original"),
+    bytes: { load: async () => Buffer.from("original") },
     isStored: true,
     signal: new AbortController().signal,
     ...more,
@@ -136,7 +136,7 @@ test("another version, another recipe and another mark are other variants", asyn
   const { variants, keys } = lab(renderer);
   const url = "http://h/m.png";
   const marked = named(`watermark/1/image/${b64(url)}`);
-  const mark = (sha256: string) => new Map([[url, { sha256, load: async () => small }]]);
+  const mark = (sha256: string) => new Map([[url, { sha256, bytes: { load: async () => small } }]]);
   const requests = [
     request(),
     request({ version: OTHER_VERSION }),
@@ -231,7 +231,7 @@ test("a mark is found for a render whose first client, with a token of its own i
   const { variants } = lab(renderer);
   const busy = variants.get(request());
   const plain = "http://h/m.png";
-  const marks = new Map([[plain, { sha256: "11", load: async () => small }]]);
+  const marks = new Map([[plain, { sha256: "11", bytes: { load: async () => small } }]]);
   const ask = (token: string, signal = new AbortController().signal) =>
     variants.get(request({ named: named(`watermark/1/image/${b64(`${plain}?sign=${token}`)}`), marks, signal }));
   const leaver = new AbortController();
@@ -245,6 +245,62 @@ test("a mark is found for a render whose first client, with a token of its own i
   await bytesOf(await busy);
   expect((await bytesOf(await stays)).equals(small)).toBe(true);
   expect(renderer.begun.length).toBe(2);
+});
+
+/** Bytes that lie far away until `arrive`. */
+function farBytes(bytes: Buffer) {
+  const latch = createLatch();
+  const told: string[] = [];
+  const load = () => Promise.reject(new Error("it is far away"));
+  async function bring() {
+    told.push("asked for");
+    await latch.opened;
+    told.push("here");
+    return { load: async () => bytes, release: () => void told.push("released") };
+  }
+  return { bytes: { load, bring }, told, arrive: () => latch.open() };
+}
+
+test("what lies far away comes here before its turn, which others have meanwhile", async () => {
+  const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
+    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    return laid.some((mark) => mark === undefined) || bytes.length === 0 ? Buffer.alloc(0) : small;
+  });
+  const { variants } = lab(renderer);
+  const [original, mark] = [farBytes(Buffer.from("original")), farBytes(small)];
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: mark.bytes }]]);
+  const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
+  const far = variants.get(request({ named: marked, marks, bytes: original.bytes }));
+  await eventually(() => original.told.length + mark.told.length === 2, "both are asked for");
+  await bytesOf(await variants.get(request()));
+  expect(renderer.begun.length).toBe(1);
+  original.arrive();
+  mark.arrive();
+  expect((await bytesOf(await far)).equals(small)).toBe(true);
+  for (const { told } of [original, mark]) expect(told).toEqual(["asked for", "here", "released"]);
+});
+
+test("whoever leaves while an image comes from far away is let go at once, and the image when it is here", async () => {
+  const { variants } = lab(fakeRenderer(() => small));
+  const original = farBytes(Buffer.from("original"));
+  const leaver = new AbortController();
+  const left = codeOf(variants.get(request({ bytes: original.bytes, signal: leaver.signal })));
+  await eventually(() => original.told.length === 1, "it is asked for");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  expect(await left).toBe("client_gone");
+  original.arrive();
+  await eventually(() => original.told.at(-1) === "released", "it is let go");
+});
+
+test("of several images from far away of which one cannot be had none is kept waiting", async () => {
+  const { variants } = lab(fakeRenderer(() => small));
+  const original = farBytes(Buffer.from("original"));
+  const failure = () => Promise.reject(new HuiyuanError("store_failed", "it cannot be asked"));
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, bring: failure } }]]);
+  const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
+  original.arrive();
+  expect(await codeOf(variants.get(request({ named: marked, marks, bytes: original.bytes })))).toBe("store_failed");
+  expect(original.told.at(-1)).toBe("released");
 });
 
 test("get() of something that is no image, and no JSON, fails", async () => {
