@@ -27,7 +27,7 @@ export interface S3Request {
   readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
   /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
   readonly patienceMs: number;
-  /** Tries at the most. */
+  /** Tries at the most that bring no answer; three where absent. */
   readonly tries?: number;
   /** True: is sent also while S3 is known to be down. */
   readonly isProbe?: boolean;
@@ -45,6 +45,8 @@ export interface S3Client {
   readonly reach: Reach;
   /** Throws store_failed, store_full. */
   send(request: S3Request): Promise<S3Reply>;
+  /** Whether a later request may succeed where one has ended in this error. */
+  mayPass(error: unknown): boolean;
   /** The whole body as text, of at most 8 MiB. */
   text(reply: S3Reply): Promise<string>;
   /** Breaks off what is under way. */
@@ -63,6 +65,8 @@ export interface S3ClientOptions extends S3Access {
 }
 
 const TRIES = 3;
+/** Of what S3 answers with a no that may pass, as it does when it is asked too much: such an answer comes soon. */
+const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
 const PROBE_PATIENCE_MS = 2_000;
 const MAX_TEXT_BYTES = 8_388_608;
@@ -91,6 +95,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
   const reach = createReach({ ask: askBucket, log, now });
+  const passing = new WeakSet<HuiyuanError>();
 
   async function askBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
@@ -127,7 +132,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   /** The reply, or why another try may help; throws where none can. */
-  async function attempt(request: S3Request): Promise<HttpReply | HuiyuanError> {
+  async function attempt(request: S3Request): Promise<HttpReply | Passing> {
     let reply: HttpReply;
     try {
       reply = await sendOnce(request);
@@ -142,7 +147,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   /** No answer came. Throws where no other try may help. */
-  function unanswered(request: S3Request, error: unknown): HuiyuanError {
+  function unanswered(request: S3Request, error: unknown): Passing {
     const code = error instanceof HuiyuanError ? error.code : undefined;
     // What is to be sent could not be read: that says nothing of S3.
     if (code?.startsWith("store_")) throw error;
@@ -150,31 +155,41 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     // The address is not allowed, and no other try will find another; or nobody waits any more.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
     reach.failed(failure);
-    return failure;
+    return { failure, status: undefined };
   }
 
   /** As attempt(), for an answer that says no. */
-  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | HuiyuanError> {
+  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
     const { status } = reply;
     const code = errorCode(await readText(reply, MAX_ERROR_BYTES).catch(() => "")) ?? "";
     const failure = refused(request, status, code);
     const mayPass = isPassing(status, code);
-    if (mayPass && status >= 500) reach.failed(failure);
-    else reach.answered();
-    if (mayPass) return failure;
+    if (!mayPass || status < 500) reach.answered();
+    if (mayPass) return { failure, status };
     if (CALLERS_STATUSES.has(status) && code !== "NoSuchBucket") return reply;
     throw failure;
   }
 
   async function send(request: S3Request): Promise<S3Reply> {
-    const { tries = TRIES } = request;
     for (let tried = 1; ; tried += 1) {
-      if (reach.isDown && request.isProbe !== true) throw failed(request, "it has not answered for a while");
+      if (reach.isDown && request.isProbe !== true)
+        throw markPassing(failed(request, "it has not answered for a while"));
       const outcome = await attempt(request);
-      if (!(outcome instanceof HuiyuanError)) return { ...outcome, header: outcome.header, tries: tried };
-      if (tried >= tries) throw outcome;
+      if (!("failure" in outcome)) return { ...outcome, header: outcome.header, tries: tried };
+      if (tried >= triesOf(request, outcome)) throw givenUp(outcome);
       await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
     }
+  }
+
+  function givenUp({ failure, status }: Passing): HuiyuanError {
+    // Not sooner: many who are refused once at the same moment say nothing of whether S3 is there.
+    if (status !== undefined && status >= 500) reach.failed(failure);
+    return markPassing(failure);
+  }
+
+  function markPassing(failure: HuiyuanError): HuiyuanError {
+    passing.add(failure);
+    return failure;
   }
 
   function close(): void {
@@ -195,7 +210,20 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket ${options.url}`;
   }
 
-  return { reach, send, text: (reply) => readText(reply, MAX_TEXT_BYTES), close };
+  const mayPass = (error: unknown) => error instanceof HuiyuanError && passing.has(error);
+  return { reach, send, mayPass, text: (reply) => readText(reply, MAX_TEXT_BYTES), close };
+}
+
+function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {
+  if (status === undefined) return tries;
+  return isProbe ? 1 : REFUSED_TRIES;
+}
+
+/** Another try may help. */
+interface Passing {
+  readonly failure: HuiyuanError;
+  /** Of what was answered; undefined: nothing was. */
+  readonly status: number | undefined;
 }
 
 /** Aborts its signal when nothing has moved for a while. */

@@ -49,7 +49,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       await drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
       await conditions();
     } catch (error) {
-      if (client.reach.since === undefined) throw error;
+      if (!client.mayPass(error)) throw error;
       client.reach.failed(asHuiyuanError(error), true);
     }
   }

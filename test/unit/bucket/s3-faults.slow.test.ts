@@ -114,6 +114,41 @@ test.each(FINAL)("%i %s is not tried again and is %s", async (status, code, expe
   expect(s3.asked).toEqual([`PUT ${NAME}`]);
 });
 
+test("many that are asked for patience at once are answered at the next try, and S3 is not away", async () => {
+  await open();
+  const tried = new Map<string, number>();
+  s3.failure = (method, name) => {
+    const times = (tried.get(name) ?? 0) + 1;
+    tried.set(name, times);
+    return method === "HEAD" && times < 3 ? { status: 503, code: "SlowDown" } : undefined;
+  };
+  const keys = Array.from({ length: 20 }, (_, index) => toKey(`${index}.jpg`));
+  const found = await Promise.all(keys.map((key) => bucket.head(key)));
+  expect(found.map(({ state }) => state)).toEqual(keys.map(() => "absent"));
+  expect([store.isDown, store.outageSince()]).toEqual([false, undefined]);
+});
+
+test("a server that is too busy to show whether it obeys conditions is asked for that again", async () => {
+  let probes = 0;
+  s3.failure = (method, name) => {
+    if (method !== "PUT" || !name.includes("probe")) return undefined;
+    probes += 1;
+    return probes > 1 && probes < 5 ? { status: 503, code: "SlowDown" } : undefined;
+  };
+  await open();
+  await new Promise<void>((resolve) => store.onReturn(resolve));
+  expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
+});
+
+test("three requests that get nothing but 503 are as many without an answer", async () => {
+  await open();
+  s3.failure = () => ({ status: 503, code: "SlowDown" });
+  for (const isDown of [false, false, true]) {
+    await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+    expect(store.isDown).toBe(isDown);
+  }
+});
+
 test("after three requests without an answer the next fail at once, until it answers again", async () => {
   await open();
   const returned = new Promise<void>((resolve) => store.onReturn(resolve));
