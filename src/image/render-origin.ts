@@ -11,11 +11,11 @@ type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
 /** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
 export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe"> {
   /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
-  readonly bring: (() => Promise<HeldBytes>) | undefined;
+  readonly bring: (() => Promise<BroughtBytes>) | undefined;
 }
 
 /** They stay here until they are released, whoever leaves. */
-export interface HeldBytes extends RenderBytes {
+export interface BroughtBytes extends RenderBytes {
   release(): void;
 }
 
@@ -55,7 +55,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       if (job === undefined) throw unwanted();
       return job;
     };
-    let held: HeldBytes | undefined;
+    let held: BroughtBytes | undefined;
     const load = async () => {
       item.hasBegun = true;
       beganAt = performance.now();
@@ -106,7 +106,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 }
 
 /** What comes when nobody waits for it any more is let go. */
-function brought(coming: Promise<HeldBytes>, nobody: Leaving): Promise<HeldBytes> {
+function brought(coming: Promise<BroughtBytes>, nobody: Leaving): Promise<BroughtBytes> {
   return abortable(coming, nobody).catch((error: unknown) => {
     coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
     throw error;

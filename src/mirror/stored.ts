@@ -6,6 +6,7 @@ import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../b
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
 import type { Hot, HotObject, Note } from "./hot.ts";
+import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 
 /** What is known of an object that was found. */
 export interface StoredObject {
@@ -33,19 +34,6 @@ export type Found =
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
   | { readonly state: "absent"; readonly epoch: number; readonly failure: HuiyuanError | undefined };
-
-/** All of an image, for whoever has to wait for a turn before it is read. */
-export interface ImageBytes {
-  readonly load: () => Promise<Buffer>;
-  /** Before that turn, so that nobody waits for a far store in it. Undefined: `load` will do. Throws as `load`. */
-  readonly bring?: (() => Promise<HeldBytes | undefined>) | undefined;
-}
-
-/** They stay here until they are released. */
-export interface HeldBytes {
-  load(): Promise<Buffer>;
-  release(): void;
-}
 
 export interface Stored {
   /** `<appid>/<bucket>` */

@@ -9,16 +9,17 @@ import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
-import { createRenderOrigin, type HeldBytes, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
+import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
+import { bringAll, type ImageBytes } from "./image-bytes.ts";
 import type { Join, MissAnswer } from "./join.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
-import { createStored, type Found, type ImageBytes } from "./stored.ts";
+import { createStored, type Found } from "./stored.ts";
 import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
@@ -277,25 +278,6 @@ function jobOf({ named, marks, bytes }: VariantRequest): RenderJob {
     loadImage: async (url) => marks.get(url)?.bytes.load(),
     bring: isFar ? () => bringAll(bytes, marks) : undefined,
   };
-}
-
-/** All at once. */
-async function bringAll(original: ImageBytes, marks: VariantRequest["marks"]): Promise<HeldBytes> {
-  const urls = [...marks.keys()];
-  const images = [original, ...[...marks.values()].map(({ bytes }) => bytes)];
-  const comings = await Promise.allSettled(images.map(({ bring }) => bring?.()));
-  const held = comings.map((coming) => (coming.status === "fulfilled" ? coming.value : undefined));
-  const release = () => {
-    for (const each of held) each?.release();
-  };
-  const failure = comings.find((coming) => coming.status === "rejected");
-  if (failure !== undefined) {
-    release();
-    throw failure.reason;
-  }
-  const loads = images.map(({ load }, index) => held[index]?.load ?? load);
-  const [load = original.load] = loads;
-  return { load, loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(), release };
 }
 
 function tooHeavy(found: number, limit: number): HuiyuanError {

@@ -9,6 +9,7 @@ import { createVariantTier, type VariantBucket } from "../../../src/bucket/tier/
 import { SILENT_LOG } from "../../../src/log.ts";
 import { toKey } from "../../../src/object.ts";
 import { eventually } from "../../helpers/program.ts";
+import { createLatch } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 const ID = "10001234/photos";
@@ -70,6 +71,29 @@ test("a smaller bound holds at once, and what is in order is counted", async () 
   disk.resize(4_000);
   await holds("c", "d");
   expect(disk.order.bytes).toBe(4_000);
+});
+
+test("what must go is told to the writer together, and no more at a time than it bears", async () => {
+  const latch = createLatch();
+  let told = 0;
+  const forget = async () => {
+    told += 1;
+    await latch.opened;
+    return true;
+  };
+  const slow = createBoundedDisk({
+    near: { bucket: near.bucket, listBuckets: () => [], forget },
+    maxBytes: 0,
+    log: SILENT_LOG,
+  });
+  for (let index = 0; index < 300; index += 1) {
+    slow.order.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
+  }
+  slow.grown();
+  await eventually(() => told === 256, "the first bunch");
+  latch.open();
+  await eventually(() => told === 300, "the rest");
+  await slow.close();
 });
 
 test("what an earlier run has left is counted, and the oldest of it goes first", async () => {
