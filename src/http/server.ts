@@ -3,6 +3,7 @@
 // listener's affair.
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
@@ -46,6 +47,8 @@ const MAX_CONNECTIONS = 20_000;
 const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
+/** Turns of the loop before a sweep: requests that came while the program was busy have then been read. */
+const SWEEP_TURNS = 3;
 /** Bytes of a request that cannot be read: host and path of a call are shorter. */
 const HEAD_LOOKED_AT = 512;
 
@@ -228,7 +231,8 @@ async function stop(server: Server, { lane, endings, graceMs }: Stopping): Promi
   // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
   // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-  const sweep = setInterval(() => {
+  const sweep = setInterval(async () => {
+    for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
     // Those that end are waited for in any case, and node's server would take them for idle.
     if (!endings.isAny) server.closeIdleConnections();
     lane?.closeIdle();
