@@ -4,74 +4,17 @@
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { drawnTo } from "./attention.ts";
+import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
+import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
+import { pngWithExifOf } from "./exif-carried.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
-import { type Blur, blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, type Samples, tiled, toPixels } from "./pixels.ts";
-
-interface EncodedSource {
-  readonly bytes: Buffer;
-  readonly hasExif: boolean;
-  readonly isGrey: boolean;
-  readonly samples: Samples;
-}
-
-/** What a canvas begins with: an encoded image, or pixels. */
-export type CanvasSource = (EncodedSource | { readonly pixels: Pixels }) & {
-  readonly size: Size;
-  readonly frames: number;
-  /** 1–8 (EXIF). */
-  readonly orientation: number;
-  /** Nothing of it is clear. */
-  readonly isOpaque: boolean;
-};
-
-export interface CanvasOptions {
-  /** Width × height × frames of the image and of every intermediate one. */
-  readonly maxPixels: number;
-  /** `#rrggbb` that shows through what is transparent; absent: transparency is kept. */
-  readonly ground?: string;
-}
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
 const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose"] as const;
-
-/** Sizes are those of one frame, after the steps so far. */
-export interface Canvas {
-  readonly size: Size;
-  readonly frames: number;
-  /** False once it is of pixels alone. */
-  readonly hasExif: boolean;
-  /** Upright by EXIF, once; the tag then says so. */
-  autoOrient(): Promise<void>;
-  /** Throws output_too_large. */
-  resize(size: Size): Promise<void>;
-  crop(window: Window): Promise<void>;
-  /**
-   * Scaled and cut to the part of this size that draws the eye; animations are cut in the middle. `scaled` covers the size as
-   * closely as may be. Throws output_too_large.
-   */
-  attentionCrop(scaled: Size, size: Size): Promise<void>;
-  /** Centred on a ground of this size, which is at least the image's. */
-  pad(size: Size, colour: string): Promise<void>;
-  /** Clockwise; the corners that appear are `colour`. Throws output_too_large. */
-  rotate(degrees: number, colour: string): Promise<void>;
-  blur(blur: Blur): Promise<void>;
-  sharpen(amount: number): Promise<void>;
-  /** Clipped to the image; on every frame. `cut` makes clear what the overlay covers. */
-  lay(overlay: Overlay, at: { readonly left: number; readonly top: number }, how?: "over" | "cut"): Promise<void>;
-  /** The overlay, repeated from the upper left corner over the whole image. */
-  tile(overlay: Overlay): Promise<void>;
-  /** Everything so far as pixels. */
-  pixels(): Promise<Pixels>;
-  /** A pipeline with nothing left to do, to be cloned and written more than once. The canvas is spent. */
-  settle(): Promise<Sharp>;
-  /** Goes on from other pixels; of the metadata nothing is left. */
-  replace(pixels: Pixels): void;
-  /** The pipeline with everything so far, to be written in some format. The canvas is spent. */
-  finish(): Sharp;
-}
 
 export function createCanvas(source: CanvasSource, { maxPixels, ground }: CanvasOptions): Canvas {
   let { size, frames } = source;
@@ -117,7 +60,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   /** What was gathered is done now; the next step begins a new pass. `isTurned`: only libvips knows to what size. */
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
-      const png = await finishPass().keepExif().png({ compressionLevel: 0 }).toBuffer({ resolveWithObject: true });
+      const png = await passPng().toBuffer({ resolveWithObject: true });
       if (isTurned) size = { width: png.info.width, height: png.info.height };
       image = openEncoded(png.data);
       isGrey = false;
@@ -147,6 +90,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return isOpaque ? composed.removeAlpha() : composed;
   }
 
+  function passPng(): Sharp {
+    return finishPass().keepExif().png({ compressionLevel: 0 });
+  }
+
   function passPixels(known: Size | undefined): Promise<Pixels> {
     return toPixels(finishPass(), frames, known);
   }
@@ -159,12 +106,29 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** Worked on beside the image and laid in its place: the detour over pixels would lose the tag that says how it is turned. */
+  /** What a step of our own makes of the image; EXIF stays. */
   async function replaceBy(work: FrameWork): Promise<void> {
-    if (stage !== "turn") await materialise();
-    const { data, width, height, channels } = await work(await toPixels(image.clone(), 1, size));
-    await at("compose");
-    overlays.push({ input: data, raw: { width, height, channels }, left: 0, top: 0, blend: "source" });
+    if (!carriesExif) return open(await work(await passPixels(size)));
+    const tagged = await passPng().toBuffer();
+    const made = await work(await toPixels(openEncoded(tagged), 1, size));
+    size = { width: made.width, height: made.height };
+    image = openEncoded(await pngWithExifOf(tagged, made));
+    isGrey = false;
+    stage = "turn";
+  }
+
+  /** The window of the image in its new size, which has a longer side. */
+  async function enlarge(to: Size, window: Window): Promise<void> {
+    const from = reducedFirst(size, to);
+    const enlargement = { from, to, window };
+    if (frames > 1) {
+      const reduce = throughLibvips((frame) => frame.resize(from.width, from.height, { fit: "fill" }));
+      return eachAlone(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
+    }
+    await canvas.resize(from);
+    const part = neededPart(enlargement);
+    await canvas.crop(part);
+    await replaceBy(async (pixels) => enlarged(pixels, enlargement, part));
   }
 
   function refuseBeyondLimit({ width, height }: Size): void {
@@ -197,31 +161,34 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (orientation >= 5) size = { width: size.height, height: size.width };
       orientation = 1;
     },
-    async resize(wanted) {
+    async resize(wanted, window = { left: 0, top: 0, ...wanted }) {
       refuseBeyondLimit(wanted);
-      if (wanted.width === size.width && wanted.height === size.height) return;
-      const scale = (from: Sharp) => from.resize(wanted.width, wanted.height, { fit: "fill" });
-      if (frames > 1) return eachAlone(throughLibvips(scale));
+      const { width, height } = wanted;
+      if (width === size.width && height === size.height) return canvas.crop(window);
+      const isLonger = width > size.width || height > size.height;
+      if (isLonger && window.width * window.height <= MAX_ENLARGED_PIXELS) return enlarge(wanted, window);
+      const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
+      if (frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
       size = wanted;
+      return canvas.crop(window);
     },
     async crop(window) {
       if (window.width === size.width && window.height === size.height) return;
       (await at(stage === "turn" ? "cut" : "cutScaled")).extract(window);
       size = { width: window.width, height: window.height };
     },
-    async attentionCrop(scaled, { width, height }) {
+    async attentionCrop(scaled, window) {
+      const { width, height } = window;
+      if (frames > 1) return canvas.resize(scaled, window);
       refuseBeyondLimit(scaled);
-      const cut = (from: Sharp, position: string | number) => from.resize(width, height, { fit: "cover", position });
-      if (frames > 1) return eachAlone(throughLibvips((from) => cut(from, "centre")));
       if (scaled.width * scaled.height > size.width * size.height) {
         // Searched before it is enlarged, when there is much less of it.
         if (stage !== "turn") await materialise();
         const eye = await drawnTo({ image, size }, scaled, { width, height });
-        await canvas.resize(scaled);
-        return canvas.crop({ width, height, ...centredOn(scaled, { width, height }, eye) });
+        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, eye) });
       }
-      cut(await at("scale"), sharp.strategy.attention);
+      (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
       size = { width, height };
     },
@@ -291,6 +258,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   };
   return canvas;
 }
+
+/** So many fit into the memory of a render with what is made of them; more are libvips' work, in strips. */
+const MAX_ENLARGED_PIXELS = 30_000_000;
 
 // Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;

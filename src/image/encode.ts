@@ -2,7 +2,7 @@
 import type { Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { writeBmp } from "./bmp.ts";
-import type { Canvas } from "./canvas.ts";
+import type { Canvas } from "./canvas-shape.ts";
 import type { Output, OutputFormat, QualityRule } from "./recipe.ts";
 
 export interface Encoding {

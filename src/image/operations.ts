@@ -1,7 +1,7 @@
 // The one table of what is done to pixels: a row a step, complete by the compiler's word. Sizes come from geometry.ts, the
 // pixels from canvas.ts; a new operation is a row here and a key in the grammar.
 import { HuiyuanError } from "../errors.ts";
-import type { Canvas } from "./canvas.ts";
+import type { Canvas } from "./canvas-shape.ts";
 import { aligned, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
@@ -23,10 +23,9 @@ type Operation<Name extends StepName> = (step: StepOf<Name>, work: Work) => Prom
 const OPERATIONS = {
   autoOrient: (_step, { canvas }) => canvas.autoOrient(),
   resize: ({ rule }, { canvas }) => canvas.resize(scaledSize(canvas.size, rule)),
-  coverCrop: async (step, { canvas }) => {
+  coverCrop: (step, { canvas }) => {
     const { scaled, window } = coverWindow(canvas.size, step, step.gravity);
-    await canvas.resize(scaled);
-    await canvas.crop(window);
+    return canvas.resize(scaled, window);
   },
   attentionCrop: (step, { canvas }) => {
     const { scaled, window } = coverWindow(canvas.size, step, "center");

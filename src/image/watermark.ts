@@ -3,7 +3,8 @@
 import sharp, { type Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
-import type { Canvas } from "./canvas.ts";
+import type { Canvas } from "./canvas-shape.ts";
+import { enlarged, reducedFirst } from "./enlarge.ts";
 import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
 import { withClearGround } from "./gif-ground.ts";
 import { faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
@@ -116,7 +117,11 @@ async function resized(mark: Overlay, size: Size): Promise<Overlay> {
   if (mark.width === size.width && mark.height === size.height) return mark;
   if (size.width * size.height > MAX_MARK_PIXELS)
     throw unusable("watermark/spcent", `the mark would have ${size.width}×${size.height} pixels`);
-  return toOverlay(fromOverlay(mark).resize(size.width, size.height, { fit: "fill" }));
+  const from = reducedFirst(mark, size);
+  const reduced = await toOverlay(fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }));
+  if (from.width === size.width && from.height === size.height) return reduced;
+  const corner = { left: 0, top: 0 };
+  return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);
 }
 
 /** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
