@@ -166,7 +166,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const { width, height } = wanted;
       if (width === size.width && height === size.height) return canvas.crop(window);
       const isLonger = width > size.width || height > size.height;
-      if (isLonger && window.width * window.height <= MAX_ENLARGED_PIXELS) return enlarge(wanted, window);
+      const bytes = window.width * window.height * (isOpaque ? 3 : 4);
+      if (isLonger && bytes <= MAX_ENLARGED_BYTES) return enlarge(wanted, window);
       const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
       if (frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
@@ -259,8 +260,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   return canvas;
 }
 
-/** So many fit into the memory of a render with what is made of them; more are libvips' work, in strips. */
-const MAX_ENLARGED_PIXELS = 30_000_000;
+/** Of pixels that leave room in the memory of a render for any encoder; more are libvips' work, in strips. */
+const MAX_ENLARGED_BYTES = 15_000_000;
 
 // Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;
