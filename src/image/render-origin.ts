@@ -22,14 +22,21 @@ export interface BroughtBytes extends RenderBytes {
 export interface RenderOrigin extends Origin {
   /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
   want(key: Key, job: RenderJob): () => void;
-  /** The whole body of an answer of fetch(), for as long as somebody has that. */
+  /** The whole body of an answer of fetch(), until it is let go. */
   bytesOf(answer: OriginAnswer): Buffer | undefined;
+  /** The body is kept elsewhere: whoever has the answer still, for a client that reads slowly, holds no bytes with it. */
+  letGo(answer: OriginAnswer): void;
 }
 
 /** Milliseconds from an image's turn to its end. */
 export interface RenderMeter {
   rendered(milliseconds: number): void;
   failed(error: HuiyuanError): void;
+}
+
+/** What was rendered, up to 64 MiB: undefined when it is let go. */
+interface Result {
+  bytes: Buffer | undefined;
 }
 
 interface Wanted {
@@ -42,7 +49,7 @@ interface Wanted {
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
   const wanted = new Map<Key, Wanted>();
-  const bodies = new WeakMap<OriginAnswer, Buffer>();
+  const bodies = new WeakMap<OriginAnswer, Result>();
 
   async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {
     const { jobs, nobody } = item;
@@ -92,15 +99,20 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       try {
         const { bytes, milliseconds } = await render(item, signal);
         meter.rendered(milliseconds);
-        const answer = answerOf(bytes, milliseconds);
-        bodies.set(answer, bytes);
+        const result = { bytes };
+        const answer = answerOf(result, milliseconds);
+        bodies.set(answer, result);
         return answer;
       } catch (error) {
         if (error instanceof HuiyuanError) meter.failed(error);
         throw error;
       }
     },
-    bytesOf: (answer) => bodies.get(answer),
+    bytesOf: (answer) => bodies.get(answer)?.bytes,
+    letGo(answer) {
+      const result = bodies.get(answer);
+      if (result !== undefined) result.bytes = undefined;
+    },
     close: () => Promise.resolve(),
   };
 }
@@ -113,11 +125,11 @@ function brought(coming: Promise<BroughtBytes>, nobody: Leaving): Promise<Brough
   });
 }
 
-function answerOf(bytes: Buffer, headMs: number): OriginAnswer {
+function answerOf(result: Result, headMs: number): OriginAnswer {
   const body: OriginBody = {
     start(sink) {
       // All of it is in memory already, so that a pause would spare nothing.
-      sink.data(bytes);
+      if (result.bytes !== undefined) sink.data(result.bytes);
       sink.end();
     },
     resume() {},
@@ -126,7 +138,7 @@ function answerOf(bytes: Buffer, headMs: number): OriginAnswer {
   return {
     isNotModified: false,
     url: MADE_HERE,
-    size: bytes.length,
+    size: result.bytes?.length,
     framing: "length",
     digests: {},
     etag: undefined,

@@ -158,10 +158,16 @@ export function createVariants(options: VariantsOptions): Variants {
     const { spool, answer } = head;
     const made = (info: ObjectInfo, body = wholeIn(spool)) =>
       ({ kind: "made", info, body, spool, how, release }) as const;
-    if (miss.kind === "finished") return made(miss.info);
+    if (miss.kind === "finished") {
+      origin.letGo(answer);
+      return made(miss.info);
+    }
     try {
       const end = await miss.follower.end();
-      if (end.kind === "whole") return made(end.info);
+      if (end.kind === "whole") {
+        origin.letGo(answer);
+        return made(end.info);
+      }
       const bytes = origin.bytesOf(answer);
       if (end.kind === "unstored" && bytes !== undefined) {
         // The disk is full: serving goes on.

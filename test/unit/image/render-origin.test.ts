@@ -36,6 +36,8 @@ test("fetch() answers with what was rendered, whole and of declared length", asy
   if (answer === undefined) throw new Error("no answer");
   expect([answer.size, answer.framing, origin.bytesOf(answer)?.toString()]).toEqual([15, "length", "rendered source"]);
   expect((await gather(answer.body)).bytes.toString()).toBe("rendered source");
+  origin.letGo(answer);
+  expect(origin.bytesOf(answer)).toBeUndefined();
   expect(told).toEqual(["rendered"]);
 });
 

@@ -1,4 +1,6 @@
 // Variants as a mirror of the renderer: one render for all, one name for one version, and what a failure costs.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { createMemoryStore } from "../../../src/bucket/memory.ts";
@@ -117,6 +119,24 @@ test("get() of a result on disk is whole before it is given", async () => {
   expect(variant).toMatchObject({ kind: "made", body: undefined, info: { size: large.length } });
   expect((await bytesOf(variant)).equals(large)).toBe(true);
   await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("a result on disk is in nobody's memory while clients read it", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let rendered: WeakRef<Buffer> | undefined;
+  const make = () => {
+    const bytes = Buffer.from(large);
+    rendered = new WeakRef(bytes);
+    return bytes;
+  };
+  const { variants } = lab(fakeRenderer(make));
+  const all = await Promise.all([variants.get(request()), variants.get(request())]);
+  await eventually(() => {
+    collect();
+    return rendered !== undefined && rendered.deref() === undefined;
+  }, "the result is garbage");
+  for (const each of all) expect((await bytesOf(each)).equals(large)).toBe(true);
 });
 
 test("get() goes on serving where the disk takes nothing", async () => {
