@@ -31,6 +31,8 @@ import { readWhole } from "./read-whole.ts";
 /** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
 export interface Bucket {
   lookup(key: Key): Promise<Entry>;
+  /** As in BucketDriver. */
+  isUnsure(key: Key): boolean;
   /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /** As in BucketDriver. */
@@ -118,6 +120,7 @@ const COPY_ATTEMPTS = 3;
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
   return {
     lookup: (key) => driver.lookup(key),
+    isUnsure: (key) => driver.isUnsure?.(key) === true,
     open: (info, options) => driver.open(info, options),
     bring: driver.bring && ((info) => driver.bring?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),

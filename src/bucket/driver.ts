@@ -84,6 +84,11 @@ export interface ListPage {
 export interface BucketDriver {
   lookup(key: Key): Promise<Entry>;
   /**
+   * Of a remote store: whether what is queued under the key was taken while it could not be asked, so that it may have another
+   * object, or a tombstone, which will win.
+   */
+  isUnsure?(key: Key): boolean;
+  /**
    * Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. `mayBeReplaced`: its
    * bytes also where the key has another object by now, if they are still at hand.
    */

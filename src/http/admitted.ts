@@ -26,6 +26,13 @@ export interface Admitted {
   readonly isNameFirst?: boolean | undefined;
   /** The object is shown in place of what could not be made of it now, and may be soon: for this once. */
   readonly isStandIn?: boolean | undefined;
+  /** The store, which could not be asked, may have another object, or a tombstone. */
+  readonly isUnsure?: boolean | undefined;
+}
+
+/** What is answered is soon asked for again, and not said to be stored. */
+export function unsurely(admitted: Admitted): Admitted {
+  return { ...admitted, isUnsure: true };
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
@@ -54,8 +61,9 @@ export function contextOf(
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission, wish, isStandIn } = admitted;
-  const shown = isStandIn === true && state !== "suspect" ? "stand-in" : state;
+  const { site, exchange, admission, wish, isStandIn, isUnsure } = admitted;
+  const proven = isUnsure === true && state === "stored" ? "filling" : state;
+  const shown = isStandIn === true && state !== "suspect" ? "stand-in" : proven;
   const { origin } = exchange.request.headers;
   const isByAccept = wish?.named.settled !== undefined;
   return {

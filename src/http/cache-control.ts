@@ -9,7 +9,7 @@ export type TokenScope =
   | { readonly kind: "one-time" };
 
 /**
- * `filling`: its end is not proven. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. `stand-in`: shown for
+ * `filling`: its end is not proven, or not that it is what the store has. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. `stand-in`: shown for
  * what could not be made now, and may be soon.
  */
 export type AnswerState = "stored" | "filling" | "suspect" | "unkept" | "stand-in";

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Kept } from "../mirror/refresh.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
-import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./admitted.ts";
 import { ageOf, askerOf, askFirst, askingRoute, inMemory } from "./age.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
@@ -13,8 +13,9 @@ type FoundObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
 /** Throws deleted, and the codes of Mirror.fetch where the origin must be asked. */
 export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
   if (found.state === "absent") {
-    return serveMissing(admitted, found.epoch).catch((error: unknown) => {
-      throw unlessUnknown(error, found.failure);
+    const { epoch, failure } = found;
+    return serveMissing(failure === undefined ? admitted : unsurely(admitted), epoch).catch((error: unknown) => {
+      throw unlessUnknown(error, failure);
     });
   }
   const { key } = admitted.object;
@@ -38,7 +39,7 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
  */
 export async function serveUnread(admitted: Admitted, failure: HuiyuanError): Promise<void> {
   if (askingRoute(admitted) === undefined) throw failure;
-  await askInstead(admitted, failure, (epoch) => serveMissing(admitted, epoch));
+  await askInstead(admitted, failure, (epoch) => serveMissing(unsurely(admitted), epoch));
 }
 
 /** `ask`: of the origin, at the key's epoch. Throws `failure` for what the origin cannot have, or does not. */
@@ -73,8 +74,9 @@ async function serveStored(
 ): Promise<void> {
   const { exchange } = admitted;
   const tier = tierOf(found);
+  const isUnsure = tier === "spool" && admitted.site.stored.bucket.isUnsure(admitted.object.key);
   exchange.outcome = tier === "memory" ? FROM_MEMORY : { kind: "hit", tier };
-  await answerFound(exchange, found, contextOf(admitted, "stored", status, life));
+  await answerFound(exchange, found, contextOf(isUnsure ? unsurely(admitted) : admitted, "stored", status, life));
 }
 
 function storedObject(found: FoundObject): StoredObject {

@@ -171,7 +171,7 @@ export async function serveMiss(
   const { how, isKept } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isKept || state === "suspect" ? state : "unkept";
-    return contextOf(admitted, shown, status ?? missStatus(how, isStored), life);
+    return contextOf(admitted, shown, status ?? missStatus(how, isStored && admitted.isUnsure !== true), life);
   };
   try {
     if (miss.kind === "filling") {

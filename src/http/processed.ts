@@ -8,7 +8,15 @@ import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
 import type { Variant } from "../mirror/variants.ts";
 import { type ObjectInfo, toKey } from "../object.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientSignal, contextOf, FROM_MEMORY } from "./admitted.ts";
+import {
+  type Admitted,
+  answerFound,
+  CACHE_STATUS,
+  clientSignal,
+  contextOf,
+  FROM_MEMORY,
+  unsurely,
+} from "./admitted.ts";
 import { askerOf, currentOf, freshLife } from "./age.ts";
 import { answerObject, type ObjectBytes } from "./answer.ts";
 import { answerFilling } from "./answer-filling.ts";
@@ -63,14 +71,16 @@ async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Prom
   const entry = await stored.lookup(key);
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
-    return serveUnstored(original, wish, entry.epoch).catch((error: unknown) => {
+    const { epoch, failure } = entry;
+    return serveUnstored(failure === undefined ? original : unsurely(original), wish, epoch).catch((error: unknown) => {
       const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
       // The store, which could not be asked, may have what the origin lacks.
-      throw isAbsent && entry.failure !== undefined ? entry.failure : error;
+      throw isAbsent && failure !== undefined ? failure : error;
     });
   }
   try {
-    await serveStored(original, wish, entry);
+    const isUnsure = entry.isQueued === true && stored.bucket.isUnsure(key);
+    await serveStored(isUnsure ? unsurely(original) : original, wish, entry);
   } catch (error) {
     if (!mayRepeat) throw error;
     await serveAgain(original, wish, error);
@@ -96,7 +106,7 @@ async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promi
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
   if (error.code === "store_corrupt" || error.code === "original_replaced") return serveCold(original, wish, false);
   if (error.code !== "store_failed") throw error;
-  await askInstead(original, error, (epoch) => serveUnstored(original, wish, epoch));
+  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), wish, epoch));
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */
@@ -164,7 +174,7 @@ async function serveFetched(
   const { exchange } = original;
   const { spool, answer: head } = answer.head;
   const life = route.mirror.refresh.lifeOfAnswer(head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored);
+  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true);
   try {
     if (await isShownDamaged(original, wish, answer)) {
       exchange.outcome = { kind: "miss", tier: "origin" };

@@ -80,7 +80,7 @@ export function createStored(
   ): Promise<Found> {
     try {
       // Memory hides the mark, and the whole of what it has is served without another look.
-      const isKept = !isStale && hot.wants(bucketId, info);
+      const isKept = !isStale && !isUnsure(info.key, isQueued) && hot.wants(bucketId, info);
       const lease = isKept ? undefined : hot.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes) };
       if (isKept) hot.set(bucketId, object, generation);
@@ -124,10 +124,15 @@ export function createStored(
     return body;
   }
 
+  function isUnsure(key: Key, isQueued: boolean | undefined): boolean {
+    return isQueued === true && bucket.isUnsure(key);
+  }
+
   async function lookup(key: Key): Promise<Entry> {
     const generation = hot.generation;
     const entry = await bucket.lookup(key);
-    if (entry.state === "object" && !entry.isStale) hot.note(bucketId, key, entry.info, generation);
+    if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
+      hot.note(bucketId, key, entry.info, generation);
     else if (entry.state === "absent" && entry.failure === undefined) hot.note(bucketId, key, "absent", generation);
     return entry;
   }
@@ -183,7 +188,7 @@ export function createStored(
       if (condition.when !== "absent") return changing(info.key, () => bucket.put(info, body, condition), info);
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
-      if (result !== "stored") return result;
+      if (result !== "stored" || bucket.isUnsure(info.key)) return result;
       if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, info, generation);
       if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer }, generation);
       return result;

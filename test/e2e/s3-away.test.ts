@@ -96,3 +96,51 @@ test.each([
     await after.remove();
   }
 });
+
+test("what S3 may have another of is soon asked for again, and what S3 has wins when it is back", async () => {
+  s3.failure = () => undefined;
+  const settings = oneBucket(mirrorOf(origin.url), {}, storeIn(s3));
+  const before = await install(settings);
+  const after = await install(settings);
+  const [uploader, fresh] = [await before.start(), await after.start()];
+  try {
+    const own = await noisyJpeg(60, 40);
+    const upload = { form: fileForm(own), path: "/own.jpg", sign: uploadToken("own.jpg") };
+    expect((await callApi({ port: uploader.downloadPort, ...upload })).code).toBe(0);
+    s3.failure = () => ({ status: 503, code: "SlowDown" });
+    const seen: unknown[] = [];
+    const ask = async (path: string) => {
+      const { status, headers, body } = await get({ port: fresh.downloadPort, path });
+      seen.push([status, headers["cache-control"], headers["cache-status"]]);
+      return body;
+    };
+    const shortly = "public, max-age=60";
+    expect((await ask("/own.jpg")).equals(own)).toBe(false);
+    await eventually(async () => {
+      const { headers } = await get({ port: fresh.downloadPort, path: "/own.jpg" });
+      return headers["cache-status"] === "huiyuan; hit; detail=spool";
+    }, "the origin's image is queued");
+    for (const path of ["/own.jpg", "/own.jpg", "/own.jpg?imageView2/2/w/50", "/own.jpg?imageView2/2/w/50"]) {
+      await ask(path);
+    }
+    await ask("/other.jpg?imageView2/2/w/50");
+    expect(seen).toEqual([
+      [200, shortly, "huiyuan; fwd=uri-miss"],
+      [200, shortly, "huiyuan; hit; detail=spool"],
+      [200, shortly, "huiyuan; hit; detail=spool"],
+      [200, shortly, expect.stringMatching(/^huiyuan; hit/)],
+      [200, shortly, expect.stringMatching(/^huiyuan; hit/)],
+      [200, shortly, "huiyuan; fwd=uri-miss"],
+    ]);
+    s3.failure = () => undefined;
+    await eventually(async () => {
+      const { body, headers } = await get({ port: fresh.downloadPort, path: "/own.jpg" });
+      return body.equals(own) && headers["cache-control"] === "public, max-age=86400";
+    }, "the upload is served");
+  } finally {
+    await uploader.kill();
+    await fresh.kill();
+    await before.remove();
+    await after.remove();
+  }
+});

@@ -23,7 +23,7 @@ export interface ScriptedS3 extends S3Place {
   /** False: conditional headers are taken and ignored. */
   obeysConditions: boolean;
   /** Asked before each request; undefined: it is carried out. */
-  failure: (method: string, name: string) => Failure | undefined;
+  failure: (method: string, name: string) => Failure | undefined | Promise<Failure | undefined>;
   /** Bytes of a body after which the connection is cut. */
   cutAfter: number | undefined;
   /** True: the last bit of every body is wrong on its way out. */
@@ -64,7 +64,7 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   const name = decodeURIComponent(url.pathname.replace(/^\/[^/]+\/?/, ""));
   s3.asked.push(`${method} ${name}`);
   const body = await buffer(request);
-  const failure = s3.failure(method, name);
+  const failure = await s3.failure(method, name);
   if (failure === "hang") return;
   if (failure === "reset") return void request.socket.resetAndDestroy();
   if (typeof failure === "object") return void refuse(response, failure.status, failure.code);

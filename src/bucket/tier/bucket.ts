@@ -41,6 +41,8 @@ export interface TieredBucketParts {
 }
 
 export interface TieredBucket extends BucketDriver {
+  /** An earlier run has queued it, perhaps while the remote store could not be asked. */
+  doubt(key: Key): void;
   /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
   upload(key: Key): Promise<void>;
 }
@@ -49,10 +51,12 @@ export interface TieredBucket extends BucketDriver {
 const MAX_CHECKING = 16;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
-  const { id, remote, queue, edge, isDown, locks, uploads, unqueue, checkRoom, spools, changed, log, now } = parts;
+  const { id, remote, queue, edge, isDown, locks, uploads, checkRoom, spools, changed, log, now } = parts;
   /** Rises with every change of what is in the remote store: bytes that were asked for before one are not kept after it. */
   let generation = 0;
   const checking = new Set<Key>();
+  /** Queued while the remote store could not be asked: it may have others, or tombstones. No more than are queued. */
+  const unsure = new Set<Key>();
   const damaged = createDamagedObjects(now);
 
   const downloads = createDownloads({
@@ -78,6 +82,11 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     liftTombstone: (key) => alone(key, () => edge.driver.undelete(key)),
     now,
   });
+
+  async function unqueue(info: ObjectInfo, to: "edge" | "nowhere"): Promise<void> {
+    await parts.unqueue(info, to);
+    unsure.delete(info.key);
+  }
 
   const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
 
@@ -135,29 +144,41 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     return { queued: queued.state === "object" ? queued.info : undefined, kept: await edge.driver.lookup(key) };
   }
 
+  /** What this disk knows. The queue first: an object that arrives meanwhile is found in the edge then. */
+  async function entryHere(key: Key): Promise<Entry> {
+    const queued = await queue.lookup(key);
+    const kept = await edge.driver.lookup(key);
+    return queued.state === "object" ? { ...queued, epoch: kept.epoch, isQueued: true } : kept;
+  }
+
   /** What the mirror or a migration brought: durable on this disk, then queued. */
   async function putLater(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const { key } = info;
     const { queued, kept } = await occupantHere(key);
-    let { state } = kept;
-    if (queued !== undefined) state = "object";
-    else if (state === "absent" && !isDown()) state = await stateThere(key);
-    const result = decidePut({ state, epoch: kept.epoch, sha256: undefined }, condition);
+    let state: Entry["state"] | undefined = queued === undefined ? kept.state : "object";
+    if (state === "absent") state = isDown() ? undefined : await stateThere(key);
+    const isUnsure = state === undefined;
+    const result = decidePut({ state: state ?? "absent", epoch: kept.epoch, sha256: undefined }, condition);
     if (result !== "stored") return result;
     checkRoom(body.size);
     const stored = await queue.put(info, body, { when: "absent" });
     if (stored === "stored") {
+      if (isUnsure) unsure.add(key);
       downloads.learn(body);
       uploads.add({ bucketId: id, key, size: info.size, since: now() });
     }
     return stored;
   }
 
-  /** For a put when absent: damaged objects of the mirror, and what has no bytes and no meaning, may be replaced. */
-  async function stateThere(key: Key): Promise<Entry["state"]> {
+  /**
+   * For a put when absent: damaged objects of the mirror, and what has no bytes and no meaning, may be replaced. Undefined: it
+   * could not be found out.
+   */
+  async function stateThere(key: Key): Promise<Entry["state"] | undefined> {
     // The upload asks again, with a condition; now it only spares the way.
     const found = await remote.head(key).catch(() => undefined);
-    if (found === undefined || isReplaceable(key, found)) return "absent";
+    if (found === undefined) return undefined;
+    if (isReplaceable(key, found)) return "absent";
     return found.state === "tombstone" ? "tombstone" : "object";
   }
 
@@ -277,17 +298,19 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 
   return {
     async lookup(key) {
-      // The queue first: an object that arrives meanwhile is found in the edge then.
-      const queued = await queue.lookup(key);
-      const kept = await edge.driver.lookup(key);
-      if (queued.state === "object") return { ...queued, epoch: kept.epoch, isQueued: true };
+      const kept = await entryHere(key);
       if (kept.state === "object") {
-        if (!edge.isTrusted(key)) checkBehind(kept.info);
+        if (kept.isQueued !== true && !edge.isTrusted(key)) checkBehind(kept.info);
         return kept;
       }
       if (kept.state === "tombstone" && isDown()) return kept;
-      return looks.entry(key, kept);
+      const found = await looks.entry(key, kept);
+      if (found.state !== "absent") return found;
+      // What has come to this disk while the remote store was asked, which it could not know.
+      const since = await entryHere(key);
+      return since.state === "absent" ? found : since;
     },
+    isUnsure: (key) => unsure.has(key),
     async open(info, options) {
       const near = await openNear(info, options);
       if (near !== undefined) return near;
@@ -341,6 +364,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       }
       return { objects, bytes };
     },
+    doubt: (key) => void unsure.add(key),
     upload: (key) => alone(key, () => upload(key)),
   };
 

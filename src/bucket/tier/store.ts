@@ -115,8 +115,10 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       if (!id.startsWith("queue/")) continue;
       if (!id.startsWith(queueFolder)) await tellStranded(id);
       else {
+        const bucketId = id.slice(queueFolder.length);
         for await (const { key, size, storedAt } of objectsOf(id)) {
-          uploads.add({ bucketId: id.slice(queueFolder.length), key, size, since: storedAt });
+          bucketOf(bucketId).doubt(key);
+          uploads.add({ bucketId, key, size, since: storedAt });
         }
       }
     }

@@ -8,7 +8,8 @@ import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../..
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually } from "../../helpers/program.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
-import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { createLatch } from "../../helpers/spools.ts";
 import { openTiered, type TieredLab } from "../../helpers/tiered-store.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
 
@@ -70,6 +71,36 @@ test("what a refresh has replaced in S3 can be read from this disk by whoever be
   expect(await bucket.open(before.info)).toBeUndefined();
   const reader = await bucket.open(before.info, { mayBeReplaced: true });
   expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
+});
+
+test("what is queued while S3 cannot be asked is unsure until it is there, also after a restart", async () => {
+  const refused: Failure = { status: 503, code: "SlowDown" };
+  s3.failure = (method) => (method === "PUT" ? refused : undefined);
+  await put("sure.jpg", randomBytes(100));
+  s3.failure = () => refused;
+  await put("a.jpg", randomBytes(100));
+  expect([bucket.isUnsure?.(toKey("sure.jpg")), bucket.isUnsure?.(A)]).toEqual([false, true]);
+  await reopen();
+  await eventually(() => bucket.isUnsure?.(A) === true, "the queue is taken over");
+  s3.failure = () => undefined;
+  await lab.store.uploads.idle();
+  expect([bucket.isUnsure?.(A), await bucket.lookup(A)]).toEqual([false, expect.objectContaining({ state: "object" })]);
+});
+
+test("a look-up that began before an object came to this disk finds it", async () => {
+  const latch = createLatch();
+  let looks = 0;
+  s3.failure = async (method) => {
+    if (method === "PUT") return { status: 503, code: "SlowDown" };
+    looks += 1;
+    if (looks === 1) await latch.opened;
+    return undefined;
+  };
+  const found = bucket.lookup(A);
+  await eventually(() => looks === 1, "S3 is asked");
+  await put("a.jpg", randomBytes(100));
+  latch.open();
+  expect(await found).toMatchObject({ state: "object", isQueued: true });
 });
 
 test("put() when absent is durable here, and in S3 behind it", async () => {
