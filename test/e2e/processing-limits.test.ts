@@ -23,7 +23,7 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { keysIn } from "../helpers/stored-keys.ts";
 
-const RENDER_MS = 5_000;
+const RENDER_MS = 8_000;
 /** A busy machine's scheduling, on top of a render's own time. */
 const GRACE_MS = 2_000;
 

@@ -9,6 +9,9 @@ import { blackPng } from "../helpers/hostile-images.ts";
 import { grey, HOSTILE_ORDERS, THUMBNAIL } from "../helpers/hostile-menu.ts";
 
 const RENDER_MS = 5000;
+/** For what must be rendered, on a machine that has much else to do. */
+const PATIENT_MS = 25_000;
+const LIMITS = { renders: 2, pixels: 100_000_000, frames: 300 };
 /** A busy machine's scheduling, on top of a render's own time. */
 const GRACE_MS = 1000;
 const MIB = 1024 * 1024;
@@ -17,7 +20,8 @@ const MAX_PROCESS_BYTES = 600 * MIB;
 
 let renderer: Renderer;
 beforeAll(() => {
-  renderer = createRenderer({ renders: 2, renderMs: RENDER_MS, pixels: 100_000_000, frames: 300 });
+  // Who waits in line waits for the others' images, each of which has its own time.
+  renderer = createRenderer({ ...LIMITS, renderMs: RENDER_MS, waitMs: 120_000 });
 });
 afterAll(() => renderer.close());
 
@@ -74,17 +78,20 @@ async function attempt(bytes: Buffer, text: string): Promise<Outcome> {
 
 describe.skipIf(process.platform !== "linux")("a hostile image is refused or rendered within its bounds", () => {
   test.each(HOSTILE_ORDERS)("$what", async ({ make, instruction, outcomes }) => {
+    const renderMs = outcomes.includes("render_timeout") ? RENDER_MS : PATIENT_MS;
+    renderer.resize({ ...LIMITS, renderMs });
     const outcome = await attempt(await make(), instruction);
     expect(outcomes).toContain(outcome.how);
-    expect(outcome.ms).toBeLessThan(RENDER_MS + GRACE_MS);
+    expect(outcome.ms).toBeLessThan(renderMs + GRACE_MS);
     expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
     // Whatever it was, the next image is served.
+    renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
     expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
   });
 
   test("the process that decodes it has none of the server's environment", async () => {
     process.env.HUIYUAN_SECRET_KEY = "a secret of the server";
-    const own = createRenderer({ renders: 1, renderMs: RENDER_MS, pixels: 100_000_000, frames: 300 });
+    const own = createRenderer({ ...LIMITS, renders: 1, renderMs: PATIENT_MS });
     const before = children();
     const png = await grey(10).png().toBuffer();
     const recipe = parseInstruction(THUMBNAIL, { era: 2015 });
