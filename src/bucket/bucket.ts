@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { WholeBody } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import { parseHttpDate } from "../http-date.ts";
+import type { Leaving } from "../leaving.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
@@ -62,11 +63,12 @@ export interface Bucket {
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** Raises the epoch and marks what the mirror brought as stale (`hard`: removes it). True when there was such an object. */
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
-  /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. */
+  /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. `signal`: see ListOptions. */
   list(options: {
     readonly prefix?: string;
     readonly after?: Key | undefined;
     readonly limit?: number;
+    readonly signal?: Leaving;
   }): Promise<ListPage>;
   /** Objects, and their bytes before equal ones are stored once. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
@@ -150,8 +152,8 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     undelete: (key) => driver.undelete(key),
     renew: (key, renewal) => driver.renew(key, boundedRenewal(renewal)),
     purge: (key, options) => driver.purge(toKey(key), options),
-    list: ({ prefix = "", after, limit = MAX_PAGE }) =>
-      driver.list({ prefix, after, limit: Math.min(Math.max(1, Math.trunc(limit)), MAX_PAGE) }),
+    list: ({ prefix = "", after, limit = MAX_PAGE, signal }) =>
+      driver.list({ prefix, after, limit: Math.min(Math.max(1, Math.trunc(limit)), MAX_PAGE), signal }),
     usage: () => driver.usage(),
   };
 }

@@ -2,6 +2,7 @@
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
 import type { WholeBody } from "../body/spool.ts";
 import type { HuiyuanError } from "../errors.ts";
+import type { Leaving } from "../leaving.ts";
 import type { Key, ObjectInfo, Validation } from "../object.ts";
 
 /**
@@ -73,6 +74,14 @@ export interface OpenOptions {
   readonly mayBeReplaced: boolean;
 }
 
+export interface ListOptions {
+  readonly prefix: string;
+  readonly after: Key | undefined;
+  readonly limit: number;
+  /** Of whoever waits for it: a driver whose listing may take long ends it with client_gone. */
+  readonly signal?: Leaving | undefined;
+}
+
 /** One page of a listing, by ascending UTF-8 bytes of the key. */
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];
@@ -118,11 +127,7 @@ export interface BucketDriver {
    * Its bytes are to be read before they are relied on.
    */
   findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
-  list(options: {
-    readonly prefix: string;
-    readonly after: Key | undefined;
-    readonly limit: number;
-  }): Promise<ListPage>;
+  list(options: ListOptions): Promise<ListPage>;
   /** Objects, and the bytes that they take before equal ones are stored once. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
 }

@@ -1,7 +1,7 @@
 // What the tiered store (tier/) asks of a place for objects beyond this machine. Such a place is shared and may be away;
 // it knows no epochs, and no call of it waits for longer than its own deadline.
 import type { Hashes, Key, ObjectInfo } from "../object.ts";
-import type { Tombstone } from "./driver.ts";
+import type { ListOptions, Tombstone } from "./driver.ts";
 
 /**
  * What lies under a key. `foreign`: put there by another tool, of which nothing but the size is known. `version` names
@@ -56,11 +56,11 @@ export interface RemoteBucket {
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /** Whatever is there goes, without a tombstone. */
   remove(key: Key): Promise<void>;
-  /** By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. */
-  list(options: { readonly prefix: string; readonly after: Key | undefined; readonly limit: number }): Promise<{
-    readonly names: readonly RemoteName[];
-    readonly isEnd: boolean;
-  }>;
+  /**
+   * By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. Throws client_gone when `signal`
+   * aborts, between two requests.
+   */
+  list(options: ListOptions): Promise<{ readonly names: readonly RemoteName[]; readonly isEnd: boolean }>;
 }
 
 /** A remote store that holds many buckets. */

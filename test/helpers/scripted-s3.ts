@@ -24,6 +24,10 @@ export interface ScriptedS3 extends S3Place {
   obeysConditions: boolean;
   /** Asked before each request; undefined: it is carried out. */
   failure: (method: string, name: string) => Failure | undefined | Promise<Failure | undefined>;
+  /** False: as a server that knows version 1 of listings only. */
+  knowsStartAfter: boolean;
+  /** Names in all listings so far. */
+  listedNames: number;
   /** Bytes of a body after which the connection is cut. */
   cutAfter: number | undefined;
   /** True: the last bit of every body is wrong on its way out. */
@@ -46,6 +50,8 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     asked: [],
     obeysConditions: true,
     failure: () => undefined,
+    knowsStartAfter: true,
+    listedNames: 0,
     cutAfter: undefined,
     spoils: false,
     async close() {
@@ -117,15 +123,17 @@ function holds(headers: IncomingMessage["headers"], etag: string | undefined): b
   return headers["if-match"] === undefined || headers["if-match"] === etag;
 }
 
-function listing({ objects }: ScriptedS3, query: URLSearchParams): string {
+function listing(s3: ScriptedS3, query: URLSearchParams): string {
+  const { objects } = s3;
   const prefix = query.get("prefix") ?? "";
-  const after = query.get("start-after") ?? "";
-  const limit = Number(query.get("max-keys") ?? 1_000);
+  const after = (s3.knowsStartAfter ? query.get("start-after") : undefined) ?? "";
+  const limit = Math.min(1_000, Number(query.get("max-keys") ?? 1_000));
   const names = [...objects.keys()].filter((name) => name.startsWith(prefix) && name > after).sort();
   const contents = names.slice(0, limit).map((name) => {
     const { bytes } = objects.get(name) ?? { bytes: Buffer.alloc(0) };
     return `<Contents><Key>${encodeURIComponent(name)}</Key><ETag>${etagOf(bytes)}</ETag><Size>${bytes.length}</Size></Contents>`;
   });
+  s3.listedNames += contents.length;
   const isTruncated = names.length > limit;
   return `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${isTruncated}</IsTruncated>${contents.join("")}</ListBucketResult>`;
 }

@@ -1,6 +1,7 @@
 // One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
 // its caller has the key alone within this process.
 import { HuiyuanError } from "../../errors.ts";
+import type { Leaving } from "../../leaving.ts";
 import { type Hashes, isKey, type Key } from "../../object.ts";
 import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
@@ -20,6 +21,13 @@ export interface S3BucketParts {
   readonly s3Bucket: string;
   /** Larger objects are put in parts. Bytes. */
   readonly partsAboveBytes: number;
+}
+
+interface PageOptions {
+  /** A name, not a key. */
+  readonly after: string | undefined;
+  readonly size: number;
+  readonly signal: Leaving | undefined;
 }
 
 const LOOK_PATIENCE_MS = 2_000;
@@ -149,15 +157,18 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (reply.status < 300) await drop(reply);
       else if (reply.status !== 404) throw unexpected("remove", names.of(key), reply.status);
     },
-    async list({ prefix, after, limit }) {
-      const long = (await longNames()).filter(
+    async list({ prefix, after, limit, signal }) {
+      const long = (await longNames(signal)).filter(
         ({ key }) => key.startsWith(prefix) && (after === undefined || isAfter(key, after)),
       );
       const found: RemoteName[] = [];
       let from = after === undefined ? undefined : names.folder + after;
       let isEnd = false;
+      let size = Math.min(PAGE, limit + 1);
       while (found.length <= limit && !isEnd) {
-        const page = await pageOf(names.folder + prefix, from, Math.min(PAGE, limit + 1));
+        const page = await pageOf(names.folder + prefix, { after: from, size, signal });
+        // Most may be tombstones, any number of them.
+        size = PAGE;
         for (const { name, size, md5 } of page.names) {
           const key = names.keyOf(name);
           // Nothing of no bytes is an object: tombstones, and what consoles show as folders.
@@ -170,28 +181,36 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     },
   };
 
-  async function pageOf(prefix: string, after: string | undefined, limit: number) {
-    const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(limit) };
+  async function pageOf(prefix: string, { after, size, signal }: PageOptions) {
+    throwIfLeft(signal);
+    const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(size) };
     const reply = await client.send({
       method: "GET",
       query: after === undefined ? query : { ...query, "start-after": after },
       patienceMs: PATIENCE_MS,
     });
     if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
-    return listPage(await client.text(reply));
+    const page = listPage(await client.text(reply));
+    const first = page.names[0]?.name;
+    // As from a server that knows version 1 of listings only: there would be no end.
+    if (after !== undefined && first !== undefined && !isAfter(first, after)) {
+      throw new HuiyuanError("store_failed", `Cannot list "${prefix}": S3 ignores start-after, which names the page`);
+    }
+    return page;
   }
 
   /** Objects whose key must be read from their metadata; hardly ever any. */
-  async function longNames(): Promise<RemoteName[]> {
+  async function longNames(signal: Leaving | undefined): Promise<RemoteName[]> {
     const listed: ListedName[] = [];
     for (let from: string | undefined; listed.length < MAX_LONG; ) {
-      const page = await pageOf(names.longFolder, from, PAGE);
+      const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
       listed.push(...page.names.filter(({ size }) => size > 0));
       from = page.names.at(-1)?.name;
       if (!page.isTruncated || from === undefined) break;
     }
     const found: RemoteName[] = [];
     for (const { name, size, md5 } of listed) {
+      throwIfLeft(signal);
       const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS });
       if (reply.status >= 300) continue;
       await drop(reply);
@@ -212,6 +231,10 @@ function merge(
   const fitting = isEnd || last === undefined ? long : long.filter(({ key }) => !isAfter(key, last));
   const all = [...found, ...fitting].sort((a, b) => (isAfter(a.key, b.key) ? 1 : -1));
   return { names: all.slice(0, limit), isEnd: isEnd && all.length <= limit };
+}
+
+function throwIfLeft(signal: Leaving | undefined): void {
+  if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
 }
 
 function isAfter(key: string, other: string): boolean {

@@ -1,13 +1,7 @@
 // One listing of a bucket whose objects lie in two places: names from the remote store, and what is still queued here.
 import type { Key, ObjectInfo } from "../../object.ts";
-import type { BucketDriver, ListPage } from "../driver.ts";
+import type { BucketDriver, ListOptions, ListPage } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
-
-export interface ListOptions {
-  readonly prefix: string;
-  readonly after: Key | undefined;
-  readonly limit: number;
-}
 
 export interface ListPlaces {
   readonly remote: RemoteBucket;

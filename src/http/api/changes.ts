@@ -50,7 +50,7 @@ export async function* changeAll(
       return { name, code, message: status < 500 ? message : text };
     }
   };
-  const wanted = "names" in selection ? named(selection, domains) : below(selection);
+  const wanted = "names" in selection ? named(selection, domains) : below(selection, signal);
   for await (const line of inParallel(untilAborted(wanted, signal), { places: PLACES, work })) {
     count(line, counts);
     yield line;
@@ -86,14 +86,14 @@ async function* named(
   for (const name of names) yield { name, find: () => findNamed(name, bucket, domains) };
 }
 
-async function* below({
-  prefix,
-  bucket,
-}: Extract<Selection, { readonly prefix: string }>): AsyncGenerator<Wanted, void, undefined> {
+async function* below(
+  { prefix, bucket }: Extract<Selection, { readonly prefix: string }>,
+  signal: AbortSignal,
+): AsyncGenerator<Wanted, void, undefined> {
   const stored = bucket();
   let after: Key | undefined;
   do {
-    const page = await stored.bucket.list({ prefix, after, limit: PAGE });
+    const page = await stored.bucket.list({ prefix, after, limit: PAGE, signal });
     for (const { key } of page.objects) yield { name: key, find: async () => ({ stored, key }) };
     after = page.next;
   } while (after !== undefined);

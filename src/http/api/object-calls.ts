@@ -52,7 +52,7 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
     async (context, { prefix = "", after, limit, ...query }) => {
       const { bucketId, bucket } = bucketNamed(query.bucket, registry);
       if (after !== undefined && !isKey(after)) throw invalid('"after" is not a key');
-      const page = await bucket.list({ prefix, after, limit });
+      const page = await bucket.list({ prefix, after, limit, signal: context.req.raw.signal });
       return context.json({ bucket: bucketId, objects: page.objects.map(objectView), next: page.next });
     },
   );

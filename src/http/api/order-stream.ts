@@ -17,7 +17,7 @@ export function orderStream(
       yield* lines(signal);
       if (!signal.aborted) outcome = "done";
     } catch (error) {
-      outcome = "failed";
+      if (!signal.aborted) outcome = "failed";
       throw error;
     } finally {
       audit(outcome, counts);
