@@ -27,11 +27,6 @@ function readQuery(query: string): Instruction {
   return UNKNOWN;
 }
 
-/** Whether an instruction, raw, asks for facts about an image instead of an image. */
-export function isInformation(raw: string): boolean {
-  return /^(?:imageInfo|exif|imageAve)(?=$|[/|])/.test(decodeOnce(raw));
-}
-
 function decodeOnce(part: string): string {
   if (!part.includes("%")) return part;
   try {

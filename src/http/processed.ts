@@ -23,7 +23,6 @@ import { answerFilling } from "./answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
 import { askInstead, serveFound, staleStatus } from "./found.ts";
-import { isInformation } from "./instruction.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { routeOf } from "./object-name.ts";
@@ -56,6 +55,8 @@ function originalOf(admitted: Admitted, { path, original }: Wish): Admitted {
 /** What a variant is made of, and how its answer differs from that of another. */
 interface Source {
   readonly info: ObjectInfo;
+  /** As in VariantRequest. */
+  readonly since: number;
   readonly bytes: ImageBytes;
   /** False: the origin forbids to keep it. */
   readonly isKept: boolean;
@@ -66,13 +67,15 @@ interface Source {
 }
 
 async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Promise<void> {
-  const { stored } = original.site;
+  const { stored, variants } = original.site;
   const { key } = wish.original;
+  const since = variants.moment();
   const entry = await stored.lookup(key);
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
-    return serveUnstored(failure === undefined ? original : unsurely(original), wish, epoch).catch((error: unknown) => {
+    const asked = failure === undefined ? original : unsurely(original);
+    return serveUnstored(asked, wish, { epoch, since }).catch((error: unknown) => {
       const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
       // The store, which could not be asked, may have what the origin lacks.
       throw isAbsent && failure !== undefined ? failure : error;
@@ -80,7 +83,7 @@ async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Prom
   }
   try {
     const isUnsure = entry.isQueued === true && stored.bucket.isUnsure(key);
-    await serveStored(isUnsure ? unsurely(original) : original, wish, entry);
+    await serveStored(isUnsure ? unsurely(original) : original, wish, entry, since);
   } catch (error) {
     if (!mayRepeat) throw error;
     await serveAgain(original, wish, error);
@@ -94,8 +97,9 @@ async function serveKnown(
   { info, life }: Pick<Source, "info" | "life">,
 ): Promise<void> {
   try {
-    const bytes = original.site.stored.bytesOf(info);
-    await serveMade(original, wish, { info, bytes, isKept: true, life }, showStored(info));
+    const { stored, variants } = original.site;
+    const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isKept: true, life };
+    await serveMade(original, wish, source, showStored(info));
   } catch (error) {
     await serveAgain(original, wish, error);
   }
@@ -106,17 +110,20 @@ async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promi
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
   if (error.code === "store_corrupt" || error.code === "original_replaced") return serveCold(original, wish, false);
   if (error.code !== "store_failed") throw error;
-  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), wish, epoch));
+  const since = original.site.variants.moment();
+  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), wish, { epoch, since }));
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */
-async function serveStored(original: Admitted, wish: Wish, object: StoredObject): Promise<void> {
+async function serveStored(original: Admitted, wish: Wish, object: StoredObject, since: number): Promise<void> {
   const current = await currentOf(askerOf(original), object);
   if (current.kind === "gone") return serveCold(original, wish);
-  if (current.kind === "fetched") return serveFetched(original, wish, { ...current, status: CACHE_STATUS.replaced });
+  if (current.kind === "fetched")
+    return serveFetched(original, wish, { ...current, since, status: CACHE_STATUS.replaced });
   const { info, life, kept } = current;
   const source: Source = {
     info,
+    since,
     bytes: original.site.stored.bytesOf(info),
     isKept: true,
     life,
@@ -126,7 +133,11 @@ async function serveStored(original: Admitted, wish: Wish, object: StoredObject)
 }
 
 /** The bucket lacks the original. */
-async function serveUnstored(original: Admitted, wish: Wish, epoch: number): Promise<void> {
+async function serveUnstored(
+  original: Admitted,
+  wish: Wish,
+  { epoch, since }: Pick<Miss, "epoch"> & Pick<Source, "since">,
+): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = wish.original;
   if (!wish.isAlias && wishOfAlias(site, url) !== undefined) refuseBoth(url.path);
@@ -140,13 +151,14 @@ async function serveUnstored(original: Admitted, wish: Wish, epoch: number): Pro
   const asked = askedUnder(route, request, exchange.request.headers);
   const { suffix } = wish;
   if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
-  if (route.processedMiss === "origin" && !isInformation(request.instruction ?? "")) {
+  // Facts are no image, and no origin is asked for them.
+  if (route.processedMiss === "origin" && wish.named.recipe.inspection === undefined) {
     const processed = askedProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
     return serveFrom(original, { route, asked: target, epoch, behind: asked });
   }
   const answer = await fetchOriginal(original, { route, asked, epoch });
-  if (answer !== undefined) await serveFetched(original, wish, { answer, route });
+  if (answer !== undefined) await serveFetched(original, wish, { answer, route, since });
 }
 
 /** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
@@ -168,7 +180,12 @@ async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss):
 async function serveFetched(
   original: Admitted,
   wish: Wish,
-  { answer, route, status }: { readonly answer: MissAnswer; readonly route: Route; readonly status?: string },
+  {
+    answer,
+    route,
+    since,
+    status,
+  }: { readonly answer: MissAnswer; readonly route: Route; readonly since: number; readonly status?: string },
 ): Promise<void> {
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
   const { exchange } = original;
@@ -185,7 +202,7 @@ async function serveFetched(
     const info = await wholeOf(answer);
     const source = { isKept: answer.isKept, life, status: missed(answer.isStored()), isMiss: true };
     const bytes = { load: () => readSpool(spool, info.size) };
-    await serveMade(original, wish, { ...source, info, bytes }, (shown) => {
+    await serveMade(original, wish, { ...source, info, since, bytes }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
       const context = contextOf(shown, source.isKept ? "stored" : "unkept", source.status, life);
@@ -210,10 +227,10 @@ async function serveMade(
   instead: (shown: Admitted) => void | Promise<void>,
 ): Promise<void> {
   const named = settledFor(wish.named, original.exchange.request.headers.accept);
-  const { info: version, bytes, isKept: isStored } = source;
+  const { info: version, since, bytes, isKept: isStored } = source;
   let made: Made;
   try {
-    made = await makeVariant(original, wish, { version, named, bytes, isStored });
+    made = await makeVariant(original, wish, { version, since, named, bytes, isStored });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;

@@ -10,6 +10,7 @@ import { splitStyle } from "./instruction.ts";
 import { type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
 import { remember } from "./remember.ts";
 import type { Site } from "./site.ts";
+import { percentDecoded } from "./target.ts";
 
 /** An image to be made. */
 export interface Wish {
@@ -46,11 +47,20 @@ export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject
 export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
   const { aliases, originalDoor } = site;
   if (aliases.size === 0) return undefined;
-  const byQuery = originalDoor === undefined ? undefined : aliases.get(url.query);
+  const byQuery = originalDoor === undefined ? undefined : aliases.get(decodedQuery(url.query));
   if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
   const styled = splitStyle(url.path, site.separators);
   const named = styled === undefined ? undefined : aliases.get(styled.style);
   return styled === undefined || named === undefined ? undefined : aliasOf(site, url, { named, path: styled.base });
+}
+
+/** What cannot be decoded names no alias. */
+function decodedQuery(query: string): string {
+  try {
+    return percentDecoded(query);
+  } catch {
+    return query;
+  }
 }
 
 /** Under `everything` an alias is a name like any other. */

@@ -62,13 +62,14 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
   }
 
   async function renderStyle({ stored, variants, key, findMarks }: AheadTask, named: NamedRecipe): Promise<void> {
+    const since = variants.moment();
     const entry = await stored.lookup(key);
     if (entry.state !== "object") return;
     const { info } = entry;
     const { marks, isKept, release } = await findMarks(named.signedMarks, signal);
     try {
       const bytes = stored.bytesOf(info);
-      letGo(await variants.get({ version: info, named, marks, bytes, isStored: isKept, signal }));
+      letGo(await variants.get({ version: info, since, named, marks, bytes, isStored: isKept, signal }));
     } finally {
       release();
     }

@@ -66,7 +66,7 @@ export interface Stored {
 
 const MAX_READ_BYTES = 1_048_576;
 
-/** The tier of one bucket; `hot` is shared by all. `gone`: told of each version that has left or been purged, before that change ends; never rejects. */
+/** The tier of one bucket; `hot` is shared by all. `gone`: told of each version that has left, been purged or come too late, before that change ends; never rejects. */
 export function createStored(
   bucketId: string,
   bucket: Bucket,
@@ -166,6 +166,13 @@ export function createStored(
     }
   }
 
+  /** What came and is not let in, since its key was deleted, purged or written meanwhile: something may have been made of it. */
+  async function tellRefused(info: ObjectInfo): Promise<void> {
+    const entry = gone === undefined ? undefined : await bucket.lookup(info.key);
+    if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
+    await gone?.(info);
+  }
+
   return {
     bucketId,
     bucket,
@@ -188,7 +195,11 @@ export function createStored(
       if (condition.when !== "absent") return changing(info.key, () => bucket.put(info, body, condition), info);
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
-      if (result !== "stored" || bucket.isUnsure(info.key)) return result;
+      if (result !== "stored") {
+        await tellRefused(info);
+        return result;
+      }
+      if (bucket.isUnsure(info.key)) return result;
       if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, info, generation);
       if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer }, generation);
       return result;

@@ -6,8 +6,13 @@ import type { Key, ObjectInfo } from "../object.ts";
 import type { VariantStore } from "./variants.ts";
 
 export interface Versions {
-  /** Of the version that a variant's key begins with; to be given to the fetch of that variant. */
-  epochOf(key: Key): number;
+  /** Taken before a version is looked up, and handed to epochOf(). */
+  moment(): number;
+  /**
+   * Of the version that a variant's key begins with and that was looked up since that moment; to be given to the fetch of that
+   * variant. Where the version has gone meanwhile nothing that is made of it is stored.
+   */
+  epochOf(key: Key, since: number): number;
   /** The version has gone. `sha256`: lower-case hex. */
   raise(sha256: string): void;
   /**
@@ -23,10 +28,10 @@ const MAX_VERSIONS = 10_000;
 export function createVersions(): Versions {
   const epochs = new Map<string, number>();
   let latest = 0;
-  const epochOf = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
+  const current = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
 
   function isCurrent(key: Key, condition: PutCondition): boolean {
-    return condition.when !== "absent" || condition.epoch === undefined || condition.epoch === epochOf(key);
+    return condition.when !== "absent" || condition.epoch === undefined || condition.epoch === current(key);
   }
 
   async function put(
@@ -45,7 +50,9 @@ export function createVersions(): Versions {
   }
 
   return {
-    epochOf,
+    moment: () => latest,
+    // One that rose after that moment is no longer the one that was looked up.
+    epochOf: (key, since) => Math.min(current(key), since),
     raise(sha256) {
       latest += 1;
       epochs.delete(sha256);

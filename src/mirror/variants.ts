@@ -32,6 +32,8 @@ export interface Mark {
 export interface VariantRequest {
   /** Of the original. */
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged">;
+  /** What `moment` said before that was looked up. */
+  readonly since: number;
   /** Settled for the client. */
   readonly named: NamedRecipe;
   /** By URL without its token; all that the recipe names. */
@@ -60,10 +62,12 @@ export type Variant =
 export interface Variants {
   /** From memory only; synchronous, for the hot path. Never of a recipe with image marks. */
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): HotObject | undefined;
+  /** To be asked before a version is looked up: what goes after it is nothing that may be kept. */
+  moment(): number;
   /** Throws the codes of Renderer.render, store_full and store_failed. */
   get(request: VariantRequest): Promise<Variant>;
   /** What get() would come to now; it makes nothing. Neither: the variant would be made. */
-  preview(request: Omit<VariantRequest, "bytes" | "signal">): Promise<{
+  preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
     readonly found: HotObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -185,11 +189,11 @@ export function createVariants(options: VariantsOptions): Variants {
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { isStored, signal, version } = request;
+    const { isStored, signal, since, version } = request;
     if (version.size > renderer.maxSourceBytes) throw tooHeavy(version.size, renderer.maxSourceBytes);
     const leave = origin.want(key, jobOf(request));
     try {
-      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key), isStored), signal }));
+      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
     } catch (error) {
       throw ownFault(error);
     } finally {
@@ -199,6 +203,7 @@ export function createVariants(options: VariantsOptions): Variants {
 
   return {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
+    moment: versions.moment,
     async get(request) {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       for (let attempt = 1; ; attempt += 1) {
@@ -222,7 +227,7 @@ export function createVariants(options: VariantsOptions): Variants {
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       const { maxSourceBytes } = renderer;
       if (version.size > maxSourceBytes) return { found: undefined, refusal: tooHeavy(version.size, maxSourceBytes) };
-      const asked = fetchOf(key, versions.epochOf(key), isStored);
+      const asked = fetchOf(key, versions.epochOf(key, versions.moment()), isStored);
       return { found: undefined, refusal: (await mirror.preview.miss(asked)).refusal };
     },
     async drop({ hashes }) {

@@ -12,7 +12,7 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { keysIn } from "../helpers/stored-keys.ts";
 
-const ALIASES = { small: "imageView2/2/w/200/h/200" };
+const ALIASES = { small: "imageView2/2/w/200/h/200", 小图: "imageView2/2/w/100" };
 const MARKED = `watermark/1/image/${b64("http://open.example/marks/own.png")}/gravity/center/dissolve/100`;
 
 let jpeg: Buffer;
@@ -189,6 +189,9 @@ describe("original protection", () => {
       ...["jpeg", 200, 150],
     ]);
     expect(statusOf(await ask("guarded", "/q.jpg?smaller"))).toEqual([403, "-154"]);
+    expect(await sizeOf((await ask("guarded", "/q.jpg?%E5%B0%8F%E5%9B%BE")).body)).toEqual(["jpeg", 100, 75]);
+    expect(await sizeOf((await ask("guarded", "/q.jpg?%73mall")).body)).toEqual(["jpeg", 200, 150]);
+    expect(statusOf(await ask("guarded", "/q.jpg?%E5%B0"))).toEqual([403, "-154"]);
     // Of other buckets it is an unknown query.
     expect((await ask("open", "/q.jpg?small")).body.equals(jpeg)).toBe(true);
   });

@@ -33,7 +33,7 @@ function buckets(mirrors: Readonly<Record<string, object>>): object {
   const all = Object.entries(mirrors).map(([name, mirror]) => ({
     name,
     separators: ["!"],
-    aliases: { small: "imageView2/1/w/20" },
+    aliases: { small: "imageView2/1/w/20", facts: "imageInfo" },
     domains: [{ host: `${name}.example`, mirror }],
   }));
   return { projects: [{ appid: APPID, keys: [KEYS[0]], buckets: all }] };
@@ -158,6 +158,25 @@ test.skipIf(skip)(
       "GET /processed/q.jpg",
     ]);
     expect((await ask("passed", "/processed/p.jpg")).body).toEqual(original);
+  },
+);
+
+test.skipIf(skip)(
+  "processedMiss origin: facts are told here, by whichever name, and no origin is asked for them",
+  async () => {
+    const paths = [
+      "/processed/f1.jpg?imageInfo",
+      "/processed/f2.jpg?imageView2/2/w/10%7CimageInfo",
+      "/processed/f3.jpg!facts",
+    ];
+    for (const name of ["f1", "f2", "f3"]) await writeFile(join(root, `processed/${name}.jpg`), original);
+    const lines = await asked(3, async () => {
+      for (const path of paths) {
+        const { status, headers } = await ask("passed", path);
+        expect([path, status, headers["content-type"]]).toEqual([path, 200, "application/json"]);
+      }
+    });
+    expect(lines).toEqual(["GET /processed/f1.jpg", "GET /processed/f2.jpg", "GET /processed/f3.jpg"]);
   },
 );
 

@@ -378,3 +378,24 @@ test("whoever changes an object is told which version has gone, before the chang
   await stored.undelete(KEY);
   expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
 });
+
+test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
+  const { driver, hot } = storedLab();
+  const gone: string[] = [];
+  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
+  const stored = createStored("10001234/photos", bucket, hot, async ({ hashes }) => void gone.push(hashes.sha256));
+  const [late, uploaded] = ["late", "uploaded"].map((text) => wholeBody(Buffer.from(text)));
+  if (late === undefined || uploaded === undefined) throw new Error("no bodies");
+  const { sha256 } = late.hashes;
+  const putLate = () => stored.put(infoOf(KEY, late), late, { when: "absent", epoch: 0 });
+  await stored.purge(KEY, { hard: true });
+  expect([await putLate(), gone]).toEqual(["outdated", [sha256]]);
+  await stored.delete(KEY, "test");
+  expect([await putLate(), gone]).toEqual(["deleted", [sha256, sha256]]);
+  await stored.put(infoOf(KEY, uploaded), uploaded, ALWAYS);
+  expect([await putLate(), gone]).toEqual(["exists", [sha256, sha256, sha256]]);
+  // The same bytes have come by another way.
+  await stored.put(infoOf(KEY, late), late, ALWAYS);
+  gone.length = 0;
+  expect([await putLate(), gone]).toEqual(["exists", []]);
+});

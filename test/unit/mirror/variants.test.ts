@@ -80,6 +80,7 @@ function lab(
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
   return {
     version: VERSION,
+    since: Number.POSITIVE_INFINITY,
     named: SMALL,
     marks: new Map(),
     bytes: { load: async () => Buffer.from("original") },
@@ -357,6 +358,18 @@ test("what is being made while its original goes is given to those who wait, and
   renderer.letGo(1);
   expect((await bytesOf(await after)).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "the second is kept");
+});
+
+test("what is made of a version that has gone between its look-up and the render is not kept", async () => {
+  const { variants, keys, meter } = lab(fakeRenderer(() => small));
+  const since = variants.moment();
+  await variants.drop(VERSION);
+  expect((await bytesOf(await variants.get(request({ since })))).equals(small)).toBe(true);
+  const others = request({ since, version: OTHER_VERSION });
+  expect((await bytesOf(await variants.get(others))).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "what is made of another version is kept");
+  expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
+  expect(meter.told.filter((text) => text.startsWith("stored"))).toHaveLength(1);
 });
 
 test("what is being written while its original goes is taken away again", async () => {

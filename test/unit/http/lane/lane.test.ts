@@ -51,6 +51,7 @@ beforeAll(async () => {
     originalDoor: undefined,
     variants: {
       peek: () => undefined,
+      moment: () => 0,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
       preview: async () => ({ found: undefined, refusal: undefined }),
       drop: () => Promise.resolve(),
