@@ -54,8 +54,11 @@ export interface RemoteBucket {
   bury(key: Key, tombstone: Tombstone): Promise<void>;
   /** The bytes of `from`, if they still are that version, under another description and over whatever is there. */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
-  /** Whatever is there goes, without a tombstone. */
-  remove(key: Key): Promise<void>;
+  /**
+   * What is there goes, and there is no tombstone that counts; one that has expired may stay. False: another version is there, and
+   * nothing has changed.
+   */
+  clear(key: Key, version: string): Promise<boolean>;
   /**
    * By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. Throws client_gone when `signal`
    * aborts, between two requests.

@@ -4,6 +4,7 @@ import { HuiyuanError } from "../../errors.ts";
 import type { Leaving } from "../../leaving.ts";
 import { type Hashes, isKey, type Key } from "../../object.ts";
 import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
+import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { type ListedName, listPage } from "./answers.ts";
 import { drop, readBody, type S3Client, type S3Reply } from "./client.ts";
@@ -35,6 +36,8 @@ const LOOK_TRIES = 2;
 const PATIENCE_MS = 15_000;
 const COPY_PATIENCE_MS = 60_000;
 const PAGE = 1_000;
+/** Lies where something was taken away; of no effect by anybody's clock. */
+const EXPIRED = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 /** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
 const MAX_LONG = 10_000;
 
@@ -67,6 +70,18 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     if (!obeyed[condition.when]) return (await holds(key, condition)) ? {} : undefined;
     return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
   }
+
+  function putTombstone(key: Key, tombstone: Tombstone, condition?: Record<string, string>): Promise<S3Reply> {
+    return client.send({
+      method: "PUT",
+      name: names.of(key),
+      headers: { ...describeTombstone(tombstone, longKey(key)), ...condition },
+      body: { bytes: 0, sha256: EMPTY_PAYLOAD, open: async function* () {} },
+      patienceMs: PATIENCE_MS,
+    });
+  }
+
+  const remove = (key: Key) => client.send({ method: "DELETE", name: names.of(key), patienceMs: PATIENCE_MS });
 
   const put: RemoteBucket["put"] = async (info, source, { condition, isStale }) => {
     const { key, hashes } = info;
@@ -123,13 +138,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       return bytes;
     },
     async bury(key, tombstone) {
-      const reply = await client.send({
-        method: "PUT",
-        name: names.of(key),
-        headers: describeTombstone(tombstone, longKey(key)),
-        body: { bytes: 0, sha256: EMPTY_PAYLOAD, open: async function* () {} },
-        patienceMs: PATIENCE_MS,
-      });
+      const reply = await putTombstone(key, tombstone);
       if (reply.status >= 300) throw unexpected("lay a tombstone at", names.of(key), reply.status);
       await drop(reply);
     },
@@ -152,10 +161,22 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if ((await client.text(reply)).includes("<Error>")) throw unexpected("copy to", name, reply.status);
       return true;
     },
-    async remove(key) {
-      const reply = await client.send({ method: "DELETE", name: names.of(key), patienceMs: PATIENCE_MS });
-      if (reply.status < 300) await drop(reply);
-      else if (reply.status !== 404) throw unexpected("remove", names.of(key), reply.status);
+    async clear(key, version) {
+      const wanted = await conditionHeaders(key, { when: "version", version });
+      if (wanted === undefined) return false;
+      // Few servers know conditions of a DELETE, and what another writer has just been told is stored must not go.
+      const isPut = Object.keys(wanted).length > 0;
+      const reply = isPut ? await putTombstone(key, EXPIRED, wanted) : await remove(key);
+      if (reply.status < 300) {
+        await drop(reply);
+        return true;
+      }
+      if (reply.status === 404) return true;
+      if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
+      // The first try may have been carried out and its answer lost.
+      if (reply.tries === 1) return false;
+      const there = await head(key);
+      return there.state === "tombstone" && there.expiresAt === EXPIRED.expiresAt;
     },
     async list({ prefix, after, limit, signal }) {
       const long = (await longNames(signal)).filter(

@@ -265,19 +265,29 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     return true;
   }
 
-  async function purge(key: Key, hard: boolean): Promise<boolean> {
+  /** False: another writer has changed what was found. */
+  async function takeAway(key: Key, there: RemoteEntry, queued: ObjectInfo | undefined): Promise<boolean> {
+    if (there.state === "object" && !(await remote.clear(key, there.version))) return false;
+    if (queued !== undefined) await unqueue(queued, "nowhere");
+    return true;
+  }
+
+  /** The same bytes with another description: the mark must outlive the copy on this disk. */
+  async function markStale(key: Key, there: RemoteEntry, queued: ObjectInfo | undefined): Promise<boolean> {
+    if (there.state === "object") await remote.copy(key, there.version, there.info, { isStale: true });
+    if (queued !== undefined) await queue.purge(key, { hard: false });
+    return true;
+  }
+
+  async function purge(key: Key, hard: boolean, mayRepeat = true): Promise<boolean> {
     const { queued } = await occupantHere(key);
     const there = await remote.head(key);
     const object = queued ?? (there.state === "object" ? there.info : undefined);
     const isMirrored = object?.provenance.via === "mirror";
-    if (isMirrored && hard) {
-      if (there.state === "object") await remote.remove(key);
-      if (queued !== undefined) await unqueue(queued, "nowhere");
-    } else if (isMirrored) {
-      // The same bytes with another description: the mark must outlive the copy on this disk.
-      if (there.state === "object") await remote.copy(key, there.version, there.info, { isStale: true });
-      if (queued !== undefined) await queue.purge(key, { hard });
-    }
+    const isDone = !isMirrored || (await (hard ? takeAway : markStale)(key, there, queued));
+    // What another writer has just put may be no mirror's.
+    if (!isDone && mayRepeat) return purge(key, hard, false);
+    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": what is there keeps changing`);
     await edge.driver.purge(key, { hard });
     return isMirrored;
   }
@@ -341,9 +351,10 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     undelete: (key) =>
       alone(key, async () => {
         const there = await remote.head(key);
-        if (there.state === "tombstone") await remote.remove(key);
+        const isDeleted = there.state === "tombstone" && !hasExpired(there, now());
+        const isLifted = isDeleted && (await remote.clear(key, there.version));
         await edge.driver.undelete(key);
-        return there.state === "tombstone" && !hasExpired(there, now());
+        return isLifted;
       }),
     renew: (key, renewal) => changing([key], () => renew(key, renewal)),
     purge: (key, { hard }) => changing([key], () => purge(key, hard)),

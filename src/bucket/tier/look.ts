@@ -79,7 +79,8 @@ export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftT
       }
       if (found.state === "tombstone") {
         const { version: _, ...tombstone } = found;
-        return hasExpired(found, now()) ? { state: "absent", epoch } : { ...tombstone, epoch };
+        if (!hasExpired(found, now())) return { ...tombstone, epoch };
+        found = { state: "absent" };
       }
       if (kept.state === "tombstone") await liftTombstone(key);
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);

@@ -265,6 +265,53 @@ test("read() of a body that breaks off is store_failed, and whole the next time"
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 
+describe("what another writer puts between the look and", () => {
+  /** Laid in S3 at the moment when this server's own change arrives there. */
+  async function putBetween(): Promise<void> {
+    await put("b.jpg", randomBytes(50), { when: "always" }, "upload");
+    const upload = s3.objects.get(`${ID}/b.jpg`);
+    let isThere = false;
+    s3.failure = (_method, name) => {
+      const isChange = s3.asked.at(-1)?.startsWith("HEAD") === false && name === NAME;
+      if (isChange && !isThere && upload !== undefined) s3.objects.set(NAME, upload);
+      isThere ||= isChange;
+      return undefined;
+    };
+  }
+
+  test("an undelete stays", async () => {
+    await bucket.delete(A, { deletedAt: 1, reason: "" });
+    await putBetween();
+    expect(await bucket.undelete(A)).toBe(false);
+    expect(s3.objects.get(NAME)?.bytes.length).toBe(50);
+  });
+
+  test("a hard purge stays", async () => {
+    await onlyInS3(randomBytes(100));
+    await putBetween();
+    expect(await bucket.purge(A, { hard: true })).toBe(false);
+    expect(s3.objects.get(NAME)?.bytes.length).toBe(50);
+  });
+
+  test("an upload after either is taken all the same", async () => {
+    await bucket.delete(A, { deletedAt: 1, reason: "" });
+    expect([await bucket.undelete(A), await bucket.undelete(A)]).toEqual([true, false]);
+    expect([(await bucket.lookup(A)).state, await put("a.jpg", randomBytes(70))]).toEqual(["absent", "stored"]);
+    await lab.store.uploads.idle();
+    expect(s3.objects.get(NAME)?.bytes.length).toBe(70);
+    expect(await bucket.purge(A, { hard: true })).toBe(true);
+    expect(await put("a.jpg", randomBytes(80), { when: "vacant" }, "upload")).toBe("stored");
+    expect(s3.objects.get(NAME)?.bytes.length).toBe(80);
+  });
+
+  test("a tombstone on this disk is lifted where another server has lifted that in S3", async () => {
+    await bucket.delete(A, { deletedAt: 1, reason: "" });
+    const lain = s3.objects.get(NAME);
+    if (lain !== undefined) lain.headers["x-amz-meta-expires-at"] = "0";
+    expect([(await bucket.lookup(A)).state, await put("a.jpg", randomBytes(70))]).toEqual(["absent", "stored"]);
+  });
+});
+
 test.each([
   ["a hard purge", () => bucket.purge(A, { hard: true }), "absent"],
   ["a delete", () => bucket.delete(A, { deletedAt: 1, reason: "" }), "tombstone"],
