@@ -1,8 +1,9 @@
 // Several origins as one: which is asked first, and which failure lets the next one be asked. Nothing is asked again once
 // a head has come. An origin that is left alone is passed over at once; when it is, is decided by origin/breaker.ts.
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { parseHttpDate } from "../http-date.ts";
 import { type FailureKind, failureKind } from "../origin/failure-kind.ts";
-import type { Origin, OriginRequest } from "../origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../origin/origin.ts";
 
 /** One place that may be asked. */
 export interface Candidate {
@@ -38,7 +39,7 @@ export function failsOver(kind: FailureKind | undefined, causes: readonly Failov
 /**
  * The candidates seen as one origin, whose owner closes them. fetch() gives what the first of them gives whose failure
  * does not fail over, else the last failure. Undefined: those that answered have no such object, and none had failed: one
- * that did not answer may have it. Throws internal without a candidate.
+ * that did not answer may have it. NotModified also for what a standby has that is older than what `unless` names. Throws internal without a candidate.
  */
 export function createFailover({ candidates, failoverOn, random, onFailover }: FailoverOptions): Origin {
   if (candidates.length === 0) throw new HuiyuanError("internal", "Cannot make a mirror: it has no origin");
@@ -61,11 +62,11 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
     let last: HuiyuanError | undefined;
     let isFirst = true;
-    for (const { origin } of [...drawOrder(primaries, random), ...drawOrder(standbys, random)]) {
+    for (const { origin, isStandby } of [...drawOrder(primaries, random), ...drawOrder(standbys, random)]) {
       if (!isFirst) onFailover?.();
       isFirst = false;
       const { answer, failure } = await attempt(origin, request);
-      if (answer !== undefined) return answer;
+      if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
       if (failure === undefined && !isAbsencePassed) break;
       last = failure ?? last;
     }
@@ -94,6 +95,22 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
     },
     async close() {},
   };
+}
+
+/** A standby may lag behind. What it dates before the stored version is as good as a 304, which some servers send for it. */
+function orNothingNewer(
+  answer: OriginAnswer | NotModified,
+  unless: Validators | undefined,
+): OriginAnswer | NotModified {
+  if (answer.isNotModified || !isBefore(answer.lastModified, unless?.lastModified)) return answer;
+  answer.body.destroy();
+  const { life, headMs } = answer;
+  return { isNotModified: true, etag: undefined, lastModified: undefined, life, headMs };
+}
+
+function isBefore(date: string | undefined, other: string | undefined): boolean {
+  const [at, otherAt] = [date, other].map((text) => (text === undefined ? undefined : parseHttpDate(text)));
+  return at !== undefined && otherAt !== undefined && at < otherAt;
 }
 
 /** As listed, the places of those with a weight filled by drawing one after the other. */

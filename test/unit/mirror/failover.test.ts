@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { type Candidate, createFailover, type FailoverCause, failsOver } from "../../../src/mirror/failover.ts";
-import { absent, failing, fakeOrigin, image } from "../../helpers/fake-origins.ts";
+import { absent, arriving, failing, fakeOrigin, image } from "../../helpers/fake-origins.ts";
 import { ask } from "../../helpers/site-under-test.ts";
 
 const DEFAULT: readonly FailoverCause[] = ["5xx", "timeout", "connect"];
@@ -120,6 +120,29 @@ describe("createFailover()", () => {
       code: "origin_reset",
     });
     expect(second.requests).toHaveLength(0);
+  });
+
+  const MAY = "Fri, 01 May 2026 00:00:00 GMT";
+  const JUNE = "Mon, 01 Jun 2026 00:00:00 GMT";
+  test.each([
+    ["an older image of a standby for not modified", { lastModified: MAY }, JUNE, true, true],
+    ["one of the same date for new", { lastModified: JUNE }, JUNE, true, false],
+    ["a newer one for new", { lastModified: JUNE }, MAY, true, false],
+    ["one without a date for new", {}, JUNE, true, false],
+    ["one with a date that cannot be read for new", { lastModified: "5" }, JUNE, true, false],
+    ["an older one for new, where the stored one has no date", { lastModified: MAY }, undefined, true, false],
+    ["an older one of an origin that is no standby for new", { lastModified: MAY }, JUNE, false, false],
+  ])("takes %s", async (_what, facts, lastModified, isStandby, isNotModified) => {
+    const body = arriving({ etag: '"old"', life: { cacheControl: "max-age=9" }, ...facts });
+    const candidates = [
+      { origin: fakeOrigin(failing("origin_refused")) },
+      { origin: fakeOrigin(body.reply), isStandby },
+    ];
+    const failover = createFailover({ candidates, failoverOn: DEFAULT, random: () => 0 });
+    const answer = await failover.fetch(ask("a.jpg", { unless: { etag: '"new"', lastModified } }));
+    expect(answer).toMatchObject({ isNotModified, etag: isNotModified ? undefined : '"old"', headMs: 7 });
+    expect(answer?.life).toEqual({ cacheControl: "max-age=9" });
+    expect(body.isDestroyed).toBe(isNotModified);
   });
 
   test("throws internal where there is no origin", () => {
