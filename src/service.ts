@@ -64,7 +64,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
   setMaxListeners(0, stopping.signal);
   const hot = createHot(hotBounds(settings));
-  const stores = await openStores(settings, { log, now, changed: hot.drop });
+  const stores = await openStores(settings, { log, now, changed: hot.drop, wasUsed: hot.wasUsed });
   const { store, spools } = stores;
   const metrics = createMetrics();
   const slots = createSlots(settings.limits.fills);

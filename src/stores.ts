@@ -41,6 +41,8 @@ export interface StoresParts {
   readonly now: () => number;
   /** Memory must let go of an object. */
   readonly changed: (bucketId: string, key: Key) => void;
+  /** Whether memory has served an object since this was asked last. */
+  readonly wasUsed: (bucketId: string, key: Key) => boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -49,7 +51,7 @@ const BLOB_GRACE_MS = 30_000;
 const SWEEP_MS = 15_000;
 
 /** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
-export async function openStores(settings: Settings, { log, now, changed }: StoresParts): Promise<Stores> {
+export async function openStores(settings: Settings, { log, now, changed, wasUsed }: StoresParts): Promise<Stores> {
   const { data: dir, store: place, limits } = settings;
   const isEdge = place.type === "s3";
   const near = await createFsStore({
@@ -61,7 +63,12 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     sweepEveryMs: SWEEP_MS,
     copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
   });
-  const disk = createBoundedDisk({ near, maxBytes: limits.disk, log });
+  const disk = createBoundedDisk({
+    near,
+    maxBytes: limits.disk,
+    wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
+    log,
+  });
   const variants = createVariantTier({ near, disk, now });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
@@ -115,6 +122,11 @@ export async function openStores(settings: Settings, { log, now, changed }: Stor
     await closeNear();
     throw error;
   }
+}
+
+/** Of a bucket on the bounded part of the disk: copies are those of `<appid>/<bucket>`. */
+function nameInMemory(id: string): string {
+  return id.startsWith(EDGE_FOLDER) ? id.split("/").slice(-2).join("/") : id;
 }
 
 type S3Settings = Extract<Settings["store"], { type: "s3" }>;

@@ -15,6 +15,8 @@ export interface HotObject {
 export interface Hot {
   /** Synchronous, for the hot path. */
   get(bucketId: string, key: Key): HotObject | undefined;
+  /** Whether `get` has found it since this was asked last: the disk sees nothing of what memory serves. */
+  wasUsed(bucketId: string, key: Key): boolean;
   /**
    * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: what was
    * read from the bucket before a delete must not come back after it.
@@ -38,6 +40,11 @@ export interface Hot {
   usage(): { readonly objects: number; readonly bytes: number };
   /** Objects are evicted until the new bounds hold. */
   resize(bounds: HotBounds): void;
+}
+
+interface Kept {
+  readonly object: HotObject;
+  isUsed: boolean;
 }
 
 /** The description of an object, never a stale one; or that there is none under the key. */
@@ -64,18 +71,29 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
-    new LRUCache<string, HotObject>({
+    new LRUCache<string, Kept>({
       maxSize: Math.max(1, maxBytes),
-      sizeCalculation: (object) => costOf(object.body.byteLength),
+      sizeCalculation: ({ object }) => costOf(object.body.byteLength),
     });
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
   const seenOnce = createSeenOnce(MAX_SEEN_ONCE);
   return {
-    get: (bucketId, key) => objects.get(`${bucketId}\n${key}`),
+    get(bucketId, key) {
+      const kept = objects.get(`${bucketId}\n${key}`);
+      if (kept === undefined) return undefined;
+      kept.isUsed = true;
+      return kept.object;
+    },
+    wasUsed(bucketId, key) {
+      const kept = objects.peek(`${bucketId}\n${key}`);
+      if (kept?.isUsed !== true) return false;
+      kept.isUsed = false;
+      return true;
+    },
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
-      objects.set(`${bucketId}\n${object.info.key}`, object);
+      objects.set(`${bucketId}\n${object.info.key}`, { object, isUsed: false });
     },
     wants(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
@@ -107,8 +125,8 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
       const old = objects;
       objects = create(next.maxBytes);
       // Oldest first, so that the most recent survive a smaller bound.
-      for (const [key, object] of [...old.entries()].reverse()) {
-        if (object.body.byteLength <= bounds.maxObjectBytes) objects.set(key, object);
+      for (const [key, kept] of [...old.entries()].reverse()) {
+        if (kept.object.body.byteLength <= bounds.maxObjectBytes) objects.set(key, kept);
       }
     },
   };

@@ -27,7 +27,7 @@ export async function openTiered(
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
   const changed: string[] = [];
-  const disk = createBoundedDisk({ near, maxBytes, log });
+  const disk = createBoundedDisk({ near, maxBytes, wasUsed: () => false, log });
   const store = createTieredStore({
     near,
     remote,

@@ -26,6 +26,8 @@ export interface BoundedDisk {
 export interface BoundedDiskOptions {
   readonly near: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
   readonly maxBytes: number;
+  /** Whether memory has served it since this was asked last: that is a use of which nothing comes here. */
+  readonly wasUsed: (bucketId: string, key: Key) => boolean;
   readonly log: Log;
 }
 
@@ -36,8 +38,9 @@ export const VARIANT_FOLDER = "variants/";
 const PAGE = 1_000;
 /** The writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
+const LOOKED_AT_ONCE = 1_024;
 
-export function createBoundedDisk({ near, maxBytes: initial, log }: BoundedDiskOptions): BoundedDisk {
+export function createBoundedDisk({ near, maxBytes: initial, wasUsed, log }: BoundedDiskOptions): BoundedDisk {
   const order = createCopyOrder();
   let maxBytes = initial;
   let reserved = () => 0;
@@ -53,21 +56,24 @@ export function createBoundedDisk({ near, maxBytes: initial, log }: BoundedDiskO
   async function evictAll(): Promise<void> {
     await nextTurn();
     while (!isClosed) {
-      const surplus = takeSurplus();
-      if (surplus.length === 0) return;
+      const { surplus, isAll } = takeSurplus();
       // Together, so that the writer commits them together: one by one they would go more slowly than others come.
-      await Promise.all(surplus.map(remove));
+      if (surplus.length > 0) await Promise.all(surplus.map(remove));
+      else if (isAll) return;
+      else await nextTurn();
     }
   }
 
-  function takeSurplus(): readonly Copy[] {
+  /** From the oldest on. One that memory has served has another turn; by then it must have done so again. */
+  function takeSurplus(): { readonly surplus: readonly Copy[]; readonly isAll: boolean } {
     const surplus: Copy[] = [];
-    while (surplus.length < REMOVED_AT_ONCE) {
+    for (let looked = 0; looked < LOOKED_AT_ONCE && surplus.length < REMOVED_AT_ONCE; looked += 1) {
       const oldest = order.popSurplus(Math.max(0, maxBytes - reserved()));
-      if (oldest === undefined) break;
-      surplus.push(oldest);
+      if (oldest === undefined) return { surplus, isAll: true };
+      if (wasUsed(oldest.bucketId, oldest.key)) order.add(oldest);
+      else surplus.push(oldest);
     }
-    return surplus;
+    return { surplus, isAll: false };
   }
 
   async function remove({ bucketId, key, sha256 }: Copy): Promise<void> {

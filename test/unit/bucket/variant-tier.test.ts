@@ -19,10 +19,12 @@ let near: FsStore;
 let disk: BoundedDisk;
 let variants: VariantBucket;
 let clock: number;
+/** By memory, since the disk asked last. */
+let served: Set<string>;
 
 async function open(maxBytes: number): Promise<void> {
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createBoundedDisk({ near, maxBytes, log: SILENT_LOG });
+  disk = createBoundedDisk({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
   variants = createVariantTier({ near, disk, now: () => clock })(ID);
   await disk.takenOver;
 }
@@ -35,6 +37,7 @@ async function close(): Promise<void> {
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "huiyuan-variants-"));
   clock = 1_000;
+  served = new Set();
   await open(10_000);
 });
 afterEach(async () => {
@@ -58,6 +61,25 @@ test("beyond the bound what was used longest ago goes first", async () => {
   await variants.driver.lookup(toKey("a"));
   for (const key of ["e", "f"]) await put(key, 2_000);
   await holds("a", "c", "d", "e", "f");
+});
+
+test("what memory serves has another turn, and goes when it is served no more", async () => {
+  for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
+  served = new Set(["a", "b"]);
+  await put("f", 2_000);
+  await holds("a", "b", "d", "e", "f");
+  for (const key of ["g", "h", "i"]) await put(key, 2_000);
+  await holds("a", "b", "g", "h", "i");
+  served = new Set(["a"]);
+  for (const key of ["j", "k"]) await put(key, 2_000);
+  await holds("a", "h", "i", "j", "k");
+});
+
+test("a bound holds also where memory has served all that is there", async () => {
+  for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
+  served = new Set(["a", "b", "c", "d", "e"]);
+  disk.resize(4_000);
+  await holds("d", "e");
 });
 
 test("what takes more than a quarter of all is not kept", async () => {
@@ -84,6 +106,7 @@ test("what must go is told to the writer together, and no more at a time than it
   const slow = createBoundedDisk({
     near: { bucket: near.bucket, listBuckets: () => [], forget },
     maxBytes: 0,
+    wasUsed: () => false,
     log: SILENT_LOG,
   });
   for (let index = 0; index < 300; index += 1) {
@@ -150,7 +173,7 @@ test("what an earlier run has left is found before it is counted", async () => {
   await put("a", 2_000);
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createBoundedDisk({ near, maxBytes: 10_000, log: SILENT_LOG });
+  disk = createBoundedDisk({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
   variants = createVariantTier({ near, disk, now: () => clock })(ID);
   expect(disk.isCounted).toBe(false);
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");

@@ -28,6 +28,18 @@ test("get() gives the very object, of its bucket alone", () => {
   expect(hot.usage()).toEqual({ objects: 1, bytes: 100 + OVERHEAD });
 });
 
+test("wasUsed() tells once of each time in which get() has found an object", () => {
+  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const [used, asked] = [toKey("used"), toKey("asked")];
+  keep(hot, used, 100);
+  expect(hot.wasUsed("a/b", used)).toBe(false);
+  hot.get("a/b", used);
+  hot.get("a/b", used);
+  hot.get("a/b", asked);
+  expect([hot.wasUsed("a/b", used), hot.wasUsed("a/b", used)]).toEqual([true, false]);
+  expect([hot.wasUsed("a/b", asked), hot.wasUsed("a/c", used)]).toEqual([false, false]);
+});
+
 test("set() keeps an object of the largest size and none above it", () => {
   const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(hot, "largest", 1_000);
