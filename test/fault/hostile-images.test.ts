@@ -78,14 +78,15 @@ async function attempt(bytes: Buffer, text: string): Promise<Outcome> {
 
 describe.skipIf(process.platform !== "linux")("a hostile image is refused or rendered within its bounds", () => {
   test.each(HOSTILE_ORDERS)("$what", async ({ make, instruction, outcomes }) => {
-    const renderMs = outcomes.includes("render_timeout") ? RENDER_MS : PATIENT_MS;
-    renderer.resize({ ...LIMITS, renderMs });
+    renderer.resize({ ...LIMITS, renderMs: RENDER_MS });
     const outcome = await attempt(await make(), instruction);
-    expect(outcomes).toContain(outcome.how);
-    expect(outcome.ms).toBeLessThan(renderMs + GRACE_MS);
+    expect(outcome.ms).toBeLessThan(RENDER_MS + GRACE_MS);
     expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
-    // Whatever it was, the next image is served.
     renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
+    // Others may have taken the time: with more of it, what it comes to is certain.
+    const isLate = outcome.how === "render_timeout" && !outcomes.includes("render_timeout");
+    expect(outcomes).toContain(isLate ? (await attempt(await make(), instruction)).how : outcome.how);
+    // Whatever it was, the next image is served.
     expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
   });
 
