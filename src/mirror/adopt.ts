@@ -53,9 +53,17 @@ export interface AdoptOptions {
   readonly log: Log;
 }
 
+/** Of one file. */
+interface Adoption {
+  /** True: stored. Never rejects; done once, however often it is called. */
+  readonly bring: () => Promise<boolean>;
+  /** Nobody waits for it any more. */
+  readonly over: () => void;
+}
+
 /**
  * Call before the first fill. The returned `removed` is final; `adopting` goes on in the background, one file at a
- * time, and resolves with the number of objects stored.
+ * time, and resolves with the number of objects stored. Whoever looks one of them up meanwhile has it stored first.
  */
 export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed: number; adopting: Promise<number> }> {
   const names = await readdir(options.dir);
@@ -63,55 +71,82 @@ export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed:
     names.filter((name) => name.endsWith(NOTE_SUFFIX)).map((name) => name.slice(0, -NOTE_SUFFIX.length)),
   );
   let removed = 0;
-  const finished: string[] = [];
+  const adoptions: Adoption[] = [];
   for (const name of names) {
+    const path = join(options.dir, name);
     if (name.endsWith(SPOOL_SUFFIX) && noted.has(name)) {
-      finished.push(join(options.dir, name));
+      adoptions.push(await announce(path, options));
     } else if (
       name.endsWith(SPOOL_SUFFIX) ||
       (name.endsWith(NOTE_SUFFIX) && !names.includes(name.slice(0, -NOTE_SUFFIX.length)))
     ) {
-      await unlink(join(options.dir, name));
+      await unlink(path);
       removed += 1;
     }
   }
-  return { removed, adopting: adoptAll(finished, options) };
+  return { removed, adopting: adoptAll(adoptions) };
 }
 
-async function adoptAll(paths: readonly string[], options: AdoptOptions): Promise<number> {
+async function announce(path: string, { storedOf, log }: AdoptOptions): Promise<Adoption> {
+  const note = await readNote(path + NOTE_SUFFIX);
+  const stored = note === undefined ? undefined : storedOf(note.bucketId);
+  let adopted: Promise<boolean> | undefined;
+  const bring = () => {
+    adopted ??= settle(path, { note, stored, log });
+    return adopted;
+  };
+  const over = note === undefined ? undefined : stored?.expect(note.info.key, async () => void (await bring()));
+  return { bring, over: over ?? (() => undefined) };
+}
+
+async function adoptAll(adoptions: readonly Adoption[]): Promise<number> {
   let adopted = 0;
-  for (const path of paths) {
-    try {
-      if (await adopt(path, options)) adopted += 1;
-    } catch (error) {
-      const failure = asHuiyuanError(error);
-      const isPassing = failure.code === "store_full" || failure.code === "store_failed";
-      options.log.warn({ err: failure, isLeft: isPassing }, "cannot adopt a spool file");
-      // The disk may be well again at the next start, and the file is all there is of the image.
-      if (isPassing) continue;
-    }
-    await rm(path, { force: true });
-    await removeNote(path + NOTE_SUFFIX);
+  for (const { bring, over } of adoptions) {
+    if (await bring()) adopted += 1;
+    over();
   }
   return adopted;
 }
 
+interface Left {
+  readonly note: Note | undefined;
+  readonly stored: Stored | undefined;
+  readonly log: Log;
+}
+
+/** The file and its note are gone afterwards, unless the disk may be well again at the next start. */
+async function settle(path: string, left: Left): Promise<boolean> {
+  let isAdopted = false;
+  try {
+    isAdopted = await adopt(path, left);
+  } catch (error) {
+    const failure = asHuiyuanError(error);
+    const isPassing = failure.code === "store_full" || failure.code === "store_failed";
+    left.log.warn({ err: failure, isLeft: isPassing }, "cannot adopt a spool file");
+    // The file is all there is of the image.
+    if (isPassing) return false;
+  }
+  await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
+  await removeNote(path + NOTE_SUFFIX);
+  return isAdopted;
+}
+
 /** False: nothing to adopt, or the bucket has moved on. Throws where reading or storing fails. */
-async function adopt(path: string, { storedOf }: AdoptOptions): Promise<boolean> {
-  const note = await readNote(path + NOTE_SUFFIX);
-  const stored = note === undefined ? undefined : storedOf(note.bucketId);
+async function adopt(path: string, { note, stored }: Left): Promise<boolean> {
   if (note === undefined || stored === undefined) return false;
   const body = await hashFile(path);
   if (body.size !== note.info.size || body.hashes.sha256 !== note.info.hashes.sha256) return false;
   return (await stored.put(note.info, body, conditionOf(note))) === "stored";
 }
 
+/** Undefined: torn by the crash, and the image is fetched again. */
 async function readNote(path: string): Promise<Note | undefined> {
-  if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
   try {
+    if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
     // Written by this program into its own folder; the hash decides whether the file is what the note says.
-    return JSON.parse(await readFile(path, "utf8")) as Note;
+    const note = JSON.parse(await readFile(path, "utf8")) as Partial<Note> | null;
+    return typeof note?.info?.key === "string" ? (note as Note) : undefined;
   } catch {
-    return undefined; // Torn by the crash: the image is fetched again.
+    return undefined; // As above.
   }
 }

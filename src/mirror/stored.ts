@@ -55,6 +55,11 @@ export interface Stored {
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /**
+   * An earlier run has left an object for the key: look-ups wait for `bring`, which may be called many times, stores it if it may be
+   * and never rejects. Until the returned function is called.
+   */
+  expect(key: Key, bring: () => Promise<void>): () => void;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** These four as in Bucket. Memory has let go of the key when they end, also when they fail. */
@@ -73,6 +78,9 @@ export function createStored(
   hot: Hot,
   gone?: (version: ObjectInfo) => Promise<void>,
 ): Stored {
+  /** Of an earlier run; gone when all is adopted. */
+  const expected = new Map<Key, Set<() => Promise<void>>>();
+
   async function loadFound(
     { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
     reader: ObjectReader,
@@ -128,7 +136,12 @@ export function createStored(
     return isQueued === true && bucket.isUnsure(key);
   }
 
+  async function arrived(key: Key): Promise<void> {
+    for (const bring of expected.get(key) ?? []) await bring();
+  }
+
   async function lookup(key: Key): Promise<Entry> {
+    if (expected.size > 0) await arrived(key);
     const generation = hot.generation;
     const entry = await bucket.lookup(key);
     if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
@@ -138,6 +151,7 @@ export function createStored(
   }
 
   async function findOnce(key: Key): Promise<Found | "again"> {
+    if (expected.size > 0) await arrived(key);
     const generation = hot.generation;
     const entry: Entry = await bucket.lookup(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
@@ -203,6 +217,14 @@ export function createStored(
       if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, info, generation);
       if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer }, generation);
       return result;
+    },
+    expect(key, bring) {
+      const all = expected.get(key) ?? new Set();
+      expected.set(key, all.add(bring));
+      return () => {
+        all.delete(bring);
+        if (all.size === 0) expected.delete(key);
+      };
     },
     async renew(key, renewal) {
       const isRenewed = await bucket.renew(key, renewal);

@@ -60,6 +60,34 @@ test("a new version replaces the one that it was fetched for, and no other", asy
   expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
 });
 
+test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {
+  const keys = Array.from({ length: 8 }, (_, index) => toKey(`${index}.jpg`));
+  for (const key of keys) {
+    const path = join(dir, `${key}.part`);
+    const bytes = randomBytes(3_000_000);
+    writeFileSync(path, bytes);
+    const body = wholeBodyInFile(bytes, path);
+    await leaveNote({ stored, info: infoOf(key, body), body, spool: testPool().open(), epoch: 0 }, SILENT_LOG);
+  }
+  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
+  const looked = await Promise.all(keys.map((key) => stored.lookup(key)));
+  const found = await Promise.all(keys.map((key) => stored.find(key)));
+  expect([...looked, ...found].map(({ state }) => state)).toEqual([
+    ...keys.map(() => "object"),
+    ...keys.map(() => "large"),
+  ]);
+  expect([await adopting, readdirSync(dir)]).toEqual([8, []]);
+});
+
+test("what cannot be adopted now keeps nobody from asking the origin", async () => {
+  const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
+  ({ stored } = storedLab({ over: () => ({ put: full }) }));
+  await leave("one", randomBytes(1_000));
+  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
+  expect((await stored.find(KEY)).state).toBe("absent");
+  expect([await adopting, readdirSync(dir).length]).toEqual([0, 2]);
+});
+
 test("an unfinished file and a note without a file are removed; what is neither stays", async () => {
   for (const name of ["unfinished.part", "alone.part.json", "other.txt"]) writeFileSync(join(dir, name), "x");
   expect(await start()).toEqual({ removed: 2, adopted: 0, left: ["other.txt"] });
