@@ -84,11 +84,3 @@ async function write(out: Writable, text: string, signal: AbortSignal): Promise<
   signal.throwIfAborted();
   if (!out.write(text)) await once(out, "drain", { signal });
 }
-
-// C0, C1, and what turns the reading direction: a key may hold anything, and a terminal obeys.
-const UNSAFE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]/gu;
-
-/** A text from outside as it may be shown to a person. */
-export function shown(text: string): string {
-  return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}

@@ -1,8 +1,9 @@
 // `huiyuan callbacks`: notices of uploads that business servers are still owed. Listed, sent again, dropped.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isObject } from "./admin-client.ts";
-import { adminCommand, type BucketFlags, type Session, shown, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, type Session, withServer } from "./admin-command.ts";
 import { confirm } from "./changing.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {

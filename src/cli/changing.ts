@@ -3,8 +3,9 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
-import { type BucketFlags, type Session, shown, withBucket } from "./admin-command.ts";
+import { type BucketFlags, type Session, withBucket } from "./admin-command.ts";
 import { inBatches, linesOf } from "./name-list.ts";
+import { shown } from "./shown.ts";
 import type { ExitCode } from "./terminal.ts";
 
 export interface SelectionFlags extends BucketFlags {

@@ -9,12 +9,12 @@ import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
 import type { OriginSettings, Settings } from "../settings/schema.ts";
 import { readVersion } from "../version.ts";
-import { shown } from "./admin-command.ts";
 import { examine } from "./doctor/examination.ts";
 import type { Finding, Hints, Notes } from "./doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "./doctor/proposal.ts";
 import { createProgress, describeFinding, describeSummary } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
+import { shown } from "./shown.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 

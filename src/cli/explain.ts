@@ -4,9 +4,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { asHuiyuanError } from "../errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import { createAdminClient, isObject } from "./admin-client.ts";
-import { type AdminFlags, adminCommand, shown, withServer } from "./admin-command.ts";
+import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
 import { tellExplanation } from "./explanation.ts";
 import type { Alone } from "./reach-server.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface ExplainFlags extends AdminFlags {

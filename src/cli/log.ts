@@ -2,7 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
 import { isObject } from "./admin-client.ts";
-import { type AdminFlags, adminCommand, type Session, shown, withServer } from "./admin-command.ts";
+import { type AdminFlags, adminCommand, type Session, withServer } from "./admin-command.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface LogFlags extends AdminFlags {

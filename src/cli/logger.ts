@@ -3,6 +3,7 @@ import pino from "pino";
 import pretty from "pino-pretty";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { shownLines } from "./shown.ts";
 
 export interface LoggerOptions {
   readonly isInteractive: boolean;
@@ -21,7 +22,9 @@ export function createLogger({ isInteractive, level, destination }: LoggerOption
     const machine = { ...options, timestamp: pino.stdTimeFunctions.isoTime };
     return isDescriptor(destination) ? patientLogger(machine, destination.fd) : pino(machine, destination);
   }
-  return pino(options, pretty({ destination, sync: true, ignore: "pid,hostname", translateTime: "HH:MM:ss.l" }));
+  const readable = pretty.prettyFactory({ ignore: "pid,hostname", translateTime: "HH:MM:ss.l" });
+  destination.on("error", () => {}); // nowhere to say it
+  return pino(options, { write: (line) => void destination.write(shownLines(readable(line))) });
 }
 
 /**

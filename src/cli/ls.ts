@@ -1,7 +1,8 @@
 // `huiyuan ls`: what a bucket holds, in the order of the keys, read page by page.
 import { type Command, InvalidArgumentError } from "commander";
 import { isObject } from "./admin-client.ts";
-import { adminCommand, type BucketFlags, type Session, shown, withBucket, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {

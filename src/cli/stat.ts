@@ -1,7 +1,8 @@
 // `huiyuan stat`: everything that is known of one object, or that it was deleted, or that it is not there.
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
-import { adminCommand, type BucketFlags, shown, withBucket, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, withBucket, withServer } from "./admin-command.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 const HELP = `Ends with 1 where no object is stored under the name.

@@ -1,7 +1,8 @@
 // `huiyuan usage`: what the buckets were used for, day by day.
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
-import { type AdminFlags, adminCommand, shown, withServer } from "./admin-command.ts";
+import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface UsageFlags extends AdminFlags {

@@ -2,8 +2,9 @@
 import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
 import { isObject } from "./admin-client.ts";
-import { adminCommand, type BucketFlags, type Session, shown, withBucket, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
+import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface WarmFlags extends BucketFlags {

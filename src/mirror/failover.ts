@@ -39,7 +39,8 @@ export function failsOver(kind: FailureKind | undefined, causes: readonly Failov
 /**
  * The candidates seen as one origin, whose owner closes them. fetch() gives what the first of them gives whose failure
  * does not fail over, else the last failure. Undefined: those that answered have no such object, and none had failed: one
- * that did not answer may have it. NotModified also for what a standby has that is older than what `unless` names. Throws internal without a candidate.
+ * that did not answer may have it. NotModified also where a standby has something older than `unless` names. Throws
+ * internal without a candidate.
  */
 export function createFailover({ candidates, failoverOn, random, onFailover }: FailoverOptions): Origin {
   if (candidates.length === 0) throw new HuiyuanError("internal", "Cannot make a mirror: it has no origin");

@@ -1,6 +1,6 @@
 // The doctor's words on a terminal: each finding as it comes, one line of what is being done, and the summary.
 
-import { shown } from "../admin-command.ts";
+import { shown } from "../shown.ts";
 import type { Terminal } from "../terminal.ts";
 import type { Finding, Severity } from "./finding.ts";
 

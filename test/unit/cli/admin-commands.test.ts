@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { shown } from "../../../src/cli/admin-command.ts";
 import { deleteCommand } from "../../../src/cli/delete.ts";
 import { lsCommand } from "../../../src/cli/ls.ts";
 import { purgeCommand } from "../../../src/cli/purge.ts";
+import { shown } from "../../../src/cli/shown.ts";
 import { statCommand } from "../../../src/cli/stat.ts";
 import { undeleteCommand } from "../../../src/cli/undelete.ts";
 import { run } from "../../helpers/run-command.ts";

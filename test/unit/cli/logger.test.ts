@@ -1,0 +1,33 @@
+// The log as a person reads it on a terminal.
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+import { createLogger } from "../../../src/cli/logger.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+
+async function told(tell: (log: ReturnType<typeof createLogger>) => void): Promise<string> {
+  const destination = new PassThrough();
+  tell(createLogger({ isInteractive: true, level: "info", destination }));
+  destination.end();
+  return text(destination);
+}
+
+test("a line is readable, and nothing in it speaks to the terminal", async () => {
+  const key = "猫\n\u001b[31m\u007f\u009b31m\u009d0;x\u202egpj.png";
+  const err = new HuiyuanError("origin_timeout", `Cannot fetch "${key}"`);
+  const lines = await told((log) => log.warn({ key, err }, "an image could not be fetched"));
+  const harmless = "猫\\n\\u001b[31m\\u007f\\u009b31m\\u009d0;x\\u202egpj.png";
+  expect(lines).toContain(`"${harmless}"`);
+  expect(lines).toContain(`Cannot fetch \\"${harmless}\\"`);
+  expect(lines).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] .*WARN.*: .*an image could not be fetched.*\n/);
+  expect(lines.endsWith("\n")).toBe(true);
+});
+
+test("a terminal that has gone costs lines, never the program", async () => {
+  const destination = new PassThrough();
+  const log = createLogger({ isInteractive: true, level: "info", destination });
+  destination.destroy(new Error("EIO"));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(() => log.info({}, "a line")).not.toThrow();
+  await new Promise((resolve) => setImmediate(resolve));
+});
