@@ -6,10 +6,10 @@ import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
-import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
+import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe, type StepOf } from "./recipe.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
-import { BYTES_PER_PIXEL, bytesToDecode, bytesToHold, bytesToRender } from "./weight.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender } from "./weight.ts";
 
 export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
@@ -115,12 +115,14 @@ export function createRenderer(options: RendererOptions): Renderer {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage);
-    const weight = bytesToRender(facts, recipe) + marks.bytesToDecode + bytesToHold(bytes.length);
+    const weightAlone = bytesToRender(facts, recipe) + bytesToHold(bytes.length);
+    const weight = weightAlone + marks.bytesToLay;
     await weigh(PROCESS_BYTES + weight, signal);
     if (signal.aborted) throw signal.reason;
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
-    return pool.render(request, weight);
+    const rendered = pool.render(request, weight);
+    return marks.bytesToLay <= weightAlone ? rendered : rendered.catch(blameMark);
   }
 
   async function proveNow({ load, image, size, signal }: ProofRequest, weigh: Weigh): Promise<void> {
@@ -173,16 +175,28 @@ type Weigh = (bytes: number, signal: Leaving) => Promise<void>;
 async function loadMarks(
   recipe: Recipe,
   loadImage: RenderRequest["loadImage"],
-): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToDecode: number }> {
+): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
   const files = new Map<string, Buffer>();
   let bytesForAll = 0;
   for (const url of markUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
-    bytesForAll += bytesToDecode(readMark(url, bytes));
+    bytesForAll += bytesToLay(readMark(url, bytes), marksOf(recipe, url));
     files.set(url, bytes);
   }
-  return { files, bytesToDecode: bytesForAll };
+  return { files, bytesToLay: bytesForAll };
+}
+
+function marksOf({ steps }: Recipe, url: string): readonly StepOf<"imageMark">[] {
+  return steps.flatMap((step) => (step.name === "imageMark" && step.url === url ? [step] : []));
+}
+
+/** For a render of which the marks take the larger part. */
+function blameMark(error: unknown): never {
+  if (!(error instanceof HuiyuanError) || error.code !== "image_too_large" || error.parameter !== undefined)
+    throw error;
+  const { code, message } = error;
+  throw new HuiyuanError(code, message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause: error });
 }
 
 function readMark(url: string, bytes: Buffer): RasterFacts {
@@ -195,7 +209,7 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
   }
 }
 
-const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels";
+const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels, or fewer where it is turned";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;

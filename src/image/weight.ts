@@ -4,7 +4,7 @@
 import { HuiyuanError } from "../errors.ts";
 import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
 import type { RasterFacts } from "./loaders.ts";
-import type { OutputFormat, Recipe, Step } from "./recipe.ts";
+import type { OutputFormat, Recipe, Step, StepOf } from "./recipe.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
 export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
@@ -29,6 +29,16 @@ const HELD = 4;
 /** Bytes to decode an image. */
 export function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
   return width * height * frames * BYTES_PER_PIXEL[format];
+}
+
+/** Bytes to lay an image by any of these steps: turned as it is, it is worked on as a whole; else it comes through in strips. */
+export function bytesToLay(mark: RasterFacts, steps: readonly StepOf<"imageMark">[]): number {
+  const turned = steps.map(({ degrees, scale, oversize }) => {
+    if (degrees === 0 || scale !== undefined || oversize === "shrink") return 0;
+    const { width, height } = turnedSize(mark, degrees);
+    return width * height * WORKED_ON;
+  });
+  return Math.max(bytesToDecode(mark), ...turned);
 }
 
 /** Bytes that a file takes while it is processed, whatever its pixels take. */

@@ -90,6 +90,15 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
   await expect(signed).rejects.toThrow(/"http:\/\/h\/none\.png"/);
 });
 
+test("a mark that needs too much memory once it is turned is to blame, and not the image", async () => {
+  const mark = await solid(5000, 5000, RED, 0.5).png().toBuffer();
+  const text = `watermark/1/image/${b64("http://h/large.png")}/degree/45`;
+  await expect(renderer.render(request(text, { loadImage: async () => mark }))).rejects.toMatchObject({
+    code: "image_too_large",
+    parameter: "watermark/image",
+  });
+});
+
 test("render() lays a BMP over the image like any other mark", async () => {
   const mark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
   const bytes = await solid(40, 40, GREEN).png().toBuffer();

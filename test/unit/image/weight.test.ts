@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import type { RasterFacts } from "../../../src/image/loaders.ts";
-import { bytesToDecode, bytesToHold, bytesToRender } from "../../../src/image/weight.ts";
+import { bytesToDecode, bytesToHold, bytesToLay, bytesToRender } from "../../../src/image/weight.ts";
+import { b64 } from "../../helpers/rendering.ts";
 
 const MEGA = 1_000_000;
 const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
@@ -12,6 +13,20 @@ const film: RasterFacts = { format: "gif", width: 500, height: 400, frames: 100 
 function weigh(facts: RasterFacts, text: string): number {
   return bytesToRender(facts, parseInstruction(text, { era: 2015 })) / MEGA;
 }
+
+test.each([
+  ["", 48],
+  // Turned as it is, it is worked on as a whole.
+  ["/degree/90", 96],
+  ["/degree/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
+  // Scaled first, it comes through in strips.
+  ["/degree/45/blogo/1", 48],
+  ["/degree/45/scatype/1/spcent/100", 48],
+])("bytesToLay() of a photo with %j", (look, expected) => {
+  const { steps } = parseInstruction(`watermark/1/image/${b64("http://h/m.png")}${look}`, { era: 2015 });
+  const marks = steps.flatMap((step) => (step.name === "imageMark" ? [step] : []));
+  expect(bytesToLay(photo, marks) / MEGA).toBeCloseTo(expected, 0);
+});
 
 describe("bytesToRender()", () => {
   test.each([
