@@ -183,6 +183,25 @@ test.each([
   expect((await ask(`/api/v1${path}`, AUTHORIZED)).status).toBe(400);
 });
 
+test.each([
+  ["a page", () => ask("/api/v1/objects", AUTHORIZED), 200],
+  ["a query that is refused", () => ask("/api/v1/objects?limit=0", AUTHORIZED), 400],
+  ["a body that is refused", () => post("/objects/purge", "{}"), 400],
+  ["a body of another type", () => post("/objects/purge", "{}", { "content-type": "text/plain" }), 415],
+  ["a stream of lines", () => post("/objects/purge", JSON.stringify({ names: ["a.jpg"] })), 200],
+  ["the operation log as CSV", () => ask("/api/v1/log.csv", AUTHORIZED), 200],
+  ["a call that is not there", () => ask("/api/v1/nothing", AUTHORIZED), 404],
+])("%s has a request id and is kept by nobody", async (_what, call, status) => {
+  const answer = await call();
+  expect([answer.status, answer.headers["cache-control"], answer.headers["x-content-type-options"]]).toEqual([
+    status,
+    "no-store",
+    "nosniff",
+  ]);
+  expect(answer.headers["x-request-id"]).toMatch(/./);
+  if (status >= 400) expect(linesOf(answer)).toMatchObject([{ requestId: answer.headers["x-request-id"] }]);
+});
+
 test("what is not there is 404, what is not served 405", async () => {
   expect((await ask("/api/v1/nothing", AUTHORIZED)).status).toBe(404);
   expect((await post("/nothing", "{}")).status).toBe(405);

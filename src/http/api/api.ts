@@ -1,6 +1,7 @@
 // The admin API, /api/v1: what operators ask and order. It answers whoever reaches it; admin.ts decides who does, and a
 // command without a server asks it within its own process.
 import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -96,7 +97,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     const status = known.answerStatus ?? usual;
     const requestId = context.get("requestId");
     if (status >= 500) log.error({ err: known, requestId }, "an admin request failed");
-    return Response.json(problemOf(known, requestId), { status });
+    // The table has statuses that Hono has no type for.
+    return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
   });
   return api;
 }

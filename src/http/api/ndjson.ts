@@ -1,6 +1,8 @@
 // An answer of many lines, one JSON object each, made while it is read: as slow as its reader, and ended when the reader
 // leaves. A line that says nothing keeps a quiet connection alive.
+import type { Context } from "hono";
 import { asHuiyuanError, type HuiyuanError } from "../../errors.ts";
+import type { ApiEnv } from "./env.ts";
 
 const QUIET_MS = 15_000;
 const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
@@ -10,6 +12,7 @@ const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
  * becomes the last line, as `describe` tells it.
  */
 export function ndjson(
+  context: Context<ApiEnv>,
   lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
   describe: (error: HuiyuanError) => object,
 ): Response {
@@ -40,7 +43,7 @@ export function ndjson(
       await iterator.return().catch(() => undefined); // Nobody is there to be told.
     },
   });
-  return new Response(body, { headers: { "Content-Type": MEDIA_TYPE } });
+  return context.body(body, 200, { "Content-Type": MEDIA_TYPE });
 }
 
 async function orQuiet<Value>(promise: Promise<Value>): Promise<Value | "quiet"> {

@@ -24,7 +24,7 @@ export function orderStream(
     }
     yield { end: counts };
   };
-  return ndjson(run, (error) => ({ error: problemOf(error, context.get("requestId")) }));
+  return ndjson(context, run, (error) => ({ error: problemOf(error, context.get("requestId")) }));
 }
 
 /** Names as the log may have them. */
