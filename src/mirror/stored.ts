@@ -170,14 +170,22 @@ export function createStored(
   /** Afterwards, and not before: what a reader brings in meanwhile goes too, and what it brings later is refused. */
   async function changing<Result>(key: Key, change: () => Promise<Result>, comes?: ObjectInfo): Promise<Result> {
     const before = gone === undefined ? undefined : await bucket.lookup(key);
+    let result: Result;
     try {
-      const result = await change();
-      const version = before?.state === "object" ? before.info : undefined;
-      if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
-      return result;
+      result = await change();
     } finally {
       hot.drop(bucketId, key);
     }
+    // And not before memory has let go of it: who found it there later would take it for one that is still to be had.
+    const version = before?.state === "object" ? before.info : undefined;
+    if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
+    return result;
+  }
+
+  async function replace(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const result = await changing(info.key, () => bucket.put(info, body, condition), info);
+    if (result !== "stored") await tellRefused(info);
+    return result;
   }
 
   /** What came and is not let in, since its key was deleted, purged or written meanwhile: something may have been made of it. */
@@ -206,7 +214,7 @@ export function createStored(
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
     async put(info, body, condition) {
-      if (condition.when !== "absent") return changing(info.key, () => bucket.put(info, body, condition), info);
+      if (condition.when !== "absent") return replace(info, body, condition);
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
       if (result !== "stored") {

@@ -379,6 +379,21 @@ test("whoever changes an object is told which version has gone, before the chang
   expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
 });
 
+test("memory has let go of a version before anybody is told that it has gone", async () => {
+  const { driver, hot } = storedLab();
+  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
+  const found: unknown[] = [];
+  const stored: Stored = createStored("10001234/photos", bucket, hot, async () => {
+    found.push(stored.peek(KEY), stored.peekInfo(KEY));
+  });
+  const body = wholeBody(Buffer.from("first"));
+  await stored.put(infoOf(KEY, body), body, { when: "absent" });
+  await stored.lookup(KEY);
+  expect(stored.peekInfo(KEY)).toBeDefined();
+  await stored.delete(KEY, "test");
+  expect(found).toEqual([undefined, undefined]);
+});
+
 test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
   const { driver, hot } = storedLab();
   const gone: string[] = [];
@@ -394,6 +409,11 @@ test("whoever changes an object meanwhile is told of what came too late, of whic
   expect([await putLate(), gone]).toEqual(["deleted", [sha256, sha256]]);
   await stored.put(infoOf(KEY, uploaded), uploaded, ALWAYS);
   expect([await putLate(), gone]).toEqual(["exists", [sha256, sha256, sha256]]);
+  // Which a refresh would have put in the place of another.
+  expect([await stored.put(infoOf(KEY, late), late, { when: "etag", etag: '"other"' }), gone.at(-1)]).toEqual([
+    "exists",
+    sha256,
+  ]);
   // The same bytes have come by another way.
   await stored.put(infoOf(KEY, late), late, ALWAYS);
   gone.length = 0;
