@@ -12,10 +12,7 @@ import { createLargeObjects } from "./large.ts";
 export interface Downloads {
   /** Undefined when the object is not there any more. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /**
-   * The same once all of it has come and is right, whatever its size; undefined also where no disk keeps it so long. Throws as
-   * its reader.
-   */
+  /** The same once all of it has come and is right, whatever its size. Throws as its reader. */
   bring(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
   /** A body that has just been put: what is too large to be kept is known by its sums. */
   learn(body: WholeBody): void;
@@ -108,39 +105,31 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     return begun;
   }
 
+  async function openShared(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
+    const download = await share(info, version);
+    if (download === undefined) return undefined;
+    download.spool.hold();
+    return spoolReader(info, download, () => large.open(info, version));
+  }
+
   return {
     learn(body) {
       if (body.size > maxKeptBytes()) large.learn(body);
     },
     async open(info, version) {
-      if (info.size > maxKeptBytes()) return large.open(info, version);
-      const download = await share(info, version);
-      if (download === undefined) return undefined;
-      download.spool.hold();
-      return spoolReader(info, download);
+      return info.size > maxKeptBytes() ? large.open(info, version) : openShared(info, version);
     },
     async bring(info, version) {
-      const download = await share(info, version);
-      if (download === undefined) return undefined;
-      const { spool, proven } = download;
-      spool.hold();
-      const stopWaiting = spool.awaitEnd();
+      const reader = await openShared(info, version);
       try {
-        await proven;
-        if (spool.end?.kind === "whole") return spoolReader(info, { spool: held(spool), proven });
-        return undefined; // A disk that takes nothing: it has gone by.
-      } finally {
-        stopWaiting();
-        spool.release();
+        await reader?.proven?.();
+        return reader;
+      } catch (error) {
+        reader?.close();
+        throw error;
       }
     },
   };
-}
-
-/** With a hold of its own. */
-function held(spool: Spool): Spool {
-  spool.hold();
-  return spool;
 }
 
 async function fill(spool: Spool, body: AsyncIterable<Buffer>, sha256: Hash): Promise<void> {
@@ -150,11 +139,24 @@ async function fill(spool: Spool, body: AsyncIterable<Buffer>, sha256: Hash): Pr
   }
 }
 
-function spoolReader(info: ObjectInfo, { spool, proven }: Running): ObjectReader {
+/** `again`: reads it in ranges, for a disk that takes nothing lets go by what is not read at once. */
+function spoolReader(info: ObjectInfo, { spool, proven }: Running, again: () => ObjectReader): ObjectReader {
   let isOpen = true;
+  let ranges: ObjectReader | undefined;
+
+  /** Nobody may wait for this reader meanwhile, which waits for all of them. */
+  async function untilProven(): Promise<void> {
+    const stopWaiting = spool.awaitEnd();
+    await proven.finally(stopWaiting);
+  }
+
   return {
     async read(start, end) {
-      if (info.size <= PROVEN_FIRST_BYTES || end === info.size - 1) await proven;
+      if (info.size <= PROVEN_FIRST_BYTES || end === info.size - 1) await untilProven();
+      if (spool.end?.kind === "unstored" && spool.peek(start) === undefined) {
+        ranges ??= again();
+        return ranges.read(start, end);
+      }
       const pieces: Buffer[] = [];
       for (let offset = start; offset <= end; ) {
         const piece = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
@@ -165,7 +167,7 @@ function spoolReader(info: ObjectInfo, { spool, proven }: Running): ObjectReader
       const [only] = pieces;
       return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
     },
-    proven: () => proven,
+    proven: untilProven,
     close() {
       if (isOpen) spool.release();
       isOpen = false;

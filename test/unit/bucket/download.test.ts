@@ -1,0 +1,63 @@
+// Reading what a far store has by way of this disk, and without it where it takes nothing.
+import { expect, test } from "vitest";
+import type { RemoteBucket } from "../../../src/bucket/remote.ts";
+import { createDownloads } from "../../../src/bucket/tier/download.ts";
+import { diskError, testPool } from "../../helpers/spools.ts";
+import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
+
+const PIECE_BYTES = 65_536;
+
+function lab(bytes: Buffer, disk = {}) {
+  async function* pieces() {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      yield bytes.subarray(at, at + PIECE_BYTES);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const asked: string[] = [];
+  const get: RemoteBucket["get"] = async () => {
+    asked.push("whole");
+    return pieces();
+  };
+  const getRange: RemoteBucket["getRange"] = async (_key, _version, { start, end }) => {
+    asked.push("range");
+    return bytes.subarray(start, end + 1);
+  };
+  const pool = testPool({ disk });
+  const downloads = createDownloads({
+    remote: { get, getRange } as unknown as RemoteBucket, // nothing else is asked of it
+    spools: pool,
+    maxKeptBytes: () => 10_000_000,
+    generation: () => 0,
+    keep: async () => undefined,
+    damaged() {},
+  });
+  return { downloads, pool, asked, info: infoOf("a.jpg", wholeBody(bytes)) };
+}
+
+const FULL = { open: () => Promise.reject(diskError("ENOSPC")) };
+
+test.each([300_000, 1_500_000, 3_500_000])("%i bytes are read also where the disk takes nothing", async (size) => {
+  const bytes = randomBytes(size);
+  const { downloads, info, pool } = lab(bytes, FULL);
+  for (const open of [downloads.open, downloads.bring]) {
+    const reader = await open(info, "1");
+    expect((await readAll(reader, size)).equals(bytes)).toBe(true);
+    reader?.close();
+  }
+  const part = await downloads.open(info, "1");
+  await part?.proven?.();
+  expect((await part?.read(70_000, 79_999))?.equals(bytes.subarray(70_000, 80_000))).toBe(true);
+  part?.close();
+  await expect.poll(() => pool.usage.spools).toBe(0);
+});
+
+test("bring() has all of it on a disk that works, whoever has it read meanwhile", async () => {
+  const bytes = randomBytes(1_500_000);
+  const { downloads, info, pool, asked } = lab(bytes);
+  const reader = await downloads.bring(info, "1");
+  expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
+  reader?.close();
+  expect(asked).toEqual(["whole"]);
+  await expect.poll(() => pool.usage.spools).toBe(0);
+});
