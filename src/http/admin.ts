@@ -39,11 +39,9 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
   app.use(async (context, next) => {
     const requestId = options.nextRequestId();
     context.set("requestId", requestId);
-    await next();
-    // Not sooner: an answer that was not made by the context has none of what was said to that before.
-    for (const [name, value] of Object.entries(alwaysSaid(requestId))) context.header(name, value);
-  });
-  app.use(async (context, next) => {
+    context.header("X-Request-Id", requestId);
+    context.header("X-Content-Type-Options", "nosniff");
+    context.header("Cache-Control", "no-store");
     const host = context.req.header("host") ?? "";
     if (options.allowedHosts !== undefined && !options.allowedHosts.has(hostName(host))) {
       return context.json(refuse(context, -107, "this port answers only to its own names"), 421);
@@ -93,12 +91,8 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
 }
 
 function unreadable(requestId: string): Response {
-  const headers = alwaysSaid(requestId);
+  const headers = { "X-Request-Id": requestId, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
   return Response.json({ code: -103, message: "the request is not valid", requestId }, { status: 400, headers });
-}
-
-function alwaysSaid(requestId: string) {
-  return { "X-Request-Id": requestId, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
 }
 
 /** `[::1]:8081` → `::1`, `localhost:8081` → `localhost`. */
