@@ -191,10 +191,11 @@ interface BucketParts {
   readonly variants: Variants;
 }
 
-function openBucket(bucketId: string, { store, hot, now, variants: shared }: SiteParts): BucketParts {
+function openBucket(bucketId: string, { store, hot, now, variants: shared, mirror }: SiteParts): BucketParts {
   const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), hot });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
-  return { variants, stored: createStored(bucketId, bucket, hot, variants.drop) };
+  const tried = (key: Key) => mirror.writeBack.tried(bucketId, key);
+  return { variants, stored: createStored(bucketId, bucket, hot, { gone: variants.drop, tried }) };
 }
 
 function bucketId({ project, bucket }: Binding): string {

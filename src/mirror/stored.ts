@@ -71,13 +71,15 @@ export interface Stored {
 
 const MAX_READ_BYTES = 1_048_576;
 
-/** The tier of one bucket; `hot` is shared by all. `gone`: told of each version that has left, been purged or come too late, before that change ends; never rejects. */
-export function createStored(
-  bucketId: string,
-  bucket: Bucket,
-  hot: Hot,
-  gone?: (version: ObjectInfo) => Promise<void>,
-): Stored {
+export interface StoredHooks {
+  /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
+  readonly gone?: (version: ObjectInfo) => Promise<void>;
+  /** Resolves when what is on its way to this key has been tried, which clients have already; never rejects. */
+  readonly tried?: (key: Key) => Promise<void>;
+}
+
+/** The tier of one bucket; `hot` is shared by all. */
+export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone, tried }: StoredHooks = {}): Stored {
   /** Of an earlier run; gone when all is adopted. */
   const expected = new Map<Key, Set<() => Promise<void>>>();
 
@@ -249,7 +251,11 @@ export function createStored(
     copy: (from, to, condition) => changing(to, () => bucket.copy(from, to, condition)),
     delete: (key, reason, forMs) => changing(key, () => bucket.delete(key, reason, forMs)),
     undelete: (key) => changing(key, () => bucket.undelete(key)),
-    purge: (key, options) => changing(key, () => bucket.purge(key, options)),
+    async purge(key, options) {
+      // It is to be asked for again, and to help out until then: the last good one, not the one before.
+      if (!options.hard) await tried?.(key);
+      return changing(key, () => bucket.purge(key, options));
+    },
   };
 }
 

@@ -7,7 +7,7 @@ import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo } from "../object.ts";
 import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -28,6 +28,8 @@ export interface WriteBackTask {
 export interface WriteBack {
   /** Takes over the fill's hold on the spool. Resolves when the object is stored, was already there, or was given up. */
   store(task: WriteBackTask): Promise<void>;
+  /** Resolves when each body that has been handed over for this key is stored, or has been tried. */
+  tried(bucketId: string, key: Key): Promise<void>;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /**
@@ -60,11 +62,19 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 // Failures of the disk, which may be well again in a minute; any other would be the same.
 const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
+interface Running {
+  readonly since: number;
+  readonly task: WriteBackTask;
+  isTried: boolean;
+  /** Who waits for the first try; hardly ever anybody. */
+  waiting: (() => void)[] | undefined;
+}
+
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
   const { gatherMs = 0, quietMs = gatherMs } = options;
   const failures = createFailureLog(log, {});
-  const running = new Map<Promise<void>, number>();
+  const running = new Map<Promise<void>, Running>();
   const draining = new AbortController();
   let gathering: Promise<void> | undefined;
   let lastCameAt = 0;
@@ -88,10 +98,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   }
 
   /** `left`: the body stays on disk with its note. */
-  async function bring(task: WriteBackTask, hasNote: boolean): Promise<"settled" | "left"> {
+  async function bring(item: Running, hasNote: boolean): Promise<"settled" | "left"> {
+    const { task } = item;
     const about = { bucket: task.stored.bucketId, key: task.info.key };
     for (const waitMs of [...retryMs, undefined]) {
       const failure = await attempt(task);
+      tellTried(item);
       if (failure === undefined) return "settled";
       const isThere = await isStillThere(task.body);
       if (draining.signal.aborted && hasNote && isThere) {
@@ -108,6 +120,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
     }
     return "settled";
+  }
+
+  function tellTried(item: Running): void {
+    item.isTried = true;
+    for (const resolve of item.waiting ?? []) resolve();
+    item.waiting = undefined;
   }
 
   /** The end of the time that is running, which all who come within it share. */
@@ -127,12 +145,13 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     }
   }
 
-  async function run(task: WriteBackTask): Promise<void> {
+  async function run(item: Running): Promise<void> {
+    const { task } = item;
     // What lies in a file gets its note first: a crash loses only what is quickly fetched again.
     if (gatherMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
-    if ((await bring(task, note !== undefined)) === "left") return;
+    if ((await bring(item, note !== undefined)) === "left") return;
     await removeNote(note);
     task.spool.release();
   }
@@ -153,13 +172,27 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   return {
     store(task) {
       if (running.size >= maxQueued) return giveUp(task);
-      const promise = run(task).finally(() => running.delete(promise));
-      running.set(promise, now());
+      const item: Running = { since: now(), task, isTried: false, waiting: undefined };
+      const promise = run(item).finally(() => running.delete(promise));
+      running.set(promise, item);
       return promise;
+    },
+    async tried(bucketId, key) {
+      const all: Promise<void>[] = [];
+      for (const item of running.values()) {
+        const { stored, info } = item.task;
+        if (item.isTried || info.key !== key || stored.bucketId !== bucketId) continue;
+        all.push(
+          new Promise((resolve) => {
+            item.waiting = [...(item.waiting ?? []), resolve];
+          }),
+        );
+      }
+      await Promise.all(all);
     },
     backlog() {
       const oldest = running.values().next();
-      return { depth: running.size, oldestMs: oldest.done === true ? 0 : now() - oldest.value };
+      return { depth: running.size, oldestMs: oldest.done === true ? 0 : now() - oldest.value.since };
     },
     async drain(deadlineMs) {
       draining.abort();

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { changeObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import {
   chunk,
@@ -13,7 +14,7 @@ import {
   type ScriptedRequest,
   startScriptedOrigin,
 } from "../helpers/scripted-origin.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { createLatch } from "../helpers/spools.ts";
 
 type Answer = (request: ScriptedRequest, connection: ScriptedConnection) => void | Promise<void>;
@@ -274,4 +275,22 @@ describe("mode origin", () => {
       expect(asked(path)).toHaveLength(time);
     }
   });
+});
+
+test("of a second purge while the new version is being stored, that version helps out where the origin fails", async () => {
+  const path = "/never/twice.jpg";
+  await store(path);
+  const purge = () =>
+    changeObjects(program.adminPort, "purge", { bucket: `${APPID}/photos`, names: ["never/twice.jpg"] });
+  answers.set(path, version(other, '"2"'));
+  await purge();
+  expect((await fetchPath(path)).body.equals(other)).toBe(true);
+  await purge();
+  answers.set(path, (_request, connection) => connection.send(response("", { status: "503 Service Unavailable" })));
+  const after = await fetchPath(path);
+  expect([after.status, after.body.equals(other), status(after)]).toEqual([
+    200,
+    true,
+    "huiyuan; fwd=stale; detail=stale-if-error",
+  ]);
 });

@@ -365,7 +365,9 @@ test("whoever changes an object is told which version has gone, before the chang
   const { driver, hot } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, hot, async ({ hashes }) => void gone.push(hashes.sha256));
+  const stored = createStored("10001234/photos", bucket, hot, {
+    gone: async ({ hashes }) => void gone.push(hashes.sha256),
+  });
   const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
   if (first === undefined || second === undefined) throw new Error("no bodies");
   await stored.put(infoOf(KEY, first), first, { when: "absent" });
@@ -383,8 +385,10 @@ test("memory has let go of a version before anybody is told that it has gone", a
   const { driver, hot } = storedLab();
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const found: unknown[] = [];
-  const stored: Stored = createStored("10001234/photos", bucket, hot, async () => {
-    found.push(stored.peek(KEY), stored.peekInfo(KEY));
+  const stored: Stored = createStored("10001234/photos", bucket, hot, {
+    async gone() {
+      found.push(stored.peek(KEY), stored.peekInfo(KEY));
+    },
   });
   const body = wholeBody(Buffer.from("first"));
   await stored.put(infoOf(KEY, body), body, { when: "absent" });
@@ -398,7 +402,9 @@ test("whoever changes an object meanwhile is told of what came too late, of whic
   const { driver, hot } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, hot, async ({ hashes }) => void gone.push(hashes.sha256));
+  const stored = createStored("10001234/photos", bucket, hot, {
+    gone: async ({ hashes }) => void gone.push(hashes.sha256),
+  });
   const [late, uploaded] = ["late", "uploaded"].map((text) => wholeBody(Buffer.from(text)));
   if (late === undefined || uploaded === undefined) throw new Error("no bodies");
   const { sha256 } = late.hashes;

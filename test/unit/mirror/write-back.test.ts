@@ -113,6 +113,23 @@ test("as long as others come, all wait, but not beyond the time", async () => {
   await writeBack.drain(5_000);
 });
 
+test("tried() resolves when what is on its way to the key has been stored, or refused for the first time", async () => {
+  const one = writeBackLab({ options: { gatherMs: 50 } });
+  await one.store();
+  await one.writeBack.tried(one.stored.bucketId, toKey("other.jpg"));
+  await one.writeBack.tried("10001234/other", KEY);
+  expect((await one.driver.lookup(KEY)).state).toBe("absent");
+  await one.writeBack.tried(one.stored.bucketId, KEY);
+  expect((await one.driver.lookup(KEY)).state).toBe("object");
+
+  const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  await other.store();
+  await other.writeBack.tried(other.stored.bucketId, KEY);
+  expect((await other.driver.lookup(KEY)).state).toBe("absent");
+  await other.writeBack.tried(other.stored.bucketId, KEY);
+  await other.writeBack.drain(1_000);
+});
+
 test("a body on disk does not wait for others", async () => {
   const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { gatherMs: AN_HOUR } });
   await (await store()).done;
