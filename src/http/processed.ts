@@ -66,7 +66,10 @@ interface Source {
   readonly isMiss?: boolean;
 }
 
-async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Promise<void> {
+/** Times that an original may be replaced, and be gone, before what is made of it is given up. */
+const MAX_REPLACED = 3;
+
+async function serveCold(original: Admitted, wish: Wish, repeats = MAX_REPLACED): Promise<void> {
   const { stored, variants } = original.site;
   const { key } = wish.original;
   const since = variants.moment();
@@ -85,8 +88,8 @@ async function serveCold(original: Admitted, wish: Wish, mayRepeat = true): Prom
     const isUnsure = entry.isQueued === true && stored.bucket.isUnsure(key);
     await serveStored(isUnsure ? unsurely(original) : original, wish, entry, since);
   } catch (error) {
-    if (!mayRepeat) throw error;
-    await serveAgain(original, wish, error);
+    if (repeats === 0) throw error;
+    await serveAgain(original, wish, error, repeats);
   }
 }
 
@@ -106,9 +109,11 @@ async function serveKnown(
 }
 
 /** Rethrows unless the damaged object was set aside, there is another by now, or the origin has what the store does not give. */
-async function serveAgain(original: Admitted, wish: Wish, error: unknown): Promise<void> {
+async function serveAgain(original: Admitted, wish: Wish, error: unknown, repeats = MAX_REPLACED): Promise<void> {
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
-  if (error.code === "store_corrupt" || error.code === "original_replaced") return serveCold(original, wish, false);
+  if (error.code === "original_replaced") return serveCold(original, wish, repeats - 1);
+  // What was set aside has gone by now; what is damaged and stays need not be waited for again.
+  if (error.code === "store_corrupt") return serveCold(original, wish, 0);
   if (error.code !== "store_failed") throw error;
   const since = original.site.variants.moment();
   await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), wish, { epoch, since }));

@@ -18,6 +18,7 @@ import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import { bringAll, type ImageBytes } from "./image-bytes.ts";
 import type { Join, MissAnswer } from "./join.ts";
+import { isOthersFault, watchingReads } from "./joined-render.ts";
 import { createMirror, type MirrorParts } from "./mirror.ts";
 import { createStored, type Found } from "./stored.ts";
 import { createVersions } from "./variant-versions.ts";
@@ -204,7 +205,8 @@ export function createVariants(options: VariantsOptions): Variants {
   return {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
     moment: versions.moment,
-    async get(request) {
+    async get(asked) {
+      const { request, isRead } = watchingReads(asked);
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       for (let attempt = 1; ; attempt += 1) {
         const found = await stored.find(key);
@@ -213,9 +215,7 @@ export function createVariants(options: VariantsOptions): Variants {
         try {
           return await make(key, request);
         } catch (error) {
-          // Joined a render just as the last who had wanted it left.
-          const isOthers = error instanceof HuiyuanError && error.code === "client_gone" && !request.signal.aborted;
-          if (!isOthers || attempt === 3) throw error;
+          if (attempt === 3 || !isOthersFault(error, request, isRead())) throw error;
         }
       }
     },

@@ -324,6 +324,23 @@ test("of several images from far away of which one cannot be had none is kept wa
   expect(original.told.at(-1)).toBe("released");
 });
 
+test("whoever joins a render for which another's bytes have gone has it made of their own", async () => {
+  const { variants } = lab(fakeRenderer(() => small));
+  const [began, latch] = [createLatch(), createLatch()];
+  const load = async () => {
+    began.open();
+    await latch.opened;
+    throw new HuiyuanError("original_replaced", "it has gone");
+  };
+  const first = codeOf(variants.get(request({ bytes: { load } })));
+  await began.opened;
+  const joined = variants.get(request());
+  await new Promise((resolve) => setImmediate(resolve));
+  latch.open();
+  expect(await first).toBe("original_replaced");
+  expect((await bytesOf(await joined)).equals(small)).toBe(true);
+});
+
 test("get() of something that is no image, and no JSON, fails", async () => {
   const { variants, keys } = lab(fakeRenderer(() => Buffer.from("<html>")));
   expect(await codeOf(variants.get(request()))).toBe("render_failed");
