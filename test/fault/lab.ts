@@ -47,6 +47,8 @@ export interface Lab {
   /** About 100 kB of JPEG, and another of another length. */
   readonly picture: Buffer;
   readonly otherPicture: Buffer;
+  /** Comes in one read, head and all, so that it is judged before anything of it goes out. */
+  readonly smallPicture: Buffer;
   readonly png: Buffer;
   readonly program: Program;
   readonly origin: ScriptedOrigin;
@@ -84,6 +86,7 @@ export const REFUSED = "refused.test";
 export async function startLab(options: LabOptions): Promise<Lab> {
   const picture = await noisyJpeg(640, 480);
   const otherPicture = await noisyJpeg(600, 480);
+  const smallPicture = await noisyJpeg(160, 120);
   const png = await noisyPng(40, 30);
   const scripts = new Map<string, LabScript>();
   const turns = new Map<string, number>();
@@ -161,6 +164,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   return {
     picture,
     otherPicture,
+    smallPicture,
     png,
     origin,
     secureOrigin,

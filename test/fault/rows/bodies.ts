@@ -181,14 +181,17 @@ const DAMAGED: readonly MissFault[] = [
   {
     id: "no-end-of-image",
     what: "a JPEG without its end, declared length met",
-    script: ({ picture }) => [response(picture.subarray(0, -2))],
-    ask: async (lab, path) => tell(await lab.get({ path }), lab.picture.subarray(0, -2)),
+    script: ({ smallPicture }) => [response(smallPicture.subarray(0, -2))],
+    ask: async (lab, path) => tell(await lab.get({ path }), lab.smallPicture.subarray(0, -2)),
     expected: PASSED,
   },
   {
     id: "wrong-md5",
     what: "a Content-MD5 of other bytes",
-    script: ({ picture }) => [response(picture, { headers: { "Content-MD5": digest("md5", Buffer.from("other")) } })],
+    script: ({ smallPicture }) => [
+      response(smallPicture, { headers: { "Content-MD5": digest("md5", Buffer.from("other")) } }),
+    ],
+    good: ({ smallPicture }) => smallPicture,
     expected: PASSED,
   },
   {
@@ -200,9 +203,10 @@ const DAMAGED: readonly MissFault[] = [
   {
     id: "wrong-digest",
     what: "a Repr-Digest of other bytes",
-    script: ({ picture }) => [
-      response(picture, { headers: { "Repr-Digest": `sha-256=:${digest("sha256", Buffer.from("other"))}:` } }),
+    script: ({ smallPicture }) => [
+      response(smallPicture, { headers: { "Repr-Digest": `sha-256=:${digest("sha256", Buffer.from("other"))}:` } }),
     ],
+    good: ({ smallPicture }) => smallPicture,
     expected: PASSED,
   },
   {
