@@ -1,4 +1,4 @@
-// One listing of a bucket whose objects lie in two places: names from the remote store, and what is still queued here.
+// One listing, and one sum, of a bucket whose objects lie in two places: in the remote store, and queued here.
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
@@ -45,6 +45,22 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   }
   const hasMore = keys.length > page.length || ends.length > 0;
   return { objects, next: hasMore ? page.at(-1) : undefined };
+}
+
+/** The remote store keeps no sums: this walks its listing, 1,000 names a request. */
+export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): ReturnType<BucketDriver["usage"]> {
+  let { objects, bytes } = await queue.usage();
+  for (let after: Key | undefined, isEnd = false; !isEnd; ) {
+    const page = await remote.list({ prefix: "", after, limit: 1_000 });
+    for (const { key, size } of page.names) {
+      if ((await queue.lookup(key)).state === "object") continue;
+      objects += 1;
+      bytes += size;
+    }
+    after = page.names.at(-1)?.key;
+    isEnd = page.isEnd || after === undefined;
+  }
+  return { objects, bytes };
 }
 
 function compareUtf8(a: string, b: string): number {
