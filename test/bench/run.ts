@@ -21,10 +21,10 @@ import { slowUploads, uploads } from "./uploads.ts";
 const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
 
-FILTER         only the cases whose name contains it
+FILTER         only the cases whose name contains it, or those of a part of the page: figures, thumbnails, uploads
 --quick        one short round each: to see that it works, not for the record
 --write        puts the figures into docs/performance.md; not with --quick, and only where the filter takes no case of a
-               part of that page and leaves another: none, or "upload"
+               part of that page and leaves another: none, or a part
 --folder DIR   where all servers keep their files, default ${tmpdir()}
 --list         the names of the cases
 `;
@@ -78,7 +78,7 @@ const { values, positionals } = parseArgs({
 const [filter = ""] = positionals;
 const chosen = new Map<string, Cases>();
 for (const [part, cases] of Object.entries(PARTS)) {
-  const wanted = Object.entries(cases).filter(([name]) => name.includes(filter));
+  const wanted = Object.entries(cases).filter(([name]) => filter === part || name.includes(filter));
   if (wanted.length > 0) chosen.set(part, Object.fromEntries(wanted));
 }
 const areWhole = [...chosen].every(
