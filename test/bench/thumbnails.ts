@@ -59,8 +59,8 @@ export async function thumbnails(format: ThumbnailFormat, { place, effort }: Ben
   });
 }
 
-/** At some ninety images a second the usual warm-up would be over before anything is compiled: V8 goes on for some 6,000. */
-const warmedUp = (effort: Effort): Effort => ({ ...effort, warmUpSeconds: effort.warmUpSeconds * 24 });
+/** At some ninety images a second the usual warm-up would be over before anything is compiled: V8 goes on for some 3,000. */
+const warmedUp = (effort: Effort): Effort => ({ ...effort, warmUpSeconds: effort.warmUpSeconds * 12 });
 
 /** What has been made once costs what any image in memory costs; the others make it again. */
 export async function repeatedThumbnail({ place, effort }: Bench): Promise<Outcome> {
