@@ -361,13 +361,19 @@ describe("bytesOf()", () => {
   });
 });
 
-test("whoever changes an object is told which version has gone, before the change ends", async () => {
+/** A tier, and the versions that it has told to have gone. */
+function noting() {
   const { driver, hot } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const stored = createStored("10001234/photos", bucket, hot, {
     gone: async ({ hashes }) => void gone.push(hashes.sha256),
   });
+  return { stored, gone };
+}
+
+test("whoever changes an object is told which version has gone, before the change ends", async () => {
+  const { stored, gone } = noting();
   const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
   if (first === undefined || second === undefined) throw new Error("no bodies");
   await stored.put(infoOf(KEY, first), first, { when: "absent" });
@@ -399,12 +405,7 @@ test("memory has let go of a version before anybody is told that it has gone", a
 });
 
 test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
-  const { driver, hot } = storedLab();
-  const gone: string[] = [];
-  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, hot, {
-    gone: async ({ hashes }) => void gone.push(hashes.sha256),
-  });
+  const { stored, gone } = noting();
   const [late, uploaded] = ["late", "uploaded"].map((text) => wholeBody(Buffer.from(text)));
   if (late === undefined || uploaded === undefined) throw new Error("no bodies");
   const { sha256 } = late.hashes;
