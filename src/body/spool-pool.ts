@@ -1,9 +1,11 @@
 // All spools of a program, and the memory that they may take together. A spool that finds it used up goes to disk.
+
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { DigestName } from "../object.ts";
+import { PassingSet } from "../passing.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
 import { openSpool } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
@@ -44,7 +46,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   let bytes = 0;
   let spools = 0;
   let isClosed = false;
-  const discards = new Set<Promise<void>>();
+  const discards = new PassingSet<Promise<void>>();
 
   const memory = {
     count(change: number) {
@@ -73,8 +75,8 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
           const discard = file
             .discard()
             .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "a spool file was not removed"))
-            .finally(() => discards.delete(discard));
-          discards.add(discard);
+            .finally(() => gone());
+          const gone = discards.add(discard);
         },
       });
     },

@@ -19,15 +19,19 @@ export const MAX_READING_AWAY_MS = 60_000;
 const QUIET_MS = 5_000;
 
 export function createEndings(): Endings {
-  const ending = new Set<Socket>();
+  const ending = new WeakSet<Socket>();
+  let left = 0;
   return {
     get isAny() {
-      return ending.size > 0;
+      return left > 0;
     },
     end(socket) {
       if (ending.has(socket) || socket.destroyed) return;
       ending.add(socket);
-      socket.once("close", () => ending.delete(socket));
+      left += 1;
+      socket.once("close", () => {
+        left -= 1;
+      });
       readAway(socket);
       socket.end();
     },

@@ -1,10 +1,12 @@
 // A listening HTTP/1.1 socket with the limits that keep hostile clients bounded, and a stop that lets the others
 // finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
 // listener's affair.
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
+import { PassingSet } from "../passing.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
@@ -75,11 +77,10 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       endings.end(socket);
     });
   };
-  const answering = new Set<ServerResponse>();
+  const answering = new PassingSet<ServerResponse>();
   let isStopping = false;
   const begin = (request: IncomingMessage, response: ServerResponse) => {
-    answering.add(response);
-    response.once("close", () => answering.delete(response));
+    response.once("close", answering.add(response));
     if (isStopping) response.shouldKeepAlive = false;
     options.listener(request, response);
   };

@@ -1,6 +1,7 @@
 // A line of those who wait for something: in order of arrival, for a bounded time, and anyone may leave. What they wait for
 // is the caller's affair.
 import type { Leaving } from "../leaving.ts";
+import { PassingSet } from "../passing.ts";
 
 export interface Line {
   readonly length: number;
@@ -31,13 +32,10 @@ interface Waiter {
 }
 
 export function createLine({ waitMs, expired }: LineOptions): Line {
-  const waiters = new Set<Waiter>();
+  const waiters = new PassingSet<Waiter>();
 
   function admit(): void {
-    for (const waiter of waiters) {
-      if (!waiter.mayTake()) return;
-      waiter.admit();
-    }
+    for (let { first } = waiters; first?.mayTake() === true; { first } = waiters) first.admit();
   }
 
   function wait<Taken>(signal: Leaving, { mayTake, take }: Wish<Taken>): Promise<Taken> {
@@ -45,7 +43,7 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
       const leave = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", abort);
-        waiters.delete(waiter);
+        goOut();
       };
       const giveUp = (reason: unknown) => {
         leave();
@@ -62,7 +60,7 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
           resolve(take());
         },
       };
-      waiters.add(waiter);
+      const goOut = waiters.add(waiter);
       signal.addEventListener("abort", abort);
     });
   }

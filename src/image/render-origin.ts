@@ -1,9 +1,11 @@
 // The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
+
 import { HuiyuanError } from "../errors.ts";
 import { abortable, Departure, type Leaving } from "../leaving.ts";
 import { type Key, MADE_HERE } from "../object.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
+import { PassingMap } from "../passing.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
 
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
@@ -48,7 +50,7 @@ interface Wanted {
 }
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
-  const wanted = new Map<Key, Wanted>();
+  const wanted = new PassingMap<Key, Wanted>();
   const bodies = new WeakMap<OriginAnswer, Result>();
 
   async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {

@@ -1,6 +1,7 @@
 // Keeps one slow origin from taking every fill: so many fills of a mirror run at once, the next wait a while in line,
 // and what waits too long, or finds the line full, is told to come again.
 import { HuiyuanError } from "../errors.ts";
+import { PassingSet } from "../passing.ts";
 
 export interface Bulkhead {
   /** Undefined: a place was free and is taken. Else resolves when one is; rejects with overloaded after `waitMs`. */
@@ -20,8 +21,7 @@ const RETRY_AFTER_SECONDS = 2;
 
 export function createBulkhead({ places, maxWaiting, waitMs }: BulkheadOptions): Bulkhead {
   let free = places;
-  // A Map keeps the order of arrival and lets anyone leave at once.
-  const line = new Map<() => void, NodeJS.Timeout>();
+  const line = new PassingSet<() => void>();
 
   function overloaded(): HuiyuanError {
     const message = `Cannot fetch now: ${places} fetches of this mirror run and ${line.size} wait`;
@@ -31,10 +31,15 @@ export function createBulkhead({ places, maxWaiting, waitMs }: BulkheadOptions):
   function wait(): Promise<void> {
     return new Promise((resolve, reject) => {
       const expire = () => {
-        line.delete(resolve);
+        goOut();
         reject(overloaded());
       };
-      line.set(resolve, setTimeout(expire, waitMs));
+      const timer = setTimeout(expire, waitMs);
+      const goOut = line.add(() => {
+        clearTimeout(timer);
+        goOut();
+        resolve();
+      });
     });
   }
 
@@ -47,15 +52,9 @@ export function createBulkhead({ places, maxWaiting, waitMs }: BulkheadOptions):
       return line.size >= maxWaiting ? Promise.reject(overloaded()) : wait();
     },
     leave() {
-      const [next] = line;
-      if (next === undefined) {
-        free += 1;
-        return;
-      }
-      const [admit, timer] = next;
-      clearTimeout(timer);
-      line.delete(admit);
-      admit();
+      const { first } = line;
+      if (first === undefined) free += 1;
+      else first();
     },
     get waiting() {
       return line.size;

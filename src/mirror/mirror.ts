@@ -1,6 +1,7 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
 // remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
 // by the caller (stored.ts). It is long because all that asks shares one map of fills.
+
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
@@ -9,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import { PassingMap, PassingSet } from "../passing.ts";
 import { createAdmission } from "./admission.ts";
 import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
@@ -105,7 +107,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
-  const fills = new Map<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
+  const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
   const mark = markOf(parts.serverId);
   const recent = createRecent(options, now);
   const suspects = createSuspects();
@@ -119,9 +121,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
-  const asking = new Set<Promise<OriginAnswer | undefined>>();
+  const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
   /** The HEADs under way, of which many may be for one key. */
-  const heads = new Map<string, { readonly epoch: number; readonly asked: Promise<OriginAnswer | undefined> }>();
+  const heads = new PassingMap<string, { readonly epoch: number; readonly asked: Promise<OriginAnswer | undefined> }>();
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
@@ -243,7 +245,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** Everything that needs the origins now. */
   function pending(): Promise<unknown>[] {
-    const running = [...fills.values()].filter(({ fill }) => fill.end === undefined).map(({ fill }) => fill.done);
+    const running = fills
+      .values()
+      .filter(({ fill }) => fill.end === undefined)
+      .map(({ fill }) => fill.done);
     return [...running, ...asking, ...refresh.pending()];
   }
 
@@ -259,11 +264,11 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   function beginHead(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
     const asked = askOrigins(request).finally(() => {
-      asking.delete(asked);
+      answered();
       if (heads.get(id)?.asked === asked) heads.delete(id);
     });
     asked.catch(() => undefined); // Perhaps nobody waits any more.
-    asking.add(asked);
+    const answered = asking.add(asked);
     heads.set(id, { epoch: request.epoch, asked });
     return asked;
   }

@@ -1,12 +1,14 @@
 // Asks the origin again for what the mirror once brought: one question a key, with the origin's own validators, in the
 // line of all fetches. Only a whole, sound and different image replaces the last good one, and only the very version
 // that was looked at. When a question is due is decided by freshness.ts.
+
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
+import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
@@ -107,7 +109,7 @@ interface Question {
 export function createRefresh(options: RefreshOptions): Refresh {
   const { stored, origin, rules, now, meter, log } = options;
   const lives = rules === undefined ? undefined : createLives(rules);
-  const questions = new Map<Key, Question>();
+  const questions = new PassingMap<Key, Question>();
   const effects = createRefreshEffects({
     ...options,
     isKept: ({ life }) => rules?.mode !== "origin" || mayBeKept(life),
@@ -265,7 +267,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       }
     },
     lookAt: (object) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object) }),
-    pending: () => [...questions.values()].map(({ outcome }) => outcome),
+    pending: () => questions.values().map(({ outcome }) => outcome),
   };
 }
 

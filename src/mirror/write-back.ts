@@ -1,5 +1,6 @@
 // Storing what fills brought, off the client's path: a bounded set of finished bodies, each tried again until it is
 // stored or given up. Bodies on disk leave a note beside the file, so that a restart adopts them (adopt.ts).
+
 import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
@@ -8,6 +9,7 @@ import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
+import { PassingSet } from "../passing.ts";
 import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -63,6 +65,8 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 interface Running {
+  /** Resolves when it is stored or given up. */
+  done: Promise<void>;
   readonly since: number;
   readonly task: WriteBackTask;
   isTried: boolean;
@@ -74,7 +78,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
   const { gatherMs = 0, quietMs = gatherMs } = options;
   const failures = createFailureLog(log, {});
-  const running = new Map<Promise<void>, Running>();
+  const running = new PassingSet<Running>();
   const draining = new AbortController();
   let gathering: Promise<void> | undefined;
   let lastCameAt = 0;
@@ -159,7 +163,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   async function emptied(): Promise<void> {
     // A fill that has just ended hands its body over within this turn.
     await nextTurn();
-    while (running.size > 0) await Promise.allSettled(running.keys());
+    while (running.size > 0) await Promise.allSettled([...running].map(({ done }) => done));
   }
 
   /** The store is far behind: what comes now is fetched again when it is next asked for. */
@@ -172,14 +176,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   return {
     store(task) {
       if (running.size >= maxQueued) return giveUp(task);
-      const item: Running = { since: now(), task, isTried: false, waiting: undefined };
-      const promise = run(item).finally(() => running.delete(promise));
-      running.set(promise, item);
-      return promise;
+      const item: Running = { done: Promise.resolve(), since: now(), task, isTried: false, waiting: undefined };
+      const over = running.add(item);
+      item.done = run(item).finally(over);
+      return item.done;
     },
     async tried(bucketId, key) {
       const all: Promise<void>[] = [];
-      for (const item of running.values()) {
+      for (const item of running) {
         const { stored, info } = item.task;
         if (item.isTried || info.key !== key || stored.bucketId !== bucketId) continue;
         all.push(
@@ -191,8 +195,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.all(all);
     },
     backlog() {
-      const oldest = running.values().next();
-      return { depth: running.size, oldestMs: oldest.done === true ? 0 : now() - oldest.value.since };
+      const { first, size } = running;
+      return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };
     },
     async drain(deadlineMs) {
       draining.abort();

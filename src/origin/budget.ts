@@ -2,6 +2,7 @@
 // pause. Clients' requests go first; bulk work (a migration) takes what they leave. One budget per origin.
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { PassingSet } from "../passing.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
 /** `client`: somebody waits for the image. `bulk`: nobody does; it waits as long as it must. */
@@ -56,8 +57,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
   const places: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
   const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
-  // Sets keep the order of arrival and let anyone leave at once.
-  const lines: Record<Traffic, Set<Waiter>> = { client: new Set(), bulk: new Set() };
+  const lines: Record<Traffic, PassingSet<Waiter>> = { client: new PassingSet(), bulk: new PassingSet() };
   let running = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -97,14 +97,13 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     clearTimeout(timer);
     for (;;) {
       const traffic = lines.client.size > 0 ? "client" : "bulk";
-      const [next] = lines[traffic];
+      const { first: next } = lines[traffic];
       if (next === undefined) return;
       const inMs = readyInMs(traffic);
       if (inMs > 0) {
         if (inMs !== Number.POSITIVE_INFINITY) timer = setTimeout(admitWaiting, Math.ceil(inMs));
         return;
       }
-      lines[traffic].delete(next);
       go();
       next.admit();
     }
@@ -117,7 +116,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       const expire = () => waiter.refuse(overloaded(`${running} requests run and ${line.size} wait`));
       const timeout = traffic === "client" ? setTimeout(expire, waitMs) : undefined;
       const forget = () => {
-        line.delete(waiter);
+        goOut();
         clearTimeout(timeout);
         signal.removeEventListener("abort", onAbort);
       };
@@ -133,7 +132,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
         },
       };
       signal.addEventListener("abort", onAbort);
-      line.add(waiter);
+      const goOut = line.add(waiter);
       admitWaiting();
     });
   }
@@ -166,7 +165,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
         log.warn({ origin: name, status, seconds: pausedMs() / 1_000 }, "an origin asks to be left alone for a while");
       }
       const refused = refusal();
-      for (const waiter of [...lines.client]) waiter.refuse(refused);
+      for (const waiter of lines.client) waiter.refuse(refused);
     },
     usage: () => ({ running, waiting: lines.client.size + lines.bulk.size, pausedMs: pausedMs() }),
   };

@@ -1,9 +1,11 @@
 // The guarded dialer, the only door to undici: HTTP/1.1 pools whose every connection goes through connect.ts. Origins,
 // callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
+
 import type { Socket } from "node:net";
 import { type Dispatcher, errors, Pool } from "undici";
 import { type AddressClass, classifyAddress } from "../addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import type { Resolve } from "./lookup.ts";
 
@@ -46,7 +48,7 @@ const KEEP_ALIVE_MAX_MS = 60_000;
 export function createDialer(options: DialerOptions): Dialer {
   // In order of last use, oldest first.
   const pools = new Map<string, Pool>();
-  const sockets = new Set<Socket>();
+  const sockets = new PassingSet<Socket>();
   let closing: Promise<void> | undefined;
 
   const openPool = (endpoint: Endpoint): Pool => {
@@ -65,8 +67,7 @@ export function createDialer(options: DialerOptions): Dialer {
         },
       });
       renameErrors(socket);
-      sockets.add(socket);
-      socket.once("close", () => sockets.delete(socket));
+      socket.once("close", sockets.add(socket));
       return socket;
     };
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;

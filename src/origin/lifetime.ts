@@ -1,7 +1,7 @@
 // How long one fetch may live: until its signal aborts or its total time is over. It covers redirects, the retry and the
 // body alike, and stops whichever exchange is under way. It knows nothing of what it stops.
 
-import type { Abortable } from "./shared-signals.ts";
+import type { SharedSignal } from "./shared-signals.ts";
 
 export interface Lifetime {
   /** Why the fetch must end; undefined while it may live. */
@@ -13,8 +13,9 @@ export interface Lifetime {
 }
 
 /** `totalMs`: from now on. `timeoutError` makes the reason once the time is over; an abort has the signal's own. */
-export function createLifetime(signal: Abortable, totalMs: number, timeoutError: () => Error): Lifetime {
+export function createLifetime(signal: SharedSignal, totalMs: number, timeoutError: () => Error): Lifetime {
   let stop: ((reason: Error) => void) | undefined;
+  let stopListening: (() => void) | undefined;
   const fail = (reason: Error) => {
     end();
     lifetime.failure = reason;
@@ -24,7 +25,7 @@ export function createLifetime(signal: Abortable, totalMs: number, timeoutError:
   const timer = setTimeout(() => fail(timeoutError()), totalMs);
   const end = () => {
     clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
+    stopListening?.();
   };
   // `failure` is a field and no getter: V8 makes a slow object of every literal with a getter.
   const lifetime: { -readonly [Name in keyof Lifetime]: Lifetime[Name] } = {
@@ -36,11 +37,11 @@ export function createLifetime(signal: Abortable, totalMs: number, timeoutError:
     end,
   };
   if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort);
+  else stopListening = signal.listen(onAbort);
   return lifetime;
 }
 
-function abortReason(signal: Abortable): Error {
+function abortReason(signal: SharedSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error(`aborted: ${String(reason)}`);
 }

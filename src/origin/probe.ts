@@ -17,6 +17,7 @@ import { createSystemResolve, type Resolve } from "./lookup.ts";
 import { nextHop, REDIRECT_STATUSES, sameHost } from "./redirect.ts";
 import { withHeaders } from "./request-head.ts";
 import { framingOf, judgeHead, type RawHeaders } from "./response-head.ts";
+import { createSharedSignals } from "./shared-signals.ts";
 
 export interface ProbeOptions {
   readonly allowPrivate: boolean;
@@ -202,7 +203,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
       return { address, milliseconds, tls };
     },
     async ask(request) {
-      const lifetime = createLifetime(signal, timeouts.total, () => {
+      const lifetime = createLifetime(createSharedSignals()(signal), timeouts.total, () => {
         return new HuiyuanError("origin_timeout", `Cannot fetch "${request.target}": not done in ${timeouts.total} ms`);
       });
       try {

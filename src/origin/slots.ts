@@ -1,5 +1,6 @@
 // So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
 // it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
+import { PassingSet } from "../passing.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 export interface Slots {
@@ -12,28 +13,27 @@ export interface Slots {
 
 export function createSlots(count: number): Slots {
   let free = count;
-  // A Set keeps the order of arrival and lets anyone leave at once.
-  const waiting = new Set<() => void>();
+  const waiting = new PassingSet<() => void>();
   const give = () => {
-    const [next] = waiting;
-    if (next === undefined) {
-      free += 1;
-      return;
-    }
-    waiting.delete(next);
-    next();
+    const { first } = waiting;
+    if (first === undefined) free += 1;
+    else first();
   };
   return {
     take(lifetime) {
       return new Promise((resolve, reject) => {
-        const enter = () => resolve(give);
+        let leave: (() => void) | undefined;
+        const enter = () => {
+          leave?.();
+          resolve(give);
+        };
         lifetime.watch((reason) => {
-          waiting.delete(enter);
+          leave?.();
           reject(reason);
         });
         if (lifetime.failure !== undefined) return;
         if (free === 0) {
-          waiting.add(enter);
+          leave = waiting.add(enter);
           return;
         }
         free -= 1;

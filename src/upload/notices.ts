@@ -1,10 +1,10 @@
 // Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
 // The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
-import { setMaxListeners } from "node:events";
 import { createCarried } from "../carried.ts";
 import type { Log } from "../log.ts";
 import { createLifetime } from "../origin/lifetime.ts";
 import type { Resolve } from "../origin/lookup.ts";
+import { createSharedSignals } from "../origin/shared-signals.ts";
 import { createSlots, type Slots } from "../origin/slots.ts";
 import {
   type Announce,
@@ -71,7 +71,7 @@ interface Called {
 export function createNotices(options: NoticesOptions): Notices {
   const { outbox, isStored, userAgent, resolve, meter, now, log } = options;
   const closing = new AbortController();
-  setMaxListeners(0, closing.signal);
+  const shared = createSharedSignals()(closing.signal);
   const receivers = createCarried<Receiver>();
   const slots = createCarried<Slots>();
   const failures = createFailureLog({ log, now });
@@ -104,7 +104,7 @@ export function createNotices(options: NoticesOptions): Notices {
     uploaded: Uploaded,
     { target, receiver, slots }: Called,
   ): Promise<CallbackOutcome> {
-    const lifetime = createLifetime(closing.signal, target.timeoutMs, () => new Error("the time is over"));
+    const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
     try {
       const delivery = await send(uploaded, { receiver, slots, attempt: 1 }, lifetime);
       if (id === undefined) {
@@ -168,7 +168,7 @@ export function createNotices(options: NoticesOptions): Notices {
     if (to === undefined) return;
     const attempts = owed.isStored ? owed.attempts + 1 : owed.attempts;
     const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
-    const lifetime = createLifetime(closing.signal, timeoutMs, () => new Error("the time is over"));
+    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     try {
       const delivery = await send(owed, { receiver: to.receiver, attempt: attempts }, lifetime);
       // Broken off by the end of the program: it stays as it is, and due.

@@ -9,7 +9,20 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["errors", "object", "log", "ports", "addresses", "http-date", "leaving", "s3-place", "sigv4", "version", "carried"],
+  [
+    "errors",
+    "object",
+    "log",
+    "ports",
+    "addresses",
+    "http-date",
+    "leaving",
+    "s3-place",
+    "sigv4",
+    "version",
+    "carried",
+    "passing",
+  ],
   ["sign", "settings"],
   ["body"],
   ["bucket", "origin", "image"],

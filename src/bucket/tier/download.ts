@@ -1,10 +1,12 @@
 // Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
 // before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
+
 import { createHash, type Hash } from "node:crypto";
 import type { Spool, WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
+import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
 import { createLargeObjects } from "./large.ts";
@@ -43,7 +45,7 @@ interface Running {
 
 export function createDownloads(options: DownloadsOptions): Downloads {
   const { remote, spools, maxKeptBytes, keep, damaged } = options;
-  const running = new Map<string, Promise<Running | undefined>>();
+  const running = new PassingMap<string, Promise<Running | undefined>>();
   const large = createLargeObjects({ remote, damaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {

@@ -1,4 +1,5 @@
 // One at a time for each key, in the order of asking. As many entries as there are keys at work.
+import { PassingMap } from "../../passing.ts";
 
 export interface KeyLocks {
   /** Runs when everybody who asked before for any of the keys is done. */
@@ -6,7 +7,7 @@ export interface KeyLocks {
 }
 
 export function createKeyLocks(): KeyLocks {
-  const last = new Map<string, Promise<unknown>>();
+  const last = new PassingMap<string, Promise<unknown>>();
   return {
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.

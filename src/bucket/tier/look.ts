@@ -1,8 +1,10 @@
 // What the remote store has, as the rest of the program sees it; described where another tool has put it.
+
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
+import { PassingMap } from "../../passing.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry } from "../driver.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
@@ -40,7 +42,7 @@ export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftT
   // Both are gone with the description.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
-  const describing = new Map<string, Promise<ObjectInfo | undefined>>();
+  const describing = new PassingMap<string, Promise<ObjectInfo | undefined>>();
 
   function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
     const { info, version, isStale } = found;

@@ -1,7 +1,9 @@
 // The socket lane: plain requests are read and answered on their sockets, without node's http server, which costs more
 // than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as each read brings one
 // plain head. At the first other byte it goes to node's server for good, which sees those bytes as if it had read them.
+
 import type { Socket } from "node:net";
+import { PassingSet } from "../../passing.ts";
 import type { DownloadRequest } from "../exchange.ts";
 import type { DownloadResponse } from "../response.ts";
 import { createHeadReader, type LaneRequest } from "./head.ts";
@@ -47,15 +49,15 @@ export const HALF_CLOSED_MS = 1_000;
 const MAX_HELD_BYTES = 16_384;
 
 export function createLane(options: LaneOptions): Lane {
-  const connections = new Set<Connection>();
+  const connections = new PassingSet<Connection>();
   const headEnd = createHeadEnd(options.keepAliveMs);
   let isRetired = false;
   const isLast = () => isRetired;
   return {
     accept(socket) {
-      const left = () => void connections.delete(connection);
-      const connection = drive(socket, { ...options, headEnd, isLast, left });
-      connections.add(connection);
+      let leave: (() => boolean) | undefined;
+      const left = () => void leave?.();
+      leave = connections.add(drive(socket, { ...options, headEnd, isLast, left }));
     },
     retire() {
       isRetired = true;

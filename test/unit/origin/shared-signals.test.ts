@@ -8,11 +8,11 @@ test("many listeners are one on the signal, which goes with the last of them", (
   const share = createSharedSignals();
   const { signal } = new AbortController();
   const listeners = Array.from({ length: 100 }, () => () => {});
-  for (const listener of listeners) share(signal).addEventListener("abort", listener);
+  const [first, ...others] = listeners.map((listener) => share(signal).listen(listener));
   expect(listenersOn(signal)).toBe(1);
-  for (const listener of listeners.slice(1)) share(signal).removeEventListener("abort", listener);
+  for (const stop of others) stop();
   expect(listenersOn(signal)).toBe(1);
-  share(signal).removeEventListener("abort", listeners[0]!);
+  first?.();
   expect(listenersOn(signal)).toBe(0);
 });
 
@@ -23,15 +23,14 @@ test("an abort is told to each who still listens, once, with the signal's reason
   const told: string[] = [];
   const leaving = () => told.push("left");
   const [first, second] = [share(signal), share(signal)];
-  first.addEventListener("abort", leaving);
+  const stop = first.listen(leaving);
   // A listener that takes itself back while all are told.
-  const once = () => {
+  const stopOnce = second.listen(() => {
     told.push("once");
-    second.removeEventListener("abort", once);
-  };
-  share(signal).addEventListener("abort", once);
-  share(signal).addEventListener("abort", () => told.push("stays"));
-  share(signal).removeEventListener("abort", leaving);
+    stopOnce();
+  });
+  share(signal).listen(() => told.push("stays"));
+  stop();
   controller.abort(new Error("enough"));
   expect(told).toEqual(["once", "stays"]);
   expect([share(signal).aborted, share(signal).reason]).toEqual([true, new Error("enough")]);
@@ -41,8 +40,8 @@ test("another signal is told of nothing", () => {
   const share = createSharedSignals();
   const [one, other] = [new AbortController(), new AbortController()];
   const told: string[] = [];
-  share(one.signal).addEventListener("abort", () => told.push("one"));
-  share(other.signal).addEventListener("abort", () => told.push("other"));
+  share(one.signal).listen(() => told.push("one"));
+  share(other.signal).listen(() => told.push("other"));
   one.abort();
   expect(told).toEqual(["one"]);
 });

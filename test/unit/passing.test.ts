@@ -1,0 +1,89 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { PassingMap, PassingSet } from "../../src/passing.ts";
+
+test("a PassingMap has what was set until it is deleted, in the order of arrival", () => {
+  const map = new PassingMap<string, { readonly n: number }>();
+  map.set("a", { n: 1 });
+  map.set("b", { n: 2 });
+  map.set("a", { n: 3 });
+  expect([map.get("a"), map.get("b"), map.get("c"), map.size]).toEqual([{ n: 3 }, { n: 2 }, undefined, 2]);
+  expect(map.values()).toEqual([{ n: 3 }, { n: 2 }]);
+  map.delete("a");
+  map.delete("nobody");
+  expect([map.get("a"), map.size, map.values()]).toEqual([undefined, 1, [{ n: 2 }]]);
+});
+
+test("a PassingSet lets anyone leave, once, and keeps the order of the others", () => {
+  const set = new PassingSet<{ readonly name: string }>();
+  const [a, b, c] = ["a", "b", "c"].map((name) => ({ name })) as [{ name: string }, { name: string }, { name: string }];
+  const leave = [a, b, c].map((value) => set.add(value));
+  expect([set.first, set.size, [...set]]).toEqual([a, 3, [a, b, c]]);
+  expect([leave[1]?.(), leave[1]?.()]).toEqual([true, false]);
+  expect([set.first, set.size, [...set]]).toEqual([a, 2, [a, c]]);
+  leave[0]?.();
+  expect([set.first, [...set]]).toEqual([c, [c]]);
+  leave[2]?.();
+  expect([set.first, set.size, [...set]]).toEqual([undefined, 0, []]);
+  set.add(b);
+  expect([set.first, [...set]]).toEqual([b, [b]]);
+});
+
+test("who leaves a PassingSet while it is gone through is passed over, and who comes is not seen", () => {
+  const set = new PassingSet<{ readonly name: string }>();
+  const leave = ["a", "b", "c"].map((name) => set.add({ name }));
+  const seen: string[] = [];
+  for (const { name } of set) {
+    seen.push(name);
+    if (name === "a") leave[1]?.();
+    set.add({ name: "late" });
+  }
+  expect(seen).toEqual(["a", "c"]);
+});
+
+const collectYoung = (() => {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as (options: { readonly type: "minor" }) => void;
+  return () => gc({ type: "minor" });
+})();
+
+/** Of 2,000 that came and went, 16 at a time, with 8 KB each: the bytes that a young collection leaves. */
+async function leftOf(comeAndGo: (value: object) => () => void): Promise<number> {
+  const there: (() => void)[] = [];
+  const pass = () => {
+    there.push(comeAndGo({ held: new Array(1_000).fill(1) }));
+    if (there.length > 16) there.shift()?.();
+  };
+  const heapUsed = async () => {
+    await nextTurn();
+    collectYoung();
+    return process.memoryUsage().heapUsed;
+  };
+  for (let count = 0; count < 16; count += 1) pass();
+  // Whatever is there now becomes old.
+  for (let round = 0; round < 3; round += 1) await heapUsed();
+  const before = await heapUsed();
+  for (let count = 0; count < 2_000; count += 1) {
+    pass();
+    // Before a young collection comes of itself, and a full one after it.
+    if (count % 200 === 0) await heapUsed();
+  }
+  return (await heapUsed()) - before;
+}
+
+test("what has passed through is gone with the next young collection", async () => {
+  const map = new PassingMap<string, object>();
+  const set = new PassingSet();
+  let count = 0;
+  const throughMap = (value: object) => {
+    const key = `key ${count}`;
+    count += 1;
+    map.set(key, value);
+    return () => map.delete(key);
+  };
+  // A plain Map or Set leaves all of it, 16 MB.
+  expect(await leftOf(throughMap)).toBeLessThan(2_000_000);
+  expect(await leftOf((value) => set.add(value))).toBeLessThan(2_000_000);
+});
