@@ -102,7 +102,6 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       probe: service.probe,
       isDraining: () => stopping.signal.aborted,
       notes: () => [fault, restartNote, ...service.notes()].filter((note) => note !== undefined),
-      now,
     });
     const { adminHost } = initial.server;
     const admin = await startServer({
@@ -142,8 +141,9 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       },
       async stop() {
         stopping.abort();
-        const began = now();
-        const left = (ms: number) => Math.max(0, began + ms - now());
+        // Not the time of day: a clock that is set back meanwhile must not hold up the end.
+        const began = performance.now();
+        const left = (ms: number) => Math.max(0, began + ms - performance.now());
         await downloads.stop(CLIENT_GRACE_MS);
         await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
         const closing = admin.stop(0).then(() => closeAll(undo));

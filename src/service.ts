@@ -117,7 +117,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });
-    const freeSpace = createFreeSpace({ dir: settings.data, minFreeBytes: settings.limits.freeDisk, now });
+    const freeSpace = createFreeSpace({ dir: settings.data, minFreeBytes: settings.limits.freeDisk });
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace, log, now });
     let { objectSize } = settings.limits;
@@ -168,13 +168,13 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         stores.resize(next.limits);
       },
       async drain({ fillMs, storeMs }) {
-        const began = now();
+        const began = performance.now();
         await Promise.race([
           Promise.all([slots.empty(), renders.empty()]),
           delay(Math.max(0, fillMs), undefined, { ref: false }),
         ]);
         stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
-        const left = Math.max(0, began + storeMs - now());
+        const left = Math.max(0, began + storeMs - performance.now());
         await Promise.all([writeBack.drain(left), variantWriteBack.drain(left)]);
       },
       close,

@@ -101,7 +101,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const { bucketId: id } = bucket;
       const { maxKeys } = source;
       const keyBudget = budgets.take(identityOf(id, maxKeys), () =>
-        createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log: parts.log, now: parts.now }),
+        createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log: parts.log }),
       );
       return mirrors.take(identityOf(id, limits.objectSize, source), () =>
         createMirror(

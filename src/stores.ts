@@ -69,7 +69,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
     log,
   });
-  const variants = createVariantTier({ near, disk, now });
+  const variants = createVariantTier({ near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log });

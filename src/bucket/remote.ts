@@ -73,7 +73,7 @@ export interface RemoteStore {
   bucket(id: string): RemoteBucket;
   /** True while it is known not to answer: requests are refused at once. */
   readonly isDown: boolean;
-  /** Unix milliseconds since when it has not answered; undefined while it does. */
+  /** Since when it has not answered, as performance.now(); undefined while it does. */
   outageSince(): number | undefined;
   /** Called when it answers again. */
   onReturn(listener: () => void): void;

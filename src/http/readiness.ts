@@ -9,19 +9,20 @@ export interface ReadinessParts {
   readonly isDraining: () => boolean;
   /** What else an operator should know. */
   readonly notes: () => readonly string[];
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  /** As performance.now(), which is the default. */
+  readonly ticks?: () => number;
 }
 
 // The probe costs an fsync, and anyone may ask.
 const PROBE_MS = 1_000;
 
-export function createReadiness({ probe, isDraining, notes, now }: ReadinessParts): () => Promise<Readiness> {
+export function createReadiness({ probe, isDraining, notes, ...parts }: ReadinessParts): () => Promise<Readiness> {
+  const { ticks = () => performance.now() } = parts;
   let probed: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
 
   function storeFailure(): Promise<HuiyuanError | undefined> {
-    if (probed === undefined || now() - probed.at >= PROBE_MS) {
-      probed = { at: now(), failure: probe().then(() => undefined, asHuiyuanError) };
+    if (probed === undefined || ticks() - probed.at >= PROBE_MS) {
+      probed = { at: ticks(), failure: probe().then(() => undefined, asHuiyuanError) };
     }
     return probed.failure;
   }

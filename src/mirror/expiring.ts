@@ -1,7 +1,10 @@
 // A small bounded memory of things that are true for a while: "the origin has no such object", "it has just failed".
 // Not a cache of bodies; that is hot.ts.
+//
+// Its time is that of a clock that never steps: by the time of day, one that is set back an hour would make a 404 of
+// half a minute last an hour.
 
-/** Entries expire by the clock that is passed in; beyond `maxEntries` the oldest goes. */
+/** Entries expire by the clock that is passed in, as performance.now(); beyond `maxEntries` the oldest goes. */
 export interface Expiring<Value> {
   get(key: string, now: number): Value | undefined;
   /** `ttlMs` of 0 or less remembers nothing. */

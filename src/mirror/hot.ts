@@ -66,8 +66,8 @@ const NOTE_MS = 10_000;
 const MAX_NOTES = 16_384;
 const MAX_SEEN_ONCE = 16_384;
 
-/** An empty memory tier. `now`: milliseconds. */
-export function createHot(initial: HotBounds, now: () => number = Date.now): Hot {
+/** An empty memory tier. `ticks`: as performance.now(). */
+export function createHot(initial: HotBounds, ticks = () => performance.now()): Hot {
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
@@ -99,10 +99,10 @@ export function createHot(initial: HotBounds, now: () => number = Date.now): Hot
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
       return seenOnce.again(`${bucketId}\n${key}`, costOf(size), hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
     },
-    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, now()),
+    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
     note(bucketId, key, note, readAt) {
       const id = `${bucketId}\n${key}`;
-      if (readAt === generation) notes.set(id, note, { now: now(), ttlMs: NOTE_MS });
+      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
     scratch: createScratch(),

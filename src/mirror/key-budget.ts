@@ -23,9 +23,10 @@ export function createKeyBudget(parts: {
   readonly bucketId: string;
   readonly maxKeys: number;
   readonly log: Log;
-  readonly now: () => number;
+  /** As performance.now(), which is the default. */
+  readonly ticks?: () => number;
 }): KeyBudget {
-  const { bucket, bucketId, maxKeys, log, now } = parts;
+  const { bucket, bucketId, maxKeys, log, ticks = () => performance.now() } = parts;
   let counted = 0;
   let since = 0;
   let countedAt: number | undefined;
@@ -47,7 +48,7 @@ export function createKeyBudget(parts: {
   return {
     take(key) {
       if (maxKeys === 0 || !key.includes("?")) return true;
-      const at = now();
+      const at = ticks();
       if (countedAt === undefined || at - countedAt >= COUNT_AGAIN_MS) {
         countedAt = at;
         void count();

@@ -92,7 +92,10 @@ export interface MirrorParts {
   readonly slots: Slots;
   readonly meter: MirrorMeter;
   readonly log: Log;
+  /** Unix milliseconds. */
   readonly now: () => number;
+  /** What is remembered for a while goes by it; default performance.now. */
+  readonly ticks?: () => number;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
   /** Ends every fill: the program is stopping. */
@@ -103,18 +106,19 @@ const MAX_WAITING = 1_000;
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
-  const { spools, writeBack, slots, meter, log, now, signal } = parts;
+  const { spools, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
   const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
   const mark = markOf(parts.serverId);
-  const recent = createRecent(options, now);
+  const recent = createRecent(options, ticks);
   const suspects = createSuspects();
   const failures = createFailureLog(log, { bucket: stored.bucketId });
   const refresh = createRefresh({
     ...options,
     ...parts,
+    ticks,
     failures,
     admission,
     rules: options.freshness,
@@ -187,7 +191,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       end.kind === "suspect" &&
       fill.isStored &&
       options.suspects === "keep" &&
-      suspects.mayBeKept(key, end.body.hashes.sha256, now())
+      suspects.mayBeKept(key, end.body.hashes.sha256, ticks())
     ) {
       const at = now();
       const info = describeFetched({ key, head: end.head, body: end.body, askedAt: at, now: at, isSuspect: true });

@@ -41,12 +41,16 @@ export interface RecentRules {
   readonly failureMs?: ((error: HuiyuanError) => number) | undefined;
 }
 
-export function createRecent({ negativeTtlMs, failureMs = () => FAILURE_MS }: RecentRules, now: () => number): Recent {
+/** `ticks`: as performance.now(). */
+export function createRecent(
+  { negativeTtlMs, failureMs = () => FAILURE_MS }: RecentRules,
+  ticks: () => number,
+): Recent {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
     refuseIfKnown({ id: whole, key, epoch }) {
-      const at = now();
+      const at = ticks();
       const id = short(whole);
       const absentAt = absences.get(id, at);
       if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
@@ -54,11 +58,11 @@ export function createRecent({ negativeTtlMs, failureMs = () => FAILURE_MS }: Re
       if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
     },
     absent({ id, epoch }) {
-      absences.set(short(id), epoch, { now: now(), ttlMs: negativeTtlMs });
+      absences.set(short(id), epoch, { now: ticks(), ttlMs: negativeTtlMs });
     },
     failed({ id, epoch }, error) {
       if (NOT_OF_THE_KEY.includes(error.code)) return;
-      failures.set(short(id), { epoch, error }, { now: now(), ttlMs: failureMs(error) });
+      failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: failureMs(error) });
     },
   };
 }

@@ -44,7 +44,8 @@ export interface RefreshEffectsOptions {
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
   readonly log: Log;
-  readonly now: () => number;
+  /** As performance.now(). */
+  readonly ticks: () => number;
   /** Whether the origin lets its answer be kept. */
   readonly isKept: (answer: OriginAnswer) => boolean;
 }
@@ -54,7 +55,7 @@ const WRITE_EVERY_MS = 60_000;
 const MAX_CONFIRMED = 10_000;
 
 export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEffects {
-  const { stored, now, meter, log } = options;
+  const { stored, ticks, meter, log } = options;
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
   async function effect(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
@@ -87,7 +88,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     const life = answer.isNotModified ? confirmedLife(before.life, answer.life) : answer.life;
     const validated = { at: askedAt, life };
     const etag = etagOf(hashes);
-    confirmed.set(key, { etag, validated }, { now: now(), ttlMs: 2 * WRITE_EVERY_MS });
+    confirmed.set(key, { etag, validated }, { now: ticks(), ttlMs: 2 * WRITE_EVERY_MS });
     const {
       etag: originEtag = provenance.originEtag,
       lastModified: originLastModified = provenance.originLastModified,
@@ -121,7 +122,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
       }
     },
     confirmation({ key, hashes }) {
-      const newest = confirmed.get(key, now());
+      const newest = confirmed.get(key, ticks());
       return newest?.etag === etagOf(hashes) ? newest.validated : undefined;
     },
   };

@@ -26,8 +26,12 @@ const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "origin_type_refused",
 ]);
 
-export function createRefreshRest(parts: { readonly negativeTtlMs: number; readonly now: () => number }): RefreshRest {
-  const { negativeTtlMs, now } = parts;
+/** `ticks`: as performance.now(). */
+export function createRefreshRest(parts: {
+  readonly negativeTtlMs: number;
+  readonly ticks: () => number;
+}): RefreshRest {
+  const { negativeTtlMs, ticks } = parts;
   const resting = createExpiring<{ readonly epoch: number; readonly outcome: Outcome }>(MAX_RESTING);
 
   function restMs(outcome: Outcome): number {
@@ -37,14 +41,14 @@ export function createRefreshRest(parts: { readonly negativeTtlMs: number; reado
 
   return {
     known(key, epoch) {
-      const rest = resting.get(key, now());
+      const rest = resting.get(key, ticks());
       return rest !== undefined && rest.epoch >= epoch ? rest.outcome : undefined;
     },
     begin({ key, epoch }, outcome) {
       if (outcome.kind !== "gone" && outcome.kind !== "failed" && outcome.kind !== "suspect") return;
       // A suspect's bytes are not kept for those who come later.
       const lasting = outcome.kind === "suspect" ? ({ kind: "failed", error: damaged(key) } as const) : outcome;
-      resting.set(key, { epoch, outcome: lasting }, { now: now(), ttlMs: restMs(lasting) });
+      resting.set(key, { epoch, outcome: lasting }, { now: ticks(), ttlMs: restMs(lasting) });
     },
   };
 }

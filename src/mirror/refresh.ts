@@ -95,7 +95,10 @@ export interface RefreshOptions {
   readonly meter: MirrorMeter;
   readonly log: Log;
   readonly failures: FailureLog;
+  /** Unix milliseconds. */
   readonly now: () => number;
+  /** As performance.now(). */
+  readonly ticks: () => number;
   /** The program's own. */
   readonly signal: AbortSignal;
 }

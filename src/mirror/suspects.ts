@@ -7,7 +7,7 @@ const FORGET_MS = 7 * 24 * APART_MS;
 const MAX_KEYS = 10_000;
 
 export interface Suspects {
-  /** True when these bytes were seen under this key an hour ago or earlier, and nothing else since. */
+  /** True when these bytes were seen under this key an hour ago or earlier, and nothing else since. `now`: as performance.now(). */
   mayBeKept(key: string, sha256: string, now: number): boolean;
 }
 

@@ -12,14 +12,14 @@ export interface FailureLog {
 
 interface Trouble {
   failed: number;
-  /** Unix milliseconds. */
+  /** As performance.now(). */
   saidAt: number;
 }
 
 const EVERY_MS = 60_000;
 
 /** One entry for each bucket that is in trouble. */
-export function createFailureLog({ log, now }: { readonly log: Log; readonly now: () => number }): FailureLog {
+export function createFailureLog(log: Log): FailureLog {
   const troubles = new Map<string, Trouble>();
   const unkept = new Map<string, Trouble>();
 
@@ -28,10 +28,10 @@ export function createFailureLog({ log, now }: { readonly log: Log; readonly now
     const trouble = all.get(bucketId) ?? { failed: 0, saidAt: Number.NEGATIVE_INFINITY };
     all.set(bucketId, trouble);
     trouble.failed += 1;
-    if (now() < trouble.saidAt + EVERY_MS) return undefined;
+    if (performance.now() < trouble.saidAt + EVERY_MS) return undefined;
     const { failed } = trouble;
     trouble.failed = 0;
-    trouble.saidAt = now();
+    trouble.saidAt = performance.now();
     return failed;
   }
 

@@ -74,7 +74,7 @@ export function createNotices(options: NoticesOptions): Notices {
   const shared = createSharedSignals()(closing.signal);
   const receivers = createCarried<Receiver>();
   const slots = createCarried<Slots>();
-  const failures = createFailureLog({ log, now });
+  const failures = createFailureLog(log);
   /** Announced, or in their first attempt. */
   const underWay = new Set<number>();
   let called: ReadonlyMap<string, Called> = new Map();

@@ -43,6 +43,8 @@ export interface SlicesOptions {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** As performance.now(), which is the default. */
+  readonly ticks?: () => number;
 }
 
 const LIFE_MS = 86_400_000;
@@ -54,12 +56,13 @@ const IDLE_MS = 3_600_000;
 const SWEEP_MS = 600_000;
 
 interface Running extends SliceUpload {
+  /** As performance.now(). */
   touchedAt: number;
 }
 
 /** Takes up what the last run left. Throws store_failed. */
 export async function openSlices(options: SlicesOptions): Promise<Slices> {
-  const { folder, freeSpace, log, now } = options;
+  const { folder, freeSpace, log, now, ticks = () => performance.now() } = options;
   const uploads = new Map<string, Running>();
 
   function track(id: string, order: SliceOrder, state: { phase: SlicePhase; received: number }): Running {
@@ -69,7 +72,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       order,
       path: folder.pathOf(id),
       lend: () => folder.lend(id),
-      touchedAt: now(),
+      touchedAt: ticks(),
       get phase() {
         return state.phase;
       },
@@ -117,7 +120,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     const running = ofProject(order.appid, false);
     if (running.length >= MAX_RUNNING) {
       const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
-      if (idlest === undefined || idlest.touchedAt > now() - IDLE_MS) {
+      if (idlest === undefined || idlest.touchedAt > ticks() - IDLE_MS) {
         const message = `Cannot begin another upload in slices: project ${order.appid} has ${running.length} under way`;
         throw new HuiyuanError("overloaded", message);
       }
@@ -160,7 +163,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     find(id) {
       const upload = uploads.get(id);
       if (upload === undefined || isOver(upload.order)) return undefined;
-      upload.touchedAt = now();
+      upload.touchedAt = ticks();
       return upload;
     },
     get running() {

@@ -3,7 +3,7 @@ import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, type Installation, install, type Program, within } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program, type StartOptions, within } from "../helpers/program.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   jpeg = await noisyJpeg(64, 48);
   const large = Buffer.concat([jpeg, Buffer.alloc(LARGE_BYTES)]);
   origin = await startScriptedOrigin(async ({ target }, connection) => {
-    if (target !== "/hanging.jpg") return connection.send(response(target === "/large.jpg" ? large : jpeg));
+    if (!target.startsWith("/hanging")) return connection.send(response(target === "/large.jpg" ? large : jpeg));
     await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
     await connection.send(jpeg.subarray(0, 900));
     return connection.hang();
@@ -29,11 +29,11 @@ afterAll(async () => {
   for (const installation of installations) await installation.remove();
 });
 
-async function start(): Promise<Program> {
+async function start(options: StartOptions = {}): Promise<Program> {
   const timeouts = { firstByte: "30s", idle: "30s", total: "60s" };
   const installation = await install(oneBucket(mirrorOf(origin.url, { timeouts })));
   installations.push(installation);
-  return installation.start();
+  return installation.start(options);
 }
 
 /** Milliseconds from SIGTERM to the end; the exit code must be 0. */
@@ -88,6 +88,18 @@ describe.concurrent("a stop", () => {
     const milliseconds = await stopTime(program);
     expect(milliseconds).toBeGreaterThan(7_000);
     expect(milliseconds).toBeLessThan(10_000);
+    socket.destroy();
+  });
+
+  test("takes less than 10 s also when the clock is set back meanwhile", async () => {
+    const preload = new URL("../helpers/clock-set-back.mjs", import.meta.url).href;
+    const program = await start({ nodeFlags: ["--import", preload] });
+    const socket = askWithoutReading(program.downloadPort, "/hanging-on.jpg");
+    await eventually(
+      () => origin.requests.some(({ target }) => target === "/hanging-on.jpg"),
+      "the image is asked for",
+    );
+    expect(await stopTime(program)).toBeLessThan(10_000);
     socket.destroy();
   });
 });

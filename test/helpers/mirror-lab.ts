@@ -82,8 +82,8 @@ export interface MirrorLab extends StoredLab {
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
-  /** Unix milliseconds; a test moves it on. */
-  readonly clock: { now: number };
+  /** A test moves `now` on; `setMs`: how far the time of day (Unix milliseconds) has been set beside it. */
+  readonly clock: { now: number; setMs: number };
   /** The bucket, then the mirror. */
   ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found, { state: "absent" }>>;
   /** As `ask`, for a key that the bucket lacks. */
@@ -109,8 +109,9 @@ export const PLAIN = {
 };
 
 export function mirrorLab(options: MirrorLabOptions): MirrorLab {
-  const clock = { now: 1_700_000_000_000 };
-  const now = () => clock.now;
+  const clock = { now: 1_700_000_000_000, setMs: 0 };
+  const now = () => clock.now + clock.setMs;
+  const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
   const { stored, hot, driver } = storedLab({ now, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
@@ -132,7 +133,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       maxObjectBytes: 10_000_000,
       ...options.mirror,
     },
-    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, serverId: "lab", signal: stopping.signal },
+    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, ticks, serverId: "lab", signal: stopping.signal },
   );
 
   const missAt = (key: string, epoch: number, { method = "GET", signal = NEVER }: AskOptions = {}) =>

@@ -35,8 +35,8 @@ export interface PhotosLab {
 
 /** Open slices over a folder that goes with the test. */
 export async function slicesLab(now: () => number = Date.now, dir = temporaryFolder()): Promise<Slices> {
-  const freeSpace = createFreeSpace({ dir, minFreeBytes: 0, now });
-  const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now });
+  const freeSpace = createFreeSpace({ dir, minFreeBytes: 0 });
+  const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now, ticks: now });
   onTestFinished(() => slices.close());
   return slices;
 }

@@ -11,13 +11,11 @@ export interface FreeSpace {
 export interface FreeSpaceOptions {
   readonly dir: string;
   readonly minFreeBytes: number;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 const ASK_EVERY_MS = 1_000;
 
-export function createFreeSpace({ dir, minFreeBytes, now }: FreeSpaceOptions): FreeSpace {
+export function createFreeSpace({ dir, minFreeBytes }: FreeSpaceOptions): FreeSpace {
   let askedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
 
@@ -29,8 +27,8 @@ export function createFreeSpace({ dir, minFreeBytes, now }: FreeSpaceOptions): F
   return {
     async check() {
       if (minFreeBytes === 0) return;
-      if (Math.abs(now() - askedAt) >= ASK_EVERY_MS) {
-        askedAt = now();
+      if (performance.now() - askedAt >= ASK_EVERY_MS) {
+        askedAt = performance.now();
         freeBytes = ask();
       }
       const free = await freeBytes.catch((error: unknown) => {

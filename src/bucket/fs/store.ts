@@ -127,7 +127,7 @@ function wireStore(parts: StoreParts): FsStore {
   const { dir, now, log, minFreeBytes, lock, writer, recent, database, copyFolders = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
-  const freeSpace = createFreeSpace({ dir, minFreeBytes, now });
+  const freeSpace = createFreeSpace({ dir, minFreeBytes });
   const buckets = new Map<string, BucketDriver>();
   const closing = new AbortController();
   let filesMade = 0;
@@ -206,7 +206,7 @@ function wireStore(parts: StoreParts): FsStore {
     });
   }
 
-  const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { now, log }, [
+  const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { log }, [
     { what: "sweep unused blobs", everyMs: 0, run: sweep },
     { what: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
     { what: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },

@@ -11,21 +11,21 @@ export interface Chore {
 
 /**
  * Looks for due chores every `tickMs` (0: never); none is due at the start. A chore that fails is logged and tried
- * again when it is next due. The returned function stops the timer and waits for the chore under way.
+ * again when it is next due. `ticks`: the clock that they go by. The returned function stops the timer and waits for the chore under way.
  */
 export function startTending(
   tickMs: number,
-  { now, log }: { readonly now: () => number; readonly log: Log },
+  { ticks = () => performance.now(), log }: { readonly ticks?: () => number; readonly log: Log },
   chores: readonly Chore[],
 ): () => Promise<void> {
-  const doneAt = new Map<Chore, number>(chores.map((chore) => [chore, now()]));
+  const doneAt = new Map<Chore, number>(chores.map((chore) => [chore, ticks()]));
   let round: Promise<void> | undefined;
   let isStopped = false;
 
   async function doChores(): Promise<void> {
     for (const chore of chores) {
-      if (isStopped || now() - (doneAt.get(chore) ?? 0) < chore.everyMs) continue;
-      doneAt.set(chore, now());
+      if (isStopped || ticks() - (doneAt.get(chore) ?? 0) < chore.everyMs) continue;
+      doneAt.set(chore, ticks());
       try {
         await chore.run();
       } catch (error) {

@@ -94,7 +94,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
-  const reach = createReach({ ask: askBucket, log, now });
+  const reach = createReach({ ask: askBucket, log });
   const passing = new WeakSet<HuiyuanError>();
 
   async function askBucket(): Promise<void> {

@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 
 export interface Reach {
   readonly isDown: boolean;
-  /** Unix milliseconds of the first failure of the row that is going on; undefined when the last request was answered. */
+  /** When the row of failures that is going on began, as performance.now(); undefined when the last request was answered. */
   readonly since: number | undefined;
   answered(): void;
   /** One request was not answered. `isCertain`: it need not happen again. */
@@ -17,8 +17,6 @@ export interface ReachOptions {
   /** One cheap request; rejects where S3 does not answer. */
   readonly ask: () => Promise<void>;
   readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
   /** Milliseconds between two questions while it is down. */
   readonly everyMs?: number;
 }
@@ -27,7 +25,7 @@ export interface ReachOptions {
 const FAILURES = 3;
 const EVERY_MS = 1_000;
 
-export function createReach({ ask, log, now, everyMs = EVERY_MS }: ReachOptions): Reach {
+export function createReach({ ask, log, everyMs = EVERY_MS }: ReachOptions): Reach {
   const listeners: (() => void)[] = [];
   let failures = 0;
   let since: number | undefined;
@@ -37,7 +35,7 @@ export function createReach({ ask, log, now, everyMs = EVERY_MS }: ReachOptions)
   function answered(): void {
     failures = 0;
     if (timer !== undefined && since !== undefined) {
-      log.info({ downMs: now() - since }, "S3 answers again");
+      log.info({ downMs: Math.round(performance.now() - since) }, "S3 answers again");
       clearTimeout(timer);
       timer = undefined;
       since = undefined;
@@ -48,7 +46,7 @@ export function createReach({ ask, log, now, everyMs = EVERY_MS }: ReachOptions)
 
   function failed(reason: Error, isCertain = false): void {
     failures += 1;
-    since ??= now();
+    since ??= performance.now();
     if ((failures < FAILURES && !isCertain) || timer !== undefined || isClosed) return;
     log.error({ err: reason }, "S3 does not answer: what is kept here is served, new images wait on disk");
     askLater();

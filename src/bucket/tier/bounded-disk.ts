@@ -88,7 +88,10 @@ export function createBoundedDisk({ near, maxBytes: initial, wasUsed, log }: Bou
     for (const bucketId of near.listBuckets()) {
       if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
       for await (const { key, size, hashes, storedAt } of objectsOf(bucketId)) {
-        older.push({ copy: { bucketId, key, size, sha256: hashes.sha256, checkedAt: 0 }, storedAt });
+        older.push({
+          copy: { bucketId, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY },
+          storedAt,
+        });
       }
     }
     order.addOlder(older.sort((a, b) => a.storedAt - b.storedAt).map(({ copy }) => copy));

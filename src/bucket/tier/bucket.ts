@@ -36,6 +36,8 @@ export interface TieredBucketParts {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** As performance.now(). */
+  readonly ticks: () => number;
 }
 
 export interface TieredBucket extends BucketDriver {
@@ -55,7 +57,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const checking = new Set<Key>();
   /** Queued while the remote store could not be asked: it may have others, or tombstones. No more than are queued. */
   const unsure = new Set<Key>();
-  const damaged = createDamagedObjects(now);
+  const damaged = createDamagedObjects(parts.ticks);
 
   const downloads = createDownloads({
     remote,

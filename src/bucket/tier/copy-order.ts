@@ -8,7 +8,7 @@ export interface Copy {
   /** Bytes. */
   readonly size: number;
   readonly sha256: string;
-  /** Unix milliseconds; 0: not since the start. */
+  /** As performance.now(); -Infinity: not since the start. */
   checkedAt: number;
 }
 

@@ -16,13 +16,13 @@ const MAX_DAMAGED = 1_000;
 /** So long one rests. The wrong bytes may have come of the way here: then they are right again later. */
 const REST_MS = 60_000;
 
-/** `now`: Unix milliseconds. */
-export function createDamagedObjects(now: () => number): DamagedObjects {
+/** `ticks`: as performance.now(). */
+export function createDamagedObjects(ticks: () => number): DamagedObjects {
   const since = new Map<string, number>();
   return {
     note(key, version) {
       if (since.size >= MAX_DAMAGED) since.clear();
-      since.set(nameOf(key, version), now());
+      since.set(nameOf(key, version), ticks());
     },
     forget(key, version) {
       since.delete(nameOf(key, version));
@@ -30,7 +30,7 @@ export function createDamagedObjects(now: () => number): DamagedObjects {
     has: (key, version) => since.has(nameOf(key, version)),
     failureOf(key, version) {
       const at = since.get(nameOf(key, version));
-      if (at === undefined || now() - at >= REST_MS) return undefined;
+      if (at === undefined || ticks() - at >= REST_MS) return undefined;
       return new HuiyuanError("store_failed", `Cannot read "${key}": S3 gives other bytes than were stored`);
     },
   };

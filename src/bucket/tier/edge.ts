@@ -34,18 +34,18 @@ export interface EdgeOptions {
   /** Copies have been added. */
   readonly grown: () => void;
   readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  /** As performance.now(). */
+  readonly ticks: () => number;
 }
 
 /** For so long a copy is served without asking the remote store, milliseconds; after that it is compared behind an answer. */
 const TRUSTED_MS = 60_000;
 
 export function createEdge(options: EdgeOptions): Edge {
-  const { bucketId, driver, order, forgetRow, maxCopyBytes, grown, log, now } = options;
+  const { bucketId, driver, order, forgetRow, maxCopyBytes, grown, log, ticks } = options;
 
   function added({ key, size, hashes }: ObjectInfo): void {
-    order.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: now() });
+    order.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
     grown();
   }
 
@@ -73,11 +73,11 @@ export function createEdge(options: EdgeOptions): Edge {
     maxCopyBytes,
     isTrusted(key) {
       const copy = order.use(bucketId, key);
-      return copy !== undefined && now() - copy.checkedAt < TRUSTED_MS;
+      return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
     trust(key) {
       const copy = order.use(bucketId, key);
-      if (copy !== undefined) copy.checkedAt = now();
+      if (copy !== undefined) copy.checkedAt = ticks();
     },
     async put(info, body, condition) {
       if (info.size > maxCopyBytes()) return;

@@ -29,6 +29,8 @@ export interface TieredStoreOptions {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** As performance.now(), which is the default. */
+  readonly ticks?: () => number;
 }
 
 export interface TieredStore extends Store {
@@ -44,7 +46,17 @@ const STOP_MS = 3_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { near, remote, disk, spools, changed, log, now, maxCopyBytes = MAX_COPY_BYTES } = options;
+  const {
+    near,
+    remote,
+    disk,
+    spools,
+    changed,
+    log,
+    now,
+    ticks = () => performance.now(),
+    maxCopyBytes = MAX_COPY_BYTES,
+  } = options;
   const { order } = disk;
   const locks = createKeyLocks();
   const buckets = new Map<string, TieredBucket>();
@@ -78,7 +90,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
       grown: disk.grown,
       log,
-      now,
+      ticks,
     });
     return createTieredBucket({
       id,
@@ -91,7 +103,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       async unqueue({ key, size, hashes: { sha256 } }, to) {
         if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await near.forget(queueId, key, sha256));
         await near.move(queueId, edgeId, key, sha256);
-        order.add({ bucketId: edgeId, key, size, sha256, checkedAt: now() });
+        order.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
         disk.grown();
       },
       checkRoom,
@@ -99,6 +111,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       changed: (key) => changed(id, key),
       log,
       now,
+      ticks,
     });
   }
 
@@ -153,7 +166,9 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const since = remote.outageSince();
       if (since === undefined || !remote.isDown) return [];
       const { depth } = uploads.backlog();
-      return [`S3 has not answered for ${Math.round((now() - since) / 1_000)} s; ${depth} images wait to be uploaded`];
+      return [
+        `S3 has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait to be uploaded`,
+      ];
     },
     async probe() {
       await near.probe();

@@ -17,8 +17,6 @@ export interface VariantBucket {
 export interface VariantTierOptions {
   readonly near: Pick<FsStore, "bucket" | "forget">;
   readonly disk: BoundedDisk;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 const PAGE = 1_000;
@@ -26,7 +24,7 @@ const PAGE = 1_000;
 const ABSENT: Entry = { state: "absent", epoch: 0 };
 
 /** The same variants for the same bucket id. */
-export function createVariantTier({ near, disk, now }: VariantTierOptions): (bucketId: string) => VariantBucket {
+export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
   const { order } = disk;
   return (bucketId) => {
     const id = VARIANT_FOLDER + bucketId;
@@ -37,7 +35,9 @@ export function createVariantTier({ near, disk, now }: VariantTierOptions): (buc
       if (body.size > disk.maxBytes / 4) return "outdated";
       const result = await driver.put(info, body, condition);
       if (result === "stored") {
-        order.add({ bucketId: id, key: info.key, size: info.size, sha256: info.hashes.sha256, checkedAt: now() });
+        const { key, size, hashes } = info;
+        // No remote store has variants.
+        order.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
         disk.grown();
       }
       return result;

@@ -11,7 +11,7 @@ afterEach(() => {
 
 test("startTending() runs each chore when it is due, none at the start, and goes on after a failure", async () => {
   const runs: string[] = [];
-  const stop = startTending(1_000, { now: Date.now, log: SILENT_LOG }, [
+  const stop = startTending(1_000, { log: SILENT_LOG }, [
     {
       what: "fail",
       everyMs: 0,

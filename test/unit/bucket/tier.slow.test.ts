@@ -21,11 +21,14 @@ let s3: ScriptedS3;
 let lab: TieredLab;
 let bucket: BucketDriver;
 let now: number;
+/** How far the time of day has been set beside the clock that never steps. */
+let setMs: number;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "huiyuan-tier-"));
   s3 = await startScriptedS3();
   now = 1_000;
+  setMs = 0;
   await open();
 });
 afterEach(async () => {
@@ -37,7 +40,11 @@ afterEach(async () => {
 type Options = Parameters<typeof openTiered>[2];
 
 async function open(options: Options = {}): Promise<void> {
-  lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b" }), { now: () => now, ...options });
+  lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b" }), {
+    now: () => now + setMs,
+    ticks: () => now,
+    ...options,
+  });
   bucket = lab.store.bucket(ID);
 }
 
@@ -157,6 +164,26 @@ test("a copy is compared with S3 after a minute, behind the answer, and dropped 
   expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
 });
 
+test("a copy is compared with S3 after a minute also when the clock was set back", async () => {
+  await put("a.jpg", Buffer.from("old"));
+  await lab.store.uploads.idle();
+  s3.objects.delete(NAME);
+  setMs = -3_600_000;
+  now += 61_000;
+  expect((await bytesAt(A)).toString()).toBe("old");
+  await eventually(() => lab.changed.length === 1, "memory was told");
+});
+
+test("a copy of an earlier run is compared with S3 when it is first asked for", async () => {
+  await put("a.jpg", Buffer.from("old"));
+  await lab.store.uploads.idle();
+  await reopen();
+  s3.objects.delete(NAME);
+  await eventually(() => lab.disk.isCounted, "the copies are known");
+  expect((await bytesAt(A)).toString()).toBe("old");
+  await eventually(() => lab.changed.length === 1, "memory was told");
+});
+
 test("a queued object gives way to a tombstone that another server has laid", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   await put("a.jpg", randomBytes(1_000));
@@ -243,6 +270,17 @@ test("what came wrongly from S3 once is read again after a minute", async () => 
   now += 59_999;
   expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
   now += 1;
+  expect((await bytesAt(A)).equals(bytes)).toBe(true);
+});
+
+test("what came wrongly from S3 once is read again after a minute also when the clock was set back", async () => {
+  const bytes = randomBytes(1_000);
+  await onlyInS3(bytes);
+  s3.spoils = true;
+  await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
+  s3.spoils = false;
+  setMs = -3_600_000;
+  now += 60_000;
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 

@@ -25,7 +25,7 @@ let served: Set<string>;
 async function open(maxBytes: number): Promise<void> {
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
   disk = createBoundedDisk({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
-  variants = createVariantTier({ near, disk, now: () => clock })(ID);
+  variants = createVariantTier({ near, disk })(ID);
   await disk.takenOver;
 }
 
@@ -163,7 +163,7 @@ test("the catalogue is asked for what is counted, and not for what is not there"
     return driver.lookup(key);
   };
   const watched = { bucket: () => ({ ...driver, lookup }), forget: near.forget };
-  const tier = createVariantTier({ near: watched, disk, now: () => clock })(ID).driver;
+  const tier = createVariantTier({ near: watched, disk })(ID).driver;
   expect((await tier.lookup(toKey("a"))).state).toBe("object");
   expect(await tier.lookup(toKey("b"))).toEqual({ state: "absent", epoch: 0 });
   expect(asked).toEqual(["a"]);
@@ -174,7 +174,7 @@ test("what an earlier run has left is found before it is counted", async () => {
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
   disk = createBoundedDisk({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
-  variants = createVariantTier({ near, disk, now: () => clock })(ID);
+  variants = createVariantTier({ near, disk })(ID);
   expect(disk.isCounted).toBe(false);
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
   await disk.takenOver;

@@ -8,7 +8,7 @@ async function budget(maxKeys: number, objects: number) {
   const clock = { now: 0 };
   const { stored } = storedLab({ now: () => clock.now });
   const bucket = { ...stored.bucket, usage: async () => ({ objects, bytes: 0 }) };
-  const made = createKeyBudget({ bucket, bucketId: "1/b", maxKeys, log: SILENT_LOG, now: () => clock.now });
+  const made = createKeyBudget({ bucket, bucketId: "1/b", maxKeys, log: SILENT_LOG, ticks: () => clock.now });
   const take = (key: string) => made.take(toKey(key));
   return { take, clock };
 }

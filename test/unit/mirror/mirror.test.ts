@@ -128,6 +128,15 @@ describe("what the origin lacks", () => {
     expect(lab.meter.told.filter((text) => text === "refused not_found")).toHaveLength(1);
   });
 
+  test("is asked for again in time although the clock was set back", async () => {
+    const origin = fakeOrigin(absent, image(jpeg));
+    const lab = mirrorLab({ origins: [origin], mirror: { negativeTtlMs: 1_000 } });
+    expect(await codeOf(lab.fetch("a.jpg"))).toBe("not_found");
+    lab.clock.setMs = -3_600_000;
+    lab.clock.now += 1_000;
+    expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
+  });
+
   test("is asked for every time with negativeTtl: 0s", async () => {
     const origin = fakeOrigin(absent);
     const lab = mirrorLab({ origins: [origin], mirror: { negativeTtlMs: 0 } });
@@ -163,6 +172,15 @@ describe("what the origin lacks", () => {
 });
 
 describe("a failure of the origin", () => {
+  test("is forgotten in time although the clock was set back", async () => {
+    const origin = fakeOrigin(failing("origin_refused"), image(jpeg));
+    const lab = mirrorLab({ origins: [origin] });
+    expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_refused");
+    lab.clock.setMs = -3_600_000;
+    lab.clock.now += 500;
+    expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
+  });
+
   test("is remembered for half a second, and is no absence", async () => {
     const origin = fakeOrigin(failing("origin_refused"), image(jpeg));
     const lab = mirrorLab({ origins: [origin] });

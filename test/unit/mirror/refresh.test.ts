@@ -428,6 +428,16 @@ describe("a failing origin", () => {
     expect(lab.asked()).toBe(2);
   });
 
+  test("is asked again in time although the clock was set back", async () => {
+    const lab = await stocked([failing("origin_timeout")], { mirror: { freshness: { ...TTL, ttlMs: 1 } } });
+    lab.clock.now += 1_100_000 * S;
+    await codeOf(revalidate(lab, false));
+    lab.clock.setMs = -3_600 * S;
+    lab.clock.now += 1 * S;
+    await codeOf(revalidate(lab, false));
+    expect(lab.asked()).toBe(2);
+  });
+
   test("keeps nobody waiting beyond the deadline of the mirror", async () => {
     const latch = createLatch();
     const timeouts = { connect: 300, firstByte: 300, idle: 300, total: 300 };

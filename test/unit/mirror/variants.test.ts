@@ -68,6 +68,7 @@ function lab(
       meter,
       log,
       now,
+      ticks: now,
       serverId: "lab",
       signal: new AbortController().signal,
     },
