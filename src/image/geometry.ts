@@ -54,8 +54,10 @@ export function boxSize(source: Size, box: Box): Size {
   return { width: width ?? source.width, height: height ?? source.height };
 }
 
-/** An upper bound of the size after a turn. */
+/** The size after a turn; by other than whole turns of 90 degrees an upper bound. */
 export function turnedSize({ width, height }: Size, degrees: number): Size {
+  // The cosine of 90 degrees is not 0 here, and a pixel more would refuse or shrink what fits.
+  if (degrees % 90 === 0) return degrees % 180 === 0 ? { width, height } : { width: height, height: width };
   const radians = (degrees * Math.PI) / 180;
   const [cos, sin] = [Math.abs(Math.cos(radians)), Math.abs(Math.sin(radians))];
   return { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };

@@ -5,7 +5,7 @@ import { dependsOnAccept, settleAs } from "./negotiate.ts";
 import { type AutoFormat, canonicalText, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
-const RENDERING = 4;
+const RENDERING = 5;
 
 export interface NamedRecipe {
   readonly recipe: Recipe;

@@ -8,6 +8,7 @@ import {
   plainWindow,
   type Size,
   scaledSize,
+  turnedSize,
   visiblePart,
 } from "../../../src/image/geometry.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
@@ -176,6 +177,21 @@ test.each([
   [{ by: "area", permille: 250 }, "100x50"],
 ] as const)("markSize() by %o is %s", (scale, expected) => {
   expect(markSize(size("200x100"), size("40x20"), scale)).toEqual(size(expected));
+});
+
+test.each([
+  [0, "300x200"],
+  [90, "200x300"],
+  [180, "300x200"],
+  [270, "200x300"],
+  [360, "300x200"],
+])("turnedSize() by %i degrees is exact", (degrees, expected) => {
+  expect(turnedSize(size("300x200"), degrees)).toEqual(size(expected));
+});
+
+test("turnedSize() by other degrees is as large as the corners reach", () => {
+  expect(turnedSize(size("100x100"), 45)).toEqual(size("142x142"));
+  expect(turnedSize(size("300x200"), 1)).toEqual(size("304x206"));
 });
 
 test("visiblePart() clips a mark to the image", () => {

@@ -66,6 +66,8 @@ describe("an image watermark", () => {
     ["larger than the image", "/gravity/center", [400, 300], [0, 0, 199, 99]],
     ["larger, shrunk to fit", "/gravity/northwest/blogo/1", [400, 100], [0, 0, 199, 49]],
     ["larger when turned, shrunk to fit", "/gravity/northwest/blogo/1/degree/90", [400, 100], [0, 0, 24, 99]],
+    ["as large, shrunk to fit when turned by 180°", "/blogo/1/degree/180", [200, 100], [0, 0, 199, 99]],
+    ["as large, shrunk to fit when turned by 270°", "/blogo/1/degree/270", [100, 200], [0, 0, 199, 99]],
     ["larger, cut", "/gravity/northwest/blogo/2", [400, 50], [0, 0, 199, 49]],
     ["half as wide as the image", "/gravity/northwest/scatype/1/spcent/500", [20, 10], [0, 0, 99, 49]],
     ["as high as the image", "/gravity/northwest/scatype/2/spcent/1000", [20, 10], [0, 0, 199, 99]],
