@@ -3,6 +3,7 @@ import type { Sharp } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { writeBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
+import { shownFor } from "./pixels.ts";
 import type { Output, OutputFormat, QualityRule } from "./recipe.ts";
 
 export interface Encoding {
@@ -74,7 +75,9 @@ function ruled({ kind, value }: QualityRule, known: number, sourceQuality: numbe
 function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
   const { format, output, hasExif, delays, loop } = encoding;
   const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
-  const animation = delays.length > 0 ? { delay: delays.map(atMost), loop: atMost(loop) } : {};
+  // Encoders make one frame of neighbours that look alike, and add up what they are told.
+  const shown = delays.map((delay) => atMost(shownFor(delay)));
+  const animation = delays.length > 0 ? { delay: shown, loop: atMost(loop) } : {};
   switch (format) {
     case "jpeg":
       return kept.jpeg({

@@ -128,8 +128,8 @@ export function cornerMask(radius: number, corner: Corner): Overlay {
   return { data, width: radius, height: radius };
 }
 
-/** Whatever shows an animation takes frames that are quicker than any screen for frames without a time, and so do we. Milliseconds. */
-const shownFor = (delay: number) => (delay < 20 ? 100 : delay);
+/** Whatever shows an animation takes a frame of at most 10 ms for one without a time, and so do we. Milliseconds. */
+export const shownFor = (delay: number) => (delay <= 10 ? 100 : delay);
 
 /** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
 export function thinned(

@@ -8,6 +8,8 @@ export interface HandFrame {
   /** 1: stays · 2: its place becomes clear · 3: what was there before comes back. Absent: nothing is said of the frame. */
   readonly disposal?: number;
   readonly transparent?: number;
+  /** Hundredths of a second, where there is a disposal; 20 by default. */
+  readonly delay?: number;
 }
 
 export const PALETTE = [
@@ -28,10 +30,10 @@ export function handGif(
   { background = 1, bits = BITS } = {},
 ): Buffer {
   const table = [...PALETTE.flat(), ...Array(3 * ((1 << bits) - PALETTE.length)).fill(0)];
-  const blocks = frames.flatMap(({ at: [left, top, across, down], colour, disposal, transparent }) => [
+  const blocks = frames.flatMap(({ at: [left, top, across, down], colour, disposal, transparent, delay = 20 }) => [
     ...(disposal === undefined
       ? []
-      : [0x21, 0xf9, 4, (disposal << 2) | (transparent === undefined ? 0 : 1), 20, 0, transparent ?? 0, 0]),
+      : [0x21, 0xf9, 4, (disposal << 2) | (transparent === undefined ? 0 : 1), ...u16(delay), transparent ?? 0, 0]),
     0x2c,
     ...[left, top, across, down].flatMap(u16),
     0,

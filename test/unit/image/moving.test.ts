@@ -1,6 +1,7 @@
 import sharp from "sharp";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eachEncodedFrame, throughLibvips } from "../../../src/image/moving.ts";
+import { handGif } from "../../helpers/gif.ts";
 import { renderText } from "../../helpers/rendering.ts";
 
 const [WIDTH, HEIGHT, FRAMES] = [120, 90, 4];
@@ -76,4 +77,48 @@ test("eachEncodedFrame() gives the same however many frames it opens at a time",
   expect(opened).toEqual([4, 3, 1]);
   expect(inParts.data.equals(together.data)).toBe(true);
   expect([inParts.width, inParts.frames]).toEqual([30, FRAMES]);
+});
+
+describe("frames that look alike and become one", () => {
+  const [RED, GREEN] = [0, 1];
+  const frames = (delays: readonly number[]) =>
+    handGif(
+      8,
+      8,
+      delays.map((delay, index) => ({ at: [0, 0, 8, 8], colour: index < 2 ? RED : GREEN, disposal: 1, delay })),
+    );
+
+  test.each([
+    [
+      [1, 1, 50],
+      [200, 500],
+    ],
+    [
+      [0, 5, 7],
+      [150, 70],
+    ],
+    [
+      [1, 2, 3],
+      [120, 30],
+    ],
+    [
+      [10, 20, 30],
+      [300, 300],
+    ],
+  ])("%j hundredths are shown for %j ms", async (delays, expected) => {
+    for (const text of ["imageMogr2/strip", "imageMogr2/rotate/90", "imageMogr2/format/webp"]) {
+      const { bytes } = await renderText(frames(delays), text);
+      expect((await sharp(bytes, { animated: true }).metadata()).delay, text).toEqual(expected);
+    }
+  });
+
+  test("quick frames of a WebP stay quick in a GIF", async () => {
+    const raw = { width: 8, height: 16, channels: 3, pageHeight: 8 } as const;
+    const two = Buffer.alloc(8 * 16 * 3).fill(200, 8 * 8 * 3);
+    const webp = await sharp(two, { raw })
+      .webp({ delay: [18, 18] })
+      .toBuffer();
+    const { bytes } = await renderText(webp, "imageMogr2/format/gif");
+    expect((await sharp(bytes, { animated: true }).metadata()).delay).toEqual([20, 20]);
+  });
 });
