@@ -9,6 +9,7 @@ import type { ProofBody } from "./proof.ts";
 import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe, type StepOf } from "./recipe.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
+import { WANTED_TEXT } from "./text-size.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender } from "./weight.ts";
 
 export interface RenderRequest {
@@ -122,7 +123,9 @@ export function createRenderer(options: RendererOptions): Renderer {
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
     const rendered = pool.render(request, weight);
-    return marks.bytesToLay <= weightAlone ? rendered : rendered.catch(blameMark);
+    if (marks.bytesToLay > weightAlone) return rendered.catch(blame(MARK_PARAMETER, WANTED_MARK));
+    const isForText = bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe);
+    return isForText ? rendered.catch(blame("watermark/fontsize", WANTED_TEXT)) : rendered;
   }
 
   async function proveNow({ load, image, size, signal }: ProofRequest, weigh: Weigh): Promise<void> {
@@ -191,12 +194,17 @@ function marksOf({ steps }: Recipe, url: string): readonly StepOf<"imageMark">[]
   return steps.flatMap((step) => (step.name === "imageMark" && step.url === url ? [step] : []));
 }
 
-/** For a render of which the marks take the larger part. */
-function blameMark(error: unknown): never {
-  if (!(error instanceof HuiyuanError) || error.code !== "image_too_large" || error.parameter !== undefined)
-    throw error;
-  const { code, message } = error;
-  throw new HuiyuanError(code, message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause: error });
+function withoutTexts({ steps, ...rest }: Recipe): Recipe {
+  return { ...rest, steps: steps.filter(({ name }) => name !== "textMark") };
+}
+
+/** For a render of which this parameter takes the larger part. */
+function blame(parameter: string, wanted: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof HuiyuanError) || error.code !== "image_too_large" || error.parameter !== undefined)
+      throw error;
+    throw new HuiyuanError(error.code, error.message, { parameter, wanted, cause: error });
+  };
 }
 
 function readMark(url: string, bytes: Buffer): RasterFacts {

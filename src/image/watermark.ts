@@ -7,18 +7,17 @@ import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
 import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
 import { withClearGround } from "./gif-ground.ts";
-import { faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
+import { cutOut, faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
+import { withShadow } from "./shadow.ts";
+import { refuseLargeText, refuseLargeTurn, tooLargeText } from "./text-size.ts";
 
 type TextMark = StepOf<"textMark">;
 type ImageMark = StepOf<"imageMark">;
 
 /** Points and pixels are the same. */
 const DOTS_PER_INCH = 72;
-/** Of a text before it is clipped; em squares × font size². */
-const MAX_TEXT_PIXELS = 16_000_000;
 const MAX_MARK_PIXELS = 25_000_000;
-const LINE_HEIGHT = 1.5;
 
 /** Throws processing_invalid: nothing to draw, or too much. */
 export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
@@ -33,6 +32,7 @@ export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
     const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
     mark = await resized(await draw(fontSize, true), wanted);
   }
+  refuseLargeTurn(mark, step.degrees);
   await lay(canvas, mark, step, step.spacing);
 }
 
@@ -60,25 +60,27 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
     width: Math.round((turned.width * gapPerCent) / 100) + step.dx,
     height: Math.round((turned.height * gapPerCent) / 100) + step.dy,
   };
+  const { width, height } = canvas.size;
   // No tile needs to be larger than the image: the next one would lie outside.
-  const right = Math.min(gap.width, canvas.size.width);
-  const bottom = Math.min(gap.height, canvas.size.height);
-  await canvas.tile(await toOverlay(fromOverlay(turned).extend({ right, bottom, ...CLEAR })));
+  const seen = { width: Math.min(width, turned.width), height: Math.min(height, turned.height) };
+  const right = Math.min(gap.width, width - seen.width);
+  const bottom = Math.min(gap.height, height - seen.height);
+  const tile = fromOverlay(cutOut(turned, { left: 0, top: 0, ...seen }));
+  await canvas.tile(await toOverlay(tile.extend({ right, bottom, ...CLEAR })));
 }
 
 /** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
 async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Promise<Overlay> {
   const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
   const text = step.text.replace(/[\p{Cc}\p{Cs}]+/gu, " ");
-  const tooLarge = `${[...text].length} characters at ${fontSize} points are too much`;
-  if ([...text].length * fontSize * fontSize * LINE_HEIGHT > MAX_TEXT_PIXELS) throw unusable(sizedBy, tooLarge);
+  refuseLargeText(text, fontSize, sizedBy);
   const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
   const options = { text: markup, font: `${step.family} ${fontSize}`, dpi: DOTS_PER_INCH, rgba: true };
   try {
     return await toOverlay(sharp({ text: options }));
   } catch (error) {
     // Cairo draws 32767 pixels across at the most.
-    if (String(error).includes("too big")) throw unusable(sizedBy, tooLarge, error);
+    if (String(error).includes("too big")) throw tooLargeText(text, fontSize, sizedBy, error);
     // Blanks, or characters without a glyph.
     throw unusable("watermark/text", "there is nothing to draw", error);
   }
@@ -122,27 +124,6 @@ async function resized(mark: Overlay, size: Size): Promise<Overlay> {
   if (from.width === size.width && from.height === size.height) return reduced;
   const corner = { left: 0, top: 0 };
   return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);
-}
-
-/** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
-async function withShadow(mark: Overlay, opacity: number, fontSize: number): Promise<Overlay> {
-  const distance = Math.max(1, Math.round(fontSize / 20));
-  const margin = distance * 2;
-  const dark = Buffer.from(mark.data);
-  for (let at = 0; at < dark.length; at += 4) dark.fill(0, at, at + 3);
-  const silhouette = faded({ ...mark, data: dark }, opacity);
-  const ground = fromOverlay(silhouette).extend({
-    top: distance,
-    left: distance,
-    right: margin,
-    bottom: margin,
-    ...CLEAR,
-  });
-  // libvips blurs straight alpha together with colour, which is the same everywhere here.
-  const soft = await toOverlay(sharp(await ground.png({ compressionLevel: 0 }).toBuffer()).blur(0.3 + distance / 2));
-  const { data, width, height } = mark;
-  const input = { input: data, raw: { width, height, channels: 4 as const }, left: 0, top: 0 };
-  return toOverlay(fromOverlay(soft).composite([input]));
 }
 
 const CLEAR = { background: { r: 0, g: 0, b: 0, alpha: 0 } } as const;

@@ -5,6 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
 import type { RasterFacts } from "./loaders.ts";
 import type { OutputFormat, Recipe, Step, StepOf } from "./recipe.ts";
+import { bytesToSet } from "./text-size.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
 export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
@@ -62,6 +63,7 @@ export function bytesToRender(facts: RasterFacts, { steps, output, inspection }:
     // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
     if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, pixels(size) * WORKED_ON);
     bytes = Math.max(bytes, pixels(next) * (step.name === "autoOrient" ? 0 : WORKED_ON));
+    if (step.name === "textMark") bytes = Math.max(bytes, bytesToSet(step, size));
     // What is cut from it may be a small part.
     if (step.name === "attentionCrop") {
       const searched = Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled));

@@ -99,6 +99,23 @@ test("a mark that needs too much memory once it is turned is to blame, and not t
   });
 });
 
+test("the largest text that may be set has a shadow, too, and is turned as far as it may be", async () => {
+  for (const look of ["/fontsize/500/shadow/50", "/fontsize/180/shadow/50/degree/45"]) {
+    const text = `watermark/2/text/${b64("字".repeat(40))}${look}`;
+    await expect(renderer.render(request(text)), look).resolves.toMatchObject({ image: { format: "png" } });
+  }
+});
+
+test("a text that needs too much memory is to blame, and not the image", async () => {
+  const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
+  const text = `watermark/2/text/${b64("字".repeat(40))}/fontsize/500/shadow/50`;
+  await expect(tight.render(request(text))).rejects.toMatchObject({
+    code: "image_too_large",
+    parameter: "watermark/fontsize",
+  });
+  await tight.close();
+});
+
 test("render() lays a BMP over the image like any other mark", async () => {
   const mark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
   const bytes = await solid(40, 40, GREEN).png().toBuffer();

@@ -206,6 +206,8 @@ describe("a text watermark", () => {
     ["wider than may be drawn", "W".repeat(1000), "/fontsize/100", "watermark/fontsize"],
     ["made large by its share of the image", "WWW", "/scatype/1/spcent/1000", "watermark/spcent"],
     ["without anything that can be seen", " ", "/fontsize/20", "watermark/text"],
+    ["turned when it is too large for that", "字".repeat(40), "/fontsize/500/degree/45", "watermark/degree"],
+    ["turned with its shadow", "字".repeat(20), "/fontsize/700/shadow/50/degree/30", "watermark/degree"],
   ])("the error of a text %s names what made it so", async (_what, words, more, parameter) => {
     const ground = await solid(9_999, 20, WHITE).png().toBuffer();
     const refused = renderText(ground, text(words, more));

@@ -28,6 +28,8 @@ test.each([
   expect(bytesToLay(photo, marks) / MEGA).toBeCloseTo(expected, 0);
 });
 
+const text = (characters: number, look: string) => `watermark/2/text/${b64("字".repeat(characters))}${look}`;
+
 describe("bytesToRender()", () => {
   test.each([
     // A thumbnail is no heavier than its source.
@@ -58,6 +60,18 @@ describe("bytesToRender()", () => {
     // Frames are gathered; where one alone is written, it counts alone.
     [film, "imageView2/2/w/50", 160],
     [film, "imageView2/2/w/50/format/jpg", 80],
+    // A text is set whole, whatever of it can be seen: 1 × 1.5 em a character.
+    [tiny, text(10, "/fontsize/100"), 1.2],
+    [tiny, text(10, "/fontsize/100/shadow/50"), 1.8],
+    [tiny, text(20, "/fontsize/200/degree/45"), 5 * (4300 / Math.SQRT2) ** 2 * 1e-6],
+    [tiny, text(20, "/fontsize/200/degree/90"), 1.2 * 8],
+    [tiny, text(20, "/fontsize/200/degree/45|imageMogr2/strip"), 5 * (4300 / Math.SQRT2) ** 2 * 1e-6],
+    // No larger than it may be.
+    [tiny, text(300, "/fontsize/1000/degree/45"), 160],
+    [tiny, text(300, "/fontsize/1000/shadow/1"), 192],
+    // Set anew in the size that its share of the image gives it.
+    [photo, text(2, "/fontsize/10/scatype/1/spcent/1000/degree/45"), 5 * (7000 / Math.SQRT2) ** 2 * 1e-6],
+    [tiny, text(20, "/fontsize/10/scatype/1/spcent/1000/degree/45"), 0.024],
     // Nothing is left of it, which the render says.
     [photo, "imageMogr2/crop/!10x10a9000a9000", 96],
   ])("%o %s: %d MB", (facts, text, wanted) => {
