@@ -24,8 +24,11 @@ export interface MirrorPreview {
 export interface Previews {
   /** Of Mirror.fetch. Throws origin_loop. */
   miss(request: PreviewedMiss): Promise<MirrorPreview>;
-  /** Of Mirror.revalidate; `kept`: what the origin has said of it a moment ago. Throws origin_loop. */
-  refresh(object: StoredObject, request: RefreshRequest): Promise<MirrorPreview & { readonly kept: Kept | undefined }>;
+  /** Of Mirror.revalidate, or without `mayHelp` of Refresh.begin; `kept`: what the origin has said of it a moment ago. Throws origin_loop. */
+  refresh(
+    object: StoredObject,
+    request: RefreshRequest & { readonly mayHelp?: boolean },
+  ): Promise<MirrorPreview & { readonly kept: Kept | undefined }>;
 }
 
 export interface PreviewParts {
@@ -35,7 +38,10 @@ export interface PreviewParts {
   readonly recent: Pick<Recent, "refuseIfKnown">;
   isRunning(request: PreviewedMiss): boolean;
   /** `outcome`: what is known of the object's key without asking. */
-  lookAt(object: StoredObject): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
+  lookAt(
+    object: StoredObject,
+    mayHelp: boolean,
+  ): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
 }
 
 export function createPreviews(parts: PreviewParts): Previews {
@@ -61,7 +67,7 @@ export function createPreviews(parts: PreviewParts): Previews {
     },
     async refresh(object, request) {
       carryMarks(request, mark);
-      const { isRunning, outcome } = parts.lookAt(object);
+      const { isRunning, outcome } = parts.lookAt(object, request.mayHelp ?? true);
       const isFailed = outcome?.kind === "failed";
       const isKept = outcome?.kind === "gone" || outcome?.kind === "current";
       return {

@@ -20,7 +20,8 @@ export interface Recent {
   failed(at: FetchAt, error: HuiyuanError): void;
 }
 
-const FAILURE_MS = 500;
+/** How long a failure to bring what a client waits for is remembered. Milliseconds. */
+export const FAILURE_MS = 500;
 const MAX_ABSENT = 100_000;
 /** Each has its message, with a URL. */
 const MAX_FAILED = 2_000;

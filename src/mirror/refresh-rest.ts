@@ -3,15 +3,17 @@
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
+import { FAILURE_MS } from "./recent.ts";
 import type { Outcome } from "./refresh-effects.ts";
 
 export interface RefreshRest {
-  /** What was learnt a moment ago and still holds. */
-  known(key: Key, epoch: number): Outcome | undefined;
+  /** What was learnt a moment ago and still holds. `mayHelp`: where the origin has failed, the object is served. */
+  known(at: { readonly key: Key; readonly epoch: number; readonly mayHelp: boolean }): Outcome | undefined;
   /** Notes outcomes that do not make the object fresh; of others it takes no note. */
   begin(at: { readonly key: Key; readonly epoch: number }, outcome: Outcome): void;
 }
 
+// While the object helps out. Where it may not, clients get the failure, and it is forgotten as that of a key never stored.
 const FAILED_MS = 1_000;
 // A new version that is no image stays so for a while, and each look costs the origin a whole body.
 const BROKEN_MS = 10_000;
@@ -32,7 +34,9 @@ export function createRefreshRest(parts: {
   readonly ticks: () => number;
 }): RefreshRest {
   const { negativeTtlMs, ticks } = parts;
-  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Outcome }>(MAX_RESTING);
+  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Outcome; readonly since: number }>(
+    MAX_RESTING,
+  );
 
   function restMs(outcome: Outcome): number {
     if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
@@ -40,15 +44,19 @@ export function createRefreshRest(parts: {
   }
 
   return {
-    known(key, epoch) {
-      const rest = resting.get(key, ticks());
-      return rest !== undefined && rest.epoch >= epoch ? rest.outcome : undefined;
+    known({ key, epoch, mayHelp }) {
+      const at = ticks();
+      const rest = resting.get(key, at);
+      if (rest === undefined || rest.epoch < epoch) return undefined;
+      const isOver = !mayHelp && rest.outcome.kind === "failed" && at - rest.since >= FAILURE_MS;
+      return isOver ? undefined : rest.outcome;
     },
     begin({ key, epoch }, outcome) {
       if (outcome.kind !== "gone" && outcome.kind !== "failed" && outcome.kind !== "suspect") return;
       // A suspect's bytes are not kept for those who come later.
       const lasting = outcome.kind === "suspect" ? ({ kind: "failed", error: damaged(key) } as const) : outcome;
-      resting.set(key, { epoch, outcome: lasting }, { now: ticks(), ttlMs: restMs(lasting) });
+      const since = ticks();
+      resting.set(key, { epoch, outcome: lasting, since }, { now: since, ttlMs: restMs(lasting) });
     },
   };
 }

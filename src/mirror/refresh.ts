@@ -63,8 +63,11 @@ export interface Refresh {
    * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
    */
   ask(object: StoredObject, request: RefreshRequest, how: AskOptions): Promise<Refreshed>;
-  /** Whether the object is being asked for, and what is known without asking. Changes nothing. */
-  lookAt(object: StoredObject): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
+  /** Whether the object is being asked for, and what is known without asking. Changes nothing. `mayHelp` as in ask(). */
+  lookAt(
+    object: StoredObject,
+    mayHelp: boolean,
+  ): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
@@ -95,9 +98,8 @@ export interface RefreshOptions {
   readonly meter: MirrorMeter;
   readonly log: Log;
   readonly failures: FailureLog;
-  /** Unix milliseconds. */
+  /** Unix milliseconds, and as performance.now(). */
   readonly now: () => number;
-  /** As performance.now(). */
   readonly ticks: () => number;
   /** The program's own. */
   readonly signal: AbortSignal;
@@ -135,8 +137,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   /** Why the origin need not, or may not, be asked now. */
-  function known({ info, epoch = 0 }: StoredObject): Outcome | undefined {
-    const resting = rest.known(info.key, epoch);
+  function known({ info, epoch = 0 }: StoredObject, mayHelp: boolean): Outcome | undefined {
+    const resting = rest.known({ key: info.key, epoch, mayHelp });
     if (resting !== undefined) return resting;
     const error = origin.refusal?.();
     return error === undefined ? undefined : { kind: "failed", error };
@@ -243,7 +245,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       return tellLife(reckonLife({ at, life }, rules), at, false);
     },
     begin(object, request) {
-      if (asking >= options.places || questionOf(object) !== undefined || known(object) !== undefined) return;
+      if (asking >= options.places || questionOf(object) !== undefined || known(object, true) !== undefined) return;
       asking += 1;
       void start(request).outcome.then(() => {
         asking -= 1;
@@ -252,7 +254,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     async ask(object, request, { mayHelp, signal, patienceMs }) {
       const running = questionOf(object);
       if (running !== undefined) meter.collapsed();
-      const outcome = running === undefined ? (known(object) ?? start(request).outcome) : running.outcome;
+      const outcome = running === undefined ? (known(object, mayHelp) ?? start(request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
       switch (answer.kind) {
         case "current":
@@ -269,7 +271,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
           return { kind: "new", fill: answer.fill };
       }
     },
-    lookAt: (object) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object) }),
+    lookAt: (object, help) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object, help) }),
     pending: () => questions.values().map(({ outcome }) => outcome),
   };
 }

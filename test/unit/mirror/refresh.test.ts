@@ -428,6 +428,19 @@ describe("a failing origin", () => {
     expect(lab.asked()).toBe(2);
   });
 
+  test.each(["origin_not_image", "origin_truncated", "origin_status"] as const)(
+    "%s is forgotten after half a second where the object may not help, as of a key never stored",
+    async (code) => {
+      const lab = await stocked([failing(code), notModified()]);
+      lab.clock.now += 1_100 * S;
+      expect(await codeOf(revalidate(lab, false))).toBe(code);
+      lab.clock.now += 499;
+      expect([await codeOf(revalidate(lab, false)), lab.asked()]).toEqual([code, 1]);
+      lab.clock.now += 1;
+      expect([await revalidate(lab, false), lab.asked()]).toEqual(["current", 2]);
+    },
+  );
+
   test("is asked again in time although the clock was set back", async () => {
     const lab = await stocked([failing("origin_timeout")], { mirror: { freshness: { ...TTL, ttlMs: 1 } } });
     lab.clock.now += 1_100_000 * S;
