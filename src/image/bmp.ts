@@ -186,39 +186,32 @@ function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
 
 /** RLE4 and RLE8; pixels that are skipped have index 0. */
 function readRuns(bytes: Buffer, head: Head): Pixels {
-  const { width, height, palette, isTopDown } = head;
+  const { width, height, isTopDown } = head;
   const indexes = decodeRuns(bytes, head);
   const data = roomFor(width * height * 3);
+  const copyRow = indexedRow({ ...head, bits: 8 });
   for (let y = 0; y < height; y += 1) {
-    const row = (isTopDown ? y : height - 1 - y) * width;
-    for (let x = 0; x < width; x += 1) {
-      const index = indexes[row + x]!;
-      palette.copy(data, (y * width + x) * 3, index * 3, index * 3 + 3);
-    }
+    const from = (isTopDown ? y : height - 1 - y) * width;
+    copyRow({ bytes: indexes, from, data, to: y * width * 3, width, channels: 3 });
   }
   return { data, width, height, channels: 3, frames: 1 };
 }
 
-/** Indexes in the file's order of rows. Runs past the edge are cut. */
+/** Indexes in the file's order of rows, a byte each. Runs past the edge are cut, and cost nothing there. */
 function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
   const indexes = Buffer.alloc(width * height);
   const isHalf = bits === 4;
   let [from, x, y] = [at, 0, 0];
 
-  /** `count` pixels, the index of each by its number; those past the edge cost nothing. */
-  function put(count: number, indexOf: (number: number) => number): void {
-    const seen = Math.min(count, Math.max(0, width - x));
-    for (let number = 0; number < seen; number += 1) indexes[y * width + x + number] = indexOf(number);
-    x += count;
-  }
-  /** Two pixels share a byte in RLE4. */
-  const half = (byte: number, number: number) => (number % 2 === 0 ? byte >> 4 : byte & 15);
-
   while (y < height) {
     const [count, value] = [bytes.readUInt8(from), bytes.readUInt8(from + 1)];
     from += 2;
+    const start = y * width + Math.min(x, width);
+    const left = Math.max(0, width - x);
     if (count > 0) {
-      put(count, isHalf ? (number) => half(value, number) : () => value);
+      if (isHalf) putHalves(indexes, start, Math.min(count, left), () => value);
+      else indexes.fill(value, start, start + Math.min(count, left));
+      x += count;
     } else if (value === END_OF_LINE) {
       [x, y] = [0, y + 1];
     } else if (value === END_OF_IMAGE) {
@@ -230,11 +223,21 @@ function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
     } else {
       const used = isHalf ? (value + 1) >> 1 : value;
       const literal = bytes.subarray(from, from + used);
-      put(value, isHalf ? (number) => half(literal[number >> 1] ?? 0, number) : (number) => literal[number] ?? 0);
+      if (isHalf) putHalves(indexes, start, Math.min(value, left), (byte) => literal[byte] ?? 0);
+      else literal.copy(indexes, start, 0, Math.min(value, left));
+      x += value;
       from += used + (used & 1);
     }
   }
   return indexes;
+}
+
+/** Two pixels share a byte in RLE4, the first one the higher half of it. */
+function putHalves(indexes: Buffer, start: number, count: number, byteAt: (number: number) => number): void {
+  for (let number = 0; number < count; number += 1) {
+    const byte = byteAt(number >> 1);
+    indexes[start + number] = number % 2 === 0 ? byte >> 4 : byte & 15;
+  }
 }
 
 const END_OF_LINE = 0;

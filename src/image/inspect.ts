@@ -17,13 +17,13 @@ export interface Inspected {
 /** Either side of the picture whose samples are averaged, at the most. In proportion a thin one would have a row or two. */
 const SAMPLED_SIDE = 64;
 
-/** `readable`: what sharp opens in place of the bytes, for formats that it does not read. */
-export async function inspect(inspection: Inspection, image: Inspected, readable: Sharp): Promise<string> {
+/** `open`: what sharp opens in place of the bytes, for formats that it does not read; called where pixels are looked at. */
+export async function inspect(inspection: Inspection, image: Inspected, open: () => Sharp): Promise<string> {
   switch (inspection) {
     case "exif":
       return JSON.stringify((image.exif && readExif(image.exif)) ?? { error: "no exif data" });
     case "imageAve":
-      return JSON.stringify({ RGB: await averageColour(readable, image) });
+      return JSON.stringify({ RGB: await averageColour(open(), image) });
     case "imageInfo":
       return JSON.stringify({
         format: image.format,
@@ -32,7 +32,7 @@ export async function inspect(inspection: Inspection, image: Inspected, readable
         size: String(image.bytes.length),
         md5: createHash("md5").update(image.bytes).digest("hex"),
         frame_count: String(image.frames),
-        photo_rgb: await averageColour(readable, image),
+        photo_rgb: await averageColour(open(), image),
       });
   }
 }

@@ -88,9 +88,10 @@ function isUntouched({ steps, output }: Recipe): boolean {
   return steps.length === 0 && Object.keys(output).length === 0;
 }
 
-async function open({ bytes: file, facts, limits }: PipelineRequest): Promise<Source> {
+async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   const bytes = facts.format === "gif" ? withClearGround(file) : file;
   if (facts.format === "bmp") {
+    if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
     return { bytes, facts, pixels, isGrey: false, samples: {}, metadata: { hasAlpha: pixels.channels === 4 } };
   }
@@ -170,6 +171,7 @@ function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: Ou
   return output.keepsSmaller === true && isOnlyWritten;
 }
 
+const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, metadata: {} } as const;
 const WHITE = "#ffffff";
 /** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;
@@ -237,10 +239,10 @@ async function answer(
   const { inspection } = recipe;
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
   // What a recipe has made is sRGB with 8 bits.
-  const made: Pick<Source, "bytes" | "samples"> = isUntouched(recipe) ? source : { bytes, samples: {} };
+  const made = isUntouched(recipe) ? source : { bytes, samples: {}, pixels: undefined };
   const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
-  const shown = intoSrgb(readable(made.bytes, image.format, limits), made.samples);
-  const text = await inspect(inspection, { ...image, bytes, exif }, shown);
+  const openShown = () => intoSrgb(readable(made, image.format, limits), made.samples);
+  const text = await inspect(inspection, { ...image, bytes, exif }, openShown);
   return { bytes: Buffer.from(text), mediaType: "application/json", image };
 }
 
@@ -248,9 +250,13 @@ async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | und
   return format === "bmp" ? undefined : (await sharp(bytes).metadata()).exif;
 }
 
-function readable(bytes: Buffer, format: OutputFormat, limits: PipelineLimits): Sharp {
+function readable(
+  { bytes, pixels }: Pick<Source, "bytes" | "pixels">,
+  format: OutputFormat,
+  limits: PipelineLimits,
+): Sharp {
   if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error" });
-  const { data, width, height, channels } = readBmp(bytes);
+  const { data, width, height, channels } = pixels ?? readBmp(bytes);
   return sharp(data, { raw: { width, height, channels } });
 }
 

@@ -111,6 +111,30 @@ test.each([
     }),
     [R, R],
   ],
+  [
+    "RLE8: a literal past the edge, and below the last row",
+    bmp({
+      width: 2,
+      height: 2,
+      bits: 8,
+      compression: 1,
+      between: palette(256),
+      pixels: Buffer.from([1, 2, 0, 3, 1, 3, 2, 0, 0, 2, 3, 1, 1, 1, 0, 2, 0, 9]),
+    }),
+    [K, K, G, R],
+  ],
+  [
+    "RLE4: odd runs and literals past the edge",
+    bmp({
+      width: 4,
+      height: 1,
+      bits: 4,
+      compression: 2,
+      between: palette(16),
+      pixels: Buffer.from([1, 0x12, 0, 5, 0x23, 0x12, 0x30, 0, 3, 0x11, 0, 1]),
+    }),
+    [R, G, B, R],
+  ],
 ])("readBmp() reads %s", (_what, bytes, expected) => {
   expect([...readBmp(bytes).data]).toEqual(expected.flat());
 });
