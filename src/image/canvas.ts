@@ -1,5 +1,5 @@
 // An image while steps are done to it. libvips does the parts of one pipeline in an order of its own (turn, cut, scale,
-// cut, extend, blur, sharpen, compose): what comes in that order is gathered into one pass over the pixels, and only a step
+// cut, extend, blur, sharpen, compose, opacity): what comes in that order is gathered into one pass over the pixels, and only a step
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
@@ -8,13 +8,13 @@ import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
 import { pngWithExifOf } from "./exif-carried.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
-import { blurOptions, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, type Samples, tiled, toPixels } from "./pixels.ts";
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
-const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose"] as const;
+const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
 
 export function createCanvas(source: CanvasSource, { maxPixels, ground }: CanvasOptions): Canvas {
   let { size, frames } = source;
@@ -215,8 +215,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     async blur(blur) {
       const options = blurOptions(blur, size.width * size.height * frames);
-      if (frames > 1) return eachAlone(throughLibvips((from) => from.blur(options)));
-      (await at("blur")).blur(options);
+      const restore = isOpaque ? undefined : await opacityRestored(options);
+      const soften = (from: Sharp) => from.blur(options);
+      const softenClear = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
+      if (frames > 1) return eachAlone((frame) => throughLibvips(frame.channels === 4 ? softenClear : soften)(frame));
+      // Grey with alpha has two channels.
+      if (restore && isGrey) await materialise();
+      softenClear(await at("blur"));
+      if (restore) stage = "opacity";
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);
