@@ -150,15 +150,27 @@ function serve(admitted: Admitted): void | Promise<void> {
   );
 }
 
-/** An object that is really named like an original with its alias comes first. */
+/** An object that is really named like an original with its alias comes first; one that was deleted is none. */
 function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
   const { stored } = admitted.site;
   const { key } = admitted.object;
   if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
-  return stored.lookup(key).then(({ state }) => (state === "absent" ? serveWish(admitted, wish) : serveCold(admitted)));
+  return stored.lookup(key).then(({ state }) => (state === "object" ? serveCold(admitted) : serveWish(admitted, wish)));
 }
 
 async function serveCold(admitted: Admitted): Promise<void> {
+  try {
+    await serveNamed(admitted);
+  } catch (error) {
+    const { wish, exchange } = admitted;
+    const isNone = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
+    // It has gone since it was looked up, and its name means the alias again.
+    if (wish === undefined || !isNone || exchange.response.headersSent) throw error;
+    await serveWish(admitted, wish);
+  }
+}
+
+async function serveNamed(admitted: Admitted): Promise<void> {
   const { stored } = admitted.site;
   const { key } = admitted.object;
   try {
