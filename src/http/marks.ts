@@ -13,7 +13,7 @@ import { tokenFromQuery } from "../sign/token.ts";
 import type { Admitted } from "./admitted.ts";
 import { type Asker, type Current, currentOf } from "./age.ts";
 import { type AnswerLife, shorterLife } from "./cache-control.ts";
-import { type NamedObject, nameObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "./object-name.ts";
 import type { Admission, Site, Sites, TokenDoor } from "./site.ts";
 import { parseTarget } from "./target.ts";
 import { admitNamed, admittedByBoth } from "./token-scope.ts";
@@ -138,7 +138,7 @@ async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind
     const current = await currentOf(asker, entry);
     return current.kind === "gone" ? versionOf(asker) : current;
   }
-  const route = entry.state === "tombstone" ? undefined : routeOf(site, url);
+  const route = entry.state === "tombstone" ? undefined : missRouteOf(site, url);
   if (route?.action !== "mirror") throw absent(object.key);
   const { epoch } = entry;
   const asked = askedUnder(route, object.request, headers);

@@ -12,19 +12,20 @@ import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
 import type { Exchange } from "./exchange.ts";
 import { splitStyle } from "./instruction.ts";
-import { routeOf } from "./object-name.ts";
+import { missRouteOf } from "./object-name.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
 import { flatHeaders, type HeaderList } from "./response.ts";
 import type { Route } from "./site.ts";
 
-/** Answers a URL whose key the bucket lacks, at this epoch. */
+/** Answers a URL whose key the bucket lacks, at this epoch. Throws not_found where no origin is asked for it. */
 export async function serveMissing(admitted: Admitted, epoch: number): Promise<void> {
   const { site, url, object } = admitted;
   const { key, request } = object;
-  const route = routeOf(site, url);
+  const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
     const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
-    if (styled !== undefined && (await exists(admitted, styled.base))) {
+    const isUnknown = styled !== undefined && !site.aliases.has(styled.style);
+    if (isUnknown && (await exists(admitted, styled.base))) {
       throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is no style`);
     }
     throw new HuiyuanError(
@@ -119,7 +120,7 @@ export async function serveFallback(
   const found = await site.stored.find(key);
   if (found.state === "tombstone") throw missing;
   if (found.state !== "absent") return answerFound(exchange, found, context);
-  const route = routeOf(site, url, key);
+  const route = missRouteOf(site, url, key);
   if (route?.action !== "mirror") throw missing;
   const asked = askedUnder(route, { path: key, query: "", instruction: undefined }, exchange.request.headers);
   const miss = await fetchWhole(admitted, { route, asked, epoch: found.epoch }, missing);

@@ -1,7 +1,9 @@
-// Which object of a domain a URL means, and which of its rules the URL falls under. No I/O.
+// Which object of a domain a URL means, which of its rules the URL falls under, and where a name stands for what an alias makes
+// of another. No I/O.
+import type { NamedRecipe } from "../image/named-recipe.ts";
 import { keyUnder, type ObjectRequest } from "../mirror/rules.ts";
 import type { Key } from "../object.ts";
-import { readInstruction } from "./instruction.ts";
+import { readInstruction, splitStyle } from "./instruction.ts";
 import type { Route, Site } from "./site.ts";
 
 /** A URL of a domain, its token taken out. */
@@ -46,4 +48,28 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
 /** The rule that a URL falls under. `path`: another than the URL's own, such as that of the original of a style. */
 export function routeOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
   return site.source?.route(path === url.path ? url : { ...url, path });
+}
+
+/** A path that ends in one of the site's aliases. */
+export interface AliasName {
+  /** The path of the original. */
+  readonly base: Key;
+  readonly named: NamedRecipe;
+}
+
+/** Undefined where the path ends in no alias, and under `everything`, where an alias is a name like any other. */
+export function aliasIn(site: Site, url: ObjectUrl, path = url.path): AliasName | undefined {
+  if (site.aliases.size === 0) return undefined;
+  const styled = splitStyle(path, site.separators);
+  const named = styled === undefined ? undefined : site.aliases.get(styled.style);
+  if (styled === undefined || named === undefined) return undefined;
+  return routeOf(site, url, styled.base)?.type === "everything" ? undefined : { base: styled.base, named };
+}
+
+/**
+ * The rule by which an origin is asked for what the bucket lacks. Undefined: none is asked. A name that ends in an alias is no
+ * object's unless somebody has uploaded it: what an origin gave for it would be shown in the alias's place for good.
+ */
+export function missRouteOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
+  return aliasIn(site, url, path) === undefined ? routeOf(site, url, path) : undefined;
 }

@@ -25,11 +25,11 @@ import type { Outcome } from "./exchange.ts";
 import { askInstead, serveFound, staleStatus } from "./found.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
-import { routeOf } from "./object-name.ts";
+import { aliasIn, routeOf } from "./object-name.ts";
 import type { Admission, Route } from "./site.ts";
 import { admittedByBoth } from "./token-scope.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
-import { refuseBoth, settledFor, type Wish, wishOfAlias } from "./wish.ts";
+import { refuseBoth, settledFor, type Wish } from "./wish.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
 export function serveWish(admitted: Admitted, wish: Wish): void | Promise<void> {
@@ -145,7 +145,7 @@ async function serveUnstored(
 ): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = wish.original;
-  if (!wish.isAlias && wishOfAlias(site, url) !== undefined) refuseBoth(url.path);
+  if (aliasIn(site, url) !== undefined) refuseBoth(wish);
   const route = routeOf(site, url);
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError(

@@ -6,8 +6,7 @@ import { acceptedFormat } from "../image/negotiate.ts";
 import type { Era } from "../image/recipe.ts";
 import { keyUnder } from "../mirror/rules.ts";
 import type { Key } from "../object.ts";
-import { splitStyle } from "./instruction.ts";
-import { type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import { aliasIn, type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
 import { remember } from "./remember.ts";
 import type { Site } from "./site.ts";
 import { percentDecoded } from "./target.ts";
@@ -49,9 +48,8 @@ export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
   if (aliases.size === 0) return undefined;
   const byQuery = originalDoor === undefined ? undefined : aliases.get(decodedQuery(url.query));
   if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
-  const styled = splitStyle(url.path, site.separators);
-  const named = styled === undefined ? undefined : aliases.get(styled.style);
-  return styled === undefined || named === undefined ? undefined : aliasOf(site, url, { named, path: styled.base });
+  const alias = aliasIn(site, url);
+  return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
 }
 
 /** What cannot be decoded names no alias. */
@@ -73,10 +71,11 @@ function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named"
   return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }
 
-/** Throws where a URL has both an alias and an instruction, which nobody has said what to make of. */
-export function refuseBoth(path: Key): never {
-  const message = `Cannot process "${path}": it has an alias and an instruction, wanted one of them`;
-  throw new HuiyuanError("processing_invalid", message, { parameter: "an alias and an instruction together" });
+/** Throws where a URL has an alias and behind it an instruction or one more, which nobody has said what to make of. */
+export function refuseBoth({ path, isAlias }: Pick<Wish, "path" | "isAlias">): never {
+  const more = isAlias ? "another one" : "an instruction";
+  const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
+  throw new HuiyuanError("processing_invalid", message, { parameter: `an alias and ${more} together` });
 }
 
 /** The recipe for a client with this Accept header. */

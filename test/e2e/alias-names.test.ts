@@ -1,11 +1,13 @@
-// Names that end in an alias: what somebody has uploaded under such a name is an object like any other, until it is deleted.
+// Names that end in an alias. Of an origin that answers every name no way in stores one under it, where it would be shown in place
+// of what the alias makes; what somebody has uploaded under such a name is an object like any other, until it is deleted.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { get } from "../helpers/get.ts";
+import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { changeObjects, sizeOf } from "../helpers/processing.ts";
-import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const BUCKET = `${APPID}/photos`;
@@ -23,9 +25,12 @@ beforeAll(async () => {
     const whole = target.startsWith("/none/") ? response("", { status: "404 Not Found" }) : response(image);
     await connection.send(method === "HEAD" ? whole.subarray(0, whole.indexOf("\r\n\r\n") + 4) : whole);
   });
-  const mirror = mirrorOf(origin.url);
+  const mirror = mirrorOf(origin.url, {
+    headMiss: "store",
+    rules: [{ match: { prefix: "none/" }, fallbackKey: "fall.jpg!small" }],
+  });
   const bucket = { separators: ["!", "-"], aliases: { small: "imageView2/2/w/40" } };
-  installation = await install(oneBucket(mirror, bucket));
+  installation = await install(oneBucket(mirror, bucket, { server: { adminPort: await freePort() } }));
   program = await installation.start();
 });
 afterAll(async () => {
@@ -34,6 +39,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
+const asked = () => origin.requests.map(({ target }) => target);
 const ask = (path: string, method: "GET" | "HEAD" = "GET") => get({ port: program.downloadPort, path, method });
 const api = (path: string, sign?: string) =>
   callApi({ port: program.downloadPort, path, sign, method: sign === undefined ? "GET" : "POST" });
@@ -45,9 +51,44 @@ const upload = (fileid: string, body: Buffer) =>
     form: fileForm(body),
     sign: uploadToken(fileid),
   });
+const markOf = (name: string) => Buffer.from(`http://photos.example/${name}`).toString("base64url");
+
+/** What each way in answers, as a status and a code. */
+const WAYS: readonly (readonly [string, (name: string) => Promise<unknown>, unknown])[] = [
+  ["a GET with the alias twice", (name) => ask(`/${name}!small!small`).then(said), [400, "-106"]],
+  ["a GET with the alias twice, by two separators", (name) => ask(`/${name}!small-small`).then(said), [400, "-106"]],
+  ["a HEAD with the alias twice", (name) => ask(`/${name}!small!small`, "HEAD").then(said), [400, "-106"]],
+  ["a GET with an instruction behind", (name) => ask(`/${name}!small?imageInfo`).then(said), [400, "-106"]],
+  ["a HEAD with the alias", (name) => ask(`/${name}!small`, "HEAD").then(said), [200, undefined]],
+  ["a stat", (name) => api(`/${name}%21small`).then(({ code }) => code), -197],
+  ["a copy", (name) => api(`/${name}%21small/copy`, onceToken(`${name}!small`)).then(({ code }) => code), -197],
+  ["a mark", (name) => ask(`/ground.jpg?watermark/1/image/${markOf(`${name}!small`)}`).then(said), [400, "-106"]],
+  ["warming the key", (name) => warm(`${name}!small`), expect.stringContaining("1 unmirrored")],
+  [
+    "warming a URL with the alias twice",
+    (name) => warm(`http://any.example/${name}!small!small`),
+    expect.stringContaining("1 unmirrored"),
+  ],
+  ["a fallback of that name", () => ask("/none/a.jpg").then(said), [404, "-6101"]],
+  ["warming a URL with the alias", (name) => warm(`http://any.example/${name}!small`), "1 fetched\n"],
+];
+
 function said({ status, headers }: { status: number; headers: Record<string, unknown> }): unknown {
   return [status, headers["x-errno"]];
 }
+
+async function warm(name: string): Promise<string> {
+  return (await huiyuan(["warm", "-", "--config", installation.file], { input: `${name}\n` })).out;
+}
+
+test.each(WAYS)("%s stores nothing under the alias's name", async (what, way, answer) => {
+  const name = `${WAYS.findIndex(([each]) => each === what)}.jpg`;
+  expect(await way(name)).toEqual(answer);
+  expect(asked().filter((target) => /small/.test(target))).toEqual([]);
+  const made = await ask(`/${name}!small`);
+  expect(await sizeOf(made.body)).toEqual(MADE);
+  expect(asked().filter((target) => target === `/${name}`)).toHaveLength(1);
+});
 
 test("what was uploaded under an alias's name comes first, and the alias is made of it as well", async () => {
   const other = await noisyJpeg(64, 80);
@@ -72,4 +113,23 @@ test("deleting an alias's name of which there is no object leaves the alias as i
   expect(await sizeOf((await ask("/e.jpg!small")).body)).toEqual(MADE);
   await eventually(async () => (await remove("e.jpg")).code === 0, "the original is deleted");
   expect(said(await ask("/e.jpg!small"))).toEqual([404, "-6101"]);
+});
+
+test("what was stored before the alias was there stays, and is not fetched again once it is purged for good", async () => {
+  const without = oneBucket(mirrorOf(origin.url), { separators: ["!"] });
+  const before = await install(without);
+  let server = await before.start();
+  const show = async () => sizeOf((await get({ port: server.downloadPort, path: pathOf("old.jpg!small") })).body);
+  try {
+    expect(await show()).toEqual(["jpeg", 320, 240]);
+    await server.stop();
+    await before.write(oneBucket(mirrorOf(origin.url), { separators: ["!"], aliases: { small: "imageView2/2/w/40" } }));
+    server = await before.start();
+    expect(await show()).toEqual(["jpeg", 320, 240]);
+    await changeObjects(server.adminPort, "purge", { bucket: BUCKET, names: ["old.jpg!small"], hard: true });
+    expect(await show()).toEqual(MADE);
+  } finally {
+    await server.stop();
+    await before.remove();
+  }
 });

@@ -282,6 +282,7 @@ const NAMES = [
   "p+q.jpg",
   "m%3Fark.jpg",
   "x!small",
+  "x!small!small",
   "y!a=1",
   "missing-1.jpg",
   "//dd.jpg",

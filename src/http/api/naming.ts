@@ -3,8 +3,7 @@ import { HuiyuanError } from "../../errors.ts";
 import type { Stored } from "../../mirror/stored.ts";
 import { type Key, toKey } from "../../object.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { splitStyle } from "../instruction.ts";
-import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
+import { aliasIn, nameObject, type ObjectUrl } from "../object-name.ts";
 import type { Site, Sites } from "../site.ts";
 import { parseTarget, type Target } from "../target.ts";
 import { invalid } from "./input.ts";
@@ -82,15 +81,8 @@ export async function findNamed(name: string, bucket: () => Stored, { sites }: D
   const { stored } = site;
   const url = urlOf(target);
   const { key } = nameObject(site, url);
-  const base = originalOf(site, url);
+  const base = aliasIn(site, url)?.base;
   // An object that is really named so comes first, as on the download path.
   if (base === undefined || (await stored.bucket.lookup(key)).state === "object") return { stored, key };
   return { stored, key: base };
-}
-
-/** The original of a URL with a known alias; undefined for every other URL. */
-export function originalOf(site: Site, url: ObjectUrl): Key | undefined {
-  const styled = splitStyle(url.path, site.separators);
-  if (styled === undefined || !site.aliases.has(styled.style)) return undefined;
-  return routeOf(site, url, styled.base)?.type === "everything" ? undefined : styled.base;
 }

@@ -7,10 +7,10 @@ import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { Kept } from "../../mirror/refresh.ts";
 import { askedForKey } from "../../mirror/rules.ts";
 import { toKey } from "../../object.ts";
-import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
+import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
 import type { Site } from "../site.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";
-import { type Domains, originalOf, readUrl, siteOf, urlOf } from "./naming.ts";
+import { type Domains, readUrl, siteOf, urlOf } from "./naming.ts";
 
 /**
  * `fetched`: whole, stored or on its way. `present`: nothing to do. `confirmed`: purged, but still the origin's.
@@ -90,7 +90,7 @@ function wanted(name: string, site: () => Site, { sites }: Domains): Wanted {
   }
   const named = siteOf(target, sites);
   const url = urlOf(target);
-  const original = originalOf(named, url);
+  const original = aliasIn(named, url)?.base;
   return { site: named, url: original === undefined ? url : { ...url, path: original } };
 }
 
@@ -100,7 +100,7 @@ async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<Wa
   const entry = await stored.bucket.lookup(object.key);
   if (entry.state === "tombstone") return { result: "deleted" };
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
-  const route = routeOf(site, url);
+  const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
   const request = { ...askedForKey(route, object.request, {}), via: undefined, cdnLoop: undefined, signal };
   const { mirror } = route;

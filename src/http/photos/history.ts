@@ -6,7 +6,7 @@ import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type Asked, askedForKey } from "../../mirror/rules.ts";
 import type { Key } from "../../object.ts";
-import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
+import { missRouteOf, nameObject, type ObjectUrl } from "../object-name.ts";
 import type { Route, Site } from "../site.ts";
 import type { ManagedBucket } from "./project.ts";
 
@@ -48,7 +48,7 @@ function askedFor(site: Site, key: Key): Asking | undefined {
   const url = urlTo(site, key);
   if (url === undefined) return undefined;
   const object = nameObject(site, url);
-  const route = routeOf(site, url);
+  const route = missRouteOf(site, url);
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }

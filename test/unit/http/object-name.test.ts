@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
+import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../src/http/site.ts";
 import { toKey } from "../../../src/object.ts";
 
@@ -23,4 +23,36 @@ test.each([
 ] as const)("nameObject() under %s, %s (%s): %s?%s is %s", (type, keyQuery, keeps, path, query, key, instruction) => {
   const named = nameObject(siteWith(type, keyQuery, keeps), url(path, query));
   expect([named.key, named.request.instruction]).toEqual([key, instruction]);
+});
+
+const ORIGINALS = route("originals", "drop");
+const EVERYTHING = route("everything", "drop");
+
+/** With the aliases `small` and `big`; `.png` and what begins with `all/` is a name like any other. */
+const aliased = {
+  aliases: new Map(["small", "big"].map((name) => [name, { key: name }])),
+  separators: ["!", "-"],
+  source: {
+    keepsQuery: true,
+    ages: false,
+    route: ({ path }: { readonly path: string }) => (/^all\/|\.png$/.test(path) ? EVERYTHING : ORIGINALS),
+  },
+} as unknown as Site;
+
+test.each([
+  ["a.jpg", undefined],
+  ["a.jpg!none", undefined],
+  ["a.jpg!Small", undefined],
+  ["a.jpg!small", "a.jpg"],
+  ["a.jpg-big", "a.jpg"],
+  ["a.jpg!small!small", "a.jpg!small"],
+  ["a.jpg!big-small", "a.jpg!big"],
+  ["a.jpg!small!none", undefined],
+  ["!small", undefined],
+  ["all/a.jpg!small", undefined],
+  ["a.png!small", undefined],
+])("aliasIn() and missRouteOf(): %s is an alias of %s, else asked for", (path, base) => {
+  expect(aliasIn(aliased, url(path))?.base).toBe(base);
+  expect(missRouteOf(aliased, url(path)) === undefined).toBe(base !== undefined);
+  expect(missRouteOf({ ...aliased, aliases: new Map() }, url(path))).toBeDefined();
 });
