@@ -39,7 +39,6 @@ export interface SpoolFile {
 /** The file is made by the first `append`. */
 export function createSpoolFile(path: string, disk: Disk): SpoolFile {
   let opening: Promise<number> | undefined;
-  let written = 0;
   let users = 0;
   let whenUnused: (() => void) | undefined;
 
@@ -56,22 +55,21 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
     }
   }
 
-  return {
+  // A field and no getter: V8 makes a slow object of every literal with a getter, and keeps all that it refers to.
+  const file: { -readonly [Name in keyof SpoolFile]: SpoolFile[Name] } = {
     path,
-    get written() {
-      return written;
-    },
+    written: 0,
     append: (pieces) =>
       use("write", async (descriptor) => {
-        const taken = await disk.write(descriptor, pieces, written);
+        const taken = await disk.write(descriptor, pieces, file.written);
         if (taken === 0) throw new Error("the disk took no byte");
-        written += taken;
+        file.written += taken;
       }),
     read: (offset, length) =>
       use("read", async (descriptor) => {
         const target = Buffer.allocUnsafe(length);
         const got = await disk.read(descriptor, target, offset);
-        if (got === 0) throw new Error(`the file ends before byte ${offset}, ${written} were written`);
+        if (got === 0) throw new Error(`the file ends before byte ${offset}, ${file.written} were written`);
         return target.subarray(0, got);
       }),
     async discard() {
@@ -96,6 +94,7 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
       }
     },
   };
+  return file;
 }
 
 /** Calls a Node function that ends with a callback. */

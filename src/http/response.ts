@@ -71,29 +71,52 @@ export function namesLength(list: HeaderList): boolean {
 
 /** An answer through node's http server. */
 export function nodeResponse(response: ServerResponse): DownloadResponse {
-  let drained: (() => void) | undefined;
-  return {
-    get statusCode() {
-      return response.statusCode;
-    },
-    get headersSent() {
-      return response.headersSent;
-    },
-    get destroyed() {
-      return response.destroyed;
-    },
-    writeHead(status, ...headers) {
-      response.writeHead(status, flatHeaders(headers) as string[]); // node reads it only
-    },
-    write: (bytes) => response.write(bytes),
-    end: (bytes) => void response.end(bytes),
-    destroy: () => void response.destroy(),
-    onceDrained(listener) {
-      if (drained === undefined) response.on("drain", () => drained?.());
-      drained = listener;
-    },
-    onceGone(listener) {
-      response.once("close", () => response.writableFinished || listener());
-    },
-  };
+  return new NodeResponse(response);
+}
+
+/** A class: V8 makes a slow object of every literal with a getter, and keeps all that it refers to. */
+class NodeResponse implements DownloadResponse {
+  readonly #response: ServerResponse;
+  #drained: (() => void) | undefined;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get statusCode(): number {
+    return this.#response.statusCode;
+  }
+
+  get headersSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get destroyed(): boolean {
+    return this.#response.destroyed;
+  }
+
+  writeHead(status: number, ...headers: readonly Headers[]): void {
+    this.#response.writeHead(status, flatHeaders(headers) as string[]); // node reads it only
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#response.write(bytes);
+  }
+
+  end(bytes?: Buffer): void {
+    this.#response.end(bytes);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  onceDrained(listener: () => void): void {
+    if (this.#drained === undefined) this.#response.on("drain", () => this.#drained?.());
+    this.#drained = listener;
+  }
+
+  onceGone(listener: () => void): void {
+    this.#response.once("close", () => this.#response.writableFinished || listener());
+  }
 }

@@ -17,14 +17,12 @@ type Stage = (typeof STAGES)[number];
 const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
 
 export function createCanvas(source: CanvasSource, { maxPixels, ground }: CanvasOptions): Canvas {
-  let { size, frames } = source;
   let orientation = source.orientation;
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
-  let hasExif = "bytes" in source && source.hasExif;
-  let carriesExif = "bytes" in source && source.hasExif && frames === 1;
-  let image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
+  let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
+  let image: Sharp;
   /** The animation's own file, until something is done to it. */
-  let untouched = "bytes" in source && frames > 1 ? source.bytes : undefined;
+  let untouched = "bytes" in source && source.frames > 1 ? source.bytes : undefined;
   /** So are the pixels of the pipeline. */
   let isGrey = "bytes" in source && source.isGrey;
   let isOpaque = source.isOpaque || ground !== undefined;
@@ -36,7 +34,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function openEncoded(bytes: Buffer, samples: Samples = {}): Sharp {
-    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: frames > 1 }), samples));
+    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }), samples));
   }
 
   function onGround(opened: Sharp): Sharp {
@@ -61,20 +59,20 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
       const png = await passPng().toBuffer({ resolveWithObject: true });
-      if (isTurned) size = { width: png.info.width, height: png.info.height };
+      if (isTurned) canvas.size = { width: png.info.width, height: png.info.height };
       image = openEncoded(png.data);
       isGrey = false;
     } else {
-      open(await passPixels(isTurned ? undefined : size));
+      open(await passPixels(isTurned ? undefined : canvas.size));
     }
     stage = "turn";
   }
 
   function open(pixels: Pixels): void {
-    size = { width: pixels.width, height: pixels.height };
-    frames = pixels.frames;
+    canvas.size = { width: pixels.width, height: pixels.height };
+    canvas.frames = pixels.frames;
     image = openPixels(pixels);
-    hasExif = false;
+    canvas.hasExif = false;
     isGrey = false;
     isOpaque = pixels.channels === 3;
     untouched = undefined;
@@ -95,23 +93,27 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function passPixels(known: Size | undefined): Promise<Pixels> {
-    return toPixels(finishPass(), frames, known);
+    return toPixels(finishPass(), canvas.frames, known);
   }
 
   /** What looks around a pixel is done to each frame of an animation alone. */
   async function eachAlone(work: FrameWork): Promise<void> {
-    if (untouched === undefined) return open(await eachFrame(await passPixels(size), work));
+    if (untouched === undefined) return open(await eachFrame(await passPixels(canvas.size), work));
     const bytes = untouched;
-    const encoded = { open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })), size, frames };
+    const encoded = {
+      open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })),
+      size: canvas.size,
+      frames: canvas.frames,
+    };
     open(await eachEncodedFrame(encoded, work));
   }
 
   /** What a step of our own makes of the image; EXIF stays. */
   async function replaceBy(work: FrameWork): Promise<void> {
-    if (!carriesExif) return open(await work(await passPixels(size)));
+    if (!carriesExif) return open(await work(await passPixels(canvas.size)));
     const tagged = await passPng().toBuffer();
-    const made = await work(await toPixels(openEncoded(tagged), 1, size));
-    size = { width: made.width, height: made.height };
+    const made = await work(await toPixels(openEncoded(tagged), 1, canvas.size));
+    canvas.size = { width: made.width, height: made.height };
     image = openEncoded(await pngWithExifOf(tagged, made));
     isGrey = false;
     stage = "turn";
@@ -119,9 +121,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
 
   /** The window of the image in its new size, which has a longer side. */
   async function enlarge(to: Size, window: Window): Promise<void> {
-    const from = reducedFirst(size, to);
+    const from = reducedFirst(canvas.size, to);
     const enlargement = { from, to, window };
-    if (frames > 1) {
+    if (canvas.frames > 1) {
       const reduce = throughLibvips((frame) => frame.resize(from.width, from.height, { fit: "fill" }));
       return eachAlone(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
     }
@@ -132,81 +134,76 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function refuseBeyondLimit({ width, height }: Size): void {
-    if (width * height * frames <= maxPixels) return;
-    const found = `${width}×${height} pixels in ${frames} frames`;
+    if (width * height * canvas.frames <= maxPixels) return;
+    const found = `${width}×${height} pixels in ${canvas.frames} frames`;
     throw new HuiyuanError("output_too_large", `Cannot process: ${found}, the limit is ${maxPixels} in all`);
   }
 
   async function layOver(overlay: Overlay, { left, top }: { left: number; top: number }, blend: "over" | "dest-out") {
     await at("compose", true);
     const raw = { width: overlay.width, height: overlay.height, channels: 4 } as const;
-    for (let frame = 0; frame < frames; frame += 1)
-      overlays.push({ input: overlay.data, raw, left, top: top + frame * size.height, blend });
+    for (let frame = 0; frame < canvas.frames; frame += 1)
+      overlays.push({ input: overlay.data, raw, left, top: top + frame * canvas.size.height, blend });
   }
 
-  const canvas: Canvas = {
-    get size() {
-      return size;
-    },
-    get frames() {
-      return frames;
-    },
-    get hasExif() {
-      return hasExif;
-    },
+  // Fields and no getters: V8 makes a slow object of every literal with a getter, and keeps all that it refers to.
+  const canvas: { -readonly [Name in keyof Canvas]: Canvas[Name] } = {
+    size: source.size,
+    frames: source.frames,
+    hasExif: "bytes" in source && source.hasExif,
     async autoOrient() {
-      if (orientation === 1 || frames > 1) return;
+      if (orientation === 1 || canvas.frames > 1) return;
       (await at("turn")).autoOrient();
       stage = "cut";
-      if (orientation >= 5) size = { width: size.height, height: size.width };
+      if (orientation >= 5) canvas.size = { width: canvas.size.height, height: canvas.size.width };
       orientation = 1;
     },
     async resize(wanted, window = { left: 0, top: 0, ...wanted }) {
       refuseBeyondLimit(wanted);
       const { width, height } = wanted;
-      if (width === size.width && height === size.height) return canvas.crop(window);
-      const isLonger = width > size.width || height > size.height;
+      if (width === canvas.size.width && height === canvas.size.height) return canvas.crop(window);
+      const isLonger = width > canvas.size.width || height > canvas.size.height;
       const bytes = window.width * window.height * (isOpaque ? 3 : 4);
       if (isLonger && bytes <= MAX_ENLARGED_BYTES) return enlarge(wanted, window);
       const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
-      if (frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
+      if (canvas.frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
-      size = wanted;
+      canvas.size = wanted;
       return canvas.crop(window);
     },
     async crop(window) {
-      if (window.width === size.width && window.height === size.height) return;
+      if (window.width === canvas.size.width && window.height === canvas.size.height) return;
       (await at(stage === "turn" ? "cut" : "cutScaled")).extract(window);
-      size = { width: window.width, height: window.height };
+      canvas.size = { width: window.width, height: window.height };
     },
     async attentionCrop(scaled, window) {
       const { width, height } = window;
-      if (frames > 1) return canvas.resize(scaled, window);
+      if (canvas.frames > 1) return canvas.resize(scaled, window);
       refuseBeyondLimit(scaled);
-      if (scaled.width * scaled.height > size.width * size.height) {
+      if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
         // Searched before it is enlarged, when there is much less of it.
         if (stage !== "turn") await materialise();
-        const eye = await drawnTo({ image, size }, scaled, { width, height });
+        const eye = await drawnTo({ image, size: canvas.size }, scaled, { width, height });
         return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, eye) });
       }
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
-      size = { width, height };
+      canvas.size = { width, height };
     },
     async pad(wanted, colour) {
       refuseBeyondLimit(wanted);
-      const [left, top] = [(wanted.width - size.width) >> 1, (wanted.height - size.height) >> 1];
-      const [right, bottom] = [wanted.width - size.width - left, wanted.height - size.height - top];
+      const [left, top] = [(wanted.width - canvas.size.width) >> 1, (wanted.height - canvas.size.height) >> 1];
+      const [right, bottom] = [wanted.width - canvas.size.width - left, wanted.height - canvas.size.height - top];
       if (left + right + top + bottom === 0) return;
       // libvips would make the ground grey, too.
       if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
-      size = wanted;
+      canvas.size = wanted;
     },
     async rotate(degrees, colour) {
-      refuseBeyondLimit(turnedSize(size, degrees));
+      refuseBeyondLimit(turnedSize(canvas.size, degrees));
       const turn = (from: Sharp) => from.rotate(degrees, { background: colour });
-      if (frames > 1) return eachAlone(throughLibvips(turn));
+      if (canvas.frames > 1) return eachAlone(throughLibvips(turn));
       // A pass of its own: where libvips turns depends on what else the pass does.
       if (stage !== "turn") await materialise();
       turn(image);
@@ -214,11 +211,12 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (degrees % 90 !== 0 && colour !== colour.slice(0, 7)) isOpaque = false;
     },
     async blur(blur) {
-      const options = blurOptions(blur, size.width * size.height * frames);
+      const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
       const restore = isOpaque ? undefined : await opacityRestored(options);
       const soften = (from: Sharp) => from.blur(options);
       const softenClear = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
-      if (frames > 1) return eachAlone((frame) => throughLibvips(frame.channels === 4 ? softenClear : soften)(frame));
+      if (canvas.frames > 1)
+        return eachAlone((frame) => throughLibvips(frame.channels === 4 ? softenClear : soften)(frame));
       // Grey with alpha has two channels.
       if (restore && isGrey) await materialise();
       softenClear(await at("blur"));
@@ -228,27 +226,27 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const options = sharpenOptions(amount);
       const sharpen = throughLibvips((from) => from.sharpen(options));
       const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenBesideClear(frame, options) : sharpen(frame));
-      if (frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
+      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
       if (!isOpaque) return replaceBy(work);
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {
-      const part = visiblePart(size, overlay, place);
+      const part = visiblePart(canvas.size, overlay, place);
       if (part === undefined) return;
       const at = { left: Math.max(0, place.left), top: Math.max(0, place.top) };
       await layOver(cutOut(overlay, part), at, how === "over" ? "over" : "dest-out");
       if (how === "cut") isOpaque = false;
     },
     async tile(overlay) {
-      const part = visiblePart(size, overlay, { left: 0, top: 0 });
+      const part = visiblePart(canvas.size, overlay, { left: 0, top: 0 });
       if (part === undefined) return;
       const tile = cutOut(overlay, part);
-      if (frames > 1) return canvas.lay(await tiled(tile, size), { left: 0, top: 0 });
+      if (canvas.frames > 1) return canvas.lay(await tiled(tile, canvas.size), { left: 0, top: 0 });
       await at("compose", true);
       overlays.push(asTile(tile));
     },
     async pixels() {
-      const pixels = await passPixels(size);
+      const pixels = await passPixels(canvas.size);
       carriesExif = false;
       open(pixels);
       return pixels;
@@ -263,6 +261,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     finish: finishPass,
   };
+  image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
   return canvas;
 }
 

@@ -13,54 +13,61 @@ const [SOF_FIRST, SOF_LAST, DHT, JPG, DAC] = [0xc0, 0xcf, 0xc4, 0xc8, 0xcc];
 const APP1 = 0xe1;
 const EXIF_MAGIC = "Exif\0\0";
 
-/** 1–100; undefined where there is no luminance table before the first scan. */
-export function jpegQuality(bytes: Buffer): number | undefined {
-  for (const { marker, payload } of segmentsOf(bytes)) {
-    // Precision and number of the first table; 0x00 is luminance in 8 bits.
-    if (marker === DQT && payload[0] === 0x00 && payload.length >= 65) return qualityOf(payload.subarray(1, 65));
-  }
-  return undefined;
+/** What the head of a JPEG tells beside its claims. */
+export interface JpegHead {
+  /** The first EXIF block, with its magic. */
+  readonly exif: Buffer | undefined;
+  /** Its pixels have one sample. */
+  readonly isGrey: boolean;
+  /** 1–100; undefined where there is no luminance table before the first scan. */
+  readonly quality: number | undefined;
 }
 
-/** The first EXIF block, with its magic. */
-export function jpegExif(bytes: Buffer): Buffer | undefined {
-  for (const { marker, payload } of segmentsOf(bytes)) {
-    if (marker === APP1 && payload.toString("latin1", 0, EXIF_MAGIC.length) === EXIF_MAGIC) return payload;
-  }
-  return undefined;
-}
-
-/** Whether its pixels have one sample. */
-export function isGreyJpeg(bytes: Buffer): boolean {
-  for (const { marker, payload } of segmentsOf(bytes)) {
-    const isFrame = marker >= SOF_FIRST && marker <= SOF_LAST && ![DHT, JPG, DAC].includes(marker);
-    if (isFrame) return payload[5] === 1;
-  }
-  return false;
-}
-
-function* segmentsOf(bytes: Buffer): Generator<{ readonly marker: number; readonly payload: Buffer }> {
+/** In one pass, without anything that is made for each segment: it is read for every image. */
+export function readJpegHead(bytes: Buffer): JpegHead {
+  let exif: Buffer | undefined;
+  let isGrey: boolean | undefined;
+  let quality: number | undefined;
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1] ?? SOS;
-    if (marker === SOS) return;
+    if (marker === SOS) break;
     // Any number of 0xff may stand before a marker (T.81 B.1.1.2).
     if (marker === 0xff) {
       at += 1;
       continue;
     }
-    const length = bytes.readUInt16BE(at + 2);
-    yield { marker, payload: bytes.subarray(at + 4, at + 2 + length) };
-    at += 2 + length;
+    const [begin, end] = [at + 4, Math.min(bytes.length, at + 2 + bytes.readUInt16BE(at + 2))];
+    if (marker === APP1) exif ??= exifIn(bytes, begin, end);
+    else if (marker === DQT) quality ??= qualityIn(bytes, begin, end);
+    else if (isFrame(marker)) isGrey ??= bytes[begin + 5] === 1;
+    at += 2 + bytes.readUInt16BE(at + 2);
   }
+  return { exif, isGrey: isGrey === true, quality };
 }
 
-function qualityOf(table: Buffer): number | undefined {
-  if (table.length < 64) return undefined;
-  // What has reached the largest value says nothing any more.
-  const told = [...table.keys()].filter((index) => table[index]! < 255);
-  if (told.length === 0) return 1;
-  const total = told.reduce((sum, index) => sum + STANDARD_LUMINANCE[index]!, 0);
-  const found = told.reduce((sum, index) => sum + table[index]!, 0);
+function isFrame(marker: number): boolean {
+  return marker >= SOF_FIRST && marker <= SOF_LAST && marker !== DHT && marker !== JPG && marker !== DAC;
+}
+
+function exifIn(bytes: Buffer, begin: number, end: number): Buffer | undefined {
+  const isExif =
+    end - begin >= EXIF_MAGIC.length && bytes.toString("latin1", begin, begin + EXIF_MAGIC.length) === EXIF_MAGIC;
+  return isExif ? bytes.subarray(begin, end) : undefined;
+}
+
+/** Of a table segment, of which only the first table is looked at: that of luminance stands first. */
+function qualityIn(bytes: Buffer, begin: number, end: number): number | undefined {
+  // Precision and number of the table; 0x00 is luminance in 8 bits.
+  if (bytes[begin] !== 0x00 || end - begin < 1 + STANDARD_LUMINANCE.length) return undefined;
+  let [total, found] = [0, 0];
+  for (let index = 0; index < STANDARD_LUMINANCE.length; index += 1) {
+    const value = bytes[begin + 1 + index] ?? 255;
+    // What has reached the largest value says nothing any more.
+    if (value === 255) continue;
+    total += STANDARD_LUMINANCE[index] ?? 0;
+    found += value;
+  }
+  if (total === 0) return 1;
   const perCent = (found * 100) / total;
   const quality = perCent <= 100 ? (200 - perCent) / 2 : 5000 / perCent;
   return Math.min(100, Math.max(1, Math.round(quality)));

@@ -11,7 +11,7 @@ import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
 import { withClearGround } from "./gif-ground.ts";
 import { inspect } from "./inspect.ts";
-import { isGreyJpeg, jpegExif, jpegQuality } from "./jpeg-head.ts";
+import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps, makesClear } from "./operations.ts";
@@ -53,6 +53,8 @@ interface Source {
   /** With or without alpha. */
   readonly isGrey: boolean;
   readonly samples: Samples;
+  /** That a JPEG was written with, 1–100, where it tells. */
+  readonly quality: number | undefined;
   readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">>;
 }
 
@@ -88,28 +90,30 @@ function isUntouched({ steps, output }: Recipe): boolean {
   return steps.length === 0 && Object.keys(output).length === 0;
 }
 
+/** Of a JPEG without EXIF. */
+const PLAIN: Source["metadata"] = { hasAlpha: false };
+
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   const bytes = facts.format === "gif" ? withClearGround(file) : file;
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
-    return { bytes, facts, pixels, isGrey: false, samples: {}, metadata: { hasAlpha: pixels.channels === 4 } };
+    const metadata = { hasAlpha: pixels.channels === 4 };
+    return { bytes, facts, pixels, isGrey: false, samples: {}, quality: undefined, metadata };
   }
   // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
-  const exif = facts.format === "jpeg" ? jpegExif(bytes) : undefined;
-  if (facts.format === "jpeg" && !(exif && mayBeTurned(exif)))
-    return {
-      bytes,
-      facts,
-      pixels: undefined,
-      isGrey: isGreyJpeg(bytes),
-      samples: {},
-      metadata: { hasAlpha: false, ...(exif && { exif }) },
-    };
+  const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
+  const quality = head?.quality;
+  if (head !== undefined && !(head.exif && mayBeTurned(head.exif))) {
+    const { exif, isGrey } = head;
+    const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
+    return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
+  }
   const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey: metadata.channels < 3, metadata };
+  const isGrey = metadata.channels < 3;
+  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
   return { ...known, ...(await withReadableProfile(bytes, metadata)) };
 }
 
@@ -142,7 +146,7 @@ async function processImage(
     format: written,
     isLarge: pixels > LARGE_PIXELS,
     output: recipe.output,
-    sourceQuality: facts.format === "jpeg" ? jpegQuality(request.bytes) : undefined,
+    sourceQuality: source.quality,
     hasExif: canvas.hasExif,
     isUnworked: recipe.steps.length === 0,
     delays: canvas.frames > 1 ? delays : [],
@@ -171,7 +175,7 @@ function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: Ou
   return output.keepsSmaller === true && isOnlyWritten;
 }
 
-const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, metadata: {} } as const;
+const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
 const WHITE = "#ffffff";
 /** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;

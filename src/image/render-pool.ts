@@ -41,8 +41,9 @@ export interface RenderPoolOptions {
   readonly maxResidentBytes: number;
   /** Bytes of memory of all of them: those without work are let go when one with work needs theirs. */
   readonly maxTotalBytes: number;
-  /** Milliseconds after which a process without work ends. */
+  /** Milliseconds after which a process without work ends; the last one has `lastIdleMs` more. */
   readonly idleMs: number;
+  readonly lastIdleMs: number;
 }
 
 /** Bytes of memory of a process at rest. */
@@ -88,7 +89,7 @@ interface Renderer {
 }
 
 export function createRenderPool(options: RenderPoolOptions): RenderPool {
-  const { maxResidentBytes, maxTotalBytes, idleMs } = options;
+  const { maxResidentBytes, maxTotalBytes, idleMs, lastIdleMs } = options;
   let { renderMs } = options;
   let isClosed = false;
   const free: Renderer[] = [];
@@ -157,12 +158,21 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     }
     renderer.residentBytes = residentBytes;
     renderer.bytes = residentBytes;
-    renderer.idle = setTimeout(() => kill(renderer), idleMs);
-    renderer.idle.unref();
+    rest(renderer, idleMs);
     // A server that is stopping does not wait for it.
     renderer.child.unref();
     renderer.socket.unref();
     free.push(renderer);
+  }
+
+  /** Whoever asks next should not wait for a process to start, and one that has rendered for long does it faster. */
+  function rest(renderer: Renderer, ms: number): void {
+    renderer.idle = setTimeout(() => {
+      // One that was killed has none.
+      if (ms === idleMs && bytesBeside(renderer) === 0) rest(renderer, lastIdleMs);
+      else kill(renderer);
+    }, ms);
+    renderer.idle.unref();
   }
 
   /** For work that takes so much memory more. */

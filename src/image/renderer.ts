@@ -90,6 +90,7 @@ const DEFAULTS = {
 export const MAX_MARK_BYTES = 5 * 1024 * 1024;
 const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
 const IDLE_MS = 30_000;
+const LAST_IDLE_MS = 600_000;
 
 /** Of a file that is proven: larger ones are one at a time, since a process holds the file and what it decodes. */
 const LARGE_PROOF_BYTES = 2 * 1024 * 1024;
@@ -110,6 +111,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     maxResidentBytes: residentBytes,
     maxTotalBytes: maxBytes,
     idleMs: IDLE_MS,
+    lastIdleMs: LAST_IDLE_MS,
   });
 
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {

@@ -13,7 +13,8 @@ export interface Lifetime {
 }
 
 /** `totalMs`: from now on. `timeoutError` makes the reason once the time is over; an abort has the signal's own. */
-export function createLifetime(signal: SharedSignal, totalMs: number, timeoutError: () => Error): Lifetime {
+export function createLifetime(shared: SharedSignal, totalMs: number, timeoutError: () => Error): Lifetime {
+  const { signal } = shared;
   let stop: ((reason: Error) => void) | undefined;
   let stopListening: (() => void) | undefined;
   const fail = (reason: Error) => {
@@ -37,11 +38,11 @@ export function createLifetime(signal: SharedSignal, totalMs: number, timeoutErr
     end,
   };
   if (signal.aborted) onAbort();
-  else stopListening = signal.listen(onAbort);
+  else stopListening = shared.listen(onAbort);
   return lifetime;
 }
 
-function abortReason(signal: SharedSignal): Error {
+function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error(`aborted: ${String(reason)}`);
 }

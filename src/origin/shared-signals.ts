@@ -2,10 +2,8 @@
 // or goes, and every fetch of the program listens to the same one.
 import { PassingSet } from "../passing.ts";
 
-/** As much of an AbortSignal as a lifetime needs. */
 export interface SharedSignal {
-  readonly aborted: boolean;
-  readonly reason: unknown;
+  readonly signal: AbortSignal;
   /** Returns what ends the listening. */
   listen(listener: () => void): () => void;
 }
@@ -20,12 +18,7 @@ export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
       for (const listener of listeners) listener();
     };
     return {
-      get aborted() {
-        return signal.aborted;
-      },
-      get reason() {
-        return signal.reason;
-      },
+      signal,
       listen(listener) {
         if (listeners.size === 0) {
           signal.addEventListener("abort", tell);

@@ -67,18 +67,14 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
 
   function track(id: string, order: SliceOrder, state: { phase: SlicePhase; received: number }): Running {
     let last: Promise<unknown> = Promise.resolve();
-    const upload: Running = {
+    const upload: { -readonly [Name in keyof Running]: Running[Name] } = {
       id,
       order,
       path: folder.pathOf(id),
       lend: () => folder.lend(id),
       touchedAt: ticks(),
-      get phase() {
-        return state.phase;
-      },
-      get received() {
-        return state.received;
-      },
+      phase: state.phase,
+      received: state.received,
       alone(run) {
         const result = last.then(run);
         last = result.catch(() => undefined); // Told to whoever ran it.
@@ -86,12 +82,12 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       },
       async append(pieces, size) {
         await freeSpace.check();
-        await folder.append(id, state.received, pieces);
-        state.received += size;
+        await folder.append(id, upload.received, pieces);
+        upload.received += size;
       },
       async enter(phase) {
         await folder.rewrite(id, { order, phase });
-        state.phase = phase;
+        upload.phase = phase;
         if (phase !== "stored") return;
         await folder.removeBytes(id);
         forgetOldest(order.appid);

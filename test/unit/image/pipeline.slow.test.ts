@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
-import { jpegQuality } from "../../../src/image/jpeg-head.ts";
+import { readJpegHead } from "../../../src/image/jpeg-head.ts";
 import { jpegWithThumbnail, noisyJpeg, progressiveJpeg, withExifEntries } from "../../helpers/images.ts";
 import { withGreyProfile } from "../../helpers/png.ts";
 import {
@@ -695,7 +695,7 @@ describe("quality", () => {
       .jpeg({ quality })
       .toBuffer();
   const qualityOf = async (source: Buffer, instruction: string) =>
-    jpegQuality((await renderText(source, instruction)).bytes);
+    readJpegHead((await renderText(source, instruction)).bytes).quality;
 
   test.each([
     [85, "q/75", 75],

@@ -9,7 +9,8 @@ import { eventually } from "../../helpers/program.ts";
 import { LIMITS, RED, solid } from "../../helpers/rendering.ts";
 
 const MAX_BYTES = 320 * 1024 * 1024;
-const OPTIONS = { renderMs: 5000, maxResidentBytes: MAX_BYTES, maxTotalBytes: MAX_BYTES, idleMs: 30_000 };
+const IDLE = { idleMs: 30_000, lastIdleMs: 60_000 };
+const OPTIONS = { renderMs: 5000, maxResidentBytes: MAX_BYTES, maxTotalBytes: MAX_BYTES, ...IDLE };
 /** Takes a second or more. */
 const SLOW = `imageMogr2${"/blur/50x50".repeat(8)}`;
 
@@ -38,6 +39,15 @@ test("processes without work are let go when one with work needs their memory", 
   expect(pool.size).toBe(2);
   await pool.render(thumbnail(), MAX_BYTES - PROCESS_BYTES);
   await eventually(() => pool?.size === 1, "one process alone is left");
+});
+
+test("of processes without work one stays longer, and goes in the end", async () => {
+  pool = createRenderPool({ ...OPTIONS, idleMs: 200, lastIdleMs: 1_500 });
+  await Promise.all([pool.render(thumbnail(), 0), pool.render(thumbnail(), 0)]);
+  await eventually(() => pool?.size === 1, "one process is left");
+  await after(600);
+  expect(pool.size).toBe(1);
+  await eventually(() => pool?.size === 0, "no process is left");
 });
 
 describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
