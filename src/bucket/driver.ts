@@ -8,7 +8,8 @@ import type { Key, ObjectInfo, Validation } from "../object.ts";
 /**
  * What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. `isQueued`:
  * still on its way to a remote store. `failure`: why it could not be found out whether the object is there; what is known
- * here says that it is not.
+ * here says that it is not. `isTaken`: another tool's object, which cannot be served, lies there, so that nothing of a
+ * mirror is stored.
  */
 export type Entry =
   | {
@@ -19,7 +20,12 @@ export type Entry =
       readonly isQueued?: boolean;
     }
   | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
-  | { readonly state: "absent"; readonly epoch: number; readonly failure?: HuiyuanError };
+  | {
+      readonly state: "absent";
+      readonly epoch: number;
+      readonly failure?: HuiyuanError;
+      readonly isTaken?: boolean;
+    };
 
 /** The mark that a delete leaves. Times are Unix milliseconds; one that has expired counts as absent and may be swept. */
 export interface Tombstone {

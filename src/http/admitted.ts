@@ -1,4 +1,5 @@
 // A download that may be served, and what its answer says beside the object's own headers.
+import type { HuiyuanError } from "../errors.ts";
 import type { Found } from "../mirror/stored.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerHeaders } from "./answer-headers.ts";
@@ -28,11 +29,22 @@ export interface Admitted {
   readonly isStandIn?: boolean | undefined;
   /** The store, which could not be asked, may have another object, or a tombstone. */
   readonly isUnsure?: boolean | undefined;
+  /** As in Entry: what an origin brings is passed on and not stored. */
+  readonly isTaken?: boolean | undefined;
 }
 
 /** What is answered is soon asked for again, and not said to be stored. */
 export function unsurely(admitted: Admitted): Admitted {
   return { ...admitted, isUnsure: true };
+}
+
+/** As what the bucket says of an absent object wants it to be fetched. */
+export function fetching(
+  admitted: Admitted,
+  { failure, isTaken }: { readonly failure?: HuiyuanError | undefined; readonly isTaken?: boolean | undefined },
+): Admitted {
+  if (isTaken === true) return { ...unsurely(admitted), isTaken };
+  return failure === undefined ? admitted : unsurely(admitted);
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Kept } from "../mirror/refresh.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
-import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
 import { ageOf, askerOf, askFirst, askingRoute, inMemory } from "./age.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
@@ -14,7 +14,7 @@ type FoundObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
 export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
   if (found.state === "absent") {
     const { epoch, failure } = found;
-    return serveMissing(failure === undefined ? admitted : unsurely(admitted), epoch).catch((error: unknown) => {
+    return serveMissing(fetching(admitted, found), epoch).catch((error: unknown) => {
       throw unlessUnknown(error, failure);
     });
   }

@@ -6,7 +6,7 @@ import type { MissRequest } from "../mirror/mirror.ts";
 import { type Asked, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
 import type { LoopMarks } from "../origin/loop-marks.ts";
-import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf } from "./admitted.ts";
+import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
@@ -69,7 +69,8 @@ export async function serveFrom(admitted: Admitted, { route, asked, epoch, behin
 /** Fetches and stores what the bucket lacks, unless somebody has brought it since it was asked. */
 async function beginBehind(admitted: Admitted, { mirror }: Route, asked: Asked): Promise<void> {
   const entry = await admitted.site.stored.bucket.lookup(asked.key);
-  if (entry.state === "absent") mirror.begin(missOf(admitted, asked, entry.epoch));
+  if (entry.state !== "absent" || entry.isTaken === true) return;
+  mirror.begin(missOf(admitted, asked, entry.epoch));
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
@@ -80,7 +81,7 @@ export function serveElsewhere(
   const { route, request, asked, epoch, styleSuffix } = parts;
   const { base, status } = route.redirect;
   if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule names no place for clients");
-  if (route.action === "async" && admitted.exchange.request.method === "GET") {
+  if (route.action === "async" && admitted.exchange.request.method === "GET" && admitted.isTaken !== true) {
     route.mirror.begin(missOf(admitted, asked, epoch));
   }
   const target = publicTarget(route, request);
@@ -123,7 +124,8 @@ export async function serveFallback(
   const route = missRouteOf(site, url, key);
   if (route?.action !== "mirror") throw missing;
   const asked = askedUnder(route, { path: key, query: "", instruction: undefined }, exchange.request.headers);
-  const miss = await fetchWhole(admitted, { route, asked, epoch: found.epoch }, missing);
+  const asker = fetching({ ...admitted, isTaken: false }, found);
+  const miss = await fetchWhole(asker, { route, asked, epoch: found.epoch }, missing);
   try {
     const { info, spool } = miss;
     await answerObject(
@@ -199,7 +201,7 @@ export function missStatus(how: Join, isProven: boolean): string {
 
 /** A miss of this request. */
 export function missOf(
-  { exchange, url }: Pick<Admitted, "exchange" | "url">,
+  { exchange, url, isTaken }: Pick<Admitted, "exchange" | "url" | "isTaken">,
   asked: Asked,
   epoch: number,
 ): MissRequest {
@@ -207,7 +209,7 @@ export function missOf(
   // Name by name, as everywhere on the way of a miss: V8 takes microseconds and kilobytes to add to a spread object.
   return {
     key: asked.key,
-    isStored: asked.isStored,
+    isStored: asked.isStored && isTaken !== true,
     path: asked.path,
     query: asked.query,
     headers: asked.headers,

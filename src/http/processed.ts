@@ -15,6 +15,7 @@ import {
   clientSignal,
   contextOf,
   FROM_MEMORY,
+  fetching,
   unsurely,
 } from "./admitted.ts";
 import { askerOf, currentOf, freshLife } from "./age.ts";
@@ -77,8 +78,7 @@ async function serveCold(original: Admitted, wish: Wish, repeats = MAX_REPLACED)
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
-    const asked = failure === undefined ? original : unsurely(original);
-    return serveUnstored(asked, wish, { epoch, since }).catch((error: unknown) => {
+    return serveUnstored(fetching(original, entry), wish, { epoch, since }).catch((error: unknown) => {
       const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
       // The store, which could not be asked, may have what the origin lacks.
       throw isAbsent && failure !== undefined ? failure : error;

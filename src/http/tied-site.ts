@@ -62,7 +62,10 @@ function tieStored(stored: Stored, notes: DryNotes): Stored {
       if (object !== undefined) return { state: "memory", object };
       const entry = await lookup(key);
       if (entry.state === "tombstone") return { state: "tombstone" };
-      if (entry.state === "absent") return { state: "absent", epoch: entry.epoch, failure: entry.failure };
+      if (entry.state === "absent") {
+        const { epoch, failure, isTaken } = entry;
+        return { state: "absent", epoch, failure, isTaken };
+      }
       refuseDamaged(entry.info);
       return { ...entry, state: "large", reader: ZEROS };
     },

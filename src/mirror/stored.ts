@@ -21,7 +21,7 @@ export interface StoredObject {
 
 /**
  * `loaded`: small, read whole from the bucket; `free`: for whoever has sent the body and knows of nobody else who has it, gives
- * its memory back. `large`: to be read in parts; the caller closes the reader. `failure` as in Entry.
+ * its memory back. `large`: to be read in parts; the caller closes the reader. `failure` and `isTaken` as in Entry.
  */
 export type Found =
   | { readonly state: "memory"; readonly object: HotObject }
@@ -33,7 +33,12 @@ export type Found =
     } & Pick<StoredObject, "isStale" | "isQueued">)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
-  | { readonly state: "absent"; readonly epoch: number; readonly failure: HuiyuanError | undefined };
+  | {
+      readonly state: "absent";
+      readonly epoch: number;
+      readonly failure: HuiyuanError | undefined;
+      readonly isTaken: boolean | undefined;
+    };
 
 export interface Stored {
   /** `<appid>/<bucket>` */
@@ -157,7 +162,10 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     const generation = hot.generation;
     const entry: Entry = await bucket.lookup(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
-    if (entry.state === "absent") return { state: "absent", epoch: entry.epoch, failure: entry.failure };
+    if (entry.state === "absent") {
+      const { epoch, failure, isTaken } = entry;
+      return { state: "absent", epoch, failure, isTaken };
+    }
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
     if (entry.info.size > hot.maxObjectBytes) return { ...entry, state: "large", reader };

@@ -15,6 +15,7 @@ import { isSameForeign } from "./foreign.ts";
 import type { KeyLocks } from "./key-locks.ts";
 import { listMerged, usageMerged } from "./listing.ts";
 import { createLooks } from "./look.ts";
+import { createUnusableObjects } from "./unusable.ts";
 import type { Uploads } from "./uploads.ts";
 
 export interface TieredBucketParts {
@@ -74,6 +75,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     remote,
     spools,
     damaged,
+    unusable: createUnusableObjects({ bucketId: id, log, ticks: parts.ticks }),
     maxKeptBytes: () => edge.maxCopyBytes(),
     keep() {
       const readAt = generation;
@@ -83,7 +85,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     now,
   });
 
-  const changes = createChanges({ ...parts, damaged, unsure, learn: downloads.learn });
+  const changes = createChanges({ ...parts, damaged, unsure, isNoImage: looks.isNoImage, learn: downloads.learn });
 
   const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
 

@@ -9,6 +9,7 @@ import type { BucketDriver, Entry, PutCondition, PutResult, Renewal, Tombstone }
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
 import type { DamagedObjects } from "./damaged.ts";
 import type { Edge } from "./edge.ts";
+import type { ForeignEntry } from "./foreign.ts";
 import { readerSource, withSource } from "./sources.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -21,6 +22,8 @@ export interface ChangesParts {
   /** Queued while the remote store could not be asked. */
   readonly unsure: Set<Key>;
   readonly isDown: () => boolean;
+  /** Of an object of another tool. Throws store_failed, store_full. */
+  readonly isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>;
   readonly uploads: Uploads;
   /** Lets go of a queued object, or makes it an edge copy. */
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
@@ -48,7 +51,8 @@ export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelet
 }
 
 export function createChanges(parts: ChangesParts): Changes {
-  const { id, remote, queue, edge, damaged, unsure, isDown, uploads, checkRoom, learn, changed, log, now } = parts;
+  const { id, remote, queue, edge, damaged, unsure, isDown, isNoImage, uploads, checkRoom, learn, changed, log, now } =
+    parts;
 
   async function unqueue(info: ObjectInfo, to: "edge" | "nowhere"): Promise<void> {
     await parts.unqueue(info, to);
@@ -97,13 +101,19 @@ export function createChanges(parts: ChangesParts): Changes {
     return found.info.provenance.via === "mirror" && damaged.has(key, found.version);
   }
 
+  /** What another tool put and nobody is served: it is not in the way of an upload. */
+  async function isRubbish(key: Key, there: RemoteEntry, kept: Entry): Promise<boolean> {
+    return there.state === "foreign" && kept.state !== "object" && isNoImage(key, there);
+  }
+
   /** Whether a change that goes to the remote store at once may happen, and over what. */
   async function decide(key: Key, condition: PutCondition) {
     const { queued, kept } = await occupantHere(key);
     if (condition.when === "always") return { result: "stored", over: condition, queued } as const;
     const there = await remote.head(key);
     const object = queued ?? (there.state === "object" ? there.info : undefined);
-    const isOccupied = object !== undefined || !isReplaceable(key, there);
+    const isFree = isReplaceable(key, there) || (condition.when === "vacant" && (await isRubbish(key, there, kept)));
+    const isOccupied = object !== undefined || !isFree;
     const state = !isOccupied ? "absent" : there.state === "tombstone" && object === undefined ? "tombstone" : "object";
     const result = decidePut({ state, epoch: kept.epoch, sha256: object?.hashes.sha256 }, condition);
     return { result, over: overOf(there), queued } as const;

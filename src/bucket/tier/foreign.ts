@@ -3,7 +3,7 @@
 import { createGate } from "../../body/gate.ts";
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { asHuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import { describeObject } from "../bucket.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
@@ -18,14 +18,14 @@ export interface ForeignOptions {
 }
 
 /**
- * Its description, as of an upload: it is never refreshed nor purged. Undefined for what is no whole image, or is gone.
+ * Its description, as of an upload: it is never refreshed nor purged. `no-image`: it is no whole one. Undefined: it is gone.
  * Throws store_failed, store_full.
  */
 export async function describeForeign(
   key: Key,
   { version, modifiedAt, size }: ForeignEntry,
   { remote, spools, keep }: ForeignOptions,
-): Promise<ObjectInfo | undefined> {
+): Promise<ObjectInfo | "no-image" | undefined> {
   const body = await remote.get(key, version);
   if (body === undefined) return undefined;
   const gate = createGate();
@@ -33,12 +33,14 @@ export async function describeForeign(
   try {
     for await (const piece of body) {
       gate.push(piece);
-      if (gate.head === "foreign") return undefined;
+      if (gate.head === "foreign") return "no-image";
       if (!spool.write(piece)) await spool.drained();
     }
-    const end = { isFramingWhole: spool.received === size, framing: "length", isHashRight: true } as const;
-    const verdict = gate.verdict(end);
-    if (verdict.kind !== "whole") return undefined;
+    if (spool.received !== size) {
+      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 gave ${spool.received} of its ${size} bytes`);
+    }
+    const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
+    if (verdict.kind !== "whole") return "no-image";
     const whole = await spool.finish();
     const provenance = {
       via: "upload",

@@ -9,12 +9,14 @@ import { hasExpired } from "../conditions.ts";
 import type { Entry } from "../driver.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
 import type { DamagedObjects } from "./damaged.ts";
-import { describeForeign } from "./foreign.ts";
+import { describeForeign, type ForeignEntry } from "./foreign.ts";
+import type { UnusableObjects } from "./unusable.ts";
 
 export interface LookParts {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
   readonly damaged: DamagedObjects;
+  readonly unusable: UnusableObjects;
   /** Larger objects of other tools are not described. */
   readonly maxKeptBytes: () => number;
   /** Asked before a read: gets what the read brought. */
@@ -31,6 +33,11 @@ export interface Looks {
    * store_failed for a damaged upload.
    */
   entry(key: Key, kept: Entry): Promise<Entry>;
+  /**
+   * Whether another tool's object is known to be no image, so that an upload may replace it. Keeps no copy: whoever asks holds
+   * the key. Throws store_failed, store_full.
+   */
+  isNoImage(key: Key, found: ForeignEntry): Promise<boolean>;
   /** The version that a description was found with. */
   versionOf(info: ObjectInfo): string | undefined;
   /** Whether the remote store has marked it: a copy here would not bear the mark. */
@@ -38,11 +45,12 @@ export interface Looks {
   markStale(info: ObjectInfo): void;
 }
 
-export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftTombstone, now }: LookParts): Looks {
+export function createLooks(parts: LookParts): Looks {
+  const { remote, spools, damaged, unusable, maxKeptBytes, keep, liftTombstone, now } = parts;
   // Both are gone with the description.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
-  const describing = new PassingMap<string, Promise<ObjectInfo | undefined>>();
+  const describing = new PassingMap<string, ReturnType<typeof describeForeign>>();
 
   function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
     const { info, version, isStale } = found;
@@ -55,16 +63,26 @@ export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftT
     return { state: "object", info, epoch, isStale };
   }
 
-  async function entryOfForeign(key: Key, found: RemoteEntry & { state: "foreign" }, epoch: number): Promise<Entry> {
-    if (found.size === 0 || found.size > maxKeptBytes()) return { state: "absent", epoch };
-    const share = `${key}\n${found.version}`;
+  async function entryOfForeign(key: Key, found: ForeignEntry, epoch: number): Promise<Entry> {
+    const { version, size } = found;
+    if (size === 0) return { state: "absent", epoch };
+    if (unusable.has(key, version)) return { state: "absent", epoch, isTaken: true };
+    if (size > maxKeptBytes()) {
+      unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
+      return { state: "absent", epoch, isTaken: true };
+    }
+    const share = `${key}\n${version}`;
     const described =
       describing.get(share) ??
       describeForeign(key, found, { remote, spools, keep: keep() }).finally(() => describing.delete(share));
     describing.set(share, described);
     const info = await described;
     if (info === undefined) return { state: "absent", epoch };
-    versions.set(info, found.version);
+    if (info === "no-image") {
+      unusable.note({ key, version, why: "it is no whole image" });
+      return { state: "absent", epoch, isTaken: true };
+    }
+    versions.set(info, version);
     return { state: "object", info, epoch, isStale: false };
   }
 
@@ -86,6 +104,10 @@ export function createLooks({ remote, spools, damaged, maxKeptBytes, keep, liftT
       }
       if (kept.state === "tombstone") await liftTombstone(key);
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
+    },
+    async isNoImage(key, found) {
+      if (found.size > maxKeptBytes()) return false;
+      return (await describeForeign(key, found, { remote, spools, keep: async () => {} })) === "no-image";
     },
     versionOf: (info) => versions.get(info),
     isStale: (info) => stale.has(info),

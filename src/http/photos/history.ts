@@ -24,7 +24,8 @@ export async function findOrFetch(
 ): Promise<Extract<Entry, { readonly state: "object" }> | undefined> {
   const entry = await stored.bucket.lookup(key);
   if (entry.state === "object") return entry;
-  if (entry.state === "tombstone") return undefined;
+  // What the origin has could not be stored over what another tool has put there.
+  if (entry.state === "tombstone" || entry.isTaken === true) return undefined;
   const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
   if (asking === undefined) {
     if (entry.failure !== undefined) throw entry.failure;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { BucketDriver, ObjectReader, PutCondition } from "../../../src/bucket/driver.ts";
 import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
 import { eventually } from "../../helpers/program.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
@@ -539,10 +540,50 @@ test("an image of another tool is described once, served, and left as it is", as
 
 test("what another tool put and is no image is absent, and nothing of a mirror replaces it", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
-  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0 });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isTaken: true });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", Buffer.from("ours"), { when: "always" })).toBe("stored");
   expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
+  expect(await bucket.lookup(A)).toMatchObject({ state: "object" });
+});
+
+test("what another tool put and is no image is replaced by an upload, and an image of one is not", async () => {
+  s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
+  expect(await put("a.jpg", Buffer.from("ours"), { when: "vacant" })).toBe("stored");
+  expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
+  const jpeg = await noisyJpeg(64, 48);
+  s3.objects.set(`${ID}/b.jpg`, { bytes: jpeg, headers: {} });
+  expect(await put("b.jpg", Buffer.from("ours"), { when: "vacant" })).toBe("exists");
+  expect(s3.objects.get(`${ID}/b.jpg`)?.bytes.equals(jpeg)).toBe(true);
+});
+
+test("what another tool put and is no image is read once in ten minutes, and told once", async () => {
+  const log = linesOf();
+  await lab.store.close();
+  await open({ log });
+  s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
+  s3.objects.set(`${ID}/b.jpg`, { bytes: Buffer.from("<html>"), headers: {} });
+  for (const _time of [1, 2, 3]) await bucket.lookup(A);
+  await bucket.lookup(toKey("b.jpg"));
+  const reads = () => s3.asked.filter((text) => text === `GET ${NAME}`).length;
+  expect(reads()).toBe(1);
+  const told = () => log.lines.filter(({ message }) => /another tool/.test(message));
+  expect(told()).toMatchObject([{ level: "warn", fields: { key: "a.jpg", why: "it is no whole image" } }]);
+  now += 600_000;
+  await bucket.lookup(A);
+  expect(reads()).toBe(2);
+  expect(told()).toMatchObject([{ fields: { others: 0 } }, { fields: { key: "a.jpg", others: 1 } }]);
+});
+
+test("an object of another tool that is too large for a copy is absent, and nothing replaces it", async () => {
+  await lab.store.close();
+  await open({ maxCopyBytes: 1_000 });
+  const jpeg = await noisyJpeg(64, 48);
+  s3.objects.set(NAME, { bytes: jpeg, headers: {} });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isTaken: true });
+  expect(await put("a.jpg", randomBytes(10))).toBe("exists");
+  expect(await put("a.jpg", randomBytes(10), { when: "vacant" })).toBe("exists");
+  expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);
 });
 
 test("a store of another name takes nothing for its own, and leaves the other's queue waiting", async () => {
