@@ -1,7 +1,7 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import { markWithoutToken } from "../image/mark-token.ts";
+import { markName, markWithoutToken } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
@@ -31,7 +31,7 @@ export interface MarkSearch {
 }
 
 export interface FoundMarks {
-  /** By URL without its token. */
+  /** By `markName`. */
   readonly marks: ReadonlyMap<string, Mark>;
   /** That of the mark which ages first; what is made of them lives no longer. */
   readonly life: AnswerLife | undefined;
@@ -59,7 +59,7 @@ export async function findMarks(urls: readonly string[], search: MarkSearch): Pr
       release();
       throw each.reason;
     }
-    marks.set(markWithoutToken(urls[index] as string), each.value.mark); // a search for each URL
+    marks.set(markName(urls[index] as string), each.value.mark); // a search for each URL
     life = shorterLife(life, each.value.life);
     isKept &&= each.value.isKept;
     const own = each.value.admission;

@@ -3,7 +3,7 @@
 import type { Draft } from "./draft.ts";
 import { DEFAULT_FONT, fontFamily } from "./fonts.ts";
 import { keyedValues } from "./grammar-view.ts";
-import { markWithoutToken } from "./mark-token.ts";
+import { markName } from "./mark-token.ts";
 import { type Era, GRAVITIES, type MarkScale, type Step, type StepOf } from "./recipe.ts";
 import {
   MAX_SIDE,
@@ -54,7 +54,7 @@ function readImageMark(find: Find, era: Era): Step {
   const url = readBase64(image, MAX_URL_BYTES);
   if (!/^https?:\/\/[^/]/.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
   const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
-  const plain = markWithoutToken(url);
+  const plain = markName(url);
   const mark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
   return plain === url ? mark : { ...mark, signedUrl: url };
 }

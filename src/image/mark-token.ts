@@ -1,5 +1,5 @@
 // The URL of a mark may have a token. It opens the mark for its client and is no part of what is made with the mark: no name
-// of a variant, no line of the log and no origin has it.
+// of a variant, no line of the log and no origin has it. Nor does how else a URL is written make another variant.
 
 /** The URL of a mark without its token. */
 export function markWithoutToken(url: string): string {
@@ -10,6 +10,14 @@ export function markWithoutToken(url: string): string {
   if (rest.length === parts.length) return url;
   return rest.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark + 1)}${rest.join("&")}`;
 }
+
+/** The URL by which a mark is known, however it was written: without its token, and without what chooses no other image. */
+export function markName(url: string): string {
+  return markWithoutToken(url).replace(AUTHORITY, (_whole, host: string) => `http://${host.toLowerCase()}`);
+}
+
+/** As the Host header is read: a name in any case, perhaps with the root's dot, and a port. */
+const AUTHORITY = /^https?:\/\/([\w-]+(?:\.[\w-]+)*)\.?(?::\d{0,5})?(?=[/?]|$)/i;
 
 /**
  * `watermark/1/image/<URL in Base64>`, in an instruction that may still be percent-encoded. Characters that are none of Base64 are passed

@@ -1,8 +1,9 @@
 // A recipe with the names of its variants: made once of an instruction or an alias, used by every request for it. The name
 // stands for the canonical text, and for what this version of the program makes of it.
 import { hash } from "node:crypto";
+import { canonicalText } from "./canonical-text.ts";
 import { dependsOnAccept, settleAs } from "./negotiate.ts";
-import { type AutoFormat, canonicalText, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
+import { type AutoFormat, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
 const RENDERING = 5;

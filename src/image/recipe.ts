@@ -1,5 +1,5 @@
 // What a processing instruction means once it is read: a bounded list of steps and how the result is written, free of
-// spelling and of the manual's era. Equal recipes have one canonical text, which names the variant. No pixels here.
+// spelling and of the manual's era. No pixels here.
 import type { HuiyuanError } from "../errors.ts";
 
 /** Which of the two manuals is followed where they differ. */
@@ -106,9 +106,9 @@ export type Step =
     } & MarkPlace)
   | ({
       readonly name: "imageMark";
-      /** Without a token; the caller of the renderer finds the object in its own bucket. */
+      /** As `markName` has it; the caller of the renderer finds the object in its own bucket. */
       readonly url: string;
-      /** As written, where it has a token. That is for whoever lets clients in to the mark, and no part of what is made. */
+      /** As written, where that is another. A token is for whoever lets clients in to the mark, and no part of what is made. */
       readonly signedUrl?: string;
       /** What is done to a mark that is larger than the image. `clip` cuts it where it lies. */
       readonly oversize: "clip" | "shrink";
@@ -155,49 +155,12 @@ export interface Recipe {
   readonly ignoresErrors?: true;
 }
 
-/**
- * One text for one meaning: the variant's name, the cache's key. Differs for recipes that may differ in a single pixel;
- * stable across restarts, so that stored variants are found again.
- */
-export function canonicalText(recipe: Recipe): string {
-  const { steps, output, inspection, ignoresErrors } = recipe;
-  const parts = steps.map(withoutToken).map(({ name, ...rest }) => `${name}${fieldsText(rest)}`);
-  const written = fieldsText(output);
-  if (written !== "") parts.push(`output${written}`);
-  if (inspection !== undefined) parts.push(inspection);
-  if (ignoresErrors) parts.push("ignoreErrors");
-  return parts.join("|");
-}
-
-/** The same mark, whoever was let in to it. */
-function withoutToken(step: Step): Step {
-  if (step.name !== "imageMark") return step;
-  const { signedUrl: _, ...shared } = step;
-  return shared;
-}
-
-/** `/key=value` in the order of the keys; nested records in parentheses. */
-function fieldsText(record: object): string {
-  return Object.entries(record)
-    .filter(([, value]) => value !== undefined)
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([key, value]) => `/${key}=${valueText(value)}`)
-    .join("");
-}
-
-function valueText(value: unknown): string {
-  if (typeof value === "object" && value !== null) return `(${fieldsText(value)})`;
-  if (typeof value !== "string") return String(value);
-  // Also what encodeURIComponent leaves alone and this text uses itself.
-  return encodeURIComponent(String(value)).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"));
-}
-
 /** The URLs of the images that the recipe lays over another, without their tokens. */
 export function markUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];
 }
 
-/** The same as written: one image under two tokens is two of these. */
+/** The same as written: one image under two tokens, or two spellings, is two of these. */
 export function signedMarkUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : [])))];
 }

@@ -181,6 +181,8 @@ describe("a variant", () => {
       "imageView2%2F2/w/90/h/80",
       "a=1&imageView2/2/w/90/h/80",
       "imageView2/2/w/90/h/80&v=2",
+      "imageView2/2/w/90/h/80/ignore-error/1",
+      "imageMogr2/interlace/0|imageView2/2/w/90/h/80",
     ]) {
       const answer = await ask(`/spelled.jpg?${query}`);
       expect([query, answer.headers.etag, answer.headers["cache-status"]]).toEqual([

@@ -1,7 +1,7 @@
 // What a download URL means here: which domain, bucket, key, rule and token; what is stored; what the origin would be asked;
 // and how it would be answered. It is decided by a dry run of the download itself, so that the two cannot disagree.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../errors.ts";
-import { canonicalText } from "../../image/recipe.ts";
+import { canonicalText } from "../../image/canonical-text.ts";
 import type { Key } from "../../object.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { type DryAsk, type DryRun, runDry } from "../dry-run.ts";
@@ -113,7 +113,12 @@ function readUrl(site: Site, url: ObjectUrl): { readonly key: Key; readonly wish
 
 function wishView({ named, suffix, original }: Wish, { headers }: WireRequest): object {
   const { recipe } = settledFor(named, headers.accept);
-  return { ...(suffix !== "" && { alias: suffix.slice(1) }), original: original.key, recipe: canonicalText(recipe) };
+  const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
+  return {
+    ...(suffix !== "" && { alias: suffix.slice(1) }),
+    original: original.key,
+    recipe: parts.filter((part) => part !== "").join("|"),
+  };
 }
 
 function refererOf({ referers }: Site, { headers }: WireRequest): string {

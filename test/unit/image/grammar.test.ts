@@ -1,15 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
+import { canonicalText } from "../../../src/image/canonical-text.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
-import {
-  canonicalText,
-  type Era,
-  MARK_PARAMETER,
-  markUrls,
-  mayPass,
-  mayServeOriginal,
-} from "../../../src/image/recipe.ts";
+import { type Era, MARK_PARAMETER, markUrls, mayPass, mayServeOriginal } from "../../../src/image/recipe.ts";
 
 const b64 = (text: string) => Buffer.from(text).toString("base64url");
 const meaning = (text: string, era: Era = 2015) => canonicalText(parseInstruction(text, { era }));
@@ -41,7 +35,7 @@ describe("parseInstruction() gives the meaning", () => {
     ["imageView2/2/q/100!", "output/quality=(/kind=exactly/value=100)"],
     ["imageView2/2/rq/80", "output/quality=(/kind=relative/value=80)"],
     ["imageView2/2/lq/80", "output/quality=(/kind=atLeast/value=80)"],
-    ["imageView2/2/ignore-error/1", "ignoreErrors"],
+    ["imageView2/2/ignore-error/1", ""],
     ["imageView2/2/ignore-error/0", ""],
     // imageMogr2: thumbnails
     ["imageMogr2/thumbnail/!50p", "resize/rule=(/kind=percent/x=50/y=50)"],
@@ -332,6 +326,40 @@ test("canonicalText() is one for all spellings, and keeps different recipes apar
     "imageView2/2/w/1/q/1!",
   ];
   expect(new Set(texts.map((text) => meaning(text))).size).toBe(texts.length);
+});
+
+describe("canonicalText() is one for recipes that make the same bytes", () => {
+  const text = (look: string) => `watermark/2/text/${b64("a")}${look}`;
+  const mark = (url: string) => `watermark/1/image/${b64(url)}`;
+  test.each([
+    ["whatever is done where it fails", "imageView2/2/w/9", "imageView2/2/w/9/ignore-error/1"],
+    ["distances from edges that the gravity does not name", text("/gravity/center"), text("/gravity/center/dx/5/dy/6")],
+    ["a distance across", text("/gravity/north/dy/6"), text("/gravity/north/dx/5/dy/6")],
+    ["a distance down", text("/gravity/west/dx/6"), text("/gravity/west/dx/6/dy/5")],
+    ["the gravity of tiles", text("/batch/1/dx/5"), text("/batch/1/dx/5/gravity/center")],
+    ["the gap between tiles where there are none", text(""), text("/spacing/50")],
+    ["one mark under several URLs", mark("http://h/m.png"), mark("https://H.:80/m.png")],
+    ["a JPEG that is baseline anyway", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/0"],
+    ["a JPEG that is written anew anyway", "imageMogr2/strip", "imageMogr2/strip/interlace/0"],
+  ])("%s", (_what, one, other) => {
+    expect(meaning(other)).toBe(meaning(one));
+  });
+
+  test.each([
+    ["a distance that counts", text("/gravity/north"), text("/gravity/north/dy/6")],
+    ["a distance of a corner", text("/dx/5"), text("/dx/6")],
+    ["the place of a mark", text(""), text("/gravity/north")],
+    ["tiles that lie apart", text("/batch/1/gravity/center"), text("/batch/1/gravity/center/dx/5")],
+    ["texts that lie apart", text("/batch/1"), text("/batch/1/spacing/50")],
+    ["marks of other queries", mark("http://h/m.png"), mark("http://h/m.png?v=1")],
+    ["marks of other hosts", mark("http://h/m.png"), mark("http://i/m.png")],
+    ["marks of other names", mark("http://h/m.png"), mark("http://h/M.png")],
+    ["a JPEG that is written anew for it", "imageMogr2/ignore-error/0", "imageMogr2/interlace/0"],
+    ["a JPEG that would be progressive", "imageMogr2/format/yjpeg", "imageMogr2/format/yjpeg/interlace/0"],
+    ["a progressive JPEG", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/1"],
+  ])("and another for %s", (_what, one, other) => {
+    expect(meaning(other)).not.toBe(meaning(one));
+  });
 });
 
 test("mayServeOriginal() covers faults of the image, never the server's own state, and only when asked", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { markWithoutToken, withoutMarkTokens } from "../../../src/image/mark-token.ts";
+import { markName, markWithoutToken, withoutMarkTokens } from "../../../src/image/mark-token.ts";
 import { b64 } from "../../helpers/rendering.ts";
 
 const MARK = "http://img.example/m/logo.png";
@@ -14,6 +14,19 @@ test.each([
   [`${MARK}?`, `${MARK}?`],
 ])("markWithoutToken(%j) is %j", (url, expected) => {
   expect(markWithoutToken(url)).toBe(expected);
+});
+
+test.each([
+  [MARK, MARK],
+  [SIGNED, MARK],
+  ["https://IMG.example:443/m/logo.png", MARK],
+  ["http://img.example./m/logo.png?v=1", `${MARK}?v=1`],
+  ["http://img.example?V=1", "http://img.example?V=1"],
+  // Whoever looks for it says that it is no URL.
+  ["http://user@img.example/a", "http://user@img.example/a"],
+  ["http://[::1]:80/a", "http://[::1]:80/a"],
+])("markName(%j) is %j", (url, expected) => {
+  expect(markName(url)).toBe(expected);
 });
 
 const mark = (url: string) => `watermark/1/image/${b64(url)}/gravity/center`;

@@ -27,6 +27,13 @@ test("nameRecipe() lists a mark under two tokens as two that clients must be let
   expect(named(mark("one")).name).toBe(named(mark("two")).name);
 });
 
+test("nameRecipe() lists a mark that is spelled in two ways as two to be looked for, and as one image", () => {
+  const mark = (url: string) => `watermark/1/image/${b64(url)}`;
+  const both = named(`${mark("http://h/a.png")}|${mark("https://H:443/a.png")}`);
+  expect(both.marks).toEqual(["http://h/a.png"]);
+  expect(both.signedMarks).toEqual(["http://h/a.png", "https://H:443/a.png"]);
+});
+
 test("settled() has three outcomes, each the same recipe every time", () => {
   const auto = named("imageView2/2/w/9/format/auto");
   const outcomes = (["autoAvif", "autoWebp", "autoPlain"] as const).map((format) => auto.settled?.(format));
