@@ -8,17 +8,30 @@ import { underRule } from "./settings/effective.ts";
 import { passedHeaderFault } from "./settings/origin-rules.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/schema.ts";
 
-/** `toMirror` makes the mirror of a source, or finds the one that it has already. */
-export function createMirrorSource(domain: MirrorSettings, toMirror: (source: MirrorSettings) => Mirror): MirrorSource {
+/** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
+export function keepsQueries(domain: MirrorSettings): boolean {
+  return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(underRule(domain, rule)));
+}
+
+/**
+ * `keysHaveQueries`: keepsQueries() of any mirror source of the bucket. `toMirror` makes the mirror of a source, or finds the one
+ * that it has already.
+ */
+export function createMirrorSource(
+  domain: MirrorSettings,
+  keysHaveQueries: boolean,
+  toMirror: (source: MirrorSettings) => Mirror,
+): MirrorSource {
   const routes = domain.rules.map((rule, index): Route => {
     const source = underRule(domain, rule);
-    return { ...toRoute(source, rule, toMirror(source)), rule: index };
+    return { ...toRoute(source, rule, toMirror(source)), keysHaveQueries, rule: index };
   });
-  const own = { ...toRoute({ ...domain, rules: [] }, NO_RULE, toMirror({ ...domain, rules: [] })), rule: undefined };
+  const plain = { ...domain, rules: [] };
+  const own: Route = { ...toRoute(plain, NO_RULE, toMirror(plain)), keysHaveQueries, rule: undefined };
   const find = createRuleFinder(routes);
   const all = [...routes, own];
   return {
-    keepsQuery: all.some(keepsQuery),
+    keysHaveQueries,
     ages: all.some(({ mirror: { refresh } }) => refresh.isFresh !== undefined),
     route: (request) => find(request) ?? own,
   };
@@ -50,7 +63,11 @@ const NO_RULE: Pick<
   fallbackStatus: 404,
 };
 
-function toRoute(source: MirrorSettings, rule: typeof NO_RULE, mirror: Mirror): Omit<Route, "rule"> {
+function toRoute(
+  source: MirrorSettings,
+  rule: typeof NO_RULE,
+  mirror: Mirror,
+): Omit<Route, "rule" | "keysHaveQueries"> {
   const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey, fallbackStatus } =
     rule;
   const { type, keyQuery, passQuery, processedMiss, origins } = source;

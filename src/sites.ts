@@ -27,7 +27,7 @@ import type { OriginHealth } from "./origin/health.ts";
 import type { Origin } from "./origin/origin.ts";
 import { createOriginRegistry } from "./origins.ts";
 import { createProjects } from "./projects.ts";
-import { createMirrorSource } from "./routes.ts";
+import { createMirrorSource, keepsQueries } from "./routes.ts";
 import { type Binding, bindDomains } from "./settings/domains.ts";
 import { identityOf } from "./settings/identity.ts";
 import { MAX_PAGE_BYTES } from "./settings/load.ts";
@@ -89,11 +89,17 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
     const { limits } = next;
+    const bindings = [...hosts.values(), ...(star === undefined ? [] : [star])];
+    // What one domain stores all domains of its bucket read.
+    const keeping = new Set(
+      bindings.filter(({ mirror }) => mirror !== undefined && keepsQueries(mirror)).map(bucketId),
+    );
     const toSite = (domain: string, binding: Binding): Site => {
       const id = bucketId(binding);
       const bucket = buckets.take(id, () => openBucket(id, parts));
       const source =
-        binding.mirror && createMirrorSource(binding.mirror, (settings) => toMirror(bucket.stored, settings));
+        binding.mirror &&
+        createMirrorSource(binding.mirror, keeping.has(id), (settings) => toMirror(bucket.stored, settings));
       return makeSite(binding, { domain, ...bucket, source, ...tokenDoors(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {

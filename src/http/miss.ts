@@ -3,7 +3,8 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Join, MissAnswer } from "../mirror/join.ts";
 import type { MissRequest } from "../mirror/mirror.ts";
-import { type Asked, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
+import { urlOfKey } from "../mirror/object-keys.ts";
+import { type Asked, askedForKey, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
 import { type Key, toKey } from "../object.ts";
 import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
@@ -121,9 +122,11 @@ export async function serveFallback(
   const found = await site.stored.find(key);
   if (found.state === "tombstone") throw missing;
   if (found.state !== "absent") return answerFound(exchange, found, context);
-  const route = missRouteOf(site, url, key);
+  const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
+  const route = missRouteOf(site, url, path);
   if (route?.action !== "mirror") throw missing;
-  const asked = askedUnder(route, { path: key, query: "", instruction: undefined }, exchange.request.headers);
+  const asked = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
+  if (asked.key !== key) throw missing;
   const asker = fetching({ ...admitted, isTaken: false }, found);
   const miss = await fetchWhole(asker, { route, asked, epoch: found.epoch }, missing);
   try {

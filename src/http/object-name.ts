@@ -32,8 +32,9 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const isProcessing = read.kind === "processing";
   const raw = isProcessing ? read.raw : undefined;
   const instruction = isProcessing ? read.text : undefined;
-  // Where no rule keeps queries the key is the path, and the rules need not be asked before there is a miss.
-  if (site.source?.keepsQuery !== true) {
+  // Where no rule keeps queries the key is the path, and the rules need not be asked before there is a miss. A domain without a
+  // mirror shows what is in the bucket, whoever has named it.
+  if (site.source?.keysHaveQueries !== true) {
     return { key: path, request: { path, query, instruction: raw }, instruction };
   }
   const route = site.source.route(url);

@@ -39,8 +39,8 @@ export interface Route extends RuleOptions {
 
 /** A domain's mirror source. */
 export interface MirrorSource {
-  /** Whether any rule makes queries a part of keys; where none does the key of a URL is its path. */
-  readonly keepsQuery: boolean;
+  /** Whether any rule of the bucket makes queries a part of keys; where none does the key of a URL is its path. */
+  readonly keysHaveQueries: boolean;
   /** Whether any rule lets stored objects age; where none does the rules need not be asked for what is stored. */
   readonly ages: boolean;
   /** The rule that a request falls under. */

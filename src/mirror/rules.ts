@@ -44,6 +44,8 @@ export interface RuleOptions {
   /** Lower-case names. */
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
+  /** Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none means two URLs. */
+  readonly keysHaveQueries: boolean;
 }
 
 /** What of a request decides how its object is named. */
@@ -93,7 +95,7 @@ export function keepsQuery({ type, keyQuery }: Pick<RuleOptions, "type" | "keyQu
 
 /** The key of a request's object. Under `originals` an instruction is no part of it. Throws url_invalid. */
 export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
-  return keyOfUrl(request.path, queries(rule, request).kept, keepsQuery(rule));
+  return keyOfUrl(request.path, queries(rule, request).kept, rule.keysHaveQueries);
 }
 
 /** What the origin is asked for the object of a request. Throws url_invalid where the rewritten path is none. */
@@ -106,7 +108,7 @@ export function askedUnder(
   const isStored = sent === kept;
   const place = rewrite(rule.path, request.path);
   return {
-    key: keyOfUrl(request.path, kept, keepsQuery(rule)),
+    key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
     isStored,
     path: place.path,
     query: joinQueries(place.query, withoutSet(sent, rule.setQuery), setQuery(rule.setQuery)),

@@ -85,7 +85,7 @@ function wanted(name: string, site: () => Site, { sites }: Domains): Wanted {
   const target = readUrl(name);
   if (target === undefined) {
     const own = site();
-    const { path, query } = urlOfKey(toKey(name), own.source?.keepsQuery === true);
+    const { path, query } = urlOfKey(toKey(name), own.source?.keysHaveQueries === true);
     return { site: own, url: { host: own.domain === "*" ? "" : own.domain, path, query, method: "GET" } };
   }
   const named = siteOf(target, sites);

@@ -59,7 +59,7 @@ function askedFor(site: Site, key: Key): Asking | undefined {
 /** Undefined for keys that no URL of the domain has. */
 function urlTo(site: Site, key: Key): ObjectUrl | undefined {
   try {
-    const { path, query } = urlOfKey(key, site.source?.keepsQuery === true);
+    const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
     return { host: site.domain === "*" ? "" : site.domain, path, query, method: "GET" };
   } catch {
     return undefined; // Its path would be empty, or too long.

@@ -3,12 +3,14 @@ import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../src/h
 import type { MirrorSource, Route, Site } from "../../../src/http/site.ts";
 import { toKey } from "../../../src/object.ts";
 
-const route = (type: Route["type"], keyQuery: Route["keyQuery"]) =>
-  ({ match: {}, type, keyQuery, denyQuery: [], setQuery: {}, passQuery: false, path: {} }) as unknown as Route;
+const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
+  const rest = { match: {}, denyQuery: [], setQuery: {}, passQuery: false, path: {} };
+  return { ...rest, type, keyQuery, keysHaveQueries } as unknown as Route;
+};
 
-/** A site whose only rule keys so. */
-function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keepsQuery = true): Site {
-  const source: MirrorSource = { keepsQuery, ages: false, route: () => route(type, keyQuery) };
+/** A site whose only rule keys so; `keysHaveQueries`: of this rule or another one of its bucket. */
+function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true): Site {
+  const source: MirrorSource = { keysHaveQueries, ages: false, route: () => route(type, keyQuery, keysHaveQueries) };
   return { source } as unknown as Site;
 }
 
@@ -17,6 +19,7 @@ const url = (path: string, query = ""): ObjectUrl => ({ host: "h", path: toKey(p
 test.each([
   ["originals", "drop", false, "a?b", "x=1", "a?b", undefined],
   ["originals", "drop", true, "a", "x=1", "a", undefined],
+  ["originals", "drop", true, "a?b", "x=1", "a%3Fb", undefined],
   ["originals", "keep", true, "a", "x=1&imageView2/1", "a?x=1", "imageView2/1"],
   ["originals", "drop", false, "a", "image%56iew2/1", "a", "image%56iew2/1"],
   ["everything", "drop", true, "a", "x=1&imageView2/1", "a?x=1&imageView2/1", undefined],
@@ -33,7 +36,7 @@ const aliased = {
   aliases: new Map(["small", "big"].map((name) => [name, { key: name }])),
   separators: ["!", "-"],
   source: {
-    keepsQuery: true,
+    keysHaveQueries: true,
     ages: false,
     route: ({ path }: { readonly path: string }) => (/^all\/|\.png$/.test(path) ? EVERYTHING : ORIGINALS),
   },

@@ -24,6 +24,7 @@ const PLAIN: RuleOptions = {
   passes: () => false,
   setHeaders: {},
   followRedirects: true,
+  keysHaveQueries: true,
 };
 
 const rule = (changes: Partial<RuleOptions>): RuleOptions => ({ ...PLAIN, ...changes });
@@ -90,6 +91,18 @@ test.each<
     { type: "everything" },
     url("a?b"),
     { key: "a%3Fb", path: "a?b", query: "", stored: true },
+  ],
+  [
+    "a ? of the path, where other rules of the bucket keep queries",
+    {},
+    url("a?b", "x=1"),
+    { key: "a%3Fb", path: "a?b", query: "", stored: true },
+  ],
+  [
+    "a ? of the path, where none does",
+    { keysHaveQueries: false },
+    url("a?b", "x=1"),
+    { key: "a?b", path: "a?b", query: "", stored: true },
   ],
   [
     "keyQuery keep",
