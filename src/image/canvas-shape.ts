@@ -4,8 +4,10 @@ import type { Size, Window } from "./geometry.ts";
 import type { Blur } from "./kernels.ts";
 import type { Overlay, Pixels, Samples } from "./pixels.ts";
 
-interface EncodedSource {
+export interface EncodedSource {
   readonly bytes: Buffer;
+  /** What libvips counts the first of its frames as. */
+  readonly firstPage: number;
   readonly hasExif: boolean;
   readonly isGrey: boolean;
   readonly samples: Samples;

@@ -4,13 +4,13 @@
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { HuiyuanError } from "../errors.ts";
 import { drawnTo } from "./attention.ts";
-import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
+import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
 import { pngWithExifOf } from "./exif-carried.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
-import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, type Samples, tiled, toPixels } from "./pixels.ts";
+import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "./pixels.ts";
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
@@ -22,7 +22,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
   let image: Sharp;
   /** The animation's own file, until something is done to it. */
-  let untouched = "bytes" in source && source.frames > 1 ? source.bytes : undefined;
+  let untouched = "bytes" in source && source.frames > 1 ? source : undefined;
   /** So are the pixels of the pipeline. */
   let isGrey = "bytes" in source && source.isGrey;
   let isOpaque = source.isOpaque || ground !== undefined;
@@ -33,8 +33,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return { ...OPEN, limitInputPixels: maxPixels };
   }
 
-  function openEncoded(bytes: Buffer, samples: Samples = {}): Sharp {
-    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }), samples));
+  function openEncoded(bytes: Buffer, { samples = {}, firstPage = 0 }: Partial<EncodedSource> = {}): Sharp {
+    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
   }
 
   function onGround(opened: Sharp): Sharp {
@@ -99,9 +99,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   /** What looks around a pixel is done to each frame of an animation alone. */
   async function eachAlone(work: FrameWork): Promise<void> {
     if (untouched === undefined) return open(await eachFrame(await passPixels(canvas.size), work));
-    const bytes = untouched;
+    const { bytes, firstPage } = untouched;
     const encoded = {
       open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })),
+      firstPage,
       size: canvas.size,
       frames: canvas.frames,
     };
@@ -261,7 +262,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     finish: finishPass,
   };
-  image = "bytes" in source ? openEncoded(source.bytes, source.samples) : openPixels(source.pixels);
+  image = "bytes" in source ? openEncoded(source.bytes, source) : openPixels(source.pixels);
   return canvas;
 }
 

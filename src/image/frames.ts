@@ -62,7 +62,8 @@ export function gifFrames(bytes: Buffer): Animation {
   return { frames, width, height };
 }
 
-function gifTableBytes(flags: number): number {
+/** Bytes of the colour table that a flags byte announces. */
+export function gifTableBytes(flags: number): number {
   return flags & 0x80 ? 3 << ((flags & 0x07) + 1) : 0;
 }
 

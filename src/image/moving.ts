@@ -26,18 +26,23 @@ export async function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels
 export interface EncodedFrames {
   /** Opens some of its frames. */
   readonly open: (part: { readonly page: number; readonly pages: number }) => Sharp;
+  /** The page of the first one. */
+  readonly firstPage: number;
   /** Pixels, of one frame. */
   readonly size: { readonly width: number; readonly height: number };
   readonly frames: number;
 }
 
 /** The work done on frames as they are decoded. */
-export async function eachEncodedFrame({ open, size, frames }: EncodedFrames, work: FrameWork): Promise<Pixels> {
+export async function eachEncodedFrame(
+  { open, firstPage, size, frames }: EncodedFrames,
+  work: FrameWork,
+): Promise<Pixels> {
   const atOnce = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
   const gathered = gather(frames);
   for (let page = 0; page < frames; page += atOnce) {
     const pages = Math.min(atOnce, frames - page);
-    const part = await toPixels(open({ page, pages }), pages);
+    const part = await toPixels(open({ page: firstPage + page, pages }), pages);
     for (const frame of framesOf(part)) gathered.add(await work(frame));
   }
   return gathered.all();

@@ -9,7 +9,7 @@ import type { Canvas, CanvasSource } from "./canvas-shape.ts";
 import { encode } from "./encode.ts";
 import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
-import { withClearGround } from "./gif-ground.ts";
+import { readableGif } from "./gif-screen.ts";
 import { inspect } from "./inspect.ts";
 import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
@@ -46,8 +46,10 @@ export interface Rendered {
 
 /** What the source is besides its claims. */
 interface Source {
-  /** The file, or what of it sharp understands the colours and the ground of. */
+  /** The file, or what of it sharp understands the colours, the ground and the screen of. */
   readonly bytes: Buffer;
+  /** What sharp counts its first frame as; 0 where nothing is said. */
+  readonly firstPage?: number;
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
   /** With or without alpha. */
@@ -94,7 +96,7 @@ function isUntouched({ steps, output }: Recipe): boolean {
 const PLAIN: Source["metadata"] = { hasAlpha: false };
 
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
-  const bytes = facts.format === "gif" ? withClearGround(file) : file;
+  const { bytes, firstPage } = facts.format === "gif" ? readableGif(file) : { bytes: file, firstPage: 0 };
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
@@ -109,12 +111,13 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
     const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
     return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
   }
-  const metadata = await sharp(bytes, { limitInputPixels: limits.pixels, animated: facts.frames > 1 }).metadata();
+  const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
+  const metadata = await sharp(bytes, shown).metadata();
   // AVIF is turned by its decoder, and what a decoder sees counts in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
   const isGrey = metadata.channels < 3;
   const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
-  return { ...known, ...(await withReadableProfile(bytes, metadata)) };
+  return { ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
 }
 
 async function processImage(
@@ -141,7 +144,7 @@ async function processImage(
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // Of a BMP the size is known before it is made.
   if (format === "bmp") refuseHeavyOutput(pixels * 3, limits);
-  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
+  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
   const encoded = await encode(canvas, {
     format: written,
     isLarge: pixels > LARGE_PIXELS,
@@ -196,14 +199,14 @@ function writtenAs(
 const LARGE_PIXELS = 1_000_000;
 
 function canvasSource(source: Source, format: OutputFormat): CanvasSource {
-  const { bytes, facts, pixels, isGrey, samples, metadata } = source;
+  const { bytes, firstPage = 0, facts, pixels, isGrey, samples, metadata } = source;
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
-  return { bytes: file, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
+  return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 
 function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {
@@ -255,11 +258,11 @@ async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | und
 }
 
 function readable(
-  { bytes, pixels }: Pick<Source, "bytes" | "pixels">,
+  { bytes, firstPage = 0, pixels }: Pick<Source, "bytes" | "firstPage" | "pixels">,
   format: OutputFormat,
   limits: PipelineLimits,
 ): Sharp {
-  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error" });
+  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error", page: firstPage });
   const { data, width, height, channels } = pixels ?? readBmp(bytes);
   return sharp(data, { raw: { width, height, channels } });
 }

@@ -2,6 +2,7 @@
 // thrown away. Runs in a render process.
 import sharp from "sharp";
 import { readBmp } from "./bmp.ts";
+import { readableGif } from "./gif-screen.ts";
 import { type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import { translated } from "./pipeline.ts";
 
@@ -37,11 +38,12 @@ function isLenient({ format }: RasterFacts): boolean {
 }
 
 async function decode(
-  bytes: Buffer,
-  { width, height, frames }: RasterFacts,
+  file: Buffer,
+  { format, width, height, frames }: RasterFacts,
   failOn: "warning" | "error",
 ): Promise<void> {
-  await sharp(bytes, { failOn, sequentialRead: true, limitInputPixels: false, animated: frames > 1 })
+  const { bytes, firstPage } = format === "gif" ? readableGif(file) : { bytes: file, firstPage: 0 };
+  await sharp(bytes, { failOn, page: firstPage, sequentialRead: true, limitInputPixels: false, animated: frames > 1 })
     .resize(Math.ceil(width / COARSE), Math.ceil(height / COARSE), { fit: "fill" })
     .raw()
     .toBuffer();

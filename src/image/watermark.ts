@@ -6,7 +6,7 @@ import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
 import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
-import { withClearGround } from "./gif-ground.ts";
+import { readableGif } from "./gif-screen.ts";
 import { cutOut, faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 import { withShadow } from "./shadow.ts";
@@ -100,12 +100,13 @@ function escapeMarkup(text: string): string {
 
 async function decoded(file: Buffer): Promise<Overlay> {
   try {
-    const bytes = file.toString("latin1", 0, 3) === "GIF" ? withClearGround(file) : file;
+    const isGif = file.toString("latin1", 0, 3) === "GIF";
+    const { bytes, firstPage } = isGif ? readableGif(file) : { bytes: file, firstPage: 0 };
     if (bytes.toString("latin1", 0, 2) === "BM") {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error" } as const;
+    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error", page: firstPage } as const;
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {

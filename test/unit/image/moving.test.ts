@@ -68,6 +68,7 @@ test("eachEncodedFrame() gives the same however many frames it opens at a time",
       opened.push(pages);
       return sharp(bytes, { page, pages });
     },
+    firstPage: 0,
     frames: FRAMES,
   };
   const work = throughLibvips((image) => image.resize(30));
