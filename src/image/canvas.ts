@@ -137,7 +137,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   function refuseBeyondLimit({ width, height }: Size): void {
     if (width * height * canvas.frames <= maxPixels) return;
     const found = `${width}×${height} pixels in ${canvas.frames} frames`;
-    throw new HuiyuanError("output_too_large", `Cannot process: ${found}, the limit is ${maxPixels} in all`);
+    const wanted = `at most ${maxPixels} pixels in all frames together`;
+    throw new HuiyuanError("output_too_large", `Cannot process: ${found}, wanted ${wanted}`, { wanted });
   }
 
   async function layOver(overlay: Overlay, { left, top }: { left: number; top: number }, blend: "over" | "dest-out") {

@@ -42,8 +42,10 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
   const { format, output } = encoding;
   const { width, height } = canvas.size;
   const most = FORMAT_SIDES[format] ?? Number.POSITIVE_INFINITY;
-  if (Math.max(width, height) > most)
-    throw new HuiyuanError("output_too_large", `Cannot write ${width}×${height} pixels as ${format}: it holds ${most}`);
+  if (Math.max(width, height) > most) {
+    const wanted = `sides of at most ${most} pixels as ${format}`;
+    throw new HuiyuanError("output_too_large", `Cannot write ${width}×${height} pixels, wanted ${wanted}`, { wanted });
+  }
   if (format === "bmp") return writeBmp(await canvas.pixels());
   if (format === "jpeg" && output.maxBytes !== undefined)
     return encodeWithin(await canvas.settle(), encoding, output.maxBytes);

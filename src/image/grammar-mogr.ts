@@ -64,7 +64,7 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   },
   "size-limit": ({ draft }, parameter) => readSizeLimit(draft, parameter),
   "ignore-error": ({ draft }, parameter) => {
-    if (readSwitch(parameter)) draft.ignoresErrors = true;
+    draft.ignoresErrors = readSwitch(parameter);
   },
 };
 

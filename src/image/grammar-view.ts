@@ -23,7 +23,7 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   rq: (draft, parameter) => readOtherQuality(draft, parameter, "relative"),
   lq: (draft, parameter) => readOtherQuality(draft, parameter, "atLeast"),
   "ignore-error": (draft, parameter) => {
-    if (readSwitch(parameter)) draft.ignoresErrors = true;
+    draft.ignoresErrors = readSwitch(parameter);
   },
 };
 

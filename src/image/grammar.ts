@@ -54,13 +54,14 @@ export function parseInstruction(text: string, { era }: { readonly era: Era }): 
   };
 }
 
-/** Whether an instruction that may be faulty anywhere else says that the original is to be the answer then. */
+/** Whether an instruction that may be faulty anywhere else says, the last time it speaks of it, that the original is to be the answer then. */
 export function ignoresErrors(text: string): boolean {
-  return text.split("|").some((operation) => {
+  const said = text.split("|").flatMap((operation) => {
     const [name = "", ...segments] = operation.split("/");
-    const at = segments.indexOf("ignore-error");
-    return (name === "imageView2" || name === "imageMogr2") && at !== -1 && segments[at + 1] === "1";
+    if (name !== "imageView2" && name !== "imageMogr2") return [];
+    return segments.flatMap((segment, at) => (segment === "ignore-error" ? [segments[at + 1]] : []));
   });
+  return said.at(-1) === "1";
 }
 
 function isInspection(name: string): name is Inspection {

@@ -14,7 +14,7 @@ import { inspect } from "./inspect.ts";
 import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
-import { applySteps, makesClear } from "./operations.ts";
+import { applySteps, makesClear, sizedBy } from "./operations.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
 import type { OutputFormat, Recipe } from "./recipe.ts";
 
@@ -139,11 +139,11 @@ async function processImage(
     ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
-  refuseLargeOutput(canvas, limits);
+  refuseLargeOutput(canvas, request);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // Of a BMP the size is known before it is made.
-  if (format === "bmp") refuseHeavyOutput(pixels * 3, limits);
+  if (format === "bmp") refuseHeavyOutput(pixels * 3, request);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
   const encoded = await encode(canvas, {
     format: written,
@@ -155,7 +155,7 @@ async function processImage(
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
-  refuseHeavyOutput(encoded.length, limits);
+  refuseHeavyOutput(encoded.length, request);
   if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
@@ -209,18 +209,19 @@ function canvasSource(source: Source, format: OutputFormat): CanvasSource {
   return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 
-function refuseLargeOutput({ size }: Canvas, { outputSide }: PipelineLimits): void {
+function refuseLargeOutput({ size }: Canvas, { recipe, limits }: PipelineRequest): void {
+  const { outputSide } = limits;
   if (Math.max(size.width, size.height) <= outputSide) return;
-  const found = `${size.width}×${size.height} pixels`;
-  throw new HuiyuanError("output_too_large", `Cannot process: the result has ${found}, the limit is ${outputSide}`);
+  throw tooLarge(recipe, `${size.width}×${size.height} pixels`, `sides of at most ${outputSide} pixels`);
 }
 
-function refuseHeavyOutput(bytes: number, { outputBytes }: PipelineLimits): void {
-  if (bytes <= outputBytes) return;
-  throw new HuiyuanError(
-    "output_too_large",
-    `Cannot process: the result has ${bytes} bytes, the limit is ${outputBytes}`,
-  );
+function refuseHeavyOutput(bytes: number, { recipe, limits }: PipelineRequest): void {
+  if (bytes > limits.outputBytes) throw tooLarge(recipe, `${bytes} bytes`, `at most ${limits.outputBytes} bytes`);
+}
+
+function tooLarge({ steps }: Recipe, found: string, wanted: string): HuiyuanError {
+  const message = `Cannot process: the result has ${found}, wanted ${wanted}`;
+  return new HuiyuanError("output_too_large", message, { parameter: sizedBy(steps), wanted });
 }
 
 /** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */

@@ -219,7 +219,8 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
   }
 }
 
-const WANTED_MARK = "a still image of this bucket, of at most 5 MiB and 25 megapixels, or fewer where it is turned";
+const WANTED_MARK =
+  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is turned";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;

@@ -290,6 +290,9 @@ describe("an instruction", () => {
     const answer = await ask("/fit.jpg?imageMogr2/iradius/5000");
     expect(statusOf(answer)).toEqual([400, "-106"]);
     expect(answer.body.toString()).toContain("imageMogr2/iradius");
+    const large = await ask("/fit.jpg?imageMogr2/thumbnail/10000x");
+    expect(statusOf(large)).toEqual([400, "-442"]);
+    expect(large.body.toString()).toContain("imageMogr2/thumbnail, wanted ");
   });
 
   test("of an unknown operation is no instruction: the original is the answer", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { canonicalText } from "../../../src/image/canonical-text.ts";
-import { parseInstruction } from "../../../src/image/grammar.ts";
+import { ignoresErrors, parseInstruction } from "../../../src/image/grammar.ts";
 import { type Era, MARK_PARAMETER, markUrls, mayPass, mayServeOriginal } from "../../../src/image/recipe.ts";
 
 const b64 = (text: string) => Buffer.from(text).toString("base64url");
@@ -360,6 +360,19 @@ describe("canonicalText() is one for recipes that make the same bytes", () => {
   ])("and another for %s", (_what, one, other) => {
     expect(meaning(other)).not.toBe(meaning(one));
   });
+});
+
+test.each([
+  ["imageMogr2/ignore-error/1", true],
+  ["imageMogr2/ignore-error/1/ignore-error/0", false],
+  ["imageMogr2/ignore-error/0/ignore-error/1", true],
+  ["imageMogr2/ignore-error/1|imageView2/2/w/9", true],
+  ["imageMogr2/ignore-error/1|imageView2/2/w/9/ignore-error/0", false],
+  ["imageView2/2/w/9", false],
+])("the last ignore-error of %s counts, also where the instruction is faulty", (text, expected) => {
+  expect(parseInstruction(text, { era: 2015 }).ignoresErrors ?? false).toBe(expected);
+  expect(ignoresErrors(`${text}/foo`)).toBe(expected);
+  expect(ignoresErrors(`${text}|watermark/9`)).toBe(expected);
 });
 
 test("mayServeOriginal() covers faults of the image, never the server's own state, and only when asked", () => {

@@ -4,7 +4,17 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
-import { b64, colourAt, difference, GREEN, quadrants, RED, renderText, solid } from "../../helpers/rendering.ts";
+import {
+  animation,
+  b64,
+  colourAt,
+  difference,
+  GREEN,
+  quadrants,
+  RED,
+  renderText,
+  solid,
+} from "../../helpers/rendering.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
 /** Slow enough to be caught at it: forty blurs of megapixels. */
@@ -73,7 +83,8 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
   const marks: Record<string, Buffer> = {
     "http://h/good.png": await solid(10, 10, RED).png().toBuffer(),
     "http://h/page.png": Buffer.from("<html>"),
-    "http://h/moving.gif": await solid(10, 20, GREEN).gif().toBuffer(),
+    "http://h/thin.png": await solid(1, 10_001, GREEN).png().toBuffer(),
+    "http://h/moving.gif": await animation(10, 20, [RED, GREEN]).gif().toBuffer(),
   };
   const loadImage = async (url: string) => {
     asked.push(url);
@@ -81,10 +92,11 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
   };
   await renderer.render(request(`${mark("good.png")}|${mark("good.png")}/gravity/north`, { loadImage }));
   expect(asked).toEqual(["http://h/good.png"]);
-  for (const name of ["none.png", "page.png"])
-    await expect(renderer.render(request(mark(name), { loadImage }))).rejects.toMatchObject({
+  for (const name of ["none.png", "page.png", "thin.png", "moving.gif"])
+    await expect(renderer.render(request(mark(name), { loadImage })), name).rejects.toMatchObject({
       code: "processing_invalid",
       parameter: "watermark/image",
+      wanted: expect.stringMatching(/sides of at most 10000 pixels/),
     });
   const signed = renderer.render(request(mark("none.png?sign=secret"), { loadImage }));
   await expect(signed).rejects.toThrow(/"http:\/\/h\/none\.png"/);
