@@ -13,15 +13,23 @@ export interface FrontOptions {
 
 /** For the body of a request that needs none. */
 const BODY_MS = 30_000;
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 export function createFront({ photos, download }: FrontOptions) {
   return (request: IncomingMessage, response: ServerResponse): void => {
     if (photos.answer(request, response)) return;
-    if (awaitsContinue(request)) response.writeContinue();
+    if (awaitsContinue(request)) continueOrNot(request, response);
     const { headers } = request;
     if (headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined) limitBody(request);
     download(request, nodeResponse(response));
   };
+}
+
+/** Downloads have no method that takes a body: none is invited in order to be refused. */
+function continueOrNot({ method = "" }: IncomingMessage, response: ServerResponse): void {
+  if (BODILESS.has(method)) response.writeContinue();
+  // It may send its body or not now: where the next request begins cannot be known.
+  else response.shouldKeepAlive = false;
 }
 
 function limitBody(request: IncomingMessage): void {

@@ -39,6 +39,16 @@ afterAll(async () => {
 const request = (target: string, more = "", host = "Host: any.example\r\n") =>
   `GET ${target} HTTP/1.1\r\n${host}${more}Connection: close\r\n\r\n`;
 
+test.each(["POST", "PUT"])(
+  "a %s that waits for 100 Continue is refused at once, and its connection ends",
+  async (method) => {
+    const ask = `${method} /a.jpg HTTP/1.1\r\nHost: any.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`;
+    const answer = await sendRaw(program.downloadPort, ask);
+    expect(answer.status).toBe(405);
+    expect(answer.head).toMatch(/\r\nConnection: close(\r\n|$)/i);
+  },
+);
+
 describe("bad requests get a 4xx, a code and a request id", () => {
   test.each<[string, string, number]>([
     ["a broken percent escape", request("/%zz"), 400],
