@@ -5,6 +5,7 @@ import ipaddr from "ipaddr.js";
 import { withoutMarks } from "../image/mark-token.ts";
 import type { Log } from "../log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
+import { redactTarget } from "../sign/redact.ts";
 import type { Exchange } from "./exchange.ts";
 
 export interface AccessLogRules {
@@ -41,9 +42,12 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/** Raw bytes are escaped, since terminals obey some of them. Every `sign=…` of the query is replaced, and so are marks whose URLs have one; the rest stays as it came. */
+/**
+ * Raw bytes are escaped, since terminals obey some of them. What redactTarget() takes for a secret is replaced, and so are
+ * marks whose URLs have a token; the rest stays as it came.
+ */
 export function withoutToken(url: string): string {
-  return withoutMarks(asciiQuery(url).replace(/([?&])sign=[^&]*/g, "$1sign=…"));
+  return withoutMarks(redactTarget(asciiQuery(url)));
 }
 
 /**

@@ -3,6 +3,7 @@
 import type { Operation, OperationName } from "../insight/operation.ts";
 import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
+import { redactTarget } from "../sign/redact.ts";
 import { clientAddress } from "./access-log.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AnsweredCall } from "./photos/photos.ts";
@@ -60,7 +61,7 @@ function operationOf(
     bucketId,
     operation,
     fileid,
-    url: url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}${url}` : url,
+    url: redactTarget(url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}${url}` : url),
     client: clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
     userAgent: headers["user-agent"] ?? "",
     ...(code === undefined ? CLIENT_LEFT : { code, message }),

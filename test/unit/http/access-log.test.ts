@@ -29,6 +29,8 @@ test.each([
     `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}`,
     `/a.jpg?watermark/1/image/${b64("http://a.example/m.png")}`,
   ],
+  ["/a.jpg?%73ign=abc;SIGN=def", "/a.jpg?%73ign=…"],
+  ["http://u:secret@img.example/a.jpg", "http://…@img.example/a.jpg"],
   ["/a.jpg?design=x&signs=y", "/a.jpg?design=x&signs=y"],
   ["/sign=abc.jpg", "/sign=abc.jpg"],
   ["http://img.example/a?sign=abc", "http://img.example/a?sign=…"],

@@ -56,7 +56,11 @@ const READERS: readonly [name: string, read: (text: string) => unknown, pieces: 
     (text) => createCacheControl(text)({ kind: "none" }, "filling"),
     ["max-age", "=", " ", '"', "1", ",", "-"],
   ],
-  ["withoutToken", withoutToken, ["?", "&", "sign=", "a", "/image/", "%2fimage%2f", "%4", "="]],
+  [
+    "withoutToken",
+    withoutToken,
+    ["?", "&", "sign=", "a", "/image/", "%2fimage%2f", "%4", "=", "http://", "@", ";", "%73"],
+  ],
   [
     "clientAddress",
     (text) => clientAddress("10.0.0.1", text, ["10.0.0.0/8"]),
