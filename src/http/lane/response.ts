@@ -121,7 +121,8 @@ const statusLines = new Map<number, string>();
 function statusLine(status: number): string {
   const known = statusLines.get(status);
   if (known !== undefined) return known;
-  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  // An origin's own status may be any number; node's server says this of those that it does not know.
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
   statusLines.set(status, line);
   return line;
 }

@@ -270,7 +270,7 @@ test.each([
 
 test("answers with and without a length, in any pieces, are framed as node's server frames them", async () => {
   const answer = fc.record({
-    status: fc.constantFrom(200, 206, 304, 404, 503),
+    status: fc.constantFrom(200, 206, 304, 404, 499, 503, 599),
     hasLength: fc.boolean(),
     pieces: fc.array(fc.nat(70_000), { maxLength: 4 }),
     isHead: fc.boolean(),
