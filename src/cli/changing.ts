@@ -41,7 +41,8 @@ export function checkSelection(names: readonly string[], { list, prefix }: Selec
 /** Asks on a terminal; ends the command as wrong usage where nobody can be asked. */
 export async function confirm(question: string, { yes }: SelectionFlags, command: Command): Promise<boolean> {
   if (yes === true) return true;
-  if (process.stdin.isTTY !== true) command.error(`error: ${question} Say --yes where nobody can be asked.`);
+  if (process.stdin.isTTY !== true)
+    command.error(`error: nobody can be asked here, so say --yes if that is meant: ${question}`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());

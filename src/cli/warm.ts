@@ -13,8 +13,8 @@ interface WarmFlags extends BucketFlags {
   readonly concurrency: number;
 }
 
-const HELP = `One name a line: a URL under which clients ask for the image, or a key. What is stored already is skipped; what was purged
-is asked for again. Keys are fetched as clients of --domain would, or else of the bucket's first mirrored domain. Ctrl-C
+const HELP = `One name a line: a URL under which clients ask for the image, or a key. Lines are taken as they are: there are no comments, and
+blanks around a name are part of it. What is stored already is skipped; what was purged is asked for again. Keys are fetched as clients of --domain would, or else of the bucket's first mirrored domain. Ctrl-C
 ends it; the same list may be given again. Ends with 1 where a fetch has failed; images that the origin lacks do not count.
 
 Examples:
@@ -73,7 +73,8 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   missing: "the origin has none",
   deleted: "deleted by an operator; `huiyuan undelete` lifts that",
   unmirrored: "its domain asks no origin for it",
-  unstored: "the origin gave something that may not be stored: damaged, or forbidden to be kept",
+  unstored:
+    "the origin gave something that may not be stored (damaged, or forbidden to be kept), or another tool's object is in the way",
 };
 
 function describe({ name, result, message }: Readonly<Record<string, unknown>>): string {

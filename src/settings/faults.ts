@@ -6,7 +6,7 @@ import { isSecretPath } from "./secrets.ts";
 /** Keys and list positions from the root of the file. */
 export type SettingsPath = readonly (string | number)[];
 
-/** One fault. `line` and `column` count from 1. */
+/** One fault. `line` and `column` count from 1; both are 0 where there is no text that they could be in. */
 export interface Fault {
   /** Dotted, as in `projects[0].buckets[1].name`; empty for the file as a whole. */
   readonly path: string;
@@ -38,7 +38,8 @@ export class SettingsFaults extends Error {
 
 /** `FILE:LINE:COL  path  message`, which editors and terminals turn into a link. */
 export function formatFault(file: string, fault: Fault): string {
-  return [`${file}:${fault.line}:${fault.column}`, fault.path, fault.message].filter((part) => part !== "").join("  ");
+  const place = fault.line === 0 ? file : `${file}:${fault.line}:${fault.column}`;
+  return [place, fault.path, fault.message].filter((part) => part !== "").join("  ");
 }
 
 /** `projects[0].aliases["a.b"]` */

@@ -58,7 +58,6 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
 /** The text of a settings file. Throws SettingsFaults: unreadable, over 1 MiB, or not UTF-8. */
 async function readSettingsText(file: string): Promise<string> {
   const bytes = await readBounded(file);
-  if (typeof bytes === "string") throw wholeFileFault(file, bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
@@ -67,19 +66,26 @@ async function readSettingsText(file: string): Promise<string> {
   }
 }
 
-/** The bytes of the file, or why they cannot be had. */
-async function readBounded(file: string): Promise<Buffer | string> {
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_SETTINGS_BYTES) return `the file has ${size} bytes, wanted at most ${MAX_SETTINGS_BYTES}`;
-    return await readFile(file);
-  } catch (error) {
-    return `the file cannot be read (${readFailure(error)})`;
+/** Throws SettingsFaults. */
+async function readBounded(file: string): Promise<Buffer> {
+  const unreadable = (error: unknown) => {
+    const why = readFailure(error);
+    const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${ELSEWHERE}` : ""}`;
+    throw wholeFileFault(file, message, { line: 0, column: 0 });
+  };
+  const { size } = await stat(file).catch(unreadable);
+  if (size > MAX_SETTINGS_BYTES) {
+    throw wholeFileFault(file, `the file has ${size} bytes, wanted at most ${MAX_SETTINGS_BYTES}`);
   }
+  return await readFile(file).catch(unreadable);
 }
 
-function wholeFileFault(file: string, message: string): SettingsFaults {
-  return new SettingsFaults(file, [{ path: "", line: 1, column: 1, message }]);
+/** For whoever has none yet. */
+const ELSEWHERE =
+  "there is none; --config names another, config/huiyuan.yaml is one to begin with, and `huiyuan try` (npm start) needs none";
+
+function wholeFileFault(file: string, message: string, place = { line: 1, column: 1 }): SettingsFaults {
+  return new SettingsFaults(file, [{ path: "", ...place, message }]);
 }
 
 /** Whether a secret must be there. */

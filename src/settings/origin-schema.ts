@@ -72,7 +72,9 @@ const s3Place = {
   region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's own."),
   bucket: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, { error: wanted("the name of a bucket") })
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, {
+      error: wanted("the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit"),
+    })
     .describe("Name of the bucket at the vendor."),
   pathStyle: flag().optional().describe("true: the bucket stands in the path, not in the host; default: the preset's."),
   prefix: z

@@ -20,6 +20,7 @@ test.each([
   { create: purgeCommand, args: ["a.jpg", "--prefix", "a"], says: "name the objects" },
   { create: undeleteCommand, args: ["--prefix", "a"], says: "unknown option" },
   { create: deleteCommand, args: ["--prefix", "a"], says: "--yes" },
+  { create: deleteCommand, args: ["--prefix", ""], says: "error: nobody can be asked here" },
   { create: deleteCommand, args: ["a.jpg", "--expires", "soon"], says: "30d" },
   { create: lsCommand, args: ["--limit", "0"], says: "from 1" },
   { create: lsCommand, args: ["--admin", "localhost:8081"], says: "http://127.0.0.1:8081" },

@@ -108,3 +108,10 @@ test("a broken text gives one fault a line, and ten at most", () => {
   expect(faultsOf("a: } } }\n").length).toBe(1);
   expect(faultsOf("a: }\n".repeat(50)).length).toBeLessThanOrEqual(10);
 });
+
+test("a bucket's name in S3 that is none is told with what one is", () => {
+  const store = "{ type: s3, endpoint: http://a.example, region: r, bucket: b, accessKeyId: A, secretAccessKey: S }";
+  expect(faultsOf(`store: ${store}\n${MINIMAL}`)).toMatchObject([
+    { path: "store.bucket", message: expect.stringContaining("2 to 255") },
+  ]);
+});

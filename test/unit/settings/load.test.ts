@@ -224,13 +224,23 @@ test("loadSettings() reads a file and its secrets", async () => {
 });
 
 test.each([
-  ["a missing file", undefined],
   ["a file over 1 MiB", Buffer.alloc(1_048_577, "#")],
   ["bytes that are not UTF-8", Buffer.from([0xff, 0xfe, 0x00])],
 ])("loadSettings() throws SettingsFaults for %s", async (_, content) => {
   const file = join(folder, "huiyuan.yaml");
-  if (content !== undefined) await writeFile(file, content);
+  await writeFile(file, content);
   const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(SettingsFaults);
   expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 1, column: 1 }] });
+});
+
+test("loadSettings() of a file that is not there throws SettingsFaults without a place in it, and says where another may be", async () => {
+  const file = join(folder, "huiyuan.yaml");
+  const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(SettingsFaults);
+  expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 0, column: 0 }] });
+  const { message } = error as SettingsFaults;
+  for (const way of [`${file}  the file cannot be read (ENOENT)`, "--config", "config/huiyuan.yaml", "npm start"]) {
+    expect(message).toContain(way);
+  }
 });
