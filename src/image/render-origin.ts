@@ -6,6 +6,7 @@ import { abortable, Departure, type Leaving } from "../leaving.ts";
 import { type Key, MADE_HERE } from "../object.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
+import { createSharedSignals, type SharedSignal } from "../shared-signals.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
 
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
@@ -51,13 +52,17 @@ interface Wanted {
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
   const wanted = new PassingMap<Key, Wanted>();
+  const share = createSharedSignals();
   const bodies = new WeakMap<OriginAnswer, Result>();
 
-  async function render(item: Wanted, signal: AbortSignal): Promise<{ bytes: Buffer; milliseconds: number }> {
+  async function render(
+    item: Wanted,
+    { signal, listen }: SharedSignal,
+  ): Promise<{ bytes: Buffer; milliseconds: number }> {
     const { jobs, nobody } = item;
     const stop = () => nobody.leave(signal.reason);
     if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
+    const stopListening = listen(stop);
     let beganAt = performance.now();
     const one = () => {
       const [job] = jobs;
@@ -78,7 +83,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       held?.release();
-      signal.removeEventListener("abort", stop);
+      stopListening();
     }
   }
 
@@ -99,7 +104,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       const item = wanted.get(key);
       if (item === undefined) throw unwanted();
       try {
-        const { bytes, milliseconds } = await render(item, signal);
+        const { bytes, milliseconds } = await render(item, share(signal));
         meter.rendered(milliseconds);
         const result = { bytes };
         const answer = answerOf(result, milliseconds);

@@ -5,6 +5,7 @@
 import type { AddressClass } from "../addresses.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { createSharedSignals } from "../shared-signals.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";
@@ -15,7 +16,6 @@ import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } f
 import { previewRequest } from "./preview.ts";
 import { nextHop, sameHost } from "./redirect.ts";
 import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
-import { createSharedSignals } from "./shared-signals.ts";
 import { readShortBody } from "./short-body.ts";
 import { createSlots } from "./slots.ts";
 

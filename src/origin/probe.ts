@@ -6,6 +6,7 @@ import { type AddressClass, classifyAddress } from "../addresses.ts";
 import { createGate, type Framing } from "../body/gate.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { ImageFacts, Key } from "../object.ts";
+import { createSharedSignals } from "../shared-signals.ts";
 import { connectGuarded } from "./connect.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
@@ -17,7 +18,6 @@ import { createSystemResolve, type Resolve } from "./lookup.ts";
 import { nextHop, REDIRECT_STATUSES, sameHost } from "./redirect.ts";
 import { withHeaders } from "./request-head.ts";
 import { framingOf, judgeHead, type RawHeaders } from "./response-head.ts";
-import { createSharedSignals } from "./shared-signals.ts";
 
 export interface ProbeOptions {
   readonly allowPrivate: boolean;

@@ -4,8 +4,8 @@ import { createCarried } from "../carried.ts";
 import type { Log } from "../log.ts";
 import { createLifetime } from "../origin/lifetime.ts";
 import type { Resolve } from "../origin/lookup.ts";
-import { createSharedSignals } from "../origin/shared-signals.ts";
 import { createSlots, type Slots } from "../origin/slots.ts";
+import { createSharedSignals } from "../shared-signals.ts";
 import {
   type Announce,
   CALLBACK_FAILED,

@@ -1,6 +1,6 @@
 // One listener on a signal for all who listen to it: an AbortSignal walks through all of its listeners whenever one comes
 // or goes, and every fetch of the program listens to the same one.
-import { PassingSet } from "../passing.ts";
+import { PassingSet } from "./passing.ts";
 
 export interface SharedSignal {
   readonly signal: AbortSignal;
@@ -17,12 +17,12 @@ export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
     const tell = () => {
       for (const listener of listeners) listener();
     };
-    return {
+    const sharing: SharedSignal = {
       signal,
       listen(listener) {
         if (listeners.size === 0) {
           signal.addEventListener("abort", tell);
-          shared.set(signal, this);
+          shared.set(signal, sharing);
         }
         const leave = listeners.add(listener);
         return () => {
@@ -32,6 +32,7 @@ export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
         };
       },
     };
+    return sharing;
   }
 
   return (signal) => shared.get(signal) ?? share(signal);
