@@ -7,7 +7,10 @@ const STANDARD_LUMINANCE = [
   112, 100, 120, 92, 101, 103, 99,
 ]; // in the file's zigzag order
 const DQT = 0xdb;
-const SOS = 0xda;
+const [SOI, EOI, SOS] = [0xd8, 0xd9, 0xda];
+/** Markers that no length follows: restarts stand right before SOI. */
+const [STUFFED, TEM, RST0] = [0x00, 0x01, 0xd0];
+const FILL = 0xff;
 /** Frames of every kind; of the numbers between three mean something else. */
 const [SOF_FIRST, SOF_LAST, DHT, JPG, DAC] = [0xc0, 0xcf, 0xc4, 0xc8, 0xcc];
 const APP1 = 0xe1;
@@ -28,21 +31,28 @@ export function readJpegHead(bytes: Buffer): JpegHead {
   let exif: Buffer | undefined;
   let isGrey: boolean | undefined;
   let quality: number | undefined;
-  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
-    const marker = bytes[at + 1] ?? SOS;
-    if (marker === SOS) break;
-    // Any number of 0xff may stand before a marker (T.81 B.1.1.2).
-    if (marker === 0xff) {
-      at += 1;
-      continue;
-    }
-    const [begin, end] = [at + 4, Math.min(bytes.length, at + 2 + bytes.readUInt16BE(at + 2))];
+  for (let at = 2; ; ) {
+    // Between segments bytes that are no marker are passed over, and any number of 0xff may stand before one (T.81 B.1.1.2).
+    at = bytes.indexOf(FILL, at);
+    while (at !== -1 && bytes[at + 1] === FILL) at += 1;
+    const marker = at === -1 ? EOI : (bytes[at + 1] ?? EOI);
+    if (marker === SOS || marker === EOI) break;
+    at += 2;
+    if (isBare(marker)) continue;
+    if (at + 2 > bytes.length) break;
+    const length = bytes.readUInt16BE(at);
+    const [begin, end] = [at + 2, Math.min(bytes.length, at + length)];
     if (marker === APP1) exif ??= exifIn(bytes, begin, end);
     else if (marker === DQT) quality ??= qualityIn(bytes, begin, end);
     else if (isFrame(marker)) isGrey ??= bytes[begin + 5] === 1;
-    at += 2 + bytes.readUInt16BE(at + 2);
+    at += Math.max(2, length);
   }
   return { exif, isGrey: isGrey === true, quality };
+}
+
+/** Followed by no length. */
+function isBare(marker: number): boolean {
+  return marker === STUFFED || marker === TEM || (marker >= RST0 && marker <= SOI);
 }
 
 function isFrame(marker: number): boolean {
@@ -57,13 +67,16 @@ function exifIn(bytes: Buffer, begin: number, end: number): Buffer | undefined {
 
 /** Of a table segment, of which only the first table is looked at: that of luminance stands first. */
 function qualityIn(bytes: Buffer, begin: number, end: number): number | undefined {
-  // Precision and number of the table; 0x00 is luminance in 8 bits.
-  if (bytes[begin] !== 0x00 || end - begin < 1 + STANDARD_LUMINANCE.length) return undefined;
+  // Half a byte each: whether its values have 16 bits, and its number; that of luminance is 0.
+  const kind = bytes[begin];
+  if (kind !== 0x00 && kind !== 0x10) return undefined;
+  const [size, largest] = kind === 0x00 ? [1, 255] : [2, 32_767];
+  if (end - begin < 1 + STANDARD_LUMINANCE.length * size) return undefined;
   let [total, found] = [0, 0];
   for (let index = 0; index < STANDARD_LUMINANCE.length; index += 1) {
-    const value = bytes[begin + 1 + index] ?? 255;
+    const value = bytes.readUIntBE(begin + 1 + index * size, size);
     // What has reached the largest value says nothing any more.
-    if (value === 255) continue;
+    if (value >= largest) continue;
     total += STANDARD_LUMINANCE[index] ?? 0;
     found += value;
   }

@@ -13,6 +13,7 @@ const SOS = 0xda;
 /** Complete at the first EOI that follows a scan; an EOI inside a segment, as of a thumbnail, is passed over. */
 export function* scanJpeg(findings: Findings): Scan {
   let isScanSeen = false;
+  let isFrameSeen = false;
   let toSkip = 2;
   for (;;) {
     let marker = (yield nextMarker(toSkip)).readUInt8(1);
@@ -25,7 +26,9 @@ export function* scanJpeg(findings: Findings): Scan {
     if (isBare(marker)) continue;
     toSkip = (yield take(2)).readUInt16BE(0) - 2;
     if (toSkip < 0) return;
-    if (isFrame(marker) && toSkip >= 5) {
+    // A decoder goes by the first frame; one behind its scan is not looked at.
+    if (isFrame(marker) && !isFrameSeen && !isScanSeen && toSkip >= 5) {
+      isFrameSeen = true;
       const frame = yield take(5);
       findings.height = frame.readUInt16BE(1) || undefined;
       findings.width = frame.readUInt16BE(3) || undefined;

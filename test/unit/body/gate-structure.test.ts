@@ -11,6 +11,8 @@ describe("jpeg", () => {
   const soi = jpeg.subarray(0, 2);
   const rest = jpeg.subarray(2);
   const withoutEnd = jpeg.subarray(0, -2);
+  /** Of 40×30 pixels, one sample each. */
+  const otherFrame = segment(0xc0, Buffer.from([8, 0, 30, 0, 40, 1, 1, 0x11, 0]));
 
   test.each([
     ["fill bytes before a marker", Buffer.concat([soi, Buffer.from([0xff, 0xff, 0xff]), rest])],
@@ -26,6 +28,7 @@ describe("jpeg", () => {
     ["an end inside a comment", Buffer.concat([soi, segment(0xfe, Buffer.from([0xff, 0xd9, 0xff, 0xda])), rest])],
     ["an empty segment", Buffer.concat([soi, segment(0xfe, Buffer.alloc(0)), rest])],
     ["the longest segment there is", Buffer.concat([soi, segment(0xe2, Buffer.alloc(65_533, 0xff)), rest])],
+    ["another frame behind the scan", Buffer.concat([withoutEnd, otherFrame, jpeg.subarray(-2)])],
     [
       "a second scan",
       Buffer.concat([

@@ -1,0 +1,61 @@
+import sharp from "sharp";
+import { beforeAll, describe, expect, test } from "vitest";
+import { readJpegHead } from "../../../src/image/jpeg-head.ts";
+
+const DQT = 0xdb;
+let photo: Buffer;
+beforeAll(async () => {
+  photo = await sharp({ create: { width: 60, height: 40, channels: 3, background: "#c83200" } })
+    .withExif({ IFD0: { Artist: "Somebody" } })
+    .jpeg({ quality: 70 })
+    .toBuffer();
+});
+
+/** Behind the start of the image. */
+const withBytes = (...bytes: readonly number[]) =>
+  Buffer.concat([photo.subarray(0, 2), Buffer.from(bytes), photo.subarray(2)]);
+
+/** The same values in tables of 16 bits. */
+function withWideTables(bytes: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (
+    let at = bytes.indexOf(Buffer.from([0xff, DQT]));
+    at !== -1;
+    at = bytes.indexOf(Buffer.from([0xff, DQT]), at + 2)
+  ) {
+    const length = bytes.readUInt16BE(at + 2);
+    const table = bytes.subarray(at + 5, at + 2 + length);
+    const wide = Buffer.alloc(5 + table.length * 2);
+    wide.set([0xff, DQT, 0, 3 + table.length * 2, 0x10 | (bytes[at + 4] ?? 0)]);
+    for (const [index, value] of table.entries()) wide.writeUInt16BE(value, 5 + index * 2);
+    parts.push(bytes.subarray(from, at), wide);
+    from = at + 2 + length;
+  }
+  return Buffer.concat([...parts, bytes.subarray(from)]);
+}
+
+describe("readJpegHead()", () => {
+  test("tells EXIF, colour and quality", async () => {
+    expect(readJpegHead(photo)).toMatchObject({ isGrey: false, quality: 70 });
+    expect(readJpegHead(photo).exif?.toString("latin1")).toMatch(/^Exif\0\0.*Somebody/s);
+    const grey = await sharp(photo).toColourspace("b-w").jpeg({ quality: 40 }).toBuffer();
+    expect(readJpegHead(grey)).toEqual({ exif: undefined, isGrey: true, quality: 40 });
+  });
+
+  test.each([
+    ["fill bytes", [0xff, 0xff]],
+    ["a marker without a length", [0xff, 0x01, 0xff, 0xd0]],
+    ["bytes that are no marker", [0, 0, 0, 0xff, 0]],
+  ])("passes over %s, as decoders do", (_, bytes) => {
+    expect(readJpegHead(withBytes(...bytes))).toEqual(readJpegHead(photo));
+  });
+
+  test("reads the quality of tables of 16 bits", () => {
+    expect(readJpegHead(withWideTables(photo)).quality).toBe(70);
+  });
+
+  test.each([0, 2, 3, 5])("of a file that ends after %i bytes it tells nothing", (length) => {
+    expect(readJpegHead(photo.subarray(0, length))).toEqual({ exif: undefined, isGrey: false, quality: undefined });
+  });
+});
