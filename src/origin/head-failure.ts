@@ -6,6 +6,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: "origin_head_invalid",
   // Two lengths that differ: undici compares them before it says that the head is wrong.
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "origin_head_invalid",
+  // Statuses below 100, and more after a bare 101: undici asserts that no origin sends them.
+  ERR_ASSERTION: "origin_head_invalid",
   UND_ERR_CLOSED: "draining",
   UND_ERR_DESTROYED: "draining",
   UND_ERR_SOCKET: "origin_reset",

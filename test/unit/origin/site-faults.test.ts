@@ -62,6 +62,9 @@ const HEAD_FAULTS: readonly (readonly [string, Script, string, number])[] = [
     "origin_head_invalid",
     1,
   ],
+  ["an unasked 101 with a 200 behind it", ["HTTP/1.1 101 Switching\r\n\r\n", response("x")], "origin_head_invalid", 1],
+  ["the status 000", ["HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n"], "origin_head_invalid", 1],
+  ["the status 099", ["HTTP/1.1 099 X\r\nContent-Length: 1\r\n\r\nx"], "origin_head_invalid", 1],
   ["two lengths", [`${OK}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx`], "origin_head_invalid", 1],
   [
     "a length beside chunks",
