@@ -72,7 +72,8 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
 /** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
 async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Promise<Overlay> {
   const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
-  const text = step.text.replace(/[\p{Cc}\p{Cs}]+/gu, " ");
+  // One line, since its size is reckoned as one: the separators of lines and paragraphs break it as line feeds do.
+  const text = step.text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
   refuseLargeText(text, fontSize, sizedBy);
   const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
   const options = { text: markup, font: `${step.family} ${fontSize}`, dpi: DOTS_PER_INCH, rgba: true };

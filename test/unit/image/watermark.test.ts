@@ -158,6 +158,11 @@ describe("a text watermark", () => {
     expect((await written("a\nb\tc", "/fontsize/30")).count).toBeGreaterThan(100);
   });
 
+  test.each(["\u2028", "\u2029", "\n"])("%j in it is a blank, and breaks no line", async (sign) => {
+    const look = "/fontsize/30/gravity/northwest";
+    expect(await written(`a${sign.repeat(3)}b`, look)).toEqual(await written("a b", look));
+  });
+
   test("fill gives the colour, dissolve the opacity", async () => {
     const ground = await solid(200, 100, WHITE).png().toBuffer();
     const { bytes } = await renderText(ground, text("■■■", `/fontsize/40/fill/${b64("#DC2828")}`));
