@@ -152,10 +152,6 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   }
 
   function keep(renderer: Renderer, residentBytes: number): void {
-    if (residentBytes > GROWN_BYTES) {
-      kill(renderer);
-      return;
-    }
     renderer.residentBytes = residentBytes;
     renderer.bytes = residentBytes;
     rest(renderer, idleMs);
@@ -236,7 +232,8 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       const found = `it needs more than ${maxResidentBytes} bytes of memory`;
       throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
     }
-    keep(renderer, said.residentBytes);
+    if (said.residentBytes > GROWN_BYTES) kill(renderer);
+    else keep(renderer, said.residentBytes);
     if (said.kind !== "refused") return { said, body };
     const { code, message, parameter, wanted } = said;
     throw new HuiyuanError(code, message, { parameter, wanted });
