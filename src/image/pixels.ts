@@ -100,13 +100,10 @@ export async function tiled(tile: Overlay, { width, height }: Size): Promise<Ove
   };
 }
 
-/** The same overlay at so many per cent of its opacity. */
-export function faded(overlay: Overlay, perCent: number): Overlay {
-  if (perCent >= 100) return overlay;
-  const data = roomFor(overlay.data.length);
-  overlay.data.copy(data);
+/** Leaves so many per cent of the overlay's opacity. */
+export function fade({ data }: Overlay, perCent: number): void {
+  if (perCent >= 100) return;
   for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
-  return { ...overlay, data };
 }
 
 export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;

@@ -7,7 +7,7 @@ import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
 import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
 import { readableGif } from "./gif-screen.ts";
-import { cutOut, faded, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
+import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 import { withShadow } from "./shadow.ts";
 import { refuseLargeText, refuseLargeTurn, tooLargeText } from "./text-size.ts";
@@ -51,9 +51,10 @@ export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): 
   await lay(canvas, mark, step, 0);
 }
 
+/** The mark is used up. */
 async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, gapPerCent: number): Promise<void> {
-  const upright = faded(mark, step.opacity);
-  const turned = step.degrees === 0 ? upright : await toOverlay(fromOverlay(upright).rotate(step.degrees, CLEAR));
+  fade(mark, step.opacity);
+  const turned = step.degrees === 0 ? mark : await toOverlay(fromOverlay(mark).rotate(step.degrees, CLEAR));
   if (!step.isTiled) return canvas.lay(turned, markPosition(canvas.size, turned, step));
   // dx and dy widen the gaps between tiles.
   const gap = {
@@ -122,7 +123,9 @@ async function resized(mark: Overlay, size: Size): Promise<Overlay> {
   if (size.width * size.height > MAX_MARK_PIXELS)
     throw unusable("watermark/spcent", `the mark would have ${size.width}×${size.height} pixels`);
   const from = reducedFirst(mark, size);
-  const reduced = await toOverlay(fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }));
+  const isReduced = from.width < mark.width || from.height < mark.height;
+  const scaled = isReduced ? fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }) : undefined;
+  const reduced = scaled === undefined ? mark : await toOverlay(scaled);
   if (from.width === size.width && from.height === size.height) return reduced;
   const corner = { left: 0, top: 0 };
   return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);
