@@ -9,6 +9,11 @@ export interface Size {
   readonly height: number;
 }
 
+/** In pixels. */
+export function areaOf({ width, height }: Size): number {
+  return width * height;
+}
+
 /** A part of an image, inside it. */
 export interface Window extends Size {
   readonly left: number;

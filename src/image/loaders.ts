@@ -9,7 +9,9 @@ import { type Findings, feed, type Scanner } from "../body/formats/scan.ts";
 import { sniff } from "../body/formats/sniff.ts";
 import { scanWebp } from "../body/formats/webp.ts";
 import { HuiyuanError } from "../errors.ts";
+import { mayBeTurned } from "./exif.ts";
 import { type Animation, gifFrames, webpFrames } from "./frames.ts";
+import { readJpegHead } from "./jpeg-head.ts";
 import type { OutputFormat } from "./recipe.ts";
 
 /** What an image is; of a source, what its head claims. */
@@ -92,6 +94,20 @@ function readFacts(format: OutputFormat, bytes: Buffer): RasterFacts {
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
   return Math.max(1, ANIMATIONS[format]?.(bytes).frames ?? 1);
 }
+
+/** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
+export function mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): boolean {
+  if (format !== "jpeg") return (TURNED_BY[format] ?? []).some((sign) => bytes.includes(sign, 0, "latin1"));
+  const { exif } = readJpegHead(bytes);
+  return exif !== undefined && mayBeTurned(exif);
+}
+
+/** What stands in a file that says so: EXIF, or of an AVIF a property. */
+const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
+  png: ["eXIf", "Raw profile type"],
+  webp: ["EXIF"],
+  avif: ["irot"],
+};
 
 const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Animation>>> = {
   gif: gifFrames,

@@ -4,13 +4,14 @@ import { HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
+import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
-import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe, type StepOf } from "./recipe.ts";
+import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
 import { WANTED_TEXT } from "./text-size.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender } from "./weight.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage } from "./weight.ts";
 
 export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
@@ -88,7 +89,7 @@ const DEFAULTS = {
 
 /** Of the file of an image mark. */
 export const MAX_MARK_BYTES = 5 * 1024 * 1024;
-const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: 25_000_000, frames: 1 };
+const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: MAX_MARK_PIXELS, frames: 1 };
 const IDLE_MS = 30_000;
 const LAST_IDLE_MS = 600_000;
 
@@ -117,7 +118,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
-    const marks = await loadMarks(recipe, loadImage);
+    const marks = await loadMarks(recipe, loadImage, { facts, bytes });
     const weightAlone = bytesToRender(facts, recipe) + bytesToHold(bytes.length);
     const weight = weightAlone + marks.bytesToLay;
     await weigh(PROCESS_BYTES + weight, signal);
@@ -125,7 +126,9 @@ export function createRenderer(options: RendererOptions): Renderer {
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
     const rendered = pool.render(request, weight);
-    if (marks.bytesToLay > weightAlone) return rendered.catch(blame(MARK_PARAMETER, WANTED_MARK));
+    const fits = (needed: number) => PROCESS_BYTES + needed <= residentBytes;
+    const isForMarks = marks.bytesToLay > weightAlone || (fits(weightAlone) && !fits(weight));
+    if (isForMarks) return rendered.catch(blame(MARK_PARAMETER, WANTED_MARK));
     const isForText = bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe);
     return isForText ? rendered.catch(blame("watermark/fontsize", WANTED_TEXT)) : rendered;
   }
@@ -180,27 +183,24 @@ type Weigh = (bytes: number, signal: Leaving) => Promise<void>;
 async function loadMarks(
   recipe: Recipe,
   loadImage: RenderRequest["loadImage"],
+  image: HeldImage,
 ): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
   const files = new Map<string, Buffer>();
   let bytesForAll = 0;
   for (const url of markUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
-    bytesForAll += bytesToLay(readMark(url, bytes), marksOf(recipe, url));
+    bytesForAll += bytesToLay({ facts: readMark(url, bytes), bytes }, url, image, recipe);
     files.set(url, bytes);
   }
   return { files, bytesToLay: bytesForAll };
-}
-
-function marksOf({ steps }: Recipe, url: string): readonly StepOf<"imageMark">[] {
-  return steps.flatMap((step) => (step.name === "imageMark" && step.url === url ? [step] : []));
 }
 
 function withoutTexts({ steps, ...rest }: Recipe): Recipe {
   return { ...rest, steps: steps.filter(({ name }) => name !== "textMark") };
 }
 
-/** For a render of which this parameter takes the larger part. */
+/** For a render of which this parameter takes the larger part, or so much that the rest does not fit beside it. */
 function blame(parameter: string, wanted: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof HuiyuanError) || error.code !== "image_too_large" || error.parameter !== undefined)
@@ -220,7 +220,7 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
 }
 
 const WANTED_MARK =
-  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is turned";
+  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;

@@ -1,14 +1,14 @@
 // How large a text mark becomes, and may become: known by its letters before it is set, so that renders that set large texts
 // wait for each other, and by its pixels before it is turned. Pure; the text is set in watermark.ts.
 import { HuiyuanError } from "../errors.ts";
-import { markSize, type Size, turnedSize } from "./geometry.ts";
+import { areaOf, markSize, type Size, turnedSize } from "./geometry.ts";
+import { MAX_TURNED_PIXELS } from "./mark-size.ts";
 import type { StepOf } from "./recipe.ts";
 
 type TextMark = StepOf<"textMark">;
 
-/** Of a text as it is set, and once it is turned; all of it is made before it is clipped. */
+/** Of a text as it is set; all of it is made before it is clipped. */
 const MAX_SET_PIXELS = 16_000_000;
-const MAX_TURNED_PIXELS = 32_000_000;
 const LINE_HEIGHT = 1.5;
 /** In place of a text that is too large. */
 export const WANTED_TEXT = "fewer or smaller letters";
@@ -19,7 +19,7 @@ const TURNED = 5;
 
 /** Throws processing_invalid where so much is not set. `parameter`: what gave it its font size. */
 export function refuseLargeText(text: string, fontSize: number, parameter: string): void {
-  if (pixelsOf(setSize(text, fontSize)) > MAX_SET_PIXELS) throw tooLargeText(text, fontSize, parameter);
+  if (areaOf(setSize(text, fontSize)) > MAX_SET_PIXELS) throw tooLargeText(text, fontSize, parameter);
 }
 
 export function tooLargeText(text: string, fontSize: number, parameter: string, cause?: unknown): HuiyuanError {
@@ -31,32 +31,16 @@ export function tooLargeText(text: string, fontSize: number, parameter: string, 
   });
 }
 
-/** `mark`: as it was set. Throws processing_invalid where so much is not turned. */
-export function refuseLargeTurn(mark: Size, degrees: number): void {
-  const { width, height } = turnedSize(mark, degrees);
-  if (width * height <= MAX_TURNED_PIXELS) return;
-  const wanted = `${WANTED_TEXT}, or a turn that leaves them at most ${MAX_TURNED_PIXELS / 1e6} megapixels`;
-  const found = `${mark.width}×${mark.height} pixels turned by ${degrees} degrees are ${width}×${height}`;
-  throw new HuiyuanError("processing_invalid", `Cannot make a watermark: ${found}, wanted ${wanted}`, {
-    parameter: "watermark/degree",
-    wanted,
-  });
-}
-
 /** Bytes to lay the text over an image of this size. What is larger than it may be is refused before it takes more. */
 export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextMark, image: Size): number {
   const first = setSize(text, fontSize);
   const last = scale === undefined ? first : markSize(image, first, scale);
-  const pixels = Math.min(MAX_SET_PIXELS, Math.max(pixelsOf(first), pixelsOf(last)));
-  const turned = degrees === 0 ? 0 : Math.min(MAX_TURNED_PIXELS, pixelsOf(turnedSize(last, degrees)));
+  const pixels = Math.min(MAX_SET_PIXELS, Math.max(areaOf(first), areaOf(last)));
+  const turned = degrees === 0 ? 0 : Math.min(MAX_TURNED_PIXELS, areaOf(turnedSize(last, degrees)));
   return Math.max(pixels * (shadow > 0 ? SHADOWED : SET), turned * TURNED);
 }
 
 /** Few letters are wider than their font size. */
 function setSize(text: string, fontSize: number): Size {
   return { width: [...text].length * fontSize, height: fontSize * LINE_HEIGHT };
-}
-
-function pixelsOf({ width, height }: Size): number {
-  return width * height;
 }

@@ -5,19 +5,19 @@ import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
-import { markPosition, markSize, type Size, turnedSize } from "./geometry.ts";
+import { markPosition, markSize, type Size } from "./geometry.ts";
 import { readableGif } from "./gif-screen.ts";
+import { laidSize, MAX_MARK_PIXELS, refuseLargeMark, refuseLargeScale, refuseLargeTurn } from "./mark-size.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
 import type { StepOf } from "./recipe.ts";
 import { withShadow } from "./shadow.ts";
-import { refuseLargeText, refuseLargeTurn, tooLargeText } from "./text-size.ts";
+import { refuseLargeText, tooLargeText, WANTED_TEXT } from "./text-size.ts";
 
 type TextMark = StepOf<"textMark">;
 type ImageMark = StepOf<"imageMark">;
 
 /** Points and pixels are the same. */
 const DOTS_PER_INCH = 72;
-const MAX_MARK_PIXELS = 25_000_000;
 
 /** Throws processing_invalid: nothing to draw, or too much. */
 export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
@@ -28,27 +28,26 @@ export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
   let mark = await draw(step.fontSize, false);
   if (step.scale !== undefined) {
     const wanted = markSize(canvas.size, mark, step.scale);
+    refuseLargeScale(wanted);
     // Set anew at the wanted size, since enlarged letters are blurred.
     const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
     mark = await resized(await draw(fontSize, true), wanted);
   }
-  refuseLargeTurn(mark, step.degrees);
+  refuseLargeTurn(mark, step.degrees, { parameter: "watermark/degree", wanted: WANTED_TEXT });
   await lay(canvas, mark, step, step.spacing);
 }
 
-/** `bytes`: the mark's file, whose pixels are within bounds already. Throws image_not_processable. */
+/** `bytes`: the mark's file, whose pixels are within bounds already. Throws image_not_processable, processing_invalid (too large). */
 export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): Promise<void> {
-  let mark = await decoded(bytes);
-  if (step.scale !== undefined) mark = await resized(mark, markSize(canvas.size, mark, step.scale));
-  const { width, height } = canvas.size;
-  // It is turned later, and then wants its room.
-  const turned = turnedSize(mark, step.degrees);
-  if (step.oversize === "shrink" && (turned.width > width || turned.height > height)) {
-    const factor = Math.min(width / turned.width, height / turned.height);
-    const fitting = { width: Math.round(mark.width * factor), height: Math.round(mark.height * factor) };
-    mark = await resized(mark, { width: Math.max(1, fitting.width), height: Math.max(1, fitting.height) });
-  }
-  await lay(canvas, mark, step, 0);
+  await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
+}
+
+/** Nothing holds what was decoded after that. */
+async function atLaidSize(image: Size, step: ImageMark, bytes: Buffer): Promise<Overlay> {
+  const mark = await decoded(bytes);
+  const laid = laidSize(image, mark, step);
+  refuseLargeMark(laid, step);
+  return resized(mark, laid);
 }
 
 /** The mark is used up. */
@@ -120,8 +119,6 @@ async function decoded(file: Buffer): Promise<Overlay> {
 
 async function resized(mark: Overlay, size: Size): Promise<Overlay> {
   if (mark.width === size.width && mark.height === size.height) return mark;
-  if (size.width * size.height > MAX_MARK_PIXELS)
-    throw unusable("watermark/spcent", `the mark would have ${size.width}×${size.height} pixels`);
   const from = reducedFirst(mark, size);
   const isReduced = from.width < mark.width || from.height < mark.height;
   const scaled = isReduced ? fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }) : undefined;

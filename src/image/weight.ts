@@ -2,8 +2,9 @@
 // that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
 // that was found (docs/performance.md).
 import { HuiyuanError } from "../errors.ts";
-import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
-import type { RasterFacts } from "./loaders.ts";
+import { areaOf, boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
+import { mayLieOnItsSide, type RasterFacts } from "./loaders.ts";
+import { laidSize, mayBeLaid } from "./mark-size.ts";
 import type { OutputFormat, Recipe, Step, StepOf } from "./recipe.ts";
 import { bytesToSet } from "./text-size.ts";
 
@@ -20,6 +21,8 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
 const WORKED_ON = 8;
 /** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
 const SEARCHED = 4;
+/** Bytes a pixel of each form that a mark takes on its way: decoded, scaled, turned, clipped. */
+const OVERLAY = 4;
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
 /** Of a WebP that may have clear parts, which are packed without loss. */
 const WRITTEN_CLEAR_WEBP = 24;
@@ -32,14 +35,62 @@ export function bytesToDecode({ format, width, height, frames }: RasterFacts): n
   return width * height * frames * BYTES_PER_PIXEL[format];
 }
 
-/** Bytes to lay an image by any of these steps: turned as it is, it is worked on as a whole; else it comes through in strips. */
-export function bytesToLay(mark: RasterFacts, steps: readonly StepOf<"imageMark">[]): number {
-  const turned = steps.map(({ degrees, scale, oversize }) => {
-    if (degrees === 0 || scale !== undefined || oversize === "shrink") return 0;
-    const { width, height } = turnedSize(mark, degrees);
-    return width * height * WORKED_ON;
-  });
-  return Math.max(bytesToDecode(mark), ...turned);
+/** An image that has been read, not decoded. */
+export interface HeldImage {
+  readonly facts: RasterFacts;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Bytes to lay the mark of this URL over the image wherever the recipe does so: each form that it takes in a step stays beside
+ * the one before, and what is seen of it until the image is written.
+ */
+export function bytesToLay(mark: HeldImage, url: string, image: HeldImage, { steps }: Recipe): number {
+  const { facts } = mark;
+  const marks = isSizedByImage(url, steps) ? withSidesChanged(facts, mark) : [facts];
+  // An AVIF is turned by its decoder, other formats where that is asked for.
+  let canvases = image.facts.format === "avif" ? withSidesChanged(image.facts, image) : [image.facts as Size];
+  let [bytes, kept] = [bytesToDecode(facts), 0];
+  for (const step of steps) {
+    if (step.name === "imageMark" && step.url === url) {
+      const ways = canvases.flatMap((canvas) => marks.map((size) => bytesOfMark(canvas, size, step)));
+      bytes = Math.max(bytes, kept + bytesToDecode(facts) + Math.max(...ways.map(({ worked }) => worked)));
+      kept += Math.max(...ways.map(({ seen }) => seen));
+    }
+    const [canvas, other] = canvases;
+    canvases =
+      step.name === "autoOrient" && canvas !== undefined && other === undefined
+        ? withSidesChanged(canvas, image)
+        : canvases.map((size) => sizeAfter(step, size));
+  }
+  return bytes;
+}
+
+function isSizedByImage(url: string, steps: readonly Step[]): boolean {
+  return steps.some(
+    (step) => step.name === "imageMark" && step.url === url && (step.scale !== undefined || step.oversize === "shrink"),
+  );
+}
+
+/** The size as it is and, where the image may lie on its side, as it is then. */
+function withSidesChanged({ width, height }: Size, { facts, bytes }: HeldImage): readonly Size[] {
+  const upright = { width, height };
+  return mayLieOnItsSide(facts, bytes) ? [upright, { width: height, height: width }] : [upright];
+}
+
+/** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */
+function bytesOfMark(
+  image: Size,
+  mark: Size,
+  step: StepOf<"imageMark">,
+): { readonly worked: number; readonly seen: number } {
+  const laid = laidSize(image, mark, step);
+  if (!mayBeLaid(laid, step.degrees)) return { worked: 0, seen: 0 };
+  const turned = turnedSize(laid, step.degrees);
+  const toScale = laid.width === mark.width && laid.height === mark.height ? 0 : areaOf(laid);
+  const toTurn = step.degrees === 0 ? 0 : areaOf(turned);
+  const seen = Math.min(image.width, turned.width) * Math.min(image.height, turned.height);
+  return { worked: (toScale + toTurn) * OVERLAY, seen: seen * OVERLAY };
 }
 
 /** Bytes that a file takes while it is processed, whatever its pixels take. */

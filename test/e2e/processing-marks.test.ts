@@ -167,6 +167,24 @@ describe("an image mark", () => {
     },
   );
 
+  test.each([
+    ["scaled", [1, 400], "/scatype/1/spcent/1000", "watermark/spcent"],
+    ["scaled and turned", [1, 40], "/scatype/1/spcent/1000/degree/45", "watermark/spcent"],
+    ["turned as it is", [5000, 5000], "/degree/45", "watermark/degree"],
+  ] as const)(
+    "that is too large when it is %s is refused by the name of what makes it so",
+    async (how, size, look, parameter) => {
+      const key = `large-${how.replaceAll(" ", "-")}.png`;
+      pictures.set(`/${key}`, await solid(size[0], size[1], RED).png().toBuffer());
+      const answer = await ask(`/white.png?${markedWith(key)}${look}`);
+      expect([answer.status, answer.headers["x-errno"]]).toEqual([400, "-106"]);
+      expect(JSON.parse(answer.body.toString()).message).toMatch(/: .*, wanted .* megapixels/);
+      expect(answer.body.toString()).toContain(parameter);
+      // Shrunk to the image it is small enough.
+      expect((await ask(`/white.png?${markedWith(key)}${look}/blogo/1`)).status).toBe(200);
+    },
+  );
+
   test("that is not there yet leaves with ignore-error the original, which no cache keeps", async () => {
     const askLate = () => ask(`/white.png?imageMogr2/thumbnail/300x/ignore-error/1|${markedWith("late.png")}`);
     const before = await askLate();

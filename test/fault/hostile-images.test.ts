@@ -1,12 +1,14 @@
 // Images that try to cost more than they are worth: each is refused with a code or rendered, within the time of a render,
 // and the memory of server and render processes together stays bounded.
 import { readdirSync, readFileSync } from "node:fs";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../src/errors.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { blackPng } from "../helpers/hostile-images.ts";
 import { grey, HOSTILE_ORDERS, THUMBNAIL } from "../helpers/hostile-menu.ts";
+import { b64 } from "../helpers/rendering.ts";
 
 const RENDER_MS = 5000;
 /** For what must be rendered, on a machine that has much else to do. */
@@ -57,7 +59,7 @@ interface Outcome {
   readonly peakBytes: number;
 }
 
-async function attempt(bytes: Buffer, text: string): Promise<Outcome> {
+async function attempt(bytes: Buffer, text: string, mark?: Buffer): Promise<Outcome> {
   let peakBytes = 0;
   const watch = setInterval(() => {
     peakBytes = Math.max(peakBytes, childBytes());
@@ -66,7 +68,7 @@ async function attempt(bytes: Buffer, text: string): Promise<Outcome> {
   try {
     const recipe = parseInstruction(text, { era: 2015 });
     const { signal } = new AbortController();
-    await renderer.render({ load: async () => bytes, recipe, loadImage: async () => undefined, signal });
+    await renderer.render({ load: async () => bytes, recipe, loadImage: async () => mark, signal });
     return { how: "rendered", ms: performance.now() - began, peakBytes };
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
@@ -114,6 +116,25 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill("rendered"));
     expect(Math.max(...outcomes.map(({ peakBytes }) => peakBytes))).toBeLessThan(MAX_PROCESS_BYTES);
   });
+
+  test.each([
+    ["as large as may be", 3999, "rendered"],
+    ["larger", 5000, "processing_invalid"],
+  ] as const)(
+    "marks made %s of a few pixels, and turned, stay so too",
+    { timeout: 180_000 },
+    async (_how, side, how) => {
+      const line = await sharp({ create: { width: side, height: 10, channels: 3, background: "#808080" } })
+        .png()
+        .toBuffer();
+      const mark = await grey(100).png().toBuffer();
+      const text = `watermark/1/image/${b64("http://h/mark.png")}/scatype/1/spcent/1000/degree/45/dissolve/50`;
+      renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
+      const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(line, text, mark)));
+      expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill(how));
+      expect(Math.max(...outcomes.map(({ peakBytes }) => peakBytes))).toBeLessThan(MAX_PROCESS_BYTES);
+    },
+  );
 
   test("a crowd of good images leaves no memory behind", async () => {
     const jpeg = await grey(1500).jpeg().toBuffer();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
-import { type KnownFacts, readSource } from "../../../src/image/loaders.ts";
+import { type KnownFacts, mayLieOnItsSide, readSource } from "../../../src/image/loaders.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../helpers/images.ts";
 import { animation, BLUE, GREEN, LIMITS, quadrants, RED } from "../../helpers/rendering.ts";
@@ -22,6 +22,16 @@ test.each(["jpeg", "png", "gif", "webp", "avif"] as const)("readSource() reads t
 test.each(["gif", "webp"] as const)("readSource() counts the frames of a %s", async (format) => {
   const bytes = await animation(30, 20, [RED, GREEN, BLUE]).toFormat(format).toBuffer();
   expect(verdict(bytes)).toBe(`${format} 30x20x3`);
+});
+
+test.each(["jpeg", "png", "webp"] as const)("mayLieOnItsSide() is what the EXIF of a %s may say", async (format) => {
+  const plain = quadrants(64, 48);
+  const tagged = quadrants(64, 48).withMetadata({ orientation: 6 });
+  const lies = [plain, tagged].map(async (image) => {
+    const bytes = await image.toFormat(format).toBuffer();
+    return mayLieOnItsSide(readSource(bytes, LIMITS), bytes);
+  });
+  expect(await Promise.all(lies)).toEqual([false, true]);
 });
 
 test("readSource() measures frames that are larger than their canvas", () => {

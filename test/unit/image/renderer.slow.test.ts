@@ -38,6 +38,9 @@ function request(text: string, more: Partial<RenderRequest> = {}): RenderRequest
   };
 }
 
+/** An image mark. */
+const laid = (look: string) => `watermark/1/image/${b64("http://h/mark.png")}${look}`;
+
 test("render() gives bytes, media type and facts from another process", async () => {
   const { bytes, mediaType, image } = await renderer.render(request("imageView2/2/w/50/format/webp"));
   expect([mediaType, image]).toEqual(["image/webp", { format: "webp", width: 50, height: 25, frames: 1 }]);
@@ -102,13 +105,35 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
   await expect(signed).rejects.toThrow(/"http:\/\/h\/none\.png"/);
 });
 
-test("a mark that needs too much memory once it is turned is to blame, and not the image", async () => {
-  const mark = await solid(5000, 5000, RED, 0.5).png().toBuffer();
-  const text = `watermark/1/image/${b64("http://h/large.png")}/degree/45`;
-  await expect(renderer.render(request(text, { loadImage: async () => mark }))).rejects.toMatchObject({
+test("a mark that is too large once it is turned is refused by name, scaled or not", async () => {
+  const square = await solid(5000, 5000, RED, 0.5).png().toBuffer();
+  const refused = renderer.render(request(laid("/degree/45"), { loadImage: async () => square }));
+  await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/degree" });
+  const thin = await solid(1, 100, RED).png().toBuffer();
+  const scaled = renderer.render(request(laid("/scatype/1/spcent/999/degree/45"), { loadImage: async () => thin }));
+  await expect(scaled).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/spcent" });
+});
+
+test("the largest mark that may be laid is enlarged, faded and turned as far as it may be", async () => {
+  const line = await solid(3999, 1, GREEN).png().toBuffer();
+  const marks = [await solid(10, 10, RED).png().toBuffer(), await solid(3999, 3999, RED, 0.5).png().toBuffer()];
+  for (const mark of marks) {
+    const text = laid("/scatype/1/spcent/1000/degree/45/dissolve/50");
+    const more = { load: async () => line, loadImage: async () => mark };
+    await expect(renderer.render(request(text, more))).resolves.toMatchObject({ image: { format: "png" } });
+  }
+});
+
+test("a mark that needs too much memory is to blame, also where it needs less than the image", async () => {
+  const tight = createRenderer({ ...OPTIONS, residentBytes: 200 * 1024 * 1024 });
+  const image = await quadrants(4000, 4000).png().toBuffer();
+  const mark = await solid(2600, 2600, RED, 0.5).png().toBuffer();
+  const more = { load: async () => image, loadImage: async () => mark };
+  await expect(tight.render(request(`${laid("/degree/45")}|imageMogr2/rotate/180`, more))).rejects.toMatchObject({
     code: "image_too_large",
     parameter: "watermark/image",
   });
+  await tight.close();
 });
 
 test("the largest text that may be set has a shadow, too, and is turned as far as it may be", async () => {

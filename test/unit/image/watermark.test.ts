@@ -2,7 +2,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { parseColour } from "../../../src/image/colours.ts";
 import { fontFamily } from "../../../src/image/fonts.ts";
-import { BLUE, b64, distance, RED, renderText, solid, WHITE } from "../../helpers/rendering.ts";
+import { BLUE, b64, distance, quadrants, RED, renderText, solid, WHITE } from "../../helpers/rendering.ts";
 
 const URL_OF_MARK = "http://photos-10001234.localhost/logo.png";
 const IMAGE = `watermark/1/image/${b64(URL_OF_MARK)}`;
@@ -73,12 +73,33 @@ describe("an image watermark", () => {
     ["as high as the image", "/gravity/northwest/scatype/2/spcent/1000", [20, 10], [0, 0, 199, 99]],
     ["a quarter of its area", "/gravity/northwest/scatype/3/spcent/250", [20, 10], [0, 0, 99, 49]],
     ["turned by 90°", "/gravity/northwest/degree/90", [20, 10], [0, 0, 9, 19]],
+    ["scaled, then shrunk to fit", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [10, 40], [0, 0, 24, 99]],
+    ["shrunk from what may not be laid", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [1, 2000], [0, 0, 0, 99]],
   ] as const)("%s", async (_what, parameters, mark, expected) => {
     expect(place(await marked(parameters, mark))).toEqual(expected);
   });
 
   test("pushed out altogether leaves the image as it is", async () => {
     expect((await marked("/dx/300")).count).toBe(0);
+  });
+
+  test("scaled and shrunk to the size that it has is laid as it is", async () => {
+    const ground = await solid(200, 100, WHITE).png().toBuffer();
+    const logo = await quadrants(20, 100).png().toBuffer();
+    const look = (parameters: string) => renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
+    const [plain, scaled] = await Promise.all([look(""), look("/scatype/1/spcent/1000/blogo/1")]);
+    expect(await distance(scaled.bytes, plain.bytes)).toBe(0);
+  });
+
+  test.each([
+    ["scaled to too much", "/scatype/1/spcent/1000", [1, 3], "watermark/spcent"],
+    ["scaled to what is too much once it is turned", "/scatype/1/spcent/520/degree/45", [1, 3], "watermark/spcent"],
+    ["too large to be turned as it is", "/degree/45", [1, 8100], "watermark/degree"],
+  ] as const)("%s is refused by the name of what made it so", async (_what, parameters, mark, parameter) => {
+    const ground = await solid(4000, 1, WHITE).png().toBuffer();
+    const logo = await solid(mark[0], mark[1], RED).png().toBuffer();
+    const refused = renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
+    await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter });
   });
 
   test("dissolve fades it", async () => {

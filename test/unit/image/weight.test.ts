@@ -14,18 +14,82 @@ function weigh(facts: RasterFacts, text: string): number {
   return bytesToRender(facts, parseInstruction(text, { era: 2015 })) / MEGA;
 }
 
-test.each([
-  ["", 48],
-  // Turned as it is, it is worked on as a whole.
-  ["/degree/90", 96],
-  ["/degree/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
-  // Scaled first, it comes through in strips.
-  ["/degree/45/blogo/1", 48],
-  ["/degree/45/scatype/1/spcent/100", 48],
-])("bytesToLay() of a photo with %j", (look, expected) => {
-  const { steps } = parseInstruction(`watermark/1/image/${b64("http://h/m.png")}${look}`, { era: 2015 });
-  const marks = steps.flatMap((step) => (step.name === "imageMark" ? [step] : []));
-  expect(bytesToLay(photo, marks) / MEGA).toBeCloseTo(expected, 0);
+const URL_OF_MARK = "http://h/m.png";
+const mark = (look: string, url = URL_OF_MARK) => `watermark/1/image/${b64(url)}${look}`;
+
+function weighMark(
+  facts: RasterFacts,
+  image: RasterFacts,
+  text: string,
+  signs: readonly [string?, string?] = [],
+): number {
+  const [ofMark = "", ofImage = ""] = signs;
+  const recipe = parseInstruction(text, { era: 2015 });
+  const held = { facts, bytes: Buffer.from(ofMark) };
+  return bytesToLay(held, URL_OF_MARK, { facts: image, bytes: Buffer.from(ofImage) }, recipe) / MEGA;
+}
+
+const png = (width: number, height: number): RasterFacts => ({ format: "png", width, height, frames: 1 });
+const turnedBytes = (width: number, height: number) => 4 * ((width + height) / Math.SQRT2) ** 2 * 1e-6;
+
+describe("bytesToLay()", () => {
+  test.each([
+    [photo, photo, mark(""), 48],
+    // Turned, it is there twice.
+    [photo, photo, mark("/degree/90"), 48 + 48],
+    [photo, photo, mark("/degree/45"), 48 + turnedBytes(4000, 3000)],
+    // And so it is when it is scaled.
+    [photo, photo, mark("/scatype/1/spcent/1000"), 48],
+    [png(100, 100), photo, mark("/scatype/1/spcent/1000"), 64],
+    [photo, photo, mark("/degree/45/blogo/1"), 48 + 17.6 + turnedBytes(2424, 1818)],
+    [photo, photo, mark("/degree/45/scatype/1/spcent/100"), 48 + 0.5 + turnedBytes(400, 300)],
+    [png(40, 30), photo, mark("/degree/45/scatype/1/spcent/1000"), 48 + turnedBytes(4000, 3000)],
+    [png(40, 30), photo, mark("/degree/45/scatype/1/spcent/1000/blogo/1"), 17.6 + turnedBytes(2424, 1818)],
+    // By the size that the image has by then.
+    [
+      png(40, 30),
+      photo,
+      `imageMogr2/thumbnail/400x|${mark("/degree/45/scatype/1/spcent/1000")}`,
+      0.5 + turnedBytes(400, 300),
+    ],
+    [png(40, 30), tiny, `imageMogr2/thumbnail/4000x10!|${mark("/scatype/1/spcent/1000")}`, 48],
+    [png(40, 30), tiny, `${mark("/scatype/1/spcent/1000")}|imageMogr2/thumbnail/4000x10!`, 0.0048],
+    // The largest that may be.
+    [png(10, 10), png(3999, 1), mark("/degree/45/scatype/1/spcent/1000"), 64 + 128],
+    [png(5000, 5000), png(3999, 1), mark("/degree/45/scatype/1/spcent/1000"), 100 + 64 + 128],
+    // What is refused takes nothing.
+    [png(10, 10), png(4001, 1), mark("/degree/45/scatype/1/spcent/1000"), 0.0004],
+    [png(10, 10), png(5001, 1), mark("/scatype/1/spcent/1000"), 0.0004],
+    [png(5000, 5000), photo, mark("/degree/45"), 100],
+    // What is seen of a mark stays while the next one is made.
+    [png(2000, 1000), photo, `${mark("/degree/90")}|${mark("/degree/90")}`, 8 + 16],
+    [png(2000, 1000), png(500, 500), `${mark("/degree/90")}|${mark("/degree/90")}`, 1 + 16],
+    // Another mark is weighed for itself.
+    [png(2000, 1000), photo, `${mark("")}|${mark("/scatype/1/spcent/1000", "http://h/other.png")}`, 8],
+  ])("of %o over %o by %s", (facts, image, text, expected) => {
+    expect(weighMark(facts, image, text)).toBeCloseTo(expected, 0);
+  });
+
+  const WIDE = mark("/scatype/1/spcent/1000");
+  test.each([
+    ["a mark", png(1000, 500), png(1000, 1000), WIDE, ["eXIf"], 2 + 4 * 2],
+    ["a mark that has no say in it", png(1000, 500), png(1000, 1000), WIDE, [], 2],
+    ["a mark that is not scaled", png(1000, 500), png(1000, 1000), mark("/degree/90"), ["eXIf"], 2 + 2],
+    ["an image", png(10, 10), png(10, 2000), `imageMogr2/auto-orient|${WIDE}`, ["", "eXIf"], 4 * 4],
+    ["an image that has no say in it", png(10, 10), png(10, 2000), `imageMogr2/auto-orient|${WIDE}`, [], 0.0004],
+    ["an image that stays so", png(10, 10), png(10, 2000), WIDE, ["", "eXIf"], 0.0004],
+    [
+      "an image once it is scaled",
+      png(10, 10),
+      tiny,
+      `imageMogr2/thumbnail/10x2000!/auto-orient|${WIDE}`,
+      ["", "eXIf"],
+      4 * 4,
+    ],
+    ["an AVIF", png(10, 10), { ...png(10, 2000), format: "avif" }, WIDE, ["", "irot"], 4 * 4],
+  ] as const)("of %s that may lie on its side", (_what, facts, image, text, signs, expected) => {
+    expect(weighMark(facts, image, text, signs)).toBeCloseTo(expected, 0);
+  });
 });
 
 const text = (characters: number, look: string) => `watermark/2/text/${b64("字".repeat(characters))}${look}`;
