@@ -79,9 +79,11 @@ async function serveCold(original: Admitted, wish: Wish, repeats = MAX_REPLACED)
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
     return serveUnstored(fetching(original, entry), wish, { epoch, since }).catch((error: unknown) => {
-      const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+      const code = error instanceof HuiyuanError ? error.code : undefined;
+      // What was fetched cannot go, but what is laid over it can.
+      if (code === "original_replaced" && repeats > 0) return serveAgain(original, wish, error, repeats);
       // The store, which could not be asked, may have what the origin lacks.
-      throw isAbsent && failure !== undefined ? failure : error;
+      throw code === "not_found" && failure !== undefined ? failure : error;
     });
   }
   try {

@@ -64,21 +64,19 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     if (signal.aborted) stop();
     const stopListening = listen(stop);
     let beganAt = performance.now();
-    const one = () => {
-      const [job] = jobs;
-      if (job === undefined) throw unwanted();
-      return job;
-    };
     let held: BroughtBytes | undefined;
     const load = async () => {
       item.hasBegun = true;
       beganAt = performance.now();
-      return (held ?? one()).load();
+      return held === undefined ? ofAny(jobs, (job) => job.load()) : held.load();
     };
-    const loadImage: RenderJob["loadImage"] = (url) => (held ?? one()).loadImage(url);
+    const loadImage: RenderJob["loadImage"] = (url) =>
+      held === undefined ? ofAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
     try {
-      const { recipe, bring } = one();
-      if (bring !== undefined) held = await brought(bring(), nobody);
+      const [job] = jobs;
+      if (job === undefined) throw unwanted();
+      const { recipe } = job;
+      if (job.bring !== undefined) held = await ofAny(jobs, async ({ bring }) => bring && brought(bring(), nobody));
       const { bytes } = await renderer.render({ recipe, load, loadImage, signal: nobody });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
@@ -122,6 +120,24 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     },
     close: () => Promise.resolve(),
   };
+}
+
+/**
+ * What the first gives whose bytes are still to be had: of a version that is purged while many wait for one render, those who had
+ * found it in the bucket have lost theirs, and whoever has just fetched it has not. Throws original_replaced where all have.
+ */
+async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
+  let lost: HuiyuanError | undefined;
+  // Those that leave meanwhile are not asked.
+  for (const job of jobs) {
+    try {
+      return await read(job);
+    } catch (error) {
+      if (!(error instanceof HuiyuanError) || error.code !== "original_replaced") throw error;
+      lost = error;
+    }
+  }
+  throw lost ?? unwanted();
 }
 
 /** What comes when nobody waits for it any more is let go. */

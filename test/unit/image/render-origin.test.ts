@@ -1,6 +1,6 @@
 // The renderer as an origin: what is wanted is rendered, and what nobody wants any more gives up its place.
 import { expect, test } from "vitest";
-import type { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderOrigin, type RenderJob } from "../../../src/image/render-origin.ts";
 import { toKey } from "../../../src/object.ts";
@@ -86,6 +86,48 @@ test("a render whose first client has left is made of what another brings", asyn
   const answer = await answerOf(waiting);
   leaveSecond();
   expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered second");
+});
+
+test("a render that many want is made of the bytes of one who still has them, and is counted once", async () => {
+  const { origin, told } = lab();
+  const asked: string[] = [];
+  const lost = (name: string): RenderJob => {
+    const gone = () => {
+      asked.push(name);
+      return Promise.reject(new HuiyuanError("original_replaced", "its bytes have gone"));
+    };
+    return { ...job(), load: gone };
+  };
+  const leaves = [lost("first"), lost("second"), job("third")].map((each) => origin.want(KEY, each));
+  const answer = await answerOf(origin.fetch(ask("v/1")));
+  for (const leave of leaves) leave();
+  expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered third");
+  expect([asked, told]).toEqual([["first", "second"], ["rendered"]]);
+});
+
+test("a render of which all who want it have lost the bytes fails so, and any other failure is nobody else's affair", async () => {
+  const { origin } = lab();
+  const failing = (code: "original_replaced" | "store_failed"): RenderJob => ({
+    ...job(),
+    load: () => Promise.reject(new HuiyuanError(code, "its bytes are not to be had")),
+  });
+  const leave = [origin.want(KEY, failing("original_replaced")), origin.want(KEY, failing("original_replaced"))];
+  expect(await codeOf(origin.fetch(ask("v/1")))).toBe("original_replaced");
+  for (const each of leave) each();
+  origin.want(OTHER, failing("store_failed"));
+  origin.want(OTHER, job());
+  expect(await codeOf(origin.fetch(ask("v/2")))).toBe("store_failed");
+});
+
+test("what comes from far away comes by one who can still have it, or is here already", async () => {
+  const { origin } = lab();
+  const gone = () => Promise.reject(new HuiyuanError("original_replaced", "its bytes have gone"));
+  const far = origin.want(KEY, { ...job(), load: gone, bring: gone });
+  const near = origin.want(KEY, job("near"));
+  const answer = await answerOf(origin.fetch(ask("v/1")));
+  expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered near");
+  far();
+  near();
 });
 
 test("a render that has begun is brought to its end without anybody", async () => {

@@ -325,21 +325,23 @@ test("of several images from far away of which one cannot be had none is kept wa
   expect(original.told.at(-1)).toBe("released");
 });
 
-test("whoever joins a render for which another's bytes have gone has it made of their own", async () => {
-  const { variants } = lab(fakeRenderer(() => small));
+test("of those who want one render whoever has lost its bytes has it made of another's, and the others do too", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants } = lab(renderer);
   const [began, latch] = [createLatch(), createLatch()];
   const load = async () => {
     began.open();
     await latch.opened;
     throw new HuiyuanError("original_replaced", "it has gone");
   };
-  const first = codeOf(variants.get(request({ bytes: { load } })));
+  // More than one render after another would have found out.
+  const losers = Array.from({ length: 8 }, () => variants.get(request({ bytes: { load } })));
   await began.opened;
   const joined = variants.get(request());
   await new Promise((resolve) => setImmediate(resolve));
   latch.open();
-  expect(await first).toBe("original_replaced");
-  expect((await bytesOf(await joined)).equals(small)).toBe(true);
+  for (const made of [...losers, joined]) expect((await bytesOf(await made)).equals(small)).toBe(true);
+  expect(renderer.begun).toHaveLength(1);
 });
 
 test("get() of something that is no image, and no JSON, fails", async () => {
