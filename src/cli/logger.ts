@@ -1,8 +1,10 @@
-// Where the log goes: one JSON object a line for machines, readable lines on a terminal. Secrets are never handed in.
+// Where the log goes: one JSON object a line for machines, readable lines on a terminal. Secrets are never handed in, but clients may
+// have written one into the name that they ask for.
 import pino from "pino";
 import pretty from "pino-pretty";
 import { HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { redactTarget, redactWords } from "../sign/redact.ts";
 import { shownLines } from "./shown.ts";
 
 export interface LoggerOptions {
@@ -17,7 +19,7 @@ const MAX_WAITING = 1_048_576;
 
 /** A log that cannot be written costs lines, never the program. */
 export function createLogger({ isInteractive, level, destination }: LoggerOptions): Log {
-  const options = { level, base: null, serializers: { err: describeError } };
+  const options = { level, base: null, serializers: SERIALIZERS };
   if (!isInteractive) {
     const machine = { ...options, timestamp: pino.stdTimeFunctions.isoTime };
     return isDescriptor(destination) ? patientLogger(machine, destination.fd) : pino(machine, destination);
@@ -56,13 +58,17 @@ function isDescriptor(stream: NodeJS.WritableStream): stream is NodeJS.WritableS
 
 /** Code and message along the chain of causes; a stack only where the error is a fault of this program. */
 function describeError(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return redactWords(String(error));
   const code = error instanceof HuiyuanError ? error.code : (error as NodeJS.ErrnoException).code;
   const isNamed = error instanceof HuiyuanError && error.code !== "internal";
   return {
     code,
-    message: error.message,
-    ...(isNamed || depth > 0 ? {} : { stack: error.stack }),
+    message: redactWords(error.message),
+    ...(isNamed || depth > 0 ? {} : { stack: redactWords(error.stack ?? "") }),
     ...(error.cause === undefined || depth >= 3 ? {} : { cause: describeError(error.cause, depth + 1) }),
   };
 }
+
+const redactName = (name: unknown) => (typeof name === "string" ? redactTarget(name) : name);
+
+const SERIALIZERS = { err: describeError, key: redactName, url: redactName, originUrl: redactName };

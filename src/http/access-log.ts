@@ -2,7 +2,6 @@
 // or what a trusted proxy says.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
-import { withoutMarks } from "../image/mark-token.ts";
 import type { Log } from "../log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
@@ -28,7 +27,7 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
         requestId,
         client: clientAddress(request.socket.remoteAddress ?? "", request.headers["x-forwarded-for"], trustedProxies),
         method: request.method,
-        host: request.headers.host && asciiQuery(request.headers.host),
+        host: request.headers.host && withoutToken(`//${request.headers.host}`).slice(2),
         url: withoutToken(request.url ?? ""),
         bucket: site?.stored.bucketId,
         status: response.statusCode,
@@ -42,12 +41,9 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/**
- * Raw bytes are escaped, since terminals obey some of them. What redactTarget() takes for a secret is replaced, and so are
- * marks whose URLs have a token; the rest stays as it came.
- */
+/** Raw bytes are escaped, since terminals obey some of them. What redactTarget() takes for a secret is replaced; the rest stays as it came. */
 export function withoutToken(url: string): string {
-  return withoutMarks(redactTarget(asciiQuery(url)));
+  return redactTarget(asciiQuery(url));
 }
 
 /**

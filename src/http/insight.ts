@@ -60,8 +60,9 @@ function operationOf(
     at,
     bucketId,
     operation,
-    fileid,
-    url: redactTarget(url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}${url}` : url),
+    fileid: redactTarget(fileid),
+    // Apart: with its port a host alone may be taken for a user name.
+    url: (url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}` : "") + redactTarget(url),
     client: clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
     userAgent: headers["user-agent"] ?? "",
     ...(code === undefined ? CLIENT_LEFT : { code, message }),

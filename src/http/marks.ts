@@ -1,7 +1,7 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import { markName, markWithoutToken } from "../image/mark-token.ts";
+import { markName } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
@@ -9,6 +9,7 @@ import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Mark } from "../mirror/variants.ts";
+import { redactTarget } from "../sign/redact.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import type { Admitted } from "./admitted.ts";
 import { type Asker, type Current, currentOf } from "./age.ts";
@@ -161,7 +162,7 @@ function faultOfMark(text: string, error: unknown): unknown {
   if (code === "not_found") return badMark(text, NOT_THERE, error);
   if (UNUSABLE.includes(code)) return badMark(text, message, error);
   if (!code.startsWith("origin_")) return error;
-  const found = `Cannot lay "${markWithoutToken(text)}" over the image: ${message}`;
+  const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;
   return new HuiyuanError(code, found, {
     parameter: MARK_PARAMETER,
     cause: error,
@@ -193,6 +194,6 @@ function refuseHeavy(text: string, bytes: number): void {
 }
 
 function badMark(text: string, found: string, cause?: unknown): HuiyuanError {
-  const message = `Cannot lay "${markWithoutToken(text)}" over the image: ${found}`;
+  const message = `Cannot lay "${redactTarget(text)}" over the image: ${found}`;
   return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, cause });
 }

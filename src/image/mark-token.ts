@@ -30,13 +30,6 @@ export function withoutMarkTokens(text: string): string {
   return text.replace(IMAGE, (_whole, before: string, encoded: string) => `${before}${encodedWithoutToken(encoded)}`);
 }
 
-/** The same for whoever reads a log: nothing at all of a mark that may have a token, also one that is spelled otherwise. */
-export function withoutMarks(text: string): string {
-  return text.replace(IMAGE, (whole, before: string, encoded: string) =>
-    /sign=/i.test(decoded(encoded)) ? `${before}…` : whole,
-  );
-}
-
 function encodedWithoutToken(encoded: string): string {
   const url = decoded(encoded);
   const plain = markWithoutToken(url);

@@ -1,6 +1,7 @@
 // One log line for each call that changes something: who, what, how it ended. It never holds a token or a query.
 import type { Context } from "hono";
 import type { Log } from "../../log.ts";
+import { redactTarget } from "../../sign/redact.ts";
 import type { ApiEnv } from "./env.ts";
 
 /** Written once, whether the call has ended well, failed, or was left by its caller. */
@@ -13,7 +14,8 @@ export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly ope
   return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an operator's order");
 }
 
-/** The name of an object as it may be logged: a URL without its query, which may hold a token. */
+/** The name of an object as it may be logged, or how names begin: what redactTarget() leaves, of a URL without its query. */
 export function loggedName(name: string): string {
-  return (/^https?:\/\//i.test(name) ? (name.split("?", 1)[0] ?? "") : name).slice(0, 200);
+  const text = redactTarget(name);
+  return (/^https?:\/\//i.test(text) ? (text.split("?", 1)[0] ?? "") : text).slice(0, 200);
 }

@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { Log } from "../../log.ts";
 import { isKey } from "../../object.ts";
 import { changeCounts, changeLine, objectPage, statAnswer } from "./answers.ts";
-import { auditOf } from "./audit.ts";
+import { auditOf, loggedName } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
@@ -140,6 +140,6 @@ function selectionOf(body: z.output<z.ZodObject<typeof SELECTION>>, domains: Dom
 }
 
 function loggedSelection(selection: Selection): object {
-  if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: selection.prefix.slice(0, 200) };
+  if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: loggedName(selection.prefix) };
   return loggedNames(selection.names);
 }

@@ -1,6 +1,7 @@
 // One log line an API call, as `accessLog` says: `misses` shows all of them, since each is one. Neither signature nor
 // contents are in it.
 import type { Log } from "../../log.ts";
+import { redactTarget } from "../../sign/redact.ts";
 import { type AccessLogRules, clientAddress, withoutToken } from "../access-log.ts";
 import type { AnsweredCall } from "./photos.ts";
 
@@ -16,7 +17,7 @@ export function createCallLog(log: Log): (call: AnsweredCall, rules: AccessLogRu
         url: withoutToken(url),
         operation: name,
         bucket: bucketId,
-        ...(fileid === undefined ? {} : { fileid }),
+        ...(fileid === undefined ? {} : { fileid: redactTarget(fileid) }),
         ...(bytes === 0 ? {} : { bytes }),
         code: code ?? "client_gone",
         milliseconds: Math.round(milliseconds * 10) / 10,

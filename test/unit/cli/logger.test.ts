@@ -31,3 +31,12 @@ test("a terminal that has gone costs lines, never the program", async () => {
   expect(() => log.info({}, "a line")).not.toThrow();
   await new Promise((resolve) => setImmediate(resolve));
 });
+
+test("a token that a client has written into the name of an image is in no line", async () => {
+  const err = new HuiyuanError("origin_status", 'Cannot use "http://o.example/a.jpg%3Fsign=SECRET": status 500', {
+    cause: new Error("http://o.example/a.jpg%3fSIGN=SECRET"),
+  });
+  const lines = await told((log) => log.warn({ key: "a.jpg?sign=SECRET", err }, "an image could not be fetched"));
+  expect(lines).not.toContain("SECRET");
+  expect(lines).toContain("a.jpg?sign=…");
+});
