@@ -2,7 +2,7 @@
 // the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
 import type { MirrorSource, Route } from "./http/site.ts";
 import type { Mirror } from "./mirror/mirror.ts";
-import { createRuleFinder, keepsQuery } from "./mirror/rules.ts";
+import { createOriginalsFinder, createRuleFinder, keepsQuery } from "./mirror/rules.ts";
 import { toKey } from "./object.ts";
 import { underRule } from "./settings/effective.ts";
 import { passedHeaderFault } from "./settings/origin-rules.ts";
@@ -34,6 +34,7 @@ export function createMirrorSource(
     keysHaveQueries,
     ages: all.some(({ mirror: { refresh } }) => refresh.isFresh !== undefined),
     route: (request) => find(request) ?? own,
+    processes: createOriginalsFinder(all),
   };
 }
 

@@ -82,7 +82,9 @@ export function serveElsewhere(
   const { route, request, asked, epoch, styleSuffix } = parts;
   const { base, status } = route.redirect;
   if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule names no place for clients");
-  if (route.action === "async" && admitted.exchange.request.method === "GET" && admitted.isTaken !== true) {
+  // Nobody would have what is not stored.
+  const isStored = asked.isStored && admitted.isTaken !== true;
+  if (route.action === "async" && admitted.exchange.request.method === "GET" && isStored) {
     route.mirror.begin(missOf(admitted, asked, epoch));
   }
   const target = publicTarget(route, request);

@@ -58,19 +58,37 @@ export interface AliasName {
   readonly named: NamedRecipe;
 }
 
-/** Undefined where the path ends in no alias, and under `everything`, where an alias is a name like any other. */
+/**
+ * Undefined where the path ends in no alias, and where the rule of the path or of what it would be made of says `everything`: there an
+ * alias is a name like any other.
+ */
 export function aliasIn(site: Site, url: ObjectUrl, path = url.path): AliasName | undefined {
+  const alias = aliasAtEnd(site, path);
+  const isName =
+    alias !== undefined && [alias.base, path].some((each) => routeOf(site, url, each)?.type === "everything");
+  return isName ? undefined : alias;
+}
+
+/** Whatever the rules say. */
+function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
   if (site.aliases.size === 0) return undefined;
   const styled = splitStyle(path, site.separators);
   const named = styled === undefined ? undefined : site.aliases.get(styled.style);
-  if (styled === undefined || named === undefined) return undefined;
-  return routeOf(site, url, styled.base)?.type === "everything" ? undefined : { base: styled.base, named };
+  return styled === undefined || named === undefined ? undefined : { base: styled.base, named };
 }
 
 /**
  * The rule by which an origin is asked for what the bucket lacks. Undefined: none is asked. A name that ends in an alias is no
- * object's unless somebody has uploaded it: what an origin gave for it would be shown in the alias's place for good.
+ * object's unless somebody has uploaded it: what an origin gave for it would be shown in the alias's place for good. So where the name is
+ * an alias for another host or method of the domain, which has the same bucket, the answer is passed on alone.
  */
 export function missRouteOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
-  return aliasIn(site, url, path) === undefined ? routeOf(site, url, path) : undefined;
+  if (aliasIn(site, url, path) !== undefined) return undefined;
+  const route = routeOf(site, url, path);
+  return route !== undefined && mayBeAlias(site, path) ? { ...route, isPassedOn: true } : route;
+}
+
+function mayBeAlias(site: Site, path: Key): boolean {
+  const alias = aliasAtEnd(site, path);
+  return alias !== undefined && [alias.base, path].every((each) => site.source?.processes(each) === true);
 }

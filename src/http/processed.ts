@@ -26,7 +26,7 @@ import type { Outcome } from "./exchange.ts";
 import { askInstead, serveFound, staleStatus } from "./found.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
-import { aliasIn, routeOf } from "./object-name.ts";
+import { aliasIn, missRouteOf } from "./object-name.ts";
 import type { Admission, Route } from "./site.ts";
 import { admittedByBoth } from "./token-scope.ts";
 import { readSpool, wholeOf } from "./whole-original.ts";
@@ -148,7 +148,7 @@ async function serveUnstored(
   const { site, url, exchange } = original;
   const { key, request } = wish.original;
   if (aliasIn(site, url) !== undefined) refuseBoth(wish);
-  const route = routeOf(site, url);
+  const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError(
       "not_found",

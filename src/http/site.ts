@@ -45,6 +45,8 @@ export interface MirrorSource {
   readonly ages: boolean;
   /** The rule that a request falls under. */
   route(request: { readonly path: Key; readonly method: string; readonly host: string }): Route;
+  /** Whether a request for the path falls under a rule of `originals`, by some host and method. */
+  processes(path: Key): boolean;
 }
 
 /** One served domain. */

@@ -44,6 +44,8 @@ export interface RuleOptions {
   /** Lower-case names. */
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
+  /** True: what the origin gives is for this request alone, and never stored. */
+  readonly isPassedOn?: boolean;
   /** Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none means two URLs. */
   readonly keysHaveQueries: boolean;
 }
@@ -73,6 +75,27 @@ export function createRuleFinder<Rule extends Pick<RuleOptions, "match">>(
   const compiled = rules.map((rule) => ({ rule, fits: createMatcher(rule.match) }));
   return (request) => compiled.find(({ fits }) => fits(request))?.rule;
 }
+
+/**
+ * Whether a path falls under a rule of `originals`, by some host and method, whichever these are. The last of the rules must fit
+ * everything.
+ */
+export function createOriginalsFinder(
+  rules: readonly Pick<RuleOptions, "match" | "type">[],
+): (path: string) => boolean {
+  const compiled = rules.map(({ match: { host, methods = METHODS, ...match }, type }) => ({
+    fits: createMatcher(match),
+    isOriginals: type === "originals",
+    isForAll: (host === undefined || host === "*") && METHODS.every((method) => methods.includes(method)),
+  }));
+  return (path) =>
+    // Behind one that is for all hosts and methods no other is asked.
+    compiled.find(
+      ({ fits, isOriginals, isForAll }) => (isOriginals || isForAll) && fits({ path, method: "", host: "" }),
+    )?.isOriginals === true;
+}
+
+const METHODS: readonly string[] = ["GET", "HEAD"];
 
 function createMatcher(match: RuleMatch) {
   const { prefix = "", suffix = "", methods } = match;
@@ -105,7 +128,7 @@ export function askedUnder(
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): Asked {
   const { kept, sent } = queries(rule, request);
-  const isStored = sent === kept;
+  const isStored = sent === kept && rule.isPassedOn !== true;
   const place = rewrite(rule.path, request.path);
   return {
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),

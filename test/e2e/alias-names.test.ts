@@ -27,7 +27,11 @@ beforeAll(async () => {
   });
   const mirror = mirrorOf(origin.url, {
     headMiss: "store",
-    rules: [{ match: { prefix: "none/" }, fallbackKey: "fall.jpg!small" }],
+    rules: [
+      { match: { prefix: "none/" }, fallbackKey: "fall.jpg!small" },
+      { match: { host: "raw.example" }, type: "everything" },
+      { match: { methods: ["HEAD"], prefix: "heads/" }, type: "everything" },
+    ],
   });
   const bucket = { separators: ["!", "-"], aliases: { small: "imageView2/2/w/40" } };
   installation = await install(oneBucket(mirror, bucket, { server: { adminPort: await freePort() } }));
@@ -88,6 +92,26 @@ test.each(WAYS)("%s stores nothing under the alias's name", async (what, way, an
   const made = await ask(`/${name}!small`);
   expect(await sizeOf(made.body)).toEqual(MADE);
   expect(asked().filter((target) => target === `/${name}`)).toHaveLength(1);
+});
+
+test("by a rule for one host the origin's own image of an alias's name is shown there, and nowhere else", async () => {
+  const raw = () => get({ port: program.downloadPort, path: "/r.jpg!small", host: "raw.example" });
+  const shown = [await raw(), await raw()];
+  for (const { status, body, headers } of shown)
+    expect([status, body.equals(image), headers["cache-status"]]).toEqual([200, true, "huiyuan; fwd=uri-miss"]);
+  expect(await sizeOf((await ask("/r.jpg!small")).body)).toEqual(MADE);
+  expect((await raw()).body.equals(image)).toBe(true);
+  expect(asked().filter((target) => target === "/r.jpg!small")).toHaveLength(3);
+  expect((await api("/r.jpg%21small")).code).toBe(-197);
+});
+
+test("by a rule for HEAD alone nothing is stored under an alias's name", async () => {
+  expect((await ask("/heads/a.jpg!small", "HEAD")).status).toBe(200);
+  expect(asked()).toContain("/heads/a.jpg!small");
+  // What came before it would be stored by then.
+  const behind = async () => String((await ask("/heads/behind.jpg")).headers["cache-status"]);
+  await eventually(async () => /detail=(?:memory|bucket)/.test(await behind()), "what came behind it is stored");
+  expect(await sizeOf((await ask("/heads/a.jpg!small")).body)).toEqual(MADE);
 });
 
 test("what was uploaded under an alias's name comes first, and the alias is made of it as well", async () => {

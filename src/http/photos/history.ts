@@ -44,7 +44,7 @@ interface Asking {
   readonly asked: Asked;
 }
 
-/** Undefined where the domain's rules ask no origin for the key. */
+/** Undefined where the domain's rules ask no origin for the key, or nothing of its answer would be stored. */
 function askedFor(site: Site, key: Key): Asking | undefined {
   const url = urlTo(site, key);
   if (url === undefined) return undefined;
@@ -53,7 +53,8 @@ function askedFor(site: Site, key: Key): Asking | undefined {
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }
-  return { route, asked: askedForKey(route, object.request, {}) };
+  const asked = askedForKey(route, object.request, {});
+  return asked.isStored ? { route, asked } : undefined;
 }
 
 /** Undefined for keys that no URL of the domain has. */

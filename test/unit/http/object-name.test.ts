@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../src/http/site.ts";
+import { askedUnder, createOriginalsFinder, createRuleFinder } from "../../../src/mirror/rules.ts";
 import { toKey } from "../../../src/object.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
@@ -10,7 +11,12 @@ const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries
 
 /** A site whose only rule keys so; `keysHaveQueries`: of this rule or another one of its bucket. */
 function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true): Site {
-  const source: MirrorSource = { keysHaveQueries, ages: false, route: () => route(type, keyQuery, keysHaveQueries) };
+  const source: MirrorSource = {
+    keysHaveQueries,
+    ages: false,
+    route: () => route(type, keyQuery, keysHaveQueries),
+    processes: () => type === "originals",
+  };
   return { source } as unknown as Site;
 }
 
@@ -39,8 +45,48 @@ const aliased = {
     keysHaveQueries: true,
     ages: false,
     route: ({ path }: { readonly path: string }) => (/^all\/|\.png$/.test(path) ? EVERYTHING : ORIGINALS),
+    processes: (path: string) => !/^all\/|\.png$/.test(path),
   },
 } as unknown as Site;
+
+const METHODS_AND_HOSTS = [
+  { match: { host: "raw.*" }, type: "everything" },
+  { match: { methods: ["HEAD"], prefix: "heads/" }, type: "everything" },
+  { match: { suffix: "!small", prefix: "own/" }, type: "everything" },
+  { match: { prefix: "all/" }, type: "everything" },
+  { match: {}, type: "originals" },
+] as const;
+
+/** What is an alias depends on host and method. */
+const mixed = (): Site => {
+  const routes = METHODS_AND_HOSTS.map((rule) => ({ ...route(rule.type, "drop"), match: rule.match }));
+  const find = createRuleFinder(routes);
+  const source = { route: (request: ObjectUrl) => find(request), processes: createOriginalsFinder(routes) };
+  return { ...aliased, source } as unknown as Site;
+};
+
+test.each([
+  ["a.jpg!small", "h", "GET", "alias"],
+  ["a.jpg!small", "h", "HEAD", "alias"],
+  ["a.jpg!small", "raw.h", "GET", "passed on"],
+  ["a.jpg!none", "raw.h", "GET", "stored"],
+  ["a.jpg", "raw.h", "GET", "stored"],
+  ["heads/a.jpg!small", "h", "GET", "alias"],
+  ["heads/a.jpg!small", "h", "HEAD", "passed on"],
+  ["heads/a.jpg", "h", "HEAD", "stored"],
+  ["own/a.jpg!small", "h", "GET", "stored"],
+  ["own/a.jpg-small", "h", "GET", "alias"],
+  ["all/a.jpg!small", "h", "GET", "stored"],
+  ["all/a.jpg!small", "raw.h", "GET", "stored"],
+] as const)("where rules go by host and method, %s at %s by %s is %s", (path, host, method, expected) => {
+  const asked: ObjectUrl = { host, path: toKey(path), query: "", method };
+  const site = mixed();
+  const found = missRouteOf(site, asked);
+  const isStored = found && askedUnder(found, nameObject(site, asked).request, {}).isStored;
+  const name = isStored === undefined ? "alias" : isStored ? "stored" : "passed on";
+  expect(name).toBe(expected);
+  expect(aliasIn(site, asked) !== undefined).toBe(expected === "alias");
+});
 
 test.each([
   ["a.jpg", undefined],

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   askedProcessed,
   askedUnder,
+  createOriginalsFinder,
   createRuleFinder,
   fillId,
   keyUnder,
@@ -40,6 +41,19 @@ test("createRuleFinder() takes the first rule that fits", () => {
   const find = createRuleFinder([first, second]);
   const of = (path: string) => find({ path, method: "GET", host: "h" });
   expect([of("2015/a.jpg"), of("2016/a.jpg"), of("2016/a.png")]).toEqual([first, second, undefined]);
+});
+
+test("createOriginalsFinder() says whether any host and method have a path under originals", () => {
+  const everything = "everything";
+  const finds = createOriginalsFinder([
+    { match: { prefix: "some/", host: "*", methods: ["HEAD", "GET"] }, type: everything },
+    { match: { prefix: "heads/", methods: ["HEAD"] }, type: "originals" },
+    { match: { host: "raw.*", suffix: ".jpg" }, type: "originals" },
+    { match: { prefix: "part/", methods: ["GET"] }, type: everything },
+    { match: { prefix: "part/" }, type: "originals" },
+    { match: {}, type: everything },
+  ]);
+  expect(["some/a.jpg", "heads/a", "a.jpg", "part/a", "a.png"].map(finds)).toEqual([false, true, true, true, false]);
 });
 
 test.each<[RuleMatch, { path?: string; method?: string; host?: string }, boolean]>([
