@@ -72,6 +72,18 @@ const HEADS: readonly MissFault[] = [
     expected: GOOD,
   },
   {
+    id: "processing",
+    what: "102 before the head",
+    script: ({ picture }) => [head("102 Processing"), response(picture)],
+    expected: GOOD,
+  },
+  {
+    id: "continue",
+    what: "100 before the head",
+    script: ({ picture }) => [head("100 Continue"), response(picture)],
+    expected: refused(-120),
+  },
+  {
     id: "flood-of-1xx",
     what: "100 times 103",
     script: () => Array.from({ length: 100 }, () => head("103 Early Hints")),

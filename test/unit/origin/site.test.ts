@@ -143,7 +143,7 @@ test("fetch() answers an empty body with its end", async () => {
 
 test("fetch() passes over a few informational heads", async () => {
   const hint = head("103 Early Hints", [["Link", "</x>"]]);
-  const server = await origin({ "/a": [hint, hint, response("x")] });
+  const server = await origin({ "/a": [head("102 Processing"), hint, hint, response("x")] });
   expect((await fetchWhole(site(server.url), "a")).bytes.toString()).toBe("x");
 });
 
