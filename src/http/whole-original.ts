@@ -1,5 +1,6 @@
 // An original that is being fetched, as a whole: only what has proven to be good is processed.
 import type { Spool } from "../body/spool.ts";
+import { bodyRoom } from "../body-room.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { ObjectInfo } from "../object.ts";
@@ -19,18 +20,18 @@ export async function wholeOf(answer: Fetched): Promise<ObjectInfo> {
 export async function readSpool(spool: Spool, size: number): Promise<Buffer> {
   const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
   if (whole?.kind === "buffer") return whole.buffer;
-  const parts: Buffer[] = [];
+  const bytes = bodyRoom(size);
+  let filled = 0;
   const { signal } = new AbortController(); // The file is there; nothing is waited for.
   // Whoever wanted it may leave meanwhile.
   spool.hold();
   try {
-    for (let offset = 0; offset < size; ) {
-      const part = await spool.read(offset, signal);
+    while (filled < size) {
+      const part = await spool.read(filled, signal);
       if (part === undefined) break;
-      parts.push(part);
-      offset += part.length;
+      filled += part.copy(bytes, filled);
     }
-    return Buffer.concat(parts);
+    return bytes.subarray(0, filled);
   } finally {
     spool.release();
   }

@@ -1,5 +1,6 @@
 // What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
 // the bytes behind it as they are, so that an image is copied by the kernel alone.
+import { bodyRoom } from "../body-room.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { RasterFacts, SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "./pipeline.ts";
@@ -100,7 +101,7 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
     }
     begun = Buffer.alloc(0);
     const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
-    message = { head, body: Buffer.allocUnsafe(all.readUInt32BE(4)), filled: 0 };
+    message = { head, body: bodyRoom(all.readUInt32BE(4)), filled: 0 };
     return all.subarray(bodyAt);
   }
 

@@ -1,6 +1,7 @@
 // A bucket with the memory tier in front of it: what is asked first for every key, and whoever changes an object changes
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
 import type { WholeBody } from "../body/spool.ts";
+import { bodyRoom } from "../body-room.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { HuiyuanError } from "../errors.ts";
@@ -278,10 +279,13 @@ function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }
 /** `into`: as in ObjectReader.read, for an object of one read. */
 async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
   if (into !== undefined) return reader.read(0, size - 1, into);
-  const parts: Buffer[] = [];
+  if (size > 0 && size <= MAX_READ_BYTES) return reader.read(0, size - 1);
+  const whole = bodyRoom(size);
   for (let start = 0; start < size; start += MAX_READ_BYTES) {
-    parts.push(await reader.read(start, Math.min(start + MAX_READ_BYTES, size) - 1));
+    const place = whole.subarray(start, start + MAX_READ_BYTES);
+    const piece = await reader.read(start, start + place.length - 1, place);
+    // Not every reader fills the place that it is given.
+    if (piece.buffer !== whole.buffer) piece.copy(place);
   }
-  const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+  return whole;
 }

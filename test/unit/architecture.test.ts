@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "version",
     "carried",
     "passing",
+    "body-room",
     "shared-signals",
   ],
   ["sign", "settings"],
