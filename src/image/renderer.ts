@@ -11,7 +11,7 @@ import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./reci
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
 import { WANTED_TEXT } from "./text-size.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage } from "./weight.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage, heldImage } from "./weight.ts";
 
 export interface RenderRequest {
   /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
@@ -118,7 +118,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
-    const marks = await loadMarks(recipe, loadImage, { facts, bytes });
+    const marks = await loadMarks(recipe, loadImage, heldImage(facts, bytes));
     const weightAlone = bytesToRender(facts, recipe) + bytesToHold(bytes.length);
     const weight = weightAlone + marks.bytesToLay;
     await weigh(PROCESS_BYTES + weight, signal);
@@ -190,7 +190,7 @@ async function loadMarks(
   for (const url of markUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
-    bytesForAll += bytesToLay({ facts: readMark(url, bytes), bytes }, url, image, recipe);
+    bytesForAll += bytesToLay(heldImage(readMark(url, bytes), bytes), url, image, recipe);
     files.set(url, bytes);
   }
   return { files, bytesToLay: bytesForAll };

@@ -38,7 +38,17 @@ export function bytesToDecode({ format, width, height, frames }: RasterFacts): n
 /** An image that has been read, not decoded. */
 export interface HeldImage {
   readonly facts: RasterFacts;
-  readonly bytes: Buffer;
+  /** Whether its decoder may show it on its side. Its file is looked through when that is first asked. */
+  readonly mayLie: () => boolean;
+}
+
+export function heldImage(facts: RasterFacts, bytes: Buffer): HeldImage {
+  let known: boolean | undefined;
+  const mayLie = () => {
+    known ??= mayLieOnItsSide(facts, bytes);
+    return known;
+  };
+  return { facts, mayLie };
 }
 
 /**
@@ -49,7 +59,8 @@ export function bytesToLay(mark: HeldImage, url: string, image: HeldImage, { ste
   const { facts } = mark;
   const marks = isSizedByImage(url, steps) ? withSidesChanged(facts, mark) : [facts];
   // An AVIF is turned by its decoder, other formats where that is asked for.
-  let canvases = image.facts.format === "avif" ? withSidesChanged(image.facts, image) : [image.facts as Size];
+  let isUpright = image.facts.format === "avif";
+  let canvases = isUpright ? withSidesChanged(image.facts, image) : [image.facts];
   let [bytes, kept] = [bytesToDecode(facts), 0];
   for (const step of steps) {
     if (step.name === "imageMark" && step.url === url) {
@@ -57,11 +68,9 @@ export function bytesToLay(mark: HeldImage, url: string, image: HeldImage, { ste
       bytes = Math.max(bytes, kept + bytesToDecode(facts) + Math.max(...ways.map(({ worked }) => worked)));
       kept += Math.max(...ways.map(({ seen }) => seen));
     }
-    const [canvas, other] = canvases;
-    canvases =
-      step.name === "autoOrient" && canvas !== undefined && other === undefined
-        ? withSidesChanged(canvas, image)
-        : canvases.map((size) => sizeAfter(step, size));
+    if (step.name !== "autoOrient") canvases = canvases.map((size) => sizeAfter(step, size));
+    else if (!isUpright) canvases = canvases.flatMap((size) => withSidesChanged(size, image));
+    isUpright ||= step.name === "autoOrient";
   }
   return bytes;
 }
@@ -73,9 +82,9 @@ function isSizedByImage(url: string, steps: readonly Step[]): boolean {
 }
 
 /** The size as it is and, where the image may lie on its side, as it is then. */
-function withSidesChanged({ width, height }: Size, { facts, bytes }: HeldImage): readonly Size[] {
+function withSidesChanged({ width, height }: Size, { mayLie }: HeldImage): readonly Size[] {
   const upright = { width, height };
-  return mayLieOnItsSide(facts, bytes) ? [upright, { width: height, height: width }] : [upright];
+  return mayLie() ? [upright, { width: height, height: width }] : [upright];
 }
 
 /** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */

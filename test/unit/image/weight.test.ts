@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import type { RasterFacts } from "../../../src/image/loaders.ts";
-import { bytesToDecode, bytesToHold, bytesToLay, bytesToRender } from "../../../src/image/weight.ts";
+import { bytesToDecode, bytesToHold, bytesToLay, bytesToRender, heldImage } from "../../../src/image/weight.ts";
 import { b64 } from "../../helpers/rendering.ts";
 
 const MEGA = 1_000_000;
@@ -25,8 +25,8 @@ function weighMark(
 ): number {
   const [ofMark = "", ofImage = ""] = signs;
   const recipe = parseInstruction(text, { era: 2015 });
-  const held = { facts, bytes: Buffer.from(ofMark) };
-  return bytesToLay(held, URL_OF_MARK, { facts: image, bytes: Buffer.from(ofImage) }, recipe) / MEGA;
+  const held = heldImage(facts, Buffer.from(ofMark));
+  return bytesToLay(held, URL_OF_MARK, heldImage(image, Buffer.from(ofImage)), recipe) / MEGA;
 }
 
 const png = (width: number, height: number): RasterFacts => ({ format: "png", width, height, frames: 1 });
@@ -83,6 +83,14 @@ describe("bytesToLay()", () => {
       png(10, 10),
       tiny,
       `imageMogr2/thumbnail/10x2000!/auto-orient|${WIDE}`,
+      ["", "eXIf"],
+      4 * 4,
+    ],
+    [
+      "an image that is set upright again and again",
+      png(10, 10),
+      png(10, 2000),
+      `imageMogr2${"/auto-orient".repeat(35)}|${WIDE}`,
       ["", "eXIf"],
       4 * 4,
     ],
