@@ -80,6 +80,15 @@ export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">):
   });
 }
 
+/** Throws processing_invalid where the radius is half of a side or more. */
+export function refuseLargeRadius({ name, radius }: StepOf<"circle" | "roundCorners">, { width, height }: Size): void {
+  if (radius * 2 < Math.min(width, height)) return;
+  const found = `the radius is ${radius} and the image has ${width}×${height} pixels`;
+  const wanted = "less than half of the shorter side";
+  const parameter = name === "circle" ? "imageMogr2/iradius" : "imageMogr2/rradius";
+  throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted ${wanted}`, { parameter, wanted });
+}
+
 /** Where a part of a whole lies by gravity. Negative where the part is larger. */
 export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly left: number; readonly top: number } {
   const [horizontal, vertical] = [whole.width - part.width, whole.height - part.height];

@@ -2,7 +2,7 @@
 // pixels from canvas.ts; a new operation is a row here and a key in the grammar.
 import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas-shape.ts";
-import { aligned, coverWindow, plainWindow, type Size, scaledSize } from "./geometry.ts";
+import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
 import { layImage, layText } from "./watermark.ts";
@@ -33,17 +33,17 @@ const OPERATIONS = {
   },
   window: (step, { canvas }) => canvas.crop(plainWindow(canvas.size, step)),
   pad: ({ width, height, colour }, { canvas }) => canvas.pad({ width, height }, colour),
-  circle: async ({ radius }, work) => {
+  circle: async (step, work) => {
     if (work.isGif) return;
-    refuseLargeRadius(radius, work.canvas.size, "imageMogr2/iradius");
-    const square = { width: radius * 2, height: radius * 2 };
+    refuseLargeRadius(step, work.canvas.size);
+    const square = { width: step.radius * 2, height: step.radius * 2 };
     await work.canvas.crop({ ...square, ...aligned(work.canvas.size, square, "center") });
-    await roundCorners(radius, work);
+    await roundCorners(step.radius, work);
   },
-  roundCorners: async ({ radius }, work) => {
+  roundCorners: async (step, work) => {
     if (work.isGif) return;
-    refuseLargeRadius(radius, work.canvas.size, "imageMogr2/rradius");
-    await roundCorners(radius, work);
+    refuseLargeRadius(step, work.canvas.size);
+    await roundCorners(step.radius, work);
   },
   rotate: ({ degrees }, { canvas, isOpaque }) => canvas.rotate(degrees, isOpaque ? "#ffffff" : "#00000000"),
   blur: async ({ radius, sigma }, { canvas, isGif }) => {
@@ -106,11 +106,4 @@ async function roundCorners(radius: number, { canvas, isOpaque }: Work): Promise
     const mask = cornerMask(radius, corner);
     await canvas.lay(mask, aligned(canvas.size, mask, corner), isOpaque ? "over" : "cut");
   }
-}
-
-function refuseLargeRadius(radius: number, { width, height }: Size, parameter: string): void {
-  if (radius * 2 < Math.min(width, height)) return;
-  const found = `the radius is ${radius} and the image has ${width}×${height} pixels`;
-  const wanted = "less than half of the shorter side";
-  throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted ${wanted}`, { parameter, wanted });
 }

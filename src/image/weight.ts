@@ -142,7 +142,7 @@ function isReducing({ name }: Step): boolean {
 }
 
 /** As operations.ts has it, but for an image that lies on its side. */
-function sizeAfter(step: Step, size: Size): Size {
+export function sizeAfter(step: Step, size: Size): Size {
   switch (step.name) {
     case "resize":
       return scaledSize(size, step.rule);

@@ -8,6 +8,7 @@ import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import { foreseenRefusal } from "../image/foreseen.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
@@ -32,7 +33,7 @@ export interface Mark {
 
 export interface VariantRequest {
   /** Of the original. */
-  readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged">;
+  readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged" | "image">;
   /** What `moment` said before that was looked up. */
   readonly since: number;
   /** Settled for the client. */
@@ -228,7 +229,8 @@ export function createVariants(options: VariantsOptions): Variants {
       const { maxSourceBytes } = renderer;
       if (version.size > maxSourceBytes) return { found: undefined, refusal: tooHeavy(version.size, maxSourceBytes) };
       const asked = fetchOf(key, versions.epochOf(key, versions.moment()), isStored);
-      return { found: undefined, refusal: (await mirror.preview.miss(asked)).refusal };
+      const { refusal = foreseenRefusal(request.named.recipe, version.image) } = await mirror.preview.miss(asked);
+      return { found: undefined, refusal };
     },
     async drop({ hashes }) {
       versions.raise(hashes.sha256);

@@ -314,6 +314,23 @@ const PREFIXES = [
 ];
 
 describe("hundreds of URLs are answered, asked and stored as explained", () => {
+  test.each([
+    ["crop/!9x9a40a0", "-106"],
+    ["crop/!9x9a39a0", undefined],
+    ["thumbnail/20x/crop/!9x9a20a0", "-106"],
+    ["auto-orient/crop/!9x9a0a40", "-106"],
+    ["iradius/15", "-106"],
+    ["iradius/14/rradius/14", "-106"],
+    ["rradius/14", undefined],
+    ["ignore-error/1/iradius/15", undefined],
+  ])("what the size of a stored image lets %s come to", async (instruction, errNo) => {
+    await hold({ path: "/sized.jpg" });
+    const told = await hold({ path: `/sized.jpg?imageMogr2/${instruction}` });
+    const refusal = errNo && { status: 400, errNo: Number(errNo), code: "processing_invalid" };
+    expect(told.answer).toMatchObject(refusal ?? {});
+    if (refusal === undefined) expect(told.answer.status ?? 200).toBe(200);
+  });
+
   test.each(PREFIXES)("rules: /%s", async (prefix) => {
     await hold({ path: "/fallback.jpg" });
     for (const name of NAMES) {
