@@ -1,8 +1,10 @@
 // Memory for bodies that are read, sent and forgotten: the same again and again, so that it is still in the processor's
 // cache, and the garbage collector has nothing to look for. Whoever does not give a piece back loses nothing but that.
 
+import { HEAD_ROOM_BYTES, placeBehindRoom } from "../head-room.ts";
+
 export interface Lease {
-  /** What is in them is left over from somebody else. */
+  /** What is in them is left over from somebody else. With room for a head. */
   readonly bytes: Buffer;
   /** Nobody reads or writes them any more. Later calls do nothing. */
   free(): void;
@@ -27,10 +29,10 @@ export function createScratch(): Scratch {
       const pieces = bytes < LEAST_BYTES ? undefined : free[index];
       if (pieces === undefined) return undefined;
       // The one that was used last.
-      const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(LEAST_BYTES * 2 ** index);
+      const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES + LEAST_BYTES * 2 ** index);
       let isFree = false;
       return {
-        bytes: piece.subarray(0, bytes),
+        bytes: placeBehindRoom(piece, bytes),
         free() {
           if (!isFree && pieces.length < MAX_FREE) pieces.push(piece);
           isFree = true;

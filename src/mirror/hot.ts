@@ -2,6 +2,7 @@
 // has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
 import { createScratch, type Scratch } from "../body/scratch.ts";
+import { HEAD_ROOM_BYTES, withHeadRoom } from "../head-room.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
 import { createSeenOnce } from "./seen-once.ts";
@@ -56,9 +57,9 @@ export interface HotBounds {
   readonly maxObjectBytes: number;
 }
 
-// What an entry costs beside its body: key, info, header block, what is known of the requests that it answers; measured with
-// small variants.
-const ENTRY_OVERHEAD_BYTES = 4_096;
+// What an entry costs beside its body: key, info, header block, what is known of the requests that it answers, measured with
+// small variants; and the room for a head.
+const ENTRY_OVERHEAD_BYTES = 4_096 + HEAD_ROOM_BYTES;
 
 /** Other servers may change a remote store, so that no note holds for long. Milliseconds. */
 const NOTE_MS = 10_000;
@@ -93,7 +94,8 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
     },
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
-      objects.set(`${bucketId}\n${object.info.key}`, { object, isUsed: false });
+      const roomy = { info: object.info, body: withHeadRoom(object.body) };
+      objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
     },
     wants(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;

@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "version",
     "carried",
     "passing",
+    "head-room",
     "body-room",
     "shared-signals",
   ],

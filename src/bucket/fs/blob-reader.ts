@@ -147,7 +147,9 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it has been set aside`);
     }
     if (bytes.length === blob.size) blob.readAt = quick.now();
-    return bytes.subarray(start - from, end + 1 - from);
+    // What there is room before loses it when a part is taken.
+    const isAll = start === from && end + 1 === to;
+    return isAll ? bytes : bytes.subarray(start - from, end + 1 - from);
   }
 
   /** Returns the bytes read. Throws store_failed. */

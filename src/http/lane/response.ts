@@ -2,6 +2,7 @@
 // head and bytes in one system call, chunked where no length was said. It never waits; backpressure is the writer's.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { lendRoom, returnRoom } from "../../head-room.ts";
 import { type DownloadResponse, type Headers, headerLines, namesLength } from "../response.ts";
 
 export interface LaneResponseOptions {
@@ -62,10 +63,15 @@ export class LaneResponse implements DownloadResponse {
   }
 
   end(bytes?: Buffer, taken?: () => void): void {
-    this.#send(bytes, true);
-    if (this.#socket.writableLength === 0) this.#finish(taken);
-    // Called back when all before it has been taken.
-    else this.#socket.write("", "latin1", (error) => error ?? this.#finish(taken));
+    const lender = bytes !== undefined && this.#sendWhole(bytes) ? bytes : undefined;
+    if (lender === undefined) this.#send(bytes, true);
+    if (this.#socket.writableLength === 0) this.#finish(lender, taken);
+    // Called back when all before it has been taken, or never will be.
+    else
+      this.#socket.write("", "latin1", (error) => {
+        if (!error) this.#finish(lender, taken);
+        else if (lender !== undefined) returnRoom(lender);
+      });
   }
 
   destroy(): void {
@@ -92,6 +98,16 @@ export class LaneResponse implements DownloadResponse {
     if (!this.#isFinished) this.#onGone?.();
   }
 
+  /** Head and body in one piece; false where the body has no room for the head, or that has gone out. */
+  #sendWhole(body: Buffer): boolean {
+    if (this.#head === "" || !this.#hasBody || this.#isChunked || !this.#socket.writable) return false;
+    const whole = lendRoom(body, this.#head);
+    if (whole === undefined) return false;
+    this.#head = "";
+    this.#socket.write(whole);
+    return true;
+  }
+
   #send(bytes: Buffer | undefined, isLast: boolean): void {
     const socket = this.#socket;
     // A client that has closed its side, or is gone: `close` tells the writer.
@@ -109,8 +125,9 @@ export class LaneResponse implements DownloadResponse {
   }
 
   /** The kernel has copied every byte. */
-  #finish(taken: (() => void) | undefined): void {
+  #finish(lender: Buffer | undefined, taken: (() => void) | undefined): void {
     this.#isFinished = true;
+    if (lender !== undefined) returnRoom(lender);
     taken?.();
     this.#options.finished();
   }

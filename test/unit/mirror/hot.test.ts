@@ -1,11 +1,14 @@
 // The memory tier: its bounds, who goes first, and what may not come back.
 import { describe, expect, test } from "vitest";
+import { lendRoom } from "../../../src/head-room.ts";
 import { createHot, type Hot, type HotObject } from "../../../src/mirror/hot.ts";
 import { toKey } from "../../../src/object.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
-// What an entry is counted for beside its bytes.
-const OVERHEAD = 4_096;
+// What an entry is counted for beside its bytes, the room for a head included.
+const OVERHEAD = 5_120;
+
+const NOTHING = Buffer.alloc(0);
 
 function objectOf(key: string, size: number): HotObject {
   const body = randomBytes(size);
@@ -20,10 +23,14 @@ function keep(hot: Hot, key: string, size: number): HotObject {
 
 const kept = (hot: Hot, ...keys: string[]) => keys.filter((key) => hot.get("a/b", toKey(key)) !== undefined);
 
-test("get() gives the very object, of its bucket alone", () => {
+test("get() gives the object, with room for a head before its bytes, of its bucket alone", () => {
   const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const object = keep(hot, "x", 100);
-  expect(hot.get("a/b", toKey("x"))).toBe(object);
+  const found = hot.get("a/b", toKey("x"));
+  expect([found?.info === object.info, found?.body.equals(object.body)]).toEqual([true, true]);
+  expect(lendRoom(found?.body ?? NOTHING, "head")?.equals(Buffer.concat([Buffer.from("head"), object.body]))).toBe(
+    true,
+  );
   expect(hot.get("a/c", toKey("x"))).toBeUndefined();
   expect(hot.usage()).toEqual({ objects: 1, bytes: 100 + OVERHEAD });
 });
@@ -91,7 +98,7 @@ test("resize() of the object bound alone evicts what is now too large", () => {
 });
 
 test("resize() keeps all where the bounds grow", () => {
-  const hot = createHot({ maxBytes: 10_000, maxObjectBytes: 1_000 });
+  const hot = createHot({ maxBytes: 12_000, maxObjectBytes: 1_000 });
   for (const key of ["a", "b"]) keep(hot, key, 100);
   hot.resize({ maxBytes: 1_000_000, maxObjectBytes: 5_000 });
   keep(hot, "c", 4_000);
