@@ -9,7 +9,7 @@ import { markPosition, markSize, type Size } from "./geometry.ts";
 import { readableGif } from "./gif-screen.ts";
 import { laidSize, MAX_MARK_PIXELS, refuseLargeMark, refuseLargeScale, refuseLargeTurn } from "./mark-size.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
-import type { StepOf } from "./recipe.ts";
+import { MARK_PARAMETER, type StepOf } from "./recipe.ts";
 import { withShadow } from "./shadow.ts";
 import { refuseLargeText, tooLargeText, WANTED_TEXT } from "./text-size.ts";
 
@@ -37,14 +37,14 @@ export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
   await lay(canvas, mark, step, step.spacing);
 }
 
-/** `bytes`: the mark's file, whose pixels are within bounds already. Throws image_not_processable, processing_invalid (too large). */
+/** `bytes`: the mark's file, whose pixels are within bounds already. Throws processing_invalid: too large, or cannot be decoded. */
 export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): Promise<void> {
   await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
 }
 
 /** Nothing holds what was decoded after that. */
 async function atLaidSize(image: Size, step: ImageMark, bytes: Buffer): Promise<Overlay> {
-  const mark = await decoded(bytes);
+  const mark = await decoded(bytes, step.url);
   const laid = laidSize(image, mark, step);
   refuseLargeMark(laid, step);
   return resized(mark, laid);
@@ -99,7 +99,7 @@ function escapeMarkup(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => names[sign] ?? sign);
 }
 
-async function decoded(file: Buffer): Promise<Overlay> {
+async function decoded(file: Buffer, url: string): Promise<Overlay> {
   try {
     const isGif = file.toString("latin1", 0, 3) === "GIF";
     const { bytes, firstPage } = isGif ? readableGif(file) : { bytes: file, firstPage: 0 };
@@ -111,9 +111,9 @@ async function decoded(file: Buffer): Promise<Overlay> {
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {
-    throw new HuiyuanError("image_not_processable", "Cannot use the watermark's image: it cannot be decoded", {
-      cause: error,
-    });
+    const wanted = "an image of this bucket that can be decoded";
+    const message = `Cannot lay "${url}" over the image: it cannot be decoded`;
+    throw new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted, cause: error });
   }
 }
 

@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
+import { claimingPng } from "../helpers/hostile-images.ts";
 import { noisyIco } from "../helpers/images.ts";
 import { changeObjects, storedObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
@@ -149,6 +150,7 @@ describe("an image mark", () => {
   test.each([
     ["no image", (): Buffer | string => Buffer.from("hello"), 400, "-106"],
     ["cut short", (): Buffer | string => red.subarray(0, red.length - 12), 400, "-106"],
+    ["whole but without pixels", (): Buffer | string => claimingPng(60, 60), 400, "-106"],
     ["an error", (): Buffer | string => "500 Internal Server Error", 424, "-120"],
   ] as const)(
     "of which the origin gives %s is named, and with ignore-error left out",

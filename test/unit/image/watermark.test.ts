@@ -2,6 +2,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { parseColour } from "../../../src/image/colours.ts";
 import { fontFamily } from "../../../src/image/fonts.ts";
+import { claimingPng } from "../../helpers/hostile-images.ts";
 import { BLUE, b64, distance, quadrants, RED, renderText, solid, WHITE } from "../../helpers/rendering.ts";
 
 const URL_OF_MARK = "http://photos-10001234.localhost/logo.png";
@@ -100,6 +101,13 @@ describe("an image watermark", () => {
     const logo = await solid(mark[0], mark[1], RED).png().toBuffer();
     const refused = renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
     await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter });
+  });
+
+  test("of whole structure without pixels is refused as a mark, not as the image", async () => {
+    const ground = await solid(40, 20, WHITE).png().toBuffer();
+    const refused = renderText(ground, IMAGE, { marks: { [URL_OF_MARK]: claimingPng(30, 30) } });
+    await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/image" });
+    await expect(refused).rejects.toThrow(URL_OF_MARK);
   });
 
   test("dissolve fades it", async () => {
