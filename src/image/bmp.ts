@@ -127,7 +127,7 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   const rowBytes = Math.floor((width * bits + 31) / 32) * 4;
   // The last row's padding may be missing.
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
-  const channels = head.masks[3] === 0 ? 3 : 4;
+  const channels = hasClearParts(bytes, head, rowBytes) ? 4 : 3;
   const data = roomFor(width * height * channels);
   const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
   for (let y = 0; y < height; y += 1) {
@@ -135,6 +135,18 @@ function readRows(bytes: Buffer, head: Head): Pixels {
     copyRow({ bytes, from, data, to: y * width * channels, width, channels });
   }
   return { data, width, height, channels, frames: 1 };
+}
+
+/** Alpha that is 0 throughout was never written: browsers show such an image, of which nothing would be seen, solid. */
+function hasClearParts(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
+  const [, , , mask = 0] = masks;
+  if (mask === 0) return false;
+  for (let y = 0; y < height; y += 1)
+    for (let x = 0, from = at + y * rowBytes; x < width; x += 1) {
+      const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
+      if ((value & mask) !== 0) return true;
+    }
+  return false;
 }
 
 interface RowCopy {

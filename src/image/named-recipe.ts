@@ -6,7 +6,7 @@ import { dependsOnAccept, settleAs } from "./negotiate.ts";
 import { type AutoFormat, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
-const RENDERING = 6;
+const RENDERING = 7;
 
 export interface NamedRecipe {
   readonly recipe: Recipe;

@@ -6,17 +6,27 @@ interface Parts {
   readonly height: number;
   readonly bits: number;
   readonly compression?: number;
+  /** Bytes of the head behind that of the file. */
+  readonly headBytes?: number;
   /** After the head: masks, palette. */
   readonly between?: Buffer;
   readonly pixels: Buffer;
 }
 
-function bmp({ width, height, bits, compression = 0, between = Buffer.alloc(0), pixels }: Parts): Buffer {
+function bmp({
+  width,
+  height,
+  bits,
+  compression = 0,
+  headBytes = 40,
+  between = Buffer.alloc(0),
+  pixels,
+}: Parts): Buffer {
   const head = Buffer.alloc(54);
   head.write("BM", 0, "latin1");
   head.writeUInt32LE(54 + between.length + pixels.length, 2);
   head.writeUInt32LE(54 + between.length, 10);
-  head.writeUInt32LE(40, 14);
+  head.writeUInt32LE(headBytes, 14);
   head.writeInt32LE(width, 18);
   head.writeInt32LE(height, 22);
   head.writeUInt16LE(1, 26);
@@ -149,6 +159,32 @@ test("readBmp() reads an alpha mask", () => {
     pixels: Buffer.from([3, 2, 1, 128]),
   });
   expect([...readBmp(bytes).data]).toEqual([1, 2, 3, 128]);
+});
+
+const ARGB = [0xff0000, 0xff00, 0xff, 0xff000000];
+const ARGB_1555 = [0x7c00, 0x3e0, 0x1f, 0x8000];
+const [V4, V5] = [108, 124];
+const withAlpha = (headBytes: number, bits: 16 | 32, pixels: readonly number[]) => {
+  const between = Buffer.concat([masks(...(bits === 16 ? ARGB_1555 : ARGB)), Buffer.alloc(headBytes - 56)]);
+  return bmp({ width: 1, height: 2, bits, compression: 3, headBytes, between, pixels: Buffer.from(pixels) });
+};
+
+test.each([
+  ["V4", withAlpha(V4, 32, [3, 2, 1, 0, 6, 5, 4, 0]), [4, 5, 6, 1, 2, 3]],
+  ["V5", withAlpha(V5, 32, [3, 2, 1, 0, 6, 5, 4, 0]), [4, 5, 6, 1, 2, 3]],
+  ["V5 with 16 bits", withAlpha(V5, 16, [0x00, 0x7c, 0, 0, 0x1f, 0, 0, 0]), [...B, ...R]],
+])("readBmp() takes an image for solid where all alpha is 0: %s", (_what, bytes, expected) => {
+  const { channels, data } = readBmp(bytes);
+  expect([channels, ...data]).toEqual([3, ...expected]);
+});
+
+test.each([
+  ["in the first row", withAlpha(V4, 32, [3, 2, 1, 9, 6, 5, 4, 0]), [4, 5, 6, 0, 1, 2, 3, 9]],
+  ["in the last row", withAlpha(V5, 32, [3, 2, 1, 0, 6, 5, 4, 1]), [4, 5, 6, 1, 1, 2, 3, 0]],
+  ["of one bit", withAlpha(V5, 16, [0x00, 0x7c, 0, 0, 0x1f, 0x80, 0, 0]), [...B, 255, ...R, 0]],
+])("readBmp() keeps alpha that is used anywhere: %s", (_what, bytes, expected) => {
+  const { channels, data } = readBmp(bytes);
+  expect([channels, ...data]).toEqual([4, ...expected]);
 });
 
 test.each([
