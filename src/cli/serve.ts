@@ -47,13 +47,15 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   try {
     const settings = await loadSettings(flags.config, { env: process.env });
     app = await startApp({ settings, log });
+    // Before anybody hears that it is ready: whoever stops it then stops it in order.
+    const stopped = untilStopped();
     const { host, adminHost } = settings.server;
     const downloads = `http://${urlHost(host)}:${app.downloadPort}`;
     terminal.out.write(
       `huiyuan is ready: downloads on ${downloads}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
     );
     if (isChanged) await reload(app, flags.config, log);
-    log.info({ signal: await untilStopped() }, "stopping");
+    log.info({ signal: await stopped }, "stopping");
   } finally {
     watching.abort();
     await app?.stop();

@@ -31,7 +31,8 @@ export function createTurns(socket: Socket): Turns {
   let isRefused = false;
   let isHeld = false;
 
-  const isFull = () => isHeld || waiting.length >= MAX_WAITING;
+  // What a connection that is being ended still brings is read away (endings.ts): a pause would be undone, and done again, for ever.
+  const isFull = () => !socket.writableEnded && (isHeld || waiting.length >= MAX_WAITING);
 
   function begin(turn: Turn): void {
     current = turn.response;
@@ -44,8 +45,10 @@ export function createTurns(socket: Socket): Turns {
     const turn = waiting.shift();
     if (turn === undefined) return;
     // The answer before was the last of this connection: node gives the socket to none behind it.
-    if (turn.response?.socket === null) waiting.length = 0;
-    else begin(turn);
+    if (turn.response?.socket === null) {
+      waiting.length = 0;
+      isHeld = false;
+    } else begin(turn);
     if (!isFull() && socket.isPaused()) socket.resume();
   }
 

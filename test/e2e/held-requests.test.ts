@@ -1,0 +1,104 @@
+// Requests that are sent ahead on one connection, an offer to upgrade among them, behind which the client closes its side or the program
+// is stopped: whatever becomes of them, the program goes on for everybody else. Each in a program of its own, which it could hang.
+import { once } from "node:events";
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+const SLOW_MS = 800;
+const request = (path: string, ...fields: string[]) =>
+  [`GET ${path} HTTP/1.1`, "Host: any.example", ...fields, "", ""].join("\r\n");
+const PLAIN = request("/a.jpg");
+const SLOW = request("/slow-NUMBER.jpg");
+const OFFER = request("/a.jpg", "Connection: Upgrade", "Upgrade: websocket");
+
+const SHAPES: readonly (readonly [what: string, bytes: string])[] = [
+  ["a slow one, and an offer", SLOW + OFFER],
+  ["a slow one, a plain one and an offer", SLOW + PLAIN + OFFER],
+  ["a slow one, two plain ones and an offer", SLOW + PLAIN + PLAIN + OFFER],
+  ["a slow one, a plain one and two offers", SLOW + PLAIN + OFFER + OFFER],
+  ["a slow one, an offer and a plain one", SLOW + OFFER + PLAIN],
+  ["a slow one and forty plain ones", SLOW + PLAIN.repeat(40)],
+  ["a slow one, forty plain ones and an offer", SLOW + PLAIN.repeat(40) + OFFER],
+];
+
+let origin: ScriptedOrigin;
+let program: Program | undefined;
+const installations: Installation[] = [];
+
+beforeAll(async () => {
+  const jpeg = await noisyJpeg(64, 48);
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    if (target.startsWith("/slow")) await delay(SLOW_MS);
+    return connection.send(response(jpeg));
+  });
+});
+afterAll(async () => {
+  await program?.kill();
+  await origin?.close();
+  for (const installation of installations) await installation.remove();
+});
+
+async function start(): Promise<Program> {
+  const installation = await install(oneBucket(mirrorOf(origin.url)));
+  installations.push(installation);
+  return installation.start();
+}
+
+/** Whether it answers on its admin port. */
+async function isAlive({ adminPort }: Program): Promise<boolean> {
+  const health = get({ port: adminPort, path: "/healthz", host: "localhost", deadlineMs: 3_000 });
+  return health.then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+}
+
+/** Of the slow image: each is asked for once. */
+let number = 0;
+
+async function send({ downloadPort }: Program, bytes: string) {
+  const socket = Object.assign(connect(downloadPort, "127.0.0.1"), { received: "" });
+  socket.on("error", () => {}); // `close` follows
+  socket.on("data", (chunk: Buffer) => {
+    socket.received += chunk.toString("latin1");
+  });
+  await once(socket, "connect");
+  number += 1;
+  socket.write(bytes.replace("NUMBER", String(number)));
+  return socket;
+}
+
+describe("the program lives on behind requests that were sent ahead", () => {
+  test.each(SHAPES)("and a client that has closed its side: %s", async (_what, bytes) => {
+    program ??= await start();
+    const socket = await send(program, bytes);
+    socket.end();
+    await eventually(() => socket.received.startsWith("HTTP/1.1 200"), "the first is answered");
+    await eventually(() => socket.destroyed, "the connection is closed");
+    const lives = await isAlive(program);
+    // Or every other row would wait for it.
+    if (!lives) {
+      await program.kill();
+      program = undefined;
+    }
+    expect(lives).toBe(true);
+  });
+
+  test.each(SHAPES)("when it is stopped: %s", async (_what, bytes) => {
+    const stopping = await start();
+    const before = origin.requests.length;
+    const socket = await send(stopping, bytes);
+    await eventually(() => origin.requests.length > before, "the first is asked for");
+    const began = performance.now();
+    expect(await stopping.stop()).toBe(0);
+    expect(performance.now() - began).toBeLessThan(8_000);
+    expect(socket.received).toMatch(/^HTTP\/1\.1 200/);
+    socket.destroy();
+  });
+});
