@@ -12,7 +12,7 @@ import type { Renderer, RenderRequest } from "./renderer.ts";
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
 
 /** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
-export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe"> {
+export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe" | "size" | "image"> {
   /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
   readonly bring: (() => Promise<BroughtBytes>) | undefined;
 }
@@ -75,9 +75,9 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     try {
       const [job] = jobs;
       if (job === undefined) throw unwanted();
-      const { recipe } = job;
+      const { recipe, size, image } = job;
       if (job.bring !== undefined) held = await ofAny(jobs, async ({ bring }) => bring && brought(bring(), nobody));
-      const { bytes } = await renderer.render({ recipe, load, loadImage, signal: nobody });
+      const { bytes } = await renderer.render({ recipe, size, image, load, loadImage, signal: nobody });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       held?.release();

@@ -8,13 +8,25 @@ import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
 import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
+import { createRenderLines, type Turn } from "./render-lines.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
 import { WANTED_TEXT } from "./text-size.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage, heldImage } from "./weight.ts";
 
-export interface RenderRequest {
-  /** Called once, when it is this image's turn, so that those who wait hold no bytes. */
+/** What is known of an image before it is read. */
+interface Claims {
+  /** Bytes. */
+  readonly size: number;
+  /** What its head claims. */
+  readonly image: ImageFacts;
+}
+
+export interface RenderRequest extends Claims {
+  /**
+   * Called when it is this image's turn, so that those who wait hold no bytes; and again where it takes far more memory than
+   * it claims to, and has to wait once more for that.
+   */
   readonly load: () => Promise<Buffer>;
   readonly recipe: Recipe;
   /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
@@ -23,12 +35,8 @@ export interface RenderRequest {
   readonly signal: Leaving;
 }
 
-export interface ProofRequest {
-  /** Bytes. */
-  readonly size: number;
-  /** What its head claims. */
-  readonly image: ImageFacts;
-  /** As of RenderRequest. A file must stay until the answer. */
+export interface ProofRequest extends Claims {
+  /** Called once, when it is this image's turn. A file must stay until the answer. */
   readonly load: () => Promise<ProofBody>;
   readonly signal: Leaving;
 }
@@ -66,7 +74,7 @@ export interface RendererOptions extends Partial<RendererLimits> {
 }
 
 export interface RendererLimits extends SourceLimits, PipelineLimits {
-  /** How many may wait, and for how many milliseconds. */
+  /** How many may wait in each line, and for how many milliseconds. */
   readonly waiting: number;
   readonly waitMs: number;
   /** Bytes of memory of one render process, and of two, or as many, by estimate; more at once have PROCESS_BYTES each. */
@@ -104,8 +112,10 @@ export function createRenderer(options: RendererOptions): Renderer {
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const maxBytes = residentBytes + Math.max(0, renders - 2) * PROCESS_BYTES;
-  const queue = createRenderQueue({ places: renders, maxWaiting, waitMs, maxBytes });
-  const forLarge = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
+  // No two that take more fit together into what two places have; and of more places, too, these shall keep but one.
+  const largeBytes = residentBytes / 2;
+  const lines = createRenderLines({ places: renders, maxWaiting, waitMs, maxBytes, largeBytes });
+  const forLargeProofs = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
     renderMs,
@@ -115,13 +125,15 @@ export function createRenderer(options: RendererOptions): Renderer {
     lastIdleMs: LAST_IDLE_MS,
   });
 
-  async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, weigh: Weigh): Promise<Rendered> {
+  async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, turn: Turn): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage, heldImage(facts, bytes));
     const weightAlone = bytesToRender(facts, recipe) + bytesToHold(bytes.length);
     const weight = weightAlone + marks.bytesToLay;
-    await weigh(PROCESS_BYTES + weight, signal);
+    const allBytes = PROCESS_BYTES + weight;
+    if (!(await turn.admits(allBytes, signal))) return { allBytes };
+    await turn.weigh(allBytes, signal);
     if (signal.aborted) throw signal.reason;
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
@@ -133,8 +145,17 @@ export function createRenderer(options: RendererOptions): Renderer {
     return isForText ? rendered.catch(blame("watermark/fontsize", WANTED_TEXT)) : rendered;
   }
 
-  async function proveNow({ load, image, size, signal }: ProofRequest, weigh: Weigh): Promise<void> {
+  async function proveInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
     const weight = bytesToProve(image) + bytesToHold(size);
+    const turn = await lines.enter(PROCESS_BYTES + weight, signal);
+    return abortable(proveNow({ load, signal }, weight, turn).finally(turn.leave), signal);
+  }
+
+  async function proveNow(
+    { load, signal }: Pick<ProofRequest, "load" | "signal">,
+    weight: number,
+    { weigh }: Turn,
+  ): Promise<void> {
     await weigh(PROCESS_BYTES + weight, signal);
     const body = await load();
     if (signal.aborted) throw signal.reason;
@@ -142,43 +163,46 @@ export function createRenderer(options: RendererOptions): Renderer {
     return pool.prove(body, { sourceBytes, sourceSide, pixels, frames }, weight);
   }
 
-  async function proveInTurn(request: ProofRequest): Promise<void> {
-    const place = await queue.enter(request.signal);
-    return abortable(proveNow(request, place.weigh).finally(place.leave), request.signal);
-  }
-
   return {
     async prove(request) {
       refuseUnprovable(request, limits);
       if (request.size <= LARGE_PROOF_BYTES) return proveInTurn(request);
-      const place = await forLarge.enter(request.signal);
+      const place = await forLargeProofs.enter(request.signal);
       return proveInTurn(request).finally(place.leave);
     },
     async render(request) {
-      const place = await queue.enter(request.signal);
-      // The place is taken until the process is free again, also when nobody waits for the answer any more.
-      const rendered = renderNow(request, place.weigh).finally(place.leave);
-      return abortable(rendered, request.signal);
+      const { signal } = request;
+      let allBytes = PROCESS_BYTES + bytesClaimed(request);
+      for (;;) {
+        const turn = await lines.enter(allBytes, signal);
+        // The place is taken until the process is free again, also when nobody waits for the answer any more.
+        const rendered = await abortable(renderNow(request, turn).finally(turn.leave), signal);
+        if (!("allBytes" in rendered)) return rendered;
+        allBytes = rendered.allBytes;
+      }
     },
     get maxSourceBytes() {
       return limits.sourceBytes;
     },
     resize(next) {
       limits = { ...DEFAULTS, ...next };
-      queue.resize(next.renders);
+      lines.resize(next.renders);
       pool.setDeadline(next.renderMs);
     },
     get running() {
-      return queue.running;
+      return lines.running;
     },
     get waiting() {
-      return queue.waiting;
+      return lines.waiting;
     },
     close: () => pool.close(),
   };
 }
 
-type Weigh = (bytes: number, signal: Leaving) => Promise<void>;
+/** It takes more memory than was known, and has to wait for that among the large ones: bytes, those of the process too. */
+interface Larger {
+  readonly allBytes: number;
+}
 
 async function loadMarks(
   recipe: Recipe,
@@ -241,6 +265,13 @@ function refuseUnprovable({ size, image }: ProofRequest, { sourceBytes, pixels }
 
 function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
   return Object.hasOwn(BYTES_PER_PIXEL, format);
+}
+
+/** Bytes to render it, as far as its claims tell: of frames they do not. */
+function bytesClaimed({ size, image, recipe }: RenderRequest): number {
+  const { format, width = 0, height = 0 } = image;
+  if (!isDecoded(format) || width * height === 0) return 0; // which will be refused
+  return bytesToRender({ format, width, height, frames: 1 }, recipe) + bytesToHold(size);
 }
 
 /** Frames of a moving image are decoded one after the other. */

@@ -283,10 +283,12 @@ function nameOf({ named, marks }: Pick<VariantRequest, "named" | "marks">): stri
   return shortHash([named.name, ...named.marks.map((url) => marks.get(url)?.sha256)].join("\n"));
 }
 
-function jobOf({ named, marks, bytes }: VariantRequest): RenderJob {
+function jobOf({ named, version, marks, bytes }: VariantRequest): RenderJob {
   const isFar = bytes.bring !== undefined || [...marks.values()].some((mark) => mark.bytes.bring !== undefined);
   return {
     recipe: named.recipe,
+    size: version.size,
+    image: version.image,
     load: bytes.load,
     loadImage: async (url) => marks.get(url)?.bytes.load(),
     bring: isFar ? () => bringAll(bytes, marks) : undefined,

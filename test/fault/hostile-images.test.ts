@@ -8,7 +8,7 @@ import { parseInstruction } from "../../src/image/grammar.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { blackPng } from "../helpers/hostile-images.ts";
 import { grey, HOSTILE_ORDERS, THUMBNAIL } from "../helpers/hostile-menu.ts";
-import { b64 } from "../helpers/rendering.ts";
+import { b64, claimsOf } from "../helpers/rendering.ts";
 
 const RENDER_MS = 5000;
 /** For what must be rendered, on a machine that has much else to do. */
@@ -68,7 +68,7 @@ async function attempt(bytes: Buffer, text: string, mark?: Buffer): Promise<Outc
   try {
     const recipe = parseInstruction(text, { era: 2015 });
     const { signal } = new AbortController();
-    await renderer.render({ load: async () => bytes, recipe, loadImage: async () => mark, signal });
+    await renderer.render({ ...claimsOf(bytes), load: async () => bytes, recipe, loadImage: async () => mark, signal });
     return { how: "rendered", ms: performance.now() - began, peakBytes };
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
@@ -99,7 +99,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     const png = await grey(10).png().toBuffer();
     const recipe = parseInstruction(THUMBNAIL, { era: 2015 });
     const { signal } = new AbortController();
-    await own.render({ load: async () => png, recipe, loadImage: async () => undefined, signal });
+    await own.render({ ...claimsOf(png), load: async () => png, recipe, loadImage: async () => undefined, signal });
     const environments = children()
       .filter((pid) => !before.includes(pid))
       .map((pid) => textOf(pid, "environ"));

@@ -4,6 +4,7 @@ import { parseInstruction } from "../../src/image/grammar.ts";
 import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/image/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
+import { claimsOf } from "../helpers/rendering.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
 import type { Source, Sources } from "./sources.ts";
 
@@ -48,6 +49,7 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
     const recipe = recipeOf(example);
     const { bytes, mediaType, image } = await renderer
       .render({
+        ...claimsOf(source.bytes),
         load: async () => source.bytes,
         recipe,
         loadImage: async (url) => {

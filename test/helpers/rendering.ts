@@ -1,10 +1,12 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
+import { createGate } from "../../src/body/gate.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { readSource } from "../../src/image/loaders.ts";
 import { dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { type Rendered, renderImage } from "../../src/image/pipeline.ts";
 import type { AutoFormat, Era } from "../../src/image/recipe.ts";
+import type { ImageFacts } from "../../src/object.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,
@@ -37,6 +39,13 @@ export async function renderText(
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
   return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits });
+}
+
+/** What the catalogue would know of it. */
+export function claimsOf(bytes: Buffer): { readonly size: number; readonly image: ImageFacts } {
+  const gate = createGate();
+  gate.push(bytes);
+  return { size: bytes.length, image: gate.image ?? { format: "png", width: undefined, height: undefined } };
 }
 
 type Colour = readonly [number, number, number];

@@ -12,6 +12,8 @@ const OTHER = toKey("v/2");
 const RECIPE = parseInstruction("imageView2/2/w/9", { era: 2015 });
 const job = (text = "source"): RenderJob => ({
   recipe: RECIPE,
+  size: Buffer.byteLength(text),
+  image: { format: "png", width: 20, height: 10 },
   load: async () => Buffer.from(text),
   loadImage: async () => undefined,
   bring: undefined,
@@ -29,11 +31,12 @@ function lab() {
 }
 
 test("fetch() answers with what was rendered, whole and of declared length", async () => {
-  const { origin, told } = lab();
+  const { renderer, origin, told } = lab();
   const leave = origin.want(KEY, job());
   const answer = await answerOf(origin.fetch(ask("v/1")));
   leave();
   if (answer === undefined) throw new Error("no answer");
+  expect(renderer.begun).toMatchObject([{ size: 6, image: { format: "png", width: 20, height: 10 } }]);
   expect([answer.size, answer.framing, origin.bytesOf(answer)?.toString()]).toEqual([15, "length", "rendered source"]);
   expect((await gather(answer.body)).bytes.toString()).toBe("rendered source");
   origin.letGo(answer);

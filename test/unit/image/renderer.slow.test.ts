@@ -4,9 +4,11 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
+import { blackPng } from "../../helpers/hostile-images.ts";
 import {
   animation,
   b64,
+  claimsOf,
   colourAt,
   difference,
   GREEN,
@@ -30,6 +32,7 @@ afterAll(() => renderer.close());
 
 function request(text: string, more: Partial<RenderRequest> = {}): RenderRequest {
   return {
+    ...claimsOf(png),
     load: async () => png,
     recipe: parseInstruction(text, { era: 2015 }),
     loadImage: async () => undefined,
@@ -210,6 +213,61 @@ test("a client that leaves frees its turn: its image is never loaded", async () 
   expect([renderer.running, isLoaded]).toEqual([0, false]);
 });
 
+/** A load that waits until it is let go, and how often it was asked for. */
+function gatedLoad(bytes: Buffer) {
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const gated = {
+    times: 0,
+    letGo,
+    async load() {
+      gated.times += 1;
+      await held;
+      return bytes;
+    },
+  };
+  return gated;
+}
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+/** What takes 200 MiB to work on. */
+const LARGE = { format: "png", width: 5000, height: 5000 } as const;
+
+test("of what claims to be large one has a place, the others are not loaded, and small ones go on beside it", async () => {
+  const two = createRenderer({ ...OPTIONS, renders: 2 });
+  const loads = [gatedLoad(png), gatedLoad(png), gatedLoad(png)] as const;
+  const text = "imageMogr2/sharpen/50";
+  const larges = loads.map(({ load }) => two.render(request(text, { image: LARGE, load })));
+  await nextTurn();
+  expect([two.running, two.waiting, loads.map(({ times }) => times)]).toEqual([1, 2, [1, 0, 0]]);
+  for (const width of [50, 60]) expect((await two.render(request(`imageView2/2/w/${width}`))).image.width).toBe(width);
+  for (const { letGo } of loads) letGo();
+  await Promise.all(larges);
+  expect([two.running, two.waiting, loads.map(({ times }) => times)]).toEqual([0, 0, [1, 1, 1]]);
+  await two.close();
+});
+
+test("what only its bytes show to be large gives its place back while there is another large one", async () => {
+  const two = createRenderer({ ...OPTIONS, renders: 2 });
+  const claiming = gatedLoad(png);
+  const first = two.render(request("imageMogr2/sharpen/50", { image: LARGE, load: claiming.load }));
+  let times = 0;
+  const large = blackPng(3600, 3600);
+  const hidden = async () => {
+    times += 1;
+    return large;
+  };
+  const second = two.render(request("imageMogr2/rotate/90/thumbnail/9x", { load: hidden }));
+  for (let turns = 0; turns < 99 && two.waiting === 0; turns += 1) await nextTurn();
+  expect([two.running, two.waiting, times]).toEqual([1, 1, 1]);
+  claiming.letGo();
+  await first;
+  expect([(await second).image.width, times]).toEqual([9, 2]);
+  // Alone it need not wait, and is loaded once.
+  await two.render(request("imageMogr2/rotate/180/thumbnail/9x", { load: hidden }));
+  expect([two.running, times]).toEqual([0, 3]);
+  await two.close();
+});
+
 test("a client that leaves a running render is let go at once; its place is free when the process is", async () => {
   const client = new AbortController();
   const large = await solid(2000, 2000, RED).png().toBuffer();
@@ -243,7 +301,8 @@ test("close() is waited for by a program that has nothing else to do", async () 
     const renderer = createRenderer(${JSON.stringify(OPTIONS)});
     const bytes = Buffer.from(${JSON.stringify(png.toString("base64"))}, "base64");
     const recipe = parseInstruction("imageAve", { era: 2015 });
-    await renderer.render({ load: async () => bytes, recipe, signal: new AbortController().signal });
+    const image = { format: "png", width: 200, height: 100 };
+    await renderer.render({ size: bytes.length, image, load: async () => bytes, recipe, signal: new AbortController().signal });
     await renderer.close();
     console.log("closed");`;
   const node = ["--import", "tsx", "--input-type=module", "--eval", program];
