@@ -72,15 +72,18 @@ function qualityIn(bytes: Buffer, begin: number, end: number): number | undefine
   if (kind !== 0x00 && kind !== 0x10) return undefined;
   const [size, largest] = kind === 0x00 ? [1, 255] : [2, 32_767];
   if (end - begin < 1 + STANDARD_LUMINANCE.length * size) return undefined;
-  let [total, found] = [0, 0];
+  let [total, found, highest] = [0, 0, 0];
   for (let index = 0; index < STANDARD_LUMINANCE.length; index += 1) {
     const value = bytes.readUIntBE(begin + 1 + index * size, size);
+    highest = Math.max(highest, value);
     // What has reached the largest value says nothing any more.
     if (value >= largest) continue;
     total += STANDARD_LUMINANCE[index] ?? 0;
     found += value;
   }
   if (total === 0) return 1;
+  // Encoders round all that comes to less than 1 up to it, so that ones throughout are the best there is.
+  if (highest === 1) return 100;
   const perCent = (found * 100) / total;
   const quality = perCent <= 100 ? (200 - perCent) / 2 : 5000 / perCent;
   return Math.min(100, Math.max(1, Math.round(quality)));

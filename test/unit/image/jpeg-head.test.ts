@@ -51,8 +51,25 @@ describe("readJpegHead()", () => {
     expect(readJpegHead(withBytes(...bytes))).toEqual(readJpegHead(photo));
   });
 
-  test("reads the quality of tables of 16 bits", () => {
-    expect(readJpegHead(withWideTables(photo)).quality).toBe(70);
+  test("reads each quality as it was written, of tables of 8 and of 16 bits", async () => {
+    const qualities = Array.from({ length: 100 }, (_, index) => index + 1);
+    const written = await Promise.all(qualities.map((quality) => sharp(photo).jpeg({ quality }).toBuffer()));
+    expect(written.map((bytes) => readJpegHead(bytes).quality)).toEqual(qualities);
+    // What ended at 255 there says nothing of it here: below, the nearest is found.
+    const wide = qualities.filter((quality) => quality >= 25);
+    expect(wide.map((quality) => readJpegHead(withWideTables(written[quality - 1] as Buffer)).quality)).toEqual(wide);
+  });
+
+  test.each([
+    ["nothing but the least value", () => 1, 100],
+    ["one value beside the least", (index: number) => (index === 63 ? 2 : 1), 99],
+    ["nothing but the largest value", () => 255, 1],
+    ["the least value and the largest", (index: number) => (index === 63 ? 255 : 1), 99],
+  ])("reads the quality of tables of %s", (_what, valueAt, quality) => {
+    const table = Buffer.from(Array.from({ length: 64 }, (_, index) => valueAt(index)));
+    const segment = Buffer.concat([Buffer.from([0xff, DQT, 0, 67, 0]), table]);
+    const bytes = withBytes(...segment);
+    expect(readJpegHead(bytes).quality).toBe(quality);
   });
 
   test.each([0, 2, 3, 5])("of a file that ends after %i bytes it tells nothing", (length) => {
