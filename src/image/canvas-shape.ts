@@ -58,8 +58,11 @@ export interface Canvas {
   tile(overlay: Overlay): Promise<void>;
   /** Everything so far as pixels. */
   pixels(): Promise<Pixels>;
-  /** A pipeline with nothing left to do, to be cloned and written more than once. The canvas is spent. */
-  settle(): Promise<Sharp>;
+  /**
+   * Does everything so far. What comes opens the result, as often as it is called, to be written each time: a clone of one
+   * pipeline would copy all pixels. The canvas is spent.
+   */
+  settle(): Promise<() => Sharp>;
   /** Goes on from other pixels; of the metadata nothing is left. */
   replace(pixels: Pixels): void;
   /** The pipeline with everything so far, to be written in some format. The canvas is spent. */

@@ -21,6 +21,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
   let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
   let image: Sharp;
+  /** The pipeline is of the source's own file. */
+  let isEncoded: boolean;
+  /** Opens what the pipeline is of anew, without what was gathered: a clone would copy its bytes. */
+  let reopen: () => Sharp;
   /** The animation's own file, until something is done to it. */
   let untouched = "bytes" in source && source.frames > 1 ? source : undefined;
   /** So are the pixels of the pipeline. */
@@ -46,6 +50,12 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return onGround(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
   }
 
+  function begin(openAnew: () => Sharp): void {
+    reopen = openAnew;
+    isEncoded = false;
+    image = reopen();
+  }
+
   /** The pipeline, ready for work of this stage. */
   async function at(next: Stage, mayRepeat = false): Promise<Sharp> {
     const [now, wanted] = [STAGES.indexOf(stage), STAGES.indexOf(next)];
@@ -60,7 +70,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     if (carriesExif) {
       const png = await passPng().toBuffer({ resolveWithObject: true });
       if (isTurned) canvas.size = { width: png.info.width, height: png.info.height };
-      image = openEncoded(png.data);
+      begin(() => openEncoded(png.data));
       isGrey = false;
     } else {
       open(await passPixels(isTurned ? undefined : canvas.size));
@@ -71,7 +81,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   function open(pixels: Pixels): void {
     canvas.size = { width: pixels.width, height: pixels.height };
     canvas.frames = pixels.frames;
-    image = openPixels(pixels);
+    begin(() => openPixels(pixels));
     canvas.hasExif = false;
     isGrey = false;
     isOpaque = pixels.channels === 3;
@@ -115,7 +125,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     const tagged = await passPng().toBuffer();
     const made = await work(await toPixels(openEncoded(tagged), 1, canvas.size));
     canvas.size = { width: made.width, height: made.height };
-    image = openEncoded(await pngWithExifOf(tagged, made));
+    const png = await pngWithExifOf(tagged, made);
+    begin(() => openEncoded(png));
     isGrey = false;
     stage = "turn";
   }
@@ -185,7 +196,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
         // Searched before it is enlarged, when there is much less of it.
         if (stage !== "turn") await materialise();
-        const eye = await drawnTo({ image, size: canvas.size }, scaled, { width, height });
+        const eye = await drawnTo({ image: reopen(), size: canvas.size }, scaled, { width, height });
         return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, eye) });
       }
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
@@ -254,8 +265,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       return pixels;
     },
     async settle() {
-      await materialise();
-      return image;
+      // At this stage nothing is gathered, and pixels need not be made of pixels.
+      if (stage !== "turn" || isEncoded) await materialise();
+      return reopen;
     },
     replace(pixels) {
       carriesExif = false;
@@ -263,7 +275,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     },
     finish: finishPass,
   };
-  image = "bytes" in source ? openEncoded(source.bytes, source) : openPixels(source.pixels);
+  begin(() => ("bytes" in source ? openEncoded(source.bytes, source) : openPixels(source.pixels)));
+  isEncoded = "bytes" in source;
   return canvas;
 }
 

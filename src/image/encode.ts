@@ -128,8 +128,8 @@ function withFewColours(gif: Sharp): Sharp {
 }
 
 /** The best quality up to the rule's that fits; where none fits, the smallest there is. */
-async function encodeWithin(image: Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {
-  const at = (quality: number) => write(image.clone(), encoding, quality).toBuffer();
+async function encodeWithin(open: () => Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {
+  const at = (quality: number) => write(open(), encoding, quality).toBuffer();
   let best = await at(qualityFor(encoding));
   if (best.length <= maxBytes) return best;
   let [low, high] = [1, qualityFor(encoding) - 1];

@@ -17,6 +17,9 @@ const LIMITS = { renders: 2, pixels: 100_000_000, frames: 300 };
 /** A busy machine's scheduling, on top of a render's own time. */
 const GRACE_MS = 1000;
 const MIB = 1024 * 1024;
+/** Of one render process: its limit, and what it may take between two looks at it. */
+const MAX_ONE_BYTES = (304 + 20) * MIB;
+const OR_TOO_LARGE = ["rendered", "image_too_large"] as const;
 /** Of the render processes: one image of the largest kind, and a second process at rest. */
 const MAX_PROCESS_BYTES = 600 * MIB;
 
@@ -52,6 +55,12 @@ function childBytes(): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** The most that any of the children ever had, but for those that were there before. */
+function mostOfOne(before: readonly string[]): number {
+  const others = children().filter((pid) => !before.includes(pid));
+  return Math.max(0, ...others.map((pid) => Number(/VmHWM:\s+(\d+)/.exec(textOf(pid, "status"))?.[1] ?? 0) * 1024));
+}
+
 interface Outcome {
   /** `rendered` or a code. */
   readonly how: string;
@@ -59,16 +68,24 @@ interface Outcome {
   readonly peakBytes: number;
 }
 
-async function attempt(bytes: Buffer, text: string, mark?: Buffer): Promise<Outcome> {
+interface How {
+  readonly mark?: Buffer;
+  readonly by?: Renderer;
+  /** Bytes, of which the peak is told. */
+  readonly measure?: () => number;
+}
+
+async function attempt(bytes: Buffer, text: string, how: How = {}): Promise<Outcome> {
+  const { mark, by = renderer, measure = childBytes } = how;
   let peakBytes = 0;
   const watch = setInterval(() => {
-    peakBytes = Math.max(peakBytes, childBytes());
+    peakBytes = Math.max(peakBytes, measure());
   }, 20);
   const began = performance.now();
   try {
     const recipe = parseInstruction(text, { era: 2015 });
     const { signal } = new AbortController();
-    await renderer.render({ ...claimsOf(bytes), load: async () => bytes, recipe, loadImage: async () => mark, signal });
+    await by.render({ ...claimsOf(bytes), load: async () => bytes, recipe, loadImage: async () => mark, signal });
     return { how: "rendered", ms: performance.now() - began, peakBytes };
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
@@ -130,11 +147,29 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
       const mark = await grey(100).png().toBuffer();
       const text = `watermark/1/image/${b64("http://h/mark.png")}/scatype/1/spcent/1000/degree/45/dissolve/50`;
       renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
-      const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(line, text, mark)));
+      const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(line, text, { mark })));
       expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill(how));
       expect(Math.max(...outcomes.map(({ peakBytes }) => peakBytes))).toBeLessThan(MAX_PROCESS_BYTES);
     },
   );
+
+  test.each([
+    ["24 megapixels within a size", [6000, 4000], "imageMogr2/size-limit/1k", ["rendered"]],
+    ["24 megapixels within a size, sharpened", [6000, 4000], "imageMogr2/sharpen/100/size-limit/1k", ["rendered"]],
+    ["24 megapixels within a size, turned", [6000, 4000], "imageMogr2/rotate/90/size-limit/1k", ["rendered"]],
+    ["48 megapixels within a size", [8000, 6000], "imageMogr2/size-limit/1k", OR_TOO_LARGE],
+    ["35 megapixels cut by eye, sharpened", [7000, 5000], "imageMogr2/sharpen/100/scrop/6000x6100", OR_TOO_LARGE],
+    ["48 megapixels cut by eye, sharpened", [8000, 6000], "imageMogr2/sharpen/100/scrop/6000x6100", OR_TOO_LARGE],
+  ] as const)("%s: the process stays within its memory", { timeout: 60_000 }, async (_, size, text, outcomes) => {
+    const [width, height] = size;
+    const jpeg = await grey(1).resize(width, height, { fit: "fill" }).jpeg().toBuffer();
+    const before = children();
+    const own = createRenderer({ ...LIMITS, renders: 1, renderMs: PATIENT_MS });
+    const outcome = await attempt(jpeg, text, { by: own, measure: () => mostOfOne(before) });
+    await own.close();
+    expect(outcomes).toContain(outcome.how);
+    expect(outcome.peakBytes).toBeLessThan(MAX_ONE_BYTES);
+  });
 
   test("a crowd of good images leaves no memory behind", async () => {
     const jpeg = await grey(1500).jpeg().toBuffer();
