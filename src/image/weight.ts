@@ -26,6 +26,8 @@ const OVERLAY = 4;
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
 /** Of a WebP that may have clear parts, which are packed without loss. */
 const WRITTEN_CLEAR_WEBP = 24;
+/** Of a JPEG of several passes that is written within a size: it is held whole, beside the pixels that each quality is tried on. */
+const WRITTEN_WITHIN_SIZE = 13;
 const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
 /** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
 const HELD = 4;
@@ -131,8 +133,18 @@ export function bytesToRender(facts: RasterFacts, { steps, output, inspection }:
     }
     size = next;
   }
-  const mayBeClear = format === "webp" && !ALWAYS_OPAQUE.includes(facts.format);
-  return Math.max(bytes, pixels(size) * (mayBeClear ? WRITTEN_CLEAR_WEBP : WRITTEN[format]));
+  return Math.max(bytes, pixels(size) * bytesToWrite(facts.format, format, output));
+}
+
+/** Bytes a pixel. */
+function bytesToWrite(source: OutputFormat, format: OutputFormat, output: Recipe["output"]): number {
+  const mayBeClear = format === "webp" && !ALWAYS_OPAQUE.includes(source);
+  const written = mayBeClear ? WRITTEN_CLEAR_WEBP : WRITTEN[format];
+  const { format: wanted = source, maxBytes, isProgressive, isOptimised } = output;
+  // A client may turn out to take nothing newer.
+  const mayBeJpeg = format === "jpeg" || wanted.startsWith("auto");
+  const hasPasses = isProgressive === true || isOptimised === true;
+  return mayBeJpeg && hasPasses && maxBytes !== undefined ? Math.max(written, WRITTEN_WITHIN_SIZE) : written;
 }
 
 function isReducing({ name }: Step): boolean {

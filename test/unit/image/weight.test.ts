@@ -121,6 +121,13 @@ describe("bytesToRender()", () => {
     [photo, "imageMogr2/thumbnail/2000x/format/avif", 72],
     [photo, "imageMogr2/format/webp", 96],
     [clear, "imageMogr2/format/webp", 288],
+    // Within a size it is kept as pixels, and a JPEG of several passes is kept whole beside them while it is written.
+    [photo, "imageMogr2/size-limit/500k", 96],
+    [photo, "imageMogr2/interlace/1/size-limit/500k", 156],
+    [photo, "imageMogr2/format/yjpeg/size-limit/500k", 156],
+    [photo, "imageMogr2/interlace/1/format/auto/size-limit/500k", 156],
+    [photo, "imageMogr2/interlace/1/format/webp/size-limit/500k", 96],
+    [photo, "imageMogr2/interlace/1", 96],
     // However small the source is.
     [tiny, "imageMogr2/thumbnail/5000x5000!", 200],
     [tiny, "imageMogr2/thumbnail/5000x5000!/thumbnail/9x9", 200],
