@@ -15,7 +15,7 @@ import { createSystemResolve, type Resolve } from "./lookup.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "./origin.ts";
 import { previewRequest } from "./preview.ts";
 import { nextHop, sameHost } from "./redirect.ts";
-import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead } from "./response-head.ts";
+import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead, speaksOf } from "./response-head.ts";
 import { readShortBody } from "./short-body.ts";
 import { createSlots } from "./slots.ts";
 
@@ -51,6 +51,12 @@ export interface HttpOriginOptions {
   readonly ca?: string | undefined;
   /** See DialerOptions. */
   readonly classify?: (address: string) => AddressClass;
+}
+
+/** The same place is to be asked in another way. */
+interface AskAgain {
+  readonly kind: "ask-again";
+  readonly request: OriginRequest;
 }
 
 /** The part of a failing answer that is read for its meaning, bytes. */
@@ -117,12 +123,21 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     }
   };
 
-  const judge = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime) => {
+  const judge = async (
+    reply: Reply,
+    hop: Hop,
+    request: OriginRequest,
+    lifetime: Lifetime,
+  ): Promise<HeadVerdict | AskAgain> => {
     const { maxBytes, unless } = request;
     const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     const isRefusal = reply.status >= 400 && reply.status < 500;
-    if (!isRefusal || rules.readError === undefined || !hop.isHome) return judgeOrDiscard(reply, asked);
-    if (reply.status === 404 && request.method === "HEAD") return "ask-with-get";
+    if (!isRefusal || rules.readError === undefined || !hop.isHome) {
+      return orWithoutConditions(judgeOrDiscard(reply, asked), request);
+    }
+    if (reply.status === 404 && request.method === "HEAD") {
+      return { kind: "ask-again", request: { ...request, method: "GET" } };
+    }
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
     return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
   };
@@ -151,12 +166,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       const hop = hops.at(-1) ?? first;
       const reply = await askTwice(hop, request, lifetime, fetch);
       const verdict = await judge(reply, hop, request, lifetime);
-      if (verdict !== "ask-with-get" && verdict.kind === "answer") {
+      if (verdict.kind === "answer") {
         return { kind: "answer", hop, reply, facts: verdict.facts } as const;
       }
       reply.body.discard();
-      if (verdict === "ask-with-get") {
-        request = { ...request, method: "GET" };
+      if (verdict.kind === "ask-again") {
+        ({ request } = verdict);
         continue;
       }
       if (verdict.kind === "absent") return undefined;
@@ -219,6 +234,13 @@ function answerOf(
   { url, digests, headMs, body }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body">,
 ): OriginAnswer {
   return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body };
+}
+
+/** What a 304 of another version means is known only to who asks for all of it. */
+function orWithoutConditions(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | AskAgain {
+  const isOfAnother =
+    verdict.kind === "not-modified" && request.unless !== undefined && !speaksOf(request.unless, verdict.facts);
+  return isOfAnother ? { kind: "ask-again", request: { ...request, unless: undefined } } : verdict;
 }
 
 function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {

@@ -41,7 +41,7 @@ export interface Validators {
 /** Status 304 to a request with `unless`: the stored bytes are still the origin's. */
 export interface NotModified {
   readonly isNotModified: true;
-  /** As in OriginAnswer; undefined where the 304 does not repeat it. */
+  /** As in OriginAnswer; undefined where the 304 does not repeat it. Never another than `unless` has, but for `W/`. */
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly life: DeclaredLife;

@@ -5,6 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { parseHttpDate } from "../http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../object.ts";
 import { readDigests } from "./digests.ts";
+import type { Validators } from "./origin.ts";
 import { REDIRECT_STATUSES } from "./redirect.ts";
 
 /** Lower-case names; an array where the origin repeated a header. Bytes as Latin-1. */
@@ -92,6 +93,19 @@ export function judgeHead(head: { readonly status: number; readonly headers: Raw
       life,
     },
   };
+}
+
+/**
+ * Whether a 304 speaks of what the request named. One that names another entity tag does not (RFC 9111 §4.3.4), and comes
+ * of servers that judge by the date alone. Compared weakly, as If-None-Match is (RFC 9110 §13.1.2).
+ */
+export function speaksOf(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
+  if (etag === undefined || unless.etag === undefined) return true;
+  return opaque(etag) === opaque(unless.etag);
+}
+
+function opaque(etag: string): string {
+  return etag.startsWith("W/") ? etag.slice(2) : etag;
 }
 
 function validationFacts(headers: RawHeaders) {

@@ -61,6 +61,8 @@ const fetchPath = (path: string, more: Partial<GetOptions> = {}): Promise<GetRes
 const asked = (path: string) => origin.requests.filter(({ target }) => target === path);
 const status = (result: GetResult) => String(result.headers["cache-status"]);
 
+const purge = (name: string) => changeObjects(program.adminPort, "purge", { bucket: `${APPID}/photos`, names: [name] });
+
 /** An image with an entity tag, and 304 to whom has it. */
 function version(bytes: Buffer, etag: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return ({ headers: { "if-none-match": has } }, connection) =>
@@ -199,6 +201,28 @@ describe("mode ttl", () => {
     expect(gone.headers["x-errno"]).toBe("-6101");
   });
 
+  test.each([
+    ["that has aged", async () => undefined],
+    ["that was purged", purge],
+  ])("a 304 with the tag of another version never confirms an image %s", async (_what, before) => {
+    const path = `/never-renamed-${_what.length}.jpg`;
+    await store(path);
+    // It judges by the date alone once, as one node of a mixed farm may, and by the tag from then on.
+    const right = version(other, '"2"');
+    let isFirst = true;
+    const count = asked(path).length;
+    answers.set(path, (request, connection) => {
+      if (!isFirst) return right(request, connection);
+      isFirst = false;
+      return connection.send(head("304 Not Modified", [["ETag", '"2"']]));
+    });
+    await before(path.slice(1));
+    const now = await until(path, (result) => result.body.equals(other), "it is the new version");
+    expect(now.status).toBe(200);
+    const tags = asked(path).map(({ headers }) => headers["if-none-match"]);
+    expect(tags.slice(count, count + 2)).toEqual(['"1"', undefined]);
+  });
+
   test("past staleIfError the origin's failure is told, and its next good answer is taken", async () => {
     await store("/brief/a.jpg");
     answers.set("/brief/a.jpg", (_request, connection) => connection.end());
@@ -280,12 +304,10 @@ describe("mode origin", () => {
 test("of a second purge while the new version is being stored, that version helps out where the origin fails", async () => {
   const path = "/never/twice.jpg";
   await store(path);
-  const purge = () =>
-    changeObjects(program.adminPort, "purge", { bucket: `${APPID}/photos`, names: ["never/twice.jpg"] });
   answers.set(path, version(other, '"2"'));
-  await purge();
+  await purge("never/twice.jpg");
   expect((await fetchPath(path)).body.equals(other)).toBe(true);
-  await purge();
+  await purge("never/twice.jpg");
   answers.set(path, (_request, connection) => connection.send(response("", { status: "503 Service Unavailable" })));
   const after = await fetchPath(path);
   expect([after.status, after.body.equals(other), status(after)]).toEqual([

@@ -1,7 +1,9 @@
-// What a rule asks of a site beside the key: another path, a query, headers, and redirects that are not followed.
-import { afterEach, expect, test } from "vitest";
+// What is asked of a site beside the key: another path, a query, headers, redirects that are not followed, conditions.
+import { afterEach, describe, expect, test } from "vitest";
+import { createFailover } from "../../../src/mirror/failover.ts";
 import { toKey } from "../../../src/object.ts";
-import { response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
+import { failing, fakeOrigin } from "../../helpers/fake-origins.ts";
+import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
 import { ask, fetchWhole, siteAt } from "../../helpers/site-under-test.ts";
 
 let server: ScriptedOrigin;
@@ -57,4 +59,61 @@ test("fetch() throws origin_moved with status and place where redirects are not 
     location: "https://pictures.example.com/a%20b.jpg?x=1",
   });
   expect(server.requests).toHaveLength(1);
+});
+
+describe("a 304 to the entity tag of what is stored", () => {
+  const DATE = "Wed, 01 Jan 2020 00:00:00 GMT";
+  const conditions = () =>
+    server.requests.map(({ headers }) => [headers["if-none-match"], headers["if-modified-since"]]);
+  const start = async (tag: string | undefined, second: Buffer = response("new", { headers: { ETag: '"2"' } })) => {
+    const told: [string, string][] = tag === undefined ? [] : [["ETag", tag]];
+    const first = head("304 Not Modified", told);
+    server = await startScriptedOrigin((_request, connection) =>
+      connection.send(server.requests.length === 1 ? first : second),
+    );
+  };
+
+  test.each([
+    ['"1"', undefined],
+    ['"1"', '"1"'],
+    ['"1"', 'W/"1"'],
+    ['W/"1"', '"1"'],
+    [undefined, '"2"'],
+  ])("%s confirms it where the answer names %s", async (etag, told) => {
+    await start(told);
+    const answer = await siteAt(server.url).fetch(ask("a", { unless: { etag, lastModified: DATE } }));
+    expect(answer).toMatchObject({ isNotModified: true, etag: told });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  // RFC 9111 §4.3.4: nothing that is stored has that tag, so the answer speaks of nothing that is stored.
+  test.each(['"2"', 'W/"2"', '"1'])("is none where it names %s: all of it is asked for", async (told) => {
+    await start(told);
+    const { answer, bytes } = await fetchWhole(siteAt(server.url), "a", {
+      unless: { etag: '"1"', lastModified: DATE },
+    });
+    expect([answer.etag, bytes.toString()]).toEqual(['"2"', "new"]);
+    expect(conditions()).toEqual([
+      ['"1"', DATE],
+      [undefined, undefined],
+    ]);
+  });
+
+  test("is asked about of a standby too, whose older image then takes no newer one back", async () => {
+    const older = { ETag: '"0"', "Last-Modified": "Tue, 31 Dec 2019 00:00:00 GMT" };
+    await start('"0"', response("old", { headers: older }));
+    const down = fakeOrigin(failing("origin_refused"));
+    const candidates = [{ origin: down }, { origin: siteAt(server.url), isStandby: true }];
+    const failover = createFailover({ candidates, failoverOn: ["connect"], random: () => 0 });
+    const answer = await failover.fetch(ask("a", { unless: { etag: '"1"', lastModified: DATE } }));
+    expect(answer).toMatchObject({ isNotModified: true, etag: undefined });
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test("is a fault where it comes without any question of ours, and is not asked about for ever", async () => {
+    await start('"2"', head("304 Not Modified", [["ETag", '"2"']]));
+    const asking = siteAt(server.url).fetch(ask("a", { unless: { etag: '"1"', lastModified: undefined } }));
+    await expect(asking).rejects.toMatchObject({ code: "origin_unexpected", originStatus: 304 });
+    expect(server.requests).toHaveLength(2);
+  });
 });
