@@ -1,6 +1,6 @@
-// In which lines an image stands before it is rendered. Large ones have one place between them, and wait for it in a line of
-// their own: beside one of them there is no room for another, which would take a second place only to wait there for memory,
-// and small ones would wait for both.
+// In which lines an image stands before it is rendered. Large ones have but as many places as there is memory for them, one up
+// to six cores, and wait for these in a line of their own: others would take a place only to wait there for memory, and small
+// ones would wait for all of them.
 import type { Leaving } from "../leaving.ts";
 import { createRenderQueue, type Place, type RenderQueue, type RenderQueueOptions } from "./render-queue.ts";
 
@@ -12,7 +12,7 @@ export interface RenderLines extends Pick<RenderQueue, "resize" | "running" | "w
 export interface Turn extends Place {
   /**
    * Whether one that takes so many bytes after all may go on, to be asked once before it is weighed. False: it is large, and there
-   * is another; it must leave and enter anew.
+   * is no place for another; it must leave and enter anew.
    */
   admits(bytes: number, signal: Leaving): Promise<boolean>;
 }
@@ -20,11 +20,13 @@ export interface Turn extends Place {
 export interface RenderLinesOptions extends RenderQueueOptions {
   /** What takes more is large. */
   readonly largeBytes: number;
+  /** So many large ones at once. */
+  readonly largePlaces: number;
 }
 
-export function createRenderLines({ largeBytes, ...options }: RenderLinesOptions): RenderLines {
+export function createRenderLines({ largeBytes, largePlaces, ...options }: RenderLinesOptions): RenderLines {
   const common = createRenderQueue(options);
-  const forLarge = createRenderQueue({ ...options, places: 1 });
+  const forLarge = createRenderQueue({ ...options, places: largePlaces });
   const isLarge = (bytes: number) => bytes > largeBytes;
 
   function turnAt(place: Place, forLargeOne: Place | undefined): Turn {
@@ -33,8 +35,8 @@ export function createRenderLines({ largeBytes, ...options }: RenderLinesOptions
       weigh: place.weigh,
       async admits(bytes, signal) {
         if (!isLarge(bytes) || held !== undefined) return true;
-        // To wait here for the other would be to keep the place from the small ones.
-        if (forLarge.running > 0) return false;
+        // To wait here for another would be to keep the place from the small ones.
+        if (forLarge.running >= largePlaces) return false;
         held = await forLarge.enter(signal);
         return true;
       },

@@ -114,7 +114,8 @@ export function createRenderer(options: RendererOptions): Renderer {
   const maxBytes = residentBytes + Math.max(0, renders - 2) * PROCESS_BYTES;
   // No two that take more fit together into what two places have; and of more places, too, these shall keep but one.
   const largeBytes = residentBytes / 2;
-  const lines = createRenderLines({ places: renders, maxWaiting, waitMs, maxBytes, largeBytes });
+  const largePlaces = Math.max(1, Math.floor(maxBytes / residentBytes));
+  const lines = createRenderLines({ places: renders, maxWaiting, waitMs, maxBytes, largeBytes, largePlaces });
   const forLargeProofs = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({

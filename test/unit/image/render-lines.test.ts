@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { createRenderLines, type RenderLinesOptions } from "../../../src/image/render-lines.ts";
 
-const OPTIONS: RenderLinesOptions = { places: 2, maxWaiting: 9, waitMs: 60_000, maxBytes: 100, largeBytes: 50 };
+const OPTIONS: RenderLinesOptions = {
+  places: 2,
+  maxWaiting: 9,
+  waitMs: 60_000,
+  maxBytes: 100,
+  largeBytes: 50,
+  largePlaces: 1,
+};
 const [SMALL, LARGE] = [20, 90];
 const NEVER = new AbortController().signal;
 
@@ -53,6 +60,16 @@ test("three large ones at once take one place, and a small one that comes later 
   await end("large 2");
   await end("large 3");
   expect([begun.slice(2), lines.running, lines.waiting]).toEqual([["large 2", "large 3"], 0, 0]);
+});
+
+test("as many large ones render at once as there are places for them", async () => {
+  const { begun, ask, end } = lab({ places: 8, maxBytes: 200, largePlaces: 2 });
+  for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
+  ask("small", SMALL);
+  await settled();
+  expect(begun.toSorted()).toEqual(["large 1", "large 2", "small"]);
+  await end("large 1");
+  expect(begun.slice(3)).toEqual(["large 3"]);
 });
 
 test("small ones that fit beside a large one do not wait, however many large ones do", async () => {
