@@ -4,10 +4,11 @@ import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { changeObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { head, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 let history: Buffer;
 let upload: Buffer;
@@ -136,4 +137,24 @@ test("a delete beats an image that is still arriving", async () => {
   await fetched;
   expect((await download("slow-deleted.jpg")).status).toBe(404);
   expect(asked("slow-deleted.jpg")).toBe(1);
+});
+
+test.each([
+  ["stat", "a purge", ["purge"]],
+  ["copy", "a purge", ["purge"]],
+  ["stat", "a delete and an undelete", ["delete", "undelete"]],
+  ["copy", "a delete and an undelete", ["delete", "undelete"]],
+] as const)("a %s that is overtaken by %s fetches again and answers", async (operation, _by, changes) => {
+  const fileid = `slow-${operation}-${changes.length}.jpg`;
+  going = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const answer = operation === "stat" ? stat(fileid) : operate("copy", fileid);
+  await eventually(() => asked(fileid) === 1, "the origin is asked");
+  for (const change of changes) {
+    await changeObjects(program.adminPort, change, { bucket: `${APPID}/photos`, names: [fileid] });
+  }
+  goOn();
+  expect(await answer).toMatchObject({ status: 200, code: 0 });
+  expect(asked(fileid)).toBe(2);
 });

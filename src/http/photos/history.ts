@@ -13,30 +13,42 @@ import type { ManagedBucket } from "./project.ts";
 /** How long storing may take after the image has arrived. Milliseconds. */
 const STORING_MS = 10_000;
 
+/** A fetch that a purge, or a delete and an undelete, overtakes is made anew once; who overtakes that too is told to come again. */
+const MAX_FETCHES = 2;
+
 /**
  * The object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `signal` aborts when the
- * client leaves. Throws store_failed and what the mirror throws.
+ * client leaves. Throws store_failed, original_replaced and what the mirror throws.
  */
 export async function findOrFetch(
   { stored, mirrored }: ManagedBucket,
   key: Key,
   signal: AbortSignal,
 ): Promise<Extract<Entry, { readonly state: "object" }> | undefined> {
-  const entry = await stored.bucket.lookup(key);
-  if (entry.state === "object") return entry;
-  // What the origin has could not be stored over what another tool has put there.
-  if (entry.state === "tombstone" || entry.isTaken === true) return undefined;
-  const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
-  if (asking === undefined) {
-    if (entry.failure !== undefined) throw entry.failure;
-    return undefined;
+  let fetchedAt: number | undefined;
+  for (let fetches = 0; ; fetches += 1) {
+    const entry = await stored.bucket.lookup(key);
+    if (entry.state === "object") return entry;
+    // What the origin has could not be stored over what another tool has put there.
+    if (entry.state === "tombstone" || entry.isTaken === true) return undefined;
+    // The disk is full, for example.
+    if (entry.epoch === fetchedAt) {
+      throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
+    }
+    if (fetches === MAX_FETCHES) {
+      throw new HuiyuanError(
+        "original_replaced",
+        `Cannot use "${key}": it is purged or deleted as often as it is fetched`,
+      );
+    }
+    const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
+    if (asking === undefined) {
+      if (entry.failure !== undefined) throw entry.failure;
+      return undefined;
+    }
+    if (!(await bring(asking, entry.epoch, signal))) return undefined;
+    fetchedAt = entry.epoch;
   }
-  if (!(await bring(asking, entry.epoch, signal))) return undefined;
-  const brought = await stored.bucket.lookup(key);
-  if (brought.state === "object") return brought;
-  // Deleted meanwhile; or the disk is full.
-  if (brought.state === "tombstone") return undefined;
-  throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
 }
 
 interface Asking {
