@@ -6,7 +6,7 @@ import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
 import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";
 import { createSpoolWindow } from "./spool-window.ts";
-import { createWaiters } from "./waiters.ts";
+import { createWaiters, type Waiters } from "./waiters.ts";
 
 export interface SpoolParts {
   /** The account of the pool's memory. `count` takes the change in bytes. */
@@ -37,6 +37,8 @@ export function openSpool(parts: SpoolParts): Spool {
   let hasher: BodyHasher | undefined;
   let flushing: Promise<void> | undefined;
   let diskError: HuiyuanError | undefined;
+  /** Hardly ever anybody's. */
+  let failure: Waiters | undefined;
   /** Every byte before it has been taken by the fastest of the present readers. */
   let taken = 0;
   /** Of the holds, those of users who read nothing before the end. */
@@ -60,6 +62,7 @@ export function openSpool(parts: SpoolParts): Spool {
       hasher = undefined;
       parts.diskFailed(diskError);
       trim();
+      failure?.wake();
     }
     flushing = undefined;
     if (isDrained()) backlog.wake();
@@ -190,6 +193,11 @@ export function openSpool(parts: SpoolParts): Spool {
         if (spool.end !== undefined) return undefined;
         await arrival.wait(signal);
       }
+    },
+    unkept() {
+      if (diskError !== undefined) return Promise.resolve();
+      failure ??= createWaiters();
+      return failure.wait();
     },
     hold() {
       if (holds === 0) throw new Error("Cannot hold a spool: it was released");

@@ -72,6 +72,11 @@ export interface Spool {
    * it. Until the returned function is called, once.
    */
   awaitEnd(): () => void;
+  /**
+   * Resolves when the disk has failed: what comes from then on is kept for as long as the fastest reader needs it, so that
+   * one who begins at once may have all of the body. Never rejects, and never resolves where the disk takes everything.
+   */
+  unkept(): Promise<void>;
   /** One more user of the spool. */
   hold(): void;
   /** The user is done. */

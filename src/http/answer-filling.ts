@@ -47,9 +47,14 @@ function isForOneVersion({ request }: Exchange): boolean {
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
 
-/** Waits for the end of the fill, then answers as from a stored object where it is one. */
+/**
+ * Waits for the end of the fill, then answers as from a stored object where it is one. What the disk cannot keep is not there at
+ * the end any more: who wanted parts of it gets the whole as it arrives, for ranges need not be heeded (RFC 9110 §14.2).
+ */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
-  const end = await filling.follower.end();
+  const { follower } = filling;
+  const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.end());
+  if (end === "unkept") return stream(exchange, filling, { context: contextFor("filling", false), span: undefined });
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
@@ -69,6 +74,11 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   // What is in memory at the end stays there; no disk has all that came before it.
   if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw end.error;
   await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
+}
+
+/** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
+function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
+  return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
 }
 
 async function stream(

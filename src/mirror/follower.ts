@@ -18,6 +18,8 @@ export interface Follower {
   read(head: FillHead, offset: number): Promise<Buffer | undefined>;
   /** Waits for the fill to end, and reads nothing meanwhile. */
   end(): Promise<FillEnd>;
+  /** As `end`, but `unkept` as soon as the disk cannot keep the body: who reads on at once has all of it. */
+  endOrUnkept(): Promise<FillEnd | "unkept">;
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
 }
@@ -93,6 +95,10 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
       } finally {
         ended?.();
       }
+    },
+    endOrUnkept() {
+      const unkept = spool?.unkept().then(() => "unkept" as const);
+      return unlessLeft(unkept === undefined ? fill.done : Promise.race([fill.done, unkept]));
     },
     close() {
       client.removeEventListener("abort", clientLeft);

@@ -8,7 +8,15 @@ import { get } from "../../helpers/get.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { serviceAvailable } from "../../helpers/services.ts";
 import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
-import { downloadRight, FROM_BUCKET, type Mirrored, notStored, prepareMirrored, readiness } from "./mirrored.ts";
+import {
+  bodyOf,
+  downloadRight,
+  FROM_BUCKET,
+  type Mirrored,
+  notStored,
+  prepareMirrored,
+  readiness,
+} from "./mirrored.ts";
 import type { DiskCall } from "./run-child.ts";
 import { isLab } from "./sweep.ts";
 
@@ -169,13 +177,25 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
     // As many as may be fetched at once.
     const each = Array.from({ length: 64 }, (_, index) => {
-      const headers = { Range: "bytes=0-9,20-29" };
+      const headers = { "If-Match": '"a-version"' };
       return get({ port: program.downloadPort, path: `/large-whole-${index + 2}`, headers, deadlineMs: 10_000 });
     });
     for (const { status, headers } of await Promise.all(each)) {
       expect([status, headers["x-errno"], headers["cache-control"]]).toEqual([500, "-101", "no-store"]);
     }
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+  });
+
+  test("full: several ranges of a large image are answered with all of it", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    for (const path of ["/large-during-2", "/large-during-3"]) {
+      const headers = { Range: "bytes=0-9,20-29" };
+      const { status, body } = await get({ port: program.downloadPort, path, headers, deadlineMs: 10_000 });
+      expect([status, body.equals(bodyOf(path))]).toEqual([200, true]);
+    }
   });
 
   test("read-only at the start: refused with words that say so", async () => {

@@ -204,6 +204,42 @@ test("end() waits for the fill, as long as the request may wait", async () => {
   hasty.close();
 });
 
+test("endOrUnkept() of a body that no disk takes comes in time to read all of it", async () => {
+  const bytes = noisyBmp(800, 600);
+  const arrives = arriving({ size: bytes.byteLength });
+  const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
+  const large = fillOf(arrives, full);
+  const follower = followFill(large, TIMEOUTS, NEVER);
+  arrives.send(bytes.subarray(0, 65_536));
+  const head = await follower.head();
+  head?.spool.hold();
+  for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
+  arrives.end();
+  expect(await follower.endOrUnkept()).toBe("unkept");
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < bytes.byteLength; at += pieces.at(-1)?.byteLength ?? 0) {
+    pieces.push((await follower.read(head!, at))!);
+  }
+  expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+  expect(await follower.end()).toMatchObject({ kind: "unstored" });
+  follower.close();
+  // Its own and the fill's.
+  head?.spool.release();
+  head?.spool.release();
+  expect(full.usage).toEqual({ spools: 0, bytes: 0 });
+});
+
+test("endOrUnkept() of a body that is kept is the end of it", async () => {
+  const follower = followFill(fill, TIMEOUTS, NEVER);
+  await begun();
+  await follower.head();
+  const end = follower.endOrUnkept();
+  body.send(jpeg.subarray(1_000));
+  body.end();
+  expect(await end).toMatchObject({ kind: "whole" });
+  follower.close();
+});
+
 test("end() of a body that no disk takes does not make the origin wait for the one that waits for it", async () => {
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
