@@ -29,6 +29,7 @@ const SHAPES: readonly (readonly [what: string, bytes: string])[] = [
 
 let origin: ScriptedOrigin;
 let program: Program | undefined;
+const programs: Program[] = [];
 const installations: Installation[] = [];
 
 beforeAll(async () => {
@@ -39,7 +40,8 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await program?.kill();
+  // One that hangs would go on for ever.
+  for (const each of programs) await each.kill();
   await origin?.close();
   for (const installation of installations) await installation.remove();
 });
@@ -47,7 +49,9 @@ afterAll(async () => {
 async function start(): Promise<Program> {
   const installation = await install(oneBucket(mirrorOf(origin.url)));
   installations.push(installation);
-  return installation.start();
+  const started = await installation.start();
+  programs.push(started);
+  return started;
 }
 
 /** Whether it answers on its admin port. */
