@@ -13,7 +13,7 @@ export interface Sample {
   readonly heapBytes: number;
   /** Open descriptors, sockets included; without `keptBlobs`. */
   readonly descriptors: number;
-  /** Images that the bucket keeps open to read them again: a cache with a bound, MAX_KEPT_BLOBS. */
+  /** Files of images and packs that the bucket keeps open to read them again: caches with a bound, MAX_KEPT_BLOBS. */
   readonly keptBlobs: number;
   readonly sockets: number;
   readonly threads: number;
@@ -24,8 +24,8 @@ export interface Sample {
   readonly fillsRunning: number;
 }
 
-/** As src/bucket/fs/blob-reader.ts has it, plus those being read. */
-export const MAX_KEPT_BLOBS = 4_096;
+/** Files of images and packs, as src/bucket/fs/blob-reader.ts has it, plus those being read, and the pack that is written to. */
+export const MAX_KEPT_BLOBS = 4_096 + 512;
 
 /** A program under watch. */
 export interface Watched {
@@ -42,8 +42,9 @@ export async function takeSample({ pid, adminPort, data }: Watched, startedAt: n
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN);
   const open = descriptorsOf(pid);
-  const blobs = join(data, "blobs");
-  const keptBlobs = open.filter((target) => target.startsWith(blobs)).length;
+  // Small images lie together in packs, which stay open like the files of large ones.
+  const folders = [join(data, "blobs"), join(data, "packs")];
+  const keptBlobs = open.filter((target) => folders.some((folder) => target.startsWith(folder))).length;
   return {
     seconds: (performance.now() - startedAt) / 1_000,
     rssBytes: 1_024 * field("VmRSS"),
