@@ -44,8 +44,9 @@ export function createTurns(socket: Socket): Turns {
     current = undefined;
     const turn = waiting.shift();
     if (turn === undefined) return;
-    // The answer before was the last of this connection: node gives the socket to none behind it.
-    if (turn.response?.socket === null) {
+    // The answer before was the last of this connection: node gives the socket to none behind it. Or the client has gone, and
+    // what would be read on is nobody's any more.
+    if (socket.destroyed || turn.response?.socket === null) {
       waiting.length = 0;
       isHeld = false;
     } else begin(turn);

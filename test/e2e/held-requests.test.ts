@@ -74,7 +74,7 @@ async function send({ downloadPort }: Program, bytes: string) {
   });
   await once(socket, "connect");
   number += 1;
-  socket.write(bytes.replace("NUMBER", String(number)));
+  socket.write(bytes.replaceAll("NUMBER", String(number)));
   return socket;
 }
 
@@ -92,6 +92,26 @@ describe("the program lives on behind requests that were sent ahead", () => {
       program = undefined;
     }
     expect(lives).toBe(true);
+  });
+
+  test.each([
+    ["a plain one, a slow one and an offer", PLAIN + SLOW + OFFER],
+    ["two slow ones and an offer", SLOW + SLOW.replace("NUMBER", "again-NUMBER") + OFFER],
+    ["a plain one, an offer, a slow one and an offer", PLAIN + OFFER + SLOW + OFFER],
+    ["a slow one and an offer", SLOW + OFFER],
+  ])("and a client that resets the connection meanwhile: %s", async (_what, bytes) => {
+    program ??= await start();
+    // Stored, so that it is answered at once.
+    await get({ port: program.downloadPort, path: "/a.jpg" });
+    for (const leave of ["resetAndDestroy", "destroy"] as const) {
+      const socket = await send(program, bytes);
+      const isFirst = !bytes.startsWith(SLOW.slice(0, 9));
+      if (isFirst || bytes.includes("again")) await eventually(() => socket.received !== "", "the first is answered");
+      await delay(100);
+      socket[leave]();
+      await delay(SLOW_MS + 200);
+      expect(await isAlive(program)).toBe(true);
+    }
   });
 
   test.each(SHAPES)("when it is stopped: %s", async (_what, bytes) => {
