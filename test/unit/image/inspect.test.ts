@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import sharp from "sharp";
-import { describe, expect, test, vi } from "vitest";
-import { readBmp } from "../../../src/image/bmp.ts";
+import { describe, expect, test } from "vitest";
 import { readExif } from "../../../src/image/exif.ts";
 import { jpegWithThumbnail } from "../../helpers/images.ts";
 import {
@@ -16,8 +15,6 @@ import {
   solid,
   WHITE,
 } from "../../helpers/rendering.ts";
-
-vi.mock("../../../src/image/bmp.ts", { spy: true });
 
 const MARK = "http://h/mark.png";
 
@@ -74,20 +71,6 @@ describe("imageInfo", () => {
       expect(piped).toEqual(asked);
     },
   );
-});
-
-test.each([
-  ["imageInfo", 1],
-  ["imageAve", 1],
-  ["exif", 0],
-  ["imageView2/2/w/5|imageInfo", 2],
-  ["imageView2/2/w/5/format/png|imageInfo", 1],
-  ["imageView2/2/w/5|exif", 1],
-])("%s decodes a BMP %d times", async (text, times) => {
-  const bmp = (await renderText(await solid(9, 5, RED).png().toBuffer(), "imageView2/2/format/bmp")).bytes;
-  vi.mocked(readBmp).mockClear();
-  await told(bmp, text);
-  expect(readBmp).toHaveBeenCalledTimes(times);
 });
 
 test.each(["png", "jpeg"] as const)("imageAve of a thin %s is that of all its pixels", async (format) => {
