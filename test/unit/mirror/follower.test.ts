@@ -204,13 +204,18 @@ test("end() waits for the fill, as long as the request may wait", async () => {
   hasty.close();
 });
 
-test("endOrUnkept() of a body that no disk takes comes in time to read all of it", async () => {
+/** Of a large body that no disk takes; its first bytes have arrived. */
+function followUnkept() {
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
   const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
-  const large = fillOf(arrives, full);
-  const follower = followFill(large, TIMEOUTS, NEVER);
+  const follower = followFill(fillOf(arrives, full), TIMEOUTS, NEVER);
   arrives.send(bytes.subarray(0, 65_536));
+  return { bytes, arrives, full, follower };
+}
+
+test("endOrUnkept() of a body that no disk takes comes in time to read all of it", async () => {
+  const { bytes, arrives, full, follower } = followUnkept();
   const head = await follower.head();
   head?.spool.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
@@ -241,12 +246,7 @@ test("endOrUnkept() of a body that is kept is the end of it", async () => {
 });
 
 test("end() of a body that no disk takes does not make the origin wait for the one that waits for it", async () => {
-  const bytes = noisyBmp(800, 600);
-  const arrives = arriving({ size: bytes.byteLength });
-  const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
-  const large = fillOf(arrives, full);
-  const follower = followFill(large, TIMEOUTS, NEVER);
-  arrives.send(bytes.subarray(0, 65_536));
+  const { bytes, arrives, full, follower } = followUnkept();
   const spool = (await follower.head())?.spool;
   spool?.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
