@@ -46,7 +46,7 @@ interface Wanted {
   /** One for each who waits. */
   readonly jobs: Set<RenderJob>;
   readonly nobody: Departure;
-  /** Its turn has come: what is begun is brought to its end, since it is likely to be asked for again. */
+  /** A process has it: what is begun is brought to its end, since it is likely to be asked for again. */
   hasBegun: boolean;
 }
 
@@ -66,9 +66,11 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     let beganAt = performance.now();
     let held: BroughtBytes | undefined;
     const load = async () => {
-      item.hasBegun = true;
       beganAt = performance.now();
       return held === undefined ? ofAny(jobs, (job) => job.load()) : held.load();
+    };
+    const begin = () => {
+      item.hasBegun = true;
     };
     const loadImage: RenderJob["loadImage"] = (url) =>
       held === undefined ? ofAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
@@ -77,7 +79,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       if (job === undefined) throw unwanted();
       const { recipe, size, image } = job;
       if (job.bring !== undefined) held = await ofAny(jobs, async ({ bring }) => bring && brought(bring(), nobody));
-      const { bytes } = await renderer.render({ recipe, size, image, load, loadImage, signal: nobody });
+      const { bytes } = await renderer.render({ recipe, size, image, load, begin, loadImage, signal: nobody });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       held?.release();

@@ -28,6 +28,8 @@ export interface RenderRequest extends Claims {
    * it claims to, and has to wait once more for that.
    */
   readonly load: () => Promise<Buffer>;
+  /** Called, once, when it is handed to a process: until then it waits, for a place or for memory, and nothing is lost with it. */
+  readonly begin?: () => void;
   readonly recipe: Recipe;
   /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
   readonly loadImage: (url: string) => Promise<Buffer | undefined>;
@@ -126,7 +128,10 @@ export function createRenderer(options: RendererOptions): Renderer {
     lastIdleMs: LAST_IDLE_MS,
   });
 
-  async function renderNow({ load, recipe, loadImage, signal }: RenderRequest, turn: Turn): Promise<Rendered | Larger> {
+  async function renderNow(
+    { load, begin, recipe, loadImage, signal }: RenderRequest,
+    turn: Turn,
+  ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage, heldImage(facts, bytes));
@@ -136,6 +141,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     if (!(await turn.admits(allBytes, signal))) return { allBytes };
     await turn.weigh(allBytes, signal);
     if (signal.aborted) throw signal.reason;
+    begin?.();
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
     const rendered = pool.render(request, weight);

@@ -36,6 +36,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
         latches.push(latch);
         begun.push(request);
         const bytes = await request.load();
+        request.begin?.();
         if (this.holds) await latch.opened;
         return {
           bytes: await make(bytes, request),

@@ -3,7 +3,9 @@ import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
+import { createRenderOrigin } from "../../../src/image/render-origin.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
+import { toKey } from "../../../src/object.ts";
 import { blackPng } from "../../helpers/hostile-images.ts";
 import {
   animation,
@@ -17,6 +19,7 @@ import {
   renderText,
   solid,
 } from "../../helpers/rendering.ts";
+import { ask } from "../../helpers/site-under-test.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
 /** Slow enough to be caught at it: forty blurs of megapixels. */
@@ -265,6 +268,28 @@ test("what only its bytes show to be large gives its place back while there is a
   // Alone it need not wait, and is loaded once.
   await two.render(request("imageMogr2/rotate/180/thumbnail/9x", { load: hidden }));
   expect([two.running, times]).toEqual([0, 3]);
+  await two.close();
+});
+
+test("what is sent back into line leaves it with the last who wanted it", async () => {
+  const two = createRenderer({ ...OPTIONS, renders: 2 });
+  const claiming = gatedLoad(png);
+  const first = two.render(request("imageMogr2/sharpen/50", { image: LARGE, load: claiming.load }));
+  const origin = createRenderOrigin(two, { rendered() {}, failed() {} });
+  const hidden = gatedLoad(blackPng(3600, 3600));
+  hidden.letGo();
+  const { size, image, recipe, loadImage } = request("imageMogr2/rotate/90/thumbnail/9x");
+  const job = { size, image, recipe, loadImage, load: hidden.load, bring: undefined };
+  const leave = origin.want(toKey("v/1"), job);
+  const second = origin.fetch(ask("v/1"));
+  const refused = expect(second).rejects.toMatchObject({ code: "client_gone" });
+  for (let turns = 0; turns < 99 && two.waiting === 0; turns += 1) await nextTurn();
+  expect([two.running, two.waiting, hidden.times]).toEqual([1, 1, 1]);
+  leave();
+  await refused;
+  expect([two.running, two.waiting]).toEqual([1, 0]);
+  claiming.letGo();
+  await first;
   await two.close();
 });
 
