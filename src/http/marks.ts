@@ -3,7 +3,7 @@
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import { markName } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
-import { MAX_MARK_BYTES } from "../image/renderer.ts";
+import { MAX_MARK_BYTES, WANTED_MARK } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
 import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";
@@ -78,7 +78,7 @@ interface FoundMark extends Pick<FoundMarks, "life" | "isKept" | "admission"> {
 async function findMark(text: string, search: MarkSearch, counted: Set<string>): Promise<FoundMark> {
   const { site, url, sign } = readMarkUrl(text, search);
   const object = nameObject(site, url);
-  if (object.instruction !== undefined) throw badMark(text, "it has an instruction of its own");
+  if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
   const { via, cdnLoop, signal } = search;
   const admission = admitMark(search.client, { door: site.door, sign, object, counted });
   // Nothing of what the client's headers say of another image.
@@ -174,17 +174,16 @@ function readMarkUrl(
   text: string,
   { sites, stored }: MarkSearch,
 ): { readonly site: Site; readonly url: ObjectUrl; readonly sign: string | undefined } {
-  if (!/^https?:\/\//i.test(text)) throw badMark(text, "it does not begin with http://");
+  if (!/^https?:\/\//i.test(text)) throw badUrl(text, "it does not begin with http://");
   try {
     // As it comes over the wire, one character a byte.
     const { host, key, rawQuery } = parseTarget(Buffer.from(text).toString("latin1"), []);
     const { sign, rest } = tokenFromQuery(rawQuery);
     const site = sites.find(host);
-    if (site?.stored.bucketId !== stored.bucketId) throw badMark(text, "its host is none of this bucket's");
+    if (site?.stored.bucketId !== stored.bucketId) throw badUrl(text, "its host is none of this bucket's");
     return { site, url: { host, path: key, query: rest, method: "GET" }, sign };
   } catch (error) {
-    if (error instanceof HuiyuanError && error.code !== "processing_invalid")
-      throw badMark(text, "it is no URL", error);
+    if (error instanceof HuiyuanError && error.code !== "processing_invalid") throw badUrl(text, "it is no URL", error);
     throw error;
   }
 }
@@ -193,7 +192,13 @@ function refuseHeavy(text: string, bytes: number): void {
   if (bytes > MAX_MARK_BYTES) throw badMark(text, `it has ${bytes} bytes, the limit is ${MAX_MARK_BYTES}`);
 }
 
-function badMark(text: string, found: string, cause?: unknown): HuiyuanError {
+const WANTED_URL = "the URL of an image at a host of this bucket, without an instruction";
+
+function badUrl(text: string, found: string, cause?: unknown): HuiyuanError {
+  return badMark(text, found, cause, WANTED_URL);
+}
+
+function badMark(text: string, found: string, cause?: unknown, wanted = WANTED_MARK): HuiyuanError {
   const message = `Cannot lay "${redactTarget(text)}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, cause });
+  return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted, cause });
 }

@@ -75,7 +75,10 @@ function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named"
 export function refuseBoth({ path, isAlias }: Pick<Wish, "path" | "isAlias">): never {
   const more = isAlias ? "another one" : "an instruction";
   const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
-  throw new HuiyuanError("processing_invalid", message, { parameter: `an alias and ${more} together` });
+  throw new HuiyuanError("processing_invalid", message, {
+    parameter: `an alias and ${more} together`,
+    wanted: "one of them",
+  });
 }
 
 /** The recipe for a client with this Accept header. */

@@ -250,7 +250,8 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
   }
 }
 
-const WANTED_MARK =
+/** In place of the image of a mark. */
+export const WANTED_MARK =
   "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {

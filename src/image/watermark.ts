@@ -83,7 +83,8 @@ async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Pr
     // Cairo draws 32767 pixels across at the most.
     if (String(error).includes("too big")) throw tooLargeText(text, fontSize, sizedBy, error);
     // Blanks, or characters without a glyph.
-    throw unusable("watermark/text", "there is nothing to draw", error);
+    const details = { parameter: "watermark/text", wanted: "letters that can be seen", cause: error };
+    throw new HuiyuanError("processing_invalid", "Cannot make a watermark: there is nothing to draw", details);
   }
 }
 
@@ -137,8 +138,4 @@ function fromOverlay({ data, width, height }: Overlay): Sharp {
 async function toOverlay(image: Sharp): Promise<Overlay> {
   const { data, info } = await image.toColourspace("srgb").ensureAlpha().raw().toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height };
-}
-
-function unusable(parameter: string, found: string, cause?: unknown): HuiyuanError {
-  return new HuiyuanError("processing_invalid", `Cannot make a watermark: ${found}`, { parameter, cause });
 }

@@ -289,7 +289,7 @@ describe("an image watermark", () => {
     const before = origin.requests.length;
     const answer = await ask("open", `/white.png?${marked(url)}`);
     expect(statusOf(answer)).toEqual([400, "-106"]);
-    expect(answer.body.toString()).toContain("watermark/image");
+    expect(answer.body.toString()).toContain("watermark/image, wanted ");
     expect(origin.requests.length - before).toBe(url.endsWith("none.png") ? 1 : 0);
   });
 
