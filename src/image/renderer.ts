@@ -3,6 +3,7 @@
 import { HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
+import { blamed, blaming, WANTED_MARK } from "./blame.ts";
 import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
@@ -11,7 +12,6 @@ import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./reci
 import { createRenderLines, type Turn } from "./render-lines.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
-import { WANTED_TEXT } from "./text-size.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage, heldImage } from "./weight.ts";
 
 /** What is known of an image before it is read. */
@@ -135,8 +135,8 @@ export function createRenderer(options: RendererOptions): Renderer {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
     const marks = await loadMarks(recipe, loadImage, heldImage(facts, bytes));
-    const weightAlone = bytesToRender(facts, recipe) + bytesToHold(bytes.length);
-    const weight = weightAlone + marks.bytesToLay;
+    const held = bytesToHold(bytes.length);
+    const weight = bytesToRender(facts, recipe) + held + marks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
     if (!(await turn.admits(allBytes, signal))) return { allBytes };
     await turn.weigh(allBytes, signal);
@@ -145,11 +145,10 @@ export function createRenderer(options: RendererOptions): Renderer {
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
     const rendered = pool.render(request, weight);
-    const fits = (needed: number) => PROCESS_BYTES + needed <= residentBytes;
-    const isForMarks = marks.bytesToLay > weightAlone || (fits(weightAlone) && !fits(weight));
-    if (isForMarks) return rendered.catch(blame(MARK_PARAMETER, WANTED_MARK));
-    const isForText = bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe);
-    return isForText ? rendered.catch(blame("watermark/fontsize", WANTED_TEXT)) : rendered;
+    const most = residentBytes - PROCESS_BYTES;
+    return rendered.catch((error: unknown) =>
+      blaming(blamed(facts, recipe, { held, laid: marks.bytesToLay, most }))(error),
+    );
   }
 
   async function proveInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
@@ -227,19 +226,6 @@ async function loadMarks(
   return { files, bytesToLay: bytesForAll };
 }
 
-function withoutTexts({ steps, ...rest }: Recipe): Recipe {
-  return { ...rest, steps: steps.filter(({ name }) => name !== "textMark") };
-}
-
-/** For a render of which this parameter takes the larger part, or so much that the rest does not fit beside it. */
-function blame(parameter: string, wanted: string): (error: unknown) => never {
-  return (error) => {
-    if (!(error instanceof HuiyuanError) || error.code !== "image_too_large" || error.parameter !== undefined)
-      throw error;
-    throw new HuiyuanError(error.code, error.message, { parameter, wanted, cause: error });
-  };
-}
-
 function readMark(url: string, bytes: Buffer): RasterFacts {
   try {
     return readSource(bytes, MARK_LIMITS);
@@ -249,10 +235,6 @@ function readMark(url: string, bytes: Buffer): RasterFacts {
     throw badMark(url, found, error); // what was found is said of the mark, not of the image
   }
 }
-
-/** In place of the image of a mark. */
-export const WANTED_MARK =
-  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
 
 function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;

@@ -110,9 +110,22 @@ export function bytesToHold(fileBytes: number): number {
 }
 
 /** Bytes to render it by the recipe: the most that any of its parts takes. */
-export function bytesToRender(facts: RasterFacts, { steps, output, inspection }: Recipe): number {
+export function bytesToRender(facts: RasterFacts, recipe: Recipe): number {
+  const { bytes, written } = bytesOfParts(facts, recipe);
+  return Math.max(bytes, written);
+}
+
+/** Bytes to decode it and to do the steps. */
+export function bytesBeforeWriting(facts: RasterFacts, recipe: Recipe): number {
+  return bytesOfParts(facts, recipe).bytes;
+}
+
+function bytesOfParts(
+  facts: RasterFacts,
+  { steps, output, inspection }: Recipe,
+): { readonly bytes: number; readonly written: number } {
   const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
-  if (isUntouched && inspection !== undefined) return bytesToDecode(facts);
+  if (isUntouched && inspection !== undefined) return { bytes: bytesToDecode(facts), written: 0 };
   const { format: wanted = facts.format } = output;
   const format = Object.hasOwn(WRITTEN, wanted) ? (wanted as OutputFormat) : "webp";
   // Elsewhere the first frame counts.
@@ -133,18 +146,22 @@ export function bytesToRender(facts: RasterFacts, { steps, output, inspection }:
     }
     size = next;
   }
-  return Math.max(bytes, pixels(size) * bytesToWrite(facts.format, format, output));
+  return { bytes, written: pixels(size) * bytesToWrite(facts.format, format, output) };
 }
 
 /** Bytes a pixel. */
 function bytesToWrite(source: OutputFormat, format: OutputFormat, output: Recipe["output"]): number {
   const mayBeClear = format === "webp" && !ALWAYS_OPAQUE.includes(source);
   const written = mayBeClear ? WRITTEN_CLEAR_WEBP : WRITTEN[format];
-  const { format: wanted = source, maxBytes, isProgressive, isOptimised } = output;
-  // A client may turn out to take nothing newer.
-  const mayBeJpeg = format === "jpeg" || wanted.startsWith("auto");
+  const { maxBytes, isProgressive, isOptimised } = output;
   const hasPasses = isProgressive === true || isOptimised === true;
-  return mayBeJpeg && hasPasses && maxBytes !== undefined ? Math.max(written, WRITTEN_WITHIN_SIZE) : written;
+  const isWithinSize = hasPasses && maxBytes !== undefined && mayBeJpeg(source, output);
+  return isWithinSize ? Math.max(written, WRITTEN_WITHIN_SIZE) : written;
+}
+
+/** Whether the result may be one: a client may turn out to take nothing newer. */
+export function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
+  return format === "jpeg" || format.startsWith("auto");
 }
 
 function isReducing({ name }: Step): boolean {
