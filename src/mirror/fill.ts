@@ -151,6 +151,8 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
   const { answer, spool, gate } = arrival;
   try {
     await receive(arrival);
+    // What came in the same read behind its end has been seen by now.
+    if (answer.doubt?.isRaised === true) throw doubtful(answer);
   } catch (error) {
     const reason = asHuiyuanError(error);
     spool.fail(reason);
@@ -208,6 +210,11 @@ function receive({ answer, spool, gate, announce, formats }: Arrival): Promise<v
       error: reject,
     });
   });
+}
+
+function doubtful({ url }: OriginAnswer): HuiyuanError {
+  const found = "more came behind it than was asked for, so that it may belong to another request";
+  return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
 }
 
 function refusedFormat({ format }: ImageFacts, { url }: OriginAnswer): HuiyuanError {

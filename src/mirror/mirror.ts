@@ -7,7 +7,7 @@ import type { SpoolPool } from "../body/spool-pool.ts";
 import type { HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
-import type { Key } from "../object.ts";
+import type { Key, ObjectInfo } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
@@ -186,7 +186,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
       setImmediate(() => end.head.spool.release());
     } else if (end.kind === "whole") {
-      await writeBack.store({ stored, info: end.info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
+      await keep(fill, end, end.info);
     } else if (
       end.kind === "suspect" &&
       fill.isStored &&
@@ -195,13 +195,18 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     ) {
       const at = now();
       const info = describeFetched({ key, head: end.head, body: end.body, askedAt: at, now: at, isSuspect: true });
-      await writeBack.store({ stored, info, body: end.body, spool: end.head.spool, epoch: fill.epoch });
+      await keep(fill, end, info);
     } else if (end.kind !== "current") {
       remember(fill, end);
       // After the followers, who were woken in this same turn, have taken their own holds.
       if ("head" in end) setImmediate(() => end.head.spool.release());
     }
     if (fills.get(id)?.fill === fill) fills.delete(id);
+  }
+
+  function keep({ epoch }: Fill, end: Extract<FillEnd, { readonly body: WholeBody }>, info: ObjectInfo): Promise<void> {
+    const { body, head } = end;
+    return writeBack.store({ stored, info, body, spool: head.spool, epoch, doubt: head.answer.doubt });
   }
 
   function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {

@@ -79,7 +79,8 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     // Whoever waits takes a hold within this turn; the store may be done before.
     head.spool.hold();
     void nextTurn().then(() => head.spool.release());
-    await options.writeBack.store({ stored, info, body, spool: head.spool, epoch, replaces: etagOf(hashes) });
+    const { spool, answer } = head;
+    await options.writeBack.store({ stored, info, body, spool, epoch, replaces: etagOf(hashes), doubt: answer.doubt });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {

@@ -9,6 +9,7 @@ import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
+import type { Doubt } from "../origin/connection.ts";
 import { PassingSet } from "../passing.ts";
 import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
@@ -25,6 +26,8 @@ export interface WriteBackTask {
   readonly epoch: number;
   /** The entity tag of the one version that it may replace; without it, it is stored only where nothing is. */
   readonly replaces?: string | undefined;
+  /** Raised, it is stored no more, and what is stored under the key is dropped. */
+  readonly doubt?: Doubt | undefined;
 }
 
 export interface WriteBack {
@@ -175,6 +178,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   return {
     store(task) {
+      if (task.doubt !== undefined) dropWhenRaised(task.doubt, task, log);
       if (running.size >= maxQueued) return giveUp(task);
       const item: Running = { done: Promise.resolve(), since: now(), task, isTried: false, waiting: undefined };
       const over = running.add(item);
@@ -203,6 +207,18 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([emptied(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
+}
+
+/**
+ * A version that has come meanwhile is dropped too, and fetched again. Of the task only its name is kept: a doubt lives as long as
+ * its connection.
+ */
+function dropWhenRaised(doubt: Doubt, { stored, info: { key } }: WriteBackTask, log: Log): void {
+  doubt.onRaised(() => {
+    const about = { bucket: stored.bucketId, key };
+    log.warn(about, "dropped an image: its connection brought bytes that nobody asked for, so it may be another one's");
+    stored.purge(key, { hard: true }).catch((err: unknown) => log.error({ ...about, err }, "could not drop it"));
+  });
 }
 
 /** False where the store has removed the file, whose bytes the disk had refused: only the origin can give them again. */

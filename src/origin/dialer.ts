@@ -2,11 +2,12 @@
 // callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
 
 import type { Socket } from "node:net";
-import { type Dispatcher, errors, Pool } from "undici";
+import { Client, type Dispatcher, errors, Pool } from "undici";
 import { type AddressClass, classifyAddress } from "../addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
+import { Connection, createTrust, DISTRUST_MS } from "./connection.ts";
 import type { Resolve } from "./lookup.ts";
 
 export type { Dispatcher } from "undici";
@@ -23,6 +24,18 @@ export interface DialerOptions {
   readonly ca?: string | undefined;
   /** The address rules; another function only in tests, where every address is a loopback one. */
   readonly classify?: (address: string) => AddressClass;
+  /** An endpoint has sent bytes that nobody asked for; its connections are used once for `ms`. */
+  readonly onSurplus?: (endpoint: Endpoint, ms: number) => void;
+}
+
+/** A request whose sender wants to know over which connection it goes; undici hands the object through, but not the handler. */
+export interface CarriedRequest extends Dispatcher.DispatchOptions {
+  readonly sender: { carriedBy(carrier: Carrier): void };
+}
+
+/** Has one connection at a time. */
+export interface Carrier {
+  readonly connection: Connection | undefined;
 }
 
 export interface Dialer {
@@ -53,8 +66,9 @@ export function createDialer(options: DialerOptions): Dialer {
 
   const openPool = (endpoint: Endpoint): Pool => {
     const { isSecure, hostname, port } = endpoint;
+    const trust = createTrust(() => options.onSurplus?.(endpoint, DISTRUST_MS));
     let session: Buffer | undefined;
-    const dial = async () => {
+    const dial = async (begun: (socket: Socket) => void) => {
       const socket = await connectGuarded(endpoint, {
         resolve: options.resolve,
         classify: options.classify ?? classifyAddress,
@@ -66,7 +80,7 @@ export function createDialer(options: DialerOptions): Dialer {
           session = fresh;
         },
       });
-      renameErrors(socket);
+      begun(socket);
       socket.once("close", sockets.add(socket));
       return socket;
     };
@@ -80,11 +94,28 @@ export function createDialer(options: DialerOptions): Dialer {
       bodyTimeout: DEFAULT_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
-      connect: (_unused, callback) => {
-        dial().then(
-          (socket) => callback(null, socket),
-          (error: unknown) => callback(asHuiyuanError(error), null),
-        );
+      factory: (url, clientOptions: object) => {
+        const carrier: { connection: Connection | undefined } = { connection: undefined };
+        const client = new Client(url, {
+          ...clientOptions,
+          connect: (_unused, callback) => {
+            const begun = (socket: Socket) => {
+              const connection = new Connection(trust);
+              carrier.connection = connection;
+              watchErrors(socket, () => client.stats.running === 0 && connection.surplus(false));
+            };
+            dial(begun).then(
+              (socket) => callback(null, socket),
+              (error: unknown) => callback(asHuiyuanError(error), null),
+            );
+          },
+        });
+        const dispatch = client.dispatch.bind(client);
+        client.dispatch = (request: Dispatcher.DispatchOptions | CarriedRequest, handler) => {
+          if ("sender" in request) request.sender.carriedBy(carrier);
+          return dispatch(trust.isLost ? { ...request, reset: true } : request, handler);
+        };
+        return client;
       },
     });
   };
@@ -128,13 +159,17 @@ export function createDialer(options: DialerOptions): Dialer {
 }
 
 /**
- * Gives two errors of a connection the names under which undici (7.30, client-h1.js) does the right thing.
+ * Calls `unasked` for bytes of which undici (7.30, client-h1.js) makes no answer; before an idle connection is used again it waits
+ * for one turn of the loop, so that what the kernel has by then is seen. Gives two errors of a connection the names under which undici (7.30, client-h1.js) does the right thing.
  * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts when the body is paused just then.
  * UND_ERR_INFO: of a request that was aborted undici takes it for "not sent yet", and dials again for it in vain.
  */
-function renameErrors(socket: Socket): void {
+function watchErrors(socket: Socket, unasked: () => void): void {
   const destroy = socket.destroy;
-  socket.destroy = (error?: Error) => destroy.call(socket, error && renamed(error));
+  socket.destroy = (error?: Error) => {
+    if (error?.message === "bad response" || error?.name === "HTTPParserError") unasked();
+    return destroy.call(socket, error && renamed(error));
+  };
 }
 
 function renamed(error: Error): Error {

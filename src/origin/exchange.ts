@@ -1,7 +1,8 @@
 // One request and its response on one connection: the head as a promise, the body pushed by hand with pause and resume.
 // It counts every byte itself and translates every failure. It judges no status and follows nothing.
 import { HuiyuanError } from "../errors.ts";
-import type { Dispatcher } from "./dialer.ts";
+import type { Doubt } from "./connection.ts";
+import type { CarriedRequest, Carrier, Dispatcher } from "./dialer.ts";
 import { headFailureCode } from "./head-failure.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { OriginBody, OriginSink } from "./origin.ts";
@@ -32,6 +33,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
+  /** Undefined: surely the answer to this request. */
+  readonly doubt: Doubt | undefined;
 }
 
 export interface ReplyBody extends OriginBody {
@@ -59,17 +62,10 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
     const handler = new Exchange(request, limits, { resolve, reject });
     limits.lifetime.watch((reason) => handler.expire(reason));
     if (limits.lifetime.failure !== undefined) return;
-    dispatcher.dispatch(
-      {
-        path: request.target,
-        method: request.method,
-        headers: request.headers,
-        // Both are kept here: to the millisecond, and without the time that the sink pauses.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      },
-      handler,
-    );
+    const { target: path, method, headers } = request;
+    // Both time-outs are kept here: to the millisecond, and without the time that the sink pauses.
+    const carried: CarriedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
+    dispatcher.dispatch(carried, handler);
   });
 }
 
@@ -87,6 +83,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #settleOver: () => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
+  #carrier: Carrier | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
   /** What came before there was a sink. Pausing there instead would have undici give it back to the socket, and read it again. */
@@ -105,6 +102,10 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
+  }
+
+  carriedBy(carrier: Carrier): void {
+    this.#carrier = carrier;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -128,7 +129,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this });
+    this.#head.resolve({ status, headers, body: this, doubt: this.#carrier?.connection?.begun() });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -149,14 +150,15 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseEnd(): void {
+    this.#carrier?.connection?.ended();
     const isShort = this.#declared !== undefined && this.#received !== this.#declared;
     this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
   }
 
   onResponseError(_controller: unknown, cause: Error): void {
     if (this.#phase === "body") this.#finish(this.#truncated(cause));
-    else
-      this.#finish(cause instanceof HuiyuanError ? cause : this.#error(headFailureCode(cause), cause.message, cause));
+    else if (cause instanceof HuiyuanError) this.#finish(cause);
+    else this.#finish(this.#error(headFailureCode(cause, this.#carrier?.connection), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
@@ -271,6 +273,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sink = undefined;
     // What it holds of the connection goes now: the answer may wait for long to be stored.
     this.#controller = undefined;
+    this.#carrier = undefined;
     clearTimeout(this.#timer);
     this.#settleOver();
   }

@@ -1,6 +1,7 @@
-// What it means when an exchange fails before its response head is whole: undici's and node's errors by our codes. Pure.
+// What it means when an exchange fails before its response head is whole: undici's and node's errors by our codes.
 // Failures to connect never come here; connect.ts names them itself.
 import type { ErrorCode } from "../errors.ts";
+import type { Connection } from "./connection.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: "origin_head_invalid",
@@ -17,10 +18,16 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: "origin_timeout",
 };
 
-/** `internal` for what nobody has named. */
-export function headFailureCode(cause: Error): ErrorCode {
+/** `internal` for what nobody has named. `connection`: where the head was waited for; told of what answers nothing. */
+export function headFailureCode(cause: Error, connection?: Connection): ErrorCode {
   const code = "code" in cause ? String(cause.code) : "";
-  if (cause.name === "HTTPParserError") return "origin_head_invalid"; // its code is undefined in undici 7
+  // Its code is undefined in undici 7.
+  if (cause.name === "HTTPParserError") {
+    if (connection?.isReused !== true) return "origin_head_invalid";
+    // Most likely what the answer before has left behind: another connection mends it, as after a reset.
+    connection.surplus(true);
+    return "origin_reset";
+  }
   // A senseless head (100, 101) has the same code as a close by the peer; only the text tells them apart.
   if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) return "origin_head_invalid";
   if (code.startsWith("ERR_SSL_")) return "origin_tls"; // TLS 1.3 may refuse us after its handshake

@@ -78,6 +78,11 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     connectTimeoutMs: timeouts.connect,
     connections: options.connections,
     ca: options.ca,
+    onSurplus({ hostname, port }, ms) {
+      const about = { origin: id, host: `${hostname}:${port}` };
+      const text = "an origin sends bytes that nobody asked for, which could pass for other answers";
+      log.warn(about, `${text}; for ${ms / 60_000} minutes each request has a connection of its own`);
+    },
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
   const slots = createSlots(options.connections);
@@ -207,7 +212,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
-        const { body, headers } = answer.reply;
+        const { body, headers, doubt } = answer.reply;
         void body.over.then(() => over(lifetime));
         return answerOf(answer.facts, {
           url: hopUrl(answer.hop),
@@ -215,6 +220,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
             rules.digests === undefined ? answer.facts.digests : { ...rules.digests(headers), ...answer.facts.digests },
           headMs,
           body,
+          doubt,
         });
       } finally {
         if (!isAnswered) over(lifetime);
@@ -231,9 +237,9 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 /** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
 function answerOf(
   { size, framing, etag, lastModified, life, headers }: AnswerFacts,
-  { url, digests, headMs, body }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body">,
+  { url, digests, headMs, body, doubt }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "doubt">,
 ): OriginAnswer {
-  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body };
+  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, doubt };
 }
 
 /** What a 304 of another version means is known only to who asks for all of it. */

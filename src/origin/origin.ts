@@ -3,6 +3,7 @@
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
 import type { HuiyuanError } from "../errors.ts";
 import type { DeclaredLife, Key } from "../object.ts";
+import type { Doubt } from "./connection.ts";
 
 /** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */
 export interface OriginTarget {
@@ -65,6 +66,8 @@ export interface OriginAnswer {
   /** Milliseconds from the first dial to the response head. */
   readonly headMs: number;
   readonly body: OriginBody;
+  /** Whether it may be the answer to another request; undefined: surely not. */
+  readonly doubt?: Doubt | undefined;
 }
 
 /** A body that is paused until someone takes it. Its owner calls `start` once, or `destroy`. */

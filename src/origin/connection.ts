@@ -1,0 +1,105 @@
+// Whether the answers of a connection belong to its requests. Bytes that come when nobody has asked (a body behind a 304, a
+// second answer, a length that is too short) may have come earlier too, behind the next request, and passed for its answer.
+// Such an origin gets a connection for each request for a while, and what came over this one is doubted. No I/O.
+
+/** So long an origin's connections are used once. Milliseconds. */
+export const DISTRUST_MS = 600_000;
+/** After so long without a byte what comes answers nothing: it is the farewell (408) of a server that closes. Milliseconds. */
+const CLEAN_MS = 5_000;
+/** Answers of one connection that may still be doubted; those before are believed. */
+const MAX_DOUBTS = 64;
+
+/** Whether an answer may be another request's. */
+export interface Doubt {
+  readonly isRaised: boolean;
+  /** Calls `listener` when it is raised, at once where it has been; one listener. */
+  onRaised(listener: () => void): void;
+}
+
+/** Of one endpoint. */
+export interface Trust {
+  readonly isLost: boolean;
+  lose(): void;
+}
+
+/** `lost`: called each time that it is lost, which is once in `DISTRUST_MS` at the most. */
+export function createTrust(lost: () => void, now: () => number = () => performance.now()): Trust {
+  let until = Number.NEGATIVE_INFINITY;
+  const isLost = () => now() < until;
+  return {
+    get isLost() {
+      return isLost();
+    },
+    lose() {
+      const wasLost = isLost();
+      until = now() + DISTRUST_MS;
+      if (!wasLost) lost();
+    },
+  };
+}
+
+class AnswerDoubt implements Doubt {
+  isRaised = false;
+  #listener: (() => void) | undefined;
+
+  onRaised(listener: () => void): void {
+    if (this.isRaised) listener();
+    else this.#listener = listener;
+  }
+
+  raise(): void {
+    this.isRaised = true;
+    this.#listener?.();
+    this.#listener = undefined;
+  }
+}
+
+/** One connection, whose requests are told of in turn. A class, since each dial makes one. */
+export class Connection {
+  readonly #trust: Trust;
+  readonly #now: () => number;
+  #answers = 0;
+  /** Or opened. */
+  #answeredAt: number;
+  #doubts: AnswerDoubt[] = [];
+
+  constructor(trust: Trust, now: () => number = () => performance.now()) {
+    this.#trust = trust;
+    this.#now = now;
+    this.#answeredAt = now();
+  }
+
+  /** An answer to the request before may have left bytes behind. */
+  get isReused(): boolean {
+    return this.#answers > 0;
+  }
+
+  /** A final head has come. Undefined for a connection's first: nothing was before it. */
+  begun(): Doubt | undefined {
+    if (!this.isReused) return undefined;
+    if (this.#isClean()) this.#doubts = [];
+    else if (this.#doubts.length === MAX_DOUBTS) this.#doubts.shift();
+    const doubt = new AnswerDoubt();
+    this.#doubts.push(doubt);
+    return doubt;
+  }
+
+  /** The answer has ended as it should. */
+  ended(): void {
+    this.#answers += 1;
+    this.#answeredAt = this.#now();
+  }
+
+  /** Bytes have come that answer nothing. `isWaiting`: where an answer is waited for; else nobody has asked. */
+  surplus(isWaiting: boolean): void {
+    if (!isWaiting && this.#isClean()) return;
+    const doubts = this.#doubts;
+    this.#doubts = [];
+    this.#trust.lose();
+    for (const doubt of doubts) doubt.raise();
+  }
+
+  #isClean(): boolean {
+    return this.#now() - this.#answeredAt > CLEAN_MS;
+  }
+}
