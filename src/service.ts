@@ -16,7 +16,7 @@ import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
 import { createHot } from "./mirror/hot.ts";
 import { createSlots } from "./mirror/slots.ts";
-import { createWriteBack } from "./mirror/write-back.ts";
+import { createWriteBack, roomToWait } from "./mirror/write-back.ts";
 import type { Settings } from "./settings/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
@@ -68,7 +68,14 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const { store, spools } = stores;
   const metrics = createMetrics();
   const slots = createSlots(settings.limits.fills);
-  const writeBack = createWriteBack({ now, log, meter: metrics.mirror, gatherMs: GATHER_MS, quietMs: QUIET_MS });
+  const writeBack = createWriteBack({
+    now,
+    log,
+    meter: metrics.mirror,
+    room: spools.room,
+    gatherMs: GATHER_MS,
+    quietMs: QUIET_MS,
+  });
   const renderer = createRenderer(renderLimits(settings));
   const renders = createSlots(MAX_RENDERS);
   // A variant that could not be stored is made again when it is next asked for.
@@ -113,7 +120,12 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     });
     registry = sites;
     accounts.apply(settings);
-    const { adopting, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, log });
+    const { adopting, removed } = await adoptSpoolFiles({
+      dir: stores.spoolDir,
+      storedOf: sites.storedOf,
+      log,
+      maxLeftBytes: () => roomToWait(spools.room()),
+    });
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });

@@ -3,6 +3,7 @@
 import { ALL_DIGESTS } from "./body/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
+import { createFreeSpace } from "./bucket/fs/free-space.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
 import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/bounded-disk.ts";
@@ -72,7 +73,8 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   const variants = createVariantTier({ near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
-  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log });
+  const { roomToPass: room } = createFreeSpace({ dir, minFreeBytes: limits.freeDisk });
+  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
   const closeNear = async () => {
     await spools.close();
     await disk.close();

@@ -16,6 +16,8 @@ export interface SpoolPool {
   open(digests?: readonly DigestName[]): Spool;
   /** Spools that somebody holds, and the bytes of them that are in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
+  /** Bytes that the files of all spools may take together at the moment. */
+  room(): number;
   /** Another bound from now on; spools above it go to disk as they grow. */
   resize(memoryBytes: number): void;
   /**
@@ -36,15 +38,22 @@ export interface SpoolPoolOptions {
   readonly digests?: ReadonlySet<DigestName>;
   readonly log: Log;
   readonly disk?: Disk;
+  /** As SpoolPool.room, asked before each write; what goes beyond is passed on as where a disk is full. Default: no bound. */
+  readonly room?: () => number;
 }
 
 const PER_SPOOL_BYTES = 262_144;
+const TELL_EVERY_MS = 60_000;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   const { dir, perSpoolBytes = PER_SPOOL_BYTES, digests: always = ALL_DIGESTS, log, disk = REAL_DISK } = options;
+  const { room = () => Number.POSITIVE_INFINITY } = options;
   let { memoryBytes } = options;
   let bytes = 0;
   let spools = 0;
+  /** Of files that are not discarded, also where the store has renamed them away. */
+  let fileBytes = 0;
+  let failureToldAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
   const discards = new PassingSet<Promise<void>>();
 
@@ -57,6 +66,16 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     },
   };
 
+  const boundedDisk: Disk = {
+    ...disk,
+    async write(descriptor, pieces, position) {
+      if (fileBytes >= room()) throw Object.assign(new Error("no room for more spool files"), { code: "ENOSPC" });
+      const taken = await disk.write(descriptor, pieces, position);
+      fileBytes += taken;
+      return taken;
+    },
+  };
+
   return {
     open(digests = []) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
@@ -65,8 +84,11 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
         memory,
         perSpoolBytes,
         digests: digests.every((name) => always.has(name)) ? always : new Set([...always, ...digests]),
-        newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), disk),
+        newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
         diskFailed(error) {
+          // A full disk fails for every large image; whoever wanted to keep one says so himself.
+          if (performance.now() - failureToldAt < TELL_EVERY_MS) return;
+          failureToldAt = performance.now();
           log.error({ err: error }, "an arriving image cannot be written to disk; it is passed on only");
         },
         released(file) {
@@ -75,7 +97,10 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
           const discard = file
             .discard()
             .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "a spool file was not removed"))
-            .finally(() => gone());
+            .finally(() => {
+              fileBytes -= file.written;
+              gone();
+            });
           const gone = discards.add(discard);
         },
       });
@@ -83,6 +108,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     get usage() {
       return { spools, bytes };
     },
+    room,
     resize(next) {
       memoryBytes = next;
     },

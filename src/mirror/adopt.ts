@@ -51,6 +51,8 @@ export interface AdoptOptions {
   /** The buckets that the settings name; a body for another one is removed. */
   readonly storedOf: (bucketId: string) => Stored | undefined;
   readonly log: Log;
+  /** Of files that the store still does not take, so many bytes are left for the next start; the others are removed. Default: all. */
+  readonly maxLeftBytes?: () => number;
 }
 
 /** Of one file. */
@@ -72,10 +74,11 @@ export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed:
   );
   let removed = 0;
   const adoptions: Adoption[] = [];
+  const mayBeLeft = createAllowance(options.maxLeftBytes);
   for (const name of names) {
     const path = join(options.dir, name);
     if (name.endsWith(SPOOL_SUFFIX) && noted.has(name)) {
-      adoptions.push(await announce(path, options));
+      adoptions.push(await announce(path, mayBeLeft, options));
     } else if (
       name.endsWith(SPOOL_SUFFIX) ||
       (name.endsWith(NOTE_SUFFIX) && !names.includes(name.slice(0, -NOTE_SUFFIX.length)))
@@ -87,12 +90,26 @@ export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed:
   return { removed, adopting: adoptAll(adoptions) };
 }
 
-async function announce(path: string, { storedOf, log }: AdoptOptions): Promise<Adoption> {
+/** Whether one more of so many bytes may stay; those that do are counted. */
+function createAllowance(maxBytes = () => Number.POSITIVE_INFINITY): (bytes: number) => boolean {
+  let taken = 0;
+  return (bytes) => {
+    if (taken >= maxBytes()) return false;
+    taken += bytes;
+    return true;
+  };
+}
+
+async function announce(
+  path: string,
+  mayBeLeft: Left["mayBeLeft"],
+  { storedOf, log }: AdoptOptions,
+): Promise<Adoption> {
   const note = await readNote(path + NOTE_SUFFIX);
   const stored = note === undefined ? undefined : storedOf(note.bucketId);
   let adopted: Promise<boolean> | undefined;
   const bring = () => {
-    adopted ??= settle(path, { note, stored, log });
+    adopted ??= settle(path, { note, stored, log, mayBeLeft });
     return adopted;
   };
   const over = note === undefined ? undefined : stored?.expect(note.info.key, async () => void (await bring()));
@@ -112,6 +129,7 @@ interface Left {
   readonly note: Note | undefined;
   readonly stored: Stored | undefined;
   readonly log: Log;
+  readonly mayBeLeft: (bytes: number) => boolean;
 }
 
 /** The file and its note are gone afterwards, unless the disk may be well again at the next start. */
@@ -122,9 +140,10 @@ async function settle(path: string, left: Left): Promise<boolean> {
   } catch (error) {
     const failure = asHuiyuanError(error);
     const isPassing = failure.code === "store_full" || failure.code === "store_failed";
-    left.log.warn({ err: failure, isLeft: isPassing }, "cannot adopt a spool file");
+    const isLeft = isPassing && left.mayBeLeft(left.note?.info.size ?? 0);
+    left.log.warn({ err: failure, isLeft }, "cannot adopt a spool file");
     // The file is all there is of the image.
-    if (isPassing) return false;
+    if (isLeft) return false;
   }
   await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
   await removeNote(path + NOTE_SUFFIX);

@@ -50,6 +50,10 @@ export interface WriteBackOptions {
   readonly meter: MirrorMeter;
   /** Bodies held for another try at the most; one more is given up at once. */
   readonly maxWaiting?: number;
+  /** When those held for another try have so many bytes together, one more is given up at once. */
+  readonly maxWaitingBytes?: number;
+  /** As SpoolPool.room; default no bound. */
+  readonly room?: () => number;
   /** Bodies on their way at the most, tried or not; one more is given up at once. */
   readonly maxQueued?: number;
   /** So long bodies in memory gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
@@ -62,6 +66,8 @@ export interface WriteBackOptions {
 
 const MAX_WAITING = 1_000;
 const MAX_QUEUED = 4_096;
+/** Of bodies that the store refuses, in memory and in files. */
+const MAX_WAITING_BYTES = 268_435_456;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 // Failures of the disk, which may be well again in a minute; any other would be the same.
@@ -77,14 +83,22 @@ interface Running {
   waiting: (() => void)[] | undefined;
 }
 
+/** What bodies in files that wait may take of the room for all spool files: the rest is for those that arrive. */
+export function roomToWait(room: number): number {
+  return Math.min(MAX_WAITING_BYTES, room / 2);
+}
+
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
-  const { gatherMs = 0, quietMs = gatherMs } = options;
+  const { gatherMs = 0, quietMs = gatherMs, maxWaitingBytes = MAX_WAITING_BYTES } = options;
+  const { room = () => Number.POSITIVE_INFINITY } = options;
   const failures = createFailureLog(log, {});
   const running = new PassingSet<Running>();
   const draining = new AbortController();
   let gathering: Promise<void> | undefined;
   let lastCameAt = 0;
+  /** Of those held for another try. */
+  let waitingBytes = 0;
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
@@ -118,15 +132,23 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         return "left";
       }
       const mayPass = PASSING.includes(failure.code) && isThere;
-      if (waitMs === undefined || draining.signal.aborted || running.size > maxWaiting || !mayPass) {
+      if (waitMs === undefined || draining.signal.aborted || !mayPass || !mayWait(task.body)) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
         return "settled";
       }
       failures.warn("tried_again", { ...about, err: failure, waitMs }, "will try to store again");
+      waitingBytes += task.body.size;
       await delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
+      waitingBytes -= task.body.size;
     }
     return "settled";
+  }
+
+  /** Asked before every wait: what is free on the disk may have become less. One may always wait where there is any room. */
+  function mayWait({ content }: WholeBody): boolean {
+    const maxBytes = content.kind === "file" ? Math.min(maxWaitingBytes, roomToWait(room())) : maxWaitingBytes;
+    return running.size <= maxWaiting && waitingBytes < maxBytes;
   }
 
   function tellTried(item: Running): void {

@@ -24,12 +24,13 @@ export function testPool(
     readonly perSpoolBytes?: number;
     readonly digests?: ReadonlySet<DigestName>;
     readonly disk?: Partial<Disk>;
+    readonly room?: () => number;
   } = {},
 ): TestPool {
   const dir = mkdtempSync(join(tmpdir(), "spool-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
-  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk } = options;
-  const bounds = { memoryBytes, perSpoolBytes };
+  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk, room } = options;
+  const bounds = { memoryBytes, perSpoolBytes, ...(room !== undefined && { room }) };
   const pool = createSpoolPool({ dir, ...bounds, digests, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } });
   return {
     dir,
@@ -38,6 +39,7 @@ export function testPool(
     get usage() {
       return pool.usage;
     },
+    room: () => pool.room(),
     resize: (memoryBytes) => pool.resize(memoryBytes),
     close: () => pool.close(),
   };

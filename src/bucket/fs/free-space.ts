@@ -6,6 +6,11 @@ import { storeFailure } from "./failure.ts";
 export interface FreeSpace {
   /** Throws store_full when less than the minimum is free. The disk is asked at most once a second. */
   check(): Promise<void>;
+  /**
+   * Bytes that files which come and go may take together: no bound while more than the minimum is free, else as much as is
+   * left, and 512 MiB at the most. As of a second ago, for it does not wait for the disk.
+   */
+  roomToPass(): number;
 }
 
 export interface FreeSpaceOptions {
@@ -14,23 +19,30 @@ export interface FreeSpaceOptions {
 }
 
 const ASK_EVERY_MS = 1_000;
+const MAX_PASSING_BYTES = 536_870_912;
 
 export function createFreeSpace({ dir, minFreeBytes }: FreeSpaceOptions): FreeSpace {
   let askedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
+  let lastFree = Number.POSITIVE_INFINITY;
 
   async function ask(): Promise<number> {
     const { bavail, bsize } = await statfs(dir);
-    return bavail * bsize;
+    lastFree = bavail * bsize;
+    return lastFree;
+  }
+
+  function refresh(): void {
+    if (performance.now() - askedAt < ASK_EVERY_MS) return;
+    askedAt = performance.now();
+    freeBytes = ask();
+    freeBytes.catch(() => undefined); // Told to whoever waits for it.
   }
 
   return {
     async check() {
       if (minFreeBytes === 0) return;
-      if (performance.now() - askedAt >= ASK_EVERY_MS) {
-        askedAt = performance.now();
-        freeBytes = ask();
-      }
+      refresh();
       const free = await freeBytes.catch((error: unknown) => {
         throw storeFailure(error, `ask how much room is left in "${dir}"`);
       });
@@ -40,6 +52,11 @@ export function createFreeSpace({ dir, minFreeBytes }: FreeSpaceOptions): FreeSp
           `Cannot store anything new in "${dir}": ${free} bytes are free, ${minFreeBytes} must stay free`,
         );
       }
+    },
+    roomToPass() {
+      if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;
+      refresh();
+      return lastFree < minFreeBytes ? Math.min(lastFree, MAX_PASSING_BYTES) : Number.POSITIVE_INFINITY;
     },
   };
 }

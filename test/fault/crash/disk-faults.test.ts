@@ -1,6 +1,6 @@
 // The disk fails under the whole program, or is full: clients get their images all the same, nothing that was stored is
 // lost, and what could not be stored is stored when the disk works again, without a restart.
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -138,9 +138,9 @@ test.skipIf(!serviceAvailable("strace"))(
 );
 
 describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
-  async function onSmallDisk(limits: object): Promise<Mirrored> {
+  async function onSmallDisk(limits: object, size = "8m"): Promise<Mirrored> {
     const mirrored = await begin(limits);
-    const { unmount } = await mountSmall(mirrored.installation.data, "8m");
+    const { unmount } = await mountSmall(mirrored.installation.data, size);
     clean.push(unmount);
     return mirrored;
   }
@@ -169,6 +169,31 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
     expect(await program.stop()).toBe(0);
   });
+
+  test("fuller than freeDisk allows: what waits to be stored takes a part of what is left, and is stored once there is room", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "20MB" }, "40m");
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    const { data } = mirrored.installation;
+    const filler = join(data, "filler");
+    await fill(filler, 27_000_000);
+    await eventually(async () => (await readiness(program)).text.includes("store_full"), "store_full is told");
+    // 18 MB, of 14 MB that are free.
+    const paths = Array.from({ length: 30 }, (_, index) => `/large-during-${index + 2}`);
+    for (const path of paths) await downloadRight(program, path);
+    const waits = () => filesBelow(join(data, "spool")).filter((path) => path.endsWith(".part"));
+    const isCounted = async () => (await notStored(program, "store_full")) === paths.length - waits().length;
+    await eventually(isCounted, "each is counted that does not wait");
+    const bytes = waits().reduce((sum, path) => sum + statSync(path).size, 0);
+    expect(bytes).toBeGreaterThan(2_000_000);
+    expect(bytes).toBeLessThan(9_000_000);
+    for (const path of paths) await downloadRight(program, path);
+
+    await rm(filler);
+    await eventually(() => filesBelow(join(data, "spool")).length === 0, "nothing waits any more", 60_000);
+    for (const path of paths) await stored(program, path);
+    expect(await program.stop()).toBe(0);
+  }, 120_000);
 
   test("full: who needs the whole of a large image is told so at once, and nobody else has to wait for that", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });

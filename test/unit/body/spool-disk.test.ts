@@ -6,7 +6,8 @@ import { expect, test } from "vitest";
 import type { Spool } from "../../../src/body/spool.ts";
 import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
-import { createLatch, diskError, NEVER, readToEnd, testPool, writeAll } from "../../helpers/spools.ts";
+import { eventually } from "../../helpers/program.ts";
+import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
 import { randomBytes } from "../../helpers/whole-body.ts";
 
 const KIB = 1_024;
@@ -35,6 +36,19 @@ function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly 
       return REAL_DISK.write(descriptor, [part], position);
     },
   };
+}
+
+/** Whether a body has room for a file of its own. */
+async function isKept(pool: TestPool): Promise<boolean> {
+  const spool = pool.open();
+  await writeAll(spool, randomBytes(64 * KIB));
+  try {
+    return (await spool.finish()).content.kind === "file";
+  } catch {
+    return false; // store_full
+  } finally {
+    spool.release();
+  }
 }
 
 test.each([
@@ -234,6 +248,36 @@ test("a disk that cannot be opened at all costs a reader nothing", async () => {
   expect((await reader).equals(bytes)).toBe(true);
   spool.release();
   expect(pool.usage.bytes).toBe(0);
+});
+
+test("files take no more than the room there is; what does not fit is passed on, and may be kept again when files have gone", async () => {
+  const pool = testPool({ perSpoolBytes: 0, room: () => 2 * MIB });
+  const kept = pool.open();
+  await writeAll(kept, randomBytes(2 * MIB));
+  expect((await kept.finish()).content.kind).toBe("file");
+
+  const passed = pool.open();
+  const bytes = randomBytes(MIB);
+  const reading = readToEnd(passed);
+  await writeAll(passed, bytes);
+  await expect(passed.finish()).rejects.toMatchObject({ code: "store_full" });
+  expect((await reading).equals(bytes)).toBe(true);
+  passed.release();
+
+  kept.release();
+  await eventually(() => isKept(pool), "its room is free again");
+});
+
+test("a file that the store has renamed away leaves its room when the last reader has gone", async () => {
+  const pool = testPool({ perSpoolBytes: 0, room: () => MIB });
+  const spool = pool.open();
+  await writeAll(spool, randomBytes(MIB));
+  const { content } = await spool.finish();
+  if (content.kind !== "file") throw new Error("the body is not on disk");
+  renameSync(content.path, join(pool.dir, "stored"));
+  expect(await isKept(pool)).toBe(false);
+  spool.release();
+  await eventually(() => isKept(pool), "its room is free again");
 });
 
 test("without a disk write() is false until the fastest reader has moved on; the slow one loses its place", async () => {

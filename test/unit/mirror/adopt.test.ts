@@ -123,6 +123,16 @@ test.each<[string, () => Promise<unknown>, string]>([
   expect((await stored.find(KEY)).state).toBe(state);
 });
 
+test("of files that the store does not take so many bytes are left as may be, and the others are removed", async () => {
+  const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
+  ({ stored } = storedLab({ over: () => ({ put: full }) }));
+  for (const name of ["one", "two", "three"]) await leave(name, randomBytes(1_000));
+  const maxLeftBytes = () => 2_000;
+  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG, maxLeftBytes });
+  // Two, each with its note.
+  expect([await adopting, readdirSync(dir).length]).toEqual([0, 4]);
+});
+
 test("a file that cannot be stored now is left for the next start, and does not stop the others", async () => {
   let failures = 1;
   ({ stored } = storedLab({

@@ -228,6 +228,50 @@ test("above its bound a body is given up at once instead of waiting for another 
   expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 1]);
 });
 
+test.each<[string, number, Partial<WriteBackOptions>]>([
+  ["enough bytes in memory wait", 262_144, { maxWaitingBytes: 20_000 }],
+  ["enough bytes in files wait", 0, { maxWaitingBytes: 20_000 }],
+  ["files that wait take half of the room", 0, { room: () => 40_000 }],
+])("where %s, a body is given up at once, and the others go on waiting", async (_name, perSpoolBytes, options) => {
+  const { store, meter, writeBack, driver, pool } = writeBackLab({
+    perSpoolBytes,
+    options: { retryMs: [AN_HOUR], ...options },
+    over: refusing(3),
+  });
+  const all = [await store(), await store(), await store()];
+  // The third of 10000 bytes.
+  await Promise.race(all.map(({ done }) => done));
+  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 2]);
+  await writeBack.drain(5_000);
+  expect((await driver.lookup(KEY)).state).toBe("object");
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("bodies in memory wait whatever room the disk has", async () => {
+  const { store, meter, writeBack, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR], room: () => 0 },
+    over: refusing(1),
+  });
+  await store();
+  await isWaiting;
+  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 1]);
+  await writeBack.drain(5_000);
+});
+
+test("a body that waits is given up at the next try where the room has become less", async () => {
+  const rooms = [40_000];
+  const { store, meter, pool } = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [1, AN_HOUR], room: () => rooms.shift() ?? 0 },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await (await store()).done;
+  expect([meter.told, rooms]).toEqual([["not stored store_full"], []]);
+  await pool.close();
+  expect(pool.files()).toEqual([]);
+});
+
 test("drain() tries at once what waits for another try, and resolves when all is stored", async () => {
   const { store, driver, writeBack, meter, isWaiting } = writeBackLab({
     options: { retryMs: [AN_HOUR] },
