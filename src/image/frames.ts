@@ -73,14 +73,43 @@ function afterSubBlocks(bytes: Buffer, from: number): number {
   return at + 1;
 }
 
-/** WebP (RFC 9649 §2.7.1.1): `ANMF` chunks. They lie inside the canvas, or the decoder refuses them. */
+/** Bytes of an `ANMF` chunk before the picture: where the frame lies, and how long it is shown. */
+const WEBP_FRAME_HEAD_BYTES = 16;
+const WEBP_ANIMATED = 0x02;
+
+/**
+ * WebP (RFC 9649 §2.7.1.1): `ANMF` chunks with a picture, of a file whose head says that it is an animation; the decoder passes over others.
+ * They lie inside the canvas, or the decoder refuses them.
+ */
 export function webpFrames(bytes: Buffer): Animation {
-  let frames = 0;
+  const isAnimated = chunkType(bytes, 12) === "VP8X" && ((bytes[20] ?? 0) & WEBP_ANIMATED) !== 0;
   const end = Math.min(bytes.length, bytes.readUInt32LE(4) + 8);
-  for (let at = 12; at + 8 <= end; ) {
-    if (bytes.toString("latin1", at, at + 4) === "ANMF") frames += 1;
-    const length = bytes.readUInt32LE(at + 4);
-    at += 8 + length + (length & 1);
+  let frames = 0;
+  for (const { type, from, to } of isAnimated ? webpChunksIn(bytes, 12, end) : []) {
+    if (type === "ANMF" && hasPicture(bytes, from + WEBP_FRAME_HEAD_BYTES, to)) frames += 1;
   }
   return { frames, width: 0, height: 0 };
+}
+
+function hasPicture(bytes: Buffer, from: number, to: number): boolean {
+  for (const { type } of webpChunksIn(bytes, from, to)) if (type === "VP8 " || type === "VP8L") return true;
+  return false;
+}
+
+/** `from`, `to`: offsets of what is in the chunk. */
+function* webpChunksIn(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Generator<{ readonly type: string; readonly from: number; readonly to: number }> {
+  for (let at = start; at + 8 <= end; ) {
+    const from = at + 8;
+    const length = bytes.readUInt32LE(at + 4);
+    yield { type: chunkType(bytes, at), from, to: Math.min(end, from + length) };
+    at = from + length + (length & 1);
+  }
+}
+
+function chunkType(bytes: Buffer, at: number): string {
+  return bytes.toString("latin1", at, at + 4);
 }

@@ -1,9 +1,10 @@
+import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { type KnownFacts, mayLieOnItsSide, readSource } from "../../../src/image/loaders.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../helpers/images.ts";
-import { animation, BLUE, GREEN, LIMITS, quadrants, RED } from "../../helpers/rendering.ts";
+import { animation, BLUE, GREEN, LIMITS, quadrants, RED, renderText } from "../../helpers/rendering.ts";
 
 /** `png 10x20x1`, or the code of the refusal. */
 function verdict(bytes: Buffer, limits = LIMITS): string {
@@ -22,6 +23,52 @@ test.each(["jpeg", "png", "gif", "webp", "avif"] as const)("readSource() reads t
 test.each(["gif", "webp"] as const)("readSource() counts the frames of a %s", async (format) => {
   const bytes = await animation(30, 20, [RED, GREEN, BLUE]).toFormat(format).toBuffer();
   expect(verdict(bytes)).toBe(`${format} 30x20x3`);
+});
+
+describe("readSource() counts of a WebP the frames that its decoder shows", () => {
+  /** The chunks of an animation by their type. */
+  const chunksOf = async (colours: readonly (typeof RED)[]) => {
+    const bytes = await animation(30, 20, colours).webp().toBuffer();
+    const chunks: [string, Buffer][] = [];
+    for (let at = 12; at + 8 <= bytes.length; ) {
+      const end = at + 8 + bytes.readUInt32LE(at + 4);
+      chunks.push([bytes.toString("latin1", at, at + 4), bytes.subarray(at, end + (end & 1))]);
+      at = end + (end & 1);
+    }
+    const of = (type: string) => chunks.filter(([other]) => other === type).map(([, chunk]) => chunk);
+    return { head: of("VP8X"), control: of("ANIM"), frames: of("ANMF") };
+  };
+  const webp = (...chunks: Buffer[]) => {
+    const head = Buffer.from("RIFF\0\0\0\0WEBP", "latin1");
+    const bytes = Buffer.concat([head, ...chunks]);
+    bytes.writeUInt32LE(bytes.length - 8, 4);
+    return bytes;
+  };
+  const empty = () => {
+    const chunk = Buffer.alloc(8 + 16);
+    chunk.write("ANMF");
+    chunk.writeUInt32LE(16, 4);
+    return chunk;
+  };
+
+  test.each([
+    ["frames without a picture", 2],
+    ["frames behind a still picture", 1],
+    ["frames of a file that says it is still", 1],
+  ])("%s are none", async (what, shown) => {
+    const { head, control, frames } = await chunksOf([RED, GREEN]);
+    const picture = (await quadrants(30, 20).webp().toBuffer()).subarray(12);
+    const stillHead = head.map((chunk) => Buffer.from(chunk).fill(0, 8, 9));
+    const bytes = {
+      "frames without a picture": webp(...head, ...control, ...frames.flatMap((frame) => [empty(), frame])),
+      "frames behind a still picture": webp(picture, ...frames),
+      "frames of a file that says it is still": webp(...stillHead, picture, ...control, ...frames),
+    }[what];
+    if (bytes === undefined) throw new Error(what);
+    expect(verdict(bytes)).toBe(`webp 30x20x${shown}`);
+    expect((await sharp(bytes, { animated: true }).metadata()).pages ?? 1).toBe(shown);
+    expect((await renderText(bytes, "imageView2/2/w/15")).image).toMatchObject({ width: 15, frames: shown });
+  });
 });
 
 test.each(["jpeg", "png", "webp"] as const)("mayLieOnItsSide() is what the EXIF of a %s may say", async (format) => {
