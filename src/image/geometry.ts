@@ -108,6 +108,17 @@ export function centredOn(
   return { left: start(x, part.width, whole.width), top: start(y, part.height, whole.height) };
 }
 
+/** What is repeated of a mark: it and the gaps to the next ones, `dx` and `dy` wider than their part of it. None is larger than the image. */
+export function tileSize(
+  image: Size,
+  mark: Size,
+  { dx, dy, gapPerCent }: { readonly dx: number; readonly dy: number; readonly gapPerCent: number },
+): Size {
+  const side = (pixels: number, more: number, most: number) =>
+    Math.min(most, pixels + Math.round((pixels * gapPerCent) / 100) + more);
+  return { width: side(mark.width, dx, image.width), height: side(mark.height, dy, image.height) };
+}
+
 /** Where a mark lies: `dx` and `dy` are distances from the edges that the gravity names, and ignored where it names none. */
 export function markPosition(
   image: Size,

@@ -31,13 +31,23 @@ export function tooLargeText(text: string, fontSize: number, parameter: string, 
   });
 }
 
-/** Bytes to lay the text over an image of this size. What is larger than it may be is refused before it takes more. */
+/** Bytes to make the text for an image of this size. What is larger than it may be is refused before it takes more. */
 export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextMark, image: Size): number {
   const first = setSize(text, fontSize);
-  const last = scale === undefined ? first : markSize(image, first, scale);
+  const last = sizeBefore(first, scale, image);
   const pixels = Math.min(MAX_SET_PIXELS, Math.max(areaOf(first), areaOf(last)));
   const turned = degrees === 0 ? 0 : Math.min(MAX_TURNED_PIXELS, areaOf(turnedSize(last, degrees)));
   return Math.max(pixels * (shadow > 0 ? SHADOWED : SET), turned * TURNED);
+}
+
+/** The size that it has on the image at the most. */
+export function textSize({ text, fontSize, scale, degrees }: TextMark, image: Size): Size {
+  return turnedSize(sizeBefore(setSize(text, fontSize), scale, image), degrees);
+}
+
+/** Before it is turned. */
+function sizeBefore(set: Size, scale: TextMark["scale"], image: Size): Size {
+  return scale === undefined ? set : markSize(image, set, scale);
 }
 
 /** Few letters are wider than their font size. */

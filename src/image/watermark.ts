@@ -5,7 +5,7 @@ import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
-import { markPosition, markSize, type Size } from "./geometry.ts";
+import { markPosition, markSize, type Size, tileSize } from "./geometry.ts";
 import { readableGif } from "./gif-screen.ts";
 import { laidSize, MAX_MARK_PIXELS, refuseLargeMark, refuseLargeScale, refuseLargeTurn } from "./mark-size.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
@@ -55,18 +55,12 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
   fade(mark, step.opacity);
   const turned = step.degrees === 0 ? mark : await toOverlay(fromOverlay(mark).rotate(step.degrees, CLEAR));
   if (!step.isTiled) return canvas.lay(turned, markPosition(canvas.size, turned, step));
-  // dx and dy widen the gaps between tiles.
-  const gap = {
-    width: Math.round((turned.width * gapPerCent) / 100) + step.dx,
-    height: Math.round((turned.height * gapPerCent) / 100) + step.dy,
-  };
-  const { width, height } = canvas.size;
-  // No tile needs to be larger than the image: the next one would lie outside.
-  const seen = { width: Math.min(width, turned.width), height: Math.min(height, turned.height) };
-  const right = Math.min(gap.width, width - seen.width);
-  const bottom = Math.min(gap.height, height - seen.height);
-  const tile = fromOverlay(cutOut(turned, { left: 0, top: 0, ...seen }));
-  await canvas.tile(await toOverlay(tile.extend({ right, bottom, ...CLEAR })));
+  const { dx, dy } = step;
+  const tile = tileSize(canvas.size, turned, { dx, dy, gapPerCent });
+  const seen = { width: Math.min(tile.width, turned.width), height: Math.min(tile.height, turned.height) };
+  const shown = fromOverlay(cutOut(turned, { left: 0, top: 0, ...seen }));
+  const gaps = { right: tile.width - seen.width, bottom: tile.height - seen.height };
+  await canvas.tile(await toOverlay(shown.extend({ ...gaps, ...CLEAR })));
 }
 
 /** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */

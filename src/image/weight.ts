@@ -2,11 +2,11 @@
 // that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
 // that was found (docs/performance.md).
 import { HuiyuanError } from "../errors.ts";
-import { areaOf, boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
+import { areaOf, boxSize, coverWindow, plainWindow, type Size, scaledSize, tileSize, turnedSize } from "./geometry.ts";
 import { mayLieOnItsSide, type RasterFacts } from "./loaders.ts";
 import { laidSize, mayBeLaid } from "./mark-size.ts";
 import type { OutputFormat, Recipe, Step, StepOf } from "./recipe.ts";
-import { bytesToSet } from "./text-size.ts";
+import { bytesToSet, textSize } from "./text-size.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
 export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
@@ -100,8 +100,25 @@ function bytesOfMark(
   const turned = turnedSize(laid, step.degrees);
   const toScale = laid.width === mark.width && laid.height === mark.height ? 0 : areaOf(laid);
   const toTurn = step.degrees === 0 ? 0 : areaOf(turned);
-  const seen = Math.min(image.width, turned.width) * Math.min(image.height, turned.height);
-  return { worked: (toScale + toTurn) * OVERLAY, seen: seen * OVERLAY };
+  return { worked: (toScale + toTurn) * OVERLAY, seen: bytesSeen(image, turned, step, 0) };
+}
+
+/** Bytes of what lies on the image of a mark of this size. */
+function bytesSeen(
+  image: Size,
+  mark: Size,
+  { isTiled, dx, dy }: StepOf<"imageMark" | "textMark">,
+  gapPerCent: number,
+): number {
+  const { width, height } = isTiled ? tileSize(image, mark, { dx, dy, gapPerCent }) : mark;
+  return Math.min(image.width, width) * Math.min(image.height, height) * OVERLAY;
+}
+
+/** Bytes of what a step lays over the image, beside image marks: it stays until the image is worked on or written. */
+function bytesLaidBy(step: Step, image: Size): number {
+  if (step.name === "textMark") return bytesSeen(image, textSize(step, image), step, step.spacing);
+  const isRound = step.name === "circle" || step.name === "roundCorners";
+  return isRound && step.radius * 2 < Math.min(image.width, image.height) ? 4 * step.radius ** 2 * OVERLAY : 0;
 }
 
 /** Bytes that a file takes while it is processed, whatever its pixels take. */
@@ -132,13 +149,14 @@ function bytesOfParts(
   const frames = format === "gif" || format === "webp" ? facts.frames : 1;
   const pixels = ({ width, height }: Size) => width * height * frames;
   let size: Size = facts;
-  let bytes = bytesToDecode(facts);
+  let [bytes, laid] = [bytesToDecode(facts), 0];
   for (const step of steps) {
     const next = sizeAfter(step, size);
+    if (step.name === "textMark") bytes = Math.max(bytes, laid + bytesToSet(step, size));
+    laid += bytesLaidBy(step, size);
     // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
-    if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, pixels(size) * WORKED_ON);
-    bytes = Math.max(bytes, pixels(next) * (step.name === "autoOrient" ? 0 : WORKED_ON));
-    if (step.name === "textMark") bytes = Math.max(bytes, bytesToSet(step, size));
+    if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, laid + pixels(size) * WORKED_ON);
+    bytes = Math.max(bytes, step.name === "autoOrient" ? 0 : laid + pixels(next) * WORKED_ON);
     // What is cut from it may be a small part.
     if (step.name === "attentionCrop") {
       const searched = Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled));
@@ -146,7 +164,7 @@ function bytesOfParts(
     }
     size = next;
   }
-  return { bytes, written: pixels(size) * bytesToWrite(facts.format, format, output) };
+  return { bytes, written: laid + pixels(size) * bytesToWrite(facts.format, format, output) };
 }
 
 /** Bytes a pixel. */

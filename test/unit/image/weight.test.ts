@@ -64,6 +64,9 @@ describe("bytesToLay()", () => {
     // What is seen of a mark stays while the next one is made.
     [png(2000, 1000), photo, `${mark("/degree/90")}|${mark("/degree/90")}`, 8 + 16],
     [png(2000, 1000), png(500, 500), `${mark("/degree/90")}|${mark("/degree/90")}`, 1 + 16],
+    // So does the tile of which its gaps are a part.
+    [png(10, 10), photo, `${mark("/batch/1/dx/5000/dy/5000")}|${mark("/batch/1/dx/1990/dy/90")}`, 48],
+    [png(10, 10), photo, `${mark("/batch/1/dx/1990/dy/90")}|${mark("/batch/1/dx/5000/dy/5000")}|${mark("")}`, 48.8],
     // Another mark is weighed for itself.
     [png(2000, 1000), photo, `${mark("")}|${mark("/scatype/1/spcent/1000", "http://h/other.png")}`, 8],
   ])("of %o over %o by %s", (facts, image, text, expected) => {
@@ -149,8 +152,15 @@ describe("bytesToRender()", () => {
     [tiny, text(300, "/fontsize/1000/degree/45"), 160],
     [tiny, text(300, "/fontsize/1000/shadow/1"), 192],
     // Set anew in the size that its share of the image gives it.
-    [photo, text(2, "/fontsize/10/scatype/1/spcent/1000/degree/45"), 5 * (7000 / Math.SQRT2) ** 2 * 1e-6],
+    [photo, text(2, "/fontsize/10/scatype/1/spcent/1000/degree/45"), 48 + 96],
+    [photo, `imageView2/2/w/10|${text(2, "/fontsize/10/scatype/1/spcent/1000/degree/45")}`, 48],
     [tiny, text(20, "/fontsize/10/scatype/1/spcent/1000/degree/45"), 0.024],
+    // What is seen of each stays until all of them are laid over the image, which is worked on as a whole.
+    [photo, `${text(10, "/fontsize/400/degree/90")}|${text(10, "/fontsize/400/degree/90")}`, 2 * 7.2 + 96],
+    [photo, `${text(10, "/fontsize/400/degree/90")}|${text(10, "/fontsize/900/shadow/1")}`, 7.2 + 146],
+    [photo, `${text(1, "/fontsize/10/batch/1/dx/5000/dy/5000")}|${text(1, "/fontsize/10")}`, 48 + 96],
+    [photo, `${text(10, "/fontsize/400")}|imageView2/2/w/9`, 9.6 + 96],
+    [photo, "imageMogr2/rradius/1000/rradius/1000", 2 * 16 + 96],
     // Nothing is left of it, which the render says.
     [photo, "imageMogr2/crop/!10x10a9000a9000", 96],
   ])("%o %s: %d MB", (facts, text, wanted) => {
