@@ -2,7 +2,6 @@
 // cut, extend, blur, sharpen, compose, opacity): what comes in that order is gathered into one pass over the pixels, and only a step
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
-import { HuiyuanError } from "../errors.ts";
 import { drawnTo } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
@@ -11,6 +10,7 @@ import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./ge
 import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "./pixels.ts";
+import { refuseManyPixels } from "./result-size.ts";
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
@@ -145,11 +145,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     await replaceBy(async (pixels) => enlarged(pixels, enlargement, part));
   }
 
-  function refuseBeyondLimit({ width, height }: Size): void {
-    if (width * height * canvas.frames <= maxPixels) return;
-    const found = `${width}×${height} pixels in ${canvas.frames} frames`;
-    const wanted = `at most ${maxPixels} pixels in all frames together`;
-    throw new HuiyuanError("output_too_large", `Cannot process: ${found}, wanted ${wanted}`, { wanted });
+  function refuseBeyondLimit(size: Size): void {
+    refuseManyPixels(size, canvas.frames, maxPixels);
   }
 
   async function layOver(overlay: Overlay, { left, top }: { left: number; top: number }, blend: "over" | "dest-out") {

@@ -114,7 +114,11 @@ const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Anima
   webp: webpFrames,
 };
 
-function refuseBeyond({ width, height, frames }: RasterFacts, limits: SourceLimits): void {
+/** What the head of an image claims. Throws image_too_large. */
+export function refuseBeyond(
+  { width, height, frames }: Omit<RasterFacts, "format">,
+  limits: Omit<SourceLimits, "sourceBytes">,
+): void {
   const isWithin =
     Math.max(width, height) <= limits.sourceSide && frames <= limits.frames && width * height * frames <= limits.pixels;
   if (isWithin) return;

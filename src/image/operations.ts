@@ -5,6 +5,7 @@ import type { Canvas } from "./canvas-shape.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
+import { blameStep } from "./result-size.ts";
 import { layImage, layText } from "./watermark.ts";
 
 /** What a step may use beside its own parameters. */
@@ -67,30 +68,8 @@ export async function applySteps(steps: readonly Step[], work: Work): Promise<vo
   for (const step of steps) {
     // The table's own type says that the row of a step takes that step.
     const operation = OPERATIONS[step.name] as Operation<StepName>;
-    await operation(step, work).catch(blame(sizedBy([step])));
+    await operation(step, work).catch(blameStep(step));
   }
-}
-
-/** Which parameter says how large the result is, where one of the steps does: the last of these. */
-export function sizedBy(steps: readonly Step[]): string | undefined {
-  return steps.map(({ name }) => SIZED_BY[name]).findLast((parameter) => parameter !== undefined);
-}
-
-const SIZED_BY: Readonly<Partial<Record<StepName, string>>> = {
-  resize: "imageView2 or imageMogr2/thumbnail",
-  coverCrop: "imageView2 or imageMogr2/crop",
-  attentionCrop: "imageMogr2/scrop",
-  pad: "imageMogr2/pad",
-  rotate: "imageMogr2/rotate",
-};
-
-/** What is too large is so by this parameter. */
-function blame(parameter: string | undefined): (error: unknown) => never {
-  return (error) => {
-    if (!(error instanceof HuiyuanError) || error.code !== "output_too_large" || parameter === undefined) throw error;
-    const { code, message, wanted } = error;
-    throw new HuiyuanError(code, message, { parameter, wanted, cause: error });
-  };
 }
 
 /** Whether the result may have clear parts although the source has none. */

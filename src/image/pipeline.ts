@@ -14,9 +14,10 @@ import { inspect } from "./inspect.ts";
 import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
-import { applySteps, makesClear, sizedBy } from "./operations.ts";
+import { applySteps, makesClear } from "./operations.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
 import type { OutputFormat, Recipe } from "./recipe.ts";
+import { refuseHeavyResult, refuseLargeResult } from "./result-size.ts";
 
 export interface PipelineLimits {
   /** Width × height × frames of the source and of every intermediate image. */
@@ -139,11 +140,11 @@ async function processImage(
     ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
-  refuseLargeOutput(canvas, request);
+  refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // Of a BMP the size is known before it is made.
-  if (format === "bmp") refuseHeavyOutput(pixels * 3, request);
+  if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
   const encoded = await encode(canvas, {
     format: written,
@@ -155,7 +156,7 @@ async function processImage(
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
-  refuseHeavyOutput(encoded.length, request);
+  refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
   if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: request.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
@@ -207,21 +208,6 @@ function canvasSource(source: Source, format: OutputFormat): CanvasSource {
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
   return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
-}
-
-function refuseLargeOutput({ size }: Canvas, { recipe, limits }: PipelineRequest): void {
-  const { outputSide } = limits;
-  if (Math.max(size.width, size.height) <= outputSide) return;
-  throw tooLarge(recipe, `${size.width}×${size.height} pixels`, `sides of at most ${outputSide} pixels`);
-}
-
-function refuseHeavyOutput(bytes: number, { recipe, limits }: PipelineRequest): void {
-  if (bytes > limits.outputBytes) throw tooLarge(recipe, `${bytes} bytes`, `at most ${limits.outputBytes} bytes`);
-}
-
-function tooLarge({ steps }: Recipe, found: string, wanted: string): HuiyuanError {
-  const message = `Cannot process: the result has ${found}, wanted ${wanted}`;
-  return new HuiyuanError("output_too_large", message, { parameter: sizedBy(steps), wanted });
 }
 
 /** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */

@@ -54,8 +54,8 @@ export interface Renderer {
    * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
    */
   prove(request: ProofRequest): Promise<void>;
-  /** Bytes of the largest source that is taken. */
-  readonly maxSourceBytes: number;
+  /** Of renders that begin now. */
+  readonly limits: SourceLimits & PipelineLimits;
   readonly running: number;
   readonly waiting: number;
   /** Other limits for renders that begin from now on. */
@@ -187,8 +187,8 @@ export function createRenderer(options: RendererOptions): Renderer {
         allBytes = rendered.allBytes;
       }
     },
-    get maxSourceBytes() {
-      return limits.sourceBytes;
+    get limits() {
+      return limits;
     },
     resize(next) {
       limits = { ...DEFAULTS, ...next };

@@ -192,7 +192,8 @@ export function createVariants(options: VariantsOptions): Variants {
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, since, version } = request;
-    if (version.size > renderer.maxSourceBytes) throw tooHeavy(version.size, renderer.maxSourceBytes);
+    const { sourceBytes } = renderer.limits;
+    if (version.size > sourceBytes) throw tooHeavy(version.size, sourceBytes);
     const leave = origin.want(key, jobOf(request));
     try {
       return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
@@ -226,10 +227,12 @@ export function createVariants(options: VariantsOptions): Variants {
       if (object !== undefined) return { found: object, refusal: undefined };
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
-      const { maxSourceBytes } = renderer;
-      if (version.size > maxSourceBytes) return { found: undefined, refusal: tooHeavy(version.size, maxSourceBytes) };
+      const { limits } = renderer;
+      if (version.size > limits.sourceBytes)
+        return { found: undefined, refusal: tooHeavy(version.size, limits.sourceBytes) };
       const asked = fetchOf(key, versions.epochOf(key, versions.moment()), isStored);
-      const { refusal = foreseenRefusal(request.named.recipe, version.image) } = await mirror.preview.miss(asked);
+      const { refusal = foreseenRefusal(request.named.recipe, version.image, limits) } =
+        await mirror.preview.miss(asked);
       return { found: undefined, refusal };
     },
     async drop({ hashes }) {

@@ -323,10 +323,15 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     ["iradius/14/rradius/14", "-106"],
     ["rradius/14", undefined],
     ["ignore-error/1/iradius/15", undefined],
+    ["thumbnail/10000x", "-442"],
+    ["thumbnail/20000x20000!/thumbnail/9x", "-442"],
+    ["thumbnail/5000x5000!/format/bmp", "-442"],
+    ["ignore-error/1/thumbnail/10000x", undefined],
   ])("what the size of a stored image lets %s come to", async (instruction, errNo) => {
     await hold({ path: "/sized.jpg" });
     const told = await hold({ path: `/sized.jpg?imageMogr2/${instruction}` });
-    const refusal = errNo && { status: 400, errNo: Number(errNo), code: "processing_invalid" };
+    const code = errNo === "-442" ? "output_too_large" : "processing_invalid";
+    const refusal = errNo && { status: 400, errNo: Number(errNo), code };
     expect(told.answer).toMatchObject(refusal ?? {});
     if (refusal === undefined) expect(told.answer.status ?? 200).toBe(200);
   });

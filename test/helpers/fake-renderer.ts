@@ -1,6 +1,7 @@
 // A renderer without processes: a real line in front of one place, and results that a test lets go. For tests only.
 import { createRenderQueue } from "../../src/image/render-queue.ts";
 import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
+import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";
 
 export interface FakeRenderer extends Renderer {
@@ -20,7 +21,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
     begun,
     holds: false,
     letGo: (index) => latches[index]?.open(),
-    maxSourceBytes: 1_000_000,
+    limits: { ...LIMITS, sourceBytes: 1_000_000 },
     resize() {},
     get running() {
       return queue.running;

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { foreseenRefusal } from "../../../src/image/foreseen.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import type { ImageFacts } from "../../../src/object.ts";
+import { LIMITS } from "../../helpers/rendering.ts";
 
 const jpeg: ImageFacts = { format: "jpeg", width: 400, height: 100 };
 
@@ -31,6 +32,38 @@ test.each<[string, ImageFacts, string | undefined]>([
   ["imageMogr2/iradius/50", { ...jpeg, format: "tiff" }, undefined],
   ["imageMogr2/iradius/50", { ...jpeg, width: undefined }, undefined],
 ])("foreseenRefusal() of %s for %o names %s", (text, facts, parameter) => {
-  const refusal = foreseenRefusal(parseInstruction(text, { era: 2015 }), facts);
+  const refusal = foreseenRefusal(parseInstruction(text, { era: 2015 }), facts, LIMITS);
   expect(refusal && [refusal.code, refusal.parameter]).toEqual(parameter && ["processing_invalid", parameter]);
+});
+
+const RESULT = "output_too_large";
+const THUMBNAIL = "imageView2 or imageMogr2/thumbnail";
+
+test.each<[string, ImageFacts, [string, string?] | undefined]>([
+  // Of the image as it is.
+  ["imageInfo", { ...jpeg, width: 10_000, height: 10_000 }, undefined],
+  ["imageInfo", { ...jpeg, width: 10_001, height: 10_000 }, ["image_too_large"]],
+  ["imageView2/2/w/9", { ...jpeg, width: 30_001 }, ["image_too_large"]],
+  ["imageView2/2/w/9", { ...jpeg, format: "gif", width: 30_001 }, ["image_too_large"]],
+  // What nothing is done to may be larger than a result.
+  ["imageView2/2", { ...jpeg, width: 20_000 }, undefined],
+  ["imageView2/2/format/png", { ...jpeg, width: 20_000 }, [RESULT]],
+  // Of the result.
+  ["imageMogr2/thumbnail/9999x", jpeg, undefined],
+  ["imageMogr2/thumbnail/10000x", jpeg, [RESULT, THUMBNAIL]],
+  ["imageMogr2/thumbnail/10000x|imageView2/2/w/9", jpeg, undefined],
+  ["imageMogr2/auto-orient/thumbnail/10000x", jpeg, [RESULT, THUMBNAIL]],
+  ["imageMogr2/auto-orient/thumbnail/x9000", jpeg, undefined],
+  ["imageMogr2/thumbnail/x9000", { ...jpeg, format: "avif" }, undefined],
+  ["imageMogr2/thumbnail/10000x", { ...jpeg, format: "gif" }, undefined],
+  ["imageMogr2/thumbnail/4000x4000!/format/bmp", jpeg, undefined],
+  ["imageMogr2/thumbnail/5000x5000!/format/bmp", jpeg, [RESULT, THUMBNAIL]],
+  // Of what comes on the way.
+  ["imageMogr2/thumbnail/20000x20000!/thumbnail/9x", jpeg, [RESULT, THUMBNAIL]],
+  ["imageMogr2/crop/8000x8000|imageView2/2/w/9", jpeg, [RESULT, "imageView2 or imageMogr2/crop"]],
+  ["imageMogr2/scrop/8000x8000|imageView2/2/w/9", jpeg, [RESULT, "imageMogr2/scrop"]],
+  ["imageMogr2/thumbnail/9000x9000!/rotate/45|imageView2/2/w/9", jpeg, [RESULT, "imageMogr2/rotate"]],
+])("foreseenRefusal() of %s for %o is %o", (text, facts, refused) => {
+  const refusal = foreseenRefusal(parseInstruction(text, { era: 2015 }), facts, LIMITS);
+  expect(refusal && [refusal.code, refusal.parameter]).toEqual(refused && [refused[0], refused[1]]);
 });
