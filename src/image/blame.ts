@@ -1,23 +1,41 @@
 // Which parameter is named when a render needs more memory than it may have: the one without which it would likely have had
 // enough, by the same estimates that it was admitted by. None where the image itself is to blame. Pure.
 import { HuiyuanError } from "../errors.ts";
+import { areaOf, type Size } from "./geometry.ts";
 import type { RasterFacts } from "./loaders.ts";
-import { MARK_PARAMETER, type Recipe } from "./recipe.ts";
+import { MARK_PARAMETER, type Recipe, type Step, type StepName } from "./recipe.ts";
 import { WANTED_TEXT } from "./text-size.ts";
-import { bytesBeforeWriting, bytesToRender, mayBeJpeg } from "./weight.ts";
+import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg, sizeAfter } from "./weight.ts";
 
 /** In place of the image of a mark. */
 export const WANTED_MARK =
   "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
 
-export interface Blamed {
+/** As the manual names them. */
+const PARAMETERS: Readonly<Record<StepName, string>> = {
+  autoOrient: "imageMogr2/auto-orient",
+  resize: "imageView2 or imageMogr2/thumbnail",
+  coverCrop: "imageView2 or imageMogr2/crop",
+  attentionCrop: "imageMogr2/scrop",
+  window: "imageMogr2/crop or cut",
+  pad: "imageMogr2/pad",
+  circle: "imageMogr2/iradius",
+  roundCorners: "imageMogr2/rradius",
+  rotate: "imageMogr2/rotate",
+  blur: "imageMogr2/blur",
+  sharpen: "imageMogr2/sharpen",
+  textMark: "watermark/text",
+  imageMark: MARK_PARAMETER,
+};
+
+interface Blamed {
   /** As the manual names it. */
   readonly parameter: string;
   /** What it should be. */
   readonly wanted: string;
 }
 
-export interface RenderWeight {
+interface RenderWeight {
   /** Bytes to hold the file. */
   readonly held: number;
   /** Bytes to lay the image marks over it. */
@@ -32,13 +50,33 @@ export function blamed(facts: RasterFacts, recipe: Recipe, { held, laid, most }:
   if (laid > alone || (alone <= most && alone + laid > most)) return { parameter: MARK_PARAMETER, wanted: WANTED_MARK };
   if (bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe))
     return { parameter: "watermark/fontsize", wanted: WANTED_TEXT };
-  if (bytesBeforeWriting(facts, recipe) + held > most) return undefined;
-  const { output } = recipe;
+  if (bytesToDecode(facts) + held > most) return undefined;
+  return blamedStep(facts, recipe, most - held) ?? blamedOutput(facts, recipe);
+}
+
+/** The first for which there is not enough. */
+function blamedStep(facts: RasterFacts, recipe: Recipe, most: number): Blamed | undefined {
+  const fits = (steps: readonly Step[]) => bytesBeforeWriting(facts, { ...recipe, steps }) <= most;
+  const step = recipe.steps.find((_step, index, steps) => !fits(steps.slice(0, index + 1)));
+  return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to work on" };
+}
+
+/** How it is written, where that is not just how the image is. */
+function blamedOutput(facts: RasterFacts, { steps, output }: Recipe): Blamed | undefined {
   // All of its pixels are held while qualities are tried.
   if (output.maxBytes !== undefined && mayBeJpeg(facts.format, output))
     return { parameter: "imageMogr2/size-limit", wanted: "fewer pixels to write, or no limit of their bytes" };
-  if (output.format === undefined || output.format === facts.format) return undefined;
-  return { parameter: "imageView2 or imageMogr2/format", wanted: "fewer pixels to write, or another format" };
+  if (output.format !== undefined && output.format !== facts.format)
+    return { parameter: "imageView2 or imageMogr2/format", wanted: "fewer pixels to write, or another format" };
+  let [size, largest] = [facts as Size, areaOf(facts)];
+  let parameter: string | undefined;
+  for (const step of steps) {
+    size = sizeAfter(step, size);
+    if (areaOf(size) <= largest) continue;
+    largest = areaOf(size);
+    parameter = PARAMETERS[step.name];
+  }
+  return parameter === undefined ? undefined : { parameter, wanted: "fewer pixels to write" };
 }
 
 function withoutTexts({ steps, ...rest }: Recipe): Recipe {

@@ -159,13 +159,13 @@ test("a text that needs too much memory is to blame, and not the image", async (
   await tight.close();
 });
 
-test("a limit of bytes, or a format, that needs too much memory is to blame, and not the image", async () => {
+test("a step, a limit of bytes or a format that needs too much memory is to blame, and not the image", async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
   const photo = await quadrants(4000, 2600).jpeg().toBuffer();
   for (const [text, parameter] of [
     ["imageMogr2/interlace/1/size-limit/1k", "imageMogr2/size-limit"],
     ["imageMogr2/format/avif", "imageView2 or imageMogr2/format"],
-    ["imageMogr2/rotate/45/format/avif/size-limit/1k", undefined],
+    ["imageMogr2/rotate/45/format/avif/size-limit/1k", "imageMogr2/rotate"],
   ] as const) {
     const refused = tight.render(request(text, { load: async () => photo }));
     await expect(refused, text).rejects.toMatchObject({ code: "image_too_large", parameter });
