@@ -147,6 +147,12 @@ const ERROR_ROWS = {
   // This server
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: { status: 503, errNo: -902, text: "too many fetches are under way; try again", rest: -2000 },
+  not_kept: {
+    status: 503,
+    errNo: -902,
+    text: "the image is on its way to others, and there is no room to keep it; try again",
+    rest: -2000,
+  },
   draining: { status: 503, errNo: -100, text: "the server is shutting down; try again", rest: -2000 },
   store_failed: { status: 500, errNo: -101, text: "the store could not be read" },
   store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197 },

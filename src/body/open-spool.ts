@@ -199,6 +199,7 @@ export function openSpool(parts: SpoolParts): Spool {
       failure ??= createWaiters();
       return failure.wait();
     },
+    hasAll: () => spool.received - window.bytes <= (file?.written ?? 0),
     hold() {
       if (holds === 0) throw new Error("Cannot hold a spool: it was released");
       holds += 1;

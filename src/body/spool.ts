@@ -77,6 +77,8 @@ export interface Spool {
    * one who begins at once may have all of the body. Never rejects, and never resolves where the disk takes everything.
    */
   unkept(): Promise<void>;
+  /** False where bytes that have come are to be had no more: the disk has failed, and the fastest reader is beyond them. */
+  hasAll(): boolean;
   /** One more user of the spool. */
   hold(): void;
   /** The user is done. */

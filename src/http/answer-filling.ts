@@ -72,7 +72,8 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   // Several ranges of a body that will not be stored: the whole is allowed, and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
   // What is in memory at the end stays there; no disk has all that came before it.
-  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw end.error;
+  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined)
+    throw mayTakeWhole(exchange, filling) ? notKept(end.error) : end.error;
   await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
 }
 
@@ -101,7 +102,7 @@ async function stream(
   const part = span ?? { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
   // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
   // answer and an error.
-  const first = await read(part.start, part.end);
+  const first = await firstOf(head, read(part.start, part.end));
   await spend(context);
   writeHead();
   // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
@@ -126,6 +127,23 @@ async function stream(
   );
   if (head.size === undefined) await ended();
   response.end();
+}
+
+/** Throws not_kept where others have been too fast. */
+async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promise<Buffer | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw error instanceof HuiyuanError && error.code === "store_failed" && !spool.hasAll() ? notKept(error) : error;
+  }
+}
+
+/** Whoever reads it from its first byte on, as it arrives, has all of it. */
+function notKept(cause: HuiyuanError): HuiyuanError {
+  return new HuiyuanError("not_kept", "Cannot answer from an image that is passed on only: its beginning is gone", {
+    cause,
+    retryAfterSeconds: 1,
+  });
 }
 
 function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {

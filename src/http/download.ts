@@ -35,6 +35,9 @@ export interface DownloadOptions {
 
 const queryOf = remember(tokenFromQuery);
 
+/** An image that a full disk does not keep is fetched so often for one request, where others get ahead each time. */
+const MAX_NOT_KEPT = 3;
+
 const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
 /** What the download port does with a request, whoever read it. */
@@ -179,7 +182,18 @@ async function serveNamed(admitted: Admitted): Promise<void> {
     if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
     // The store has set the damaged object aside; the origin may still have it.
     if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
-    if (error.code === "store_failed") return serveUnread(admitted, error);
+    if (error.code === "store_failed" || error.code === "not_kept") return serveAnew(admitted, error);
     throw error;
+  }
+}
+
+/** By the origin, from the first byte on: what is on its way to others cannot be kept, as little as it was the last time. */
+async function serveAnew(admitted: Admitted, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
+  try {
+    await serveUnread(admitted, failure);
+  } catch (error) {
+    const isOver = repeats === 1 || admitted.exchange.response.headersSent;
+    if (isOver || !(error instanceof HuiyuanError) || error.code !== "not_kept") throw error;
+    await serveAnew(admitted, error, repeats - 1);
   }
 }

@@ -153,7 +153,7 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
 
 async function fetchWhole(admitted: Admitted, { route, asked, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missOf(admitted, asked, epoch), method: "GET" })
+    .fetch({ ...missOf(admitted, asked, epoch), method: "GET", isPatient: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });

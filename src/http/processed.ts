@@ -171,7 +171,7 @@ async function serveUnstored(
 /** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
 async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET" });
+    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", isPatient: true });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     const { fallback } = route;

@@ -51,6 +51,8 @@ export interface Fill {
   readonly done: Promise<FillEnd>;
   /** Undefined while bytes may still come. */
   readonly end: FillEnd | undefined;
+  /** Undefined before the head. */
+  readonly spool: Spool | undefined;
 }
 
 export interface FillParts extends OriginTarget {
@@ -88,21 +90,36 @@ export function startFill(parts: FillParts): Fill {
   });
   // Nobody may be waiting any more when a fill fails.
   head.catch(() => undefined);
-  const done = run(parts, resolveHead).then((outcome) => {
+  const announce = (known: FillHead) => {
+    fill.spool = known.spool;
+    resolveHead(known);
+  };
+  const done = run(parts, announce).then((outcome) => {
     fill.end = outcome;
     if (outcome.kind === "failed") rejectHead(outcome.error);
-    else resolveHead("head" in outcome ? outcome.head : undefined);
+    else if ("head" in outcome) announce(outcome.head);
+    else resolveHead(undefined);
     return outcome;
   });
-  // `end` is a field and no getter: V8 makes a slow object of every literal with a getter.
+  // Fields and no getters: V8 makes a slow object of every literal with a getter.
   const { id, key, isStored, epoch } = parts;
-  const fill: { -readonly [Name in keyof Fill]: Fill[Name] } = { id, key, isStored, epoch, head, done, end: undefined };
+  const fill: { -readonly [Name in keyof Fill]: Fill[Name] } = {
+    id,
+    key,
+    isStored,
+    epoch,
+    head,
+    done,
+    end: undefined,
+    spool: undefined,
+  };
   return fill;
 }
 
 async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {
   let leave: (() => void) | undefined;
   let spool: Spool | undefined;
+  let begin: (() => void) | undefined;
   try {
     leave = await parts.admission();
     parts.meter.fillStarted();
@@ -111,14 +128,30 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
     parts.meter.originAnswered(answer.headMs);
     if (answer.isNotModified) return { kind: "current", answer };
     spool = openSpool(parts.spools, answer);
+    begin = holdBeginning(spool);
     const { describe, formats, openGate = createGate } = parts;
-    return await judge({ answer, spool, gate: openGate(), announce, describe, formats });
+    return await judge({ answer, spool, gate: openGate(), announce, begin, describe, formats });
   } catch (error) {
     spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };
   } finally {
     leave?.();
+    // From the end on nothing is let go while the fill holds it.
+    begin?.();
   }
+}
+
+/**
+ * Where no disk keeps the body, what has come waits for the readers: they are not there before they have seen the head. The returned
+ * function, which may be called again, lets it go when they have taken their own holds.
+ */
+function holdBeginning(spool: Spool): () => void {
+  let isHeld = true;
+  spool.hold();
+  return () => {
+    if (isHeld) spool.release();
+    isHeld = false;
+  };
 }
 
 /** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
@@ -142,6 +175,8 @@ interface Arrival {
   readonly spool: Spool;
   readonly gate: Gate;
   readonly announce: (head: FillHead) => void;
+  /** Whoever waited for the head has it. */
+  readonly begin: () => void;
   readonly describe: FillParts["describe"];
   readonly formats: FillParts["formats"];
 }
@@ -180,7 +215,7 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
 }
 
 /** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
-function receive({ answer, spool, gate, announce, formats }: Arrival): Promise<void> {
+function receive({ answer, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
     answer.body.start({
@@ -201,8 +236,13 @@ function receive({ answer, spool, gate, announce, formats }: Arrival): Promise<v
         if (!isAnnounced && image !== undefined) {
           isAnnounced = true;
           // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
-          setImmediate(() => announce({ size: answer.size, image, answer, spool }));
+          setImmediate(() => {
+            announce({ size: answer.size, image, answer, spool });
+            setImmediate(begin);
+          });
         }
+        // So long a beginning that shows no image is waited for by nobody.
+        if (!isAnnounced && !goOn) begin();
         if (!goOn) void spool.drained().then(() => answer.body.resume());
         return goOn;
       },

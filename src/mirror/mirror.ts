@@ -34,6 +34,8 @@ import type { WriteBack } from "./write-back.ts";
 export interface MissRequest extends Asked {
   readonly epoch: number;
   readonly method: "GET" | "HEAD";
+  /** Nothing is read before the end: a fill whose beginning is no longer kept will do. */
+  readonly isPatient?: boolean | undefined;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
   /** Aborts when the client leaves; the fill goes on. */
@@ -148,6 +150,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   function runningFor(request: PreviewedMiss): Fill | undefined {
     const fill = fills.get(fillId(request))?.fill;
     return fill !== undefined && fill.epoch >= request.epoch ? fill : undefined;
+  }
+
+  /** One that still has all that the request will read. */
+  function joinableFor(request: MissRequest): Fill | undefined {
+    const fill = runningFor(request);
+    return request.isPatient === true || fill?.spool?.hasAll() !== false ? fill : undefined;
   }
 
   function start(request: MissRequest): Fill {
@@ -303,7 +311,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
       carryMarks(request, mark);
-      const running = runningFor(request);
+      const running = joinableFor(request);
       if (running !== undefined) return joinRunning(running, request.signal);
       refuseIfKnown(request);
       if (request.method === "HEAD" && options.headMiss === "origin") {
@@ -311,7 +319,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         if (answer !== undefined) return answer;
       }
       // Another request may have begun the fill while the origin was asked.
-      const begun = runningFor(request);
+      const begun = joinableFor(request);
       return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
     },
     refresh,

@@ -3,6 +3,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { get } from "../../helpers/get.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
@@ -220,6 +221,36 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
       const headers = { Range: "bytes=0-9,20-29" };
       const { status, body } = await get({ port: program.downloadPort, path, headers, deadlineMs: 10_000 });
       expect([status, body.equals(bodyOf(path))]).toEqual([200, true]);
+    }
+  });
+
+  test("full: whoever joins the fetch of a large image, whenever and for whichever part, is answered with it", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    const wishes: Record<string, string>[] = [
+      { Range: "bytes=0-9,20-29" },
+      {},
+      { Range: "bytes=500000-500099" },
+      { Range: "bytes=-100" },
+      { Range: "bytes=3-4,590000-590009", "If-None-Match": '"a-version"' },
+      { Range: "bytes=0-9", "If-Range": '"a-version"' },
+      { "If-Match": "*", "If-Modified-Since": "Fri, 01 Jan 2016 00:00:00 GMT" },
+    ];
+    const ask = async (path: string, headers: Record<string, string>, after: number) => {
+      await delay(after);
+      const { status, body, headers: said, isWhole } = await get({ port: program.downloadPort, path, headers });
+      const [, start = 0, end = Number.POSITIVE_INFINITY] =
+        /bytes (\d+)-(\d+)\//.exec(said["content-range"] ?? "") ?? [];
+      const isRight = body.equals(bodyOf(path).subarray(Number(start), Number(end) + 1));
+      // Somebody else may have been faster, and the connection ended; never an error of this server.
+      expect([200, 206]).toContain(status);
+      if (isWhole) expect({ path, headers, status, isRight }).toEqual({ path, headers, status, isRight: true });
+    };
+    for (let round = 2; round < 8; round += 1) {
+      const each = wishes.flatMap((headers) => [0, 2, 5, 9].map((ms) => ask(`/large-race-${round}`, headers, ms)));
+      await Promise.all(each);
     }
   });
 

@@ -305,6 +305,31 @@ test("without a disk write() is false until the fastest reader has moved on; the
   spool.release();
 });
 
+test("hasAll() until a disk that has failed and the fastest reader let bytes go", async () => {
+  const disk = failingDisk(64 * KIB);
+  const spool = testPool({ perSpoolBytes: 0, disk }).open();
+  expect(spool.hasAll()).toBe(true);
+  spool.hold();
+  await writeAll(spool, randomBytes(640 * KIB).subarray(0, 320 * KIB));
+  await disk.failed;
+  expect(spool.hasAll()).toBe(true);
+  spool.peek(192 * KIB);
+  spool.write(randomBytes(64 * KIB));
+  expect(spool.hasAll()).toBe(false);
+  spool.fail(new HuiyuanError("origin_truncated", "the test is over"));
+  spool.release();
+  spool.release();
+});
+
+test("hasAll() of a body on disk, whatever of it is in memory", async () => {
+  const spool = testPool({ perSpoolBytes: 0, memoryBytes: 0 }).open();
+  await writeAll(spool, randomBytes(MIB));
+  expect(spool.hasAll()).toBe(true);
+  await spool.finish();
+  expect(spool.hasAll()).toBe(true);
+  spool.release();
+});
+
 test("without a disk who waits for the end alone does not stop the origin, and a reader beside it keeps its place", async () => {
   const disk = failingDisk(64 * KIB);
   const pool = testPool({ perSpoolBytes: 0, disk });

@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { etagOf, toKey } from "../../../src/object.ts";
 import { absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
-import { noisyJpeg } from "../../helpers/images.ts";
-import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../helpers/mirror-lab.ts";
+import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
+import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
-import { createLatch, diskError } from "../../helpers/spools.ts";
+import { createLatch, diskError, NEVER } from "../../helpers/spools.ts";
 
 let jpeg: Buffer;
 let other: Buffer;
@@ -499,6 +499,46 @@ describe("HEAD of a key that the bucket lacks", () => {
     expect((await got).equals(jpeg)).toBe(true);
     expect(origin.requests).toHaveLength(1);
   });
+});
+
+test("a large image that comes all at once and that no disk takes is there for those who wait for it", async () => {
+  const bytes = noisyBmp(800, 600);
+  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const lab = mirrorLab({ origins: [fakeOrigin(image(bytes))], pool: { perSpoolBytes: 500, disk } });
+  const all = await Promise.all([lab.fetch("a.bmp"), lab.fetch("a.bmp"), lab.fetch("a.bmp")]);
+  expect(all.map((body) => body.equals(bytes))).toEqual([true, true, true]);
+  expect(lab.meter.told.filter((told) => told === "fill")).toHaveLength(1);
+  await lab.settled();
+});
+
+test("who comes when the beginning is gone begins a fetch of its own, and who reads nothing before the end does not", async () => {
+  const bytes = noisyBmp(800, 600);
+  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const first = arriving({ size: bytes.byteLength });
+  const origin = fakeOrigin(first.reply, image(bytes));
+  const lab = mirrorLab({ origins: [origin], pool: { perSpoolBytes: 500, disk } });
+  const asked = lab.fetch("a.bmp");
+  for (let at = 0; at < 1_200_000; at += 100_000) {
+    first.send(bytes.subarray(at, at + 100_000));
+    await new Promise(setImmediate);
+  }
+  const patient = await lab.mirror.fetch({
+    ...PLAIN,
+    key: toKey("a.bmp"),
+    path: toKey("a.bmp"),
+    epoch: 0,
+    method: "GET",
+    isPatient: true,
+    signal: NEVER,
+  });
+  expect([origin.requests.length, patient.how]).toEqual([1, "collapsed"]);
+  if (patient.kind !== "asked") patient.release();
+  expect((await lab.fetch("a.bmp")).equals(bytes)).toBe(true);
+  expect(origin.requests.length).toBe(2);
+  first.send(bytes.subarray(1_200_000));
+  first.end();
+  expect((await asked).equals(bytes)).toBe(true);
+  await lab.settled();
 });
 
 test("a whole image that the disk cannot keep is passed on, and counted as not stored", async () => {
