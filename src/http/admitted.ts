@@ -85,27 +85,34 @@ export function contextOf(
   };
 }
 
-const READ_BYTES = 262_144;
-
 /** Answers with an object of the bucket. The reader of a large one is closed behind it. */
 export async function answerFound(
   exchange: Exchange,
   found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
   context: AnswerContext,
 ): Promise<void> {
+  // What was found is a site's.
+  const { pieces } = (exchange.site as Site).stored;
   if (found.state !== "large") {
     const { info, body } = found.object;
+    // Not of memory's own, which all share.
+    if (found.state === "loaded") exchange.response.onceOver(pieces.hold(body.byteLength));
     const taken = found.state === "loaded" ? found.free : undefined;
     return answerObject(exchange, info, { kind: "memory", body, taken }, context);
   }
   const { info, reader } = found;
+  const opened = pieces.open((start, end, into) => reader.read(start, end, into));
+  exchange.response.onceOver(opened.close);
   try {
     const read = async (offset: number, end: number) => {
       // A range never comes to the last byte, which is held until all are known to be right.
       if (end < info.size - 1) await reader.proven?.();
-      return reader.read(offset, Math.min(end, offset + READ_BYTES - 1));
+      return opened.next(offset, end);
     };
     await answerObject(exchange, info, { kind: "read", read }, context);
+  } catch (error) {
+    opened.close();
+    throw error;
   } finally {
     reader.close();
   }

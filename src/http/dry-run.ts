@@ -120,6 +120,7 @@ function createDryResponse(): DownloadResponse & { headers(): HeaderList } {
     end() {},
     destroy() {},
     onceDrained: (listener) => listener(),
+    onceOver() {},
     onceGone() {},
     headers: () => headers ?? [],
   };

@@ -36,6 +36,8 @@ export interface DownloadResponse {
   onceDrained(listener: () => void): void;
   /** Called once if the connection closes before the answer has gone out. */
   onceGone(listener: () => void): void;
+  /** Called once when the last byte is with the kernel, or the connection has closed before. */
+  onceOver(listener: () => void): void;
 }
 
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -118,5 +120,10 @@ class NodeResponse implements DownloadResponse {
 
   onceGone(listener: () => void): void {
     this.#response.once("close", () => this.#response.writableFinished || listener());
+  }
+
+  onceOver(listener: () => void): void {
+    if (this.#response.closed) listener();
+    else this.#response.once("close", listener);
   }
 }

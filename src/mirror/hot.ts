@@ -1,6 +1,7 @@
 // The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
 // has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
+import { createPieces, type Pieces } from "../body/pieces.ts";
 import { createScratch, type Scratch } from "../body/scratch.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../head-room.ts";
 import type { Key, ObjectInfo } from "../object.ts";
@@ -36,6 +37,7 @@ export interface Hot {
   readonly generation: number;
   /** For objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
+  readonly pieces: Pieces;
   /** Largest object kept, bytes. */
   readonly maxObjectBytes: number;
   usage(): { readonly objects: number; readonly bytes: number };
@@ -108,6 +110,7 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
       else notes.delete(id);
     },
     scratch: createScratch(),
+    pieces: createPieces(),
     drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;

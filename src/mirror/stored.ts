@@ -1,5 +1,6 @@
 // A bucket with the memory tier in front of it: what is asked first for every key, and whoever changes an object changes
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
+import type { Pieces } from "../body/pieces.ts";
 import type { WholeBody } from "../body/spool.ts";
 import { bodyRoom } from "../body-room.ts";
 import type { Bucket } from "../bucket/bucket.ts";
@@ -45,6 +46,8 @@ export interface Stored {
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
   readonly bucket: Bucket;
+  /** For what is read from the bucket to be sent. */
+  readonly pieces: Pieces;
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): HotObject | undefined;
   /** What is known of the key without asking the bucket: from memory, or a look-up a moment ago. Never a stale object. */
@@ -169,7 +172,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     }
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
-    if (entry.info.size > hot.maxObjectBytes) return { ...entry, state: "large", reader };
+    const { size } = entry.info;
+    if (size > hot.maxObjectBytes || !hot.pieces.mayBeWhole(size)) return { ...entry, state: "large", reader };
     try {
       return await loadFound(entry, reader, generation);
     } catch (error) {
@@ -209,6 +213,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   return {
     bucketId,
     bucket,
+    pieces: hot.pieces,
     peek: (key) => hot.get(bucketId, key),
     peekInfo: (key) => hot.get(bucketId, key)?.info ?? hot.noted(bucketId, key),
     lookup: (key) => lookup(key),

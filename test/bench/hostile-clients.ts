@@ -41,6 +41,22 @@ export async function idleClient(port: number, path: string, signal: AbortSignal
   }
 }
 
+/** Asks so many times in one piece on a connection and never reads. Resolves when the connection is gone. */
+export async function neverRead(
+  {
+    port,
+    path,
+    host,
+    times,
+  }: { readonly port: number; readonly path: string; readonly host: string; readonly times: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const socket = openSocket(port, signal);
+  socket.pause();
+  socket.write(requestFor(path, host).repeat(times));
+  await gone(socket);
+}
+
 /** What a slow reader got. */
 export interface SlowAnswer {
   readonly status: number;

@@ -2,7 +2,7 @@
 // comes back. The whole built program; the minutes-long version is `npm run soak`.
 import { setMaxListeners } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { floodOfHeaders, readSlowly } from "../bench/hostile-clients.ts";
+import { floodOfHeaders, neverRead, readSlowly } from "../bench/hostile-clients.ts";
 import { residentBytes } from "../bench/processes.ts";
 import { isAtRest, settled, takeSample, usageCounted, type Watched } from "../bench/sampling.ts";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -144,6 +144,36 @@ test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing
   const seen = await Promise.all(clients);
   expect(seen.filter(({ isWhole }) => isWhole)).toEqual([]);
   expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200]));
+  await expectBackTo(start);
+});
+
+test(`${2 * CLIENTS} clients that ask fifty times and never read hold up nobody, and little memory`, async () => {
+  const paths = Array.from({ length: 50 }, (_, index) => `/beside-${index}.jpg`);
+  for (const path of paths) await bringIn(path);
+  const start = await takeSample(watched, 0);
+  const over = new AbortController();
+  setMaxListeners(0, over.signal);
+  const where = { port: program.downloadPort, path: "/large.jpg", host: WELL, times: 50 };
+  let clients: Promise<void>[] = [];
+  const others: (GetResult & { readonly ms: number })[] = [];
+  const growth = growthWhile(
+    (async () => {
+      clients = Array.from({ length: 2 * CLIENTS }, () => neverRead(where, over.signal));
+      for (const path of paths) others.push(await timed(ask(WELL, path)));
+    })(),
+  );
+  // A block for each, 32 MiB for all, and what has been used and not yet collected. With pieces of 256 KiB, and with all that was
+  // asked read into requests, it was over 200 MB.
+  expect(await growth).toBeLessThan(120 * MB);
+  expect(others.map(({ status, body }) => [status, body.equals(small)])).toEqual(Array(50).fill([200, true]));
+  // In line behind the others' pieces each took seconds.
+  const [median = 0] = others
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b)
+    .slice(25);
+  expect(median).toBeLessThan(250);
+  over.abort();
+  await Promise.all(clients);
   await expectBackTo(start);
 });
 

@@ -13,6 +13,7 @@ import { errorCodeOf, storeFailure } from "./failure.ts";
 import { closeFile, openFile, readInto } from "./files.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";
+import { createReadLine } from "./read-line.ts";
 import type { SetAsideRequest } from "./write-operations.ts";
 
 /** A blob whose bytes are not what was stored. */
@@ -72,6 +73,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   });
   const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
   const quick = createQuickReads();
+  const line = createReadLine();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
@@ -166,13 +168,27 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   function readerOf(blob: OpenBlob): ObjectReader {
     const { file } = blob;
     let isOpen = true;
+    let hadBytes = 0;
+
+    async function readPart(start: number, end: number, into?: Buffer): Promise<Buffer> {
+      const turn = line.enter({ size: blob.size, hadBytes });
+      hadBytes += end + 1 - start;
+      if (turn !== undefined) await turn;
+      try {
+        return await readChecked(blob, start, end, into);
+      } finally {
+        line.leave();
+      }
+    }
+
     return {
       async read(start, end, into) {
         if (!isOpen) throw new HuiyuanError("internal", `Cannot read the blob ${blob.sha256}: its reader is closed`);
         // The read holds the file itself: a reader may be closed while it is under way.
         enter(file);
         try {
-          return await readChecked(blob, start, end, into);
+          const isAll = end + 1 - start === blob.size;
+          return await (isAll ? readChecked(blob, start, end, into) : readPart(start, end, into));
         } finally {
           leave(file);
         }

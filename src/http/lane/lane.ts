@@ -1,6 +1,7 @@
 // The socket lane: plain requests are read and answered on their sockets, without node's http server, which costs more
-// than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as each read brings one
-// plain head. At the first other byte it goes to node's server for good, which sees those bytes as if it had read them.
+// than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as it brings plain heads.
+// At the first other byte it goes to node's server for good, which sees those bytes as if it had read them. What is sent ahead
+// stays bytes until its turn comes: requests behind an answer that nobody reads cost no more than they are long.
 
 import type { Socket } from "node:net";
 import { PassingSet } from "../../passing.ts";
@@ -45,6 +46,8 @@ interface Connection {
  */
 export const HALF_CLOSED_MS = 1_000;
 
+const HEAD_END = "\r\n\r\n";
+
 /** What a client may send ahead while it is being answered; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
 
@@ -82,6 +85,8 @@ function drive(
   /** The answer under way: one at a time. */
   let current: LaneResponse | undefined;
   let held: Buffer | undefined;
+  let isGoingOn = false;
+  let hasLeft = false;
   let isHalfClosed = false;
   /** The last answer is out. */
   let isEnded = false;
@@ -93,11 +98,22 @@ function drive(
     }
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
-    else {
+    else if (!receiveFirst(bytes)) {
       leave(() => options.handOver(socket, bytes));
       // Who takes over has not heard it.
       if (isHalfClosed) socket.emit("end");
     }
+  }
+
+  /** The first of several heads in one piece; the others are held. False: it is not plain, or not whole. */
+  function receiveFirst(bytes: Buffer): boolean {
+    const end = bytes.indexOf(HEAD_END) + HEAD_END.length;
+    if (end < HEAD_END.length || end === bytes.byteLength) return false;
+    const request = readHead(bytes.subarray(0, end));
+    if (request === undefined || !takes(request.url)) return false;
+    hold(bytes.subarray(end));
+    answer(request);
+    return true;
   }
 
   function answer(request: LaneRequest): void {
@@ -118,11 +134,20 @@ function drive(
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
-    if (held === undefined) return;
-    const bytes = held;
-    held = undefined;
-    socket.resume();
-    receive(bytes);
+    if (held !== undefined && !isGoingOn) goOn();
+  }
+
+  /** Whoever is answered at once is no call within the call for the one before: a thousand may come in one piece. */
+  function goOn(): void {
+    isGoingOn = true;
+    while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
+      const bytes = held;
+      held = undefined;
+      socket.resume();
+      // Mostly there are more behind it, which need not be looked at for that.
+      if (!receiveFirst(bytes)) receive(bytes);
+    }
+    isGoingOn = false;
   }
 
   function hold(bytes: Buffer): void {
@@ -131,6 +156,7 @@ function drive(
   }
 
   function leave(then: () => void): void {
+    hasLeft = true;
     for (const [event, listen] of listeners) socket.off(event, listen);
     options.left();
     then();

@@ -30,6 +30,7 @@ export class LaneResponse implements DownloadResponse {
   #isFinished = false;
   #onDrain: (() => void) | undefined;
   #onGone: (() => void) | undefined;
+  #onOver: (() => void) | undefined;
 
   constructor(socket: Socket, options: LaneResponseOptions) {
     this.#socket = socket;
@@ -86,6 +87,11 @@ export class LaneResponse implements DownloadResponse {
     this.#onGone = listener;
   }
 
+  onceOver(listener: () => void): void {
+    if (this.#isFinished || this.#socket.destroyed) listener();
+    else this.#onOver = listener;
+  }
+
   /** The connection takes bytes again. */
   drained(): void {
     const listener = this.#onDrain;
@@ -95,7 +101,9 @@ export class LaneResponse implements DownloadResponse {
 
   /** The connection has closed. */
   gone(): void {
-    if (!this.#isFinished) this.#onGone?.();
+    if (this.#isFinished) return;
+    this.#onGone?.();
+    this.#onOver?.();
   }
 
   /** Head and body in one piece; false where the body has no room for the head, or that has gone out. */
@@ -129,6 +137,7 @@ export class LaneResponse implements DownloadResponse {
     this.#isFinished = true;
     if (lender !== undefined) returnRoom(lender);
     taken?.();
+    this.#onOver?.();
     this.#options.finished();
   }
 }

@@ -1,0 +1,79 @@
+// What is read from the disk for clients and waits until they take it. While few hold much, pieces are large; a crowd that
+// does not read gets small ones, so that it holds little for each and nobody has to be sent away. It reads nothing itself.
+import { BLOCK_BYTES } from "./spool.ts";
+
+/** Bytes. */
+const LARGE_PIECE = 262_144;
+/** What is checked and thus read at once. */
+const SMALL_PIECE = BLOCK_BYTES;
+/** Bytes held by all together, from which on pieces are small. */
+const CROWDED = 33_554_432;
+
+/** What clients hold is bounded by `CROWDED` and a block for each connection. */
+export interface Pieces {
+  /** Whether a body of this size may be read whole. */
+  mayBeWhole(bytes: number): boolean;
+  /** Bytes that a client has been given. Call the result once, when it has taken them or has gone. */
+  hold(bytes: number): () => void;
+  /** For one answer. `read`: both ends inclusive; `into`: as in ObjectReader. */
+  open(read: (start: number, end: number, into?: Buffer) => Promise<Buffer>): OpenPieces;
+  readonly heldBytes: number;
+}
+
+export interface OpenPieces {
+  /** The bytes from `start` on, at most to `end`. The piece before has been taken, and its memory is used again. */
+  next(start: number, end: number): Promise<Buffer>;
+  /** The last piece has been taken, or the client has gone. */
+  close(): void;
+}
+
+export function createPieces(): Pieces {
+  let held = 0;
+
+  function lastOf(start: number, end: number): number {
+    if (held < CROWDED) return Math.min(end, start + LARGE_PIECE - 1);
+    // Up to where a block ends, which would else be read twice.
+    return Math.min(end, (Math.floor(start / SMALL_PIECE) + 1) * SMALL_PIECE - 1);
+  }
+
+  const hold = (bytes: number) => {
+    held += bytes;
+    return () => {
+      held -= bytes;
+    };
+  };
+
+  return {
+    mayBeWhole: (bytes) => bytes <= SMALL_PIECE || held < CROWDED,
+    hold,
+    open(read) {
+      let release: (() => void) | undefined;
+      // Fresh memory for each piece costs more than the read: pages of the system's, and then the garbage collector.
+      let room: Buffer | undefined;
+      const roomFor = (start: number, bytes: number) => {
+        if (start % BLOCK_BYTES !== 0 || bytes % BLOCK_BYTES !== 0) room = undefined;
+        else if (room?.byteLength !== bytes) room = Buffer.allocUnsafeSlow(bytes);
+        return room;
+      };
+      const close = () => {
+        release?.();
+        release = undefined;
+        room = undefined;
+      };
+      return {
+        next(start, end) {
+          release?.();
+          const last = lastOf(start, end);
+          const bytes = last - start + 1;
+          // Before it is read: a thousand that ask in one turn see each other.
+          release = hold(bytes);
+          return read(start, last, roomFor(start, bytes));
+        },
+        close,
+      };
+    },
+    get heldBytes() {
+      return held;
+    },
+  };
+}

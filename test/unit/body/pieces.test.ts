@@ -1,0 +1,47 @@
+// What clients hold of bodies that are read for them.
+import { expect, test } from "vitest";
+import { createPieces, type Pieces } from "../../../src/body/pieces.ts";
+
+const LARGE = 262_144;
+const BLOCK = 65_536;
+const MB = 1_048_576;
+
+/** The lengths of the pieces of 1 MiB from `start` on, and how many buffers they lay in. */
+async function lengths(pieces: Pieces, start: number): Promise<{ readonly bytes: number[]; readonly rooms: number }> {
+  const rooms = new Set<ArrayBufferLike>();
+  const opened = pieces.open(async (from, to, into) => {
+    const piece = into ?? Buffer.alloc(to - from + 1);
+    expect(piece.length).toBe(to - from + 1);
+    rooms.add(piece.buffer);
+    return piece;
+  });
+  const bytes: number[] = [];
+  for (let at = start; at < MB; at += bytes.at(-1) ?? 0) bytes.push((await opened.next(at, MB - 1)).length);
+  opened.close();
+  return { bytes, rooms: rooms.size };
+}
+
+test("createPieces() gives large pieces in memory that is used again, and blocks while much is held", async () => {
+  const pieces = createPieces();
+  expect(await lengths(pieces, 0)).toEqual({ bytes: Array(4).fill(LARGE), rooms: 1 });
+  const release = pieces.hold(32 * MB);
+  expect(pieces.mayBeWhole(BLOCK)).toBe(true);
+  expect(pieces.mayBeWhole(BLOCK + 1)).toBe(false);
+  expect(await lengths(pieces, 0)).toEqual({ bytes: Array(16).fill(BLOCK), rooms: 1 });
+  expect((await lengths(pieces, 100)).bytes.slice(0, 2)).toEqual([BLOCK - 100, BLOCK]);
+  release();
+  expect(pieces.mayBeWhole(MB)).toBe(true);
+  expect((await lengths(pieces, 100)).bytes).toEqual([LARGE, LARGE, LARGE, LARGE - 100]);
+  expect(pieces.heldBytes).toBe(0);
+});
+
+test("createPieces() counts a piece until the next one is asked for, or the answer is over", async () => {
+  const pieces = createPieces();
+  const opened = pieces.open(async (from, to) => Buffer.alloc(to - from + 1));
+  await opened.next(0, MB);
+  await opened.next(LARGE, MB);
+  expect(pieces.heldBytes).toBe(LARGE);
+  opened.close();
+  opened.close();
+  expect(pieces.heldBytes).toBe(0);
+});
