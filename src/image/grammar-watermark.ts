@@ -52,7 +52,7 @@ export function readWatermark(draft: Draft, [type = "", ...rest]: readonly strin
 function readImageMark(find: Find, era: Era): Step {
   const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
   const url = readBase64(image, MAX_URL_BYTES);
-  if (!/^https?:\/\/[^/]/.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
+  if (!/^https?:\/\/[^/]/i.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
   const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
   const plain = markName(url);
   const mark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;

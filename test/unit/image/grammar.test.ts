@@ -236,7 +236,7 @@ describe("parseInstruction() takes each parameter at its bounds and refuses it b
     ["watermark/2/text/eA/font/", [b64("宋体.ttc"), b64("none such")], ["%"], "watermark/font"],
     [
       "watermark/1/image/",
-      [b64("http://h/a"), b64("https://h/a")],
+      [b64("http://h/a"), b64("https://h/a"), b64("HTTP://H/a")],
       [b64("ftp://h/a"), b64("a.png"), b64("http:///a"), ""],
       "watermark/image",
     ],
