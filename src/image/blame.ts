@@ -4,6 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import { areaOf, type Size } from "./geometry.ts";
 import type { RasterFacts } from "./loaders.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName } from "./recipe.ts";
+import { FORMAT_PARAMETER } from "./result-size.ts";
 import { WANTED_TEXT } from "./text-size.ts";
 import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg, sizeAfter } from "./weight.ts";
 
@@ -67,7 +68,7 @@ function blamedOutput(facts: RasterFacts, { steps, output }: Recipe): Blamed | u
   if (output.maxBytes !== undefined && mayBeJpeg(facts.format, output))
     return { parameter: "imageMogr2/size-limit", wanted: "fewer pixels to write, or no limit of their bytes" };
   if (output.format !== undefined && output.format !== facts.format)
-    return { parameter: "imageView2 or imageMogr2/format", wanted: "fewer pixels to write, or another format" };
+    return { parameter: FORMAT_PARAMETER, wanted: "fewer pixels to write, or another format" };
   let [size, largest] = [facts as Size, areaOf(facts)];
   let parameter: string | undefined;
   for (const step of steps) {

@@ -15,17 +15,23 @@ export function refuseManyPixels({ width, height }: Size, frames: number, maxPix
 /** Throws output_too_large where a side of the result is longer. */
 export function refuseLargeResult({ width, height }: Size, recipe: Recipe, maxSide: number): void {
   if (Math.max(width, height) <= maxSide) return;
-  throw tooLarge(recipe, `${width}×${height} pixels`, `sides of at most ${maxSide} pixels`);
+  throw tooLarge(`${width}×${height} pixels`, `sides of at most ${maxSide} pixels`, sizedBy(recipe.steps));
 }
 
 /** Throws output_too_large. */
 export function refuseHeavyResult(bytes: number, recipe: Recipe, maxBytes: number): void {
-  if (bytes > maxBytes) throw tooLarge(recipe, `${bytes} bytes`, `at most ${maxBytes} bytes`);
+  if (bytes <= maxBytes) return;
+  const { steps, output } = recipe;
+  const written = output.format === undefined ? undefined : FORMAT_PARAMETER;
+  throw tooLarge(`${bytes} bytes`, `at most ${maxBytes} bytes`, sizedBy(steps) ?? written);
 }
 
-function tooLarge({ steps }: Recipe, found: string, wanted: string): HuiyuanError {
+/** Of either operation. */
+export const FORMAT_PARAMETER = "imageView2 or imageMogr2/format";
+
+function tooLarge(found: string, wanted: string, parameter: string | undefined): HuiyuanError {
   const message = `Cannot process: the result has ${found}, wanted ${wanted}`;
-  return new HuiyuanError("output_too_large", message, { parameter: sizedBy(steps), wanted });
+  return new HuiyuanError("output_too_large", message, { parameter, wanted });
 }
 
 /** Names the step's parameter where its image becomes too large. Throws what it is given, or that. */

@@ -58,6 +58,7 @@ test.each<[string, ImageFacts, [string, string?] | undefined]>([
   ["imageMogr2/thumbnail/10000x", { ...jpeg, format: "gif" }, undefined],
   ["imageMogr2/thumbnail/4000x4000!/format/bmp", jpeg, undefined],
   ["imageMogr2/thumbnail/5000x5000!/format/bmp", jpeg, [RESULT, THUMBNAIL]],
+  ["imageMogr2/format/bmp", { ...jpeg, width: 5000, height: 5000 }, [RESULT, "imageView2 or imageMogr2/format"]],
   // Of what comes on the way.
   ["imageMogr2/thumbnail/20000x20000!/thumbnail/9x", jpeg, [RESULT, THUMBNAIL]],
   ["imageMogr2/crop/8000x8000|imageView2/2/w/9", jpeg, [RESULT, "imageView2 or imageMogr2/crop"]],
