@@ -19,6 +19,8 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
 };
 /** Bytes a pixel of an image that is worked on, or written, as a whole. */
 const WORKED_ON = 8;
+/** Of a still image that may have clear parts, which is sharpened beside them. */
+const SHARPENED_CLEAR = 16;
 /** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
 const SEARCHED = 4;
 /** Bytes a pixel of each form that a mark takes on its way: decoded, scaled, turned, clipped. */
@@ -150,6 +152,8 @@ function bytesOfParts(
   const pixels = ({ width, height }: Size) => width * height * frames;
   let size: Size = facts;
   let [bytes, laid] = [bytesToDecode(facts), 0];
+  // A result that knows no transparency has a ground from the start.
+  const mayBeClear = ![facts.format, format].some((each) => ALWAYS_OPAQUE.includes(each));
   for (const step of steps) {
     const next = sizeAfter(step, size);
     if (step.name === "textMark") bytes = Math.max(bytes, laid + bytesToSet(step, size));
@@ -157,6 +161,8 @@ function bytesOfParts(
     // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
     if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, laid + pixels(size) * WORKED_ON);
     bytes = Math.max(bytes, step.name === "autoOrient" ? 0 : laid + pixels(next) * WORKED_ON);
+    if (step.name === "sharpen" && frames === 1 && mayBeClear)
+      bytes = Math.max(bytes, laid + pixels(size) * SHARPENED_CLEAR);
     // What is cut from it may be a small part.
     if (step.name === "attentionCrop") {
       const searched = Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled));

@@ -119,6 +119,10 @@ describe("bytesToRender()", () => {
     [photo, "watermark/2/text/aGk", 96],
     [photo, "imageMogr2/rotate/90/thumbnail/300x", 96],
     [photo, "imageMogr2/sharpen/70|imageView2/2/w/300", 96],
+    // More so beside clear parts.
+    [photo, "imageMogr2/sharpen/70", 96],
+    [clear, "imageMogr2/sharpen/70", 192],
+    [clear, "imageMogr2/sharpen/70/format/jpg", 96],
     [photo, "imageMogr2/rotate/45", 8 * (7000 / Math.SQRT2) ** 2 * 1e-6],
     [photo, "imageMogr2/format/avif", 288],
     [photo, "imageMogr2/thumbnail/2000x/format/avif", 72],
