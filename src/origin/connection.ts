@@ -90,13 +90,18 @@ export class Connection {
     this.#answeredAt = this.#now();
   }
 
-  /** Bytes have come that answer nothing. `isWaiting`: where an answer is waited for; else nobody has asked. */
-  surplus(isWaiting: boolean): void {
-    if (!isWaiting && this.#isClean()) return;
+  /** Bytes have come while nobody had asked. */
+  surplus(): void {
+    if (this.#isClean()) return;
     const doubts = this.#doubts;
     this.#doubts = [];
     this.#trust.lose();
     for (const doubt of doubts) doubt.raise();
+  }
+
+  /** Bytes that are no answer have come in place of one. Where answers were shifted a true one would be there: none is doubted. */
+  foundNoAnswer(): void {
+    this.#trust.lose();
   }
 
   #isClean(): boolean {

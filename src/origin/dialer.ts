@@ -102,7 +102,7 @@ export function createDialer(options: DialerOptions): Dialer {
             const begun = (socket: Socket) => {
               const connection = new Connection(trust);
               carrier.connection = connection;
-              watchErrors(socket, () => client.stats.running === 0 && connection.surplus(false));
+              watchErrors(socket, () => client.stats.running === 0 && connection.surplus());
             };
             dial(begun).then(
               (socket) => callback(null, socket),

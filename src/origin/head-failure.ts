@@ -23,9 +23,10 @@ export function headFailureCode(cause: Error, connection?: Connection): ErrorCod
   const code = "code" in cause ? String(cause.code) : "";
   // Its code is undefined in undici 7.
   if (cause.name === "HTTPParserError") {
-    if (connection?.isReused !== true) return "origin_head_invalid";
+    // llhttp's words for bytes that are no head at all.
+    if (connection?.isReused !== true || !cause.message.includes("Expected HTTP/")) return "origin_head_invalid";
     // Most likely what the answer before has left behind: another connection mends it, as after a reset.
-    connection.surplus(true);
+    connection.foundNoAnswer();
     return "origin_reset";
   }
   // A senseless head (100, 101) has the same code as a close by the peer; only the text tells them apart.

@@ -39,6 +39,8 @@ export interface LabOptions {
   readonly proxies: Readonly<Record<string, ProxyFault>>;
   /** The same with time enough for a busy machine: the one deadline to be missed is that of silence. */
   readonly patientProxies?: Readonly<Record<string, ProxyFault>>;
+  /** Domains with one connection to the origin each. */
+  readonly singles?: readonly string[];
   /** Domain → how the name of its origin is answered; the origin's port is `inside`'s unless `isHome`. */
   readonly names: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>>;
 }
@@ -142,7 +144,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       [REFUSED]: url(await freePort()),
       ...(await proxied(options.proxies)),
     },
-    single: { [SINGLE]: origin.url, [OTHER_SINGLE]: origin.url },
+    single: Object.fromEntries(
+      [SINGLE, OTHER_SINGLE, ...(options.singles ?? [])].map((domain) => [domain, origin.url]),
+    ),
     secure: { [SECURE]: `https://origin.test:${secureOrigin.port}` },
     named: Object.entries(options.names).map(([domain, { isHome = false }]) => ({
       domain,

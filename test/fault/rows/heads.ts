@@ -5,6 +5,9 @@ import type { FaultGroup } from "../fault.ts";
 import { lengthHead, OTHER_SINGLE, SECURE, SHORT, SINGLE, tell } from "../lab.ts";
 import { type MissFault, missFault, NOT_STORED, STORED } from "./misses.ts";
 
+/** On a connection that was used before they would be taken for bytes of the answer before: each of a domain of its own. */
+export const NO_HEAD_DOMAINS = ["no-head.test", "greeting.test"] as const;
+
 const refused = (errNo: number, requests = 1) => ({ client: `424, ${errNo}`, requests, ...NOT_STORED }) as const;
 const GOOD = { client: "200 whole", requests: 1, ...STORED } as const;
 const OK = "HTTP/1.1 200 OK\r\n";
@@ -177,12 +180,14 @@ const HEADS: readonly MissFault[] = [
   {
     id: "http-0.9",
     what: "HTTP/0.9: the image without a head",
+    host: NO_HEAD_DOMAINS[0],
     script: ({ picture }) => [picture, "FIN"],
     expected: refused(-120),
   },
   {
     id: "foreign-protocol",
     what: "the greeting of a mail server",
+    host: NO_HEAD_DOMAINS[1],
     script: () => ["220 mail.example ESMTP\r\n", "HANG"],
     expected: refused(-120),
   },

@@ -1,0 +1,96 @@
+// What an origin sends behind an answer on a connection that is used again. Each row has a domain with one connection of its own.
+
+import { eventually } from "../../helpers/program.ts";
+import { head, response } from "../../helpers/scripted-origin.ts";
+import type { Fault, FaultGroup } from "../fault.ts";
+import { type Lab, type LabAnswer, tell } from "../lab.ts";
+
+interface Row {
+  readonly id: string;
+  readonly what: string;
+  /** In one piece with the first answer. */
+  readonly behind?: (lab: Lab) => Uint8Array;
+  /** When the second request is there, before its answer. */
+  readonly before?: (lab: Lab) => Uint8Array;
+  readonly client: string;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    id: "surplus-body-at-once",
+    what: "a body that no length tells of, in one piece with the answer before it",
+    behind: ({ picture }) => picture,
+    client: "200 whole; 200 whole",
+  },
+  {
+    id: "surplus-answer-at-once",
+    what: "a second answer with another image, in one piece with the answer before it",
+    behind: ({ picture }) => response(picture),
+    client: "200 whole; 200 whole",
+  },
+  {
+    id: "surplus-body-late",
+    what: "a body that no length tells of, when the next request has been sent",
+    before: ({ picture }) => picture,
+    client: "200 whole; 200 whole",
+  },
+  {
+    id: "surplus-answer-late",
+    what: "a second answer with another image, when the next request has been sent",
+    before: ({ picture }) => response(picture),
+    client: "200 whole; 200 whole, WRONG BYTES",
+  },
+  {
+    id: "surplus-error-late",
+    what: "a second answer of 500, when the next request has been sent",
+    before: () => head("500 Oops", [["Content-Length", "0"]]),
+    client: "200 whole; 424, -120",
+  },
+];
+
+const hostOf = (id: string) => `${id}.test`;
+
+/** For `LabOptions`. */
+export const SURPLUS_DOMAINS = ROWS.map(({ id }) => hostOf(id));
+
+async function observe(lab: Lab, { id, behind, before }: Row) {
+  const host = hostOf(id);
+  const [first, second] = [`/${id}-1.jpg`, `/${id}-2.jpg`];
+  const answer = response(lab.smallPicture);
+  let tookSurplus = () => {};
+  const hasSurplus = new Promise<void>((resolve) => {
+    tookSurplus = resolve;
+  });
+  const trueAnswer = response(lab.otherPicture);
+  const late: LabAnswer = async (_request, connection) => {
+    if (before !== undefined) await connection.send(before(lab));
+    // Bytes that are no answer end the connection; the others are taken for this one.
+    if (before !== undefined) await Promise.race([hasSurplus, connection.hang()]);
+    await connection.send(trueAnswer);
+  };
+  lab.script(first, [behind === undefined ? answer : Buffer.concat([answer, behind(lab)])]);
+  lab.script(second, { inTurn: [late, [trueAnswer]] });
+  const one = tell(await lab.get({ path: first, host }), lab.smallPicture);
+  const other = tell(await lab.get({ path: second, host }), lab.otherPicture);
+  tookSurplus();
+  let again = "";
+  await eventually(async () => {
+    again = tell(await lab.get({ path: second, host }), lab.otherPicture);
+    return again === "200 whole";
+  }, `${second} is right when it is asked again`);
+  return { client: `${one}; ${other}`, again };
+}
+
+export const surplus: FaultGroup = {
+  title: "Bytes that nobody asked for",
+  about:
+    "What the origin sends behind an answer on a connection that is used again; two images are asked for, one after the other. A well-formed answer that comes when the next request has been sent cannot be told from that one's; it is not kept.",
+  faults: ROWS.map(
+    (row): Fault => ({
+      id: row.id,
+      what: row.what,
+      expected: { client: row.client, again: "200 whole" },
+      observe: (lab) => observe(lab, row),
+    }),
+  ),
+};
