@@ -8,6 +8,7 @@ import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import { Connection, createTrust, DISTRUST_MS } from "./connection.ts";
+import { holdEnd } from "./held-end.ts";
 import type { Resolve } from "./lookup.ts";
 
 export type { Dispatcher } from "undici";
@@ -36,6 +37,8 @@ export interface CarriedRequest extends Dispatcher.DispatchOptions {
 /** Has one connection at a time. */
 export interface Carrier {
   readonly connection: Connection | undefined;
+  /** Set by the request whose answer it carries, for as long as that may pause. */
+  running: Dispatcher.DispatchController | undefined;
 }
 
 export interface Dialer {
@@ -95,13 +98,14 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const carrier: { connection: Connection | undefined } = { connection: undefined };
+        const carrier: Carrier & { connection: Connection | undefined } = { connection: undefined, running: undefined };
         const client = new Client(url, {
           ...clientOptions,
           connect: (_unused, callback) => {
             const begun = (socket: Socket) => {
               const connection = new Connection(trust);
               carrier.connection = connection;
+              holdEnd(socket, () => carrier.running);
               watchErrors(socket, () => client.stats.running === 0 && connection.surplus());
             };
             dial(begun).then(

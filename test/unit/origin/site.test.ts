@@ -175,6 +175,56 @@ test("the body waits while its sink pauses, without its idle time running, and l
   expect([pauses, Buffer.concat(chunks).equals(body)]).toEqual([3, true]);
 });
 
+test.each<[string, [string, string][]]>([
+  ["until the connection ends", []],
+  [
+    "of a declared length, over a connection that is to end",
+    [
+      ["Content-Length", "300000"],
+      ["Connection", "close"],
+    ],
+  ],
+  ["of a declared length", [["Content-Length", "300000"]]],
+])("a body %s is whole where the connection ends while its sink pauses", async (_name, headers) => {
+  const body = Buffer.alloc(300_000, "0123456789");
+  const server = await origin({
+    "/a": [head("200 OK", headers), body.subarray(0, 200_000), { pause: 20 }, body.subarray(200_000), "FIN"],
+  });
+  const answer = await answerOf(site(server.url).fetch(ask("a", { maxBytes: body.length })));
+  const chunks: Buffer[] = [];
+  await new Promise<void>((resolve, reject) => {
+    answer?.body.start({
+      data: (bytes) => {
+        chunks.push(bytes);
+        setTimeout(() => answer.body.resume(), 40); // So long that the end has come by then.
+        return false;
+      },
+      end: resolve,
+      error: reject,
+    });
+  });
+  expect(Buffer.concat(chunks).equals(body)).toBe(true);
+  await server.closedDownTo(0);
+});
+
+test("a body that is no longer wanted, while its sink pauses and its connection has ended, lets the connection go", async () => {
+  const server = await origin({ "/a": [head("200 OK"), Buffer.alloc(20_000), "FIN"] });
+  const answer = await answerOf(site(server.url).fetch(ask("a")));
+  await new Promise<void>((resolve) => {
+    answer?.body.start({
+      data() {
+        resolve();
+        return false;
+      },
+      end() {},
+      error() {},
+    });
+  });
+  await delay(50);
+  answer?.body.destroy();
+  await server.closedDownTo(0);
+});
+
 /** A body in a few pieces, some of which have come before anybody takes them. `wants`: what the sink says to each. */
 async function takenLate(bytes: number, wants: (answer: OriginAnswer) => OriginSink["data"]) {
   const body = Buffer.alloc(bytes, "0123456789");
