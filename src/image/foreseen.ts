@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { ImageFacts } from "../object.ts";
 import { coverWindow, plainWindow, refuseLargeRadius, type Size, scaledSize, turnedSize } from "./geometry.ts";
-import { refuseBeyond, type SourceLimits } from "./loaders.ts";
+import { refuseBeyond, refuseHeavy, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits } from "./pipeline.ts";
 import type { Recipe, Step } from "./recipe.ts";
 import { blameStep, refuseHeavyResult, refuseLargeResult, refuseManyPixels } from "./result-size.ts";
@@ -36,6 +36,11 @@ export function foreseenRefusal(
   const refusal = refusalBy(steps, image, limits, end);
   // An AVIF is turned by its decoder.
   return format === "avif" ? refusal && refusalBy(steps, turned(image), limits, end) : refusal;
+}
+
+/** What readSource would throw for so many bytes. */
+export function foreseenWeight(bytes: number, limits: SourceLimits): HuiyuanError | undefined {
+  return refusalOf(() => refuseHeavy(bytes, limits));
 }
 
 /** `end`: throws what is refused of the result. */

@@ -53,15 +53,17 @@ export type KnownFacts = WeakMap<Buffer, RasterFacts>;
  * image_too_large.
  */
 export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
-  if (bytes.length > limits.sourceBytes)
-    throw new HuiyuanError(
-      "image_too_heavy",
-      `Cannot process: ${bytes.length} bytes, the limit is ${limits.sourceBytes}`,
-    );
+  refuseHeavy(bytes.length, limits);
   const facts = known?.get(bytes) ?? factsOf(bytes);
   known?.set(bytes, facts);
   refuseBeyond(facts, limits);
   return facts;
+}
+
+/** Throws image_too_heavy. */
+export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "sourceBytes">): void {
+  if (bytes <= sourceBytes) return;
+  throw new HuiyuanError("image_too_heavy", `Cannot process: ${bytes} bytes, the limit is ${sourceBytes}`);
 }
 
 function factsOf(bytes: Buffer): RasterFacts {

@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { blamed, blaming, WANTED_MARK } from "./blame.ts";
-import { type KnownFacts, type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
+import { type KnownFacts, type RasterFacts, readSource, refuseHeavy, type SourceLimits } from "./loaders.ts";
 import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
@@ -242,14 +242,13 @@ function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
 }
 
 /** What no process need be asked for. */
-function refuseUnprovable({ size, image }: ProofRequest, { sourceBytes, pixels }: SourceLimits): void {
+function refuseUnprovable({ size, image }: ProofRequest, limits: SourceLimits): void {
   const { format, width = 0, height = 0 } = image;
   if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
-  if (size > sourceBytes) {
-    throw new HuiyuanError("image_too_heavy", `Cannot process: ${size} bytes, the limit is ${sourceBytes}`);
-  }
-  if (width * height > pixels) {
-    throw new HuiyuanError("image_too_large", `Cannot process: ${width}×${height} pixels, the limit is ${pixels}`);
+  refuseHeavy(size, limits);
+  if (width * height > limits.pixels) {
+    const found = `${width}×${height} pixels, the limit is ${limits.pixels}`;
+    throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
   }
 }
 

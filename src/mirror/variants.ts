@@ -8,7 +8,8 @@ import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import { foreseenRefusal } from "../image/foreseen.ts";
+import { foreseenRefusal, foreseenWeight } from "../image/foreseen.ts";
+import { refuseHeavy } from "../image/loaders.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
@@ -192,8 +193,7 @@ export function createVariants(options: VariantsOptions): Variants {
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, since, version } = request;
-    const { sourceBytes } = renderer.limits;
-    if (version.size > sourceBytes) throw tooHeavy(version.size, sourceBytes);
+    refuseHeavy(version.size, renderer.limits);
     const leave = origin.want(key, jobOf(request));
     try {
       return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
@@ -228,8 +228,8 @@ export function createVariants(options: VariantsOptions): Variants {
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       const { limits } = renderer;
-      if (version.size > limits.sourceBytes)
-        return { found: undefined, refusal: tooHeavy(version.size, limits.sourceBytes) };
+      const tooHeavy = foreseenWeight(version.size, limits);
+      if (tooHeavy !== undefined) return { found: undefined, refusal: tooHeavy };
       const asked = fetchOf(key, versions.epochOf(key, versions.moment()), isStored);
       const { refusal = foreseenRefusal(request.named.recipe, version.image, limits) } =
         await mirror.preview.miss(asked);
@@ -296,8 +296,4 @@ function jobOf({ named, version, marks, bytes }: VariantRequest): RenderJob {
     loadImage: async (url) => marks.get(url)?.bytes.load(),
     bring: isFar ? () => bringAll(bytes, marks) : undefined,
   };
-}
-
-function tooHeavy(found: number, limit: number): HuiyuanError {
-  return new HuiyuanError("image_too_heavy", `Cannot process: ${found} bytes, the limit is ${limit}`);
 }
