@@ -8,7 +8,7 @@ import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import { Connection, createTrust, DISTRUST_MS } from "./connection.ts";
-import { holdEnd } from "./held-end.ts";
+import { createEndHold } from "./held-end.ts";
 import type { Resolve } from "./lookup.ts";
 
 export type { Dispatcher } from "undici";
@@ -37,8 +37,6 @@ export interface CarriedRequest extends Dispatcher.DispatchOptions {
 /** Has one connection at a time. */
 export interface Carrier {
   readonly connection: Connection | undefined;
-  /** Set by the request whose answer it carries, for as long as that may pause. */
-  running: Dispatcher.DispatchController | undefined;
 }
 
 export interface Dialer {
@@ -67,7 +65,8 @@ export function createDialer(options: DialerOptions): Dialer {
   const sockets = new PassingSet<Socket>();
   let closing: Promise<void> | undefined;
 
-  const openPool = (endpoint: Endpoint): Pool => {
+  /** `broken`: one of its clients is of no more use. */
+  const openPool = (endpoint: Endpoint, broken: () => void): Pool => {
     const { isSecure, hostname, port } = endpoint;
     const trust = createTrust(() => options.onSurplus?.(endpoint, DISTRUST_MS));
     let session: Buffer | undefined;
@@ -98,14 +97,18 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const carrier: Carrier & { connection: Connection | undefined } = { connection: undefined, running: undefined };
+        const carrier: { connection: Connection | undefined } = { connection: undefined };
+        const endHold = createEndHold((error) => {
+          process.emitWarning(error);
+          broken();
+        });
         const client = new Client(url, {
           ...clientOptions,
           connect: (_unused, callback) => {
             const begun = (socket: Socket) => {
               const connection = new Connection(trust);
               carrier.connection = connection;
-              holdEnd(socket, () => carrier.running);
+              endHold.attach(socket);
               watchErrors(socket, () => client.stats.running === 0 && connection.surplus());
             };
             dial(begun).then(
@@ -117,7 +120,7 @@ export function createDialer(options: DialerOptions): Dialer {
         const dispatch = client.dispatch.bind(client);
         client.dispatch = (request: Dispatcher.DispatchOptions | CarriedRequest, handler) => {
           if ("sender" in request) request.sender.carriedBy(carrier);
-          return dispatch(trust.isLost ? { ...request, reset: true } : request, handler);
+          return dispatch(trust.isLost ? { ...request, reset: true } : request, endHold.watch(handler));
         };
         return client;
       },
@@ -145,7 +148,10 @@ export function createDialer(options: DialerOptions): Dialer {
       let pool = pools.get(key);
       if (pool === undefined) {
         makeRoom();
-        pool = openPool(endpoint);
+        const opened = openPool(endpoint, () => {
+          if (pools.get(key) === opened) pools.delete(key);
+        });
+        pool = opened;
         if (closing !== undefined) void pool.close(); // its requests fail as those of any closed pool
       }
       pools.delete(key);
@@ -185,6 +191,7 @@ function renamed(error: Error): Error {
 function endSocket(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.once("close", () => resolve());
-    socket.destroy();
+    // Without an error undici asserts that no body is paused.
+    socket.destroy(new errors.SocketError("closed"));
   });
 }

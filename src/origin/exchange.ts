@@ -112,7 +112,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     // Given up while it waited for a connection. A throw here means "not sent" to undici: the connection stays good.
     if (this.#phase === "over") throw new Error("given up before it was sent");
     this.#controller = controller;
-    if (this.#carrier !== undefined) this.#carrier.running = controller;
     clearTimeout(this.#timer);
     const { firstByteMs } = this.#limits;
     this.#timer = setTimeout(() => this.stop(this.#timeout(`no response head in ${firstByteMs} ms`)), firstByteMs);
@@ -274,7 +273,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#phase = "over";
     this.#sink = undefined;
     // What it holds of the connection goes now: the answer may wait for long to be stored.
-    if (this.#carrier !== undefined && this.#carrier.running === this.#controller) this.#carrier.running = undefined;
     this.#controller = undefined;
     this.#carrier = undefined;
     clearTimeout(this.#timer);

@@ -30,6 +30,8 @@ export interface ScriptedS3 extends S3Place {
   listedNames: number;
   /** Bytes of a body after which the connection is cut. */
   cutAfter: number | undefined;
+  /** True: each connection ends with its answer. */
+  hangsUp: boolean;
   /** True: the last bit of every body is wrong on its way out. */
   spoils: boolean;
   close(): Promise<void>;
@@ -37,6 +39,7 @@ export interface ScriptedS3 extends S3Place {
 
 export async function startScriptedS3(): Promise<ScriptedS3> {
   const server = createServer((request, response) => {
+    if (s3.hangsUp) response.setHeader("Connection", "close");
     answer(s3, request, response).catch(() => response.destroy());
   });
   server.listen(0, "127.0.0.1");
@@ -53,6 +56,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     knowsStartAfter: true,
     listedNames: 0,
     cutAfter: undefined,
+    hangsUp: false,
     spoils: false,
     async close() {
       const closed = once(server, "close");

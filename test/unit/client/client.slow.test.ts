@@ -68,6 +68,18 @@ async function failure(promise: Promise<unknown>): Promise<HuiyuanClientError> {
   throw error;
 }
 
+test.each([66_000, 200_000, 1_100_000])(
+  "an answer of %i bytes whose connection ends with it ends nothing else",
+  async (size) => {
+    service.answers((_request, response) => {
+      response.setHeader("Connection", "close");
+      response.end(" ".repeat(size));
+    });
+    const unread = Array.from({ length: 24 }, async () => (await failure(client.stat("a.jpg"))).name);
+    expect(new Set(await Promise.all(unread))).toEqual(new Set(["answer_unreadable"]));
+  },
+);
+
 describe("upload()", () => {
   const bytes = randomBytes(200_000);
   const md5 = createHash("md5").update(bytes).digest("hex");

@@ -250,3 +250,60 @@ test("a lent dispatcher is guarded, and of 20 endpoints at most 16 keep a connec
   expect(dialer.openConnections).toBe(0);
   await server.closedDownTo(0);
 });
+
+test("what throws while its connection closes ends nothing else, and is told once", async () => {
+  const told: string[] = [];
+  const listen = (warning: Error) => void told.push(warning.message);
+  process.on("warning", listen);
+  closers.push(async () => void process.off("warning", listen));
+  const server = await origin({
+    "/cut": [head("200 OK", [["Content-Length", "9"]]), "abc", "FIN"],
+    "*": [response("x")],
+  });
+  const dialer = createDialer({ allowPrivate: () => true, resolve, connectTimeoutMs: 1000, connections: 1 });
+  closers.unshift(() => dialer.close());
+  const endpoint = { isSecure: false, hostname: "127.0.0.1", port: server.port, servername: undefined };
+  await new Promise<void>((over) => {
+    dialer.dispatcher(endpoint).dispatch(
+      { path: "/cut", method: "GET" },
+      {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd() {},
+        onResponseError() {
+          over();
+          throw new Error("thrown by the test");
+        },
+      },
+    );
+  });
+  const answer = await dialer.dispatcher(endpoint).request({ path: "/", method: "GET" });
+  expect(await answer.body.text()).toBe("x");
+  expect(told).toEqual(["thrown by the test"]);
+});
+
+test("close() ends a connection whose body is paused", async () => {
+  const server = await origin({ "/a": [head("200 OK", [["Connection", "close"]]), "abc", { pause: 10_000 }] });
+  const dialer = createDialer({ allowPrivate: () => true, resolve, connectTimeoutMs: 1000, connections: 1 });
+  const endpoint = { isSecure: false, hostname: "127.0.0.1", port: server.port, servername: undefined };
+  const failed = await new Promise<Error>((over, no) => {
+    dialer.dispatcher(endpoint).dispatch(
+      { path: "/a", method: "GET" },
+      {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData(controller) {
+          controller.pause();
+          setTimeout(() => controller.abort(new Error("enough")), 20);
+          dialer.close().catch(no);
+        },
+        onResponseEnd() {},
+        onResponseError: (_controller, error) => over(error),
+      },
+    );
+  });
+  expect(failed.message).toBe("enough");
+  await dialer.close();
+  await server.closedDownTo(0);
+});

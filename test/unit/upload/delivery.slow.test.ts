@@ -213,3 +213,22 @@ test("allowPrivate opens neither link-local addresses nor forbidden ports", asyn
   expect(await deliver({ url: "http://169.254.169.254/latest/meta-data" })).toEqual(failed("blocked"));
   expect(await deliver({ url: "http://127.0.0.1:6379/" })).toEqual(failed("blocked"));
 });
+
+test.each<[string, [string, string][]]>([
+  ["a length", [["Content-Length", "66000"]]],
+  [
+    "a length, over a last connection",
+    [
+      ["Content-Length", "66000"],
+      ["Connection", "close"],
+    ],
+  ],
+  ["no length", []],
+])("deliver() takes an answer of %s that is too long for what it is, and so many at once", async (_name, headers) => {
+  const body = Buffer.alloc(66_000, " ");
+  const script = [head("200 OK", headers), body.subarray(0, 60_000), body.subarray(60_000), "FIN"] as const;
+  await withReceiver(script, async ({ url }) => {
+    const all = await Promise.all(Array.from({ length: 24 }, () => deliver({ url })));
+    for (const each of all) expect(each).toEqual({ ok: false, failure: { reason: "bad_answer", status: 200 } });
+  });
+});
