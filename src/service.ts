@@ -15,6 +15,7 @@ import { createRenderer, type RendererOptions } from "./image/renderer.ts";
 import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
 import { createHot } from "./mirror/hot.ts";
+import { createRescueRoom } from "./mirror/rescue.ts";
 import { createSlots } from "./mirror/slots.ts";
 import { createWriteBack, roomToWait } from "./mirror/write-back.ts";
 import type { Settings } from "./settings/schema.ts";
@@ -102,7 +103,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const common = { spools, log, now, serverId, signal: stopping.signal };
+    const common = { spools, rescues: createRescueRoom(), log, now, serverId, signal: stopping.signal };
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,

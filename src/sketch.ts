@@ -8,6 +8,7 @@ import { createRenderer } from "./image/renderer.ts";
 import { SILENT_LOG as log } from "./log.ts";
 import { createHot } from "./mirror/hot.ts";
 import { SILENT_METER as meter } from "./mirror/meter.ts";
+import { createRescueRoom } from "./mirror/rescue.ts";
 import { createSlots } from "./mirror/slots.ts";
 import { createWriteBack } from "./mirror/write-back.ts";
 import type { Settings } from "./settings/schema.ts";
@@ -20,6 +21,7 @@ export function sketchSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const parts = {
     spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
+    rescues: createRescueRoom(),
     writeBack: createWriteBack({ now, log, meter }),
     slots: createSlots(1),
     ...{ meter, log, now, signal },

@@ -19,7 +19,7 @@ import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "./obj
 import type { Admission, Site, Sites, TokenDoor } from "./site.ts";
 import { parseTarget } from "./target.ts";
 import { admitNamed, admittedByBoth } from "./token-scope.ts";
-import { readSpool, wholeOf } from "./whole-original.ts";
+import { suspectOriginal, wholeOf } from "./whole-original.ts";
 
 export interface MarkSearch {
   readonly sites: Sites;
@@ -96,9 +96,10 @@ async function findMark(text: string, search: MarkSearch, counted: Set<string>):
   if (answer.kind === "asked") throw badMark(text, NOT_THERE);
   const { head, isKept, release: letGo } = answer;
   try {
-    const info = await wholeOf(answer);
+    const bytes = await wholeOf(answer);
+    if (bytes === undefined) throw suspectOriginal();
+    const { info } = bytes;
     refuseHeavy(text, info.size);
-    const bytes = { load: () => readSpool(head.spool, info.size) };
     const life = route.mirror.refresh.lifeOfAnswer(head.answer);
     return { mark: { sha256: info.hashes.sha256, bytes }, life, isKept, admission, letGo };
   } catch (error) {
@@ -145,7 +146,7 @@ async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind
   const { epoch } = entry;
   const asked = askedUnder(route, object.request, headers);
   const signal = asker.leaving();
-  const answer = await route.mirror.fetch({ ...asked, method: "GET", via, cdnLoop, signal, epoch });
+  const answer = await route.mirror.fetch({ ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch });
   return { kind: "fetched", answer, route };
 }
 

@@ -29,7 +29,7 @@ import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallb
 import { aliasIn, missRouteOf } from "./object-name.ts";
 import type { Admission, Route } from "./site.ts";
 import { admittedByBoth } from "./token-scope.ts";
-import { readSpool, wholeOf } from "./whole-original.ts";
+import { isGoneBy, suspectOriginal, wholeOf } from "./whole-original.ts";
 import { refuseBoth, settledFor, type Wish } from "./wish.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
@@ -67,6 +67,8 @@ interface Source {
   readonly isMiss?: boolean;
 }
 
+/** Fetches for an original that is not kept, where others are faster each time. */
+const MAX_NOT_KEPT = 3;
 /** Times that an original may be replaced, and be gone, before what is made of it is given up. */
 const MAX_REPLACED = 3;
 
@@ -164,14 +166,21 @@ async function serveUnstored(
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
     return serveFrom(original, { route, asked: target, epoch, behind: asked });
   }
-  const answer = await fetchOriginal(original, { route, asked, epoch });
-  if (answer !== undefined) await serveFetched(original, wish, { answer, route, since });
+  for (let fetches = 1; ; fetches += 1) {
+    const answer = await fetchOriginal(original, { route, asked, epoch });
+    if (answer === undefined) return;
+    try {
+      return await serveFetched(original, wish, { answer, route, since });
+    } catch (error) {
+      if (fetches === MAX_NOT_KEPT || exchange.response.headersSent || !isGoneBy(error)) throw error;
+    }
+  }
 }
 
 /** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
 async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", isPatient: true });
+    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", wantsWhole: true });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     const { fallback } = route;
@@ -200,30 +209,28 @@ async function serveFetched(
   const life = route.mirror.refresh.lifeOfAnswer(head);
   const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true);
   try {
-    if (await isShownDamaged(original, wish, answer)) {
+    const whole = await wholeOf(answer);
+    if (whole === undefined) {
+      // The answer all the same, where the instruction says so.
+      if (!wish.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginal();
       exchange.outcome = { kind: "miss", tier: "origin" };
       const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
       await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
       return;
     }
-    const info = await wholeOf(answer);
-    const source = { isKept: answer.isKept, life, status: missed(answer.isStored()), isMiss: true };
-    const bytes = { load: () => readSpool(spool, info.size) };
-    await serveMade(original, wish, { ...source, info, since, bytes }, (shown) => {
+    const { info, unkept } = whole;
+    const status = missed(unkept === undefined && answer.isStored());
+    const source = { isKept: answer.isKept, life, status, isMiss: true };
+    await serveMade(original, wish, { ...source, info, since, bytes: whole }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
       const context = contextOf(shown, source.isKept ? "stored" : "unkept", source.status, life);
-      return answerObject(exchange, info, { kind: "read", read }, context);
+      const bytes: ObjectBytes = unkept === undefined ? { kind: "read", read } : { kind: "memory", body: unkept };
+      return answerObject(exchange, info, bytes, context);
     });
   } finally {
     answer.release();
   }
-}
-
-/** A damaged original, of which nothing is made, is the answer all the same where the instruction says so. */
-async function isShownDamaged(original: Admitted, wish: Wish, answer: MissAnswer): Promise<boolean> {
-  if (answer.kind !== "filling" || !wish.named.recipe.ignoresErrors || !isOriginalFree(original)) return false;
-  return (await answer.follower.end()).kind === "suspect";
 }
 
 /** `instead` shows the original where it cannot be made and the instruction wants the original then. */

@@ -7,17 +7,38 @@ import type { ObjectInfo } from "../object.ts";
 
 type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
 
-/** Nothing is made of a body that is broken or suspect. */
-export async function wholeOf(answer: Fetched): Promise<ObjectInfo> {
-  if (answer.kind === "finished") return answer.info;
-  const end = await answer.follower.end();
-  if (end.kind === "whole") return end.info;
-  if (end.kind === "failed" || end.kind === "unstored") throw end.error;
-  throw new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
+/** Until the answer is released. */
+export interface WholeOriginal {
+  readonly info: ObjectInfo;
+  load(): Promise<Buffer>;
+  /** All of it, where it is in memory and in no spool any more: no disk keeps it. */
+  readonly unkept: Buffer | undefined;
+}
+
+/** Undefined for a body that is suspect. Throws for one that is broken, and not_kept as Follower.whole. */
+export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefined> {
+  const { spool } = answer.head;
+  const kept = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), unkept: undefined });
+  if (answer.kind === "finished") return kept(answer.info);
+  const end = await answer.follower.whole();
+  if (end.kind === "rescued") return { info: end.info, load: async () => end.bytes, unkept: end.bytes };
+  if (end.kind === "whole") return kept(end.info);
+  if (end.kind === "failed") throw end.error;
+  return undefined;
+}
+
+/** No disk keeps it, and somebody else was faster; that it found no room would be so again. */
+export function isGoneBy(error: unknown): boolean {
+  return error instanceof HuiyuanError && error.code === "not_kept" && error.cause !== undefined;
+}
+
+/** Nothing is made of it. */
+export function suspectOriginal(): HuiyuanError {
+  return new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
 }
 
 /** All of a spool that has ended. */
-export async function readSpool(spool: Spool, size: number): Promise<Buffer> {
+async function readSpool(spool: Spool, size: number): Promise<Buffer> {
   const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
   if (whole?.kind === "buffer") return whole.buffer;
   const bytes = bodyRoom(size);

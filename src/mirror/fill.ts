@@ -9,6 +9,7 @@ import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat, ObjectInfo } fr
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { createRescue, type Rescue, type RescueRoom } from "./rescue.ts";
 
 /** What is known when the head of the answer may go out: magic seen, first bytes there. */
 export interface FillHead {
@@ -53,6 +54,10 @@ export interface Fill {
   readonly end: FillEnd | undefined;
   /** Undefined before the head. */
   readonly spool: Spool | undefined;
+  /** Undefined until somebody had to gather it. */
+  rescue: Rescue | undefined;
+  /** For a body that the disk does not keep. */
+  toRescue(head: FillHead): Rescue;
 }
 
 export interface FillParts extends OriginTarget {
@@ -68,6 +73,7 @@ export interface FillParts extends OriginTarget {
   readonly admission: Admission;
   readonly origin: Origin;
   readonly spools: SpoolPool;
+  readonly rescues: RescueRoom;
   readonly maxBytes: number;
   /** The validators of what is stored, where only something newer is wanted. */
   readonly unless?: Validators | undefined;
@@ -112,8 +118,24 @@ export function startFill(parts: FillParts): Fill {
     done,
     end: undefined,
     spool: undefined,
+    rescue: undefined,
+    toRescue(known) {
+      fill.rescue ??= rescueOf(parts, known, done);
+      return fill.rescue;
+    },
   };
   return fill;
+}
+
+function rescueOf({ rescues: room, describe }: FillParts, { spool, answer }: FillHead, done: Promise<FillEnd>): Rescue {
+  const digests = new Set(DIGESTS.filter((name) => answer.digests[name] !== undefined));
+  return createRescue({
+    ...{ spool, done, room, digests },
+    prove(head, body) {
+      if (matchesDeclared(answer.digests, body.hashes)) return describe(head, body);
+      throw new HuiyuanError("origin_hash_wrong", `Cannot use the body of ${answer.url}: it declared another digest`);
+    },
+  });
 }
 
 async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {

@@ -1,8 +1,8 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
-import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
+import type { Rescue, Rescued } from "./rescue.ts";
 
 /** Milliseconds, each counted from this request's own start or its own last byte. */
 export interface FollowerTimeouts {
@@ -20,6 +20,11 @@ export interface Follower {
   end(): Promise<FillEnd>;
   /** As `end`, but `unkept` as soon as the disk cannot keep the body: who reads on at once has all of it. */
   endOrUnkept(): Promise<FillEnd | "unkept">;
+  /**
+   * As `end` of a body that is kept; all of one that the disk does not keep, until `close`. Throws not_kept as Rescue.take. To be
+   * called once, after `head`.
+   */
+  whole(): Promise<Exclude<FillEnd, { readonly kind: "unstored" }> | Rescued>;
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
 }
@@ -32,7 +37,8 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
   let dismiss: ((reason: unknown) => void) | undefined;
   // Made for a reader that has to wait: most bodies are there when their head is, and an abort signal is dear.
   let patience: AbortController | undefined;
-  let spool: Spool | undefined;
+  let known: FillHead | undefined;
+  let rescue: Rescue | undefined;
 
   const leave = (reason: unknown) => {
     left ??= { reason };
@@ -70,11 +76,16 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     return patience.signal;
   }
 
+  function endOrUnkept(): Promise<FillEnd | "unkept"> {
+    const unkept = known?.spool.unkept().then(() => "unkept" as const);
+    return unlessLeft(unkept === undefined ? fill.done : Promise.race([fill.done, unkept]));
+  }
+
   return {
     async head() {
       const head = await unlessLeft(fill.head);
       clearTimeout(waiting);
-      spool = head?.spool;
+      known = head;
       if (fill.end === undefined && total === undefined) startTotal();
       return head;
     },
@@ -89,22 +100,28 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     },
     async end() {
       // Where the disk has failed the origin waits for who reads, and would for this one, which waits for the origin.
-      const ended = spool?.awaitEnd();
+      const ended = known?.spool.awaitEnd();
       try {
         return await unlessLeft(fill.done);
       } finally {
         ended?.();
       }
     },
-    endOrUnkept() {
-      const unkept = spool?.unkept().then(() => "unkept" as const);
-      return unlessLeft(unkept === undefined ? fill.done : Promise.race([fill.done, unkept]));
+    endOrUnkept,
+    async whole() {
+      const end = await endOrUnkept();
+      if (end !== "unkept" && end.kind !== "unstored") return end;
+      if (known === undefined) throw new HuiyuanError("internal", "Cannot gather a body before its head");
+      rescue = fill.toRescue(known);
+      return unlessLeft(rescue.take());
     },
     close() {
       client.removeEventListener("abort", clientLeft);
       clearTimeout(total);
       clearTimeout(waiting);
       clearTimeout(idle);
+      rescue?.release();
+      rescue = undefined;
     },
   };
 }

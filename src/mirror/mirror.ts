@@ -24,6 +24,7 @@ import type { MirrorMeter } from "./meter.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
 import { absent, createRecent, type FetchAt, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
+import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
@@ -36,6 +37,8 @@ export interface MissRequest extends Asked {
   readonly method: "GET" | "HEAD";
   /** Nothing is read before the end: a fill whose beginning is no longer kept will do. */
   readonly isPatient?: boolean | undefined;
+  /** Follower.whole() alone is asked. */
+  readonly wantsWhole?: boolean | undefined;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
   /** Aborts when the client leaves; the fill goes on. */
@@ -90,6 +93,7 @@ export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, 
 /** What all mirrors of a program share. */
 export interface MirrorParts {
   readonly spools: SpoolPool;
+  readonly rescues: RescueRoom;
   readonly writeBack: WriteBack;
   readonly slots: Slots;
   readonly meter: MirrorMeter;
@@ -108,7 +112,7 @@ const MAX_WAITING = 1_000;
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
-  const { spools, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, rescues, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
@@ -155,7 +159,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   /** One that still has all that the request will read. */
   function joinableFor(request: MissRequest): Fill | undefined {
     const fill = runningFor(request);
-    return request.isPatient === true || fill?.spool?.hasAll() !== false ? fill : undefined;
+    const isEnough = request.isPatient || (request.wantsWhole && fill?.rescue?.isUnderWay);
+    return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
   }
 
   function start(request: MissRequest): Fill {
@@ -180,6 +185,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       admission,
       origin,
       spools,
+      rescues,
       maxBytes,
       describe,
       meter,

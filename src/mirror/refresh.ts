@@ -12,7 +12,7 @@ import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
-import { type Fill, type FillEnd, startFill } from "./fill.ts";
+import { type Fill, type FillEnd, type FillParts, startFill } from "./fill.ts";
 import {
   createLives,
   type FreshnessRules,
@@ -94,6 +94,7 @@ export interface RefreshOptions {
   /** Questions behind clients' backs at once. */
   readonly places: number;
   readonly spools: SpoolPool;
+  readonly rescues: FillParts["rescues"];
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
   readonly log: Log;
@@ -173,7 +174,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   async function askFor(entry: StoredEntry, request: RefreshRequest) {
     const { key } = request;
     const askedAt = now();
-    const { admission, spools, maxObjectBytes: maxBytes, formats, signal } = options;
+    const { admission, spools, rescues, maxObjectBytes: maxBytes, formats, signal } = options;
     const fill = startFill({
       ...request,
       id: key,
@@ -183,7 +184,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       unless: validatorsOf(entry.info),
       admission,
       origin,
-      spools,
+      ...{ spools, rescues },
       maxBytes,
       describe: (head, body) => describeFetched({ key, head, body, askedAt, now: now() }),
       meter,

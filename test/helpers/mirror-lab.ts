@@ -9,6 +9,7 @@ import { createHot, type Hot } from "../../src/mirror/hot.ts";
 import type { MissAnswer } from "../../src/mirror/join.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror, type MirrorOptions } from "../../src/mirror/mirror.ts";
+import { createRescueRoom } from "../../src/mirror/rescue.ts";
 import { createSlots, type Slots } from "../../src/mirror/slots.ts";
 import { createStored, type Found, type Stored } from "../../src/mirror/stored.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/write-back.ts";
@@ -64,6 +65,7 @@ export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly slots?: number;
+  readonly rescuedBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
   readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
@@ -133,7 +135,18 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       maxObjectBytes: 10_000_000,
       ...options.mirror,
     },
-    { spools: pool, writeBack, slots, meter, log: SILENT_LOG, now, ticks, serverId: "lab", signal: stopping.signal },
+    {
+      spools: pool,
+      rescues: createRescueRoom(options.rescuedBytes),
+      writeBack,
+      slots,
+      meter,
+      log: SILENT_LOG,
+      now,
+      ticks,
+      serverId: "lab",
+      signal: stopping.signal,
+    },
   );
 
   const missAt = (key: string, epoch: number, { method = "GET", signal = NEVER }: AskOptions = {}) =>

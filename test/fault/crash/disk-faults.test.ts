@@ -254,6 +254,54 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     }
   });
 
+  test.each([
+    ["full to the last byte", { freeDisk: "0MB" }, "8m", Number.POSITIVE_INFINITY],
+    ["fuller than freeDisk allows, with the room for what passes used up", { freeDisk: "20MB" }, "40m", 40_000_000],
+  ])(
+    "%s: what is made of a large image that was not there is made",
+    async (_, limits, size, filled) => {
+      const mirrored = await onSmallDisk(limits, size);
+      const program = await start(mirrored);
+      await stored(program, "/small-before-1");
+      await fill(join(mirrored.installation.data, "filler"), filled);
+      for (let number = 2; number < 12; number += 1) await downloadRight(program, `/large-${number}`);
+      const make = async (path: string, instruction: string, after = 0) => {
+        await delay(after);
+        const { status, headers, body } = await get({ port: program.downloadPort, path: `${path}?${instruction}` });
+        return { path, instruction, status, retry: headers["retry-after"], errNo: headers["x-errno"], body };
+      };
+      const alone = await make("/large-20", "imageMogr2/thumbnail/100x/format/png");
+      expect([alone.status, alone.body.subarray(1, 4).toString()]).toEqual([200, "PNG"]);
+      const facts = await make("/large-21", "imageInfo");
+      expect([facts.status, JSON.parse(facts.body.toString())]).toEqual([
+        200,
+        expect.objectContaining({ width: "400" }),
+      ]);
+
+      // Whoever comes, and whenever: each is one fetch of its own at the worst.
+      const instructions = [
+        "imageMogr2/thumbnail/50x",
+        "imageMogr2/thumbnail/60x",
+        "imageMogr2/thumbnail/70x",
+        "imageInfo",
+      ];
+      for (let round = 30; round < 36; round += 1) {
+        const path = `/large-race-${round}`;
+        const plain = [0, 3, 7].map(async (ms) => {
+          await delay(ms);
+          return get({ port: program.downloadPort, path });
+        });
+        const each = instructions.flatMap((instruction) => [0, 2, 5, 9].map((ms) => make(path, instruction, ms)));
+        for (const { body: _body, ...answer } of await Promise.all(each)) {
+          if (answer.status === 200) continue;
+          expect(answer).toMatchObject({ status: 503, errNo: "-902", retry: expect.stringMatching(/^\d+$/) });
+        }
+        for (const { status } of await Promise.all(plain)) expect(status).toBe(200);
+      }
+    },
+    60_000,
+  );
+
   test("read-only at the start: refused with words that say so", async () => {
     const mirrored = await onSmallDisk({});
     await (await start(mirrored)).stop();

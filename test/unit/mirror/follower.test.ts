@@ -5,6 +5,7 @@ import { HuiyuanError } from "../../../src/errors.ts";
 import { type Fill, startFill } from "../../../src/mirror/fill.ts";
 import { type FollowerTimeouts, followFill } from "../../../src/mirror/follower.ts";
 import { SILENT_METER } from "../../../src/mirror/meter.ts";
+import { createRescueRoom } from "../../../src/mirror/rescue.ts";
 import { toKey } from "../../../src/object.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
@@ -49,6 +50,7 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
     admission: async () => () => {},
     origin: fakeOrigin((request) => arrives.reply(request)),
     spools,
+    rescues: createRescueRoom(),
     maxBytes: 2_000_000,
     describe: (head, whole) =>
       describeObject({

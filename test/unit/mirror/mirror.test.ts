@@ -541,6 +541,65 @@ test("who comes when the beginning is gone begins a fetch of its own, and who re
   await lab.settled();
 });
 
+describe("a large image that no disk takes, wanted whole", () => {
+  const bytes = noisyBmp(800, 600);
+  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const labOf = (reply: Reply, more: Partial<MirrorLabOptions> = {}) =>
+    mirrorLab({ origins: [fakeOrigin(reply)], pool: { perSpoolBytes: 500, disk }, ...more });
+
+  async function whole(lab: MirrorLab) {
+    const asked = { ...PLAIN, key: toKey("a.bmp"), path: toKey("a.bmp"), epoch: 0, signal: NEVER };
+    const answer = await lab.mirror.fetch({ ...asked, method: "GET", wantsWhole: true });
+    if (answer.kind !== "filling") throw new Error(answer.kind);
+    return { answer, end: answer.follower.whole().finally(() => setImmediate(answer.release)) };
+  }
+
+  test("is gathered once for all, also for who comes when its beginning has gone by", async () => {
+    const first = arriving({ size: bytes.byteLength });
+    const lab = labOf(first.reply);
+    const begun = whole(lab);
+    first.send(bytes.subarray(0, 1_000));
+    const early = await begun;
+    for (let at = 1_000; at < 1_200_000; at += 100_000) {
+      first.send(bytes.subarray(at, Math.min(at + 100_000, 1_200_000)));
+      await turn();
+    }
+    const late = await whole(lab);
+    first.send(bytes.subarray(1_200_000));
+    first.end();
+    const [one, other] = await Promise.all([early.end, late.end]);
+    if (one.kind !== "rescued" || other.kind !== "rescued") throw new Error(`${one.kind}, ${other.kind}`);
+    expect([one.bytes.equals(bytes), one.info.size, other.bytes === one.bytes]).toEqual([true, bytes.byteLength, true]);
+    expect(lab.meter.told.filter((told) => told === "fill")).toHaveLength(1);
+    await lab.settled();
+  });
+
+  test("is not_kept where there is no room to gather it, and the room is free again", async () => {
+    const lab = labOf(image(bytes), { rescuedBytes: bytes.byteLength + 1 });
+    const asked = { ...PLAIN, epoch: 0, signal: NEVER, method: "GET", wantsWhole: true } as const;
+    const answers = await Promise.all(
+      ["b.bmp", "c.bmp"].map((name) => lab.mirror.fetch({ ...asked, key: toKey(name), path: toKey(name) })),
+    );
+    const ends = await Promise.allSettled(
+      answers.map((answer) => (answer.kind === "filling" ? answer.follower.whole() : Promise.resolve(undefined))),
+    );
+    const [failed, ...others] = ends.filter((end) => end.status === "rejected").map(({ reason }) => reason);
+    expect(failed).toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
+    expect([failed.cause, others]).toEqual([undefined, []]);
+    for (const answer of answers) if (answer.kind === "filling") answer.release();
+    const { end } = await whole(lab);
+    expect((await end).kind).toBe("rescued");
+    await lab.settled();
+  });
+
+  test("is nothing that its origin has declared another digest of", async () => {
+    const lab = labOf(image(bytes, MD5_OF_ANOTHER));
+    const { end } = await whole(lab);
+    await expect(end).rejects.toMatchObject({ code: "origin_hash_wrong" });
+    await lab.settled();
+  });
+});
+
 test("a whole image that the disk cannot keep is passed on, and counted as not stored", async () => {
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const options: MirrorLabOptions = { origins: [fakeOrigin(image(jpeg))], pool: { perSpoolBytes: 500, disk } };

@@ -10,6 +10,7 @@ import { nameRecipe } from "../../../src/image/named-recipe.ts";
 import { markUrls } from "../../../src/image/recipe.ts";
 import { type Log, SILENT_LOG } from "../../../src/log.ts";
 import { createHot } from "../../../src/mirror/hot.ts";
+import { createRescueRoom } from "../../../src/mirror/rescue.ts";
 import { createSlots } from "../../../src/mirror/slots.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../src/mirror/variants.ts";
 import { createWriteBack } from "../../../src/mirror/write-back.ts";
@@ -63,6 +64,7 @@ function lab(
     meter: { rendered() {}, failed() {} },
     mirror: {
       spools: pool,
+      rescues: createRescueRoom(),
       writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
       slots: createSlots(100),
       meter,
