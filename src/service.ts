@@ -7,7 +7,6 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Accounts, createAccounts } from "./accounts.ts";
-import { createFreeSpace } from "./bucket/fs/free-space.ts";
 import { HuiyuanError } from "./errors.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import type { PhotosParts } from "./http/photos/call.ts";
@@ -130,9 +129,8 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     void adopting.then((adopted) => {
       if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
     });
-    const freeSpace = createFreeSpace({ dir: settings.data, minFreeBytes: settings.limits.freeDisk });
     const folder = createSliceFolder(join(settings.data, "slices"));
-    slices = await openSlices({ folder, freeSpace, log, now });
+    slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
     let { objectSize } = settings.limits;
     const photos: Service["photos"] = {
       projects: () => sites.projects,

@@ -3,7 +3,7 @@
 import { ALL_DIGESTS } from "./body/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
-import { createFreeSpace } from "./bucket/fs/free-space.ts";
+import type { FreeSpace } from "./bucket/fs/free-space.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
 import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/bounded-disk.ts";
@@ -26,6 +26,8 @@ export interface Stores {
   readonly spools: SpoolPool;
   /** Where spools put their files. */
   readonly spoolDir: string;
+  /** Of the disk; `resize` of the stores is its as well. */
+  readonly freeSpace: FreeSpace;
   /** What waits for a remote store; nothing where there is none. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /** Objects on this disk that are damaged and that nobody else has; undefined where that cannot be read. */
@@ -73,14 +75,16 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   const variants = createVariantTier({ near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
-  const { roomToPass: room } = createFreeSpace({ dir, minFreeBytes: limits.freeDisk });
+  const { freeSpace } = near;
+  const { roomToPass: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
   const closeNear = async () => {
     await spools.close();
     await disk.close();
     await near.close();
   };
-  const resize = ({ spoolMemory, disk: maxBytes }: Settings["limits"]) => {
+  const resize = ({ spoolMemory, disk: maxBytes, freeDisk }: Settings["limits"]) => {
+    freeSpace.resize(freeDisk);
     spools.resize(spoolMemory);
     disk.resize(maxBytes);
   };
@@ -97,7 +101,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
       ? []
       : [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`];
   };
-  const common = { once: near.once, spools, spoolDir: near.spoolDir, variants, damaged, resize };
+  const common = { once: near.once, spools, spoolDir: near.spoolDir, freeSpace, variants, damaged, resize };
   if (!isEdge) {
     return {
       ...common,

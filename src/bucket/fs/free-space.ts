@@ -11,6 +11,8 @@ export interface FreeSpace {
    * left, and 512 MiB at the most. As of a second ago, for it does not wait for the disk.
    */
   roomToPass(): number;
+  /** Another minimum from now on. */
+  resize(minFreeBytes: number): void;
 }
 
 export interface FreeSpaceOptions {
@@ -21,7 +23,8 @@ export interface FreeSpaceOptions {
 const ASK_EVERY_MS = 1_000;
 const MAX_PASSING_BYTES = 536_870_912;
 
-export function createFreeSpace({ dir, minFreeBytes }: FreeSpaceOptions): FreeSpace {
+export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpace {
+  let { minFreeBytes } = options;
   let askedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
@@ -57,6 +60,9 @@ export function createFreeSpace({ dir, minFreeBytes }: FreeSpaceOptions): FreeSp
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;
       refresh();
       return lastFree < minFreeBytes ? Math.min(lastFree, MAX_PASSING_BYTES) : Number.POSITIVE_INFINITY;
+    },
+    resize(next) {
+      minFreeBytes = next;
     },
   };
 }

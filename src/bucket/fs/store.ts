@@ -14,7 +14,7 @@ import { createFsBucket } from "./bucket.ts";
 import { prepareCatalogueReads } from "./catalogue-reads.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
-import { createFreeSpace } from "./free-space.ts";
+import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { type DataLock, lockData } from "./lock.ts";
 import { removeOrphans } from "./orphans.ts";
 import { createRecentEntries, type RecentEntries } from "./recent-entries.ts";
@@ -48,6 +48,8 @@ export interface FsStore extends Store {
   readonly once: OnceLedger;
   /** Where spools put their files, so that a body becomes a blob by renaming. Made by the store. */
   readonly spoolDir: string;
+  /** Nothing new is stored below its minimum. */
+  readonly freeSpace: FreeSpace;
   /** Ids of all buckets that have ever been written to, in order. */
   listBuckets(): string[];
   /** Lets go of an object that is kept elsewhere: no tombstone, the epoch stands. False where another one, or none, is there. */
@@ -228,6 +230,7 @@ function wireStore(parts: StoreParts): FsStore {
       (request) => isInLedger(database, request),
     ),
     spoolDir: join(dir, "spool"),
+    freeSpace,
     forget: (bucket, key, sha256) => writer.submit("forget", { bucket, key, sha256 }),
     move: (from, to, key, sha256) => writer.submit("move", { from, to, key, sha256 }),
     listBuckets: () => reads.buckets(),
