@@ -4,6 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { blamed, blaming, WANTED_MARK } from "./blame.ts";
+import { createDoneGroups } from "./done-groups.ts";
 import { type KnownFacts, type RasterFacts, readSource, refuseHeavy, type SourceLimits } from "./loaders.ts";
 import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
@@ -118,6 +119,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const largeBytes = residentBytes / 2;
   const largePlaces = Math.max(1, Math.floor(maxBytes / residentBytes));
   const lines = createRenderLines({ places: renders, maxWaiting, waitMs, maxBytes, largeBytes, largePlaces });
+  const doneGroups = createDoneGroups(() => lines.waiting);
   const forLargeProofs = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
@@ -151,6 +153,11 @@ export function createRenderer(options: RendererOptions): Renderer {
     );
   }
 
+  async function gathered(rendered: Rendered | Larger): Promise<Rendered | Larger> {
+    if (!("allBytes" in rendered)) await doneGroups.gather(rendered.bytes.length);
+    return rendered;
+  }
+
   async function proveInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
     const weight = bytesToProve(image) + bytesToHold(size);
     const turn = await lines.enter(PROCESS_BYTES + weight, signal);
@@ -182,7 +189,8 @@ export function createRenderer(options: RendererOptions): Renderer {
       for (;;) {
         const turn = await lines.enter(allBytes, signal);
         // The place is taken until the process is free again, also when nobody waits for the answer any more.
-        const rendered = await abortable(renderNow(request, turn).finally(turn.leave), signal);
+        const done = renderNow(request, turn).finally(turn.leave);
+        const rendered = await abortable(done.then(gathered), signal);
         if (!("allBytes" in rendered)) return rendered;
         allBytes = rendered.allBytes;
       }
