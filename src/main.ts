@@ -46,6 +46,9 @@ for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
 throwOnUsage(program);
 // From here on as V8 likes it: under load the room pays.
 setFlagsFromString("--semi-space-growth-factor=2");
+// A full collection waits for garbage worth one, and does not begin as soon as one more young generation might not fit.
+setFlagsFromString("--heap-growing-percent=200");
+setFlagsFromString("--incremental-marking-soft-trigger=80");
 
 try {
   await program.parseAsync();
