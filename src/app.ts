@@ -144,11 +144,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         // Not the time of day: a clock that is set back meanwhile must not hold up the end.
         const began = performance.now();
         const left = (ms: number) => Math.max(0, began + ms - performance.now());
-        await downloads.stop(CLIENT_GRACE_MS);
-        await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
-        const closing = admin.stop(0).then(() => closeAll(undo));
-        const late = delay(left(DRAIN_MS), true, { ref: false });
-        const isLate = await Promise.race([closing.then(() => false), late]);
+        const stopAll = async () => {
+          await downloads.stop(CLIENT_GRACE_MS);
+          await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
+          await admin.stop(0);
+          await closeAll(undo);
+          return false;
+        };
+        // Each keeps its own time; whichever does not must not keep the process.
+        const isLate = await Promise.race([stopAll(), delay(DRAIN_MS, true, { ref: false })]);
         if (isLate) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
       },
     };

@@ -222,4 +222,38 @@ describe.each([
     expect(await readAll(socket)).toEqual(["200 1000000"]);
     await within(stopped, 2_000, () => "it did not stop");
   });
+
+  test.each([
+    ["with a last answer", () => get("/16000000", "Connection: close")],
+    ["with the refusal of what is behind its answer", () => post("/16000000", "") + "nothing\r\n\r\n"],
+  ])("stop() waits no longer than it may for a client that reads nothing and is left %s", async (_what, bytes) => {
+    const server = await serve({ hasLane });
+    const socket = connect({ port: server.port, host: "127.0.0.1" });
+    open.push(() => void socket.destroy());
+    socket.pause();
+    socket.on("error", () => {}); // The stop resets it.
+    socket.write(bytes());
+    await eventually(() => server.begun.length === 1, "it is asked");
+    await delay(100);
+    await within(server.stop(500), 2_000, () => "it did not stop");
+  });
+
+  test.each([
+    ["a CONNECT that was refused", lines("CONNECT a.example:443 HTTP/1.1", "Host: a.example")],
+    ["an offer that was passed over", get("/20000", "Connection: Upgrade, close", "Upgrade: h2c")],
+    ["a broken request", "nothing\r\n\r\n"],
+    ["a last answer", get("/20000", "Connection: close")],
+  ])("stop() waits no longer than it may for a client that sends on behind %s", async (_what, bytes) => {
+    const server = await serve({ hasLane });
+    const socket = connect({ port: server.port, host: "127.0.0.1" });
+    socket.on("error", () => {}); // The stop resets it.
+    socket.write(bytes);
+    const sending = setInterval(() => socket.write("x"), 20);
+    open.push(() => {
+      clearInterval(sending);
+      socket.destroy();
+    });
+    await delay(150);
+    await within(server.stop(500), 2_000, () => "it did not stop");
+  });
 });
