@@ -43,10 +43,13 @@ export function readWord<Word extends string>(parameter: Parameter, words: reado
   return words.find((word) => word === lower) ?? refuse(parameter, words.join(", "));
 }
 
+/** Of one character alone in the last four no byte is made, and node would pass over it. */
+const BASE64 = /^(?:[\w+-]{4})*[\w+-]{2,4}={0,2}$/;
+
 /** URL-safe Base64 of UTF-8 text with 1 to `maxBytes` bytes; padding and the other alphabet's `+` are accepted. */
 export function readBase64(parameter: Parameter, maxBytes: number): string {
   const wanted = `URL-safe Base64 of 1 to ${maxBytes} bytes of UTF-8`;
-  if (!/^[\w+-]+={0,2}$/.test(parameter.value)) return refuse(parameter, wanted);
+  if (!BASE64.test(parameter.value)) return refuse(parameter, wanted);
   const bytes = Buffer.from(parameter.value, "base64url");
   if (bytes.length === 0 || bytes.length > maxBytes) return refuse(parameter, wanted);
   try {

@@ -214,7 +214,12 @@ describe("parseInstruction() takes each parameter at its bounds and refuses it b
       "imageMogr2/color",
     ],
     [`${text}/fontsize/`, ["1", "1000"], ["0", "1001"], "watermark/fontsize"],
-    [`${text}/fill/`, [b64("#AbCdEf"), b64("White")], [b64("whitish"), b64("#12345"), "red", "Iw"], "watermark/fill"],
+    [
+      `${text}/fill/`,
+      [b64("#AbCdEf"), b64("White")],
+      [b64("whitish"), b64("#12345"), "red", "Iw", "cmVk0"],
+      "watermark/fill",
+    ],
     [`${text}/dissolve/`, ["1", "100"], ["0", "101"], "watermark/dissolve"],
     [`${text}/shadow/`, ["0", "100"], ["101"], "watermark/shadow"],
     [`${text}/spacing/`, ["0", "100"], ["101"], "watermark/spacing"],
@@ -230,7 +235,8 @@ describe("parseInstruction() takes each parameter at its bounds and refuses it b
     [
       "watermark/2/text/",
       ["eA", "eA==", "eA=", b64("x".repeat(1024))],
-      ["", "=", "!", "e", "_w", b64("x".repeat(1025))],
+      // A character that is left over is no byte, with or without padding.
+      ["", "=", "!", "e", "_w", "aGVsb", "aGVsb===", "eAAAA=", b64("x".repeat(1025))],
       "watermark/text",
     ],
     ["watermark/2/text/eA/font/", [b64("宋体.ttc"), b64("none such")], ["%"], "watermark/font"],
