@@ -214,8 +214,9 @@ export function openSpool(parts: SpoolParts): Spool {
     release() {
       if (holds === 0) throw new Error("Cannot release a spool: nobody holds it");
       holds -= 1;
-      // It may have been the fastest that left; the others say when they read on.
-      taken = 0;
+      // It may have been the fastest that left. Who waits has taken all there is and says nothing before more comes; the others
+      // say when they read on.
+      taken = arrival.isAwaited() ? spool.received : 0;
       if (diskError !== undefined) passOn();
       if (holds > 0) return;
       memory.count(-window.clear());

@@ -4,6 +4,8 @@ export interface Waiters {
   /** Resolves at the next `wake`. Rejects with the signal's reason when that aborts first; it has not aborted yet. */
   wait(signal?: AbortSignal): Promise<void>;
   wake(): void;
+  /** Somebody waits. False from `wake` on, before those who were woken have gone on. */
+  isAwaited(): boolean;
 }
 
 export function createWaiters(): Waiters {
@@ -28,5 +30,6 @@ export function createWaiters(): Waiters {
       waiters = new Set();
       for (const proceed of woken) proceed();
     },
+    isAwaited: () => waiters.size > 0,
   };
 }

@@ -1,0 +1,236 @@
+// Whoever stops the origin lets it go on: in whatever order readers come and leave, wait and read on, and the disk is behind, well
+// again or fails, a stopped origin has the disk or a reader that has bytes to take.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Spool } from "../../../src/body/spool.ts";
+import type { Disk } from "../../../src/body/spool-file.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
+import { diskError, testPool } from "../../helpers/spools.ts";
+
+const KIB = 1_024;
+const turn = () => new Promise(setImmediate);
+
+/** A disk whose writes wait until one says what becomes of them. */
+function handDisk() {
+  let pending: { readonly bytes: number; settle(taken: number): void; fail(): void } | undefined;
+  const disk: Partial<Disk> = {
+    open: () => Promise.resolve(1),
+    write: (_descriptor, pieces) =>
+      new Promise((resolve, reject) => {
+        const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+        pending = { bytes, settle: resolve, fail: () => reject(diskError("ENOSPC")) };
+      }),
+    read: (_descriptor, target) => Promise.resolve(target.byteLength),
+    close: () => Promise.resolve(),
+    unlink: () => Promise.resolve(),
+  };
+  const take = () => {
+    const taken = pending;
+    pending = undefined;
+    return taken;
+  };
+  return {
+    disk,
+    isBusy: () => pending !== undefined,
+    takes(share: number) {
+      const step = take();
+      step?.settle(Math.max(1, Math.floor(step.bytes * share)));
+    },
+    fails: () => take()?.fail(),
+  };
+}
+
+interface TestReader {
+  /** It has asked for more than has come. */
+  readonly isWaiting: boolean;
+  readonly isGone: boolean;
+  /** One piece. */
+  read(): void;
+  leave(): void;
+}
+
+function readerOf(spool: Spool): TestReader {
+  const client = new AbortController();
+  let at = 0;
+  const reader = {
+    isWaiting: false,
+    isGone: false,
+    read() {
+      if (reader.isWaiting || reader.isGone) return;
+      const ready = spool.peek(at);
+      if (ready !== undefined) {
+        at += ready.byteLength;
+        return;
+      }
+      reader.isWaiting = true;
+      spool.read(at, client.signal).then(
+        (piece) => {
+          reader.isWaiting = false;
+          if (piece === undefined) reader.leave();
+          else at += piece.byteLength;
+        },
+        () => reader.leave(), // Too slow for a body without a disk, the end of a broken one, or it has left.
+      );
+    },
+    leave() {
+      if (reader.isGone) return;
+      reader.isGone = true;
+      client.abort(new Error("it has left"));
+      spool.release();
+    },
+  };
+  spool.hold();
+  return reader;
+}
+
+interface Scene {
+  readonly spool: Spool;
+  readonly disk: ReturnType<typeof handDisk>;
+  readonly readers: TestReader[];
+  readonly patient: (() => void)[];
+  /** Held for readers that are to come. */
+  letBeginningGo: (() => void) | undefined;
+  isStopped: boolean;
+}
+
+type Step = (scene: Scene) => void;
+
+function arrive(scene: Scene, bytes: number): void {
+  const { spool } = scene;
+  if (scene.isStopped || spool.end !== undefined) return;
+  if (spool.write(Buffer.alloc(bytes))) return;
+  scene.isStopped = true;
+  void spool.drained().then(() => {
+    scene.isStopped = false;
+  });
+}
+
+const nth = <Item>(items: readonly Item[], index: number): Item | undefined => items[index % Math.max(1, items.length)];
+
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.integer({ min: 1, max: 400 * KIB }).map(
+      (bytes): Step =>
+        (scene) =>
+          arrive(scene, bytes),
+    ),
+  },
+  { weight: 2, arbitrary: fc.constant<Step>(({ spool, readers }) => void readers.push(readerOf(spool))) },
+  {
+    weight: 6,
+    arbitrary: fc.nat(5).map(
+      (index): Step =>
+        ({ readers }) =>
+          nth(readers, index)?.read(),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.nat(5).map(
+      (index): Step =>
+        ({ spool, readers }) => {
+          const reader = nth(readers, index);
+          // All that is there, and then it waits.
+          for (let left = spool.received; left >= 0 && reader?.isWaiting === false && !reader.isGone; left -= KIB)
+            reader.read();
+        },
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.nat(5).map(
+      (index): Step =>
+        ({ readers }) =>
+          nth(readers, index)?.leave(),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constant<Step>(({ spool, patient }) => {
+      spool.hold();
+      const ended = spool.awaitEnd();
+      patient.push(() => {
+        ended();
+        spool.release();
+      });
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant<Step>(({ patient }) => patient.pop()?.()) },
+  {
+    weight: 1,
+    arbitrary: fc.constant<Step>((scene) => {
+      scene.letBeginningGo?.();
+      scene.letBeginningGo = undefined;
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.double({ min: 0, max: 1, noNaN: true }).map(
+      (share): Step =>
+        ({ disk }) =>
+          disk.takes(share),
+    ),
+  },
+  { weight: 1, arbitrary: fc.constant<Step>(({ disk }) => disk.fails()) },
+);
+
+/** Nobody is left who would let the origin go on. */
+function isStuck({ isStopped, disk, readers, letBeginningGo }: Scene): boolean {
+  const mayTake = readers.some(({ isWaiting, isGone }) => !isWaiting && !isGone);
+  return isStopped && !disk.isBusy() && letBeginningGo === undefined && !mayTake;
+}
+
+test.each([64 * 1_024 * KIB, 0])(
+  "a stopped origin always has somebody to wait for, with %d bytes for all spools",
+  async (memoryBytes) => {
+    const walks = fc.array(fc.tuple(steps, fc.boolean()), { minLength: 1, maxLength: 60, size: "max" });
+    await fc.assert(
+      fc.asyncProperty(walks, async (walk) => {
+        const disk = handDisk();
+        const pool = testPool({ perSpoolBytes: 0, memoryBytes, digests: new Set(), disk: disk.disk });
+        const spool = pool.open();
+        spool.hold();
+        const letBeginningGo = () => spool.release();
+        const scene: Scene = { spool, disk, readers: [], patient: [], letBeginningGo, isStopped: false };
+        for (const [step, isAlone] of walk) {
+          step(scene);
+          // Others fall into the same turn.
+          if (!isAlone) continue;
+          await turn();
+          if (isStuck(scene)) throw new Error(`stopped after ${spool.received} bytes, and all wait`);
+        }
+        await turn();
+        expect(isStuck(scene)).toBe(false);
+        spool.fail(new HuiyuanError("origin_truncated", "the test is over"));
+        scene.letBeginningGo?.();
+        for (const reader of scene.readers) reader.leave();
+        for (const leave of scene.patient) leave();
+        disk.fails();
+        await turn();
+        expect(scene.isStopped).toBe(false);
+        spool.release();
+        expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
+
+test("the origin goes on when the disk fails while a reader waits for more, and another has left meanwhile", async () => {
+  const disk = handDisk();
+  const spool = testPool({ disk: disk.disk }).open();
+  spool.hold();
+  const reader = readerOf(spool);
+  for (let goesOn = true; goesOn; ) goesOn = spool.write(Buffer.alloc(64 * KIB));
+  const drained = spool.drained();
+  while (!reader.isWaiting) reader.read();
+  await turn(); // The disk has been asked.
+  spool.release();
+  disk.fails();
+  await drained;
+  expect(spool.write(Buffer.alloc(64 * KIB))).toBe(true);
+  await turn();
+  reader.leave();
+  spool.release();
+});
