@@ -161,6 +161,7 @@ export function openSpool(parts: SpoolParts): Spool {
       return !isBehind();
     },
     drained: () => (isDrained() ? Promise.resolve() : backlog.wait()),
+    isHeldUp: backlog.isAwaited,
     async finish() {
       if (spool.end?.kind === "failed") throw spool.end.error;
       if (isFinishing) throw new Error("Cannot finish a spool: it was finished before");

@@ -52,6 +52,8 @@ export interface Spool {
   write(chunk: Buffer): boolean;
   /** Resolves when the backlog is written, or taken by the fastest reader where the disk has failed. Never rejects. */
   drained(): Promise<void>;
+  /** Somebody waits for `drained()`: that nothing comes is not the origin's fault. */
+  isHeldUp(): boolean;
   /**
    * No more bytes; hashes are made and the file is complete (not yet synced). Throws store_full or store_failed when
    * the disk has failed, and the error of `fail()` when that came first.

@@ -12,7 +12,10 @@ export interface FollowerTimeouts {
 }
 
 export interface Follower {
-  /** Undefined: the origin has no such object. Throws the fill's error, or origin_timeout when this request's time is up. */
+  /**
+   * Undefined: the origin has no such object. Throws the fill's error, or when this request's time is up origin_timeout, store_failed
+   * where the origin was stopped because the disk is behind.
+   */
   head(): Promise<FillHead | undefined>;
   /** The next bytes of the spool from `offset`; undefined at the end of a complete body. Throws as `head` does. */
   read(head: FillHead, offset: number): Promise<Buffer | undefined>;
@@ -28,6 +31,8 @@ export interface Follower {
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
 }
+
+const IN_TIME = ["origin_timeout", ""] as const;
 
 /** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */
 export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leaving): Follower {
@@ -45,8 +50,10 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     dismiss?.(reason);
     patience?.abort(reason);
   };
-  const expire = (phase: string) => () =>
-    leave(new HuiyuanError("origin_timeout", `Cannot wait longer for "${fill.key}": no ${phase} in time`));
+  const expire = (phase: string) => () => {
+    const [code, why] = fill.spool?.isHeldUp() ? (["store_failed", ", for the disk is behind"] as const) : IN_TIME;
+    leave(new HuiyuanError(code, `Cannot wait longer for "${fill.key}": no ${phase} in time${why}`));
+  };
   const clientLeft = () => leave(client.reason);
   client.addEventListener("abort", clientLeft);
   if (client.aborted) clientLeft();

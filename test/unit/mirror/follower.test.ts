@@ -9,7 +9,7 @@ import { createRescueRoom } from "../../../src/mirror/rescue.ts";
 import { toKey } from "../../../src/object.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
-import { diskError, NEVER, type TestPool, testPool } from "../../helpers/spools.ts";
+import { createLatch, diskError, NEVER, type TestPool, testPool } from "../../helpers/spools.ts";
 
 const TIMEOUTS: FollowerTimeouts = { head: 100, idle: 50, total: 1_000 };
 const late = { code: "origin_timeout" };
@@ -155,6 +155,30 @@ describe("read()", () => {
     body.send(jpeg.subarray(1_020));
     body.end();
     expect((await fill.done).kind).toBe("whole");
+  });
+
+  test("the origin is not blamed for a silence while the disk is behind", async () => {
+    const bytes = noisyBmp(800, 600);
+    const arrives = arriving({ size: bytes.byteLength });
+    const disk = createLatch();
+    const slow = testPool({ perSpoolBytes: 0, disk: { open: () => disk.opened.then(() => Promise.reject(full)) } });
+    const full = diskError("ENOSPC");
+    const slowly = fillOf(arrives, slow);
+    const follower = followFill(slowly, TIMEOUTS, NEVER);
+    arrives.send(bytes.subarray(0, 1_200_000));
+    const head = await follower.head();
+    if (head === undefined) throw new Error("no head");
+    head.spool.hold();
+    let at = 0;
+    for (let piece = head.spool.peek(0); piece !== undefined; piece = head.spool.peek(at)) at += piece.byteLength;
+    const next = follower.read(head, at);
+    vi.advanceTimersByTime(50);
+    await expect(next).rejects.toMatchObject({ code: "store_failed" });
+    follower.close();
+    head.spool.release();
+    disk.open();
+    arrives.fail(new HuiyuanError("origin_truncated", "the test is over"));
+    await slowly.done;
   });
 
   test("bytes that drip on for longer than total end the request", async () => {
