@@ -3,6 +3,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { FillHead } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/join.ts";
+import type { Rescued } from "../mirror/rescue.ts";
 import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
@@ -12,6 +13,9 @@ import type { Exchange } from "./exchange.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { parseRange } from "./range.ts";
 import type { HeaderList } from "./response.ts";
+
+/** Bytes. */
+const PIECE_BYTES = 262_144;
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 
@@ -49,12 +53,19 @@ function isForOneVersion({ request }: Exchange): boolean {
 
 /**
  * Waits for the end of the fill, then answers as from a stored object where it is one. What the disk cannot keep is not there at
- * the end any more: who wanted parts of it gets the whole as it arrives, for ranges need not be heeded (RFC 9110 §14.2).
+ * the end any more: who wanted parts of it gets the whole as it arrives, for ranges need not be heeded (RFC 9110 §14.2), and for who
+ * can do nothing with less than all of it, it is gathered.
  */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { follower } = filling;
-  const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.end());
+  const isPassedOn = mayTakeWhole(exchange, filling);
+  const end = await (isPassedOn
+    ? follower.endOrUnkept()
+    : isForOneVersion(exchange)
+      ? follower.end()
+      : follower.whole());
   if (end === "unkept") return stream(exchange, filling, { context: contextFor("filling", false), span: undefined });
+  if (end.kind === "rescued") return answerRescued(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
@@ -72,14 +83,19 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   // Several ranges of a body that will not be stored: the whole is allowed, and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
   // What is in memory at the end stays there; no disk has all that came before it.
-  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined)
-    throw mayTakeWhole(exchange, filling) ? notKept(end.error) : end.error;
+  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notKept(end.error);
   await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
 }
 
 /** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
 function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
   return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
+}
+
+/** Read as from a store, piece by piece: its room is given back when the client has taken nearly all. */
+async function answerRescued(exchange: Exchange, { info, bytes }: Rescued, context: AnswerContext): Promise<void> {
+  const read: ReadAt = (offset) => bytes.subarray(offset, offset + PIECE_BYTES);
+  await answerObject(exchange, info, { kind: "read", read }, context);
 }
 
 async function stream(

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { get } from "../../helpers/get.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
+import { sendRaw } from "../../helpers/raw.ts";
 import { serviceAvailable } from "../../helpers/services.ts";
 import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
 import {
@@ -210,6 +211,19 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
       expect([status, headers["x-errno"], headers["cache-control"]]).toEqual([500, "-101", "no-store"]);
     }
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+  });
+
+  test("full: an HTTP/1.0 client gets a large image with its length where the origin says none", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    for (const path of ["/large-chunked-2", "/small-chunked-2"]) {
+      const { status, head, body } = await sendRaw(program.downloadPort, `GET ${path} HTTP/1.0\r\n\r\n`);
+      const length = /^Content-Length: (\d+)/im.exec(head)?.[1];
+      const isRight = Buffer.from(body, "latin1").equals(bodyOf(path));
+      expect([path, status, length, isRight]).toEqual([path, 200, String(bodyOf(path).length), true]);
+    }
   });
 
   test("full: several ranges of a large image are answered with all of it", async () => {

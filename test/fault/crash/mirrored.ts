@@ -4,7 +4,14 @@ import { expect } from "vitest";
 import { get } from "../../helpers/get.ts";
 import { noisyBmp } from "../../helpers/images.ts";
 import { type Installation, install, type Program } from "../../helpers/program.ts";
-import { response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
+import {
+  chunk,
+  head,
+  response,
+  type ScriptedConnection,
+  type ScriptedOrigin,
+  startScriptedOrigin,
+} from "../../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
 
 /** Blobs of large pictures have ten blocks, the last of them short. */
@@ -19,9 +26,7 @@ export interface Mirrored {
 
 /** Nothing is started yet. Memory keeps nothing, so that every hit reads the disk. */
 export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
-  const origin = await startScriptedOrigin((request, connection) =>
-    connection.send(response(bodyOf(request.target), { headers: { "Content-Type": "image/bmp" } })),
-  );
+  const origin = await startScriptedOrigin((request, connection) => sendBody(request.target, connection));
   const more = { limits: { hotObjectSize: "1KB", ...limits } };
   const installation = await install(oneBucket(mirrorOf(origin.url), {}, more));
   return {
@@ -34,12 +39,30 @@ export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
   };
 }
 
+const wide = noisyBmp(1_000, 2_667);
+
+async function sendBody(target: string, connection: ScriptedConnection): Promise<void> {
+  const body = bodyOf(target);
+  if (target.includes("chunked")) {
+    await connection.send(head("200 OK", [["Transfer-Encoding", "chunked"]]));
+    for (let at = 0; at < body.length; at += 50_000) await connection.send(chunk(body.subarray(at, at + 50_000)));
+    return connection.send(chunk(""));
+  }
+  const all = response(body, { headers: { "Content-Type": "image/bmp" } });
+  if (!target.startsWith("/wide")) return connection.send(all);
+  await connection.send(all.subarray(0, -1));
+  await connection.pause(3_000);
+  await connection.send(all.subarray(-1));
+}
+
 /**
  * The picture of a path. `/small…` stays in memory while it arrives, `/large…` goes through a spool file; a number at the
- * end makes it one of its own.
+ * end makes it one of its own. `/wide…` has 8 MB, whose last byte
+ * comes 3 s late. What has `chunked` in its name comes without a length.
  */
 export function bodyOf(path: string): Buffer {
   const number = Number(/\d*$/.exec(path)?.[0] ?? 0);
+  if (path.startsWith("/wide")) return wide;
   return path.startsWith("/small") ? noisyBmp(60, 60 + number) : noisyBmp(LARGE_WIDTH, LARGE_HEIGHT + number);
 }
 
