@@ -46,7 +46,7 @@ function requestedRange({ request }: Exchange): string | undefined {
 }
 
 /** While the body arrives it is not known which version it is. */
-function isForOneVersion({ request }: Exchange): boolean {
+export function isForOneVersion({ request }: Exchange): boolean {
   const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
@@ -58,12 +58,7 @@ function isForOneVersion({ request }: Exchange): boolean {
  */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { follower } = filling;
-  const isPassedOn = mayTakeWhole(exchange, filling);
-  const end = await (isPassedOn
-    ? follower.endOrUnkept()
-    : isForOneVersion(exchange)
-      ? follower.end()
-      : follower.whole());
+  const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.whole());
   if (end === "unkept") return stream(exchange, filling, { context: contextFor("filling", false), span: undefined });
   if (end.kind === "rescued") return answerRescued(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
@@ -75,7 +70,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
     await answerObject(exchange, end.info, { kind: "read", read }, context);
     return;
   }
-  if (isForOneVersion(exchange)) throw end.kind === "unstored" ? end.error : unproven();
+  if (isForOneVersion(exchange)) throw unproven();
   const context = contextFor(end.kind === "suspect" ? "suspect" : "filling", false);
   const range = requestedRange(exchange);
   const set = range === undefined ? undefined : parseRange(range, spool.received);

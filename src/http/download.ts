@@ -20,6 +20,7 @@ import type { DownloadResponse } from "./response.ts";
 import type { Sites } from "./site.ts";
 import { parseTarget } from "./target.ts";
 import { type Admitting, admitNamed } from "./token-scope.ts";
+import { isGoneBy } from "./whole-original.ts";
 import { type Wish, wishOfAlias, wishOfQuery } from "./wish.ts";
 
 export interface DownloadOptions {
@@ -182,7 +183,7 @@ async function serveNamed(admitted: Admitted): Promise<void> {
     if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
     // The store has set the damaged object aside; the origin may still have it.
     if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
-    if (error.code === "store_failed" || error.code === "not_kept") return serveAnew(admitted, error);
+    if (error.code === "store_failed" || isGoneBy(error)) return serveAnew(admitted, error);
     throw error;
   }
 }
@@ -193,7 +194,7 @@ async function serveAnew(admitted: Admitted, failure: HuiyuanError, repeats = MA
     await serveUnread(admitted, failure);
   } catch (error) {
     const isOver = repeats === 1 || admitted.exchange.response.headersSent;
-    if (isOver || !(error instanceof HuiyuanError) || error.code !== "not_kept") throw error;
+    if (isOver || !isGoneBy(error)) throw error;
     await serveAnew(admitted, error, repeats - 1);
   }
 }

@@ -9,7 +9,7 @@ import { type Key, toKey } from "../object.ts";
 import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
-import { answerAsked, answerFilling } from "./answer-filling.ts";
+import { answerAsked, answerFilling, isForOneVersion } from "./answer-filling.ts";
 import type { AnswerState } from "./cache-control.ts";
 import type { Exchange } from "./exchange.ts";
 import { splitStyle } from "./instruction.ts";
@@ -221,6 +221,7 @@ export function missOf(
     followsRedirects: asked.followsRedirects,
     epoch,
     method: url.method,
+    wantsWhole: isForOneVersion(exchange),
     via,
     cdnLoop,
     signal: clientOf(exchange),

@@ -28,7 +28,7 @@ export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefine
 }
 
 /** No disk keeps it, and somebody else was faster; that it found no room would be so again. */
-export function isGoneBy(error: unknown): boolean {
+export function isGoneBy(error: unknown): error is HuiyuanError {
   return error instanceof HuiyuanError && error.code === "not_kept" && error.cause !== undefined;
 }
 

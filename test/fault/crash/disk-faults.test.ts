@@ -1,5 +1,6 @@
 // The disk fails under the whole program, or is full: clients get their images all the same, nothing that was stored is
 // lost, and what could not be stored is stored when the disk works again, without a restart.
+import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -197,20 +198,41 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     expect(await program.stop()).toBe(0);
   }, 120_000);
 
-  test("full: who needs the whole of a large image is told so at once, and nobody else has to wait for that", async () => {
+  test("full: who asks for one version of an image gets it, or is told at once that it is another", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
     // As many as may be fetched at once.
-    const each = Array.from({ length: 64 }, (_, index) => {
-      const headers = { "If-Match": '"a-version"' };
-      return get({ port: program.downloadPort, path: `/large-whole-${index + 2}`, headers, deadlineMs: 10_000 });
-    });
-    for (const { status, headers } of await Promise.all(each)) {
-      expect([status, headers["x-errno"], headers["cache-control"]]).toEqual([500, "-101", "no-store"]);
-    }
+    const paths = Array.from({ length: 64 }, (_, index) => `/large-whole-${index + 2}`);
+    await Promise.all(paths.map((path) => expectOneVersion(program, path)));
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+  });
+
+  test("full, with nothing left of the memory for what arrives: a small image has its versions too", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB", spoolMemory: "0" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    for (const path of ["/small-2", "/large-2"]) await expectOneVersion(program, path);
+  });
+
+  test("full: a version that there is no room to gather is asked for again later", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    // 80 MB at once, of which 64 MiB find room.
+    const paths = Array.from({ length: 10 }, (_, index) => `/wide-${index + 2}`);
+    const headers = { "If-Match": '"a-version"' };
+    const answers = await Promise.all(paths.map((path) => get({ port: program.downloadPort, path, headers })));
+    for (const { status, headers: said } of answers) {
+      expect([412, 503]).toContain(status);
+      expect(said["retry-after"]).toEqual(status === 503 ? expect.stringMatching(/^\d+$/) : undefined);
+    }
+    expect(answers.map(({ status }) => status)).toContain(503);
+    expect(mirrored.origin.requests.filter(({ target }) => target.startsWith("/wide"))).toHaveLength(paths.length);
+    await expectOneVersion(program, "/large-2");
   });
 
   test("full: an HTTP/1.0 client gets a large image with its length where the origin says none", async () => {
@@ -323,6 +345,18 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     await expect(start(mirrored)).rejects.toThrow(/ended \(1\)[\s\S]*must be a folder that this user may write to/);
   });
 });
+
+/** Another version is refused, that which it is is not. */
+async function expectOneVersion(program: Program, path: string): Promise<void> {
+  const ask = (headers: Record<string, string>) =>
+    get({ port: program.downloadPort, path, headers, deadlineMs: 20_000 });
+  const other = await ask({ "If-Match": '"a-version"' });
+  expect([path, other.status, other.headers["x-errno"]]).toEqual([path, 412, "-103"]);
+  const etag = `"${createHash("sha256").update(bodyOf(path)).digest("hex").slice(0, 32)}"`;
+  const same = await ask({ "If-Match": etag });
+  const isRight = same.isWhole && same.body.equals(bodyOf(path));
+  expect([path, same.status, same.headers.etag, isRight]).toEqual([path, 200, etag, true]);
+}
 
 /** Writes zeros until `room` bytes are taken or the disk takes no more. */
 async function fill(path: string, room: number): Promise<void> {
