@@ -21,9 +21,9 @@ export interface FillHead {
 }
 
 /**
- * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: proven, but
- * the spool could not keep it. `absent`: the origin has no such object. `current`: what `unless` named is still the
- * origin's. `failed`: nothing that may be used came.
+ * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: complete, but the spool could
+ * not keep it (`isDamaged`: its structure is wrong). `absent`: the origin has no such object. `current`: what `unless` named is still
+ * the origin's. `failed`: nothing that may be used came.
  */
 export type FillEnd =
   | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
@@ -33,7 +33,7 @@ export type FillEnd =
       readonly body: WholeBody;
       readonly reason: "structure" | "hash";
     }
-  | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError }
+  | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError; readonly isDamaged: boolean }
   | { readonly kind: "absent" }
   | { readonly kind: "current"; readonly answer: NotModified }
   | { readonly kind: "failed"; readonly error: HuiyuanError };
@@ -228,7 +228,7 @@ async function judge(arrival: Arrival): Promise<FillEnd> {
   try {
     body = await spool.finish();
   } catch (error) {
-    return { kind: "unstored", head, error: asHuiyuanError(error) };
+    return { kind: "unstored", head, error: asHuiyuanError(error), isDamaged: structural.kind === "suspect" };
   }
   const isHashRight = matchesDeclared(answer.digests, body.hashes);
   const verdict = isHashRight ? structural : gate.verdict({ framing, isFramingWhole, isHashRight });

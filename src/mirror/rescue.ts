@@ -84,6 +84,8 @@ export function createRescue({ spool, done, room, digests, prove }: RescueParts)
     const end = await done;
     if (end.kind === "failed") throw end.error;
     if (!("head" in end)) throw new HuiyuanError("internal", "Cannot rescue a body that has none");
+    if (end.kind === "unstored" && end.isDamaged)
+      throw new HuiyuanError("origin_truncated", `Cannot use the body of ${end.head.answer.url}: it is damaged`);
     const body = { size: content.buffer.length, ...digestBytes(content.buffer, digests), content };
     return { kind: "rescued", info: prove(end.head, body), bytes: content.buffer };
   }

@@ -592,6 +592,13 @@ describe("a large image that no disk takes, wanted whole", () => {
     await lab.settled();
   });
 
+  test("is nothing that has come damaged", async () => {
+    const lab = labOf(image(bytes.subarray(0, bytes.byteLength - 1_000)));
+    const { end } = await whole(lab);
+    await expect(end).rejects.toMatchObject({ code: "origin_truncated" });
+    await lab.settled();
+  });
+
   test("is nothing that its origin has declared another digest of", async () => {
     const lab = labOf(image(bytes, MD5_OF_ANOTHER));
     const { end } = await whole(lab);
