@@ -5,6 +5,7 @@ import { etagOf, toKey } from "../../../src/object.ts";
 import { absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";
+import { eventually } from "../../helpers/program.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
 import { createLatch, diskError, NEVER } from "../../helpers/spools.ts";
 
@@ -522,6 +523,7 @@ test("who comes when the beginning is gone begins a fetch of its own, and who re
     first.send(bytes.subarray(at, at + 100_000));
     await new Promise(setImmediate);
   }
+  await eventually(() => lab.pool.usage.bytes < 600_000, "its beginning is gone");
   const patient = await lab.mirror.fetch({
     ...PLAIN,
     key: toKey("a.bmp"),
