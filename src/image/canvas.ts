@@ -5,9 +5,10 @@ import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp
 import { drawnTo } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
-import { pngWithExifOf } from "./exif-carried.ts";
+import { pngWithExif, withExifApart } from "./exif-carried.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "./geometry.ts";
 import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { collectPixels } from "./memory.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./moving.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "./pixels.ts";
 import { refuseManyPixels } from "./result-size.ts";
@@ -32,6 +33,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let isOpaque = source.isOpaque || ground !== undefined;
   let stage: Stage = "turn";
   let overlays: OverlayOptions[] = [];
+  let bytesHeld = 0;
 
   function opened(): SharpOptions {
     return { ...OPEN, limitInputPixels: maxPixels };
@@ -50,10 +52,13 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return onGround(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
   }
 
-  function begin(openAnew: () => Sharp): void {
+  /** `bytes`: of the intermediate image that it is of. */
+  function begin(openAnew: () => Sharp, bytes = 0): void {
     reopen = openAnew;
     isEncoded = false;
     image = reopen();
+    bytesHeld = bytes;
+    collectPixels(bytes);
   }
 
   /** The pipeline, ready for work of this stage. */
@@ -70,26 +75,29 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     if (carriesExif) {
       const png = await passPng().toBuffer({ resolveWithObject: true });
       if (isTurned) canvas.size = { width: png.info.width, height: png.info.height };
-      begin(() => openEncoded(png.data));
-      isGrey = false;
+      beginWithExif(png.data);
     } else {
       open(await passPixels(isTurned ? undefined : canvas.size));
     }
+  }
+
+  function beginWithExif(png: Buffer): void {
+    begin(() => openEncoded(png), png.length);
+    isGrey = false;
     stage = "turn";
   }
 
   function open(pixels: Pixels): void {
     canvas.size = { width: pixels.width, height: pixels.height };
     canvas.frames = pixels.frames;
-    begin(() => openPixels(pixels));
+    begin(() => openPixels(pixels), pixels.data.length);
     canvas.hasExif = false;
-    isGrey = false;
-    isOpaque = pixels.channels === 3;
-    untouched = undefined;
-    stage = "turn";
+    [isGrey, isOpaque, untouched, stage] = [false, pixels.channels === 3, undefined, "turn"];
   }
 
   function finishPass(): Sharp {
+    // Who made the image that the pass is of has returned, and refers no more to what that was made of.
+    collectPixels(bytesHeld);
     const laid = overlays;
     overlays = [];
     if (laid.length === 0) return image;
@@ -108,7 +116,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
 
   /** What looks around a pixel is done to each frame of an animation alone. */
   async function eachAlone(work: FrameWork): Promise<void> {
-    if (untouched === undefined) return open(await eachFrame(await passPixels(canvas.size), work));
+    if (untouched === undefined) return open(await eachFrame(beginWithout(await passPixels(canvas.size)), work));
     const { bytes, firstPage } = untouched;
     const encoded = {
       open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })),
@@ -122,13 +130,18 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   /** What a step of our own makes of the image; EXIF stays. */
   async function replaceBy(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(await passPixels(canvas.size)));
-    const tagged = await passPng().toBuffer();
-    const made = await work(await toPixels(openEncoded(tagged), 1, canvas.size));
+    const { pixels, exif } = await withExifApart(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
+    beginWithout(pixels);
+    const made = await work(pixels);
     canvas.size = { width: made.width, height: made.height };
-    const png = await pngWithExifOf(tagged, made);
-    begin(() => openEncoded(png));
-    isGrey = false;
-    stage = "turn";
+    beginWithout(made);
+    beginWithExif(await pngWithExif(made, exif));
+  }
+
+  /** For a while of nothing but pixels: what they were made of goes. */
+  function beginWithout(pixels: Pixels): Pixels {
+    begin(() => openPixels(pixels), pixels.data.length);
+    return pixels;
   }
 
   /** The window of the image in its new size, which has a longer side. */

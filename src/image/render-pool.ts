@@ -67,9 +67,9 @@ type OrderFor = (renderer: Renderer) => readonly Buffer[];
 
 /**
  * It computes in libvips, not in JavaScript: no helpers for a heap that stays small. Saves some 10 MB a process. Sharp makes an
- * Error for each image, in case that one fails; nobody reads where it was made.
+ * Error for each image, in case that one fails; nobody reads where it was made. Large pixels are collected between passes (memory.ts).
  */
-const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0"];
+const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0", "--expose-gc"];
 
 /** A process and what it does. */
 interface Renderer {

@@ -173,6 +173,17 @@ test("a step, a limit of bytes or a format that needs too much memory is to blam
   await tight.close();
 });
 
+test("what each step of an image with EXIF leaves behind is gone when the next one is done", async () => {
+  const tight = createRenderer({ ...OPTIONS, residentBytes: 240 * 1024 * 1024 });
+  const image = await solid(3000, 3000, GREEN, 0.5)
+    .withExif({ IFD0: { Make: "x" } })
+    .png()
+    .toBuffer();
+  const rendered = tight.render(request("imageMogr2/sharpen/100", { load: async () => image }));
+  await expect(rendered).resolves.toMatchObject({ image: { width: 3000, height: 3000 } });
+  await tight.close();
+});
+
 test("render() lays a BMP over the image like any other mark", async () => {
   const mark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
   const bytes = await solid(40, 40, GREEN).png().toBuffer();
