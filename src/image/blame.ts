@@ -2,11 +2,12 @@
 // enough, by the same estimates that it was admitted by. None where the image itself is to blame. Pure.
 import { HuiyuanError } from "../errors.ts";
 import { areaOf, type Size } from "./geometry.ts";
-import type { RasterFacts } from "./loaders.ts";
+import type { WeighedFacts } from "./loaders.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName } from "./recipe.ts";
 import { FORMAT_PARAMETER } from "./result-size.ts";
+import { sizeAfter } from "./step-size.ts";
 import { WANTED_TEXT } from "./text-size.ts";
-import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg, sizeAfter } from "./weight.ts";
+import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg } from "./weight.ts";
 
 /** In place of the image of a mark. */
 export const WANTED_MARK =
@@ -46,7 +47,7 @@ interface RenderWeight {
 }
 
 /** Undefined: it is nothing that a parameter says. */
-export function blamed(facts: RasterFacts, recipe: Recipe, { held, laid, most }: RenderWeight): Blamed | undefined {
+export function blamed(facts: WeighedFacts, recipe: Recipe, { held, laid, most }: RenderWeight): Blamed | undefined {
   const alone = bytesToRender(facts, recipe) + held;
   if (laid > alone || (alone <= most && alone + laid > most)) return { parameter: MARK_PARAMETER, wanted: WANTED_MARK };
   if (bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe))
@@ -56,14 +57,14 @@ export function blamed(facts: RasterFacts, recipe: Recipe, { held, laid, most }:
 }
 
 /** The first for which there is not enough. */
-function blamedStep(facts: RasterFacts, recipe: Recipe, most: number): Blamed | undefined {
+function blamedStep(facts: WeighedFacts, recipe: Recipe, most: number): Blamed | undefined {
   const fits = (steps: readonly Step[]) => bytesBeforeWriting(facts, { ...recipe, steps }) <= most;
   const step = recipe.steps.find((_step, index, steps) => !fits(steps.slice(0, index + 1)));
   return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to work on" };
 }
 
 /** How it is written, where that is not just how the image is. */
-function blamedOutput(facts: RasterFacts, { steps, output }: Recipe): Blamed | undefined {
+function blamedOutput(facts: WeighedFacts, { steps, output }: Recipe): Blamed | undefined {
   // All of its pixels are held while qualities are tried.
   if (output.maxBytes !== undefined && mayBeJpeg(facts.format, output))
     return { parameter: "imageMogr2/size-limit", wanted: "fewer pixels to write, or no limit of their bytes" };

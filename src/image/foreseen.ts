@@ -7,7 +7,8 @@ import { refuseBeyond, refuseHeavy, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits } from "./pipeline.ts";
 import type { Recipe, Step } from "./recipe.ts";
 import { blameStep, refuseHeavyResult, refuseLargeResult, refuseManyPixels } from "./result-size.ts";
-import { BYTES_PER_PIXEL, sizeAfter } from "./weight.ts";
+import { sizeAfter } from "./step-size.ts";
+import { BYTES_PER_PIXEL } from "./weight.ts";
 
 type Limits = SourceLimits & PipelineLimits;
 

@@ -24,14 +24,17 @@ export interface JpegHead {
   readonly isGrey: boolean;
   /** 1–100; undefined where there is no luminance table before the first scan. */
   readonly quality: number | undefined;
+  /** Bytes a pixel that a decoder holds until it has read all scans, where there are several; 0 where one has all of it. */
+  readonly coefficientBytes: number;
 }
 
 /** In one pass, without anything that is made for each segment: it is read for every image. */
 export function readJpegHead(bytes: Buffer): JpegHead {
   let exif: Buffer | undefined;
-  let isGrey: boolean | undefined;
   let quality: number | undefined;
-  for (let at = 2; ; ) {
+  let frameAt: number | undefined;
+  let at = 2;
+  for (;;) {
     // Between segments bytes that are no marker are passed over, and any number of 0xff may stand before one (T.81 B.1.1.2).
     at = bytes.indexOf(FILL, at);
     while (at !== -1 && bytes[at + 1] === FILL) at += 1;
@@ -44,10 +47,39 @@ export function readJpegHead(bytes: Buffer): JpegHead {
     const [begin, end] = [at + 2, Math.min(bytes.length, at + length)];
     if (marker === APP1) exif ??= exifIn(bytes, begin, end);
     else if (marker === DQT) quality ??= qualityIn(bytes, begin, end);
-    else if (isFrame(marker)) isGrey ??= bytes[begin + 5] === 1;
+    else if (isFrame(marker)) frameAt ??= at - 2;
     at += Math.max(2, length);
   }
-  return { exif, isGrey: isGrey === true, quality };
+  return { exif, quality, ...readFrame(bytes, frameAt, at) };
+}
+
+/** From the marker of a frame: how many components it has, and the first of them; from that of a scan: how many it has of these. */
+const [COMPONENTS_AT, FIRST_COMPONENT_AT, COMPONENT_BYTES, SCANNED_AT] = [9, 10, 3, 4];
+/** 16 bits each. */
+const COEFFICIENT_BYTES = 2;
+
+function readFrame(
+  bytes: Buffer,
+  frameAt: number | undefined,
+  scanAt: number,
+): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
+  if (frameAt === undefined || bytes[scanAt + 1] !== SOS) return { isGrey: false, coefficientBytes: 0 };
+  const isGrey = bytes[frameAt + COMPONENTS_AT] === 1;
+  return { isGrey, coefficientBytes: coefficientBytesOf(bytes, frameAt, scanAt) };
+}
+
+function coefficientBytesOf(bytes: Buffer, frameAt: number, scanAt: number): number {
+  const components = bytes[frameAt + COMPONENTS_AT] ?? 0;
+  // Of progressive frames, with whatever coding, the number ends in 2, 6, 10 or 14 (T.81 B.1.1.3).
+  const isProgressive = (bytes[frameAt + 1]! & 3) === 2;
+  if (!isProgressive && (bytes[scanAt + SCANNED_AT] ?? 0) >= components) return 0;
+  let [samples, across, down] = [0, 1, 1];
+  for (let index = 0; index < components; index += 1) {
+    const factors = bytes[frameAt + FIRST_COMPONENT_AT + index * COMPONENT_BYTES + 1] ?? 0x11;
+    samples += (factors >> 4) * (factors & 15);
+    [across, down] = [Math.max(across, factors >> 4), Math.max(down, factors & 15)];
+  }
+  return (COEFFICIENT_BYTES * samples) / (across * down);
 }
 
 /** Followed by no length. */

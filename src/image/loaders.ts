@@ -25,6 +25,17 @@ export interface RasterFacts {
   readonly frames: number;
 }
 
+/** What only a file tells besides. */
+export interface WeighedFacts extends RasterFacts {
+  /** Bytes a pixel that a JPEG of several scans is held as until the last of these is read. */
+  readonly coefficientBytes?: number;
+}
+
+/** `bytes`: of the file. */
+export function weighedFacts(facts: RasterFacts, bytes: Buffer): WeighedFacts {
+  return facts.format === "jpeg" ? { ...facts, coefficientBytes: readJpegHead(bytes).coefficientBytes } : facts;
+}
+
 export interface SourceLimits {
   /** Bytes of the file. */
   readonly sourceBytes: number;

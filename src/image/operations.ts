@@ -4,7 +4,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";
-import { MARK_PARAMETER, type Recipe, type Step, type StepName, type StepOf } from "./recipe.ts";
+import { MARK_PARAMETER, type Step, type StepName, type StepOf } from "./recipe.ts";
 import { blameStep } from "./result-size.ts";
 import { layImage, layText } from "./watermark.ts";
 
@@ -70,14 +70,6 @@ export async function applySteps(steps: readonly Step[], work: Work): Promise<vo
     const operation = OPERATIONS[step.name] as Operation<StepName>;
     await operation(step, work).catch(blameStep(step));
   }
-}
-
-/** Whether the result may have clear parts although the source has none. */
-export function makesClear({ steps }: Recipe): boolean {
-  return steps.some(
-    (step) =>
-      step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
-  );
 }
 
 async function roundCorners(radius: number, { canvas, isOpaque }: Work): Promise<void> {

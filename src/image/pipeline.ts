@@ -14,9 +14,9 @@ import { inspect } from "./inspect.ts";
 import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
-import { applySteps, makesClear } from "./operations.ts";
+import { applySteps } from "./operations.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
-import type { OutputFormat, Recipe } from "./recipe.ts";
+import { makesClear, type OutputFormat, type Recipe } from "./recipe.ts";
 import { refuseHeavyResult, refuseLargeResult } from "./result-size.ts";
 
 export interface PipelineLimits {

@@ -155,6 +155,14 @@ export interface Recipe {
   readonly ignoresErrors?: true;
 }
 
+/** Whether the result may have clear parts although the source has none. */
+export function makesClear({ steps }: Recipe): boolean {
+  return steps.some(
+    (step) =>
+      step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
+  );
+}
+
 /** The URLs of the images that the recipe lays over another, without their tokens. */
 export function markUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];

@@ -290,10 +290,10 @@ function processPath(): string {
   );
 }
 
-/** Nothing secret, two arenas (glibc keeps what threads free), and no more threads than one render needs. */
+/** Nothing secret, two arenas (glibc keeps what threads free), large blocks apart (they leave holes there), and no more threads than one render needs. */
 function processEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, HOME, LD_LIBRARY_PATH, FONTCONFIG_PATH, FONTCONFIG_FILE, XDG_CACHE_HOME } = process.env;
-  const inherited = { PATH, HOME, LD_LIBRARY_PATH, FONTCONFIG_PATH, FONTCONFIG_FILE, XDG_CACHE_HOME };
-  const set = Object.entries(inherited).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(set), MALLOC_ARENA_MAX: "2", UV_THREADPOOL_SIZE: "2" };
+  const set = INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]);
+  return { ...Object.fromEntries(set), ...MALLOC };
 }
+const INHERITED = ["PATH", "HOME", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "XDG_CACHE_HOME"];
+const MALLOC = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024), UV_THREADPOOL_SIZE: "2" };

@@ -136,9 +136,10 @@ export function createRenderer(options: RendererOptions): Renderer {
   ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = readSource(bytes, limits, known);
-    const marks = await loadMarks(recipe, loadImage, heldImage(facts, bytes));
+    const image = heldImage(facts, bytes);
+    const marks = await loadMarks(recipe, loadImage, image);
     const held = bytesToHold(bytes.length);
-    const weight = bytesToRender(facts, recipe) + held + marks.bytesToLay;
+    const weight = bytesToRender(image.facts, recipe) + held + marks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
     if (!(await turn.admits(allBytes, signal))) return { allBytes };
     await turn.weigh(allBytes, signal);
@@ -149,7 +150,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const rendered = pool.render(request, weight);
     const most = residentBytes - PROCESS_BYTES;
     return rendered.catch((error: unknown) =>
-      blaming(blamed(facts, recipe, { held, laid: marks.bytesToLay, most }))(error),
+      blaming(blamed(image.facts, recipe, { held, laid: marks.bytesToLay, most }))(error),
     );
   }
 

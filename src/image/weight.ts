@@ -1,11 +1,12 @@
 // How much memory a render takes, estimated from the image's head and the recipe before anything is decoded, so that renders
 // that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
 // that was found (docs/performance.md).
-import { HuiyuanError } from "../errors.ts";
-import { areaOf, boxSize, coverWindow, plainWindow, type Size, scaledSize, tileSize, turnedSize } from "./geometry.ts";
-import { mayLieOnItsSide, type RasterFacts } from "./loaders.ts";
+import { areaOf, coverWindow, type Size, tileSize, turnedSize } from "./geometry.ts";
+import { mayLieOnItsSide, type RasterFacts, type WeighedFacts, weighedFacts } from "./loaders.ts";
 import { laidSize, mayBeLaid } from "./mark-size.ts";
-import type { OutputFormat, Recipe, Step, StepOf } from "./recipe.ts";
+import { passesOf } from "./passes.ts";
+import { makesClear, type OutputFormat, type Recipe, type Step, type StepOf } from "./recipe.ts";
+import { sizeAfter } from "./step-size.ts";
 import { bytesToSet, textSize } from "./text-size.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
@@ -17,8 +18,14 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   png: 4,
   bmp: 8,
 };
+/** Of a JPEG of several scans, beside what is held of it until the last of these. */
+const BESIDE_COEFFICIENTS = 1;
 /** Bytes a pixel of an image that is worked on, or written, as a whole. */
 const WORKED_ON = 8;
+/** Beside what the pass is of, where that is held: the coefficients of such a JPEG, or an intermediate image. */
+const WORKED_BESIDE = { coefficients: 4, pixels: 9, pixelsOfJpeg: 6 };
+/** Of an intermediate image. */
+const INTERMEDIATE = 4;
 /** Of a still image that may have clear parts, which is sharpened beside them. */
 const SHARPENED_CLEAR = 16;
 /** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
@@ -26,22 +33,27 @@ const SEARCHED = 4;
 /** Bytes a pixel of each form that a mark takes on its way: decoded, scaled, turned, clipped. */
 const OVERLAY = 4;
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
+/** What it takes of that beside what the last pass is of, where that is held. */
+const WRITTEN_BESIDE: typeof WRITTEN = { avif: 22, webp: 6, gif: 15, jpeg: 4, png: 4, bmp: 7 };
 /** Of a WebP that may have clear parts, which are packed without loss. */
-const WRITTEN_CLEAR_WEBP = 24;
-/** Of a JPEG of several passes that is written within a size: it is held whole, beside the pixels that each quality is tried on. */
+const CLEAR_WEBP = { whole: 24, beside: 21 };
+/** Of a JPEG of several scans, which is held whole. */
+const SCANS_BESIDE = 7;
+/** Of one that is written within a size, beside the pixels that each quality is tried on. */
 const WRITTEN_WITHIN_SIZE = 13;
 const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
 /** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
 const HELD = 4;
 
 /** Bytes to decode an image. */
-export function bytesToDecode({ format, width, height, frames }: RasterFacts): number {
-  return width * height * frames * BYTES_PER_PIXEL[format];
+export function bytesToDecode({ format, width, height, frames, coefficientBytes }: WeighedFacts): number {
+  const ofScans = coefficientBytes ? coefficientBytes + BESIDE_COEFFICIENTS : 0;
+  return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
 
 /** An image that has been read, not decoded. */
 export interface HeldImage {
-  readonly facts: RasterFacts;
+  readonly facts: WeighedFacts;
   /** Whether its decoder may show it on its side. Its file is looked through when that is first asked. */
   readonly mayLie: () => boolean;
 }
@@ -52,7 +64,7 @@ export function heldImage(facts: RasterFacts, bytes: Buffer): HeldImage {
     known ??= mayLieOnItsSide(facts, bytes);
     return known;
   };
-  return { facts, mayLie };
+  return { facts: weighedFacts(facts, bytes), mayLie };
 }
 
 /**
@@ -129,58 +141,93 @@ export function bytesToHold(fileBytes: number): number {
 }
 
 /** Bytes to render it by the recipe: the most that any of its parts takes. */
-export function bytesToRender(facts: RasterFacts, recipe: Recipe): number {
+export function bytesToRender(facts: WeighedFacts, recipe: Recipe): number {
   const { bytes, written } = bytesOfParts(facts, recipe);
   return Math.max(bytes, written);
 }
 
 /** Bytes to decode it and to do the steps. */
-export function bytesBeforeWriting(facts: RasterFacts, recipe: Recipe): number {
+export function bytesBeforeWriting(facts: WeighedFacts, recipe: Recipe): number {
   return bytesOfParts(facts, recipe).bytes;
 }
 
-function bytesOfParts(
-  facts: RasterFacts,
-  { steps, output, inspection }: Recipe,
-): { readonly bytes: number; readonly written: number } {
+function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: number; readonly written: number } {
+  const { steps, output, inspection } = recipe;
   const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
   if (isUntouched && inspection !== undefined) return { bytes: bytesToDecode(facts), written: 0 };
-  const { format: wanted = facts.format } = output;
-  const format = Object.hasOwn(WRITTEN, wanted) ? (wanted as OutputFormat) : "webp";
-  // Elsewhere the first frame counts.
-  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  const format = formatOf(facts, output);
+  const frames = framesOf(facts, format);
   const pixels = ({ width, height }: Size) => width * height * frames;
+  // A result that knows no transparency has a ground from the start.
+  const mayBeClear = !isOpaque(format) && (!isOpaque(facts.format) || makesClear(recipe));
+  const isBesideClear = frames === 1 && mayBeClear;
+  const passes = frames === 1 ? passesOf(steps, facts, mayBeClear) : [];
   let size: Size = facts;
   let [bytes, laid] = [bytesToDecode(facts), 0];
-  // A result that knows no transparency has a ground from the start.
-  const mayBeClear = ![facts.format, format].some((each) => ALWAYS_OPAQUE.includes(each));
-  for (const step of steps) {
+  // What the pass is of, where that stays until its end.
+  let [held, beside] = [facts.coefficientBytes ? bytes : 0, WORKED_BESIDE.coefficients];
+  const besidePixels = facts.format === "jpeg" ? WORKED_BESIDE.pixelsOfJpeg : WORKED_BESIDE.pixels;
+  const made = (intermediate: Size | undefined) => {
+    if (intermediate !== undefined) [held, beside] = [areaOf(intermediate) * INTERMEDIATE, besidePixels];
+  };
+  for (const [index, step] of steps.entries()) {
     const next = sizeAfter(step, size);
+    made(passes[index]?.before);
     if (step.name === "textMark") bytes = Math.max(bytes, laid + bytesToSet(step, size));
     laid += bytesLaidBy(step, size);
     // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
-    if (!isReducing(step) || frames > 1) bytes = Math.max(bytes, laid + pixels(size) * WORKED_ON);
-    bytes = Math.max(bytes, step.name === "autoOrient" ? 0 : laid + pixels(next) * WORKED_ON);
-    if (step.name === "sharpen" && frames === 1 && mayBeClear)
-      bytes = Math.max(bytes, laid + pixels(size) * SHARPENED_CLEAR);
-    // What is cut from it may be a small part.
-    if (step.name === "attentionCrop") {
-      const searched = Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled));
-      bytes = Math.max(bytes, searched * SEARCHED);
-    }
+    const isWhole = !isReducing(step) || frames > 1;
+    const worked = [
+      isWhole ? Math.max(pixels(size) * WORKED_ON, besideHeld(held, pixels(size) * beside)) : 0,
+      step.name === "autoOrient" ? 0 : pixels(next) * WORKED_ON,
+      step.name === "sharpen" && isBesideClear ? pixels(size) * SHARPENED_CLEAR : 0,
+    ];
+    bytes = Math.max(bytes, laid + Math.max(...worked), bytesToSearch(step, size, pixels));
+    made(passes[index]?.after);
     size = next;
   }
-  return { bytes, written: laid + pixels(size) * bytesToWrite(facts.format, format, output) };
+  const { whole, more } = bytesToWrite(facts.format, format, output, mayBeClear);
+  return { bytes, written: laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)) };
 }
 
-/** Bytes a pixel. */
-function bytesToWrite(source: OutputFormat, format: OutputFormat, output: Recipe["output"]): number {
-  const mayBeClear = format === "webp" && !ALWAYS_OPAQUE.includes(source);
-  const written = mayBeClear ? WRITTEN_CLEAR_WEBP : WRITTEN[format];
-  const { maxBytes, isProgressive, isOptimised } = output;
-  const hasPasses = isProgressive === true || isOptimised === true;
-  const isWithinSize = hasPasses && maxBytes !== undefined && mayBeJpeg(source, output);
-  return isWithinSize ? Math.max(written, WRITTEN_WITHIN_SIZE) : written;
+/** Of the result; what a client turns out to take is reckoned with as WebP. */
+function formatOf(facts: RasterFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
+  return Object.hasOwn(WRITTEN, format) ? (format as OutputFormat) : "webp";
+}
+
+/** Where no animation is written the first frame counts. */
+function framesOf({ frames }: RasterFacts, format: OutputFormat): number {
+  return format === "gif" || format === "webp" ? frames : 1;
+}
+
+function besideHeld(held: number, more: number): number {
+  return held > 0 ? held + more : 0;
+}
+
+/** What is cut from it may be a small part. */
+function bytesToSearch(step: Step, size: Size, pixels: (size: Size) => number): number {
+  if (step.name !== "attentionCrop") return 0;
+  return Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled)) * SEARCHED;
+}
+
+function isOpaque(format: OutputFormat): boolean {
+  return ALWAYS_OPAQUE.includes(format);
+}
+
+/** Bytes a pixel: with what it is made of, and beside that where that is held. */
+function bytesToWrite(
+  source: OutputFormat,
+  format: OutputFormat,
+  output: Recipe["output"],
+  mayBeClear: boolean,
+): { readonly whole: number; readonly more: number } {
+  if (format === "webp" && mayBeClear) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
+  const [whole, more] = [WRITTEN[format], WRITTEN_BESIDE[format]];
+  const hasScans = output.isProgressive === true || output.isOptimised === true;
+  if (!hasScans || !mayBeJpeg(source, output)) return { whole, more };
+  // Within a size the pixels are made before, and whatever those are made of has gone.
+  if (output.maxBytes !== undefined) return { whole: Math.max(whole, WRITTEN_WITHIN_SIZE), more };
+  return { whole, more: Math.max(more, SCANS_BESIDE) };
 }
 
 /** Whether the result may be one: a client may turn out to take nothing newer. */
@@ -192,36 +239,4 @@ function isReducing({ name }: Step): boolean {
   return (
     name === "autoOrient" || name === "resize" || name === "coverCrop" || name === "attentionCrop" || name === "window"
   );
-}
-
-/** As operations.ts has it, but for an image that lies on its side. */
-export function sizeAfter(step: Step, size: Size): Size {
-  switch (step.name) {
-    case "resize":
-      return scaledSize(size, step.rule);
-    case "coverCrop":
-      return coverWindow(size, step, step.gravity).window;
-    case "attentionCrop":
-      return boxSize(size, step);
-    case "window":
-      return cutSize(size, step);
-    case "pad":
-      return step;
-    case "circle":
-      return { width: step.radius * 2, height: step.radius * 2 };
-    case "rotate":
-      return turnedSize(size, step.degrees);
-    default:
-      return size;
-  }
-}
-
-function cutSize(size: Size, step: Extract<Step, { readonly name: "window" }>): Size {
-  try {
-    return plainWindow(size, step);
-  } catch (error) {
-    // Nothing is left of it, which the render says; or there would be, were it upright.
-    if (error instanceof HuiyuanError) return size;
-    throw error;
-  }
 }

@@ -40,7 +40,28 @@ describe("readJpegHead()", () => {
     expect(readJpegHead(photo)).toMatchObject({ isGrey: false, quality: 70 });
     expect(readJpegHead(photo).exif?.toString("latin1")).toMatch(/^Exif\0\0.*Somebody/s);
     const grey = await sharp(photo).toColourspace("b-w").jpeg({ quality: 40 }).toBuffer();
-    expect(readJpegHead(grey)).toEqual({ exif: undefined, isGrey: true, quality: 40 });
+    expect(readJpegHead(grey)).toEqual({ exif: undefined, isGrey: true, quality: 40, coefficientBytes: 0 });
+  });
+
+  test.each([
+    ["4:2:0", { chromaSubsampling: "4:2:0" }, 3],
+    ["4:4:4", { chromaSubsampling: "4:4:4" }, 6],
+  ])("tells what is held of %s while its scans are read", async (_, options, expected) => {
+    const [one, several] = await Promise.all(
+      [false, true].map((progressive) =>
+        sharp(photo)
+          .jpeg({ ...options, progressive })
+          .toBuffer(),
+      ),
+    );
+    expect([one, several].map((bytes) => readJpegHead(bytes as Buffer).coefficientBytes)).toEqual([0, expected]);
+    const cmyk = await sharp(photo).toColourspace("cmyk").jpeg({ progressive: true }).toBuffer();
+    expect(readJpegHead(cmyk).coefficientBytes).toBe(8);
+    const grey = await sharp(photo).toColourspace("b-w").jpeg({ progressive: true }).toBuffer();
+    expect(readJpegHead(grey).coefficientBytes).toBe(2);
+    // A baseline JPEG whose first scan has but some of its components.
+    const scan = (one as Buffer).indexOf(Buffer.from([0xff, 0xda]));
+    expect(readJpegHead(Buffer.from(one as Buffer).fill(1, scan + 4, scan + 5)).coefficientBytes).toBe(expected);
   });
 
   test.each([
@@ -73,6 +94,11 @@ describe("readJpegHead()", () => {
   });
 
   test.each([0, 2, 3, 5])("of a file that ends after %i bytes it tells nothing", (length) => {
-    expect(readJpegHead(photo.subarray(0, length))).toEqual({ exif: undefined, isGrey: false, quality: undefined });
+    expect(readJpegHead(photo.subarray(0, length))).toEqual({
+      exif: undefined,
+      isGrey: false,
+      quality: undefined,
+      coefficientBytes: 0,
+    });
   });
 });

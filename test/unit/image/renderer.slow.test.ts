@@ -131,7 +131,7 @@ test("the largest mark that may be laid is enlarged, faded and turned as far as 
 });
 
 test("a mark that needs too much memory is to blame, also where it needs less than the image", async () => {
-  const tight = createRenderer({ ...OPTIONS, residentBytes: 200 * 1024 * 1024 });
+  const tight = createRenderer({ ...OPTIONS, residentBytes: 160 * 1024 * 1024 });
   const image = await quadrants(4000, 4000).png().toBuffer();
   const mark = await solid(2600, 2600, RED, 0.5).png().toBuffer();
   const more = { load: async () => image, loadImage: async () => mark };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
-import type { RasterFacts } from "../../../src/image/loaders.ts";
+import type { RasterFacts, WeighedFacts } from "../../../src/image/loaders.ts";
 import { bytesToDecode, bytesToHold, bytesToLay, bytesToRender, heldImage } from "../../../src/image/weight.ts";
 import { b64 } from "../../helpers/rendering.ts";
 
@@ -8,9 +8,11 @@ const MEGA = 1_000_000;
 const photo: RasterFacts = { format: "jpeg", width: 4000, height: 3000, frames: 1 };
 const clear: RasterFacts = { ...photo, format: "png" };
 const tiny: RasterFacts = { format: "png", width: 1, height: 1, frames: 1 };
+/** Of which all coefficients are held until the last scan is read. */
+const scans = (coefficientBytes: number): WeighedFacts => ({ ...photo, coefficientBytes });
 const film: RasterFacts = { format: "gif", width: 500, height: 400, frames: 100 };
 
-function weigh(facts: RasterFacts, text: string): number {
+function weigh(facts: WeighedFacts, text: string): number {
   return bytesToRender(facts, parseInstruction(text, { era: 2015 })) / MEGA;
 }
 
@@ -135,6 +137,27 @@ describe("bytesToRender()", () => {
     [photo, "imageMogr2/interlace/1/format/auto/size-limit/500k", 156],
     [photo, "imageMogr2/interlace/1/format/webp/size-limit/500k", 96],
     [photo, "imageMogr2/interlace/1", 96],
+    // What a JPEG of several scans is held as comes to that, whatever is made of it.
+    [scans(3), "imageView2/2/w/300", 48],
+    [scans(6), "imageView2/2/w/300", 84],
+    [scans(8), "imageInfo", 108],
+    [scans(6), "imageMogr2/rotate/90", 132],
+    [scans(8), "imageMogr2/blur/3x5", 156],
+    [scans(3), "imageMogr2/interlace/1", 132],
+    [scans(6), "imageMogr2/interlace/1", 168],
+    [scans(6), "imageMogr2/format/yjpeg", 168],
+    [scans(6), "imageMogr2/thumbnail/2000x/interlace/1", 84 + 21],
+    [scans(6), "imageMogr2/format/webp", 156],
+    [scans(6), "imageMogr2/format/avif", 348],
+    // But not once an intermediate image has been made, which then stays.
+    [scans(6), "imageMogr2/thumbnail/2000x/rotate/90/interlace/1", 84],
+    [photo, "imageMogr2/blur/3x5/sharpen/70", 96],
+    [photo, "imageMogr2/sharpen/70/blur/3x5", 120],
+    [photo, "imageMogr2/rotate/90/rotate/90", 120],
+    [photo, "imageMogr2/rotate/90/interlace/1", 132],
+    [clear, "imageMogr2/rotate/90/rotate/90", 156],
+    // What a step makes clear parts in is written as if it had come with them.
+    [photo, "imageMogr2/rradius/10/format/webp", 288],
     // However small the source is.
     [tiny, "imageMogr2/thumbnail/5000x5000!", 200],
     [tiny, "imageMogr2/thumbnail/5000x5000!/thumbnail/9x9", 200],
