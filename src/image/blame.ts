@@ -52,12 +52,33 @@ export function blamed(facts: WeighedFacts, recipe: Recipe, { held, laid, most }
   if (laid > alone || (alone <= most && alone + laid > most)) return { parameter: MARK_PARAMETER, wanted: WANTED_MARK };
   if (bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe))
     return { parameter: "watermark/fontsize", wanted: WANTED_TEXT };
-  if (bytesToDecode(facts) + held > most) return undefined;
-  return blamedStep(facts, recipe, most - held) ?? blamedOutput(facts, recipe);
+  // Estimates are the most that was found: an image that is a little beyond by them may well be read.
+  if (bytesToDecode(facts) * LEAST_OF_ESTIMATE + held > most) return undefined;
+  return blamedStep(facts, recipe, most - held) ?? blamedOutput(facts, recipe) ?? heaviest(facts, recipe);
+}
+
+const LEAST_OF_ESTIMATE = 0.85;
+
+/** What takes most beside what it takes to read the image, where nothing is too much by the estimates. */
+function heaviest(facts: WeighedFacts, recipe: Recipe): Blamed | undefined {
+  const read = bytesToDecode(facts);
+  const [worked, all] = [bytesBeforeWriting(facts, recipe), bytesToRender(facts, recipe)];
+  // As good as a plain read.
+  if (all <= read * 1.05) return undefined;
+  const step = worked > read ? blamedStep(facts, recipe, worked - 1) : undefined;
+  return all > worked ? (sizedLast(recipe) ?? step) : step;
+}
+
+/** What has made the result as large as it is. */
+function sizedLast({ steps }: Recipe): Blamed | undefined {
+  const step = steps.findLast(({ name }) => name === "resize" || name === "coverCrop");
+  return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to write" };
 }
 
 /** The first for which there is not enough. */
 function blamedStep(facts: WeighedFacts, recipe: Recipe, most: number): Blamed | undefined {
+  // Reading it is no step's doing.
+  if (bytesToDecode(facts) > most) return undefined;
   const fits = (steps: readonly Step[]) => bytesBeforeWriting(facts, { ...recipe, steps }) <= most;
   const step = recipe.steps.find((_step, index, steps) => !fits(steps.slice(0, index + 1)));
   return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to work on" };
@@ -70,6 +91,11 @@ function blamedOutput(facts: WeighedFacts, { steps, output }: Recipe): Blamed | 
     return { parameter: "imageMogr2/size-limit", wanted: "fewer pixels to write, or no limit of their bytes" };
   if (output.format !== undefined && output.format !== facts.format)
     return { parameter: FORMAT_PARAMETER, wanted: "fewer pixels to write, or another format" };
+  // One of several scans is held whole while it is written.
+  if (output.isOptimised === true && mayBeJpeg(facts.format, output))
+    return { parameter: FORMAT_PARAMETER, wanted: "fewer pixels to write, or jpg" };
+  if (output.isProgressive === true && mayBeJpeg(facts.format, output))
+    return { parameter: "imageMogr2/interlace", wanted: "fewer pixels to write, or 0" };
   let [size, largest] = [facts as Size, areaOf(facts)];
   let parameter: string | undefined;
   for (const step of steps) {
