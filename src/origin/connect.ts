@@ -113,8 +113,15 @@ function dial(address: string, endpoint: Endpoint, rules: ConnectRules, timeoutM
     }, timeoutMs);
     socket.once("connect", () => {
       isTcpUp = true;
+      const { remoteAddress } = socket;
+      // It was closed already: TLS has written behind its end. Of nobody's address nothing can be said.
+      if (remoteAddress === undefined) {
+        const cause = new Error("closed at once");
+        fail(translateDialFailure(cause, endpoint.isSecure, `${endpoint.hostname}" at ${address}`));
+        return;
+      }
       try {
-        assertAllowed(socket.remoteAddress ?? "", endpoint, rules);
+        assertAllowed(remoteAddress, endpoint, rules);
       } catch (error) {
         fail(error as HuiyuanError); // assertAllowed() throws nothing else
         return;

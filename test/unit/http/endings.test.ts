@@ -225,7 +225,7 @@ describe.each([
 
   test.each([
     ["with a last answer", () => get("/16000000", "Connection: close")],
-    ["with the refusal of what is behind its answer", () => post("/16000000", "") + "nothing\r\n\r\n"],
+    ["with the refusal of what is behind its answer", () => `${post("/16000000", "")}nothing\r\n\r\n`],
   ])("stop() waits no longer than it may for a client that reads nothing and is left %s", async (_what, bytes) => {
     const server = await serve({ hasLane });
     const socket = connect({ port: server.port, host: "127.0.0.1" });

@@ -1,6 +1,8 @@
 // The SSRF guard and the failures to connect, on real sockets: loopback addresses play the public ones.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, onTestFinished, test } from "vitest";
 import { type AddressClass, classifyAddress } from "../../../src/addresses.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { createDialer, type Dialer } from "../../../src/origin/dialer.ts";
@@ -204,6 +206,18 @@ test("a certificate of an unknown authority or for another name is origin_tls", 
     delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   }
   expect(server.requests).toHaveLength(0);
+});
+
+test("one that closes each connection at once is a lost connection, whose address nobody can tell any more", async () => {
+  const script = `require("node:net").createServer((socket) => socket.on("error", () => {}).destroy())
+    .listen(0, "127.0.0.1", function () { console.log(this.address().port); })`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill());
+  const [said] = (await once(child.stdout, "data")) as [Buffer];
+  const under = site(`https://127.0.0.1:${Number(said)}`, { ca: tls.cert });
+  for (let index = 0; index < 30; index += 1) {
+    expect(["origin_tls", "origin_refused"]).toContain(await codeOf(under.fetch(ask(`${index}`))));
+  }
 });
 
 test("a server that speaks no TLS or leaves the handshake is origin_tls; one that says nothing is origin_timeout", async () => {
