@@ -379,3 +379,24 @@ test("close() fails what still renders", async () => {
   await closing.close();
   await failed;
 });
+
+test("behind a line what is done goes on together, while the next is rendered", async () => {
+  const own = createRenderer(OPTIONS);
+  await own.render(request("imageView2/2/w/50"));
+  let [turn, isOver] = [0, false];
+  const count = () => {
+    turn += 1;
+    if (!isOver) setImmediate(count);
+  };
+  count();
+  const turns = await Promise.all(
+    Array.from({ length: 12 }, async (_, index) => {
+      await own.render(request(`imageView2/2/w/${50 + index}`));
+      return turn;
+    }),
+  );
+  isOver = true;
+  await own.close();
+  // Of twelve that are done one after the other, in as many turns of the loop.
+  expect(new Set(turns).size).toBeLessThan(9);
+});
