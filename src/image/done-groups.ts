@@ -1,6 +1,7 @@
 // Under load, images that are done go on in groups. Each render goes through more memory than a processor's caches hold, so that
 // whatever is done between two renders begins with cold ones; eight results stored and answered in a row, and the eight
-// requests that follow them, cost the server half as much as one after each render. Only behind a line, where an image has waited longer already.
+// requests that follow them, cost the server's event loop a third less than one after each render. Only behind a line, where an
+// image has waited already.
 
 export interface DoneGroups {
   /** Resolves when a result of so many bytes goes on: at once where fewer wait for a render than have gathered, else within 75 ms. */
