@@ -47,7 +47,7 @@ throwOnUsage(program);
 // From here on as V8 likes it: under load the room pays.
 setFlagsFromString("--semi-space-growth-factor=2");
 // A full collection waits for garbage worth one, and does not begin as soon as one more young generation might not fit.
-setFlagsFromString("--heap-growing-percent=200");
+setFlagsFromString("--heap-growing-percent=100");
 setFlagsFromString("--incremental-marking-soft-trigger=80");
 
 try {
