@@ -1,5 +1,5 @@
 // One spool. All bytes are in memory until it has grown too large; then they go to a file and only the latest stay. When
-// the disk fails, the body is passed on without being kept: the fastest reader sets the pace, the slow ones fall out.
+// the disk fails, the body is passed on without being kept: the fastest reader sets the pace, and the slow ones have what memory is to spare.
 import { HuiyuanError } from "../errors.ts";
 import type { DigestName } from "../object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
@@ -10,7 +10,7 @@ import { createWaiters, type Waiters } from "./waiters.ts";
 
 export interface SpoolParts {
   /** The account of the pool's memory. `count` takes the change in bytes. */
-  readonly memory: { count(change: number): void; readonly isUsedUp: boolean };
+  readonly memory: { count(change: number): void; readonly isUsedUp: boolean; readonly isHalfUsed: boolean };
   readonly perSpoolBytes: number;
   /** Made of the body beside SHA-256. */
   readonly digests: ReadonlySet<DigestName>;
@@ -71,9 +71,13 @@ export function openSpool(parts: SpoolParts): Spool {
   /** Drops what is not needed in memory any more. */
   function trim(): void {
     if (file === undefined) return;
-    // Without a disk, memory is all that readers have: it is not given up to others.
-    const keepBytes = diskError === undefined && memory.isUsedUp ? 0 : LATEST_BYTES;
-    memory.count(-window.trim(keepBytes, Math.max(file.written, passedOn())));
+    memory.count(-window.trim(keepBytes(), Math.max(file.written, passedOn())));
+  }
+
+  function keepBytes(): number {
+    if (diskError === undefined) return memory.isUsedUp ? 0 : LATEST_BYTES;
+    // Without a disk, memory is all that readers have: it is not given up to others. Besides the fill and one reader there may be slower ones.
+    return holds - patient > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
   }
 
   /** Without a disk, up to where nobody is waited for; 0 with one. */
@@ -82,15 +86,20 @@ export function openSpool(parts: SpoolParts): Spool {
     return holds - patient > 1 ? taken : spool.received;
   }
 
+  /** Bytes in memory that the fastest reader has not taken. */
+  function untaken(): number {
+    return Math.min(window.bytes, spool.received - passedOn());
+  }
+
   function isBehind(): boolean {
     if (file === undefined || spool.end !== undefined) return false;
-    if (diskError !== undefined) return window.bytes > LATEST_BYTES;
+    if (diskError !== undefined) return untaken() > LATEST_BYTES;
     return spool.received - file.written > (memory.isUsedUp ? BLOCK_BYTES : BACKLOG_BYTES);
   }
 
   function isDrained(): boolean {
     if (file === undefined || spool.end !== undefined || holds === 0) return true;
-    return diskError === undefined ? file.written === spool.received : window.bytes <= LATEST_BYTES;
+    return diskError === undefined ? file.written === spool.received : untaken() <= LATEST_BYTES;
   }
 
   /** A reader wants `offset`, so it has all that came before. One that waits far ahead has all there is. */

@@ -64,6 +64,9 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     get isUsedUp() {
       return bytes > memoryBytes;
     },
+    get isHalfUsed() {
+      return bytes > memoryBytes / 2;
+    },
   };
 
   const boundedDisk: Disk = {

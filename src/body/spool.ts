@@ -79,7 +79,7 @@ export interface Spool {
    * one who begins at once may have all of the body. Never rejects, and never resolves where the disk takes everything.
    */
   unkept(): Promise<void>;
-  /** False where bytes that have come are to be had no more: the disk has failed, and the fastest reader is beyond them. */
+  /** False where bytes that have come are to be had no more: the disk has failed, and there was no memory for who is behind the fastest reader. */
   hasAll(): boolean;
   /** One more user of the spool. */
   hold(): void;

@@ -305,6 +305,62 @@ test("without a disk write() is false until the fastest reader has moved on; the
   spool.release();
 });
 
+test("without a disk a slower reader keeps its place while half of the memory is free", async () => {
+  const disk = failingDisk(64 * KIB);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  const bytes = randomBytes(4 * MIB);
+  spool.hold();
+  spool.hold();
+  const fast = readToEnd(spool);
+  await soon(writeAll(spool, bytes));
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+  expect((await fast).equals(bytes)).toBe(true);
+  expect(spool.hasAll()).toBe(true);
+  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+  for (let user = 0; user < 3; user += 1) spool.release();
+  expect(pool.usage.bytes).toBe(0);
+});
+
+test("without a disk slower readers have half of the memory, and the fastest does not wait for them", async () => {
+  const disk = failingDisk(64 * KIB);
+  const pool = testPool({ perSpoolBytes: 0, disk, memoryBytes: 2 * MIB });
+  const spool = pool.open();
+  const bytes = randomBytes(4 * MIB);
+  spool.hold();
+  spool.hold();
+  const fast = readToEnd(spool);
+  let most = 0;
+  for (let at = 0; at < bytes.byteLength; at += 64 * KIB) {
+    await soon(writeAll(spool, bytes.subarray(at, at + 64 * KIB)));
+    most = Math.max(most, pool.usage.bytes);
+  }
+  expect(most).toBeGreaterThan(MIB - 64 * KIB);
+  expect(most).toBeLessThanOrEqual(MIB + 64 * KIB);
+  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+  expect((await fast).equals(bytes)).toBe(true);
+  await expect(spool.read(64 * KIB, NEVER)).rejects.toMatchObject({ code: "store_failed" });
+  for (let user = 0; user < 3; user += 1) spool.release();
+});
+
+test("without a disk what slower readers had is let go when they leave", async () => {
+  const disk = failingDisk(0);
+  const pool = testPool({ perSpoolBytes: 0, disk });
+  const spool = pool.open();
+  spool.hold();
+  spool.hold();
+  const fast = readToEnd(spool);
+  await soon(writeAll(spool, randomBytes(4 * MIB)));
+  expect(pool.usage.bytes).toBe(4 * MIB);
+  spool.release();
+  await soon(writeAll(spool, randomBytes(64 * KIB)));
+  expect(pool.usage.bytes).toBeLessThanOrEqual(320 * KIB);
+  spool.fail(new HuiyuanError("origin_truncated", "the test is over"));
+  await expect(fast).rejects.toMatchObject({ code: "origin_truncated" });
+  spool.release();
+  spool.release();
+});
+
 test("hasAll() until a disk that has failed and the fastest reader let bytes go", async () => {
   const disk = failingDisk(64 * KIB);
   const spool = testPool({ perSpoolBytes: 0, disk }).open();
