@@ -100,7 +100,10 @@ export function createMetrics(): Metrics {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const retries = counter("origin_retries_total", "Requests sent to an origin once more before it had answered");
+  const retries = counter(
+    "origin_retries_total",
+    "Requests sent to an origin once more, before anybody had any of its answer",
+  );
   const ofOrigin = (name: string, help: string) => gauge(`origin_${name}`, help, ["origin"]);
   const breakerState = ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open");
   const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");

@@ -1,13 +1,13 @@
 // One fetch of one key, shared by everyone who waits for it. It outlives the requests that wait and has the origin's
 // deadlines alone. It proves the body; it does not store it (mirror.ts hands the finished spool to write-back.ts).
-import type { DeclaredDigests } from "../body/gate.ts";
-import { createGate, type Gate, type Verdict } from "../body/gate.ts";
+import { createGate, type Gate } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
+import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
+import { judge, matchesDeclared } from "./arrival.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createRescue, type Rescue, type RescueRoom } from "./rescue.ts";
 
@@ -140,26 +140,54 @@ function rescueOf({ rescues: room, describe }: FillParts, { spool, answer }: Fil
 
 async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {
   let leave: (() => void) | undefined;
-  let spool: Spool | undefined;
-  let begin: (() => void) | undefined;
   try {
     leave = await parts.admission();
     parts.meter.fillStarted();
-    const answer = await parts.origin.fetch(requestOf(parts));
-    if (answer === undefined) return { kind: "absent" };
-    parts.meter.originAnswered(answer.headMs);
-    if (answer.isNotModified) return { kind: "current", answer };
-    spool = openSpool(parts.spools, answer);
-    begin = holdBeginning(spool);
-    const { describe, formats, openGate = createGate } = parts;
-    return await judge({ answer, spool, gate: openGate(), announce, begin, describe, formats });
+    const first = await attempt(parts, announce);
+    if (first.kind !== "cut") return first;
+    parts.meter.retried();
+    const second = await attempt(parts, announce);
+    return second.kind === "cut" ? { kind: "failed", error: second.error } : second;
   } catch (error) {
-    spool?.release();
     return { kind: "failed", error: asHuiyuanError(error) };
   } finally {
     leave?.();
+  }
+}
+
+/** The body broke off before anybody was told of it, so that another may take its place. */
+interface Cut {
+  readonly kind: "cut";
+  readonly error: HuiyuanError;
+}
+
+/** Asks the origin once. Throws why nothing that may be used came. */
+async function attempt(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd | Cut> {
+  const answer = await parts.origin.fetch(requestOf(parts));
+  if (answer === undefined) return { kind: "absent" };
+  parts.meter.originAnswered(answer.headMs);
+  if (answer.isNotModified) return { kind: "current", answer };
+  const spool = openSpool(parts.spools, answer);
+  const begin = holdBeginning(spool);
+  let isOver = false;
+  let isKnown = false;
+  const tell = (head: FillHead) => {
+    if (isOver) return;
+    isKnown = true;
+    announce(head);
+  };
+  const { describe, formats, openGate = createGate } = parts;
+  try {
+    return await judge({ answer, spool, gate: openGate(), announce: tell, begin, describe, formats });
+  } catch (caught) {
+    isOver = true;
+    spool.release();
+    const error = asHuiyuanError(caught);
+    if (isKnown || error.code !== "origin_truncated") throw error;
+    return { kind: "cut", error };
+  } finally {
     // From the end on nothing is let go while the fill holds it.
-    begin?.();
+    begin();
   }
 }
 
@@ -192,108 +220,4 @@ function openSpool(spools: SpoolPool, { body, digests }: OriginAnswer): Spool {
   }
 }
 
-interface Arrival {
-  readonly answer: OriginAnswer;
-  readonly spool: Spool;
-  readonly gate: Gate;
-  readonly announce: (head: FillHead) => void;
-  /** Whoever waited for the head has it. */
-  readonly begin: () => void;
-  readonly describe: FillParts["describe"];
-  readonly formats: FillParts["formats"];
-}
-
-/** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
-async function judge(arrival: Arrival): Promise<FillEnd> {
-  const { answer, spool, gate } = arrival;
-  try {
-    await receive(arrival);
-    // What came in the same read behind its end has been seen by now.
-    if (answer.doubt?.isRaised === true) throw doubtful(answer);
-  } catch (error) {
-    const reason = asHuiyuanError(error);
-    spool.fail(reason);
-    throw reason;
-  }
-  const { framing } = answer;
-  const isFramingWhole = framing !== "close";
-  const structural = gate.verdict({ framing, isFramingWhole, isHashRight: true });
-  if (structural.kind === "broken") {
-    const reason = brokenBody(structural, answer);
-    spool.fail(reason);
-    throw reason;
-  }
-  const head: FillHead = { size: spool.received, image: structural.image, answer, spool };
-  let body: WholeBody;
-  try {
-    body = await spool.finish();
-  } catch (error) {
-    return { kind: "unstored", head, error: asHuiyuanError(error), isDamaged: structural.kind === "suspect" };
-  }
-  const isHashRight = matchesDeclared(answer.digests, body.hashes);
-  const verdict = isHashRight ? structural : gate.verdict({ framing, isFramingWhole, isHashRight });
-  if (verdict.kind === "suspect") return { kind: "suspect", head, body, reason: verdict.reason };
-  return { kind: "whole", head, body, info: arrival.describe(head, body) };
-}
-
-/** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
-function receive({ answer, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let isAnnounced = false;
-    answer.body.start({
-      data(chunk) {
-        gate.push(chunk);
-        if (gate.head === "foreign") {
-          answer.body.destroy();
-          reject(brokenBody({ kind: "broken", code: "origin_not_image" }, answer));
-          return false;
-        }
-        const image = gate.image;
-        if (image !== undefined && formats?.has(image.format) === false) {
-          answer.body.destroy();
-          reject(refusedFormat(image, answer));
-          return false;
-        }
-        const goOn = spool.write(chunk);
-        if (!isAnnounced && image !== undefined) {
-          isAnnounced = true;
-          // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
-          setImmediate(() => {
-            announce({ size: answer.size, image, answer, spool });
-            setImmediate(begin);
-          });
-        }
-        // So long a beginning that shows no image is waited for by nobody.
-        if (!isAnnounced && !goOn) begin();
-        if (!goOn) void spool.drained().then(() => answer.body.resume());
-        return goOn;
-      },
-      end: resolve,
-      error: reject,
-    });
-  });
-}
-
-function doubtful({ url }: OriginAnswer): HuiyuanError {
-  const found = "more came behind it than was asked for, so that it may belong to another request";
-  return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
-}
-
-function refusedFormat({ format }: ImageFacts, { url }: OriginAnswer): HuiyuanError {
-  return new HuiyuanError("origin_type_refused", `Cannot use the body of ${url}: ${format} is not among allowedTypes`);
-}
-
-function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: OriginAnswer): HuiyuanError {
-  return new HuiyuanError(
-    verdict.code,
-    `Cannot use the body of ${answer.url}: ${verdict.code}, a whole image is wanted`,
-  );
-}
-
 const DIGESTS: readonly DigestName[] = ["md5", "sha1"];
-
-function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
-  return (["md5", "sha1", "sha256"] as const).every(
-    (name) => declared[name] === undefined || declared[name].toString("hex") === hashes[name],
-  );
-}

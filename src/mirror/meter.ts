@@ -9,7 +9,7 @@ export interface MirrorMeter {
   collapsed(): void;
   /** A further origin was asked, since the one before had failed. */
   failedOver(): void;
-  /** A request was sent to an origin once more: its connection had ended before a head came. */
+  /** A request was sent to an origin once more: its connection had ended before a head came, or its body before anybody had any of it. */
   retried(): void;
   /** A response head came after so many milliseconds. */
   originAnswered(milliseconds: number): void;

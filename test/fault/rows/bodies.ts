@@ -31,7 +31,21 @@ const CUTS: readonly MissFault[] = [
     id: "length-fin-at-once",
     what: "a declared length and no body, then FIN",
     script: ({ picture }) => [lengthHead(picture.length), "FIN"],
-    expected: REFUSED,
+    expected: { ...REFUSED, requests: 2 },
+  },
+  {
+    id: "length-fin-at-once-once",
+    what: "a declared length and no body, then FIN; the image when asked again",
+    script: ({ picture }) => ({ inTurn: [[lengthHead(picture.length), "FIN"], [response(picture)]] }),
+    expected: { ...GOOD, requests: 2 },
+  },
+  {
+    id: "length-two-bytes",
+    what: "two bytes of the declared length, which show no image, then RST; the image when asked again",
+    script: ({ picture }) => ({
+      inTurn: [[lengthHead(picture.length), picture.subarray(0, 2), "RST"], [response(picture)]],
+    }),
+    expected: { ...GOOD, requests: 2 },
   },
   {
     id: "last-byte-missing",

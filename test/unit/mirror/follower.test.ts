@@ -29,7 +29,7 @@ beforeEach(() => {
   fill = fillOf(body, pool);
 });
 afterEach(async () => {
-  body.fail(new HuiyuanError("origin_truncated", "the test is over"));
+  body.fail(new HuiyuanError("origin_timeout", "the test is over"));
   const end = await fill.done;
   if ("head" in end) end.head.spool.release();
   expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
@@ -112,8 +112,8 @@ describe("head()", () => {
     const follower = followFill(fill, TIMEOUTS, NEVER);
     const head = follower.head();
     await turn();
-    body.fail(new HuiyuanError("origin_truncated", "cut"));
-    await expect(head).rejects.toMatchObject({ code: "origin_truncated" });
+    body.fail(new HuiyuanError("origin_too_large", "large"));
+    await expect(head).rejects.toMatchObject({ code: "origin_too_large" });
     follower.close();
   });
 
@@ -177,7 +177,7 @@ describe("read()", () => {
     follower.close();
     head.spool.release();
     disk.open();
-    arrives.fail(new HuiyuanError("origin_truncated", "the test is over"));
+    arrives.fail(new HuiyuanError("origin_timeout", "the test is over"));
     await slowly.done;
   });
 

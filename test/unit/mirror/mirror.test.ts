@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
 import { etagOf, toKey } from "../../../src/object.ts";
-import { absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
+import { type Arriving, absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";
 import { eventually } from "../../helpers/program.ts";
@@ -258,6 +258,46 @@ test.each(BAD_BODIES)("%s is not stored, and the client gets the code", async (_
   expect(await codeOf(lab.fetch("a.jpg"))).toBe(code);
   await lab.settled();
   expect([await lab.object("a.jpg"), lab.meter.told.at(-1)]).toEqual([undefined, `refused ${code}`]);
+});
+
+/** One origin that answers each request with the next of these bodies. */
+function inTurn(...bodies: ((body: Arriving) => void)[]) {
+  let next = 0;
+  return fakeOrigin((request) => {
+    const body = arriving({ size: jpeg.byteLength });
+    bodies[next]?.(body);
+    next += 1;
+    return body.reply(request);
+  });
+}
+
+const cutBehind = (bytes: number) => (body: Arriving) => {
+  if (bytes > 0) body.send(jpeg.subarray(0, bytes));
+  body.fail(new HuiyuanError("origin_truncated", "cut"));
+};
+const whole = (body: Arriving) => {
+  body.send(jpeg);
+  body.end();
+};
+
+test.each([0, 2])(
+  "a body that is cut behind %d bytes, before anybody has any, is asked for once more",
+  async (bytes) => {
+    const lab = mirrorLab({ origins: [inTurn(cutBehind(bytes), whole)] });
+    expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
+    await lab.settled();
+    expect(await lab.object("a.jpg")).toMatchObject({ size: jpeg.byteLength });
+    expect(lab.meter.told.filter((told) => told === "retried" || told === "fill")).toEqual(["fill", "retried"]);
+    expect(lab.slots.taken).toBe(0);
+  },
+);
+
+test("a body that is cut twice is not asked for a third time", async () => {
+  const lab = mirrorLab({ origins: [inTurn(cutBehind(0), cutBehind(0), whole)] });
+  expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_truncated");
+  await lab.settled();
+  expect([await lab.object("a.jpg"), lab.meter.told.at(-1)]).toEqual([undefined, "refused origin_truncated"]);
+  expect(lab.pool.usage).toEqual({ spools: 0, bytes: 0 });
 });
 
 test("a body that breaks after its head gives its bytes, and then the error", async () => {
