@@ -249,6 +249,28 @@ test.each([
   },
 );
 
+const RAW_AND_ESCAPED = ["/\xe5\x9b\xbe.jpg?\xe7", "/%E5%9B%BE.jpg?%E7"] as const;
+
+test.each([
+  [
+    "Connection: close",
+    (target: string) => head(`GET ${target} HTTP/1.1`, ["Host: open.example", "Connection: close"]),
+  ],
+  ["HTTP/1.0", (target: string) => head(`GET ${target} HTTP/1.0`, ["Host: open.example"])],
+  ["a foreign method", (target: string) => head(`PURGE ${target} HTTP/1.1`, ["Host: open.example"])],
+  ["an absolute target", (target: string) => head(`GET http://open.example${target} HTTP/1.1`, ["Host: open.example"])],
+  ["the REST API", (target: string) => head(`GET /photos/v2${target} HTTP/1.1`, ["Host: open.example"])],
+])("createLane() hands raw bytes beyond ASCII over as if they were escaped: %s", async (_what, requestOf) => {
+  const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.laned, [requestOf(target)], 1));
+  expect(await answer).toEqual(await expected);
+  expect((await answer)?.[0]).not.toContain("the request is not valid");
+});
+
+test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
+  const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
+  expect(await converse(lab.laned, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
+});
+
 test.each([
   ["a plain GET", PLAIN, 1],
   ["a HEAD", PLAIN.replace("GET", "HEAD"), 1],
