@@ -7,16 +7,18 @@ import type { Turns } from "./turns.ts";
 export interface OfferOptions {
   /** Has node's server take a connection. */
   readonly attach: (socket: Socket) => void;
+  /** Gives it bytes as if they came next. */
+  readonly unread: (socket: Socket, bytes: Buffer) => void;
   readonly turnsOf: (socket: Socket) => Turns;
   /** Of a connection that is taken anew; nothing behind the request has been read. */
   readonly connectAsked: (socket: Socket) => void;
 }
 
-export function passOverOffers(server: Server, { attach, turnsOf, connectAsked }: OfferOptions): void {
+export function passOverOffers(server: Server, { attach, unread, turnsOf, connectAsked }: OfferOptions): void {
   server.on("upgrade", (request, socket: Socket, rest: Buffer) => {
     attach(socket);
     // Node's server knows nothing of the answers before, and would write this one among them.
-    turnsOf(socket).hold(() => socket.emit("data", Buffer.concat([headWithoutOffer(request), rest])));
+    turnsOf(socket).hold(() => unread(socket, Buffer.concat([headWithoutOffer(request), rest])));
   });
   server.on("connect", (_request, socket: Socket) => {
     attach(socket);

@@ -9,6 +9,7 @@ import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
+import { createIntake, type Intake } from "./intake.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
 import { passOverOffers } from "./offers.ts";
 import { bodyOf, failure } from "./photos/answer.ts";
@@ -57,14 +58,16 @@ const HEAD_LOOKED_AT = 512;
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const endings = createEndings();
-  const connections = new WeakMap<Socket, Turns>();
-  const turnsOf = (socket: Socket): Turns => {
+  const connections = new WeakMap<Socket, Connection>();
+  const connectionOf = (socket: Socket): Connection => {
     const known = connections.get(socket);
     if (known !== undefined) return known;
-    const made = createTurns(socket);
+    const turns = createTurns(socket);
+    const made = { turns, intake: createIntake(socket, { takeOver, isFull: turns.isFull }) };
     connections.set(socket, made);
     return made;
   };
+  const turnsOf = (socket: Socket): Turns => connectionOf(socket).turns;
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
     turnsOf(socket).refuse((broken) => {
       // Bytes of an answer are out, and no other can follow.
@@ -76,6 +79,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       socket.write(refusal(told, { requestId: options.nextRequestId(), isCall }));
       endings.end(socket);
     });
+  };
+  const takeOver = (socket: Socket) => {
+    nodes?.call(server, socket);
+    // Called behind an answer that says it is the last.
+    socket.destroySoon = () => endings.end(socket);
   };
   const answering = new PassingSet<ServerResponse>();
   let isStopping = false;
@@ -108,14 +116,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
-  const [takeOver] = server.listeners("connection"); // node's own is the only one yet
-  const attach = (socket: Socket) => {
-    takeOver?.call(server, socket);
-    // Called behind an answer that says it is the last.
-    socket.destroySoon = () => endings.end(socket);
-  };
+  const [nodes] = server.listeners("connection"); // node's own is the only one yet
+  const attach = (socket: Socket) => connectionOf(socket).intake.attach();
+  const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).intake.unread(bytes);
   const late = (socket: Socket) => refuse("request_timeout", socket);
-  const lane = options.lane && openLane(server, { ...options.lane, attach, late, end: endings.end });
+  const lane = options.lane && openLane(server, { ...options.lane, attach, unread, late, end: endings.end });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     // Read once, or it is unknown by the time a client that has left is logged.
@@ -123,7 +128,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (lane === undefined) attach(socket);
     else lane.accept(socket);
   });
-  passOverOffers(server, { attach, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
+  passOverOffers(server, { attach, unread, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
     else refuse(parserFault(error.code), socket, error.rawPacket?.toString("latin1", 0, HEAD_LOOKED_AT));
@@ -150,13 +155,21 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   };
 }
 
+/** A connection that node's server reads. */
+interface Connection {
+  readonly turns: Turns;
+  readonly intake: Intake;
+}
+
 interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "late" | "end"> {
   /** Has node's server take a connection. */
   readonly attach: (socket: Socket) => void;
+  /** Gives it bytes as if they came next. */
+  readonly unread: (socket: Socket, bytes: Buffer) => void;
 }
 
 /** A lane with node's server behind it. */
-function openLane(server: Server, { attach, ...options }: BehindLane): Lane {
+function openLane(server: Server, { attach, unread, ...options }: BehindLane): Lane {
   // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
   Object.assign(server, { httpAllowHalfOpen: true });
   return createLane({
@@ -167,7 +180,7 @@ function openLane(server: Server, { attach, ...options }: BehindLane): Lane {
     handOver(socket, bytes) {
       attach(socket);
       socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
-      socket.emit("data", bytes);
+      unread(socket, bytes);
     },
   });
 }

@@ -7,6 +7,8 @@ import type { Socket } from "node:net";
 export interface Turns {
   /** Calls `begin` when everything before is answered; never if the connection closes first, or will after `refuse`. */
   take(response: ServerResponse, begin: () => void): void;
+  /** More requests are not to be begun; the socket is resumed when they are. */
+  isFull(): boolean;
   /** Nothing is read until everything before is answered; then calls `readOn`. */
   hold(readOn: () => void): void;
   /**
@@ -21,8 +23,8 @@ interface Turn {
   readonly begin: () => void;
 }
 
-/** Beyond these the connection is not read on; a read brings some thousand at most. */
-const MAX_WAITING = 16;
+/** Beyond these the connection is not read on. */
+const MAX_WAITING = 4;
 
 export function createTurns(socket: Socket): Turns {
   const waiting: Turn[] = [];
@@ -83,6 +85,7 @@ export function createTurns(socket: Socket): Turns {
       waiting.push(turn);
       pauseIfFull();
     },
+    isFull,
     hold,
     refuse(end) {
       // Held, nothing is missed: it can only be the time, and of nobody's request.

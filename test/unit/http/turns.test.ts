@@ -1,4 +1,5 @@
 // Requests that are sent ahead where node's server reads them: one at a time, and none that nobody waits for.
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, Socket } from "node:net";
@@ -103,6 +104,30 @@ test("createTurns() stops reading while many requests wait", async () => {
   expect(read.bytesRead).toBeLessThan(400_000);
   answer(first as ServerResponse, "0");
   await eventually(() => socket.received.split("HTTP/1.1 200").length === 4_002, "all are answered");
+});
+
+test("startServer() has node's parser read a few requests ahead, of however many came", async () => {
+  let parsed = 0;
+  const count = () => {
+    parsed += 1;
+  };
+  subscribe("http.server.request.start", count);
+  open.push({ stop: () => void unsubscribe("http.server.request.start", count) });
+  const held: ServerResponse[] = [];
+  const server = await serve((_request, response) => void held.push(response));
+  const socket = client(server);
+  socket.write(get("/x").repeat(999) + get("/x", "Connection: close"));
+  let most = 0;
+  for (let answered = 0; answered < 1_000; answered += 1) {
+    await eventually(() => held.length > 0, "the next has begun");
+    await turn();
+    most = Math.max(most, parsed - answered);
+    for (const response of held.splice(0)) answer(response, "x");
+  }
+  await closed(socket);
+  expect(socket.received.split("200 OK")).toHaveLength(1_001);
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(9);
 });
 
 test("createTurns() begins nothing behind an answer that closes the connection", async () => {
