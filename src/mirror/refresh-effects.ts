@@ -62,8 +62,16 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     if (outcome.kind === "new" && end.kind === "whole" && options.isKept(end.head.answer)) {
       return replace(entry, fill, end);
     }
-    // After the followers, who were woken in this same turn, have taken their own holds.
-    if ("head" in end) setImmediate(() => end.head.spool.release());
+    try {
+      await learn(entry, { fill, end, outcome, askedAt });
+    } finally {
+      // Until then whoever comes is given this outcome; who was given it in this same turn has taken a hold by the next.
+      if ("head" in end) setImmediate(() => end.head.spool.release());
+    }
+  }
+
+  /** What is known of the object beside its bytes. */
+  async function learn(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
     else if (outcome.kind === "removed") await stored.purge(fill.key, { hard: true });
     else if (end.kind === "unstored") meter.notStored(end.error.code);

@@ -501,6 +501,30 @@ describe("under mode origin", () => {
     expect(lab.origin.requests.at(-1)?.unless).toEqual({ etag: '"1"', lastModified: FIRST.lastModified });
   });
 
+  test("a new version that may not be kept is there for who comes while its words are being written", async () => {
+    const writing = createLatch();
+    const hold = (driver: BucketDriver) => ({
+      async renew(...[key, renewal]: Parameters<BucketDriver["renew"]>) {
+        await writing.opened;
+        return driver.renew(key, renewal);
+      },
+    });
+    const lab = await stocked([later(() => other, { life: { cacheControl: "private" } })], {
+      mirror: { freshness: ORIGIN },
+      over: hold,
+    });
+    lab.clock.now += 100 * S;
+    for (const _time of [1, 2]) {
+      const bytes = await revalidate(lab, false);
+      expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
+      await turns();
+    }
+    expect(lab.asked()).toBe(1);
+    writing.open();
+    await lab.settled();
+    await isStill(lab, jpeg);
+  });
+
   test("under mode ttl both are stored all the same", async () => {
     const lab = mirrorLab({
       origins: [fakeOrigin(image(jpeg, { life: { cacheControl: "private, no-store" } }))],
