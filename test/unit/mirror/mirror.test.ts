@@ -200,7 +200,7 @@ describe("a failure of the origin", () => {
     ]);
   });
 
-  test.each<ErrorCode>(["overloaded", "draining", "origin_loop"])(
+  test.each<ErrorCode>(["overloaded", "draining", "origin_loop", "store_failed"])(
     "%s is this request's own affair, and not remembered",
     async (code) => {
       const origin = fakeOrigin(failing(code), image(jpeg));
