@@ -1,4 +1,5 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
+import type { Spool } from "../body/spool.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
@@ -69,6 +70,15 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     void fill.done.then(() => clearTimeout(total));
   }
 
+  /** A reader may wait far ahead of the bytes that come: as long as some do, the origin is not silent. */
+  function waitForByte(spool: Spool): void {
+    const { received } = spool;
+    idle = setTimeout(() => {
+      if (spool.received > received) waitForByte(spool);
+      else expire("next byte")();
+    }, timeouts.idle);
+  }
+
   function unlessLeft<Value>(promise: Promise<Value>): Promise<Value> {
     if (left !== undefined) return Promise.reject(left.reason);
     return new Promise((resolve, reject) => {
@@ -99,7 +109,7 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     async read(head, offset) {
       const ready = head.spool.peek(offset);
       if (ready !== undefined) return ready;
-      if (fill.end === undefined) idle = idle?.refresh() ?? setTimeout(expire("next byte"), timeouts.idle);
+      if (fill.end === undefined) waitForByte(head.spool);
       const chunk = await head.spool.read(offset, readSignal());
       clearTimeout(idle);
       idle = undefined;

@@ -157,6 +157,27 @@ describe("read()", () => {
     expect((await fill.done).kind).toBe("whole");
   });
 
+  test("who waits far ahead waits as long as bytes come", async () => {
+    const follower = followFill(fill, TIMEOUTS, NEVER);
+    await begun();
+    const head = await follower.head();
+    if (head === undefined) throw new Error("no head");
+    const far = follower.read(head, 1_200);
+    for (let at = 1_000; at < 1_200; at += 20) {
+      vi.advanceTimersByTime(40);
+      body.send(jpeg.subarray(at, at + 20));
+    }
+    body.send(jpeg.subarray(1_200, 1_210));
+    expect((await far)?.equals(jpeg.subarray(1_200, 1_210))).toBe(true);
+    const silent = follower.read(head, 1_300);
+    vi.advanceTimersByTime(50);
+    await expect(silent).rejects.toMatchObject(late);
+    follower.close();
+    body.send(jpeg.subarray(1_210));
+    body.end();
+    await fill.done;
+  });
+
   test("the origin is not blamed for a silence while the disk is behind", async () => {
     const bytes = noisyBmp(800, 600);
     const arrives = arriving({ size: bytes.byteLength });
