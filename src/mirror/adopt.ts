@@ -38,6 +38,8 @@ export async function leaveNote(task: WriteBackTask, log: Log): Promise<string |
   } catch (error) {
     // Without a note a crash costs one more fetch, nothing else.
     log.warn({ err: error }, "cannot leave a note beside a spool file");
+    // A full disk still takes an empty file.
+    await removeNote(path);
     return undefined;
   }
 }

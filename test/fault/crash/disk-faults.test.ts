@@ -2,15 +2,21 @@
 // lost, and what could not be stored is stored when the disk works again, without a restart.
 import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { leaveNote } from "../../../src/mirror/adopt.ts";
 import { get } from "../../helpers/get.ts";
+import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { sendRaw } from "../../helpers/raw.ts";
 import { serviceAvailable } from "../../helpers/services.ts";
-import { breakDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
+import { testPool } from "../../helpers/spools.ts";
+import { infoOf, wholeBodyInFile } from "../../helpers/whole-body.ts";
+import { breakDisk, fillDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
 import {
   bodyOf,
   downloadRight,
@@ -171,6 +177,17 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     await eventually(async () => !(await readiness(program)).text.includes("store_"), "the store is well again");
     for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
     expect(await program.stop()).toBe(0);
+  });
+
+  test("full to the last byte: a note beside a spool file is there or not, and never in part", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "notes-"));
+    const { unmount } = await mountSmall(folder, "64k");
+    clean.push(() => rm(folder, { recursive: true }), unmount);
+    const body = wholeBodyInFile(Buffer.alloc(100), join(folder, "one.part"));
+    await fillDisk(join(folder, "filler"));
+    const task = { stored: storedLab().stored, info: infoOf("a.jpg", body), body, spool: testPool().open(), epoch: 0 };
+    expect(await leaveNote(task, SILENT_LOG)).toBeUndefined();
+    expect(readdirSync(folder)).not.toContain("one.part.json");
   });
 
   test("fuller than freeDisk allows: what waits to be stored takes a part of what is left, and is stored once there is room", async () => {
