@@ -22,7 +22,6 @@ const MAX_HEAD_BYTES = 8_192;
 const VERSION = " HTTP/1.1";
 // Raw bytes beyond ASCII too, which node's parser refuses: old browsers send them in queries.
 const TARGET = /^\/[!-~\x80-\xff]*$/;
-const BEYOND_ASCII = /[\x80-\xff]/g;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Where the request ends, or what becomes of its connection, would depend on these. */
@@ -57,17 +56,6 @@ export function createHeadReader(socket: Socket): (bytes: Buffer) => LaneRequest
     if (last === undefined) return undefined;
     return { method, url, httpVersion: "1.1", headers: last.headers, rawHeaders: last.rawHeaders, socket };
   };
-}
-
-/**
- * The same request for node's parser, which refuses raw bytes beyond ASCII in a target: they are escaped there, as far as the line
- * has come.
- */
-export function escapeTarget(bytes: Buffer): Buffer {
-  const end = bytes.indexOf("\n");
-  const line = bytes.toString("latin1", 0, end < 0 ? bytes.byteLength : end);
-  const escaped = line.replace(BEYOND_ASCII, (raw) => `%${raw.charCodeAt(0).toString(16).toUpperCase()}`);
-  return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(line.length)]);
 }
 
 function methodOf(text: string): "GET" | "HEAD" | undefined {

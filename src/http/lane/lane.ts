@@ -1,14 +1,13 @@
 // The socket lane: plain requests are read and answered on their sockets, without node's http server, which costs more
 // than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as it brings plain heads.
-// At the first other byte it goes to node's server for good, which sees those bytes as if it had read them (but for what it would
-// refuse in a target). What is sent ahead
+// At the first other byte it goes to node's server for good, which sees those bytes as if it had read them. What is sent ahead
 // stays bytes until its turn comes: requests behind an answer that nobody reads cost no more than they are long.
 
 import type { Socket } from "node:net";
 import { PassingSet } from "../../passing.ts";
 import type { DownloadRequest } from "../exchange.ts";
 import type { DownloadResponse } from "../response.ts";
-import { createHeadReader, escapeTarget, type LaneRequest } from "./head.ts";
+import { createHeadReader, type LaneRequest } from "./head.ts";
 import { createHeadEnd, LaneResponse, type LaneResponseOptions } from "./response.ts";
 
 export interface LaneOptions {
@@ -100,7 +99,7 @@ function drive(
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
     else if (!receiveFirst(bytes)) {
-      leave(() => options.handOver(socket, escapeTarget(bytes)));
+      leave(() => options.handOver(socket, bytes));
       // Who takes over has not heard it.
       if (isHalfClosed) socket.emit("end");
     }

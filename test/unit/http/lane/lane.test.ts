@@ -266,6 +266,14 @@ test.each([
   expect((await answer)?.[0]).not.toContain("the request is not valid");
 });
 
+test("createLane() hands raw bytes in a target over as if they were escaped, wherever it is cut", async () => {
+  const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, ["Host: open.example"]));
+  const expected = await converse(lab.laned, [escaped as string], 1);
+  for (let at = 1; at < (raw as string).length; at += 1) {
+    expect(await converse(lab.laned, [(raw as string).slice(0, at), (raw as string).slice(at)], 1)).toEqual(expected);
+  }
+});
+
 test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
   const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
   expect(await converse(lab.laned, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
