@@ -1,5 +1,5 @@
-// What a connection sends reaches node's parser in a form that it takes, and a few requests at a time. It makes objects of all that it is given, some 2 KB for
-// each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
+// What a connection sends reaches node's parser in a form that it takes, and a few requests at a time. It makes objects of all that it
+// is given, some 2 KB for each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
 import type { Socket } from "node:net";
 
 export interface IntakeOptions {
