@@ -1,5 +1,6 @@
 // Answers a download from a fill that still runs, or that ended without proof. No validators: a resume must never mix
-// two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld.
+// two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld. Where none
+// has gone out yet it is an error like any other.
 import { HuiyuanError } from "../errors.ts";
 import type { FillHead } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/join.ts";
@@ -31,12 +32,11 @@ export async function answerFilling(exchange: Exchange, filling: Filling, contex
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
   const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
   if (mustEnd) return answerEnded(exchange, filling, contextFor);
-  const context = contextFor(filling.isSuspect ? "suspect" : "filling", false);
-  if (range === undefined || size === undefined) return stream(exchange, filling, { context, span: undefined });
+  if (range === undefined || size === undefined) return stream(exchange, filling, { contextFor, span: undefined });
   const set = parseRange(range, size);
   if (set?.kind === "unsatisfiable") throw outside(size);
   if (set !== undefined && set.ranges.length > 1) return answerEnded(exchange, filling, contextFor);
-  return stream(exchange, filling, { context, span: set?.ranges[0] });
+  return stream(exchange, filling, { contextFor, span: set?.ranges[0] });
 }
 
 /** An answer without validators meets no If-Range. */
@@ -59,7 +59,7 @@ export function isForOneVersion({ request }: Exchange): boolean {
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { follower } = filling;
   const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.whole());
-  if (end === "unkept") return stream(exchange, filling, { context: contextFor("filling", false), span: undefined });
+  if (end === "unkept") return stream(exchange, filling, { contextFor, span: undefined });
   if (end.kind === "rescued") return answerRescued(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
@@ -71,7 +71,6 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
     return;
   }
   if (isForOneVersion(exchange)) throw unproven();
-  const context = contextFor(end.kind === "suspect" ? "suspect" : "filling", false);
   const range = requestedRange(exchange);
   const set = range === undefined ? undefined : parseRange(range, spool.received);
   if (set?.kind === "unsatisfiable") throw outside(spool.received);
@@ -79,7 +78,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
   // What is in memory at the end stays there; no disk has all that came before it.
   if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notKept(end.error);
-  await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { context, span });
+  await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { contextFor, span });
 }
 
 /** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
@@ -96,43 +95,48 @@ async function answerRescued(exchange: Exchange, { info, bytes }: Rescued, conte
 async function stream(
   exchange: Exchange,
   { head, follower, isSuspect }: Filling,
-  { context, span }: { readonly context: AnswerContext; readonly span: ByteRange | undefined },
+  { contextFor, span }: { readonly contextFor: ContextFor; readonly span: ByteRange | undefined },
 ): Promise<void> {
   const { request, response, requestId } = exchange;
-  const writeHead = () =>
-    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), ...context.headers, [
+  const size = head.size ?? Number.POSITIVE_INFINITY;
+  const writeHead = ({ headers }: AnswerContext) =>
+    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), ...headers, [
       "X-Request-Id",
       requestId,
     ]);
   if (request.method === "HEAD") {
-    writeHead();
+    writeHead(contextFor(isSuspect ? "suspect" : "filling", false));
     response.end();
     return;
   }
   const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
-  const part = span ?? { start: 0, end: (head.size ?? Number.POSITIVE_INFINITY) - 1 };
-  // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
-  // answer and an error.
-  const first = await firstOf(head, read(part.start, part.end));
-  await spend(context);
-  writeHead();
-  // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
-  const held = async (offset: number, end: number, ready: ReturnType<ReadAt>) => {
-    const chunk = await ready;
-    exchange.bodyBytes += Math.min(chunk?.byteLength ?? 0, end - offset + 1);
-    if (chunk !== undefined && offset + chunk.byteLength >= (head.size ?? Number.POSITIVE_INFINITY)) await ended();
-    return chunk;
-  };
+  const part = span ?? { start: 0, end: size - 1 };
+  const isLast = (offset: number, chunk: Buffer | undefined) =>
+    chunk !== undefined && offset + chunk.byteLength >= size;
   const ended = async () => {
     const end = await follower.end();
     if (end.kind === "failed") throw end.error;
-    // What was known before the head is marked as such; what turns out now can only be told by breaking off.
-    if (end.kind !== "suspect" || end.reason !== "hash" || isSuspect) return;
+    // What was known when this request came is marked as such; what turns out now is refused, or told by breaking off.
+    if (end.kind !== "suspect" || end.reason !== "hash" || isSuspect) return end;
     throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
+  };
+  // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
+  // answer and an error. Where nothing would go out before the end, so does the end.
+  const first = await firstOf(head, read(part.start, part.end));
+  const end = isLast(part.start, first) ? await ended() : undefined;
+  const context = contextFor(isSuspect || end?.kind === "suspect" ? "suspect" : "filling", false);
+  await spend(context);
+  writeHead(context);
+  // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
+  const held = async (offset: number, last: number, ready: ReturnType<ReadAt>) => {
+    const chunk = await ready;
+    if (isLast(offset, chunk)) await ended();
+    exchange.bodyBytes += Math.min(chunk?.byteLength ?? 0, last - offset + 1);
+    return chunk;
   };
   await pump(
     response,
-    (offset, end) => held(offset, end, offset === part.start ? first : read(offset, end)),
+    (offset, last) => held(offset, last, offset === part.start ? first : read(offset, last)),
     part,
     context.client(),
   );

@@ -14,6 +14,7 @@ import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { blobWith, damageBlob, readSha256 } from "../helpers/stored-blobs.ts";
 
 const PAGE = "<!doctype html><title>Nothing here</title>";
+const WRONG_MD5 = [["Content-MD5", Buffer.alloc(16).toString("base64")]] as const;
 const FRIENDS = ["https://a.example", "https://b.example"];
 const HOST = {
   any: "any.example",
@@ -69,12 +70,12 @@ beforeAll(async () => {
     if (target.startsWith("/other")) return connection.send(response(other));
     if (target.startsWith("/large")) return connection.send(response(large));
     if (target.startsWith("/md5")) {
-      const wrong = ["Content-MD5", Buffer.alloc(16).toString("base64")] as const;
-      await connection.send(head("200 OK", [chunked, wrong]));
+      await connection.send(head("200 OK", [chunked, ...WRONG_MD5]));
     } else if (target.startsWith("/chunked")) {
       await connection.send(head("200 OK", [chunked]));
     } else if (target.startsWith("/slow")) {
-      await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)]]));
+      const wrong = target.startsWith("/slow-md5") ? WRONG_MD5 : [];
+      await connection.send(head("200 OK", [["Content-Length", String(jpeg.length)], ...wrong]));
       await connection.send(jpeg.subarray(0, 20_000));
       await connection.pause(500);
       return connection.send(jpeg.subarray(20_000));
@@ -171,6 +172,37 @@ describe("ranges of a key that the bucket lacks", () => {
     ]);
     await ask("/md5-one.jpg");
     expect(asked("/md5-one.jpg")).toBe(2);
+  });
+
+  test.each([
+    ["the end, in the lane of plain requests", "end", ""],
+    ["a part before the end, in the lane of plain requests", "part", ""],
+    ["the end, where node's server answers", "end", "\r\n"],
+  ] as const)("of a body whose Content-MD5 proves wrong: 424, %s", async (_what, which, before) => {
+    const path = `/slow-md5-${which}${before.length}.jpg`;
+    const range = which === "end" ? "-100" : `${jpeg.length - 200}-${jpeg.length - 101}`;
+    const headers = [`Host: ${HOST.any}`, `Origin: ${FRIENDS[0]}`, `Range: bytes=${range}`].join("\r\n");
+    const answer = await sendRaw(program.downloadPort, `${before}GET ${path} HTTP/1.1\r\n${headers}\r\n\r\n`);
+    expect(answer.status).toBe(424);
+    expect(answer.head).toMatch(/^X-ErrNo: -120\r$/m);
+    expect(answer.head).toMatch(/^Cache-Control: no-store\r$/m);
+    expect(answer.head).toMatch(/^Access-Control-Allow-Origin: https:\/\/a\.example\r$/m);
+    expect(answer.head).not.toMatch(/^(Content-Range|Accept-Ranges):/im);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: -120 });
+    const line = program.output.split("\n").find((each) => each.includes('"msg":"download"') && each.includes(path));
+    expect(JSON.parse(line ?? "{}")).toMatchObject({ status: 424, outcome: "error", code: "origin_hash_wrong" });
+  });
+
+  test("a HEAD that comes while it arrives is answered from its head; a token that works once is not spent by a 424", async () => {
+    const path = "/slow-md5-once.jpg";
+    const once = signed(path, token("once", path.slice(1)));
+    const options = { host: HOST.once, headers: { Range: "bytes=-100" } };
+    const [refused, seen] = await Promise.all([
+      ask(once, options),
+      ask(signed(path, token("once", path.slice(1), 60)), { host: HOST.once, method: "HEAD" }),
+    ]);
+    expect([refused.status, seen.status]).toEqual([424, 200]);
+    expect((await ask(once, options)).status).toBe(424);
   });
 
   test("several of a body that is not proven: the whole of it", async () => {

@@ -13,7 +13,7 @@ import {
   type ScriptedOrigin,
   startScriptedOrigin,
 } from "../helpers/scripted-origin.ts";
-import { oneBucket } from "../helpers/settings.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { createLatch } from "../helpers/spools.ts";
 
 interface Fault {
@@ -212,6 +212,31 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
       await server.stop();
       await late.close();
       await other.remove();
+    }
+  });
+});
+
+describe("a small image of which nothing goes out before all of it is judged, for no memory is left", () => {
+  test("a wrong MD5: 424; a JPEG without its end is passed on, told to be damaged", async () => {
+    const jpeg = await noisyJpeg(64, 48);
+    const md5 = createHash("md5").update("another").digest("base64");
+    const origin = await startScriptedOrigin({
+      "/wrong.jpg": [response(jpeg, { headers: { "Content-MD5": md5 } })],
+      "/no-end.jpg": [response(jpeg.subarray(0, -2))],
+    });
+    const installation = await install(oneBucket(mirrorOf(origin.url), {}, { limits: { spoolMemory: "0" } }));
+    const program = await installation.start();
+    try {
+      const seen = async (path: string) => {
+        const { status, isWhole, headers } = await get({ port: program.downloadPort, path });
+        return [status, isWhole, headers["x-errno"], headers["cache-control"]];
+      };
+      expect(await seen("/wrong.jpg")).toEqual([424, true, "-120", "no-store"]);
+      expect(await seen("/no-end.jpg")).toEqual([200, true, "-120", "no-store"]);
+    } finally {
+      await program.stop();
+      await origin.close();
+      await installation.remove();
     }
   });
 });

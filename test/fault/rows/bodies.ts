@@ -209,6 +209,21 @@ const DAMAGED: readonly MissFault[] = [
     expected: PASSED,
   },
   {
+    id: "wrong-md5-late",
+    what: "a Content-MD5 of other bytes, and the last bytes of the image come later; clients want those alone",
+    script: ({ picture }) => [
+      head("200 OK", [
+        ["Content-Length", String(picture.length)],
+        ["Content-MD5", digest("md5", Buffer.from("other"))],
+      ]),
+      halfOf(picture),
+      { pause: 500 },
+      picture.subarray(halfOf(picture).length),
+    ],
+    ask: async (lab, path) => tell(await lab.get({ path, headers: { Range: "bytes=-100" } }), lab.picture),
+    expected: REFUSED,
+  },
+  {
     id: "right-md5",
     what: "the right Content-MD5",
     script: ({ picture }) => [response(picture, { headers: { "Content-MD5": digest("md5", picture) } })],
