@@ -34,8 +34,11 @@ export interface App {
   reload(settings: Settings): void;
   /** Shown on /readyz until the next good file; undefined clears it. */
   noteFault(text: string | undefined): void;
-  /** Clients get 5 s, everything 10 s; then the store is closed. */
-  stop(): Promise<void>;
+  /**
+   * Clients get 5 s, everything 10 s; then the store is closed. False: not all has ended in time, and node, which waits for its threads,
+   * would go on waiting at its own end.
+   */
+  stop(): Promise<boolean>;
 }
 
 const CLIENT_GRACE_MS = 5_000;
@@ -149,11 +152,13 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
           await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
           await admin.stop(0);
           await closeAll(undo);
-          return false;
+          await threadsAreFree();
+          return true;
         };
         // Each keeps its own time; whichever does not must not keep the process.
-        const isLate = await Promise.race([stopAll(), delay(DRAIN_MS, true, { ref: false })]);
-        if (isLate) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
+        const isClosed = await Promise.race([stopAll(), delay(DRAIN_MS, false, { ref: false })]);
+        if (!isClosed) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
+        return isClosed;
       },
     };
   } catch (error) {
@@ -165,6 +170,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
 /** In the reverse of the order in which the parts were opened. */
 async function closeAll(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
   for (const close of [...undo].reverse()) await close();
+}
+
+/** What node's threads do for us: disks, and names of origins. */
+const ON_A_THREAD = /^(FSReq|GetAddrInfoReq)/;
+const THREAD_POLL_MS = 10;
+
+/** No event tells of it, and nobody may be waiting for the answer any more. */
+async function threadsAreFree(): Promise<void> {
+  while (process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))) await delay(THREAD_POLL_MS);
 }
 
 const MIN_IDLE_MS = 60_000;

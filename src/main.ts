@@ -2,6 +2,7 @@
 // argv → one command. The only place that ends the process.
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
+import { HeldUp } from "./cli/signals.ts";
 import { processTerminal } from "./cli/terminal.ts";
 import { HuiyuanError } from "./errors.ts";
 import { SettingsFaults } from "./settings/faults.ts";
@@ -53,9 +54,19 @@ setFlagsFromString("--incremental-marking-soft-trigger=80");
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = exitCodeOf(error);
+  if (error instanceof HeldUp) endBy(error.signal);
+  else process.exitCode = exitCodeOf(error);
 }
 process.exit();
+
+/**
+ * process.exit() waits for threads, and those for a slow disk; a signal waits for nobody. All that was said is out by now. Process 1 of a
+ * container, which no signal of its own can end, goes on to wait: whoever stops the container has a limit for that.
+ */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
 
 /** Usage faults are thrown, so that this file alone chooses the exit code. */
 function throwOnUsage(command: Command): void {

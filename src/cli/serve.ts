@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { loadSettings } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";
-import { onHangUp, untilStopped } from "./signals.ts";
+import { HeldUp, onHangUp, untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface ServeFlags {
@@ -25,11 +25,14 @@ export function serveCommand(terminal: Terminal): Command {
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
 
+/** Throws HeldUp. */
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   // Nobody reads them any more, or their disk is full: no reason to stop serving.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => {});
   const watching = new AbortController();
   let app: App | undefined;
+  let signal: NodeJS.Signals | undefined;
+  let isClosed = true;
   let isChanged = false;
   const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
   let reloading = Promise.resolve();
@@ -55,11 +58,13 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
       `huiyuan is ready: downloads on ${downloads}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
     );
     if (isChanged) await reload(app, flags.config, log);
-    log.info({ signal: await stopped }, "stopping");
+    signal = await stopped;
+    log.info({ signal }, "stopping");
   } finally {
     watching.abort();
-    await app?.stop();
+    if (app !== undefined) isClosed = await app.stop();
   }
+  if (!isClosed) throw new HeldUp(signal);
 }
 
 async function reload(app: App, file: string, log: Log): Promise<void> {

@@ -13,6 +13,17 @@ export function untilStopped(signals: readonly NodeJS.Signals[] = ["SIGTERM", "S
   });
 }
 
+/** The stop is over, and something did not end with it: the process is to end as by a second signal, and nothing is waited for. */
+export class HeldUp extends Error {
+  override readonly name = "HeldUp";
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`Cannot end in order after ${signal}: not everything was closed in time`);
+    this.signal = signal;
+  }
+}
+
 /** Calls `listener` with each SIGHUP, for good: one that comes during the stop must not end the process. */
 export function onHangUp(listener: () => void): void {
   process.on("SIGHUP", listener);

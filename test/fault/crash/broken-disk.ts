@@ -11,14 +11,38 @@ import type { DiskCall } from "./run-child.ts";
  * Makes the calls of every thread but the main one fail with `errno`; where `files` are named, theirs alone, and the main thread's,
  * too. The returned function repairs the disk.
  */
-export async function breakDisk(
+export function breakDisk(
   pid: number,
-  {
-    calls,
-    errno,
-    files = [],
-  }: { readonly calls: readonly (DiskCall | "pread64")[]; readonly errno: string; readonly files?: readonly string[] },
+  { calls, errno, files }: Tampered & { readonly errno: string },
 ): Promise<() => Promise<void>> {
+  return tamper(pid, { calls, ...(files !== undefined && { files }) }, `error=${errno}`);
+}
+
+/** As `breakDisk`, but each of the calls takes `seconds` before it is carried out. Its thread ends no sooner, whatever ends the process. */
+export function slowDisk(pid: number, { calls, seconds }: Tampered & { readonly seconds: number }) {
+  return tamper(pid, { calls }, `delay_enter=${seconds * 1_000_000}`);
+}
+
+/** Whether a call that `slowDisk` has slowed is under way. */
+export function isHeldUp(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).some((thread) => /^State:\s+t/m.test(statusOf(pid, thread)));
+}
+
+/** Whether the process has ended, but for calls that are held up. */
+export function hasEnded(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(statusOf(pid, String(pid)));
+  } catch {
+    return true;
+  }
+}
+
+interface Tampered {
+  readonly calls: readonly (DiskCall | "pread64")[];
+  readonly files?: readonly string[];
+}
+
+async function tamper(pid: number, { calls, files = [] }: Tampered, how: string): Promise<() => Promise<void>> {
   // The main thread does no writing to the disk, but to the clients' sockets, which must stay well.
   const isBroken = (thread: string) => files.length > 0 || thread !== String(pid);
   const threads = readdirSync(`/proc/${pid}/task`).filter(isBroken);
@@ -26,14 +50,13 @@ export async function breakDisk(
   const strace = spawn(
     "strace",
     [
-      ...["-qq", "-o", "/dev/null", "-e", `trace=${list}`, "-e", `inject=${list}:error=${errno}`],
+      ...["-qq", "-o", "/dev/null", "-e", `trace=${list}`, "-e", `inject=${list}:${how}`],
       ...files.flatMap((file) => ["-P", file]),
       ...threads.flatMap((thread) => ["-p", thread]),
     ],
     { stdio: "ignore" },
   );
-  const isTraced = (thread: string) =>
-    /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"));
+  const isTraced = (thread: string) => /^TracerPid:\s+[1-9]/m.test(statusOf(pid, thread));
   await eventually(() => threads.every(isTraced), "every thread is traced");
   return async () => {
     if (strace.exitCode !== null || strace.signalCode !== null) return;
@@ -41,6 +64,10 @@ export async function breakDisk(
     strace.kill("SIGINT");
     await ended;
   };
+}
+
+function statusOf(pid: number, thread: string): string {
+  return readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
 }
 
 /** A small file system in memory at `folder`, which is made. `unmount` it before the folder is removed. */
