@@ -26,7 +26,10 @@ export interface FormOptions {
   readonly contentType: string;
   /** Of the whole form. */
   readonly maxBytes: number;
-  /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
+  /**
+   * A form that brings nothing for `idleMs`, also where all of it has come and it does not end, or that has not ended
+   * within `totalMs`, is given up. While the file lies unread, `idleMs` does not run.
+   */
   readonly idleMs: number;
   readonly totalMs: number;
 }
@@ -52,8 +55,9 @@ export function readForm(source: Readable, options: FormOptions): Form {
 
   const parser = openParser(options.contentType);
   const idle = setTimeout(() => {
-    // While the disk is waited for, the client has nothing to be blamed for.
-    if (source.isPaused()) idle.refresh();
+    // While the disk is waited for, the client has nothing to be blamed for. A source that is paused does not tell: the
+    // parser may wait for nobody.
+    if (file !== undefined && file.readableLength > 0) idle.refresh();
     else fail(late(`${options.idleMs} ms without a byte`));
   }, options.idleMs);
   const total = setTimeout(() => fail(late(`no end within ${options.totalMs} ms`)), options.totalMs);
@@ -107,7 +111,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   parser.on("drain", () => void source.resume());
 
   const gone = () => {
-    // Whoever has sent all of it may leave.
+    // Whoever has sent all of it may leave; should the form not end, `idle` ends it.
     if (!source.readableEnded)
       fail(new HuiyuanError("client_gone", "Cannot read the form: the client has closed the connection"));
   };

@@ -1,7 +1,10 @@
 // Forms as they arrive: the same whatever pieces they come in, and bounded.
+import { once } from "node:events";
 import { Readable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
+import { Busboy } from "@fastify/busboy";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type FormFields, isForm, readForm } from "../../../src/upload/form.ts";
 import { type MadeForm, makeForm } from "../../helpers/rest-api.ts";
 
@@ -11,11 +14,19 @@ interface Read {
 }
 
 const LIMITS = { maxBytes: 1_000_000, idleMs: 5_000, totalMs: 5_000 };
+const PATIENT = { ...LIMITS, totalMs: 60_000 };
+
+function cutAt(body: Buffer, cuts: readonly number[]): Buffer[] {
+  const ends = [...cuts.map((cut) => cut % (body.byteLength + 1)), body.byteLength].sort((one, other) => one - other);
+  return ends.map((end, index) => body.subarray(ends[index - 1] ?? 0, end)).filter((piece) => piece.length > 0);
+}
 
 async function readAll({ contentType, body }: MadeForm, cuts: readonly number[] = [], limits = LIMITS): Promise<Read> {
-  const ends = [...cuts.map((cut) => cut % (body.byteLength + 1)), body.byteLength].sort((one, other) => one - other);
-  const pieces = ends.map((end, index) => body.subarray(ends[index - 1] ?? 0, end)).filter((piece) => piece.length > 0);
-  const form = readForm(Readable.from(pieces, { objectMode: false }), { contentType, ...limits });
+  return readFrom(Readable.from(cutAt(body, cuts), { objectMode: false }), contentType, limits);
+}
+
+async function readFrom(source: Readable, contentType: string, limits = LIMITS): Promise<Read> {
+  const form = readForm(source, { contentType, ...limits });
   const stream = await form.file();
   let file: Buffer | undefined;
   if (stream !== undefined) {
@@ -37,6 +48,13 @@ const FORM = makeForm([
   { name: "unknown", content: "x".repeat(50_000) },
 ]);
 const READ: Read = { fields: { magiccontext: '{"a":"é&=+ %"}', md5: "ABC" }, file: IMAGE };
+
+/** All pieces in one turn, as where much has come before it is read. */
+function atOnce(pieces: readonly Buffer[]): Readable {
+  const source = new Readable({ read() {} });
+  for (const piece of [...pieces, null]) source.push(piece);
+  return source;
+}
 
 describe("readForm()", () => {
   test("gives the same, whatever pieces the form comes in", async () => {
@@ -82,6 +100,43 @@ describe("readForm()", () => {
     const left = readForm(other, { contentType: FORM.contentType, ...LIMITS });
     other.destroy();
     await expect(left.file()).rejects.toMatchObject({ code: "client_gone" });
+  });
+
+  test.each([
+    ["some of", IMAGE, 20_000],
+    ["all of", IMAGE, Number.POSITIVE_INFINITY],
+    ["all of a small", Buffer.alloc(5_000), Number.POSITIVE_INFINITY],
+  ])("waits for whoever reads the file where %s form has come", async (_, content, end) => {
+    const { contentType, body } = makeForm([{ name: "FileContent", content }]);
+    const source = new Readable({ read() {} });
+    const form = readForm(source, { contentType, ...LIMITS, idleMs: 30 });
+    source.push(body.subarray(0, end));
+    if (end > body.length) source.push(null);
+    const file = await form.file();
+    await setTimeout(120);
+    if (end <= body.length) for (const piece of [body.subarray(end), null]) source.push(piece);
+    const parts = await file?.toArray();
+    expect([Buffer.concat(parts ?? []).equals(content), await form.end()]).toEqual([true, {}]);
+  });
+
+  test("throws body_late where nothing moves though nobody is waited for, whatever pauses", async () => {
+    const paused = atOnce([FORM.body]);
+    const form = readForm(paused, { contentType: FORM.contentType, ...PATIENT, idleMs: 30 });
+    paused.pause();
+    await expect(form.file()).rejects.toMatchObject({ code: "body_late" });
+  });
+
+  test.each([true, false])("throws body_late where the parser stands still, its write says %s", async (written) => {
+    vi.spyOn(Busboy.prototype, "write").mockReturnValue(written);
+    vi.spyOn(Busboy.prototype, "end").mockReturnThis();
+    try {
+      const source = atOnce([FORM.body]);
+      const form = readForm(source, { contentType: FORM.contentType, ...PATIENT, idleMs: 30 });
+      if (written) await once(source, "close");
+      await expect(form.end()).rejects.toMatchObject({ code: "body_late" });
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 });
 
