@@ -1,7 +1,7 @@
 // A multipart form while it arrives: the fields that the API knows, and the file part as a stream. Every part of it is
 // bounded; what is not known is passed over. It is the one door of busboy.
 import type { Readable } from "node:stream";
-import { Busboy } from "@fastify/busboy";
+import { Busboy, type Dicer } from "@fastify/busboy";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 
 /** The fields that mean something here, in lower case as they are compared. */
@@ -54,6 +54,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   let isOver = false;
 
   const parser = openParser(options.contentType);
+  neverHoldForParts(parser);
   const idle = setTimeout(() => {
     // While the disk is waited for, the client has nothing to be blamed for. A source that is paused does not tell: the
     // parser may wait for nobody.
@@ -134,7 +135,9 @@ export function readForm(source: Readable, options: FormOptions): Form {
   };
 }
 
-function openParser(contentType: string) {
+type Parser = InstanceType<typeof Busboy>;
+
+function openParser(contentType: string): Parser {
   try {
     return new Busboy({
       headers: { "content-type": contentType },
@@ -145,6 +148,24 @@ function openParser(contentType: string) {
   } catch (error) {
     throw broken("it has no boundary", error);
   }
+}
+
+/**
+ * Makes every part of the form take whatever comes. What is in no field and no file (a part that is no form-data, the
+ * surplus of a field) lies in its part for a moment; at 16 KiB of that the parser would stand still until the part is
+ * read: for good where the part has ended by then, and with a loss in the field behind it where it has not. Only a file may
+ * hold the parser, which it does in another way. How the parts are reached is busboy's own affair, not its interface: the
+ * tests of `readForm()` with parts that are passed over fail where that changes.
+ */
+function neverHoldForParts(parser: Parser): void {
+  const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: Dicer } })._parser;
+  parts.on("part", (part) => {
+    const push = part.push.bind(part);
+    part.push = (chunk) => {
+      push(chunk);
+      return true;
+    };
+  });
 }
 
 /** A promise for whoever asks; nobody may. The first settling holds. */

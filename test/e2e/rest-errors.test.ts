@@ -362,6 +362,26 @@ describe("the REST API", () => {
     expect(await ask(`sign=${good}&x=1&sign=${good}`)).toMatchObject({ code: 0 });
   });
 
+  test("passes a large part over that is neither field nor file", async () => {
+    const boundary = "passed-over";
+    const { contentType, body } = makeForm([{ name: "FileContent", content: jpeg }], boundary);
+    const end = Buffer.from(`--${boundary}--\r\n`);
+    const file = body.subarray(0, -end.length);
+    const seen: number[] = [];
+    for (const head of ["", "Content-Type: text/plain\r\n", "Content-Disposition: attachment\r\n"]) {
+      const part = Buffer.from(`--${boundary}\r\n${head}\r\n${"z".repeat(20_000)}\r\n`);
+      for (const [name, ...pieces] of [
+        [`alone${seen.length}.jpg`, part, end],
+        [`behind${seen.length}.jpg`, file, part, end],
+        [`before${seen.length}.jpg`, part, file, end],
+      ] as const) {
+        const { code } = await upload(name, { form: { contentType, body: Buffer.concat(pieces) } });
+        seen.push(code);
+      }
+    }
+    expect(seen).toEqual([-5990, 0, 0, -5990, 0, 0, -5990, 0, 0]);
+  });
+
   test("answers before the file has come, reads it away, and goes on with the connection", async () => {
     const refused = fileForm(Buffer.alloc(1_000_000));
     const head = [

@@ -49,6 +49,29 @@ const FORM = makeForm([
 ]);
 const READ: Read = { fields: { magiccontext: '{"a":"é&=+ %"}', md5: "ABC" }, file: IMAGE };
 
+/** What no field and no file begins with: such a part is passed over. */
+const PASSED_OVER = {
+  "another disposition": 'Content-Disposition: attachment; name="FileContent"\r\n\r\n',
+  "no disposition": "Content-Type: image/jpeg\r\n\r\n",
+  "no headers": "\r\n",
+  "a line break in its name": 'Content-Disposition: form-data; name="File\nContent"\r\n\r\n',
+};
+const FIELD = 'Content-Disposition: form-data; name="unknown"\r\n\r\n';
+const FILE = 'Content-Disposition: form-data; name="FileContent"\r\n\r\n';
+/** Around 16 KiB, above which a part fills its buffer at once. */
+const SIZES = [0, 1, 16_300, 16_383, 16_384, 16_385, 20_000, 33_000, 66_000, 140_000];
+
+interface RawPart {
+  readonly head: string;
+  readonly content: Buffer;
+}
+
+function rawForm(parts: readonly RawPart[], { preamble = "", epilogue = "" } = {}): MadeForm {
+  const pieces = parts.flatMap(({ head, content }) => [Buffer.from(`\r\n--bd\r\n${head}`), content]);
+  const ends = [Buffer.from(preamble), ...pieces, Buffer.from(`\r\n--bd--\r\n${epilogue}`)];
+  return { contentType: "multipart/form-data; boundary=bd", body: Buffer.concat(ends) };
+}
+
 /** All pieces in one turn, as where much has come before it is read. */
 function atOnce(pieces: readonly Buffer[]): Readable {
   const source = new Readable({ read() {} });
@@ -70,6 +93,66 @@ describe("readForm()", () => {
   test("passes preamble and epilogue over", async () => {
     const body = Buffer.concat([Buffer.from("preamble\r\n"), FORM.body, Buffer.from("epilogue")]);
     expect(await readAll({ ...FORM, body })).toEqual(READ);
+  });
+
+  test.each(Object.entries(PASSED_OVER))(
+    "passes a part with %s over, whatever its size and the pieces",
+    async (_, head) => {
+      const file = { head: FILE, content: IMAGE };
+      for (const size of SIZES) {
+        const part = { head, content: Buffer.alloc(size, "z") };
+        for (const parts of [[part], [file, part], [part, file], [part, part], [part, { ...part, head: FIELD }]]) {
+          const { contentType, body } = rawForm(parts);
+          const hasFile = parts.includes(file);
+          for (const step of [1_000, 16_384, 65_536, body.length - 1, body.length - 9, body.length]) {
+            const pieces = cutAt(
+              body,
+              Array.from({ length: Math.floor(body.length / step) }, (__, index) => index * step),
+            );
+            for (const source of [atOnce(pieces), Readable.from(pieces, { objectMode: false })]) {
+              const read = await readFrom(source, contentType);
+              expect([size, step, read.file?.equals(IMAGE) ?? false]).toEqual([size, step, hasFile]);
+            }
+          }
+        }
+      }
+    },
+  );
+
+  test.each([FIELD, ...Object.values(PASSED_OVER)])("loses nothing of a field behind %j", async (head) => {
+    const value = "v".repeat(10_000);
+    const { contentType, body } = rawForm([
+      { head, content: Buffer.alloc(40_000, "z") },
+      { head: 'Content-Disposition: form-data; name="md5"\r\n\r\n', content: Buffer.from(value) },
+      { head: FIELD, content: Buffer.from("z") },
+    ]);
+    const pieces = cutAt(body, [15_000, 30_000, body.indexOf(value) + 100]);
+    expect((await readFrom(atOnce(pieces), contentType)).fields).toEqual({ md5: value });
+  });
+
+  test("gives the same of any parts, preamble and epilogue, whatever pieces they come in", async () => {
+    const size = fc.oneof(fc.constantFrom(...SIZES), fc.nat(80_000));
+    const head = fc.constantFrom(FIELD, ...Object.values(PASSED_OVER));
+    const part = fc.record({ head, content: size.map((length) => Buffer.alloc(length, "\r\n-z")) });
+    const text = size.map((length) => "y".repeat(length));
+    const cuts = fc.array(fc.nat(900_000), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(part, { maxLength: 4 }),
+        fc.array(part, { maxLength: 4 }),
+        fc.record({ preamble: text, epilogue: text }),
+        cuts,
+        fc.boolean(),
+        async (before, after, around, places, isAtOnce) => {
+          const { contentType, body } = rawForm([...before, { head: FILE, content: IMAGE }, ...after], around);
+          const pieces = cutAt(body, places);
+          const source = isAtOnce ? atOnce(pieces) : Readable.from(pieces, { objectMode: false });
+          const { fields, file } = await readFrom(source, contentType);
+          expect([fields, file?.equals(IMAGE)]).toEqual([{}, true]);
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 
   test("of only a closing boundary has neither file nor fields", async () => {
