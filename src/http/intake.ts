@@ -1,12 +1,18 @@
 // What a connection sends reaches node's parser in a form that it takes, and a few requests at a time. It makes objects of all that it
 // is given, some 2 KB for each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
 import type { Socket } from "node:net";
+import type { GoingOn } from "./going-on.ts";
+import type { Body } from "./small-chunks.ts";
 
 export interface IntakeOptions {
   /** Has node's server take the connection. */
   readonly takeOver: (socket: Socket) => void;
   /** As many requests as may wait are waiting; `resume` of the socket follows when there are fewer. */
   readonly isFull: () => boolean;
+  /** Of all connections. */
+  readonly goingOn: GoingOn;
+  /** The newest request that the parser has brought. */
+  readonly newest: () => Body | undefined;
 }
 
 /** Of one connection. */
@@ -18,16 +24,24 @@ export interface Intake {
 }
 
 const HEAD_END = "\r\n\r\n";
-const HEADS_AT_ONCE = 4;
+/** Where the parser brings no request the ends are those of a body, and it is given more of them at once. */
+const MAX_HEADS_AT_ONCE = 64;
+/** Of one client; then others have their turn. */
+const SLICES_AT_ONCE = 4;
+/** How soon a body in too many pieces is looked at again. Milliseconds. */
+const CROWDED_MS = 20;
 const BEYOND_ASCII = /[\x80-\xff]/g;
 
 type Listener = (bytes: Buffer) => void;
 /** Node's server pauses the parser with the socket while much is to be written, and then wants to be given nothing. */
 type Pausing = Socket & { readonly _paused?: boolean };
 
-export function createIntake(socket: Socket, { takeOver, isFull }: IntakeOptions): Intake {
+export function createIntake(socket: Socket, { takeOver, isFull, goingOn, newest }: IntakeOptions): Intake {
   let held: Buffer | undefined;
   let isFeeding = false;
+  let heads = 1;
+  let slices = SLICES_AT_ONCE;
+  let isYielding = false;
   let hasEnded = false;
   /** What comes is still the first line of the connection. */
   let isFirstLine = true;
@@ -36,25 +50,58 @@ export function createIntake(socket: Socket, { takeOver, isFull }: IntakeOptions
   let finish: (() => void) | undefined;
 
   const isOver = () => socket.destroyed || socket.writableEnded;
-  const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true;
+  const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true && newest()?.isCrowded() !== true;
 
   function feed(): void {
-    // What the parser calls may call for more.
-    if (isFeeding) return;
+    // What the parser calls may call for more, and others may have their turn before.
+    if (isFeeding || isYielding) return;
     isFeeding = true;
-    while (held !== undefined && !isOver() && mayFeed()) {
-      const bytes = held.subarray(0, endOfHeads(held));
-      held = bytes.length === held.length ? undefined : held.subarray(bytes.length);
-      parse?.(bytes);
-    }
+    while (held !== undefined && slices > 0 && !isOver() && mayFeed()) feedSlice(held);
     isFeeding = false;
     // Nothing that still comes is a request any more.
     if (isOver()) held = undefined;
-    if (held !== undefined || (hasEnded && isFull())) socket.pause();
-    else if (hasEnded) {
-      hasEnded = false;
-      finish?.();
+    if (held !== undefined) comeBack();
+    else if (hasEnded) endIfRead();
+  }
+
+  function feedSlice(bytes: Buffer): void {
+    const slice = bytes.subarray(0, endOfHeads(bytes, heads));
+    held = slice.length === bytes.length ? undefined : bytes.subarray(slice.length);
+    const before = newest();
+    parse?.(slice);
+    newest()?.flush();
+    heads = newest() === before ? Math.min(2 * heads, MAX_HEADS_AT_ONCE) : 1;
+    slices -= 1;
+  }
+
+  /** Whoever makes room resumes the socket, but for what is made sure of here. */
+  function comeBack(): void {
+    socket.pause();
+    if (slices === 0) yieldTo(goingOn.wait);
+    // Nothing tells of it: a stream that has asked for more asks no second time.
+    else if (newest()?.isCrowded() === true) yieldTo((then) => setTimeout(then, CROWDED_MS));
+  }
+
+  function endIfRead(): void {
+    // What waits to be unread comes first.
+    if (isFull()) {
+      socket.pause();
+      return;
     }
+    hasEnded = false;
+    finish?.();
+  }
+
+  function yieldTo(others: (then: () => void) => void): void {
+    isYielding = true;
+    others(() => {
+      isYielding = false;
+      slices = SLICES_AT_ONCE;
+      feed();
+      // Paused here, it is to go on from here, but where the body waits for its reader.
+      const mayResume = held === undefined && mayFeed() && newest()?.isFilled() !== true;
+      if (mayResume && socket.isPaused()) socket.resume();
+    });
   }
 
   function receive(bytes: Buffer): void {
@@ -107,9 +154,9 @@ function escapeLine(bytes: Buffer, end: number): Buffer {
   return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(end)]);
 }
 
-function endOfHeads(bytes: Buffer): number {
+function endOfHeads(bytes: Buffer, count: number): number {
   let end = 0;
-  for (let heads = 0; heads < HEADS_AT_ONCE; heads += 1) {
+  for (let heads = 0; heads < count; heads += 1) {
     const at = bytes.indexOf(HEAD_END, end);
     if (at < 0) return bytes.length;
     end = at + HEAD_END.length;

@@ -9,11 +9,13 @@ import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
+import { createGoingOn } from "./going-on.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./lane/lane.ts";
 import { passOverOffers } from "./offers.ts";
 import { bodyOf, failure } from "./photos/answer.ts";
 import { isCallHead } from "./photos/target.ts";
+import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 import { createTurns, type Turns } from "./turns.ts";
 
 export interface ServerOptions {
@@ -59,11 +61,16 @@ const HEAD_LOOKED_AT = 512;
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const endings = createEndings();
   const connections = new WeakMap<Socket, Connection>();
+  const goingOn = createGoingOn();
   const connectionOf = (socket: Socket): Connection => {
     const known = connections.get(socket);
     if (known !== undefined) return known;
     const turns = createTurns(socket);
-    const made = { turns, intake: createIntake(socket, { takeOver, isFull: turns.isFull }) };
+    const made: Connection = {
+      turns,
+      intake: createIntake(socket, { takeOver, isFull: turns.isFull, goingOn, newest: () => made.newest }),
+      newest: undefined,
+    };
     connections.set(socket, made);
     return made;
   };
@@ -97,7 +104,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (isForeignCoding(request.headers["transfer-encoding"])) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
-    turnsOf(request.socket).take(response, () => begin(request, response));
+    const connection = connectionOf(request.socket);
+    connection.newest = gatherSmallChunks(request);
+    // Nobody reads it, and it would lie there until the request has its turn.
+    if (request.method === "GET" || request.method === "HEAD") request.resume();
+    connection.turns.take(response, () => begin(request, response));
   };
   const server = createServer(
     {
@@ -120,7 +131,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const attach = (socket: Socket) => connectionOf(socket).intake.attach();
   const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).intake.unread(bytes);
   const late = (socket: Socket) => refuse("request_timeout", socket);
-  const lane = options.lane && openLane(server, { ...options.lane, attach, unread, late, end: endings.end });
+  const lane = options.lane && openLane(server, { ...options.lane, attach, unread, goingOn, late, end: endings.end });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     // Read once, or it is unknown by the time a client that has left is logged.
@@ -159,9 +170,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
 interface Connection {
   readonly turns: Turns;
   readonly intake: Intake;
+  /** The body of the newest request. */
+  newest: Body | undefined;
 }
 
-interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "late" | "end"> {
+interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "goingOn" | "late" | "end"> {
   /** Has node's server take a connection. */
   readonly attach: (socket: Socket) => void;
   /** Gives it bytes as if they came next. */

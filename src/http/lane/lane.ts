@@ -6,6 +6,7 @@
 import type { Socket } from "node:net";
 import { PassingSet } from "../../passing.ts";
 import type { DownloadRequest } from "../exchange.ts";
+import type { GoingOn } from "../going-on.ts";
 import type { DownloadResponse } from "../response.ts";
 import { createHeadReader, type LaneRequest } from "./head.ts";
 import { createHeadEnd, LaneResponse, type LaneResponseOptions } from "./response.ts";
@@ -18,6 +19,8 @@ export interface LaneOptions {
   readonly handOver: (socket: Socket, bytes: Buffer) => void;
   /** Gets connections that have sent nothing within `headMs`. */
   readonly late: (socket: Socket) => void;
+  /** Of all connections. */
+  readonly goingOn: GoingOn;
   /** Ends a connection behind its last answer, which is with the kernel. */
   readonly end: (socket: Socket) => void;
   readonly headMs: number;
@@ -50,6 +53,8 @@ const HEAD_END = "\r\n\r\n";
 
 /** What a client may send ahead while it is being answered; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
+/** Of what one client has sent ahead; then others have their turn. */
+const ANSWERS_AT_ONCE = 16;
 
 export function createLane(options: LaneOptions): Lane {
   const connections = new PassingSet<Connection>();
@@ -79,20 +84,23 @@ function drive(
   socket: Socket,
   options: LaneOptions & Pick<LaneResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
 ): Connection {
-  const { listener, takes, headEnd, isLast, keepAliveMs } = options;
+  const { listener, takes, headEnd, isLast, keepAliveMs, goingOn } = options;
   const readHead = createHeadReader(socket);
   let hasAsked = false;
   /** The answer under way: one at a time. */
   let current: LaneResponse | undefined;
   let held: Buffer | undefined;
   let isGoingOn = false;
+  /** Others have their turn, and then what is held. */
+  let isYielding = false;
+  let answersLeft = ANSWERS_AT_ONCE;
   let hasLeft = false;
   let isHalfClosed = false;
   /** The last answer is out. */
   let isEnded = false;
 
   function receive(bytes: Buffer): void {
-    if (current !== undefined) {
+    if (current !== undefined || isYielding) {
       hold(bytes);
       return;
     }
@@ -141,6 +149,16 @@ function drive(
   function goOn(): void {
     isGoingOn = true;
     while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
+      if (answersLeft === 0) {
+        isYielding = true;
+        goingOn.wait(() => {
+          isYielding = false;
+          answersLeft = ANSWERS_AT_ONCE;
+          goOn();
+        });
+        return;
+      }
+      answersLeft -= 1;
       const bytes = held;
       held = undefined;
       socket.resume();
@@ -164,7 +182,7 @@ function drive(
 
   /** Nothing more will be asked; what was asked is answered. */
   function halfClosed(): void {
-    if (current === undefined) {
+    if (current === undefined && !isYielding) {
       socket.end();
       return;
     }
@@ -193,5 +211,5 @@ function drive(
   // Stays for good; `close` follows.
   socket.on("error", () => {});
   socket.setTimeout(options.headMs);
-  return { socket, isIdle: () => current === undefined && !isEnded };
+  return { socket, isIdle: () => current === undefined && !isYielding && !isEnded };
 }

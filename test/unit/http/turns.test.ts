@@ -130,6 +130,23 @@ test("startServer() has node's parser read a few requests ahead, of however many
   expect(most).toBeLessThanOrEqual(9);
 });
 
+test("startServer() lets others have their turn before all is answered that one has sent ahead", async () => {
+  let answered = 0;
+  const server = await serve((_request, response) => {
+    answered += 1;
+    answer(response, "x");
+  });
+  const greedy = client(server);
+  await once(greedy, "connect");
+  greedy.write(get("/x").repeat(1_500));
+  await eventually(() => answered > 0, "the first is answered");
+  const other = client(server);
+  other.write(get("/y"));
+  await eventually(() => other.received !== "", "the other is answered");
+  expect(answered).toBeLessThan(1_000);
+  await eventually(() => greedy.received.split("200 OK").length === 1_501, "all are answered");
+});
+
 test("createTurns() begins nothing behind an answer that closes the connection", async () => {
   const begun: string[] = [];
   const server = await serve(({ url = "" }, response) => {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { createGoingOn } from "../../../../src/http/going-on.ts";
 import { createLane, type LaneOptions } from "../../../../src/http/lane/lane.ts";
 import type { DownloadResponse } from "../../../../src/http/response.ts";
 import { type HttpServer, startServer } from "../../../../src/http/server.ts";
@@ -71,6 +72,7 @@ test("createLane() gives a connection that says nothing to `late`", async () => 
       handOver: () => expect.unreachable("nothing was sent"),
       late: resolve,
       end: () => expect.unreachable("nothing was answered"),
+      goingOn: createGoingOn(),
       headMs: 20,
       keepAliveMs: 60_000,
       idleMs: () => 60_000,
