@@ -32,6 +32,8 @@ export interface ScriptedS3 extends S3Place {
   cutAfter: number | undefined;
   /** True: each connection ends with its answer. */
   hangsUp: boolean;
+  /** Headers, in lower case, that answers about an object lack. */
+  lacks: readonly string[];
   /** True: the last bit of every body is wrong on its way out. */
   spoils: boolean;
   close(): Promise<void>;
@@ -57,6 +59,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     listedNames: 0,
     cutAfter: undefined,
     hangsUp: false,
+    lacks: [],
     spoils: false,
     async close() {
       const closed = once(server, "close");
@@ -109,7 +112,8 @@ function send(
   const asked = start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1);
   const bytes = s3.spoils ? spoilt(asked) : asked;
   const head = { ...found.headers, etag: etagOf(found.bytes), "content-length": String(bytes.length) };
-  response.writeHead(start === undefined ? 200 : 206, head);
+  const said = Object.entries(head).filter(([header]) => !s3.lacks.includes(header));
+  response.writeHead(start === undefined ? 200 : 206, Object.fromEntries(said));
   if (method === "HEAD") response.end();
   else if (s3.cutAfter === undefined) response.end(bytes);
   else response.write(bytes.subarray(0, s3.cutAfter), () => response.destroy());

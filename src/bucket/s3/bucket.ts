@@ -266,8 +266,10 @@ function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
   return found.state === "object" && found.info.hashes.sha256 === sha256 && found.info.storedAt === storedAt;
 }
 
-function sizeOf(reply: S3Reply): number {
-  return Number(reply.header("content-length") ?? 0);
+/** Undefined where S3 does not say: that is not none. */
+function sizeOf(reply: S3Reply): number | undefined {
+  const text = reply.header("content-length") ?? "";
+  return /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
 function versionOf(reply: S3Reply): string {

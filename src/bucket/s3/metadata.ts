@@ -1,5 +1,6 @@
 // An object's description as x-amz-meta-* headers and back: at most 2 KB, as S3 allows, ASCII whatever the values hold.
 // What an operator reads with any S3 tool is what stands here. Pure.
+import { HuiyuanError } from "../../errors.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
@@ -66,22 +67,28 @@ export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
   return { "content-type": "application/x-empty", ...pack(needed, [["reason", tombstone.reason]]) };
 }
 
-/** The head of an answer to HEAD or GET. `size` and `version` are undefined where S3 did not say. */
+/** The head of an answer to HEAD. `size` is undefined where S3 did not say. */
 export interface ObjectHead {
   header(name: string): string | undefined;
-  readonly size: number;
+  readonly size: number | undefined;
   readonly version: string;
 }
 
-/** What the head says lies under `key`. */
+/**
+ * What the head says lies under `key`. Throws store_failed where nothing tells the size: it would pass for none, and what has no bytes
+ * may be replaced.
+ */
 export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
   const { size, version } = head;
   const fields = readFields(head);
   const { text, number } = fields;
   if (text(MARK) === MARK_VALUE) {
     if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
-    const info = infoOf(key, size, fields);
+    const info = infoOf(key, size ?? number("size"), fields);
     if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
+  }
+  if (size === undefined) {
+    throw new HuiyuanError("store_failed", `Cannot tell what lies at "${key}": S3 does not say its size`);
   }
   return { state: "foreign", size, modifiedAt: number("last-modified"), version };
 }
