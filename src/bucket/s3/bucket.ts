@@ -7,7 +7,8 @@ import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
 import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { type ListedName, listPage } from "./answers.ts";
-import { drop, readBody, type S3Client, type S3Reply } from "./client.ts";
+import { readBody } from "./bodies.ts";
+import type { S3Client, S3Reply } from "./client.ts";
 import type { Conditions } from "./conditions.ts";
 import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
 import { putInParts } from "./multipart.ts";
@@ -52,7 +53,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       tries: LOOK_TRIES,
     });
     if (reply.status === 404) return { state: "absent" };
-    await drop(reply);
+    await client.drop(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply) });
   }
 
@@ -101,7 +102,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       patienceMs: PATIENCE_MS,
     });
     if (reply.status < 300) {
-      await drop(reply);
+      await client.drop(reply);
       return true;
     }
     if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
@@ -133,14 +134,14 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
       if (reply.status !== 206) throw unexpected("get a range of", names.of(key), reply.status);
       const wanted = end - start + 1;
-      const bytes = await readBody(reply, wanted);
+      const bytes = await readBody(reply, { bytes: wanted });
       if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
       return bytes;
     },
     async bury(key, tombstone) {
       const reply = await putTombstone(key, tombstone);
       if (reply.status >= 300) throw unexpected("lay a tombstone at", names.of(key), reply.status);
-      await drop(reply);
+      await client.drop(reply);
     },
     async copy(from, version, to, { isStale }) {
       const name = names.of(to.key);
@@ -168,7 +169,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       const isPut = Object.keys(wanted).length > 0;
       const reply = isPut ? await putTombstone(key, EXPIRED, wanted) : await remove(key);
       if (reply.status < 300) {
-        await drop(reply);
+        await client.drop(reply);
         return true;
       }
       if (reply.status === 404) return true;
@@ -234,7 +235,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       throwIfLeft(signal);
       const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS });
       if (reply.status >= 300) continue;
-      await drop(reply);
+      await client.drop(reply);
       const key = keyInMetadata(reply.header);
       if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
     }

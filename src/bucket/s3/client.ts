@@ -1,10 +1,11 @@
 // Requests to one S3 bucket: signed, with a deadline, tried again with jitter where another try may help, and every failure
 // translated into store_failed or store_full. It knows requests and statuses, not objects.
 import { setTimeout as delay } from "node:timers/promises";
-import { HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../sigv4.ts";
 import { errorCode } from "./answers.ts";
+import { type BodyBounds, createPatience, readAway, readBody } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createReach, type Reach } from "./reach.ts";
 
@@ -43,12 +44,14 @@ export interface S3Reply extends HttpReply {
 
 export interface S3Client {
   readonly reach: Reach;
-  /** Throws store_failed, store_full. */
+  /** Throws store_failed, store_full; the body of the reply throws store_failed. */
   send(request: S3Request): Promise<S3Reply>;
   /** Whether a later request may succeed where one has ended in this error. */
   mayPass(error: unknown): boolean;
   /** The whole body as text, of at most 8 MiB. */
   text(reply: S3Reply): Promise<string>;
+  /** Reads a body away, so that its connection serves again. Throws store_failed. */
+  drop(reply: S3Reply): Promise<void>;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -69,8 +72,8 @@ const TRIES = 3;
 const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
 const PROBE_PATIENCE_MS = 2_000;
-const MAX_TEXT_BYTES = 8_388_608;
-const MAX_ERROR_BYTES = 65_536;
+const TEXT_BOUNDS = { bytes: 8_388_608 };
+const ERROR_BOUNDS = { bytes: 65_536 };
 
 /** Codes after which the same request may succeed a moment later. */
 const PASSING_CODES = new Set([
@@ -102,6 +105,12 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     await drop(reply);
   }
 
+  async function drop(reply: HttpReply): Promise<void> {
+    await readAway(reply).catch((error: unknown) => {
+      throw markPassing(asHuiyuanError(error));
+    });
+  }
+
   async function sendOnce(request: S3Request): Promise<HttpReply> {
     const { method, name, query = {}, body, patienceMs } = request;
     const path = name === undefined ? basePath : `${basePath}/${encodeS3Path(name)}`;
@@ -124,10 +133,20 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       const sent = body === undefined ? undefined : patience.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
       patience.refresh();
-      return { status: reply.status, header: reply.header, body: patience.watch(reply.body, true) };
+      return { status: reply.status, header: reply.header, body: arriving(request, patience.watch(reply.body, true)) };
     } catch (error) {
       patience.end();
       throw error;
+    }
+  }
+
+  /** What breaks off or stands still is S3's failure, whoever reads it, and may pass. */
+  async function* arriving(request: S3Request, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      const failure = failed(request, `the answer broke off: ${messageOf(error)}`, error);
+      throw closing.signal.aborted ? failure : markPassing(failure);
     }
   }
 
@@ -151,7 +170,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     const code = error instanceof HuiyuanError ? error.code : undefined;
     // What is to be sent could not be read: that says nothing of S3.
     if (code?.startsWith("store_")) throw error;
-    const failure = failed(request, error instanceof Error ? error.message : String(error), error);
+    const failure = failed(request, messageOf(error), error);
     // The address is not allowed, and no other try will find another; or nobody waits any more.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
     reach.failed(failure);
@@ -161,7 +180,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** As attempt(), for an answer that says no. */
   async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
     const { status } = reply;
-    const code = errorCode(await readText(reply, MAX_ERROR_BYTES).catch(() => "")) ?? "";
+    const code = errorCode(await readText(reply, ERROR_BOUNDS).catch(() => "")) ?? "";
     const failure = refused(request, status, code);
     const mayPass = isPassing(status, code);
     if (!mayPass || status < 500) reach.answered();
@@ -211,7 +230,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayPass = (error: unknown) => error instanceof HuiyuanError && passing.has(error);
-  return { reach, send, mayPass, text: (reply) => readText(reply, MAX_TEXT_BYTES), close };
+  return { reach, send, mayPass, text: (reply) => readText(reply, TEXT_BOUNDS), drop, close };
 }
 
 function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {
@@ -226,47 +245,10 @@ interface Passing {
   readonly status: number | undefined;
 }
 
-/** Aborts its signal when nothing has moved for a while. */
-function createPatience(milliseconds: number, closing: AbortSignal) {
-  const controller = new AbortController();
-  const signal = AbortSignal.any([controller.signal, closing]);
-  const timer = setTimeout(() => controller.abort(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
-  async function* watch(pieces: AsyncIterable<Buffer>, isLast = false) {
-    try {
-      for await (const piece of pieces) {
-        timer.refresh();
-        yield piece;
-        timer.refresh();
-      }
-    } finally {
-      if (isLast) clearTimeout(timer);
-    }
-  }
-  return { signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {
+  return (await readBody(reply, bounds)).toString();
 }
 
-/** Reads a body away, so that its connection serves again. */
-export async function drop(reply: HttpReply): Promise<void> {
-  for await (const _chunk of reply.body);
-}
-
-/** Throws store_failed when the body is longer or breaks. */
-export async function readBody(reply: HttpReply, maxBytes: number): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const piece of reply.body) {
-      bytes += piece.length;
-      if (bytes > maxBytes) throw new Error(`over ${maxBytes} bytes`);
-      pieces.push(piece);
-    }
-  } catch (cause) {
-    const found = cause instanceof Error ? cause.message : String(cause);
-    throw new HuiyuanError("store_failed", `Cannot read an answer of S3: ${found}`, { cause });
-  }
-  return Buffer.concat(pieces);
-}
-
-async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
-  return (await readBody(reply, maxBytes)).toString();
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
 // ignore them. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
 import { createHash, randomUUID } from "node:crypto";
 import type { Log } from "../../log.ts";
-import { drop, type S3Client } from "./client.ts";
+import type { S3Client } from "./client.ts";
 
 export interface Conditions {
   /** `If-None-Match: *` */
@@ -45,7 +45,7 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
       },
     };
     const reply = await client.send({ method: "PUT", name, headers, body, patienceMs: PATIENCE_MS });
-    if (reply.status < 300) await drop(reply);
+    if (reply.status < 300) await client.drop(reply);
     return reply.status < 300;
   }
   /** A refusal for good is an answer too; one that may pass says nothing of the condition. */
@@ -70,6 +70,9 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
     }
     return { absent, version };
   } finally {
-    await client.send({ method: "DELETE", name, patienceMs: PATIENCE_MS }).then(drop, () => undefined); // It is small, and says what it is.
+    await client
+      .send({ method: "DELETE", name, patienceMs: PATIENCE_MS })
+      .then(client.drop)
+      .catch(() => undefined); // It is small, and says what it is.
   }
 }

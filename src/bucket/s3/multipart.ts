@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../errors.ts";
 import type { ByteSource } from "../remote.ts";
 import { errorCode, uploadId } from "./answers.ts";
-import { drop, type S3Client } from "./client.ts";
+import type { S3Client } from "./client.ts";
 import { piecesOf } from "./pieces.ts";
 
 export interface MultipartPut {
@@ -42,7 +42,7 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
         body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => piecesOf(source, start, end) },
         patienceMs: PATIENCE_MS,
       });
-      await drop(reply);
+      await client.drop(reply);
       etags.push(reply.header("etag") ?? "");
     }
     const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
@@ -90,7 +90,8 @@ async function complete(
 async function abort(client: S3Client, name: string, upload: string): Promise<void> {
   await client
     .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: PATIENCE_MS })
-    .then(drop, () => undefined);
+    .then(client.drop)
+    .catch(() => undefined);
 }
 
 function failed(name: string, found: string): HuiyuanError {

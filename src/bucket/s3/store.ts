@@ -5,7 +5,7 @@ import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
 import { createS3Bucket } from "./bucket.ts";
-import { createS3Client, drop, type S3Access } from "./client.ts";
+import { createS3Client, type S3Access } from "./client.ts";
 import { createConditions } from "./conditions.ts";
 import type { HttpCaller } from "./http-call.ts";
 import { objectNames } from "./names.ts";
@@ -46,7 +46,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     try {
       // A listing: the one answer whose failure says why, which that of a HEAD cannot.
       const query = { "list-type": "2", "max-keys": "1", prefix };
-      await drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
+      await client.drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
       await conditions();
     } catch (error) {
       if (!client.mayPass(error)) throw error;

@@ -2,7 +2,7 @@
 
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import { PassingMap } from "../../passing.ts";
 import { hasExpired } from "../conditions.ts";
@@ -94,8 +94,8 @@ export function createLooks(parts: LookParts): Looks {
         found = await remote.head(key);
         if (found.state === "foreign") return await entryOfForeign(key, found, epoch);
       } catch (error) {
-        if (kept.state === "tombstone" || !(error instanceof HuiyuanError)) return kept;
-        return { state: "absent", epoch, failure: error };
+        if (kept.state === "tombstone") return kept;
+        return { state: "absent", epoch, failure: asHuiyuanError(error) };
       }
       if (found.state === "tombstone") {
         const { version: _, ...tombstone } = found;
