@@ -48,9 +48,9 @@ export interface S3Client {
   send(request: S3Request): Promise<S3Reply>;
   /** Whether a later request may succeed where one has ended in this error. */
   mayPass(error: unknown): boolean;
-  /** The whole body as text, of at most 8 MiB. */
+  /** The whole body as text, of at most 8 MiB, within a minute. */
   text(reply: S3Reply): Promise<string>;
-  /** Reads a body away, so that its connection serves again. Throws store_failed. */
+  /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
   drop(reply: S3Reply): Promise<void>;
   /** Breaks off what is under way. */
   close(): void;
@@ -72,8 +72,10 @@ const TRIES = 3;
 const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
 const PROBE_PATIENCE_MS = 2_000;
-const TEXT_BOUNDS = { bytes: 8_388_608 };
-const ERROR_BOUNDS = { bytes: 65_536 };
+const TEXT_BOUNDS = { bytes: 8_388_608, ms: 60_000 };
+const ERROR_BOUNDS = { bytes: 65_536, ms: 5_000 };
+/** A listing whose names nobody wants is the longest of them. */
+const DROP_BOUNDS = { bytes: 8_388_608, ms: 5_000 };
 
 /** Codes after which the same request may succeed a moment later. */
 const PASSING_CODES = new Set([
@@ -106,7 +108,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   async function drop(reply: HttpReply): Promise<void> {
-    await readAway(reply).catch((error: unknown) => {
+    await readAway(reply, DROP_BOUNDS).catch((error: unknown) => {
+      // An answer without an end is as good as none.
       throw markPassing(asHuiyuanError(error));
     });
   }

@@ -1,5 +1,5 @@
-// Answers of S3 whose bodies break off.
-import { afterEach, expect, test } from "vitest";
+// Answers of S3 whose bodies break off or have no end.
+import { afterEach, expect, test, vi } from "vitest";
 import type { RemoteStore } from "../../../src/bucket/remote.ts";
 import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
 import { openS3Store } from "../../../src/bucket/s3/store.ts";
@@ -10,6 +10,7 @@ const A = toKey("a.jpg");
 let store: RemoteStore | undefined;
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await store?.close();
   store = undefined;
 });
@@ -23,7 +24,7 @@ async function* broken(): AsyncGenerator<Buffer> {
   throw new TypeError("terminated");
 }
 
-async function open(bodyOf: (call: HttpCall) => Body): Promise<RemoteStore> {
+async function open(bodyOf: (call: HttpCall) => Body, status = 200): Promise<RemoteStore> {
   store = await openS3Store({
     url: "http://127.0.0.1:1/b",
     region: "test",
@@ -31,11 +32,27 @@ async function open(bodyOf: (call: HttpCall) => Body): Promise<RemoteStore> {
     secretAccessKey: "secret",
     bucket: "b",
     prefix: "",
-    call: async (call) => ({ status: 200, header: () => undefined, body: bodyOf(call)() }),
+    call: async (call) => ({ status, header: () => undefined, body: bodyOf(call)() }),
     log: SILENT_LOG,
     now: Date.now,
   });
   return store;
+}
+
+/** Gives `piece` for ever, each time `ms` later. `left` is called when nobody reads it any more. */
+function endless(piece: string, ms: number, left: () => void = () => undefined): Body {
+  return async function* () {
+    let now = performance.now();
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    try {
+      for (;;) {
+        yield Buffer.from(piece);
+        now += ms;
+      }
+    } finally {
+      left();
+    }
+  };
 }
 
 test("a first listing that breaks off does not end the start: S3 is away", async () => {
@@ -46,6 +63,20 @@ test("a first listing that breaks off does not end the start: S3 is away", async
 test("the trial of conditions that breaks off does not end the start either, and says nothing of them", async () => {
   const { isDown } = await open(({ method }) => (method === "PUT" ? broken : whole));
   expect(isDown).toBe(true);
+});
+
+test.each([
+  ["comes in drops", " ", 200],
+  ["is long", "0".repeat(1_000_000), 0],
+])("a first listing that %s and has no end is left, and does not hold up the start", async (_what, piece, ms) => {
+  const left = vi.fn();
+  const { isDown } = await open(({ method }) => (method === "GET" ? endless(piece, ms, left) : whole));
+  expect(isDown).toBe(true);
+  expect(left).toHaveBeenCalledOnce();
+});
+
+test("a refusal whose body has no end is judged by its status", async () => {
+  await expect(open(() => endless(" ", 200), 403)).rejects.toMatchObject({ code: "store_failed" });
 });
 
 test("an object's body that breaks off is store_failed, with what happened", async () => {
