@@ -46,15 +46,16 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
 
   async function head(key: Key): Promise<RemoteEntry> {
+    const name = names.of(key);
     const reply = await client.send({
       method: "HEAD",
-      name: names.of(key),
+      name,
       patienceMs: LOOK_PATIENCE_MS,
       tries: LOOK_TRIES,
     });
     if (reply.status === 404) return { state: "absent" };
     await client.drop(reply);
-    return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply) });
+    return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
 
   async function holds(key: Key, condition: RemoteCondition): Promise<boolean> {
@@ -273,8 +274,11 @@ function sizeOf(reply: S3Reply): number | undefined {
   return /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
-function versionOf(reply: S3Reply): string {
-  return reply.header("etag") ?? "";
+/** Throws where S3 does not say: sent back as a condition, nothing would be held against nothing. */
+function versionOf(reply: S3Reply, name: string): string {
+  const etag = reply.header("etag") ?? "";
+  if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 gives no ETag of it`);
+  return etag;
 }
 
 function unexpected(action: string, name: string, status: number): HuiyuanError {

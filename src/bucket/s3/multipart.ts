@@ -43,7 +43,9 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
         patienceMs: PATIENCE_MS,
       });
       await client.drop(reply);
-      etags.push(reply.header("etag") ?? "");
+      const etag = reply.header("etag");
+      if (etag === undefined) throw failed(name, "S3 gave no ETag of a part");
+      etags.push(etag);
     }
     const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
     if (!isDone) await abort(client, name, upload);

@@ -1,6 +1,10 @@
 // Answers of an S3, or of what stands before it, that lack what they should say.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import { createS3Client } from "../../../src/bucket/s3/client.ts";
+import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
+import { putInParts } from "../../../src/bucket/s3/multipart.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
 import { toKey } from "../../../src/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
@@ -45,4 +49,43 @@ test("another tool's object whose length is not told is a failure, not one of no
   s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
   s3.lacks = ["content-length"];
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test("an answer without an ETag is a failure that says so: no condition could be made of it", async () => {
+  await put("one");
+  s3.lacks = ["etag"];
+  await expect(bucket.head(A)).rejects.toMatchObject({
+    code: "store_failed",
+    message: expect.stringContaining("no ETag"),
+  });
+});
+
+test("a part without an ETag is a failure that says so, and what was put of it is taken back", async () => {
+  const asked: string[] = [];
+  const replyTo = ({ method, target }: HttpCall) => {
+    asked.push(`${method} ${target.replace(/^.*\?/, "")}`);
+    const xml = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
+    return target.endsWith("uploads=") ? xml : "";
+  };
+  const client = createS3Client({
+    url: "http://127.0.0.1:1/b",
+    region: "test",
+    accessKeyId: "key",
+    secretAccessKey: "secret",
+    call: async (call) => {
+      const text = replyTo(call);
+      const body = async function* () {
+        yield Buffer.from(text);
+      };
+      return { status: 200, header: () => undefined, body: body() };
+    },
+    log: SILENT_LOG,
+    now: Date.now,
+  });
+  const { size, hashes } = wholeBody(Buffer.from("one"));
+  const source = { size, hashes, read: async () => Buffer.from("one") };
+  const put = putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, holds: async () => true });
+  await expect(put).rejects.toMatchObject({ code: "store_failed", message: expect.stringContaining("no ETag") });
+  expect(asked).toEqual(["POST uploads=", "PUT partNumber=1&uploadId=7", "DELETE uploadId=7"]);
+  client.close();
 });
