@@ -54,6 +54,8 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       tries: LOOK_TRIES,
     });
     if (reply.status === 404) return { state: "absent" };
+    // The length of such an answer is none of an object's.
+    if (reply.status >= 300) throw unexpected("look at", name, reply.status);
     await client.drop(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }

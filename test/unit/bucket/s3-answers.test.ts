@@ -51,6 +51,12 @@ test("another tool's object whose length is not told is a failure, not one of no
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
+test.each([409, 412])("a look that is answered %i is a failure with that status, not an object", async (status) => {
+  s3.failure = () => ({ status, code: "" });
+  const told = { code: "store_failed", message: expect.stringContaining(`${status}`) };
+  await expect(bucket.head(A)).rejects.toMatchObject(told);
+});
+
 test("an answer without an ETag is a failure that says so: no condition could be made of it", async () => {
   await put("one");
   s3.lacks = ["etag"];
