@@ -50,8 +50,11 @@ export interface RemoteBucket {
     source: ByteSource,
     options: { readonly condition: RemoteCondition; readonly isStale: boolean },
   ): Promise<boolean>;
-  /** Lays a tombstone over whatever is there. */
-  bury(key: Key, tombstone: Tombstone): Promise<void>;
+  /**
+   * Lays a tombstone over what the caller has just seen, or over whatever is there where the place knows no conditions. False: another
+   * is there, and nothing has changed.
+   */
+  bury(key: Key, tombstone: Tombstone, condition: RemoteCondition): Promise<boolean>;
   /** The bytes of `from`, if they still are that version, under another description and over whatever is there. */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /**

@@ -453,8 +453,10 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
         "..x/...",
         "'); DROP TABLE entries; --",
       );
-      await Promise.all(keys.map((key) => put(key, wholeBody(Buffer.from(`bytes of ${key}`)))));
-      for (const key of keys) expect((await bytesAt(toKey(key))).toString()).toBe(`bytes of ${key}`);
+      // Over 16 bytes, as any image: so many a tombstone in S3 has, and listings pass over it.
+      const textOf = (key: string) => `the bytes of key ${key}`;
+      await Promise.all(keys.map((key) => put(key, wholeBody(Buffer.from(textOf(key))))));
+      for (const key of keys) expect((await bytesAt(toKey(key))).toString()).toBe(textOf(key));
       expect(await bucket.usage()).toMatchObject({ objects: keys.length });
     });
 

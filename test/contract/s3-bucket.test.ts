@@ -145,7 +145,11 @@ describe.skipIf(!serviceAvailable("ceph"))("S3 bucket", () => {
   test("bury() lays a tombstone that a put when absent respects, and that is no object of a listing", async () => {
     newBucket();
     await put("a.jpg", Buffer.from("one"));
-    await bucket.bury(toKey("a.jpg"), { deletedAt: 5, reason: "不要了" });
+    const one = await bucket.head(toKey("a.jpg"));
+    const over: RemoteCondition = { when: "version", version: one.state === "object" ? one.version : "" };
+    const tombstone = { deletedAt: 5, reason: "不要了" };
+    expect(await bucket.bury(toKey("a.jpg"), tombstone, ABSENT)).toBe(false);
+    expect(await bucket.bury(toKey("a.jpg"), tombstone, over)).toBe(true);
     expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "tombstone", deletedAt: 5, reason: "不要了" });
     expect(await put("a.jpg", Buffer.from("one"))).toBe(false);
     expect(await bucket.list({ prefix: "", after: undefined, limit: 10 })).toEqual({ names: [], isEnd: true });
@@ -194,7 +198,7 @@ describe.skipIf(!serviceAvailable("ceph"))("S3 bucket", () => {
     newBucket();
     const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
     for (const key of keys) await put(key, Buffer.from("one"));
-    await bucket.bury(toKey("a0"), { deletedAt: 1, reason: "" });
+    await bucket.bury(toKey("a0"), { deletedAt: 1, reason: "" }, ABSENT);
     const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     for (const limit of [1, 3, sorted.length, 100]) {
       const seen: Key[] = [];

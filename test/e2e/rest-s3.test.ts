@@ -68,7 +68,7 @@ describe.skipIf(!serviceAvailable("ceph"))("the REST API with store: s3", () => 
     expect((await inS3(String(copied.data.fileid)))?.equals(jpeg)).toBe(true);
     expect(await operate("del", fileid)).toMatchObject({ code: 0 });
     // What stays is the mark of the delete.
-    expect((await inS3(fileid))?.byteLength ?? 0).toBe(0);
+    expect((await inS3(fileid))?.byteLength).toBe(16);
     expect([(await stat(fileid)).code, (await download(fileid)).status]).toEqual([-197, 404]);
     expect(await upload(fileid)).toMatchObject({ code: 0 });
     expect((await inS3(fileid))?.equals(jpeg)).toBe(true);

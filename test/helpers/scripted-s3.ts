@@ -12,8 +12,16 @@ export interface ScriptedObject {
   headers: Record<string, string>;
 }
 
-/** A status with an error code, a connection that is reset before or after the request was carried out, or silence. */
-export type Failure = { readonly status: number; readonly code: string } | "reset" | "reset-after" | "hang";
+/**
+ * A status with an error code, a connection that is reset before or after the request was carried out, or silence. `late`: a
+ * reset at once, and the request is carried out when this has resolved.
+ */
+export type Failure =
+  | { readonly status: number; readonly code: string }
+  | { readonly late: Promise<void> }
+  | "reset"
+  | "reset-after"
+  | "hang";
 
 export interface ScriptedS3 extends S3Place {
   /** Name → object, in the one bucket, however it is called. */
@@ -78,9 +86,10 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   s3.asked.push(`${method} ${name}`);
   const body = await buffer(request);
   const failure = await s3.failure(method, name);
-  if (failure === "hang") return;
-  if (failure === "reset") return void request.socket.resetAndDestroy();
-  if (typeof failure === "object") return void refuse(response, failure.status, failure.code);
+  if (isLate(failure)) await lateness(failure, request);
+  else if (failure === "hang") return;
+  else if (failure === "reset") return void request.socket.resetAndDestroy();
+  else if (typeof failure === "object") return void refuse(response, failure.status, failure.code);
   if (name === "") return void response.end(listing(s3, url.searchParams));
   const found = s3.objects.get(name);
   const etag = found === undefined ? undefined : etagOf(found.bytes);
@@ -101,6 +110,13 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   }
   if (found === undefined) return void refuse(response, 404, "NoSuchKey");
   send(s3, { method, range: headers.range, found }, response);
+}
+
+const isLate = (failure: Failure | undefined) => typeof failure === "object" && "late" in failure;
+
+async function lateness({ late }: { late: Promise<void> }, request: IncomingMessage): Promise<void> {
+  request.socket.resetAndDestroy();
+  await late;
 }
 
 function send(

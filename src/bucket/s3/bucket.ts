@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../errors.ts";
 import type { Leaving } from "../../leaving.ts";
 import { type Hashes, isKey, type Key } from "../../object.ts";
-import { EMPTY_PAYLOAD, encodeS3Path } from "../../sigv4.ts";
+import { encodeS3Path } from "../../sigv4.ts";
 import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { type ListedName, listPage } from "./answers.ts";
@@ -12,8 +12,10 @@ import type { S3Client, S3Reply } from "./client.ts";
 import type { Conditions } from "./conditions.ts";
 import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
 import { putInParts } from "./multipart.ts";
+import { isAfter, merge } from "./name-order.ts";
 import type { ObjectNames } from "./names.ts";
 import { piecesOf } from "./pieces.ts";
+import { mayBeObject, tombstoneBody } from "./tombstone.ts";
 
 export interface S3BucketParts {
   readonly client: S3Client;
@@ -75,12 +77,19 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
   }
 
+  /** The same for a change whose caller has just looked: what S3 does not obey, or gave no version for, is not sent. */
+  async function knownCondition(condition: RemoteCondition): Promise<Record<string, string>> {
+    if (condition.when === "always" || !(await conditions())[condition.when]) return {};
+    if (condition.when === "absent") return { "if-none-match": "*" };
+    return condition.version === "" ? {} : { "if-match": condition.version };
+  }
+
   function putTombstone(key: Key, tombstone: Tombstone, condition?: Record<string, string>): Promise<S3Reply> {
     return client.send({
       method: "PUT",
       name: names.of(key),
       headers: { ...describeTombstone(tombstone, longKey(key)), ...condition },
-      body: { bytes: 0, sha256: EMPTY_PAYLOAD, open: async function* () {} },
+      body: tombstoneBody(),
       patienceMs: PATIENCE_MS,
     });
   }
@@ -141,10 +150,16 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
       return bytes;
     },
-    async bury(key, tombstone) {
-      const reply = await putTombstone(key, tombstone);
-      if (reply.status >= 300) throw unexpected("lay a tombstone at", names.of(key), reply.status);
-      await client.drop(reply);
+    async bury(key, tombstone, condition) {
+      const reply = await putTombstone(key, tombstone, await knownCondition(condition));
+      if (reply.status < 300) {
+        await client.drop(reply);
+        return true;
+      }
+      if (reply.tries === 1) return false;
+      // The first try may have been carried out and its answer lost.
+      const there = await head(key);
+      return there.state === "tombstone" && there.deletedAt === tombstone.deletedAt;
     },
     async copy(from, version, to, { isStale }) {
       const name = names.of(to.key);
@@ -196,8 +211,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         size = PAGE;
         for (const { name, size, md5 } of page.names) {
           const key = names.keyOf(name);
-          // Nothing of no bytes is an object: tombstones, and what consoles show as folders.
-          if (key !== undefined && size > 0) found.push({ key, size, md5 });
+          if (key !== undefined && mayBeObject(size)) found.push({ key, size, md5 });
         }
         from = page.names.at(-1)?.name;
         isEnd = !page.isTruncated || from === undefined;
@@ -229,7 +243,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     const listed: ListedName[] = [];
     for (let from: string | undefined; listed.length < MAX_LONG; ) {
       const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
-      listed.push(...page.names.filter(({ size }) => size > 0));
+      listed.push(...page.names.filter(({ size }) => mayBeObject(size)));
       from = page.names.at(-1)?.name;
       if (!page.isTruncated || from === undefined) break;
     }
@@ -246,24 +260,8 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   }
 }
 
-/** Both lists in one order. What lies behind the last found must wait until everything before it is known. */
-function merge(
-  found: readonly RemoteName[],
-  long: readonly RemoteName[],
-  { limit, isEnd }: { readonly limit: number; readonly isEnd: boolean },
-): { names: readonly RemoteName[]; isEnd: boolean } {
-  const last = found.at(-1)?.key;
-  const fitting = isEnd || last === undefined ? long : long.filter(({ key }) => !isAfter(key, last));
-  const all = [...found, ...fitting].sort((a, b) => (isAfter(a.key, b.key) ? 1 : -1));
-  return { names: all.slice(0, limit), isEnd: isEnd && all.length <= limit };
-}
-
 function throwIfLeft(signal: Leaving | undefined): void {
   if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
-}
-
-function isAfter(key: string, other: string): boolean {
-  return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
 }
 
 function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {

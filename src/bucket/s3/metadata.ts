@@ -55,7 +55,7 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
   return { "content-type": MEDIA_TYPES[image.format], ...pack(needed, optional) };
 }
 
-/** Headers of the zero-byte object that marks a deleted key. */
+/** Headers of the small object that marks a deleted key. */
 export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
   const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
   const needed: Fields = [
@@ -64,7 +64,7 @@ export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
     ["expires-at", tombstone.expiresAt],
     ["key", name],
   ];
-  return { "content-type": "application/x-empty", ...pack(needed, [["reason", tombstone.reason]]) };
+  return { "content-type": "text/plain", ...pack(needed, [["reason", tombstone.reason]]) };
 }
 
 /** The head of an answer to HEAD. `size` is undefined where S3 did not say. */

@@ -209,10 +209,14 @@ export function createChanges(parts: ChangesParts): Changes {
     return isMirrored;
   }
 
-  async function bury(key: Key, tombstone: Tombstone): Promise<boolean> {
+  async function bury(key: Key, tombstone: Tombstone, mayRepeat = true): Promise<boolean> {
     const { queued } = await occupantHere(key);
     const there = await remote.head(key);
-    await remote.bury(key, tombstone);
+    // Over what was seen only: a request that is carried out late would bury what was uploaded since.
+    if (!(await remote.bury(key, tombstone, overOf(there)))) {
+      if (mayRepeat) return bury(key, tombstone, false);
+      throw new HuiyuanError("store_failed", `Cannot delete "${key}": what is there keeps changing`);
+    }
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.driver.delete(key, tombstone);
     edge.dropped(key);
@@ -245,7 +249,7 @@ export function createChanges(parts: ChangesParts): Changes {
     changed(key);
   }
 
-  return { putLater, putNow, copy, delete: bury, undelete, renew, purge, upload };
+  return { putLater, putNow, copy, delete: (key, tombstone) => bury(key, tombstone), undelete, renew, purge, upload };
 }
 
 /** Over exactly what was found. */
