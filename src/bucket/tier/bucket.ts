@@ -81,19 +81,28 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       const readAt = generation;
       return (info, body) => keepCopy(info, body, readAt);
     },
-    liftTombstone: (key) => alone(key, () => edge.driver.undelete(key)),
+    liftTombstone: (key) => unlessHeld(key, () => edge.driver.undelete(key)),
     now,
   });
 
   const changes = createChanges({ ...parts, damaged, unsure, isNoImage: looks.isNoImage, learn: downloads.learn });
 
-  const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([`${id}\n${key}`], run);
+  const nameOf = (key: Key) => `${id}\n${key}`;
+  const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([nameOf(key)], run);
 
-  /** A copy of what was read from the remote store, unless something has changed since `readAt`. */
+  /**
+   * What a reader does to this disk by the way. A change may wait long for the remote store, and has the key so long; it would be
+   * of no use behind it either.
+   */
+  async function unlessHeld(key: Key, run: () => Promise<unknown>): Promise<void> {
+    if (!locks.isHeld(nameOf(key))) await alone(key, run);
+  }
+
+  /** A copy of what was read from the remote store, unless something has changed since `readAt`, or is about to. */
   async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
     damaged.forget(info.key, looks.versionOf(info) ?? "");
     if (looks.isStale(info)) return;
-    await alone(info.key, async () => {
+    await unlessHeld(info.key, async () => {
       if (readAt !== generation || (await queue.lookup(info.key)).state === "object") return;
       await edge.put(info, body, { when: "absent" });
     }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
@@ -101,7 +110,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 
   /** A change of the remote store, alone with its keys. */
   function changing<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
-    const names = [...new Set(keys)].map((key) => `${id}\n${key}`);
+    const names = [...new Set(keys)].map(nameOf);
     return locks.hold(names, async () => {
       try {
         return await change();

@@ -4,11 +4,14 @@ import { PassingMap } from "../../passing.ts";
 export interface KeyLocks {
   /** Runs when everybody who asked before for any of the keys is done. */
   hold<Result>(keys: readonly string[], run: () => Promise<Result>): Promise<Result>;
+  /** Somebody has the key, or waits for it. */
+  isHeld(key: string): boolean;
 }
 
 export function createKeyLocks(): KeyLocks {
   const last = new PassingMap<string, Promise<unknown>>();
   return {
+    isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
       const before = keys.map((key) => last.get(key));
