@@ -68,7 +68,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     const { info, version, body, spool, readAt } = arrival;
     const sha256 = createHash("sha256");
     try {
-      await fill(spool, body, sha256);
+      await fill(spool, body, { sha256, size: info.size });
     } catch (error) {
       const failure = unreadable(info, asHuiyuanError(error).message, error);
       spool.fail(failure);
@@ -134,10 +134,17 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   };
 }
 
-async function fill(spool: Spool, body: AsyncIterable<Buffer>, sha256: Hash): Promise<void> {
+/** Takes no more than the piece that is too many: there may be no end of them. */
+async function fill(
+  spool: Spool,
+  body: AsyncIterable<Buffer>,
+  { sha256, size }: { readonly sha256: Hash; readonly size: number },
+): Promise<void> {
   for await (const piece of body) {
     sha256.update(piece);
-    if (!spool.write(piece)) await spool.drained();
+    const hasRoom = spool.write(piece);
+    if (spool.received > size) return;
+    if (!hasRoom) await spool.drained();
   }
 }
 

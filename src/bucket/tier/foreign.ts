@@ -34,10 +34,13 @@ export async function describeForeign(
     for await (const piece of body) {
       gate.push(piece);
       if (gate.head === "foreign") return "no-image";
-      if (!spool.write(piece)) await spool.drained();
+      const hasRoom = spool.write(piece);
+      // There may be no end of them.
+      if (spool.received > size) break;
+      if (!hasRoom) await spool.drained();
     }
     if (spool.received !== size) {
-      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 gave ${spool.received} of its ${size} bytes`);
+      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 gave ${spool.received} bytes of ${size}`);
     }
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";

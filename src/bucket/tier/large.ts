@@ -68,7 +68,13 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
       const body = await remote.get(info.key, version);
       if (body === undefined) throw unreadable(info, "it was replaced or deleted meanwhile");
       const hasher = createBodyHasher(NO_DIGESTS);
-      for await (const piece of body) hasher.update(piece);
+      let bytes = 0;
+      for await (const piece of body) {
+        bytes += piece.length;
+        // There may be no end of them.
+        if (bytes > info.size) throw corrupt(info, version);
+        hasher.update(piece);
+      }
       return settle(info, version, hasher);
     } catch (error) {
       if (error instanceof HuiyuanError) throw error;
