@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { hashFile } from "../body/hashing.ts";
 import { SPOOL_SUFFIX } from "../body/spool.ts";
 import type { PutCondition } from "../bucket/driver.ts";
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ObjectInfo } from "../object.ts";
 import type { Stored } from "./stored.ts";
@@ -37,7 +37,9 @@ export async function leaveNote(task: WriteBackTask, log: Log): Promise<string |
     return path;
   } catch (error) {
     // Without a note a crash costs one more fetch, nothing else.
-    log.warn({ err: error }, "cannot leave a note beside a spool file");
+    const found = error instanceof Error ? error.message : String(error);
+    const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
+    log.warn({ err }, "cannot leave a note beside a spool file");
     // A full disk still takes an empty file.
     await removeNote(path);
     return undefined;

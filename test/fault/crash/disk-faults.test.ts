@@ -186,7 +186,11 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     const body = wholeBodyInFile(Buffer.alloc(100), join(folder, "one.part"));
     await fillDisk(join(folder, "filler"));
     const task = { stored: storedLab().stored, info: infoOf("a.jpg", body), body, spool: testPool().open(), epoch: 0 };
-    expect(await leaveNote(task, SILENT_LOG)).toBeUndefined();
+    const told: unknown[] = [];
+    const log = { ...SILENT_LOG, warn: (about: { readonly err?: unknown }) => void told.push(about.err) };
+    expect(await leaveNote(task, log)).toBeUndefined();
+    // Not as node gives it, with its stack.
+    expect(told).toEqual([expect.objectContaining({ code: "store_failed" })]);
     expect(readdirSync(folder)).not.toContain("one.part.json");
   });
 
