@@ -1,4 +1,4 @@
-// What a site answers, sends and follows. Broken answers are in site-faults.test.ts.
+// What a site answers, sends and follows. Broken answers are in site-faults.slow.test.ts.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import type { Origin, OriginAnswer, OriginSink } from "../../../src/origin/origin.ts";
