@@ -100,8 +100,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     options.listener(request, response);
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
-    // The parser lets such a request through and gives up behind it, when it may have been answered.
-    if (isForeignCoding(request.headers["transfer-encoding"])) {
+    if (!isHttp1(request) || isForeignCoding(request)) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
     const connection = connectionOf(request.socket);
@@ -237,9 +236,18 @@ function refusal(
   return `${head.join("\r\n")}\r\n\r\n${body.toString()}`;
 }
 
-/** Any transfer coding but plain `chunked`: where the body ends would be a matter of opinion. */
-function isForeignCoding(coding: string | undefined): boolean {
-  return coding !== undefined && coding.trim().toLowerCase() !== "chunked";
+/** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
+function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
+  return httpVersionMajor === 1;
+}
+
+/**
+ * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
+ * a request through and gives up behind it, when it may have been answered.
+ */
+function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers["transfer-encoding"];
+  return coding !== undefined && (httpVersion !== "1.1" || coding.trim().toLowerCase() !== "chunked");
 }
 
 function parserFault(code: string | undefined): ErrorCode {
