@@ -33,6 +33,8 @@ function continueOrNot({ method = "" }: IncomingMessage, response: ServerRespons
 }
 
 function limitBody(request: IncomingMessage): void {
+  // It was read while it waited for its turn, and will not close again.
+  if (request.complete) return;
   const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
   request.once("close", () => clearTimeout(timer));
 }
