@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import type { GoingOn } from "./going-on.ts";
 import type { Body } from "./small-chunks.ts";
+import { escapeBeyondAscii } from "./target.ts";
 
 export interface IntakeOptions {
   /** Has node's server take the connection. */
@@ -30,7 +31,6 @@ const MAX_HEADS_AT_ONCE = 64;
 const SLICES_AT_ONCE = 4;
 /** How soon a body in too many pieces is looked at again. Milliseconds. */
 const CROWDED_MS = 20;
-const BEYOND_ASCII = /[\x80-\xff]/g;
 
 type Listener = (bytes: Buffer) => void;
 /** Node's server pauses the parser with the socket while much is to be written, and then wants to be given nothing. */
@@ -110,7 +110,7 @@ export function createIntake(socket: Socket, { takeOver, isFull, goingOn, newest
     feed();
   }
 
-  /** Node's parser refuses raw bytes beyond ASCII in a target, which the lane takes. */
+  /** Node's parser refuses raw bytes beyond ASCII in a target, which the lane takes as if they were escaped. */
   function acceptable(bytes: Buffer): Buffer {
     if (!isFirstLine) return bytes;
     const end = bytes.indexOf("\n");
@@ -150,7 +150,7 @@ export function createIntake(socket: Socket, { takeOver, isFull, goingOn, newest
 /** Percent-encodes what is beyond ASCII before `end`. */
 function escapeLine(bytes: Buffer, end: number): Buffer {
   const line = bytes.toString("latin1", 0, end);
-  const escaped = line.replace(BEYOND_ASCII, (raw) => `%${raw.charCodeAt(0).toString(16).toUpperCase()}`);
+  const escaped = escapeBeyondAscii(line);
   return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(end)]);
 }
 

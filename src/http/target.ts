@@ -79,6 +79,7 @@ function readHost(authority: string): string {
   return host.toLowerCase();
 }
 
+const BEYOND_ASCII = /[\x80-\xff]/;
 const ENCODED = /[%\x80-\xff]/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -122,10 +123,18 @@ function readEscape(raw: string, index: number): number {
  * that the URL may also stand in quotes in a shell or a page.
  */
 export function encodeKeyForPath(key: Key): string {
-  const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   return encodeURIComponent(key)
     .replaceAll("%2F", "/")
-    .replace(/[!'()*]/g, escaped);
+    .replace(/[!'()*]/g, escapeCharacter);
+}
+
+/** `text` with one character a byte: what is beyond ASCII as `%XX`. */
+export function escapeBeyondAscii(text: string): string {
+  return BEYOND_ASCII.test(text) ? text.replace(/[\x80-\xff]/g, escapeCharacter) : text;
+}
+
+function escapeCharacter(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 function invalid(why: string): HuiyuanError {

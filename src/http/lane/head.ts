@@ -3,6 +3,7 @@
 // so each reader, one a connection, remembers the last it has read.
 import type { Socket } from "node:net";
 import type { DownloadRequest } from "../exchange.ts";
+import { escapeBeyondAscii } from "../target.ts";
 
 export interface LaneRequest extends DownloadRequest {
   readonly method: "GET" | "HEAD";
@@ -49,8 +50,9 @@ export function createHeadReader(socket: Socket): (bytes: Buffer) => LaneRequest
     const lineEnd = text.indexOf("\r\n");
     const method = methodOf(text);
     if (method === undefined || !text.endsWith(VERSION, lineEnd)) return undefined;
-    const url = text.slice(method.length + 1, lineEnd - VERSION.length);
-    if (!TARGET.test(url)) return undefined;
+    const target = text.slice(method.length + 1, lineEnd - VERSION.length);
+    if (!TARGET.test(target)) return undefined;
+    const url = escapeBeyondAscii(target);
     const lines = text.slice(lineEnd + 2);
     if (last?.text !== lines) last = readFields(lines);
     if (last === undefined) return undefined;

@@ -106,11 +106,21 @@ const line = fc
     method: fc.constantFrom("GET", "GET", "GET", "HEAD", "OPTIONS", "PUT", "get", ""),
     path: fc.oneof(
       fc.constantFrom(IN_MEMORY, ON_DISK, LARGE, "a%2Fb.jpg", "%61/b.jpg", "a/b.jpg!small", "none.jpg", "a/../b", ""),
-      fc.constantFrom("%zz", "a b.jpg", "a#b", 'a"b', "photos/v2/1/photos/0/x", "x".repeat(1_100)),
+      fc.constantFrom(
+        "caf\xc3\xa9.jpg",
+        "caf\xe9.jpg",
+        "%zz",
+        "a b.jpg",
+        "a#b",
+        'a"b',
+        "photos/v2/1/photos/0/x",
+        "x".repeat(1_100),
+      ),
       fc.webPath().map((path) => path.slice(1)),
     ),
     query: fc.oneof(
       fc.constantFrom("", "", `?sign=${TOKEN}`, `?sign=${TOKEN}&sign=${TOKEN}`, "?sign=%", "?imageView2/2/w/9", "?a=b"),
+      fc.constantFrom("?exif%2F\xe9", "?exif/\xe9", "?a=\xc3\xa9", "?sign=\xe9"),
       fc.webQueryParameters().map((query) => `?${query}`),
     ),
     version: fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "http/1.1", "HTTP/1.1 "),
