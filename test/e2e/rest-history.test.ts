@@ -1,11 +1,14 @@
 // Uploads, stats, copies and deletes in a bucket with a mirror: what only the origin has yet counts as there, what was
 // uploaded is never replaced, and what was deleted does not come back.
 import { createHash } from "node:crypto";
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { changeObjects } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { sendRaw } from "../helpers/raw.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { head, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -73,6 +76,41 @@ test("a stat fetches what is not mirrored yet, once for all who ask", async () =
   }
   expect(asked("old/a b.jpg")).toBe(1);
   expect(String((await download("old/a b.jpg")).headers["cache-status"])).toMatch(/huiyuan; hit/);
+});
+
+test("a stat that is sent ahead, behind a request that is not plain, is answered as any other", async () => {
+  const bytes = (fileid: string, ...fields: string[]) => {
+    const stat = `GET /photos/v2/${APPID}/photos/0/${fileid} HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n`;
+    return `GET /none.jpg HTTP/1.1\r\nHost: any.example\r\n${fields.join("")}\r\n${stat}`;
+  };
+  for (const [fileid, code] of [
+    ["old/ahead.jpg", 0],
+    ["none/ahead.jpg", -197],
+  ] as const) {
+    const { body } = await sendRaw(program.downloadPort, bytes(fileid, "X-A: 1\r\n", "X-A: 2\r\n"));
+    expect(body).toContain(`{"code":${code},`);
+  }
+});
+
+test("a stat waits 10 s for the disk; a client that leaves meanwhile says nothing of it", {
+  timeout: 40_000,
+}, async () => {
+  const full = await install({ ...oneBucket(mirrorOf(origin.url)), limits: { freeDisk: "900000GB" } });
+  const running = await full.start();
+  try {
+    const socket = connect(running.downloadPort, "127.0.0.1");
+    socket.write(`GET /photos/v2/${APPID}/photos/0/old%2Fleft.jpg HTTP/1.1\r\nHost: any.example\r\n\r\n`);
+    await eventually(() => running.output.includes("will try to store again"), "it waits for the disk");
+    socket.resetAndDestroy();
+    await delay(300);
+    expect(running.output).not.toContain("an API call failed");
+    const begun = performance.now();
+    expect((await callApi({ port: running.downloadPort, path: "/old%2Fpatient.jpg" })).code).toBe(-5989);
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  } finally {
+    await running.kill();
+    await full.remove();
+  }
 });
 
 test("a copy fetches what is not mirrored yet, and is an image of its own", async () => {

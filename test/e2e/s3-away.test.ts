@@ -4,13 +4,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
-import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
-import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
+import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const DOWNLOADS = 300;
 const CALLS = 60;
+const NOT_FOUND = head("404 Not Found", [["Content-Length", "0"]]);
 
 let s3: ScriptedS3;
 let installation: Installation;
@@ -25,7 +26,9 @@ function storeIn({ url: endpoint, region, accessKeyId, secretAccessKey }: Script
 beforeAll(async () => {
   s3 = await startScriptedS3();
   const jpeg = await noisyJpeg(160, 120);
-  origin = await startScriptedOrigin((_request, connection) => connection.send(response(jpeg)));
+  origin = await startScriptedOrigin(({ target }, connection) =>
+    connection.send(target.startsWith("/none") ? NOT_FOUND : response(jpeg)),
+  );
   installation = await install(oneBucket(undefined, {}, storeIn(s3)));
   program = await installation.start();
 });
@@ -94,6 +97,23 @@ test.each([
     await storing.kill();
     await before.remove();
     await after.remove();
+  }
+});
+
+test("nobody is told that there is no such image while S3 cannot be asked, whatever the origin lacks", async () => {
+  const away = await install(oneBucket(mirrorOf(origin.url), {}, storeIn(s3)));
+  const { downloadPort: port, kill } = await away.start();
+  try {
+    s3.failure = () => ({ status: 503, code: "SlowDown" });
+    const copy = callApi({ port, path: "/none.jpg/copy", method: "POST", sign: onceToken("none.jpg") });
+    const calls = await Promise.all([callApi({ port, path: "/none.jpg" }), copy]);
+    expect(calls.map(({ code }) => code)).toEqual([-5989, -199]);
+    const { status, headers } = await get({ port, path: "/none.jpg" });
+    expect([status, headers["x-errno"]]).toEqual([500, "-101"]);
+  } finally {
+    s3.failure = () => undefined;
+    await kill();
+    await away.remove();
   }
 });
 

@@ -18,7 +18,7 @@ const MAX_FETCHES = 2;
 
 /**
  * The object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `signal` aborts when the
- * client leaves. Throws store_failed, original_replaced and what the mirror throws.
+ * client leaves. Throws store_failed, original_replaced, the signal's reason and what the mirror throws.
  */
 export async function findOrFetch(
   { stored, mirrored }: ManagedBucket,
@@ -42,11 +42,11 @@ export async function findOrFetch(
       );
     }
     const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
-    if (asking === undefined) {
+    if (asking === undefined || !(await bring(asking, entry.epoch, signal))) {
+      // The store may have it for all that anybody knows.
       if (entry.failure !== undefined) throw entry.failure;
       return undefined;
     }
-    if (!(await bring(asking, entry.epoch, signal))) return undefined;
     fetchedAt = entry.epoch;
   }
 }
@@ -99,13 +99,22 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
   } finally {
     answer.release();
   }
-  await Promise.race([mirror.settled(asked), aborted(AbortSignal.any([signal, AbortSignal.timeout(STORING_MS)]))]);
+  await storedOrLate(mirror.settled(asked), signal);
+  signal.throwIfAborted();
   return true;
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+/** Storing may go on behind it. A timer of its own: node collects an AbortSignal.timeout() that only AbortSignal.any() knows. */
+function storedOrLate(settled: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, STORING_MS);
+    signal.addEventListener("abort", end);
+    void settled.then(end);
+    if (signal.aborted) end();
   });
 }

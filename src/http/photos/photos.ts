@@ -114,7 +114,7 @@ function begin(
   about.bucketId = known?.stored.bucketId;
   const sign = signOf(request.headers.authorization, target.rawQuery);
   const bound = softlyBound(sign, tokens);
-  const signal = leavingOf(request, response);
+  const signal = leavingOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
   return { ...exchange, host, target, project, bucketName, known, sign, bound, signal };
 }
@@ -152,12 +152,14 @@ function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
 }
 
-function leavingOf(request: IncomingMessage, response: ServerResponse): AbortSignal {
+/** The request itself tells nothing: one that has waited for its turn has been read to its end, and is destroyed. */
+function leavingOf(response: ServerResponse): AbortSignal {
   const leaving = new AbortController();
-  response.once("close", () => {
+  const leave = () => {
     if (!response.writableFinished)
       leaving.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
-  });
-  if (request.destroyed) leaving.abort();
+  };
+  if (response.destroyed) leave();
+  else response.once("close", leave);
   return leaving.signal;
 }
