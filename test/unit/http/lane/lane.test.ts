@@ -343,3 +343,20 @@ test("answers with and without a length, in any pieces, are framed as node's ser
     await framing.stop();
   }
 });
+
+test("raw bytes beyond ASCII come escaped, from the lane as from node's server", async () => {
+  const seen: unknown[] = [];
+  const listening = await startLaneLab(({ url }, response) => {
+    seen.push(url);
+    response.writeHead(200, ["Content-Length", "0"]);
+    response.end();
+  });
+  try {
+    const bytes = head("GET /caf\xc3\xa9?exif%2F\xe9 HTTP/1.1", ["Host: a.example"]);
+    for (const port of [listening.laned, listening.plain]) await converse(port, [bytes], 1);
+    expect(seen).toEqual(["/caf%C3%A9?exif%2F%E9", "/caf%C3%A9?exif%2F%E9"]);
+    expect(listening.inLane).toBe(1);
+  } finally {
+    await listening.stop();
+  }
+});
