@@ -34,6 +34,7 @@ export function openSpool(parts: SpoolParts): Spool {
   let isFinishing = false;
   let holds = 1;
   let file: SpoolFile | undefined;
+  /** Goes on where the disk has failed: what is only passed on may have been declared to be something else too. */
   let hasher: BodyHasher | undefined;
   let flushing: Promise<void> | undefined;
   let diskError: HuiyuanError | undefined;
@@ -59,7 +60,6 @@ export function openSpool(parts: SpoolParts): Spool {
       }
     } catch (error) {
       diskError = error as HuiyuanError; // append throws nothing else
-      hasher = undefined;
       parts.diskFailed(diskError);
       trim();
       failure?.wake();
@@ -128,18 +128,18 @@ export function openSpool(parts: SpoolParts): Spool {
     return { size: spool.received, hashes, blockSums, content: { kind: "buffer", buffer } };
   }
 
-  async function finishOnDisk(target: SpoolFile): Promise<WholeBody> {
+  async function finishOnDisk(target: SpoolFile, { digest }: BodyHasher): Promise<WholeBody> {
     await flushing;
     if (spool.end?.kind === "failed") throw spool.end.error;
+    const { hashes, blockSums } = digest();
     // Released meanwhile: the disk was not waited for, and the file is being removed.
-    if (hasher === undefined || holds === 0) {
+    if (diskError !== undefined || holds === 0) {
       const error = diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released meanwhile");
-      settle({ kind: "unstored", error });
+      settle({ kind: "unstored", error, hashes });
       throw error;
     }
     // The disk has it all; a finished body may wait long for its place in the store.
     memory.count(-window.clear());
-    const { hashes, blockSums } = hasher.digest();
     return { size: spool.received, hashes, blockSums, content: { kind: "file", path: target.path } };
   }
 
@@ -176,7 +176,7 @@ export function openSpool(parts: SpoolParts): Spool {
       if (isFinishing) throw new Error("Cannot finish a spool: it was finished before");
       if (holds === 0) throw new Error("Cannot finish a spool: it was released");
       isFinishing = true;
-      const body = file === undefined ? finishInMemory() : await finishOnDisk(file);
+      const body = file === undefined || hasher === undefined ? finishInMemory() : await finishOnDisk(file, hasher);
       settle({ kind: "whole", body });
       return body;
     },

@@ -28,11 +28,11 @@ export const SPOOL_SUFFIX = ".part";
 
 /**
  * `whole`: all bytes came and are kept. `unstored`: all bytes came, but the disk could not keep them (store_full,
- * store_failed); readers end cleanly all the same. `failed`: bytes are missing.
+ * store_failed); readers end cleanly all the same, and the hashes are those of all bytes. `failed`: bytes are missing.
  */
 export type SpoolEnd =
   | { readonly kind: "whole"; readonly body: WholeBody }
-  | { readonly kind: "unstored"; readonly error: HuiyuanError }
+  | { readonly kind: "unstored"; readonly error: HuiyuanError; readonly hashes: Hashes }
   | { readonly kind: "failed"; readonly error: HuiyuanError };
 
 /**
@@ -56,7 +56,7 @@ export interface Spool {
   isHeldUp(): boolean;
   /**
    * No more bytes; hashes are made and the file is complete (not yet synced). Throws store_full or store_failed when
-   * the disk has failed, and the error of `fail()` when that came first.
+   * the disk has failed (`end` then has the hashes), and the error of `fail()` when that came first.
    */
   finish(): Promise<WholeBody>;
   /** The body is broken; every reader gets this error after the bytes that did arrive. Ignored after the end. */

@@ -77,7 +77,7 @@ export interface Bucket {
 /** The parts of a description that the body does not tell. */
 export interface ObjectParts {
   readonly key: Key;
-  readonly body: WholeBody;
+  readonly body: Pick<WholeBody, "size" | "hashes">;
   readonly image: ImageFacts;
   readonly headers?: Readonly<Record<string, string>>;
   readonly provenance: Provenance;

@@ -2,7 +2,7 @@
 // two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld. Where none
 // has gone out yet it is an error like any other.
 import { HuiyuanError } from "../errors.ts";
-import type { FillHead } from "../mirror/fill.ts";
+import { damageOf, type FillHead } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { Rescued } from "../mirror/rescue.ts";
 import { type ByteRange, MEDIA_TYPES } from "../object.ts";
@@ -78,7 +78,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
   // What is in memory at the end stays there; no disk has all that came before it.
   if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notKept(end.error);
-  await stream(exchange, { ...filling, head: end.head, isSuspect: end.kind === "suspect" }, { contextFor, span });
+  await stream(exchange, { ...filling, head: end.head, isSuspect: damageOf(end) !== undefined }, { contextFor, span });
 }
 
 /** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
@@ -117,14 +117,14 @@ async function stream(
     const end = await follower.end();
     if (end.kind === "failed") throw end.error;
     // What was known when this request came is marked as such; what turns out now is refused, or told by breaking off.
-    if (end.kind !== "suspect" || end.reason !== "hash" || isSuspect) return end;
+    if (damageOf(end) !== "hash" || isSuspect) return end;
     throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
   };
   // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
   // answer and an error. Where nothing would go out before the end, so does the end.
   const first = await firstOf(head, read(part.start, part.end));
   const end = isLast(part.start, first) ? await ended() : undefined;
-  const context = contextFor(isSuspect || end?.kind === "suspect" ? "suspect" : "filling", false);
+  const context = contextFor(isSuspect || damageOf(end) !== undefined ? "suspect" : "filling", false);
   await spend(context);
   writeHead(context);
   // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.

@@ -1,6 +1,6 @@
 // The body of one answer on its way into a spool: when its head may go out, and what it was when it has ended.
 import type { DeclaredDigests, Gate, Verdict } from "../body/gate.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
+import type { Spool, SpoolEnd } from "../body/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Hashes, ImageFacts } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
@@ -39,16 +39,25 @@ export async function judge(arrival: Arrival): Promise<FillEnd> {
     throw reason;
   }
   const head: FillHead = { size: spool.received, image: structural.image, answer, spool };
-  let body: WholeBody;
-  try {
-    body = await spool.finish();
-  } catch (error) {
-    return { kind: "unstored", head, error: asHuiyuanError(error), isDamaged: structural.kind === "suspect" };
-  }
-  const isHashRight = matchesDeclared(answer.digests, body.hashes);
+  const end = await finish(spool);
+  const { hashes } = end.kind === "whole" ? end.body : end;
+  const isHashRight = matchesDeclared(answer.digests, hashes);
   const verdict = isHashRight ? structural : gate.verdict({ framing, isFramingWhole, isHashRight });
-  if (verdict.kind === "suspect") return { kind: "suspect", head, body, reason: verdict.reason };
-  return { kind: "whole", head, body, info: arrival.describe(head, body) };
+  const damage = verdict.kind === "suspect" ? verdict.reason : undefined;
+  if (end.kind === "whole" && damage !== undefined) return { kind: "suspect", head, body: end.body, damage };
+  const info = arrival.describe(head, { size: spool.received, hashes });
+  if (end.kind === "whole") return { kind: "whole", head, body: end.body, info };
+  return { kind: "unstored", head, error: end.error, info, damage };
+}
+
+/** All bytes have come. What the disk did not keep is judged as any other. */
+async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: "failed" }>> {
+  try {
+    return { kind: "whole", body: await spool.finish() };
+  } catch (error) {
+    if (spool.end?.kind === "unstored") return spool.end;
+    throw error;
+  }
 }
 
 /** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
@@ -105,7 +114,7 @@ function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: Origi
   );
 }
 
-export function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
+function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
   return (["md5", "sha1", "sha256"] as const).every(
     (name) => declared[name] === undefined || declared[name].toString("hex") === hashes[name],
   );

@@ -1,14 +1,13 @@
 // What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
-import type { WholeBody } from "../body/spool.ts";
 import { describeObject } from "../bucket/bucket.ts";
 import type { Key, ObjectInfo } from "../object.ts";
-import type { FillHead } from "./fill.ts";
+import type { BodyFacts, FillHead } from "./fill.ts";
 
 /** Times are Unix milliseconds. `askedAt`: an age counts from the question, since the answer may have taken long. */
 export function describeFetched(parts: {
   readonly key: Key;
   readonly head: FillHead;
-  readonly body: WholeBody;
+  readonly body: BodyFacts;
   readonly askedAt: number;
   readonly now: number;
   readonly isSuspect?: boolean;

@@ -3,11 +3,11 @@
 import { createGate, type Gate } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
 import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
-import { judge, matchesDeclared } from "./arrival.ts";
+import { judge } from "./arrival.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createRescue, type Rescue, type RescueRoom } from "./rescue.ts";
 
@@ -22,8 +22,8 @@ export interface FillHead {
 
 /**
  * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: complete, but the spool could
- * not keep it (`isDamaged`: its structure is wrong). `absent`: the origin has no such object. `current`: what `unless` named is still
- * the origin's. `failed`: nothing that may be used came.
+ * not keep it (`info`: what it would be stored as), and it may be suspect too. `absent`: the origin has no such object. `current`: what
+ * `unless` named is still the origin's. `failed`: nothing that may be used came.
  */
 export type FillEnd =
   | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
@@ -31,12 +31,26 @@ export type FillEnd =
       readonly kind: "suspect";
       readonly head: FillHead;
       readonly body: WholeBody;
-      readonly reason: "structure" | "hash";
+      readonly damage: Damage;
     }
-  | { readonly kind: "unstored"; readonly head: FillHead; readonly error: HuiyuanError; readonly isDamaged: boolean }
+  | {
+      readonly kind: "unstored";
+      readonly head: FillHead;
+      readonly error: HuiyuanError;
+      readonly info: ObjectInfo;
+      readonly damage: Damage | undefined;
+    }
   | { readonly kind: "absent" }
   | { readonly kind: "current"; readonly answer: NotModified }
   | { readonly kind: "failed"; readonly error: HuiyuanError };
+
+/** What is wrong about a complete body: its structure, or that it has another hash than its origin declared. */
+export type Damage = "structure" | "hash";
+
+/** Undefined: nothing, or it is not complete. */
+export function damageOf(end: FillEnd | undefined): Damage | undefined {
+  return end !== undefined && "damage" in end ? end.damage : undefined;
+}
 
 export interface Fill {
   /** Equal for requests that share it. */
@@ -60,6 +74,9 @@ export interface Fill {
   toRescue(head: FillHead): Rescue;
 }
 
+/** All that is told of a body beside its bytes. */
+export type BodyFacts = Pick<WholeBody, "size" | "hashes">;
+
 export interface FillParts extends OriginTarget {
   readonly id: string;
   readonly key: Key;
@@ -77,8 +94,8 @@ export interface FillParts extends OriginTarget {
   readonly maxBytes: number;
   /** The validators of what is stored, where only something newer is wanted. */
   readonly unless?: Validators | undefined;
-  /** The facts under which a whole body will be stored. */
-  readonly describe: (head: FillHead, body: WholeBody) => ObjectInfo;
+  /** The facts under which a body will be stored when it is whole. */
+  readonly describe: (head: FillHead, body: BodyFacts) => ObjectInfo;
   readonly meter: MirrorMeter;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
@@ -120,22 +137,11 @@ export function startFill(parts: FillParts): Fill {
     spool: undefined,
     rescue: undefined,
     toRescue(known) {
-      fill.rescue ??= rescueOf(parts, known, done);
+      fill.rescue ??= createRescue({ spool: known.spool, done, room: parts.rescues });
       return fill.rescue;
     },
   };
   return fill;
-}
-
-function rescueOf({ rescues: room, describe }: FillParts, { spool, answer }: FillHead, done: Promise<FillEnd>): Rescue {
-  const digests = new Set(DIGESTS.filter((name) => answer.digests[name] !== undefined));
-  return createRescue({
-    ...{ spool, done, room, digests },
-    prove(head, body) {
-      if (matchesDeclared(answer.digests, body.hashes)) return describe(head, body);
-      throw new HuiyuanError("origin_hash_wrong", `Cannot use the body of ${answer.url}: it declared another digest`);
-    },
-  });
 }
 
 async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {

@@ -3,7 +3,7 @@
 import type { Leaving } from "../leaving.ts";
 import type { ObjectInfo } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
-import type { Fill, FillHead } from "./fill.ts";
+import { damageOf, type Fill, type FillHead } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";
 import { absent } from "./recent.ts";
 
@@ -79,7 +79,7 @@ export async function joinFill(
     const kept = isKept(head);
     const isStored = () => kept && mayStore(fill);
     if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isKept: kept, isStored, release };
-    const isSuspect = end?.kind === "suspect";
+    const isSuspect = damageOf(end) !== undefined;
     return { kind: "filling", follower, isSuspect, head, how, isKept: kept, isStored, release };
   } catch (error) {
     follower.close();

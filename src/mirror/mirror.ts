@@ -16,7 +16,7 @@ import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
-import { type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
+import { type BodyFacts, type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
@@ -167,7 +167,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
     const askedAt = now();
-    const describe = (head: FillHead, body: WholeBody) => describeFetched({ key, head, body, askedAt, now: now() });
+    const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, askedAt, now: now() });
     const { maxObjectBytes: maxBytes, formats, openGate } = options;
     const fill = startFill({
       id,
@@ -232,7 +232,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter.refused(end.error.code);
       tellFailure(key, end.error);
       recent.failed(fill, end.error);
-    } else if (end.kind === "suspect") {
+    } else if (end.kind === "suspect" || end.damage !== undefined) {
       meter.refused("suspect");
       const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
       failures.warn("suspect", about, "an image is not stored: it came damaged");

@@ -74,8 +74,9 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   async function learn(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
     else if (outcome.kind === "removed") await stored.purge(fill.key, { hard: true });
+    else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
-    else if (outcome.kind === "new") await noteUnkept(entry, answerOf(end), askedAt);
+    else await noteUnkept(entry, answerOf(end), askedAt);
   }
 
   async function replace(

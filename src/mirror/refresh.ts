@@ -12,7 +12,7 @@ import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
-import { type Fill, type FillEnd, type FillParts, startFill } from "./fill.ts";
+import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "./fill.ts";
 import {
   createLives,
   type FreshnessRules,
@@ -214,11 +214,11 @@ export function createRefresh(options: RefreshOptions): Refresh {
       case "failed":
         return { kind: "failed", error: end.error };
       case "unstored":
-        return { kind: "new", fill };
+        return { kind: damageOf(end) === undefined ? "new" : "suspect", fill };
       case "whole":
       case "suspect":
         if (end.body.hashes.sha256 === info.hashes.sha256) return { kind: "current" };
-        return { kind: end.kind === "whole" ? "new" : "suspect", fill };
+        return { kind: damageOf(end) === undefined ? "new" : "suspect", fill };
     }
   }
 

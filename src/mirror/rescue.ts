@@ -1,11 +1,10 @@
 // A body that no disk keeps, gathered in memory as it arrives for those who can do nothing with less than all of it: one copy for
 // everybody who asks while somebody has it. Its bytes are bounded, all such bodies together.
-import { digestBytes } from "../body/hashing.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
+import type { Spool } from "../body/spool.ts";
 import { bodyRoom } from "../body-room.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { DigestName, ObjectInfo } from "../object.ts";
-import type { FillEnd, FillHead } from "./fill.ts";
+import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import type { ObjectInfo } from "../object.ts";
+import type { Damage, FillEnd } from "./fill.ts";
 
 export interface Rescued {
   readonly kind: "rescued";
@@ -35,10 +34,6 @@ export interface RescueParts {
   readonly spool: Spool;
   readonly done: Promise<FillEnd>;
   readonly room: RescueRoom;
-  /** Made of the body beside SHA-256. */
-  readonly digests: ReadonlySet<DigestName>;
-  /** The facts of a body; throws where it is not what its origin declared. */
-  readonly prove: (head: FillHead, body: WholeBody) => ObjectInfo;
 }
 
 /** At least three of the largest images of the default settings. While a body becomes one piece it is there twice. */
@@ -58,13 +53,18 @@ export function createRescueRoom(maxBytes = MAX_RESCUED_BYTES): RescueRoom {
   };
 }
 
+const REFUSALS = {
+  structure: ["origin_truncated", "it is damaged"],
+  hash: ["origin_hash_wrong", "it declared another digest"],
+} as const satisfies Record<Damage, readonly [ErrorCode, string]>;
+
 interface Gathering {
   readonly stop: AbortController;
   readonly whole: Promise<Rescued>;
   isLost: boolean;
 }
 
-export function createRescue({ spool, done, room, digests, prove }: RescueParts): Rescue {
+export function createRescue({ spool, done, room }: RescueParts): Rescue {
   let holders = 0;
   let bytes = 0;
   let gathering: Gathering | undefined;
@@ -80,14 +80,14 @@ export function createRescue({ spool, done, room, digests, prove }: RescueParts)
   }
 
   async function rescue(signal: AbortSignal): Promise<Rescued> {
-    const content = { kind: "buffer", buffer: await gather(signal) } as const;
+    const bytes = await gather(signal);
     const end = await done;
     if (end.kind === "failed") throw end.error;
-    if (!("head" in end)) throw new HuiyuanError("internal", "Cannot rescue a body that has none");
-    if (end.kind === "unstored" && end.isDamaged)
-      throw new HuiyuanError("origin_truncated", `Cannot use the body of ${end.head.answer.url}: it is damaged`);
-    const body = { size: content.buffer.length, ...digestBytes(content.buffer, digests), content };
-    return { kind: "rescued", info: prove(end.head, body), bytes: content.buffer };
+    if (end.kind !== "unstored") throw new HuiyuanError("internal", `Cannot rescue a body that ended ${end.kind}`);
+    const { info, damage, head } = end;
+    if (damage === undefined) return { kind: "rescued", info, bytes };
+    const [code, found] = REFUSALS[damage];
+    throw new HuiyuanError(code, `Cannot use the body of ${head.answer.url}: ${found}`);
   }
 
   async function gather(signal: AbortSignal): Promise<Buffer> {

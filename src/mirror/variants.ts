@@ -2,7 +2,6 @@
 // variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
 // neither URLs nor where originals come from.
 
-import { digestBytes } from "../body/hashing.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
@@ -16,7 +15,6 @@ import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
-import { describeFetched } from "./describe-fetched.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import { bringAll, type ImageBytes } from "./image-bytes.ts";
 import type { Join, MissAnswer } from "./join.ts";
@@ -159,7 +157,7 @@ export function createVariants(options: VariantsOptions): Variants {
   }
 
   /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
-  async function madeOf(key: Key, miss: MissAnswer): Promise<Variant> {
+  async function madeOf(miss: MissAnswer): Promise<Variant> {
     if (miss.kind === "asked") throw new HuiyuanError("internal", "Cannot make a variant: it was only asked for");
     const { head, how, release } = miss;
     const { spool, answer } = head;
@@ -175,15 +173,13 @@ export function createVariants(options: VariantsOptions): Variants {
         origin.letGo(answer);
         return made(end.info);
       }
-      const bytes = origin.bytesOf(answer);
-      if (end.kind === "unstored" && bytes !== undefined) {
+      if (end.kind === "unstored" && end.damage === undefined) {
         // The disk is full: serving goes on.
-        const content = { kind: "buffer", buffer: bytes } as const;
-        const body = { size: bytes.length, ...digestBytes(bytes, NO_DIGESTS), content };
-        const now = parts.now();
-        return made(describeFetched({ key, head, body, askedAt: now, now }), bytes);
+        const bytes = origin.bytesOf(answer);
+        if (bytes !== undefined) return made(end.info, bytes);
+        throw end.error;
       }
-      if (end.kind === "failed" || end.kind === "unstored") throw end.error;
+      if (end.kind === "failed") throw end.error;
       throw new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${end.kind})`);
     } catch (error) {
       release();
@@ -196,7 +192,7 @@ export function createVariants(options: VariantsOptions): Variants {
     refuseHeavy(version.size, renderer.limits);
     const leave = origin.want(key, jobOf(request));
     try {
-      return await madeOf(key, await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
+      return await madeOf(await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
     } catch (error) {
       throw ownFault(error);
     } finally {
@@ -264,8 +260,6 @@ function ownFault(error: unknown): unknown {
     cause: error,
   });
 }
-
-const NO_DIGESTS: ReadonlySet<never> = new Set();
 
 function wholeIn({ end }: Spool): Buffer | undefined {
   return end?.kind === "whole" && end.body.content.kind === "buffer" ? end.body.content.buffer : undefined;

@@ -2,6 +2,7 @@
 // has a mirror, and go on when it is stored.
 import type { Entry } from "../../bucket/driver.ts";
 import { HuiyuanError } from "../../errors.ts";
+import { damageOf } from "../../mirror/fill.ts";
 import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type Asked, askedForKey } from "../../mirror/rules.ts";
@@ -92,10 +93,10 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
   if (answer.kind === "asked") return false; // Only a HEAD is answered so.
   try {
     const end = answer.kind === "finished" ? undefined : await answer.follower.end();
-    if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
-    if (end?.kind === "suspect") {
+    if (damageOf(end) !== undefined) {
       throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
     }
+    if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
   } finally {
     answer.release();
   }

@@ -269,6 +269,30 @@ describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
     }
   });
 
+  test("full: a large image with the digest of another is never taken for whole", async () => {
+    const mirrored = await onSmallDisk({ freeDisk: "0MB" });
+    const program = await start(mirrored);
+    await stored(program, "/small-before-1");
+    await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
+    const ask = async (path: string, headers: Record<string, string> = {}) => {
+      const { status, isWhole, headers: said } = await get({ port: program.downloadPort, path, headers });
+      return { path, end: isWhole ? `${status} ${said["x-errno"]}` : "broken off" };
+    };
+    const paths = ["md5", "sha256"].flatMap((name) =>
+      ["", "-late", "-chunked"].map((how) => `/large-wrong-${name}${how}-2`),
+    );
+    for (const path of paths) {
+      const three = await Promise.all([ask(path), ask(path), ask(path)]);
+      for (const { end } of three)
+        expect({ path, end }).toEqual({ path, end: expect.stringMatching(/^broken off|-120$/) });
+    }
+    const lastBytes = { Range: "bytes=-100" };
+    expect((await ask("/large-wrong-md5-late-3", lastBytes)).end).toBe("424 -120");
+    const oneVersion = { "If-Match": '"a-version"' };
+    expect((await ask("/large-wrong-md5-late-4", oneVersion)).end).toBe("424 -120");
+    expect(await notStored(program, "store_full")).toBe(0);
+  });
+
   test("full: several ranges of a large image are answered with all of it", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);

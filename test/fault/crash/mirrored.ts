@@ -1,5 +1,6 @@
 // The whole program before an origin of pictures that counts what it is asked, for faults of the disk: what the client
 // got, from where, and how often the origin was asked.
+import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { get } from "../../helpers/get.ts";
 import { noisyBmp } from "../../helpers/images.ts";
@@ -41,14 +42,26 @@ export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
 
 const wide = noisyBmp(1_000, 2_667);
 
+/** Of no picture. */
+const WRONG_DIGESTS = {
+  "wrong-md5": ["Content-MD5", createHash("md5").digest("base64")],
+  "wrong-sha256": ["Repr-Digest", `sha-256=:${createHash("sha256").digest("base64")}:`],
+} as const;
+
 async function sendBody(target: string, connection: ScriptedConnection): Promise<void> {
   const body = bodyOf(target);
+  const digests = Object.entries(WRONG_DIGESTS).flatMap(([name, header]) => (target.includes(name) ? [header] : []));
   if (target.includes("chunked")) {
-    await connection.send(head("200 OK", [["Transfer-Encoding", "chunked"]]));
+    await connection.send(head("200 OK", [["Transfer-Encoding", "chunked"], ...digests]));
     for (let at = 0; at < body.length; at += 50_000) await connection.send(chunk(body.subarray(at, at + 50_000)));
     return connection.send(chunk(""));
   }
-  const all = response(body, { headers: { "Content-Type": "image/bmp" } });
+  const all = response(body, { headers: { "Content-Type": "image/bmp", ...Object.fromEntries(digests) } });
+  if (target.includes("late")) {
+    await connection.send(all.subarray(0, -100_000));
+    await connection.pause(300);
+    return connection.send(all.subarray(-100_000));
+  }
   if (!target.startsWith("/wide")) return connection.send(all);
   await connection.send(all.subarray(0, -1));
   await connection.pause(3_000);
@@ -58,7 +71,8 @@ async function sendBody(target: string, connection: ScriptedConnection): Promise
 /**
  * The picture of a path. `/small…` stays in memory while it arrives, `/large…` goes through a spool file; a number at the
  * end makes it one of its own. `/wide…` has 8 MB, whose last byte
- * comes 3 s late. What has `chunked` in its name comes without a length.
+ * comes 3 s late. What has `chunked` in its name comes without a length, the last
+ * part of what has `late` 0.3 s after the rest, and with the digest of another picture what has `wrong-md5` or `wrong-sha256`.
  */
 export function bodyOf(path: string): Buffer {
   const number = Number(/\d*$/.exec(path)?.[0] ?? 0);

@@ -8,7 +8,7 @@ import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { eventually } from "../../helpers/program.ts";
 import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
-import { randomBytes } from "../../helpers/whole-body.ts";
+import { randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 const KIB = 1_024;
 const MIB = 1_048_576;
@@ -229,12 +229,26 @@ test.each([
   const reader = readToEnd(spool).finally(() => spool.release());
   await writeAll(spool, bytes);
   await expect(spool.finish()).rejects.toMatchObject({ code: expected, cause: { code } });
-  expect(spool.end).toMatchObject({ kind: "unstored", error: { code: expected } });
+  const { hashes } = wholeBody(bytes);
+  expect(spool.end).toMatchObject({ kind: "unstored", error: { code: expected }, hashes });
   expect((await reader).equals(bytes)).toBe(true);
   spool.release();
   expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
   await pool.close();
   expect(pool.files()).toEqual([]);
+});
+
+test("a disk that fails once all has come leaves the hashes", async () => {
+  const latch = createLatch();
+  const write = () => latch.opened.then(() => Promise.reject(diskError("ENOSPC")));
+  const spool = testPool({ perSpoolBytes: 0, disk: { write } }).open();
+  const bytes = randomBytes(100_000);
+  spool.write(bytes);
+  const finished = expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+  latch.open();
+  await finished;
+  expect(spool.end).toMatchObject({ kind: "unstored", hashes: wholeBody(bytes).hashes });
+  spool.release();
 });
 
 test("a disk that cannot be opened at all costs a reader nothing", async () => {
@@ -245,6 +259,7 @@ test("a disk that cannot be opened at all costs a reader nothing", async () => {
   const reader = readToEnd(spool).finally(() => spool.release());
   await writeAll(spool, bytes, 10_000);
   await expect(spool.finish()).rejects.toMatchObject({ code: "store_failed" });
+  expect(spool.end).toMatchObject({ hashes: wholeBody(bytes).hashes });
   expect((await reader).equals(bytes)).toBe(true);
   spool.release();
   expect(pool.usage.bytes).toBe(0);
@@ -530,12 +545,13 @@ test("finish() never resolves for a spool that is released while the disk is beh
     },
   });
   const spool = pool.open();
-  spool.write(randomBytes(1_000));
+  const bytes = randomBytes(1_000);
+  spool.write(bytes);
   const finished = expect(spool.finish()).rejects.toBeInstanceOf(HuiyuanError);
   spool.release();
   latch.open();
   await finished;
-  expect(spool.end).toMatchObject({ kind: "unstored" });
+  expect(spool.end).toMatchObject({ kind: "unstored", hashes: wholeBody(bytes).hashes });
   await pool.close();
   expect(pool.files()).toEqual([]);
 });

@@ -411,6 +411,20 @@ describe("an image that is damaged at its source", () => {
     expect(lab.meter.told.filter((text) => text === "refused suspect")).toHaveLength(3);
   });
 
+  test.each<[string, () => Reply]>([
+    ["hash", () => image(jpeg, MD5_OF_ANOTHER)],
+    ["structure", () => image(jpeg.subarray(0, 700))],
+  ])("is known for its %s where no disk keeps it", async (damage, reply) => {
+    const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+    const lab = mirrorLab({ origins: [fakeOrigin(reply())], pool: { perSpoolBytes: 500, disk } });
+    const answer = await lab.miss("a.jpg");
+    if (answer.kind !== "filling") throw new Error(answer.kind);
+    expect(await answer.follower.end()).toMatchObject({ kind: "unstored", damage });
+    answer.release();
+    await lab.settled();
+    expect(lab.meter.told.at(-1)).toBe("refused suspect");
+  });
+
   test("with suspects: keep it is stored, and marked, the second time after an hour", async () => {
     const origin = fakeOrigin(image(jpeg, MD5_OF_ANOTHER));
     const lab = mirrorLab({ origins: [origin], mirror: { suspects: "keep" } });

@@ -15,7 +15,7 @@ import {
 import { noisyJpeg } from "../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../helpers/mirror-lab.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
-import { createLatch, NEVER } from "../../helpers/spools.ts";
+import { createLatch, diskError, NEVER } from "../../helpers/spools.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const KEY = toKey("a.jpg");
@@ -365,6 +365,27 @@ describe("a new version", () => {
     const wanted = left();
     if (typeof wanted === "string") expect(entry.state).toBe(wanted);
     else await isStill(lab, wanted);
+  });
+});
+
+describe("an answer that no disk keeps", () => {
+  const full = { perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } };
+  /** As `stocked`, by one whose disk was well. */
+  async function unkept(...replies: readonly Reply[]) {
+    const origin = fakeOrigin(...replies);
+    const lab = mirrorLab({ origins: [origin], mirror: { freshness: TTL }, pool: full });
+    const body = wholeBody(jpeg);
+    await lab.stored.put(infoOf("a.jpg", body, "mirror"), body, { when: "always" });
+    await lab.stored.purge(KEY, { hard: false });
+    return Object.assign(lab, { origin });
+  }
+
+  test("is not shown in place of the stored one when it is damaged", async () => {
+    const lab = await unkept(later(() => other, { digests: { md5: Buffer.alloc(16) } }));
+    expect(await revalidate(lab)).toBe("failed");
+    await lab.settled();
+    expect(lab.meter.told.filter((told) => !told.startsWith("answered"))).toEqual(["fill", "refreshed suspect"]);
+    await isStill(lab, jpeg);
   });
 });
 
