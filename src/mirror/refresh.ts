@@ -213,12 +213,13 @@ export function createRefresh(options: RefreshOptions): Refresh {
         return { kind: options.onGone === "remove" ? "removed" : "gone" };
       case "failed":
         return { kind: "failed", error: end.error };
-      case "unstored":
-        return { kind: damageOf(end) === undefined ? "new" : "suspect", fill };
       case "whole":
       case "suspect":
-        if (end.body.hashes.sha256 === info.hashes.sha256) return { kind: "current" };
+      case "unstored": {
+        const { hashes } = "body" in end ? end.body : end.info;
+        if (hashes.sha256 === info.hashes.sha256) return { kind: "current" };
         return { kind: damageOf(end) === undefined ? "new" : "suspect", fill };
+      }
     }
   }
 

@@ -380,6 +380,13 @@ describe("an answer that no disk keeps", () => {
     return Object.assign(lab, { origin });
   }
 
+  test("is as good as a 304 when its bytes are the stored ones", async () => {
+    const lab = await unkept(later(() => jpeg));
+    expect(await revalidate(lab)).toBe("current");
+    await lab.settled();
+    expect([lab.origin.requests.length, await standing(lab)]).toEqual([1, "fresh"]);
+  });
+
   test("is not shown in place of the stored one when it is damaged", async () => {
     const lab = await unkept(later(() => other, { digests: { md5: Buffer.alloc(16) } }));
     expect(await revalidate(lab)).toBe("failed");
