@@ -1,10 +1,15 @@
 // Preloaded into the program by the fault lab: names are asked of the lab's own name server instead of getaddrinfo,
-// which takes no port. Everything behind that one call is the program's.
+// which takes no port, and so are those that are asked beside it. Everything behind these calls is the program's.
 import dns from "node:dns/promises";
 import { syncBuiltinESMExports } from "node:module";
 
+dns.Resolver = class extends dns.Resolver {
+  constructor(options) {
+    super(options);
+    this.setServers([process.env.LAB_NAME_SERVER]);
+  }
+};
 const resolver = new dns.Resolver({ timeout: 30_000, tries: 1 });
-resolver.setServers([process.env.LAB_NAME_SERVER]);
 
 dns.lookup = async (hostname) => {
   const found = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);

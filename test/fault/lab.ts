@@ -7,6 +7,7 @@ import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
+import { type NameServer, type NameTable, startNameServer } from "../helpers/name-server.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import {
   head,
@@ -20,7 +21,6 @@ import {
 } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
 import { type LabPlan, labSettings } from "./lab-settings.ts";
-import { type NameServer, type NameTable, startNameServer } from "./name-server.ts";
 import { type FaultProxy, type ProxyFault, startFaultProxy } from "./proxy.ts";
 
 /** A step of an origin's answer. `CLIENT HAS HEAD` waits until a client of this target has received a response head. */

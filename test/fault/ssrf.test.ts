@@ -9,12 +9,12 @@ import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../helpers/inside-hosts.ts";
+import { type NameServer, type NameTable, startNameServer } from "../helpers/name-server.ts";
 import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 import { startInside } from "./lab.ts";
-import { type NameServer, type NameTable, startNameServer } from "./name-server.ts";
 
 let picture: Buffer;
 let inside: ScriptedOrigin;

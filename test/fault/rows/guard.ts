@@ -4,12 +4,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkCommand } from "../../../src/cli/check.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
+import type { NameTable } from "../../helpers/name-server.ts";
 import { run } from "../../helpers/run-command.ts";
 import { response } from "../../helpers/scripted-origin.ts";
 import { oneBucket } from "../../helpers/settings.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
 import { type Lab, PATIENT, tell } from "../lab.ts";
-import type { NameTable } from "../name-server.ts";
 
 /** Whole Locations, `PORT` being the listener's. */
 const LOCATIONS: readonly (readonly [string, string])[] = [

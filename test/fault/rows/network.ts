@@ -1,9 +1,9 @@
 // Faults of the wire, by a proxy between the program and a healthy origin, and of names that do not resolve.
 
+import type { NameAnswer } from "../../helpers/name-server.ts";
 import { chunk, head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { halfOf, PATIENT, REFUSED } from "../lab.ts";
-import type { NameAnswer } from "../name-server.ts";
 import type { ProxyFault } from "../proxy.ts";
 import { type MissFault, missFault, NOT_STORED, STORED } from "./misses.ts";
 

@@ -1,5 +1,5 @@
 // A name server on loopback that answers as a test says, and differently each time where it says so. It reads one
-// question a packet and knows A and AAAA only. answer-names.mjs makes the program ask it.
+// question a packet and knows A and AAAA only. The fault lab's answer-names.mjs makes the program ask it.
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import ipaddr from "ipaddr.js";
@@ -7,11 +7,16 @@ import ipaddr from "ipaddr.js";
 /** Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no packet comes back. */
 export type NameAnswer = readonly string[] | "unknown" | "failing" | "silent";
 
-/** Name → its answer, or one for each look-up in turn (the last one repeats). Any other name is unknown. */
-export type NameTable = Readonly<Record<string, NameAnswer | { readonly inTurn: readonly NameAnswer[] }>>;
+/** Name → its answer, or one for each look-up in turn (the last one repeats), or one a family. Any other name is unknown. */
+export type NameTable = Readonly<
+  Record<
+    string,
+    NameAnswer | { readonly inTurn: readonly NameAnswer[] } | { readonly a: NameAnswer; readonly aaaa: NameAnswer }
+  >
+>;
 
 export interface NameServer {
-  /** `127.0.0.1:port`. */
+  /** `address:port`. */
   readonly address: string;
   /** Questions for the name's A records so far: one a look-up. */
   asked(name: string): number;
@@ -24,23 +29,25 @@ const NO_ERROR = 0;
 const SERVER_FAILURE = 2;
 const NAME_ERROR = 3;
 
-export async function startNameServer(table: NameTable): Promise<NameServer> {
+/** On a free port of 127.0.0.1, unless it is to be where glibc asks: port 53 of another loopback address. */
+export async function startNameServer(
+  table: NameTable,
+  { host = "127.0.0.1", port = 0 }: { readonly host?: string; readonly port?: number } = {},
+): Promise<NameServer> {
   const questions = new Map<string, number>();
   const socket: Socket = createSocket("udp4");
   socket.on("message", (packet, peer) => {
     const { name, type, end } = readQuestion(packet);
     const count = questions.get(`${name} ${type}`) ?? 0;
     questions.set(`${name} ${type}`, count + 1);
-    const entry = table[name] ?? "unknown";
-    const answer =
-      typeof entry === "object" && "inTurn" in entry ? (entry.inTurn[count] ?? entry.inTurn.at(-1)) : entry;
+    const answer = answerTo(table[name] ?? "unknown", type, count);
     if (answer === undefined || answer === "silent") return;
     socket.send(answerPacket(packet.subarray(0, end), type, answer), peer.port, peer.address);
   });
-  socket.bind(0, "127.0.0.1");
+  socket.bind(port, host);
   await once(socket, "listening");
   return {
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `${host}:${socket.address().port}`,
     asked: (name) => questions.get(`${name} ${A}`) ?? 0,
     async close() {
       const closed = once(socket, "close");
@@ -48,6 +55,12 @@ export async function startNameServer(table: NameTable): Promise<NameServer> {
       await closed;
     },
   };
+}
+
+function answerTo(entry: NameTable[string], type: number, count: number): NameAnswer | undefined {
+  if (typeof entry === "string") return entry;
+  if ("a" in entry) return type === A ? entry.a : entry.aaaa;
+  return "inTurn" in entry ? (entry.inTurn[count] ?? entry.inTurn.at(-1)) : entry;
 }
 
 const HEAD_BYTES = 12;
