@@ -37,6 +37,9 @@ const program = new Command("huiyuan")
   .version(readVersion())
   .showHelpAfterError("(add --help for what is possible)");
 
+// glibc reads it when a thread looks its first name up, and would keep that thread for 10 s over a silent name server; no dial
+// waits that long. Where there is a second server, it is asked the sooner.
+process.env.RES_OPTIONS ??= "timeout:1 attempts:2";
 // Code being read leaves much garbage at once, for which V8 would make 16 MB of room and never give it back.
 setFlagsFromString("--semi-space-growth-factor=1");
 const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);

@@ -17,11 +17,16 @@ const SERVICES = {
   nginx: { isHere: () => programPath("nginx") !== undefined, how: "apt-get install nginx" },
   // Containers may forbid ptrace, so that the program is there and of no use.
   strace: {
-    isHere: () => spawnSync("strace", ["-o", "/dev/null", "true"], { stdio: "ignore" }).status === 0,
+    isHere: () => runs("strace", "-o", "/dev/null", "true"),
     how: "apt-get install strace, and allow ptrace",
   },
   // A file system of a few MiB, to be full or read-only.
   tmpfs: { isHere: isMountAllowed, how: "run as root, with CAP_SYS_ADMIN in a container" },
+  // Files of /etc as a test wants them, for one program alone.
+  "an /etc of its own": {
+    isHere: () => runs("unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"),
+    how: "run as root, with CAP_SYS_ADMIN in a container; it must have an /etc/hosts and an /etc/resolv.conf",
+  },
   // An S3 store; ceph.ts starts it.
   ceph: {
     isHere: () => ["radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd"].every((name) => programPath(name)),
@@ -47,6 +52,10 @@ export function serviceAvailable(...names: readonly ServiceName[]): boolean {
     told.add(name);
   }
   return missing.length === 0;
+}
+
+function runs(command: string, ...args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }
 
 function isMountAllowed(): boolean {

@@ -1,0 +1,77 @@
+// A name looked up without a thread, for when the system's resolver is silent: the hosts file, then DNS by c-ares, with the
+// name servers and search domains of resolv.conf. It knows nothing of nsswitch.conf and its other sources.
+import { Resolver } from "node:dns/promises";
+import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { addressesInHosts, searchOrder } from "./name-files.ts";
+
+/** The addresses of a name, not empty; undefined where none was found, which proves nothing. Never throws. */
+export type DirectLookup = (hostname: string, signal: AbortSignal) => Promise<readonly string[] | undefined>;
+
+/** Where it looks; other places only in tests. */
+export interface DirectSources {
+  readonly hosts: string;
+  readonly resolvConf: string;
+  /** Instead of those of the system's resolv.conf, `address:port`. */
+  readonly servers?: readonly string[];
+}
+
+/** c-ares asks again, or the next server, after 0.5 s, and waits twice as long with each round: together 3.5 s, or 7 with two servers. */
+const PATIENCE = { timeout: 500, tries: 3 };
+/** One family was found; what the other has comes in this time or not at all. */
+const OTHER_FAMILY_MS = 100;
+/** The name or its addresses do not exist, as opposed to: nobody could say. */
+const NONE: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA"]);
+
+const SYSTEM: DirectSources = { hosts: "/etc/hosts", resolvConf: "/etc/resolv.conf" };
+
+export function createDirectLookup({ hosts, resolvConf, servers }: DirectSources = SYSTEM): DirectLookup {
+  const find = async (hostname: string, signal: AbortSignal) => {
+    const inFile = addressesInHosts(await readIfThere(hosts), hostname);
+    if (inFile.length > 0) return inFile;
+    const options = `options ${process.env.RES_OPTIONS ?? ""}`; // glibc reads it behind the file, too
+    const names = searchOrder(`${await readIfThere(resolvConf)}\n${options}`, hostname);
+    signal.throwIfAborted();
+    const resolver = new Resolver(PATIENCE);
+    if (servers !== undefined) resolver.setServers(servers);
+    signal.addEventListener("abort", () => resolver.cancel(), { once: true });
+    for (const name of names) {
+      const found = await askBothFamilies(resolver, name);
+      if (found.length > 0) return found;
+    }
+    return undefined;
+  };
+  return (hostname, signal) => find(hostname, signal).catch(() => undefined);
+}
+
+/** Empty where there are none; throws where nobody could say. */
+async function askBothFamilies(resolver: Resolver, name: string): Promise<readonly string[]> {
+  const found: (readonly string[])[] = [];
+  const asked = [resolver.resolve4(name), resolver.resolve6(name)].map(async (answer, family) => {
+    found[family] = await answer;
+  });
+  try {
+    await Promise.any(asked);
+  } catch (error) {
+    if (error instanceof AggregateError && error.errors.every(({ code }) => NONE.has(code))) return [];
+    throw error;
+  }
+  await Promise.race([Promise.allSettled(asked), delay(OTHER_FAMILY_MS, undefined, { ref: false })]);
+  return inTurns(found[0] ?? [], found[1] ?? []);
+}
+
+/** Not all dialled in the end, so both families among the first. */
+function inTurns(four: readonly string[], six: readonly string[]): readonly string[] {
+  const length = Math.max(four.length, six.length);
+  return Array.from({ length }, (_, at) => [...four.slice(at, at + 1), ...six.slice(at, at + 1)]).flat();
+}
+
+/** Any other failure than its absence is thrown: what it says about the name is not known then. */
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw error;
+  }
+}
