@@ -1,10 +1,9 @@
 // EXIF on its way through images that are made in between: sharp takes none but what is in the image that it opens.
 import sharp, { type Sharp } from "sharp";
+import { pngExif } from "./exif-places.ts";
 import type { Pixels } from "./pixels.ts";
 
 const [SIGNATURE_BYTES, HEAD_CHUNK_BYTES] = [8, 25];
-/** Length, name and checksum of a chunk. */
-const CHUNK_BYTES = 12;
 
 /** One frame as a PNG, not compressed, with the EXIF chunk of another PNG. */
 export async function pngWithExif({ data, width, height, channels }: Pixels, exif: Buffer): Promise<Buffer> {
@@ -25,10 +24,6 @@ export async function withExifApart(
 
 /** Empty where there is none. */
 function exifChunk(png: Buffer): Buffer {
-  for (let at = SIGNATURE_BYTES; at + CHUNK_BYTES <= png.length; ) {
-    const end = at + CHUNK_BYTES + png.readUInt32BE(at);
-    if (png.toString("latin1", at + 4, at + 8) === "eXIf") return png.subarray(at, end);
-    at = end;
-  }
-  return Buffer.alloc(0);
+  const [place] = pngExif(png);
+  return place === undefined ? Buffer.alloc(0) : png.subarray(place.nameAt - 4, place.nameAt + 8 + place.block.length);
 }

@@ -38,16 +38,15 @@ const GPS_DIRECTORY = 34853;
 
 /** Bytes of one component by type: 1 BYTE, 2 ASCII, 3 SHORT, 4 LONG, 5 RATIONAL, 7 UNDEFINED, 9 SLONG, 10 SRATIONAL. */
 const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8 };
+const ENTRY_BYTES = 12;
 const MAX_ENTRIES = 512;
 const MAX_TEXT_BYTES = 1024;
 const MAX_COMPONENTS = 32;
 
 /** `block`: with or without the leading `Exif\0\0`. Undefined where it is no EXIF, or has no entry that is known. */
 export function readExif(block: Buffer): Readonly<Record<string, ExifValue>> | undefined {
-  const tiff = block.toString("latin1", 0, 6) === "Exif\0\0" ? block.subarray(6) : block;
-  const order = tiff.toString("latin1", 0, 2);
-  if (tiff.length < 8 || (order !== "II" && order !== "MM")) return undefined;
-  const reader = createReader(tiff, order === "II");
+  const reader = openBlock(block);
+  if (reader === undefined) return undefined;
   const values: Record<string, ExifValue> = {};
   const first = readDirectory(reader, reader.long(4), TAGS, values);
   if (first.exifAt !== undefined) readDirectory(reader, first.exifAt, TAGS, values);
@@ -61,12 +60,59 @@ export function mayBeTurned(block: Buffer): boolean {
   return val !== "1";
 }
 
+/** What a decoder follows from any directory: those of EXIF, GPS and interoperability. */
+const FOLLOWED = new Set([EXIF_DIRECTORY, GPS_DIRECTORY, 40_965]);
+/** Of a camera's block there are some hundred, of one of 64 KiB with a pointer into the void 5461. */
+const MAX_WALKED_ENTRIES = 10_000;
+
+/**
+ * Whether libexif, which follows a pointer as often as it meets it, might read more entries of these blocks than any picture
+ * needs: of directories that point to each other these are millions in a few hundred bytes, and take seconds. True also where
+ * a block is not known.
+ */
+export function areEndless(blocks: Iterable<Buffer | undefined>): boolean {
+  let left = MAX_WALKED_ENTRIES;
+  for (const block of blocks) {
+    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + walkedEntries(block, left);
+    if (left < 0) return true;
+  }
+  return false;
+}
+
+/** How many entries and directories are met; more than `most` as soon as it is sure. */
+function walkedEntries(block: Buffer, most: number): number {
+  const reader = openBlock(block);
+  if (reader === undefined) return 0;
+  const first = reader.long(4);
+  const second = reader.long(first + 2 + reader.short(first) * ENTRY_BYTES);
+  const ahead = second === 0 ? [first] : [first, second];
+  let walked = 0;
+  for (let start = ahead.pop(); start !== undefined && walked <= most; start = ahead.pop()) {
+    const room = Math.floor((reader.bytes.length - start - 2) / ENTRY_BYTES);
+    const end = start + 2 + Math.max(0, Math.min(reader.short(start), room)) * ENTRY_BYTES;
+    walked += 1;
+    for (let at = start + 2; at < end && walked <= most; at += ENTRY_BYTES) {
+      walked += 1;
+      if (FOLLOWED.has(reader.short(at))) ahead.push(reader.long(at + 8));
+    }
+  }
+  return walked;
+}
+
 /** Reads numbers; 0 outside the block. */
 interface Reader {
   readonly bytes: Buffer;
   short(at: number): number;
   long(at: number): number;
   signed(at: number): number;
+}
+
+/** `block`: with or without its magic. Undefined where it is no EXIF. */
+function openBlock(block: Buffer): Reader | undefined {
+  const tiff = block.toString("latin1", 0, 6) === "Exif\0\0" ? block.subarray(6) : block;
+  const order = tiff.toString("latin1", 0, 2);
+  if (tiff.length < 8 || (order !== "II" && order !== "MM")) return undefined;
+  return createReader(tiff, order === "II");
 }
 
 function createReader(bytes: Buffer, isLittle: boolean): Reader {
@@ -88,8 +134,8 @@ function readDirectory(
   let [exifAt, gpsAt]: (number | undefined)[] = [];
   const count = Math.min(reader.short(start), MAX_ENTRIES);
   for (let index = 0; index < count; index += 1) {
-    const at = start + 2 + index * 12;
-    if (at + 12 > reader.bytes.length) break;
+    const at = start + 2 + index * ENTRY_BYTES;
+    if (at + ENTRY_BYTES > reader.bytes.length) break;
     const tag = reader.short(at);
     if (tag === EXIF_DIRECTORY) exifAt = reader.long(at + 8);
     if (tag === GPS_DIRECTORY) gpsAt = reader.long(at + 8);

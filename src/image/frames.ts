@@ -83,9 +83,8 @@ const WEBP_ANIMATED = 0x02;
  */
 export function webpFrames(bytes: Buffer): Animation {
   const isAnimated = chunkType(bytes, 12) === "VP8X" && ((bytes[20] ?? 0) & WEBP_ANIMATED) !== 0;
-  const end = Math.min(bytes.length, bytes.readUInt32LE(4) + 8);
   let frames = 0;
-  for (const { type, from, to } of isAnimated ? webpChunksIn(bytes, 12, end) : []) {
+  for (const { type, from, to } of isAnimated ? webpChunks(bytes) : []) {
     if (type === "ANMF" && hasPicture(bytes, from + WEBP_FRAME_HEAD_BYTES, to)) frames += 1;
   }
   return { frames, width: 0, height: 0 };
@@ -96,12 +95,19 @@ function hasPicture(bytes: Buffer, from: number, to: number): boolean {
   return false;
 }
 
-/** `from`, `to`: offsets of what is in the chunk. */
-function* webpChunksIn(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): Generator<{ readonly type: string; readonly from: number; readonly to: number }> {
+/** Those of a whole file. */
+export function webpChunks(bytes: Buffer): Generator<WebpChunk> {
+  return webpChunksIn(bytes, 12, Math.min(bytes.length, bytes.readUInt32LE(4) + 8));
+}
+
+/** `from`, `to`: offsets of what is in it. */
+interface WebpChunk {
+  readonly type: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function* webpChunksIn(bytes: Buffer, start: number, end: number): Generator<WebpChunk> {
   for (let at = start; at + 8 <= end; ) {
     const from = at + 8;
     const length = bytes.readUInt32LE(at + 4);

@@ -33,24 +33,47 @@ export function readJpegHead(bytes: Buffer): JpegHead {
   let exif: Buffer | undefined;
   let quality: number | undefined;
   let frameAt: number | undefined;
-  let at = 2;
-  for (;;) {
-    // Between segments bytes that are no marker are passed over, and any number of 0xff may stand before one (T.81 B.1.1.2).
-    at = bytes.indexOf(FILL, at);
-    while (at !== -1 && bytes[at + 1] === FILL) at += 1;
-    const marker = at === -1 ? EOI : (bytes[at + 1] ?? EOI);
-    if (marker === SOS || marker === EOI) break;
-    at += 2;
-    if (isBare(marker)) continue;
-    if (at + 2 > bytes.length) break;
-    const length = bytes.readUInt16BE(at);
-    const [begin, end] = [at + 2, Math.min(bytes.length, at + length)];
+  let at = nextMarker(bytes, 2);
+  for (; isSegment(bytes, at); at = nextMarker(bytes, segmentEnd(bytes, at))) {
+    const marker = bytes[at + 1]!;
+    const [begin, end] = [at + SEGMENT_HEAD_BYTES, Math.min(bytes.length, segmentEnd(bytes, at))];
     if (marker === APP1) exif ??= exifIn(bytes, begin, end);
     else if (marker === DQT) quality ??= qualityIn(bytes, begin, end);
-    else if (isFrame(marker)) frameAt ??= at - 2;
-    at += Math.max(2, length);
+    else if (isFrame(marker)) frameAt ??= at;
   }
   return { exif, quality, ...readFrame(bytes, frameAt, at) };
+}
+
+/** All EXIF blocks before the first scan, with their magic. */
+export function* exifSegments(bytes: Buffer): Generator<Buffer> {
+  for (let at = nextMarker(bytes, 2); isSegment(bytes, at); at = nextMarker(bytes, segmentEnd(bytes, at))) {
+    if (bytes[at + 1] !== APP1) continue;
+    const block = exifIn(bytes, at + SEGMENT_HEAD_BYTES, Math.min(bytes.length, segmentEnd(bytes, at)));
+    if (block !== undefined) yield block;
+  }
+}
+
+/** A marker and a length, which counts itself. */
+const SEGMENT_HEAD_BYTES = 4;
+
+/** From `from` on, the first marker that is not a bare one; the end of the bytes where there is none. */
+function nextMarker(bytes: Buffer, from: number): number {
+  for (let at = from; ; at += 2) {
+    // Between segments bytes that are no marker are passed over, and any number of 0xff may stand before one (T.81 B.1.1.2).
+    at = bytes.indexOf(FILL, at);
+    if (at === -1) return bytes.length;
+    while (bytes[at + 1] === FILL) at += 1;
+    if (!isBare(bytes[at + 1] ?? EOI)) return at;
+  }
+}
+
+/** Whether the marker there is that of a segment of the head: no scan, and not the end. */
+function isSegment(bytes: Buffer, at: number): boolean {
+  return at + SEGMENT_HEAD_BYTES <= bytes.length && bytes[at + 1] !== SOS && bytes[at + 1] !== EOI;
+}
+
+function segmentEnd(bytes: Buffer, at: number): number {
+  return at + 2 + Math.max(2, bytes.readUInt16BE(at + 2));
 }
 
 /** From the marker of a frame: how many components it has, and the first of them; from that of a scan: how many it has of these. */

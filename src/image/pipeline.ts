@@ -9,13 +9,13 @@ import type { Canvas, CanvasSource } from "./canvas-shape.ts";
 import { encode } from "./encode.ts";
 import { mayBeTurned } from "./exif.ts";
 import { withoutThumbnail } from "./exif-thumbnail.ts";
-import { readableGif } from "./gif-screen.ts";
 import { inspect } from "./inspect.ts";
 import { readJpegHead } from "./jpeg-head.ts";
 import { framesIn, type RasterFacts } from "./loaders.ts";
 import { outputFormat } from "./negotiate.ts";
 import { applySteps } from "./operations.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "./pixels.ts";
+import { readableFile } from "./readable-file.ts";
 import { makesClear, type OutputFormat, type Recipe } from "./recipe.ts";
 import { refuseHeavyResult, refuseLargeResult } from "./result-size.ts";
 
@@ -47,7 +47,7 @@ export interface Rendered {
 
 /** What the source is besides its claims. */
 interface Source {
-  /** The file, or what of it sharp understands the colours, the ground and the screen of. */
+  /** The file, or a copy that sharp understands the colours, the ground and the screen of, and reads the EXIF of in time. */
   readonly bytes: Buffer;
   /** What sharp counts its first frame as; 0 where nothing is said. */
   readonly firstPage?: number;
@@ -97,7 +97,7 @@ function isUntouched({ steps, output }: Recipe): boolean {
 const PLAIN: Source["metadata"] = { hasAlpha: false };
 
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
-  const { bytes, firstPage } = facts.format === "gif" ? readableGif(file) : { bytes: file, firstPage: 0 };
+  const { bytes, firstPage } = readableFile(file, facts.format);
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
@@ -158,7 +158,7 @@ async function processImage(
   });
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
   if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
-    return { bytes: request.bytes, image: facts };
+    return { bytes: source.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
   // Encoders make one frame of neighbours that look alike.
   return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };

@@ -2,9 +2,9 @@
 // thrown away. Runs in a render process.
 import sharp from "sharp";
 import { readBmp } from "./bmp.ts";
-import { readableGif } from "./gif-screen.ts";
 import { type RasterFacts, readSource, type SourceLimits } from "./loaders.ts";
 import { translated } from "./pipeline.ts";
+import { readableFile } from "./readable-file.ts";
 
 /** An image to be proven. `file`: the render process reads it, so that the server need not hold it. */
 export type ProofBody =
@@ -42,7 +42,7 @@ async function decode(
   { format, width, height, frames }: RasterFacts,
   failOn: "warning" | "error",
 ): Promise<void> {
-  const { bytes, firstPage } = format === "gif" ? readableGif(file) : { bytes: file, firstPage: 0 };
+  const { bytes, firstPage } = readableFile(file, format);
   await sharp(bytes, { failOn, page: firstPage, sequentialRead: true, limitInputPixels: false, animated: frames > 1 })
     .resize(Math.ceil(width / COARSE), Math.ceil(height / COARSE), { fit: "fill" })
     .raw()

@@ -1,14 +1,15 @@
 // Makes watermarks: a text set by pango, or an image of the bucket, scaled, turned, faded, with shadow, and laid on a canvas
 // once or as tiles. Where a mark's bytes come from is the caller's affair.
 import sharp, { type Sharp } from "sharp";
+import { sniff } from "../body/formats/sniff.ts";
 import { HuiyuanError } from "../errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
 import { markPosition, markSize, type Size, tileSize } from "./geometry.ts";
-import { readableGif } from "./gif-screen.ts";
 import { laidSize, MAX_MARK_PIXELS, refuseLargeMark, refuseLargeScale, refuseLargeTurn } from "./mark-size.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "./pixels.ts";
+import { readableFile } from "./readable-file.ts";
 import { MARK_PARAMETER, type StepOf } from "./recipe.ts";
 import { withShadow } from "./shadow.ts";
 import { refuseLargeText, tooLargeText, WANTED_TEXT } from "./text-size.ts";
@@ -96,8 +97,7 @@ function escapeMarkup(text: string): string {
 
 async function decoded(file: Buffer, url: string): Promise<Overlay> {
   try {
-    const isGif = file.toString("latin1", 0, 3) === "GIF";
-    const { bytes, firstPage } = isGif ? readableGif(file) : { bytes: file, firstPage: 0 };
+    const { bytes, firstPage } = readableFile(file, sniff(file.subarray(0, 64)));
     if (bytes.toString("latin1", 0, 2) === "BM") {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
