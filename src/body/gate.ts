@@ -8,7 +8,7 @@ import { scanIco } from "./formats/ico.ts";
 import { scanAvif, scanHeic } from "./formats/iso-media.ts";
 import { scanJpeg } from "./formats/jpeg.ts";
 import { scanPng } from "./formats/png.ts";
-import { type Findings, feed, type Scanner } from "./formats/scan.ts";
+import { type Findings, feed, nothingFound, type Scanner } from "./formats/scan.ts";
 import { sniff } from "./formats/sniff.ts";
 import { scanWebp } from "./formats/webp.ts";
 
@@ -79,7 +79,7 @@ export function createGate(): Gate {
   let opening: Buffer | undefined;
   let format: ImageFormat | undefined;
   let scan: ((chunk: Buffer) => void) | undefined;
-  const findings: Findings = { width: undefined, height: undefined, structure: "incomplete" };
+  const findings = nothingFound();
 
   /** Settles what the body is; returns the bytes that the scan begins with. */
   function open(chunk: Buffer): Buffer {
@@ -95,7 +95,7 @@ export function createGate(): Gate {
       format = sniffed;
       if (UNMARKED_FORMATS.has(sniffed)) findings.structure = "unmarked";
       const scanner = SCANNERS[sniffed];
-      if (scanner !== undefined) scan = feed(scanner(findings));
+      if (scanner !== undefined) scan = feed(scanner, findings);
     }
     return bytes;
   }

@@ -1,9 +1,8 @@
 // Where the EXIF blocks of a file are that libvips may read, in every format that has any. Of PNG the texts in which other
 // programs put them are none: it does not look into those.
+import { EOI, findMarker, isBare, SOS } from "../body/formats/jpeg.ts";
 import type { Sniffed } from "../body/formats/sniff.ts";
 import { avifExif } from "./avif-exif.ts";
-import { webpChunks } from "./frames.ts";
-import { exifSegments } from "./jpeg-head.ts";
 
 export interface ExifPlace {
   /** Offset of the four letters that it is found by. */
@@ -24,8 +23,25 @@ const PLACES: Readonly<Partial<Record<Sniffed, (file: Buffer) => Iterable<ExifPl
   avif: avifExif,
 };
 
+const APP1 = 0xe1;
+const MAGIC = Buffer.from("Exif\0\0", "latin1");
+/** A marker and a length, which counts itself. */
+const SEGMENT_HEAD_BYTES = 4;
+
+/** All segments before the first scan. */
 function* jpegExif(jpeg: Buffer): Generator<ExifPlace> {
-  for (const block of exifSegments(jpeg)) yield { nameAt: block.byteOffset - jpeg.byteOffset, block };
+  for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
+    const marker = jpeg[at + 1]!;
+    if (marker === SOS || marker === EOI) return;
+    const [begin, end] = [at + SEGMENT_HEAD_BYTES, at + 2 + Math.max(2, jpeg.readUInt16BE(at + 2))];
+    if (marker === APP1 && end >= begin + MAGIC.length && hasMagic(jpeg, begin))
+      yield { nameAt: begin, block: jpeg.subarray(begin, end) };
+    at = findMarker(jpeg, isBare(marker) ? at + 2 : end);
+  }
+}
+
+function hasMagic(jpeg: Buffer, at: number): boolean {
+  return jpeg.compare(MAGIC, 0, MAGIC.length, at, Math.min(jpeg.length, at + MAGIC.length)) === 0;
 }
 
 const SIGNATURE_BYTES = 8;
@@ -44,6 +60,11 @@ export function* pngExif(png: Buffer): Generator<ExifPlace & { readonly block: B
 }
 
 function* webpExif(webp: Buffer): Generator<ExifPlace> {
-  for (const { type, from, to } of webpChunks(webp))
-    if (type === "EXIF") yield { nameAt: from - 8, block: webp.subarray(from, to) };
+  const end = Math.min(webp.length, webp.readUInt32LE(4) + 8);
+  for (let at = 12; at + 8 <= end; ) {
+    const length = webp.readUInt32LE(at + 4);
+    if (webp.toString("latin1", at, at + 4) === "EXIF")
+      yield { nameAt: at, block: webp.subarray(at + 8, Math.min(end, at + 8 + length)) };
+    at += 8 + length + (length & 1);
+  }
 }

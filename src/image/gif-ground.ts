@@ -1,6 +1,6 @@
 // The ground of a GIF, which browsers leave clear: what no frame has drawn yet, and what a frame clears behind it. libvips
 // makes it clear only for frames that say they have a transparent colour, and black or the background's colour for others.
-import { type GifFrame, gifFrames, gifFramesIn } from "./frames.ts";
+import { type GifFrame, gifFramesIn } from "./gif-frames.ts";
 
 /** A colour that no pixel has where the indices are fewer. */
 const UNUSED = 255;
@@ -18,7 +18,7 @@ export function withClearGround(bytes: Buffer): Buffer {
   const frames = [...gifFramesIn(bytes)];
   const wanting = frames.filter((frame, index) => {
     if (frame.indices > UNUSED || isTransparent(bytes, frame)) return false;
-    return showsGround(bytes, frame, frames[index + 1]) || (index === 0 && showsGroundFirst(bytes, frame, frames[1]));
+    return showsGround(bytes, frame, frames[index + 1]) || (index === 0 && showsGroundFirst(bytes, frame, frames));
   });
   if (wanting.length === 0) return bytes;
   const parts: Buffer[] = [];
@@ -36,11 +36,14 @@ function showsGround(bytes: Buffer, frame: GifFrame, next: GifFrame | undefined)
 }
 
 /** Around it, or in its place, since there was nothing before. */
-function showsGroundFirst(bytes: Buffer, first: GifFrame, next: GifFrame | undefined): boolean {
-  const reach = gifFrames(bytes);
+function showsGroundFirst(bytes: Buffer, first: GifFrame, frames: readonly GifFrame[]): boolean {
+  const [, next] = frames;
   // A frame that is larger than the screen enlarges it.
-  const width = Math.max(reach.width, bytes.readUInt16LE(6));
-  const height = Math.max(reach.height, bytes.readUInt16LE(8));
+  let [width, height] = [bytes.readUInt16LE(6), bytes.readUInt16LE(8)];
+  for (const frame of frames) {
+    width = Math.max(width, frame.left + frame.width);
+    height = Math.max(height, frame.top + frame.height);
+  }
   if (!covers(first, { left: 0, top: 0, width, height })) return true;
   return disposal(bytes, first) >= TO_PREVIOUS && next !== undefined && !hides(bytes, next, first);
 }

@@ -1,7 +1,7 @@
 // The screen of a GIF, all of which browsers show. libvips' decoder takes the sizes of old monitors, and sides above 2048, for
 // a mistake, and in their place how far the first frame reaches: what lies beyond would be lost. So it gets a first frame that
 // covers the screen, and of which nothing is to be seen.
-import { type GifFrame, gifFramesIn, gifTableBytes } from "./frames.ts";
+import { type GifFrame, gifFramesIn, gifTableBytes } from "./gif-frames.ts";
 import { withClearGround } from "./gif-ground.ts";
 
 /** A GIF as libvips shows what browsers do. */

@@ -5,14 +5,14 @@ import { scanGif } from "../body/formats/gif.ts";
 import { scanAvif } from "../body/formats/iso-media.ts";
 import { scanJpeg } from "../body/formats/jpeg.ts";
 import { scanPng } from "../body/formats/png.ts";
-import { type Findings, feed, type Scanner } from "../body/formats/scan.ts";
+import { type Findings, feed, nothingFound, type Scanner } from "../body/formats/scan.ts";
 import { sniff } from "../body/formats/sniff.ts";
 import { scanWebp } from "../body/formats/webp.ts";
 import { HuiyuanError } from "../errors.ts";
 import { mayBeTurned } from "./exif.ts";
-import { type Animation, gifFrames, webpFrames } from "./frames.ts";
-import { readJpegHead } from "./jpeg-head.ts";
+import { walkJpegHead } from "./jpeg-head.ts";
 import type { OutputFormat } from "./recipe.ts";
+import { atOnce, STEP_BYTES, type Walk, walkThrough } from "./strides.ts";
 
 /** What an image is; of a source, what its head claims. */
 export interface RasterFacts {
@@ -32,8 +32,10 @@ export interface WeighedFacts extends RasterFacts {
 }
 
 /** `bytes`: of the file. */
-export function weighedFacts(facts: RasterFacts, bytes: Buffer): WeighedFacts {
-  return facts.format === "jpeg" ? { ...facts, coefficientBytes: readJpegHead(bytes).coefficientBytes } : facts;
+export function* weighedFacts(facts: RasterFacts, bytes: Buffer): Walk<WeighedFacts> {
+  if (facts.format !== "jpeg") return facts;
+  const { coefficientBytes } = yield* walkJpegHead(bytes);
+  return { ...facts, coefficientBytes };
 }
 
 export interface SourceLimits {
@@ -63,12 +65,17 @@ export type KnownFacts = WeakMap<Buffer, RasterFacts>;
  * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
  * image_too_large.
  */
-export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
+export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): Walk<RasterFacts> {
   refuseHeavy(bytes.length, limits);
-  const facts = known?.get(bytes) ?? factsOf(bytes);
+  const facts = known?.get(bytes) ?? (yield* factsOf(bytes));
   known?.set(bytes, facts);
   refuseBeyond(facts, limits);
   return facts;
+}
+
+/** The walk of walkSource(), at once. */
+export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
+  return atOnce(walkSource(bytes, limits, known));
 }
 
 /** Throws image_too_heavy. */
@@ -77,42 +84,50 @@ export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "
   throw new HuiyuanError("image_too_heavy", `Cannot process: ${bytes} bytes, the limit is ${sourceBytes}`);
 }
 
-function factsOf(bytes: Buffer): RasterFacts {
+function* factsOf(bytes: Buffer): Walk<RasterFacts> {
   const kind = sniff(bytes.subarray(0, 64));
   if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
-  return readFacts(kind, bytes);
+  const { width, height, structure, ...found } = yield* scanned(kind, bytes);
+  if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
+  if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
+  return {
+    format: kind,
+    // A frame that is larger than the canvas enlarges it.
+    width: Math.max(width, found.framesWidth),
+    height: Math.max(height, found.framesHeight),
+    frames: Math.max(1, found.frames),
+  };
 }
 
 function isAllowed(kind: string): kind is OutputFormat {
   return Object.hasOwn(SCANNERS, kind);
 }
 
-function readFacts(format: OutputFormat, bytes: Buffer): RasterFacts {
-  const findings: Findings = { width: undefined, height: undefined, structure: "incomplete" };
-  feed(SCANNERS[format](findings))(bytes);
-  const { width, height, structure } = findings;
-  if (structure === "incomplete") throw unusable(`its ${format} structure is not whole`);
-  if (width === undefined || height === undefined) throw unusable(`its ${format} head has no size`);
-  const animation = ANIMATIONS[format]?.(bytes);
-  return {
-    format,
-    // A frame that is larger than the canvas enlarges it.
-    width: Math.max(width, animation?.width ?? 0),
-    height: Math.max(height, animation?.height ?? 0),
-    frames: Math.max(1, animation?.frames ?? 1),
-  };
+function* scanned(format: OutputFormat, bytes: Buffer): Walk<Findings> {
+  const findings = nothingFound();
+  yield* walkThrough(bytes, feed(SCANNERS[format], findings));
+  return findings;
 }
 
 /** Frames of a whole image of this format, counted in its file; 1 for a still one. */
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
-  return Math.max(1, ANIMATIONS[format]?.(bytes).frames ?? 1);
+  return Math.max(1, atOnce(scanned(format, bytes)).frames);
 }
 
 /** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
-export function mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): boolean {
-  if (format !== "jpeg") return (TURNED_BY[format] ?? []).some((sign) => bytes.includes(sign, 0, "latin1"));
-  const { exif } = readJpegHead(bytes);
-  return exif !== undefined && mayBeTurned(exif);
+export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): Walk<boolean> {
+  if (format === "jpeg") {
+    const { exif } = yield* walkJpegHead(bytes);
+    return exif !== undefined && mayBeTurned(exif);
+  }
+  const signs = TURNED_BY[format] ?? [];
+  const overlap = Math.max(0, ...signs.map(({ length }) => length - 1));
+  for (let at = 0; at < bytes.length && signs.length > 0; at += STEP_BYTES) {
+    const step = bytes.subarray(at, at + STEP_BYTES + overlap);
+    if (signs.some((sign) => step.includes(sign, 0, "latin1"))) return true;
+    yield;
+  }
+  return false;
 }
 
 /** What stands in a file that says so: EXIF, or of an AVIF a property. */
@@ -120,11 +135,6 @@ const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
   png: ["eXIf", "Raw profile type"],
   webp: ["EXIF"],
   avif: ["irot"],
-};
-
-const ANIMATIONS: Readonly<Partial<Record<OutputFormat, (bytes: Buffer) => Animation>>> = {
-  gif: gifFrames,
-  webp: webpFrames,
 };
 
 /** What the head of an image claims. Throws image_too_large. */

@@ -5,7 +5,14 @@ import { abortable, type Leaving } from "../leaving.ts";
 import type { ImageFacts } from "../object.ts";
 import { blamed, blaming, WANTED_MARK } from "./blame.ts";
 import { createDoneGroups } from "./done-groups.ts";
-import { type KnownFacts, type RasterFacts, readSource, refuseHeavy, type SourceLimits } from "./loaders.ts";
+import {
+  type KnownFacts,
+  type RasterFacts,
+  refuseHeavy,
+  type SourceLimits,
+  walkSource,
+  weighedFacts,
+} from "./loaders.ts";
 import { MAX_MARK_PIXELS } from "./mark-size.ts";
 import type { PipelineLimits, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";
@@ -13,7 +20,8 @@ import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./reci
 import { createRenderLines, type Turn } from "./render-lines.ts";
 import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
 import { createRenderQueue } from "./render-queue.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, type HeldImage, heldImage } from "./weight.ts";
+import { inStrides } from "./strides.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, heldImage } from "./weight.ts";
 
 /** What is known of an image before it is read. */
 interface Claims {
@@ -135,11 +143,11 @@ export function createRenderer(options: RendererOptions): Renderer {
     turn: Turn,
   ): Promise<Rendered | Larger> {
     const bytes = await load();
-    const facts = readSource(bytes, limits, known);
-    const image = heldImage(facts, bytes);
-    const marks = await loadMarks(recipe, loadImage, image);
+    const facts = await inStrides(walkSource(bytes, limits, known));
+    const weighed = await inStrides(weighedFacts(facts, bytes));
+    const marks = await loadMarks(recipe, loadImage, { facts, bytes });
     const held = bytesToHold(bytes.length);
-    const weight = bytesToRender(image.facts, recipe) + held + marks.bytesToLay;
+    const weight = bytesToRender(weighed, recipe) + held + marks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
     if (!(await turn.admits(allBytes, signal))) return { allBytes };
     await turn.weigh(allBytes, signal);
@@ -150,7 +158,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const rendered = pool.render(request, weight);
     const most = residentBytes - PROCESS_BYTES;
     return rendered.catch((error: unknown) =>
-      blaming(blamed(image.facts, recipe, { held, laid: marks.bytesToLay, most }))(error),
+      blaming(blamed(weighed, recipe, { held, laid: marks.bytesToLay, most }))(error),
     );
   }
 
@@ -222,22 +230,26 @@ interface Larger {
 async function loadMarks(
   recipe: Recipe,
   loadImage: RenderRequest["loadImage"],
-  image: HeldImage,
+  original: { readonly facts: RasterFacts; readonly bytes: Buffer },
 ): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
   const files = new Map<string, Buffer>();
+  const urls = markUrls(recipe);
+  if (urls.length === 0) return { files, bytesToLay: 0 };
+  const image = await inStrides(heldImage(original.facts, original.bytes));
   let bytesForAll = 0;
-  for (const url of markUrls(recipe)) {
+  for (const url of urls) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
-    bytesForAll += bytesToLay(heldImage(readMark(url, bytes), bytes), url, image, recipe);
+    const mark = await inStrides(heldImage(await readMark(url, bytes), bytes));
+    bytesForAll += bytesToLay(mark, url, image, recipe);
     files.set(url, bytes);
   }
   return { files, bytesToLay: bytesForAll };
 }
 
-function readMark(url: string, bytes: Buffer): RasterFacts {
+async function readMark(url: string, bytes: Buffer): Promise<RasterFacts> {
   try {
-    return readSource(bytes, MARK_LIMITS);
+    return await inStrides(walkSource(bytes, MARK_LIMITS));
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";

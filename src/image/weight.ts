@@ -7,6 +7,7 @@ import { laidSize, mayBeLaid } from "./mark-size.ts";
 import { passesOf } from "./passes.ts";
 import { makesClear, type OutputFormat, type Recipe, type Step, type StepOf } from "./recipe.ts";
 import { sizeAfter } from "./step-size.ts";
+import type { Walk } from "./strides.ts";
 import { bytesToSet, textSize } from "./text-size.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
@@ -51,20 +52,15 @@ export function bytesToDecode({ format, width, height, frames, coefficientBytes 
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
 
-/** An image that has been read, not decoded. */
+/** An image that has been read, not decoded: a mark, or what marks are laid over. */
 export interface HeldImage {
   readonly facts: WeighedFacts;
-  /** Whether its decoder may show it on its side. Its file is looked through when that is first asked. */
-  readonly mayLie: () => boolean;
+  /** Whether its decoder may show it on its side. */
+  readonly mayLie: boolean;
 }
 
-export function heldImage(facts: RasterFacts, bytes: Buffer): HeldImage {
-  let known: boolean | undefined;
-  const mayLie = () => {
-    known ??= mayLieOnItsSide(facts, bytes);
-    return known;
-  };
-  return { facts: weighedFacts(facts, bytes), mayLie };
+export function* heldImage(facts: RasterFacts, bytes: Buffer): Walk<HeldImage> {
+  return { facts: yield* weighedFacts(facts, bytes), mayLie: yield* mayLieOnItsSide(facts, bytes) };
 }
 
 /**
@@ -100,7 +96,7 @@ function isSizedByImage(url: string, steps: readonly Step[]): boolean {
 /** The size as it is and, where the image may lie on its side, as it is then. */
 function withSidesChanged({ width, height }: Size, { mayLie }: HeldImage): readonly Size[] {
   const upright = { width, height };
-  return mayLie() ? [upright, { width: height, height: width }] : [upright];
+  return mayLie ? [upright, { width: height, height: width }] : [upright];
 }
 
 /** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */

@@ -2,7 +2,7 @@
 // would. For tests only.
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
-import { segment } from "./images.ts";
+import { noisyAvif, noisyGif, noisyJpeg, noisyPng, noisyWebp, segment } from "./images.ts";
 import { pngChunk } from "./png.ts";
 
 const PNG_MAGIC = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -103,4 +103,59 @@ export async function heavyProfileJpeg(bytes: number): Promise<Buffer> {
     ),
   );
   return Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
+}
+
+/**
+ * Whole images of every format that hold as many parts as fit into so many bytes: none of them says anything, and each has to be
+ * passed over.
+ */
+export async function tinyParts(bytes: number): Promise<Readonly<Record<string, Buffer>>> {
+  const [jpeg, png, gif] = await Promise.all([noisyJpeg(60, 40), noisyPng(40, 30), noisyGif(40, 30)]);
+  const [webp, avif] = await Promise.all([noisyWebp(40, 30, "lossless"), noisyAvif(40, 30)]);
+  const scan = jpeg.indexOf("\xff\xda", 0, "latin1");
+  const data = scan + 2 + jpeg.readUInt16BE(scan + 2);
+  const many = (part: Buffer | string) => {
+    const unit = typeof part === "string" ? Buffer.from(part, "latin1") : part;
+    return Buffer.alloc(bytes - (bytes % unit.length), unit);
+  };
+  const within = (whole: Buffer, at: number, parts: Buffer) =>
+    Buffer.concat([whole.subarray(0, at), parts, whole.subarray(at)]);
+  const riff = (...chunks: Buffer[]) => {
+    const body = Buffer.concat([Buffer.from("RIFF\0\0\0\0WEBP", "latin1"), ...chunks]);
+    body.writeUInt32LE(body.length - 8, 4);
+    return body;
+  };
+  const moving = Buffer.from("VP8X\x0a\0\0\0\x02\0\0\0\x27\0\0\x1d\0\0", "latin1");
+  const frame = (parts: Buffer) => {
+    const head = Buffer.alloc(24);
+    head.write("ANMF", "latin1");
+    head.writeUInt32LE(16 + parts.length, 4);
+    return Buffer.concat([head, parts]);
+  };
+  const picture = webp.subarray(12);
+  const trailer = gif.length - 1;
+  return {
+    "jpeg: fill bytes": within(jpeg, 2, many("\xff")),
+    "jpeg: empty comments": within(jpeg, 2, many("\xff\xfe\0\x02")),
+    "jpeg: empty tables": within(jpeg, 2, many("\xff\xdb\0\x02")),
+    "jpeg: segments that are no EXIF": within(jpeg, 2, many("\xff\xe1\0\x08Exif\0\x01")),
+    "jpeg: bare markers": within(jpeg, 2, many("\xff\x01A")),
+    "jpeg: comments within the data": within(jpeg, data, many("\xff\xfe\0\x02")),
+    "jpeg: stuffed bytes": within(jpeg, data, many("\xff\0")),
+    "jpeg: restarts": within(jpeg, data, many("\xff\xd0A")),
+    "jpeg: scans": within(jpeg, data, many(jpeg.subarray(scan, data))),
+    "png: empty chunks": within(png, 33, many(pngChunk("teXt", Buffer.alloc(0)))),
+    "gif: empty comments": within(gif, trailer, many("\x21\xfe\0")),
+    "gif: sub-blocks of one byte": within(
+      gif,
+      trailer,
+      Buffer.concat([Buffer.from("\x21\xfe", "latin1"), many("\x01A"), Buffer.alloc(1)]),
+    ),
+    "gif: frames": within(gif, trailer, many(GIF_FRAME(1, 1))),
+    "gif: zeros between blocks": within(gif, trailer, many("\0")),
+    "webp: empty chunks": riff(picture, many("JUNK\0\0\0\0")),
+    "webp: empty frames": riff(moving, frame(picture), many("ANMF\0\0\0\0")),
+    "webp: empty chunks in a frame": riff(moving, frame(Buffer.concat([many("JUNK\0\0\0\0"), picture]))),
+    "avif: empty boxes": Buffer.concat([avif, many("\0\0\0\x08free")]),
+  };
 }

@@ -1,5 +1,5 @@
 // BMP: where the pixels begin (BITMAPFILEHEADER) and how many bytes they are (the DIB header that follows it).
-import { type Findings, type Scan, skip, take } from "./scan.ts";
+import type { Findings, Input, Scan } from "./scan.ts";
 
 const FILE_HEADER_BYTES = 14;
 /** BITMAPCOREHEADER, whose fields are half as wide. */
@@ -10,12 +10,14 @@ const INFO_HEADER_BYTES = 40;
 const PLAIN: ReadonlySet<number> = new Set([0, 3, 6]);
 
 /** Complete at the last byte of pixel data. */
-export function* scanBmp(findings: Findings): Scan {
-  const head = yield take(FILE_HEADER_BYTES + 4);
+export function* scanBmp(findings: Findings, input: Input): Scan {
+  while (!input.take(FILE_HEADER_BYTES + 4)) yield;
+  const head = input.taken();
   const fileBytes = head.readUInt32LE(2);
   const pixelsAt = head.readUInt32LE(10);
   const headerBytes = head.readUInt32LE(14);
-  const header = readHeader(yield take(Math.min(headerBytes, INFO_HEADER_BYTES) - 4), headerBytes);
+  while (!input.take(Math.min(headerBytes, INFO_HEADER_BYTES) - 4)) yield;
+  const header = readHeader(input.taken(), headerBytes);
   if (header.width <= 0 || header.height === 0) return;
   findings.width = header.width;
   // Negative: the rows go from top to bottom.
@@ -28,7 +30,8 @@ export function* scanBmp(findings: Findings): Scan {
     findings.structure = "unmarked";
     return;
   }
-  yield skip(end - read);
+  input.skip(end - read);
+  while (!input.take(0)) yield;
   findings.structure = "complete";
 }
 

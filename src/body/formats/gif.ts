@@ -1,5 +1,5 @@
 // GIF (87a, 89a §15–27): colour tables by their flags, blocks by their sub-blocks, to the trailer.
-import { type Findings, type Scan, take } from "./scan.ts";
+import type { Findings, Input, Scan } from "./scan.ts";
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
@@ -8,35 +8,46 @@ const TRAILER = 0x3b;
 const STRAY_ZERO = 0x00;
 
 /** Complete at the trailer, when there was a picture. */
-export function* scanGif(findings: Findings): Scan {
-  const screen = yield take(13);
-  findings.width = screen.readUInt16LE(6) || undefined;
-  findings.height = screen.readUInt16LE(8) || undefined;
-  let toSkip = tableBytes(screen.readUInt8(10));
-  let isPictureSeen = false;
+export function* scanGif(findings: Findings, input: Input): Scan {
+  while (!input.take(13)) yield;
+  noteScreen(findings, input);
+  input.skip(tableBytes(input.byte(10)));
   for (;;) {
-    const block = (yield take(1, toSkip)).readUInt8(0);
-    toSkip = 0;
+    while (!input.take(1)) yield;
+    const block = input.byte(0);
+    if (block === STRAY_ZERO) continue;
+    if (block === TRAILER) break;
     if (block === EXTENSION) {
-      yield* passSubBlocks(1);
+      input.skip(1); // the label
     } else if (block === IMAGE) {
-      isPictureSeen = true;
-      const descriptor = yield take(9);
-      yield* passSubBlocks(tableBytes(descriptor.readUInt8(8)) + 1);
-    } else if (block === TRAILER) {
-      if (isPictureSeen) findings.structure = "complete";
-      return;
-    } else if (block !== STRAY_ZERO) {
+      while (!input.take(9)) yield;
+      noteFrame(findings, input);
+      input.skip(tableBytes(input.byte(8)) + 1); // the code size
+    } else {
       return;
     }
+    // Sub-blocks up to the empty one.
+    let length: number;
+    do {
+      while (!input.take(1)) yield;
+      length = input.byte(0);
+      input.skip(length);
+    } while (length > 0);
   }
+  if (findings.frames > 0) findings.structure = "complete";
 }
 
-/** Passes over `before` bytes (label, colour table, code size), then sub-blocks up to the empty one. */
-function* passSubBlocks(before: number): Scan {
-  let toSkip = before;
-  do toSkip = (yield take(1, toSkip)).readUInt8(0);
-  while (toSkip > 0);
+/** Of what is at the beginning. */
+function noteScreen(findings: Findings, input: Input): void {
+  findings.width = input.uint16LE(6) || undefined;
+  findings.height = input.uint16LE(8) || undefined;
+}
+
+/** Of an image descriptor. */
+function noteFrame(findings: Findings, input: Input): void {
+  findings.frames += 1;
+  findings.framesWidth = Math.max(findings.framesWidth, input.uint16LE(0) + input.uint16LE(4));
+  findings.framesHeight = Math.max(findings.framesHeight, input.uint16LE(2) + input.uint16LE(6));
 }
 
 /** Bytes of the colour table that a flags byte announces. */

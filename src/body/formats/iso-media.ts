@@ -1,41 +1,48 @@
 // AVIF and HEIC (ISO/IEC 14496-12 boxes, 23008-12 items): top-level boxes by their sizes, the size of the picture from `meta`.
 // Which item a box belongs to, and whether the items lie inside `mdat`, is a decoder's affair.
-import { type Findings, type Scan, type Step, skip, take } from "./scan.ts";
+import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 
 /** How much of `meta` is looked at. Properties of one picture fill a few hundred bytes. */
 const META_BYTES = 4096;
 
+const FTYP = fourLetters("ftyp");
+const META = fourLetters("meta");
+const MDAT = fourLetters("mdat");
+const MOOV = fourLetters("moov");
+const IDAT = fourLetters("idat");
+const IPRP = fourLetters("iprp");
+const IPCO = fourLetters("ipco");
+const ISPE = fourLetters("ispe");
+
 /** What may stand at the top level after the picture; other bytes there are trailing garbage. */
-const LATER_BOXES: ReadonlySet<string> = new Set([
-  "ftyp",
-  "meta",
-  "mdat",
-  "moov",
-  "moof",
-  "mfra",
-  "free",
-  "skip",
-  "uuid",
+const LATER_BOXES: ReadonlySet<number> = new Set([
+  FTYP,
+  META,
+  MDAT,
+  MOOV,
+  ...["moof", "mfra", "free", "skip", "uuid"].map(fourLetters),
 ]);
 
 /**
  * Complete at each box boundary once the description and its data have come (`meta` with `mdat` or an `idat` of its
  * own; an image sequence also needs `moov`), since nothing says whether more boxes follow; incomplete inside those.
  */
-export function* scanAvif(findings: Findings): Scan {
+export function* scanAvif(findings: Findings, input: Input): Scan {
   const parts: Parts = { isSequence: false, hasMeta: false, hasMovie: false, hasData: false };
   for (;;) {
-    const box = yield* readBoxHead();
+    const box = yield* readBoxHead(input);
     if (box === undefined || (findings.structure === "complete" && !LATER_BOXES.has(box.type))) return;
     findings.structure = "incomplete";
-    const start = yield take(Math.min(box.payload, bytesToRead(box.type)));
-    noteBox(parts, box.type, start, findings);
+    const bytesToRead = Math.min(box.payload, BYTES_TO_READ.get(box.type) ?? 0);
+    while (!input.take(bytesToRead)) yield;
+    noteBox(parts, box.type, input, findings);
     const isPictureThere = parts.hasData && parts.hasMeta && (parts.hasMovie || !parts.isSequence);
     if (box.payload === Number.POSITIVE_INFINITY) {
       if (isPictureThere) findings.structure = "unmarked";
       return;
     }
-    yield skip(box.payload - start.length);
+    input.skip(box.payload - bytesToRead);
+    while (!input.take(0)) yield;
     if (isPictureThere) findings.structure = "complete";
   }
 }
@@ -49,50 +56,53 @@ interface Parts {
 }
 
 /** How much of a box's payload noteBox() looks at. */
-function bytesToRead(type: string): number {
-  if (type === "meta") return META_BYTES;
-  return type === "ftyp" ? 4 : 0;
-}
+const BYTES_TO_READ: ReadonlyMap<number, number> = new Map([
+  [META, META_BYTES],
+  [FTYP, 4],
+]);
 
-function noteBox(parts: Parts, type: string, start: Buffer, findings: Findings): void {
-  if (type === "ftyp") parts.isSequence = start.toString("latin1") === "avis";
-  if (type === "moov") parts.hasMovie = true;
-  if (type === "mdat") parts.hasData = true;
-  if (type === "meta") {
+function noteBox(parts: Parts, type: number, input: Input, findings: Findings): void {
+  if (type === FTYP) parts.isSequence = input.taken().toString("latin1") === "avis";
+  if (type === MOOV) parts.hasMovie = true;
+  if (type === MDAT) parts.hasData = true;
+  if (type === META) {
     parts.hasMeta = true;
-    if (readMeta(findings, start).hasData) parts.hasData = true;
+    if (readMeta(findings, input.taken()).hasData) parts.hasData = true;
   }
 }
 
 /** Looks for the size alone: HEIC is stored as it is. */
-export function* scanHeic(findings: Findings): Scan {
+export function* scanHeic(findings: Findings, input: Input): Scan {
   for (;;) {
-    const box = yield* readBoxHead();
+    const box = yield* readBoxHead(input);
     if (box === undefined) return;
-    if (box.type !== "meta") {
-      yield skip(box.payload);
+    if (box.type !== META) {
+      input.skip(box.payload);
       continue;
     }
-    readMeta(findings, yield take(Math.min(box.payload, META_BYTES)));
+    const bytesToRead = Math.min(box.payload, META_BYTES);
+    while (!input.take(bytesToRead)) yield;
+    readMeta(findings, input.taken());
     return;
   }
 }
 
 interface BoxHead {
-  readonly type: string;
+  readonly type: number;
   /** Bytes after the head; infinite where the box goes on to the end of the file. */
   readonly payload: number;
 }
 
 /** Undefined where no box can begin: a type that is not printable ASCII, or a size smaller than the head itself. */
-function* readBoxHead(): Generator<Step, BoxHead | undefined, Buffer> {
-  const head = yield take(8);
-  const size = head.readUInt32BE(0);
-  const type = head.toString("latin1", 4, 8);
-  if (!/^[\x20-\x7e]{4}$/.test(type)) return undefined;
+function* readBoxHead(input: Input): Generator<undefined, BoxHead | undefined, undefined> {
+  while (!input.take(8)) yield;
+  const size = input.uint32BE(0);
+  const type = input.uint32BE(4);
+  for (let at = 4; at < 8; at += 1) if (input.byte(at) < 0x20 || input.byte(at) > 0x7e) return undefined;
   if (size === 0) return { type, payload: Number.POSITIVE_INFINITY };
   if (size !== 1) return size < 8 ? undefined : { type, payload: size - 8 };
-  const largeSize = Number((yield take(8)).readBigUInt64BE(0));
+  while (!input.take(8)) yield;
+  const largeSize = input.uint32BE(0) * 2 ** 32 + input.uint32BE(4);
   return largeSize < 16 ? undefined : { type, payload: largeSize - 16 };
 }
 
@@ -100,13 +110,13 @@ function* readBoxHead(): Generator<Step, BoxHead | undefined, Buffer> {
 function readMeta(findings: Findings, meta: Buffer): { readonly hasData: boolean } {
   let hasData = false;
   let largest = 0;
-  for (const box of boxesIn(meta.subarray(4))) {
-    if (box.type === "idat") hasData = true;
-    if (box.type !== "iprp") continue;
-    for (const { content } of propertiesIn(box.content)) {
-      if (content.length < 12) continue;
-      const width = content.readUInt32BE(4);
-      const height = content.readUInt32BE(8);
+  for (const box of boxesIn(meta, { from: 4, to: meta.length })) {
+    if (box.type === IDAT) hasData = true;
+    if (box.type !== IPRP) continue;
+    for (const { from, to } of propertiesIn(meta, box)) {
+      if (to - from < 12) continue;
+      const width = meta.readUInt32BE(from + 4);
+      const height = meta.readUInt32BE(from + 8);
       if (width * height <= largest) continue;
       largest = width * height;
       findings.width = width;
@@ -117,25 +127,30 @@ function readMeta(findings: Findings, meta: Buffer): { readonly hasData: boolean
 }
 
 /** The `ispe` properties (image spatial extents: version, width, height). */
-function* propertiesIn(iprp: Buffer): Generator<Box> {
-  for (const container of boxesIn(iprp)) {
-    if (container.type !== "ipco") continue;
-    for (const property of boxesIn(container.content)) if (property.type === "ispe") yield property;
+function* propertiesIn(meta: Buffer, iprp: Extent): Generator<Extent> {
+  for (const container of boxesIn(meta, iprp)) {
+    if (container.type !== IPCO) continue;
+    for (const property of boxesIn(meta, container)) if (property.type === ISPE) yield property;
   }
 }
 
-interface Box {
-  readonly type: string;
-  readonly content: Buffer;
+/** Offsets. */
+interface Extent {
+  readonly from: number;
+  readonly to: number;
 }
 
-/** Boxes that begin inside `bytes`; the last may be cut. */
-function* boxesIn(bytes: Buffer): Generator<Box> {
-  let at = 0;
-  while (bytes.length - at >= 8) {
+interface Box extends Extent {
+  readonly type: number;
+}
+
+/** Boxes that begin inside this part of `bytes`, without their heads; the last may be cut. */
+function* boxesIn(bytes: Buffer, { from, to }: Extent): Generator<Box> {
+  let at = from;
+  while (to - at >= 8) {
     const size = bytes.readUInt32BE(at);
     if (size < 8) return;
-    yield { type: bytes.toString("latin1", at + 4, at + 8), content: bytes.subarray(at + 8, at + size) };
+    yield { type: bytes.readUInt32BE(at + 4), from: at + 8, to: Math.min(to, at + size) };
     at += size;
   }
 }

@@ -1,53 +1,99 @@
 // WebP (RFC 9649): RIFF chunks by their lengths, to the end that the RIFF header gives. Frames of animations lie inside chunks.
-import { type Findings, type Scan, skip, take } from "./scan.ts";
+import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 
 const RIFF_HEAD_BYTES = 12;
 const CHUNK_HEAD_BYTES = 8;
+
+const VP8 = fourLetters("VP8 ");
+const VP8L = fourLetters("VP8L");
+const VP8X = fourLetters("VP8X");
+const ANMF = fourLetters("ANMF");
+/** The extended header (VP8X) promises a picture; these hold one, ANMF a frame of an animation. */
+const PICTURES: ReadonlySet<number> = new Set([VP8, VP8L, ANMF]);
+
+/** The first chunk of a WebP is one of these; so many bytes of it hold the size. */
+const SIZE_BYTES: ReadonlyMap<number, number> = new Map([
+  [VP8, 10],
+  [VP8L, 5],
+  [VP8X, 10],
+]);
+/** In the first byte of the extended header. */
+const ANIMATED = 0x02;
+/** Of `ANMF` before the chunks of its picture: where the frame lies, and how long it is shown. */
+const FRAME_HEAD_BYTES = 16;
 
 /**
  * Complete where the RIFF size says, when there was a picture; the pad byte of an odd last chunk may be missing, which
  * every decoder forgives.
  */
-export function* scanWebp(findings: Findings): Scan {
-  const riff = yield take(RIFF_HEAD_BYTES);
-  const end = riff.readUInt32LE(4) + 8;
+export function* scanWebp(findings: Findings, input: Input): Scan {
+  while (!input.take(RIFF_HEAD_BYTES)) yield;
+  const end = input.uint32LE(4) + 8;
   let at = RIFF_HEAD_BYTES;
   let isPictureSeen = false;
+  let isAnimated = false;
   while (end - at >= CHUNK_HEAD_BYTES) {
-    const head = yield take(CHUNK_HEAD_BYTES);
+    while (!input.take(CHUNK_HEAD_BYTES)) yield;
     const isFirst = at === RIFF_HEAD_BYTES;
     at += CHUNK_HEAD_BYTES;
-    const length = head.readUInt32LE(4);
-    const type = head.toString("latin1", 0, 4);
+    const type = input.uint32BE(0);
+    const length = input.uint32LE(4);
     if (at + length > end) return;
-    if (PICTURE_CHUNKS.has(type)) isPictureSeen = true;
-    let toSkip = length;
+    if (PICTURES.has(type)) isPictureSeen = true;
+    let passed = 0;
     if (isFirst) {
-      const bytesNeeded = SIZE_BYTES[type];
-      if (bytesNeeded === undefined || length < bytesNeeded) return;
-      readSize(findings, type, yield take(bytesNeeded));
-      toSkip -= bytesNeeded;
+      const head = yield* readHead(findings, input, type, length);
+      if (head === undefined) return;
+      ({ passed, isAnimated } = head);
+    } else if (isAnimated && type === ANMF) {
+      passed = yield* countFrame(findings, input, length);
     }
     at += length + (length % 2);
-    const isLast = at >= end;
-    yield skip(isLast ? toSkip : toSkip + (length % 2));
+    input.skip(length - passed + (at < end ? length % 2 : 0));
   }
   if (!isPictureSeen) return;
-  yield skip(Math.max(0, end - at));
+  input.skip(Math.max(0, end - at));
+  while (!input.take(0)) yield;
   findings.structure = "complete";
 }
 
-/** The extended header (VP8X) promises a picture; these hold one, ANMF a frame of an animation. */
-const PICTURE_CHUNKS: ReadonlySet<string> = new Set(["VP8 ", "VP8L", "ANMF"]);
+/** Of the first chunk: how many of its bytes have been read. Undefined where it can be no first one. */
+function* readHead(
+  findings: Findings,
+  input: Input,
+  type: number,
+  length: number,
+): Generator<undefined, { readonly passed: number; readonly isAnimated: boolean } | undefined, undefined> {
+  const passed = SIZE_BYTES.get(type);
+  if (passed === undefined || length < passed) return undefined;
+  while (!input.take(passed)) yield;
+  readSize(findings, type, input.taken());
+  return { passed, isAnimated: type === VP8X && (input.byte(0) & ANIMATED) !== 0 };
+}
 
-/** The first chunk of a WebP is one of these; so many bytes of it hold the size. */
-const SIZE_BYTES: Readonly<Record<string, number>> = { "VP8 ": 10, VP8L: 5, VP8X: 10 };
+/** Of an animation a chunk for a frame: how many of its bytes have been read. Decoders pass over frames without a picture. */
+function* countFrame(findings: Findings, input: Input, length: number): Generator<undefined, number, undefined> {
+  let passed = 0;
+  for (let next = FRAME_HEAD_BYTES; next + CHUNK_HEAD_BYTES <= length; ) {
+    input.skip(next - passed);
+    while (!input.take(CHUNK_HEAD_BYTES)) yield;
+    passed = next + CHUNK_HEAD_BYTES;
+    const type = input.uint32BE(0);
+    const bytes = input.uint32LE(4);
+    if (type === VP8 || type === VP8L) {
+      findings.frames += 1;
+      break;
+    }
+    next = passed + bytes + (bytes % 2);
+  }
+  return passed;
+}
 
-function readSize(findings: Findings, type: string, bytes: Buffer): void {
-  if (type === "VP8X") {
+function readSize(findings: Findings, type: number, bytes: Buffer): void {
+  if (type === VP8X) {
     findings.width = bytes.readUIntLE(4, 3) + 1;
     findings.height = bytes.readUIntLE(7, 3) + 1;
-  } else if (type === "VP8L") {
+  } else if (type === VP8L) {
     const packed = bytes.readUInt32LE(1);
     findings.width = (packed & 0x3fff) + 1;
     findings.height = ((packed >>> 14) & 0x3fff) + 1;

@@ -1,6 +1,7 @@
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readJpegHead } from "../../../src/image/jpeg-head.ts";
+import { segment } from "../../helpers/images.ts";
 
 const DQT = 0xdb;
 let photo: Buffer;
@@ -36,6 +37,19 @@ function withWideTables(bytes: Buffer): Buffer {
 }
 
 describe("readJpegHead()", () => {
+  test("tells the same wherever the head lies in a large file", () => {
+    const head = readJpegHead(photo);
+    const scan = photo.indexOf("\xff\xda", 0, "latin1");
+    // It is walked through in steps of 64 KiB.
+    for (let at = 65_536 - scan - 8; at <= 65_536; at += 1) {
+      const padding = Array.from({ length: 2 }, (_, index) =>
+        segment(0xfe, Buffer.alloc(index === 0 ? 40_000 : at - 40_010)),
+      );
+      const bytes = Buffer.concat([photo.subarray(0, 2), ...padding, photo.subarray(2)]);
+      expect(readJpegHead(bytes)).toEqual(head);
+    }
+  });
+
   test("tells EXIF, colour and quality", async () => {
     expect(readJpegHead(photo)).toMatchObject({ isGrey: false, quality: 70 });
     expect(readJpegHead(photo).exif?.toString("latin1")).toMatch(/^Exif\0\0.*Somebody/s);

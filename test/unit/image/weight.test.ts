@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import type { RasterFacts, WeighedFacts } from "../../../src/image/loaders.ts";
+import { atOnce } from "../../../src/image/strides.ts";
 import { bytesToDecode, bytesToHold, bytesToLay, bytesToRender, heldImage } from "../../../src/image/weight.ts";
 import { b64 } from "../../helpers/rendering.ts";
 
@@ -27,8 +28,8 @@ function weighMark(
 ): number {
   const [ofMark = "", ofImage = ""] = signs;
   const recipe = parseInstruction(text, { era: 2015 });
-  const held = heldImage(facts, Buffer.from(ofMark));
-  return bytesToLay(held, URL_OF_MARK, heldImage(image, Buffer.from(ofImage)), recipe) / MEGA;
+  const held = atOnce(heldImage(facts, Buffer.from(ofMark)));
+  return bytesToLay(held, URL_OF_MARK, atOnce(heldImage(image, Buffer.from(ofImage))), recipe) / MEGA;
 }
 
 const png = (width: number, height: number): RasterFacts => ({ format: "png", width, height, frames: 1 });
