@@ -23,6 +23,7 @@ import type {
   ListPage,
   ObjectReader,
   OpenOptions,
+  PurgeOptions,
   PutCondition,
   PutResult,
   Renewal,
@@ -62,7 +63,7 @@ export interface Bucket {
   /** Notes that the origin still has the stored bytes. False when the key has another object by now, or none. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** Raises the epoch and marks what the mirror brought as stale (`hard`: removes it). True when there was such an object. */
-  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  purge(key: Key, options: PurgeOptions): Promise<boolean>;
   /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. `signal`: see ListOptions. */
   list(options: {
     readonly prefix?: string;

@@ -1,6 +1,6 @@
 // May this change happen? The rules that every driver applies inside its own atomic step. Pure.
 import { etagOf } from "../object.ts";
-import type { Entry, PutCondition, PutResult, Renewal, Tombstone } from "./driver.ts";
+import type { Entry, PutCondition, PutResult, SeenVersion, Tombstone } from "./driver.ts";
 
 /** What a change meets: the key's state and epoch, and the SHA-256 (lower-case hex) of the object that is there. */
 export interface Occupant {
@@ -30,9 +30,12 @@ export function epochAfterPut(occupant: Occupant, condition: PutCondition): numb
   return raisesEpoch(condition) ? occupant.epoch + 1 : occupant.epoch;
 }
 
-/** Whether a renewal is of the object that is there. `via`: how that came. */
-export function mayRenew(occupant: Occupant & { readonly via: string | null }, renewal: Renewal): boolean {
-  return occupant.via === "mirror" && occupant.epoch === renewal.epoch && hasEtag(occupant, renewal.etag);
+/** Whether the mirror's version that was seen is still there. `via`: how what is there came; null or undefined where nothing is. */
+export function isStill(
+  occupant: Occupant & { readonly via: string | null | undefined },
+  { etag, epoch }: SeenVersion,
+): boolean {
+  return occupant.via === "mirror" && occupant.epoch === epoch && hasEtag(occupant, etag);
 }
 
 /** `now`: Unix milliseconds. */

@@ -35,10 +35,14 @@ export interface Tombstone {
   readonly expiresAt?: number | undefined;
 }
 
-/** An origin has said again that its bytes are the stored ones. Holds for that object only: `etag` and `epoch` as looked up. */
-export interface Renewal {
+/** One version of what the mirror brought, as it was looked up. */
+export interface SeenVersion {
   readonly etag: string;
   readonly epoch: number;
+}
+
+/** An origin has said again that its bytes are the stored ones. Holds for that version only. */
+export interface Renewal extends SeenVersion {
   /** The origin's own, as in Provenance. */
   readonly originEtag: string | undefined;
   readonly originLastModified: string | undefined;
@@ -78,6 +82,12 @@ export interface ObjectReader {
 
 export interface OpenOptions {
   readonly mayBeReplaced: boolean;
+}
+
+/** `hard` removes what the mirror brought. `only`: where another version is there, or none, nothing changes at all. */
+export interface PurgeOptions {
+  readonly hard: boolean;
+  readonly only?: SeenVersion | undefined;
 }
 
 export interface ListOptions {
@@ -122,7 +132,7 @@ export interface BucketDriver {
   /** Lifts a tombstone. True when there was one in force. */
   undelete(key: Key): Promise<boolean>;
   /** Raises the epoch; marks an object that the mirror brought as stale, or with `hard` removes it. True when one was there. */
-  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  purge(key: Key, options: PurgeOptions): Promise<boolean>;
   /**
    * Replaces validators and `validated` in the provenance of what the mirror brought and lifts the stale mark; bytes,
    * times and epoch stay. False, and nothing changes, where the renewal is of another object.

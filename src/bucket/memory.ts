@@ -3,7 +3,7 @@
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool.ts";
 import type { Key, ObjectInfo } from "../object.ts";
-import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "./conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./driver.ts";
 
 type Slot =
@@ -76,15 +76,15 @@ function createMemoryBucket(now: () => number): BucketDriver {
     },
     async renew(key, renewal) {
       const slot = slotOf(key);
-      if (slot.state !== "object") return false;
-      if (!mayRenew({ ...occupantOf(slot), via: slot.info.provenance.via }, renewal)) return false;
+      if (slot.state !== "object" || !isStill(occupantOf(slot), renewal)) return false;
       const { originEtag, originLastModified, validated } = renewal;
       const provenance = { ...slot.info.provenance, originEtag, originLastModified, validated };
       slots.set(key, { ...slot, info: { ...slot.info, provenance }, isStale: false });
       return true;
     },
-    async purge(key, { hard }) {
+    async purge(key, { hard, only }) {
       const slot = slotOf(key);
+      if (only !== undefined && !isStill(occupantOf(slot), only)) return false;
       const epoch = slot.epoch + 1;
       const isMirrored = slot.state === "object" && slot.info.provenance.via === "mirror";
       if (isMirrored) slots.set(key, hard ? { state: "absent", epoch } : { ...slot, epoch, isStale: true });
@@ -117,12 +117,14 @@ function createMemoryBucket(now: () => number): BucketDriver {
   };
 }
 
-function occupantOf(slot: Slot): Occupant {
+function occupantOf(slot: Slot) {
+  const info = slot.state === "object" ? slot.info : undefined;
   return {
     state: slot.state,
     epoch: slot.epoch,
-    sha256: slot.state === "object" ? slot.info.hashes.sha256 : undefined,
-  };
+    sha256: info?.hashes.sha256,
+    via: info?.provenance.via,
+  } satisfies Occupant & { readonly via: unknown };
 }
 
 /** Takes a file away, as the embedded store does. */

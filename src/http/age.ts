@@ -106,6 +106,7 @@ function question({ object, headers, via, cdnLoop }: Asker, route: Route) {
   return { ...askedForKey(route, object.request, headers), via, cdnLoop };
 }
 
-export function inMemory(info: ObjectInfo): StoredObject {
-  return { info, isStale: false, epoch: undefined };
+/** What is in memory is never stale. */
+function inMemory(info: ObjectInfo): Pick<StoredObject, "info" | "isStale"> {
+  return { info, isStale: false };
 }

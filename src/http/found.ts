@@ -3,7 +3,7 @@ import { HuiyuanError } from "../errors.ts";
 import type { Kept } from "../mirror/refresh.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
 import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
-import { ageOf, askerOf, askFirst, askingRoute, inMemory } from "./age.ts";
+import { ageOf, askerOf, askFirst, askingRoute } from "./age.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
 import type { Route } from "./site.ts";
@@ -80,9 +80,9 @@ async function serveStored(
 }
 
 function storedObject(found: FoundObject): StoredObject {
-  if (found.state === "memory") return inMemory(found.object.info);
   if (found.state === "large") return found;
-  return { info: found.object.info, isStale: found.isStale, epoch: found.epoch };
+  const { info, epoch } = found.object;
+  return { info, isStale: found.state === "loaded" && found.isStale, epoch };
 }
 
 /** What still waits to be uploaded is a hit in the spool. */

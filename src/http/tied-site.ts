@@ -92,7 +92,7 @@ function tieVariants(variants: Variants, notes: DryNotes): Variants {
         throw new HuiyuanError("internal", "Cannot make a variant: this is a dry run");
       }
       if ("body" in found) return { kind: "found", found: { state: "memory", object: found } };
-      return { kind: "found", found: { state: "large", info: found, reader: ZEROS, isStale: false, epoch: undefined } };
+      return { kind: "found", found: { state: "large", info: found, reader: ZEROS, isStale: false, epoch: 0 } };
     },
     async drop() {},
   };

@@ -12,6 +12,8 @@ import { createSeenOnce } from "./seen-once.ts";
 export interface HotObject {
   readonly info: ObjectInfo;
   readonly body: Buffer;
+  /** The key's, as in Entry. */
+  readonly epoch: number;
 }
 
 export interface Hot {
@@ -50,8 +52,8 @@ interface Kept {
   isUsed: boolean;
 }
 
-/** The description of an object, never a stale one; or that there is none under the key. */
-export type Note = ObjectInfo | "absent";
+/** An object, never a stale one; or that there is none under the key. */
+export type Note = Pick<HotObject, "info" | "epoch"> | "absent";
 
 /** Bytes. */
 export interface HotBounds {
@@ -96,7 +98,7 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
     },
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
-      const roomy = { info: object.info, body: withHeadRoom(object.body) };
+      const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
       objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
     },
     wants(bucketId, { key, size }) {

@@ -63,7 +63,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
       return replace(entry, fill, end);
     }
     try {
-      await learn(entry, { fill, end, outcome, askedAt });
+      await learn(entry, { end, outcome, askedAt });
     } finally {
       // Until then whoever comes is given this outcome; who was given it in this same turn has taken a hold by the next.
       if ("head" in end) setImmediate(() => end.head.spool.release());
@@ -71,9 +71,9 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   }
 
   /** What is known of the object beside its bytes. */
-  async function learn(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
+  async function learn(entry: StoredEntry, { end, outcome, askedAt }: Omit<Asked, "fill">): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
-    else if (outcome.kind === "removed") await stored.purge(fill.key, { hard: true });
+    else if (outcome.kind === "removed") await stored.remove(entry.info, entry.epoch);
     else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
     else await noteUnkept(entry, answerOf(end), askedAt);

@@ -51,9 +51,9 @@ export interface Refresh {
   /** For the hot path: whether what is in memory may be served as it is. Undefined: all may (`freshness: never`). */
   readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
   /** What is to be done with a stored object now. */
-  standingOf(object: StoredObject): Standing;
+  standingOf(object: Aging): Standing;
   /** What is told of a stored object's life; undefined: it does not age. */
-  lifeOf(object: StoredObject): ToldLife | undefined;
+  lifeOf(object: Aging): ToldLife | undefined;
   /** The same of an answer that has just come. */
   lifeOfAnswer(answer: OriginAnswer): ToldLife | undefined;
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
@@ -71,6 +71,8 @@ export interface Refresh {
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
+
+type Aging = Pick<StoredObject, "info" | "isStale">;
 
 export interface AskOptions {
   readonly mayHelp: boolean;
@@ -106,9 +108,9 @@ export interface RefreshOptions {
   readonly signal: AbortSignal;
 }
 
-/** One question. `epoch`: of the object that it is about; undefined until that is looked up. */
+/** One question. `epoch`: of the object for which it began. */
 interface Question {
-  epoch: number | undefined;
+  readonly epoch: number;
   readonly outcome: Promise<Outcome>;
 }
 
@@ -123,7 +125,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const rest = createRefreshRest(options);
   let asking = 0;
 
-  function lifeOf({ info, isStale }: StoredObject): Life | undefined {
+  function lifeOf({ info, isStale }: Aging): Life | undefined {
     const life = lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = effects.confirmation(info);
@@ -133,24 +135,22 @@ export function createRefresh(options: RefreshOptions): Refresh {
   /** The key's question, unless it began before the key was purged or written. */
   function questionOf({ info, epoch }: StoredObject): Question | undefined {
     const question = questions.get(info.key);
-    const isOld = question?.epoch !== undefined && epoch !== undefined && question.epoch < epoch;
-    return isOld ? undefined : question;
+    return question !== undefined && question.epoch >= epoch ? question : undefined;
   }
 
   /** Why the origin need not, or may not, be asked now. */
-  function known({ info, epoch = 0 }: StoredObject, mayHelp: boolean): Outcome | undefined {
+  function known({ info, epoch }: StoredObject, mayHelp: boolean): Outcome | undefined {
     const resting = rest.known({ key: info.key, epoch, mayHelp });
     if (resting !== undefined) return resting;
     const error = origin.refusal?.();
     return error === undefined ? undefined : { kind: "failed", error };
   }
 
-  function start(request: RefreshRequest): Question {
+  function start({ epoch }: StoredObject, request: RefreshRequest): Question {
     let settled: Promise<unknown> = Promise.resolve();
     const look = async (): Promise<Outcome> => {
       try {
         const entry = await stored.bucket.lookup(request.key);
-        question.epoch = entry.epoch;
         // It has changed since it was found: whoever waits looks again.
         if (entry.state !== "object" || entry.info.provenance.via !== "mirror") return { kind: "current" };
         const { outcome, settling } = await askFor(entry, request);
@@ -160,7 +160,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
         return { kind: "failed", error: asHuiyuanError(error) };
       }
     };
-    const question: Question = { epoch: undefined, outcome: look() };
+    const question: Question = { epoch, outcome: look() };
     questions.set(request.key, question);
     void question.outcome
       .then(() => settled)
@@ -249,14 +249,15 @@ export function createRefresh(options: RefreshOptions): Refresh {
     begin(object, request) {
       if (asking >= options.places || questionOf(object) !== undefined || known(object, true) !== undefined) return;
       asking += 1;
-      void start(request).outcome.then(() => {
+      void start(object, request).outcome.then(() => {
         asking -= 1;
       });
     },
     async ask(object, request, { mayHelp, signal, patienceMs }) {
       const running = questionOf(object);
       if (running !== undefined) meter.collapsed();
-      const outcome = running === undefined ? (known(object, mayHelp) ?? start(request).outcome) : running.outcome;
+      const outcome =
+        running === undefined ? (known(object, mayHelp) ?? start(object, request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
       switch (answer.kind) {
         case "current":

@@ -2,21 +2,20 @@
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
 import type { Pieces } from "../body/pieces.ts";
 import type { WholeBody } from "../body/spool.ts";
-import { bodyRoom } from "../body-room.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
-import type { Hot, HotObject, Note } from "./hot.ts";
+import type { Hot, HotObject } from "./hot.ts";
 import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
+import { readAll } from "./read-all.ts";
 
 /** What is known of an object that was found. */
 export interface StoredObject {
   readonly info: ObjectInfo;
   /** Purged: the origin is to be asked for it. Never so in memory. */
   readonly isStale: boolean;
-  /** Undefined for what was found in memory. */
-  readonly epoch: number | undefined;
+  readonly epoch: number;
   /** As in Entry. */
   readonly isQueued?: boolean;
 }
@@ -30,7 +29,6 @@ export type Found =
   | ({
       readonly state: "loaded";
       readonly object: HotObject;
-      readonly epoch: number;
       readonly free: (() => void) | undefined;
     } & Pick<StoredObject, "isStale" | "isQueued">)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
@@ -51,7 +49,7 @@ export interface Stored {
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): HotObject | undefined;
   /** What is known of the key without asking the bucket: from memory, or a look-up a moment ago. Never a stale object. */
-  peekInfo(key: Key): Note | undefined;
+  peekInfo(key: Key): ObjectInfo | "absent" | undefined;
   /** As in Bucket; remembered for a moment. */
   lookup(key: Key): Promise<Entry>;
   /**
@@ -76,9 +74,9 @@ export interface Stored {
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   undelete(key: Key): Promise<boolean>;
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /** Removes what the mirror brought, if it still is this version. False, and nothing changes, where it is another one. */
+  remove(info: ObjectInfo, epoch: number): Promise<boolean>;
 }
-
-const MAX_READ_BYTES = 1_048_576;
 
 export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
@@ -101,9 +99,9 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       // Memory hides the mark, and the whole of what it has is served without another look.
       const isKept = !isStale && !isUnsure(info.key, isQueued) && hot.wants(bucketId, info);
       const lease = isKept ? undefined : hot.scratch.take(info.size);
-      const object = { info, body: await readAll(reader, info.size, lease?.bytes) };
+      const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
       if (isKept) hot.set(bucketId, object, generation);
-      return { state: "loaded", object, isStale, epoch, isQueued, free: lease?.free };
+      return { state: "loaded", object, isStale, isQueued, free: lease?.free };
     } finally {
       reader.close();
     }
@@ -138,8 +136,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     const body = await readAll(reader, info.size);
     // What has just been looked up and is not stale; an original of many variants is read again and again.
     const noted = hot.noted(bucketId, info.key);
-    const isCurrent = noted !== undefined && noted !== "absent" && noted.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { info: noted, body }, generation);
+    const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
+    if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { ...noted, body }, generation);
     return body;
   }
 
@@ -156,7 +154,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     const generation = hot.generation;
     const entry = await bucket.lookup(key);
     if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
-      hot.note(bucketId, key, entry.info, generation);
+      hot.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
     else if (entry.state === "absent" && entry.failure === undefined) hot.note(bucketId, key, "absent", generation);
     return entry;
   }
@@ -215,7 +213,10 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     bucket,
     pieces: hot.pieces,
     peek: (key) => hot.get(bucketId, key),
-    peekInfo: (key) => hot.get(bucketId, key)?.info ?? hot.noted(bucketId, key),
+    peekInfo(key) {
+      const known = hot.get(bucketId, key) ?? hot.noted(bucketId, key);
+      return known === "absent" ? known : known?.info;
+    },
     lookup: (key) => lookup(key),
     load,
     bytesOf: (info) => ({ load: () => load(info), bring: bucket.bring && (() => bring(info)) }),
@@ -230,7 +231,9 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
     async put(info, body, condition) {
-      if (condition.when !== "absent") return replace(info, body, condition);
+      const epoch = condition.when === "absent" ? condition.epoch : undefined;
+      // Nobody has said at which epoch it lies then, and memory must know.
+      if (epoch === undefined) return replace(info, body, condition);
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
       if (result !== "stored") {
@@ -238,8 +241,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
         return result;
       }
       if (bucket.isUnsure(info.key)) return result;
-      if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, info, generation);
-      if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer }, generation);
+      if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, { info, epoch }, generation);
+      if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
       return result;
     },
     expect(key, bring) {
@@ -254,8 +257,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       const isRenewed = await bucket.renew(key, renewal);
       const object = hot.get(bucketId, key);
       const note = hot.noted(bucketId, key);
-      if (isRenewed && note !== undefined && note !== "absent" && etagOf(note.hashes) === renewal.etag) {
-        hot.note(bucketId, key, renewed(note, renewal), hot.generation);
+      if (isRenewed && note !== undefined && note !== "absent" && etagOf(note.info.hashes) === renewal.etag) {
+        hot.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, hot.generation);
       }
       if (isRenewed && object !== undefined && etagOf(object.info.hashes) === renewal.etag) {
         hot.set(bucketId, { ...object, info: renewed(object.info, renewal) }, hot.generation);
@@ -270,6 +273,17 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       if (!options.hard) await tried?.(key);
       return changing(key, () => bucket.purge(key, options));
     },
+    async remove(info, epoch) {
+      const { key, hashes } = info;
+      let isRemoved = false;
+      try {
+        isRemoved = await bucket.purge(key, { hard: true, only: { etag: etagOf(hashes), epoch } });
+      } finally {
+        hot.drop(bucketId, key);
+      }
+      if (isRemoved) await gone?.(info);
+      return isRemoved;
+    },
   };
 }
 
@@ -279,18 +293,4 @@ function replaced({ key }: ObjectInfo): HuiyuanError {
 
 function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {
   return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
-}
-
-/** `into`: as in ObjectReader.read, for an object of one read. */
-async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
-  if (into !== undefined) return reader.read(0, size - 1, into);
-  if (size > 0 && size <= MAX_READ_BYTES) return reader.read(0, size - 1);
-  const whole = bodyRoom(size);
-  for (let start = 0; start < size; start += MAX_READ_BYTES) {
-    const place = whole.subarray(start, start + MAX_READ_BYTES);
-    const piece = await reader.read(start, start + place.length - 1, place);
-    // Not every reader fills the place that it is given.
-    if (piece.buffer !== whole.buffer) piece.copy(place);
-  }
-  return whole;
 }

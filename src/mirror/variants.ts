@@ -145,7 +145,7 @@ export function createVariants(options: VariantsOptions): Variants {
   /** While the disk takes nothing, what is asked for again and again must not be rendered again and again. */
   function keepLoose(info: ObjectInfo, { content }: WholeBody): void {
     if (content.kind !== "buffer") return;
-    hot.set(id, { info, body: content.buffer }, hot.generation);
+    hot.set(id, { info, body: content.buffer, epoch: 0 }, hot.generation);
     loose.add(info.key);
     const [oldest] = loose;
     if (loose.size > MAX_LOOSE && oldest !== undefined) letGo(oldest);

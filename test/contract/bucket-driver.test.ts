@@ -260,6 +260,25 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toEqual(untouched);
     });
 
+    test("purge() of one version alone is that of any where it is there, and else changes nothing", async () => {
+      const { etag } = renewal;
+      await put("a.jpg", ONE, { when: "absent" });
+      expect(await bucket.purge(A, { hard: true, only: { etag, epoch: 1 } })).toBe(false);
+      expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 0, isStale: false });
+      expect(await bucket.purge(A, { hard: false, only: { etag, epoch: 0 } })).toBe(true);
+      expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 1, isStale: true });
+      expect(await bucket.purge(A, { hard: true, only: { etag, epoch: 1 } })).toBe(true);
+      expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 2 });
+    });
+
+    test.each(others)("purge() of one version alone changes nothing where it %s", async (_what, change) => {
+      await change();
+      const untouched = await bucket.lookup(A);
+      const { etag, epoch } = renewal;
+      for (const hard of [true, false]) expect(await bucket.purge(A, { hard, only: { etag, epoch } })).toBe(false);
+      expect(await bucket.lookup(A)).toEqual(untouched);
+    });
+
     const rivals: readonly [what: string, change: () => Promise<unknown>, result: PutResult, left: string][] = [
       ["an upload", () => put("a.jpg", TWO, ALWAYS, "upload"), "exists", "the second"],
       ["an upload of the same bytes", () => put("a.jpg", ONE, ALWAYS, "upload"), "outdated", "one"],

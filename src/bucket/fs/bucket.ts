@@ -116,7 +116,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
       writer.submit("delete", { bucket, key, deletedAt, reason, expiresAt }),
     undelete: (key) => writer.submit("undelete", { bucket, key }),
     renew: (key, renewal) => writer.submit("renew", { bucket, key, renewal }),
-    purge: (key, { hard }) => writer.submit("purge", { bucket, key, hard }),
+    purge: (key, { hard, only }) => writer.submit("purge", { bucket, key, hard, only }),
     findBySha1: async (sha1) => reads.findBySha1(bucket, sha1),
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),

@@ -2,7 +2,7 @@
 // transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
 import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../object.ts";
-import { decidePut, epochAfterPut, hasExpired, mayRenew, type Occupant } from "../conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
 import type { CatalogueBlobs, NewPlace } from "./catalogue-blobs.ts";
 import { entrySum } from "./entry-sum.ts";
@@ -163,12 +163,23 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     },
     renew({ bucket, key, renewal }, now) {
       const id = bucketOf(bucket);
-      if (!mayRenew(entryOf(id, key, now), renewal)) return false;
+      if (!isStill(entryOf(id, key, now), renewal)) return false;
       const { originEtag = null, originLastModified = null, validated } = renewal;
       statements.renew.run(originEtag, originLastModified, validated.at, lifeText(validated.life), id, key);
       return true;
     },
-    purge: ({ bucket, key, hard }, now) => purge(bucketOf(bucket), key, hard, now),
+    purge({ bucket, key, hard, only }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      if (only !== undefined && !isStill(entry, only)) return false;
+      const epoch = entry.epoch + 1;
+      const isMirrored = entry.state === "object" && entry.via === "mirror";
+      if (isMirrored && hard) release(id, entry, now);
+      // A key without a row gets one: the epoch must stand against a fill that is under way.
+      if (entry === UNTOUCHED || (isMirrored && hard)) statements.setAbsent.run(id, key, epoch);
+      else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
+      return isMirrored;
+    },
     forget({ bucket, key, sha256 }, now) {
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
@@ -218,17 +229,6 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   function clear(bucket: number, key: Key, epoch: number): void {
     if (epoch === 0) statements.removeEntry.run(bucket, key);
     else statements.setAbsent.run(bucket, key, epoch);
-  }
-
-  function purge(bucket: number, key: Key, isHard: boolean, now: number): boolean {
-    const entry = entryOf(bucket, key, now);
-    const epoch = entry.epoch + 1;
-    const isMirrored = entry.state === "object" && entry.via === "mirror";
-    if (isMirrored && isHard) release(bucket, entry, now);
-    // A key without a row gets one: the epoch must stand against a fill that is under way.
-    if (entry === UNTOUCHED || (isMirrored && isHard)) statements.setAbsent.run(bucket, key, epoch);
-    else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, bucket, key);
-    return isMirrored;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { SpendRequest } from "../../sign/once.ts";
-import type { PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
+import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
 
 /** A complete file on the store's file system that is to become the blob by renaming. */
 export interface BlobSource {
@@ -45,7 +45,7 @@ export interface WriteOperations {
   delete: [{ readonly bucket: string; readonly key: Key } & Tombstone, boolean];
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
-  purge: [{ readonly bucket: string; readonly key: Key; readonly hard: boolean }, boolean];
+  purge: [{ readonly bucket: string; readonly key: Key } & PurgeOptions, boolean];
   /** The object's entry becomes absent and keeps its epoch; no tombstone. False where another object, or none, is there. */
   forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
   /** The object becomes that of the same key in another bucket, whose epoch stands. False where it is not there. */

@@ -203,7 +203,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     delete: (key, tombstone) => changing([key], () => changes.delete(key, tombstone)),
     undelete: (key) => alone(key, () => changes.undelete(key)),
     renew: (key, renewal) => changing([key], () => changes.renew(key, renewal)),
-    purge: (key, { hard }) => changing([key], () => changes.purge(key, hard)),
+    purge: (key, options) => changing([key], () => changes.purge(key, options)),
     findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),

@@ -4,8 +4,8 @@ import type { WholeBody } from "../../body/spool.ts";
 import { HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
-import { decidePut, hasExpired, mayRenew, raisesEpoch } from "../conditions.ts";
-import type { BucketDriver, Entry, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
+import { decidePut, hasExpired, isStill, raisesEpoch } from "../conditions.ts";
+import type { BucketDriver, Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
 import type { DamagedObjects } from "./damaged.ts";
 import type { Edge } from "./edge.ts";
@@ -45,7 +45,7 @@ export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelet
   /** An upload or a refresh: in the remote store when it resolves. */
   putNow(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** Resolves with whether an object of the mirror was there. */
-  purge(key: Key, hard: boolean): Promise<boolean>;
+  purge(key: Key, options: PurgeOptions): Promise<boolean>;
   /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
   upload(key: Key): Promise<void>;
 }
@@ -171,7 +171,7 @@ export function createChanges(parts: ChangesParts): Changes {
     if (info === undefined) return false;
     const { hashes, provenance } = info;
     const occupant = { state: "object", epoch: kept.epoch, sha256: hashes.sha256, via: provenance.via } as const;
-    if (!mayRenew(occupant, renewal)) return false;
+    if (!isStill(occupant, renewal)) return false;
     if (queued !== undefined) return queue.renew(key, { ...renewal, epoch: (await queue.lookup(key)).epoch });
     const { originEtag, originLastModified, validated } = renewal;
     const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
@@ -196,14 +196,18 @@ export function createChanges(parts: ChangesParts): Changes {
     return true;
   }
 
-  async function purge(key: Key, hard: boolean, mayRepeat = true): Promise<boolean> {
-    const { queued } = await occupantHere(key);
+  async function purge(key: Key, options: PurgeOptions, mayRepeat = true): Promise<boolean> {
+    const { hard, only } = options;
+    const { queued, kept } = await occupantHere(key);
     const there = await remote.head(key);
     const object = queued ?? (there.state === "object" ? there.info : undefined);
-    const isMirrored = object?.provenance.via === "mirror";
+    const via = object?.provenance.via;
+    const occupant = { state: "object", epoch: kept.epoch, sha256: object?.hashes.sha256, via } as const;
+    if (only !== undefined && !isStill(occupant, only)) return false;
+    const isMirrored = via === "mirror";
     const isDone = !isMirrored || (await (hard ? takeAway : markStale)(key, there, queued));
     // What another writer has just put may be no mirror's.
-    if (!isDone && mayRepeat) return purge(key, hard, false);
+    if (!isDone && mayRepeat) return purge(key, options, false);
     if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": what is there keeps changing`);
     await edge.driver.purge(key, { hard });
     return isMirrored;

@@ -12,7 +12,7 @@ const NOTHING = Buffer.alloc(0);
 
 function objectOf(key: string, size: number): HotObject {
   const body = randomBytes(size);
-  return { info: infoOf(key, wholeBody(body)), body };
+  return { info: infoOf(key, wholeBody(body)), body, epoch: 0 };
 }
 
 function keep(hot: Hot, key: string, size: number): HotObject {
@@ -109,10 +109,10 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
   let now = 0;
   const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
   const [a, b] = [toKey("a"), toKey("b")];
-  const { info } = objectOf("a", 10);
-  hot.note("a/b", a, info, hot.generation);
+  const note = objectOf("a", 10);
+  hot.note("a/b", a, note, hot.generation);
   hot.note("a/b", b, "absent", hot.generation);
-  expect([hot.noted("a/b", a), hot.noted("a/b", b), hot.noted("a/c", a)]).toEqual([info, "absent", undefined]);
+  expect([hot.noted("a/b", a), hot.noted("a/b", b), hot.noted("a/c", a)]).toEqual([note, "absent", undefined]);
   hot.drop("a/b", a);
   expect([hot.noted("a/b", a), hot.noted("a/b", b)]).toEqual([undefined, "absent"]);
   now = 9_999;
@@ -127,7 +127,7 @@ test("note() of what was read before a drop is refused, and clears what was note
   const before = hot.generation;
   hot.note("a/b", key, "absent", before);
   hot.drop("a/b", toKey("other"));
-  hot.note("a/b", key, objectOf("a", 10).info, before);
+  hot.note("a/b", key, objectOf("a", 10), before);
   expect(hot.noted("a/b", key)).toBeUndefined();
 });
 

@@ -62,6 +62,13 @@ async function found({ stored }: MirrorLab) {
   return entry;
 }
 
+/** As a download finds it there. */
+function inMemory({ stored }: MirrorLab) {
+  const object = stored.peek(KEY);
+  if (object === undefined) throw new Error("it is not in memory");
+  return { info: object.info, isStale: false, epoch: object.epoch };
+}
+
 const question = {
   key: KEY,
   path: KEY,
@@ -188,6 +195,40 @@ describe("a question", () => {
     expect(lab.asked()).toBe(2);
     await isStill(lab, third);
   });
+
+  const removals: readonly [what: string, act: (lab: MirrorLab) => Promise<unknown>][] = [
+    ["a hard purge", ({ stored }) => stored.purge(KEY, { hard: true })],
+    ["a delete and undelete", async ({ stored }) => [await stored.delete(KEY, "test"), await stored.undelete(KEY)]],
+  ];
+  test.each(removals)(
+    "that began before %s does not answer for what came after it, nor undoes it",
+    async (_what, act) => {
+      for (const onGone of ["keep", "remove"] as const) {
+        const latch = createLatch();
+        const old = onGone === "keep" ? image(other) : absent;
+        const lab = await stocked(
+          [async (request) => latch.opened.then(() => old(request)), later(() => third, FIRST), notModified()],
+          {
+            first: {},
+            mirror: { onGone },
+          },
+        );
+        lab.clock.now += 1_100 * S;
+        lab.mirror.refresh.begin(inMemory(lab), question);
+        await turns();
+        await act(lab);
+        expect((await lab.fetch("a.jpg")).equals(third)).toBe(true);
+        await turns();
+        lab.clock.now += 1_100 * S;
+        const { why } = { why: "", ...(await lab.mirror.revalidate(inMemory(lab), { ...question, mayHelp: false })) };
+        expect([why, lab.asked()]).toEqual(["current", 3]);
+        latch.open();
+        await turns();
+        await lab.settled();
+        await isStill(lab, third);
+      }
+    },
+  );
 });
 
 describe("304", () => {
@@ -415,6 +456,37 @@ describe("404", () => {
     await turns();
     expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
     expect(lab.stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("is forgotten with a purge, also of what is in memory", async () => {
+    const lab = await stocked([absent, later(() => third, FIRST), notModified()], {
+      mirror: { negativeTtlMs: 3_600 * S },
+    });
+    lab.clock.now += 1_100 * S;
+    expect(await revalidate(lab, false)).toBe("gone");
+    await lab.stored.purge(KEY, { hard: true });
+    await lab.fetch("a.jpg");
+    await turns();
+    lab.clock.now += 1_100 * S;
+    const answer = await lab.mirror.revalidate(inMemory(lab), { ...question, mayHelp: false });
+    expect(answer).toEqual({ kind: "kept", why: "current" });
+  });
+
+  test("with onGone: remove a version that was fetched meanwhile stays", async () => {
+    const latch = createLatch();
+    const lab = await stocked([async () => latch.opened.then(() => undefined), later(() => third)], {
+      mirror: { onGone: "remove" },
+    });
+    lab.clock.now += 100 * S;
+    lab.mirror.refresh.begin(await found(lab), question);
+    await turns();
+    await lab.stored.purge(KEY, { hard: true });
+    await lab.fetch("a.jpg");
+    await turns();
+    latch.open();
+    await lab.mirror.idle();
+    await turns();
+    await isStill(lab, third);
   });
 
   test("with onGone: remove an upload that came meanwhile stays", async () => {

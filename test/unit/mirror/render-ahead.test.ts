@@ -35,7 +35,7 @@ async function lab(options: { readonly fails?: boolean } = {}) {
       running -= 1;
       if (options.fails) throw new Error("it fails");
       const info = infoOf("v", wholeBody(Buffer.from("v")));
-      return { kind: "found", found: { state: "memory", object: { info, body: Buffer.from("v") } } };
+      return { kind: "found", found: { state: "memory", object: { info, body: Buffer.from("v"), epoch: 0 } } };
     },
   };
   const stop = new AbortController();

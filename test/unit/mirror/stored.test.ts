@@ -97,11 +97,14 @@ describe("find()", () => {
 
   test("a purged object is told to be stale every time, and never gets into memory", async () => {
     const { stored } = storedLab();
-    await stored.put(infoOf(KEY, wholeBody(Buffer.from("x"))), wholeBody(Buffer.from("x")), { when: "absent" });
+    await stored.put(infoOf(KEY, wholeBody(Buffer.from("x"))), wholeBody(Buffer.from("x")), {
+      when: "absent",
+      epoch: 0,
+    });
     expect(stored.peek(KEY)).toBeDefined();
     await stored.purge(KEY, { hard: false });
     for (let time = 0; time < 4; time += 1) {
-      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", isStale: true, epoch: 1 });
+      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", isStale: true, object: { epoch: 1 } });
     }
     expect(stored.peek(KEY)).toBeUndefined();
   });
@@ -164,15 +167,15 @@ describe("put()", () => {
     const { stored } = storedLab();
     const first = wholeBody(randomBytes(100));
     const second = wholeBody(randomBytes(100));
-    expect(await stored.put(infoOf(KEY, first), first, { when: "absent" })).toBe("stored");
-    expect(await stored.put(infoOf(KEY, second), second, { when: "absent" })).toBe("exists");
+    expect(await stored.put(infoOf(KEY, first), first, { when: "absent", epoch: 0 })).toBe("stored");
+    expect(await stored.put(infoOf(KEY, second), second, { when: "absent", epoch: 0 })).toBe("exists");
     expect(stored.peek(KEY)?.info.hashes).toEqual(first.hashes);
   });
 
   test("memory lets go of an object that another replaces", async () => {
     const { stored } = storedLab({ maxHotObjectBytes: 1_000 });
     const old = wholeBody(randomBytes(100));
-    await stored.put(infoOf(KEY, old), old, { when: "absent" });
+    await stored.put(infoOf(KEY, old), old, { when: "absent", epoch: 0 });
     expect(stored.peek(KEY)).toBeDefined();
     // Too large for memory, so nothing takes the place of what was there.
     const next = wholeBody(randomBytes(2_000));
@@ -214,7 +217,7 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
   test("memory lets go of the object", async () => {
     const { stored } = storedLab();
     const body = wholeBody(randomBytes(100));
-    await stored.put(infoOf(KEY, body), body, { when: "absent" });
+    await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
     expect(stored.peek(KEY)).toBeDefined();
     expect(await change(stored)).toBe(true);
     expect(stored.peek(KEY)).toBeUndefined();
@@ -237,7 +240,7 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
     const fail = () => Promise.reject(failed);
     const { stored } = storedLab({ over: () => ({ delete: fail, purge: fail }) });
     const body = wholeBody(randomBytes(100));
-    await stored.put(infoOf(KEY, body), body, { when: "absent" });
+    await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
     await expect(change(stored)).rejects.toBe(failed);
     expect(stored.peek(KEY)).toBeUndefined();
   });
@@ -279,7 +282,7 @@ describe("what is known without asking the bucket", () => {
   async function put(stored: Stored, text: string): Promise<ObjectInfo> {
     const body = wholeBody(Buffer.from(text));
     const info = infoOf(KEY, body);
-    await stored.put(info, body, { when: "absent" });
+    await stored.put(info, body, { when: "absent", epoch: 0 });
     return info;
   }
 });
@@ -376,7 +379,7 @@ test("whoever changes an object is told which version has gone, before the chang
   const { stored, gone } = noting();
   const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
   if (first === undefined || second === undefined) throw new Error("no bodies");
-  await stored.put(infoOf(KEY, first), first, { when: "absent" });
+  await stored.put(infoOf(KEY, first), first, { when: "absent", epoch: 0 });
   await stored.put(infoOf(KEY, first), first, ALWAYS);
   expect(gone).toEqual([]);
   await stored.put(infoOf(KEY, second), second, ALWAYS);
@@ -397,11 +400,41 @@ test("memory has let go of a version before anybody is told that it has gone", a
     },
   });
   const body = wholeBody(Buffer.from("first"));
-  await stored.put(infoOf(KEY, body), body, { when: "absent" });
+  await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
   await stored.lookup(KEY);
   expect(stored.peekInfo(KEY)).toBeDefined();
   await stored.delete(KEY, "test");
   expect(found).toEqual([undefined, undefined]);
+});
+
+test("what memory has knows its epoch, whether it was put, read or loaded for something that is made of it", async () => {
+  const { stored } = storedLab();
+  const body = wholeBody(randomBytes(100));
+  const info = infoOf(KEY, body);
+  await stored.purge(KEY, { hard: false });
+  await stored.put(info, body, { when: "absent", epoch: 1 });
+  expect(stored.peek(KEY)?.epoch).toBe(1);
+  const bring = { read: () => stored.find(KEY), load: async () => stored.lookup(KEY).then(() => stored.load(info)) };
+  for (const way of [bring.read, bring.load]) {
+    await stored.purge(KEY, { hard: true });
+    const { epoch } = await stored.lookup(KEY);
+    await stored.bucket.put(info, body, { when: "absent", epoch });
+    for (let time = 0; time < 2; time += 1) await way();
+    expect(stored.peek(KEY)?.epoch).toBe(epoch);
+  }
+});
+
+test("remove() is of one version: of another nothing goes, and nobody is told", async () => {
+  const { stored, gone } = noting();
+  const body = wholeBody(Buffer.from("old"));
+  const info = infoOf(KEY, body);
+  await stored.put(info, body, { when: "absent", epoch: 0 });
+  await stored.purge(KEY, { hard: true });
+  gone.length = 0;
+  await stored.put(info, body, { when: "absent", epoch: 1 });
+  expect([await stored.remove(info, 0), gone, (await stored.find(KEY)).state]).toEqual([false, [], "loaded"]);
+  expect([await stored.remove(info, 1), gone]).toEqual([true, [info.hashes.sha256]]);
+  expect([(await stored.find(KEY)).state, stored.peek(KEY)]).toEqual(["absent", undefined]);
 });
 
 test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
