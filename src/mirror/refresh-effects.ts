@@ -35,7 +35,7 @@ export interface Asked {
 export interface RefreshEffects {
   /** Resolves when it is in effect or given up; never rejects. Lets the fill's spool go. */
   settle(entry: StoredEntry, asked: Asked): Promise<void>;
-  /** A confirmation of these bytes that may be newer than what their description says. */
+  /** A confirmation of these bytes that is newer than what their description says, or as new. */
   confirmation(info: ObjectInfo): Validation | undefined;
 }
 
@@ -131,9 +131,11 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
         log.warn({ bucket: stored.bucketId, key, err }, "what a refresh has learnt could not be written");
       }
     },
-    confirmation({ key, hashes }) {
+    confirmation({ key, hashes, provenance }) {
       const newest = confirmed.get(key, ticks());
-      return newest?.etag === etagOf(hashes) ? newest.validated : undefined;
+      if (newest?.etag !== etagOf(hashes)) return undefined;
+      // The same bytes may have been purged and fetched again since.
+      return newest.validated.at >= (provenance.validated?.at ?? 0) ? newest.validated : undefined;
     },
   };
 }

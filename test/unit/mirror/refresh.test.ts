@@ -264,6 +264,20 @@ describe("304", () => {
     expect(lab.mirror.refresh.isFresh?.(hot!.info)).toBe(true);
   });
 
+  test("that came before a purge says nothing of the same bytes fetched after it", async () => {
+    const lasting = { life: { cacheControl: "max-age=3600" } };
+    const brief = later(() => jpeg, { life: { cacheControl: "max-age=1" } });
+    const lab = await stocked([notModified(lasting), brief], { mirror: { freshness: ORIGIN } });
+    lab.clock.now += 100 * S;
+    await refresh(lab);
+    await lab.stored.purge(KEY, { hard: true });
+    lab.clock.now += 1 * S;
+    await lab.fetch("a.jpg");
+    await lab.settled();
+    lab.clock.now += 1 * S;
+    expect(await standing(lab)).toBe("stale");
+  });
+
   test("with another Cache-Control is written at once, and the old one stands where it says none", async () => {
     const first = { ...FIRST, life: { cacheControl: "max-age=10", age: "3" } };
     const lab = await stocked([notModified({ life: { cacheControl: "max-age=20" } }), notModified()], {
