@@ -100,7 +100,7 @@ async function findMark(text: string, search: MarkSearch, counted: Set<string>):
     if (bytes === undefined) throw suspectOriginal();
     const { info } = bytes;
     refuseHeavy(text, info.size);
-    const life = route.mirror.refresh.lifeOfAnswer(head.answer);
+    const life = route.mirror.refresh.lifeOfAnswer(head);
     return { mark: { sha256: info.hashes.sha256, bytes }, life, isKept, admission, letGo };
   } catch (error) {
     letGo();

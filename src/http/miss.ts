@@ -10,7 +10,7 @@ import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling, isForOneVersion } from "./answer-filling.ts";
-import type { AnswerState } from "./cache-control.ts";
+import type { AnswerLife, AnswerState } from "./cache-control.ts";
 import type { Exchange } from "./exchange.ts";
 import { splitStyle } from "./instruction.ts";
 import { missRouteOf } from "./object-name.ts";
@@ -173,13 +173,13 @@ export async function serveMiss(
 ): Promise<void> {
   const { exchange } = admitted;
   exchange.outcome = { kind: "miss", tier: "origin" };
-  const life = route.mirror.refresh.lifeOfAnswer(miss.kind === "asked" ? miss.answer : miss.head.answer);
+  const life = route.mirror.refresh.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", missStatus(miss.how, false), life));
+    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", missStatus(miss.how, false, life), life));
   const { how, isKept } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isKept || state === "suspect" ? state : "unkept";
-    return contextOf(admitted, shown, status ?? missStatus(how, isStored && admitted.isUnsure !== true), life);
+    return contextOf(admitted, shown, status ?? missStatus(how, isStored && admitted.isUnsure !== true, life), life);
   };
   try {
     if (miss.kind === "filling") {
@@ -198,9 +198,10 @@ export async function serveMiss(
   }
 }
 
-export function missStatus(how: Join, isProven: boolean): string {
+export function missStatus(how: Join, isProven: boolean, life: AnswerLife | undefined): string {
   if (how === "collapsed") return CACHE_STATUS.collapsed;
-  if (how === "after" && isProven) return CACHE_STATUS.spool;
+  // What waits for the store and is too old is given only where the origin, asked again, has failed.
+  if (how === "after" && isProven) return (life?.leftSeconds ?? 0) < 0 ? CACHE_STATUS.kept.failed : CACHE_STATUS.spool;
   return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
 }
 

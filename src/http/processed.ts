@@ -205,9 +205,9 @@ async function serveFetched(
 ): Promise<void> {
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
   const { exchange } = original;
-  const { spool, answer: head } = answer.head;
-  const life = route.mirror.refresh.lifeOfAnswer(head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true);
+  const { spool } = answer.head;
+  const life = route.mirror.refresh.lifeOfAnswer(answer.head);
+  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true, life);
   try {
     const whole = await wholeOf(answer);
     if (whole === undefined) {

@@ -3,17 +3,16 @@ import { describeObject } from "../bucket/bucket.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { BodyFacts, FillHead } from "./fill.ts";
 
-/** Times are Unix milliseconds. `askedAt`: an age counts from the question, since the answer may have taken long. */
+/** `now`: Unix milliseconds. */
 export function describeFetched(parts: {
   readonly key: Key;
   readonly head: FillHead;
   readonly body: BodyFacts;
-  readonly askedAt: number;
   readonly now: number;
   readonly isSuspect?: boolean;
 }): ObjectInfo {
-  const { key, body, askedAt, now, isSuspect = false } = parts;
-  const { answer, image } = parts.head;
+  const { key, body, now, isSuspect = false } = parts;
+  const { answer, askedAt, image } = parts.head;
   const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
   const provenance = {
     via: "mirror",

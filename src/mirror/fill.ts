@@ -17,6 +17,8 @@ export interface FillHead {
   readonly size: number | undefined;
   readonly image: ImageFacts;
   readonly answer: OriginAnswer;
+  /** Unix milliseconds; the age of the answer counts from it, since that may have taken long. */
+  readonly askedAt: number;
   readonly spool: Spool;
 }
 
@@ -86,6 +88,8 @@ export interface FillParts extends OriginTarget {
   /** The proof of one body; default: that it is a whole image. */
   readonly openGate?: (() => Gate) | undefined;
   readonly epoch: number;
+  /** Now, Unix milliseconds. */
+  readonly askedAt: number;
   /** Entered before the origin is asked, left when the fill has ended. */
   readonly admission: Admission;
   readonly origin: Origin;
@@ -182,9 +186,9 @@ async function attempt(parts: FillParts, announce: (head: FillHead) => void): Pr
     isKnown = true;
     announce(head);
   };
-  const { describe, formats, openGate = createGate } = parts;
+  const { askedAt, describe, formats, openGate = createGate } = parts;
   try {
-    return await judge({ answer, spool, gate: openGate(), announce: tell, begin, describe, formats });
+    return await judge({ answer, askedAt, spool, gate: openGate(), announce: tell, begin, describe, formats });
   } catch (caught) {
     isOver = true;
     spool.release();

@@ -33,7 +33,13 @@ export type MissAnswer =
       readonly isKept: boolean;
       release(): void;
     }
-  | { readonly kind: "asked"; readonly answer: OriginAnswer; readonly how: Exclude<Join, "after"> };
+  | {
+      readonly kind: "asked";
+      readonly answer: OriginAnswer;
+      /** As in FillHead. */
+      readonly askedAt: number;
+      readonly how: Exclude<Join, "after">;
+    };
 
 /** `first` began the fill, or the question; `collapsed` joined it while it ran; `after` came when it had ended. */
 export type Join = "first" | "collapsed" | "after";

@@ -4,7 +4,7 @@
 
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
-import type { HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
@@ -110,6 +110,18 @@ export interface MirrorParts {
 
 const MAX_WAITING = 1_000;
 
+interface WholeFill {
+  readonly fill: Fill;
+  readonly info: ObjectInfo;
+}
+
+interface AskedHead {
+  readonly epoch: number;
+  /** Unix milliseconds. */
+  readonly askedAt: number;
+  readonly asked: Promise<OriginAnswer | undefined>;
+}
+
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
   const { spools, rescues, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
@@ -117,6 +129,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
   const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
+  /** What has ended whole and is not stored yet, by the same names. The store may let it wait. */
+  const waiting = new PassingMap<string, WholeFill>();
   const mark = markOf(parts.serverId);
   const recent = createRecent(options, ticks);
   const suspects = createSuspects();
@@ -133,7 +147,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   });
   const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
   /** The HEADs under way, of which many may be for one key. */
-  const heads = new PassingMap<string, { readonly epoch: number; readonly asked: Promise<OriginAnswer | undefined> }>();
+  const heads = new PassingMap<string, AskedHead>();
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
@@ -150,10 +164,19 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   const fetchAt = (request: MissRequest): FetchAt => ({ id: fillId(request), key: request.key, epoch: request.epoch });
 
-  /** The key's fill, unless it began before the key was deleted, purged or written. */
+  /** The key's fill, unless it began before the key was deleted, purged or written, or what it has brought is too old by now. */
   function runningFor(request: PreviewedMiss): Fill | undefined {
     const fill = fills.get(fillId(request))?.fill;
-    return fill !== undefined && fill.epoch >= request.epoch ? fill : undefined;
+    if (fill === undefined || fill.epoch < request.epoch) return undefined;
+    const { end } = fill;
+    return end === undefined || !("head" in end) || refresh.isFreshAnswer(end.head) ? fill : undefined;
+  }
+
+  /** What waits for the store and may help out where the origin, asked again, gives nothing better. */
+  function helperFor(request: MissRequest): WholeFill | undefined {
+    const found = waiting.get(fillId(request));
+    if (found === undefined || found.fill.epoch < request.epoch) return undefined;
+    return refresh.standingOf({ info: found.info, isStale: false }) === "must-ask" ? undefined : found;
   }
 
   /** One that still has all that the request will read. */
@@ -166,14 +189,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   function start(request: MissRequest): Fill {
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
-    const askedAt = now();
-    const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, askedAt, now: now() });
+    const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, now: now() });
     const { maxObjectBytes: maxBytes, formats, openGate } = options;
     const fill = startFill({
       id,
       key,
       isStored,
       epoch,
+      askedAt: now(),
       path,
       query,
       headers,
@@ -200,15 +223,17 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
       setImmediate(() => end.head.spool.release());
     } else if (end.kind === "whole") {
+      const mine = { fill, info: end.info };
+      waiting.set(id, mine);
       await keep(fill, end, end.info);
+      if (waiting.get(id) === mine) waiting.delete(id);
     } else if (
       end.kind === "suspect" &&
       fill.isStored &&
       options.suspects === "keep" &&
       suspects.mayBeKept(key, end.body.hashes.sha256, ticks())
     ) {
-      const at = now();
-      const info = describeFetched({ key, head: end.head, body: end.body, askedAt: at, now: at, isSuspect: true });
+      const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
       await keep(fill, end, info);
     } else if (end.kind !== "current") {
       remember(fill, end);
@@ -281,19 +306,21 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const running = heads.get(id);
     const isShared = running !== undefined && running.epoch >= request.epoch;
     if (isShared) meter.collapsed();
-    const answer = await abortable(isShared ? running.asked : beginHead(id, request), request.signal);
-    return answer && { kind: "asked", answer, how: isShared ? "collapsed" : "first" };
+    const { askedAt, asked } = isShared ? running : beginHead(id, request);
+    const answer = await abortable(asked, request.signal);
+    return answer && { kind: "asked", answer, askedAt, how: isShared ? "collapsed" : "first" };
   }
 
-  function beginHead(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
+  function beginHead(id: string, request: MissRequest): AskedHead {
     const asked = askOrigins(request).finally(() => {
       answered();
       if (heads.get(id)?.asked === asked) heads.delete(id);
     });
     asked.catch(() => undefined); // Perhaps nobody waits any more.
     const answered = asking.add(asked);
-    heads.set(id, { epoch: request.epoch, asked });
-    return asked;
+    const head = { epoch: request.epoch, askedAt: now(), asked };
+    heads.set(id, head);
+    return head;
   }
 
   /** What the origin says to a HEAD; undefined: it refuses the method. */
@@ -313,20 +340,33 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     throw absent(request.key);
   }
 
+  async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
+    const running = joinableFor(request);
+    if (running !== undefined) return joinRunning(running, request.signal);
+    refuseIfKnown(request);
+    if (request.method === "HEAD" && options.headMiss === "origin") {
+      const answer = await ask(request);
+      if (answer !== undefined) return answer;
+    }
+    // Another request may have begun the fill while the origin was asked.
+    const begun = joinableFor(request);
+    return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
+  }
+
+  /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed. */
+  async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
+    const isRemoved = asHuiyuanError(error).code === "not_found" && options.onGone === "remove";
+    const helper = isRemoved ? undefined : helperFor(request);
+    if (helper === undefined || request.signal.aborted) throw error;
+    return join(helper.fill, "after", request.signal);
+  }
+
   return {
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
       carryMarks(request, mark);
-      const running = joinableFor(request);
-      if (running !== undefined) return joinRunning(running, request.signal);
-      refuseIfKnown(request);
-      if (request.method === "HEAD" && options.headMiss === "origin") {
-        const answer = await ask(request);
-        if (answer !== undefined) return answer;
-      }
-      // Another request may have begun the fill while the origin was asked.
-      const begun = joinableFor(request);
-      return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
+      if (waiting.size === 0) return fetchOnce(request);
+      return fetchOnce(request).catch((error: unknown) => helpOut(request, error));
     },
     refresh,
     preview,

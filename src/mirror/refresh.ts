@@ -10,20 +10,11 @@ import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
+import { type Ages, type AnsweredAt, createAges } from "./ages.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "./fill.ts";
-import {
-  createLives,
-  type FreshnessRules,
-  type Life,
-  mayBeKept,
-  reckonLife,
-  type Standing,
-  standingOf,
-  type ToldLife,
-  tellLife,
-} from "./freshness.ts";
+import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent } from "./recent.ts";
 import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-effects.ts";
@@ -47,15 +38,7 @@ export interface Kept {
 /** `new`: the fill has ended, with bytes that are to be served. */
 export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill };
 
-export interface Refresh {
-  /** For the hot path: whether what is in memory may be served as it is. Undefined: all may (`freshness: never`). */
-  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
-  /** What is to be done with a stored object now. */
-  standingOf(object: Aging): Standing;
-  /** What is told of a stored object's life; undefined: it does not age. */
-  lifeOf(object: Aging): ToldLife | undefined;
-  /** The same of an answer that has just come. */
-  lifeOfAnswer(answer: OriginAnswer): ToldLife | undefined;
+export interface Refresh extends Ages {
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
   begin(object: StoredObject, request: RefreshRequest): void;
   /**
@@ -71,8 +54,6 @@ export interface Refresh {
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
-
-type Aging = Pick<StoredObject, "info" | "isStale">;
 
 export interface AskOptions {
   readonly mayHelp: boolean;
@@ -111,31 +92,25 @@ export interface RefreshOptions {
 /** One question. `epoch`: of the object for which it began. */
 interface Question {
   readonly epoch: number;
+  /** What it has brought, from the end until that is stored: the store may let it wait. */
+  waits: AnsweredAt | undefined;
   readonly outcome: Promise<Outcome>;
 }
 
 export function createRefresh(options: RefreshOptions): Refresh {
   const { stored, origin, rules, now, meter, log } = options;
-  const lives = rules === undefined ? undefined : createLives(rules);
   const questions = new PassingMap<Key, Question>();
-  const effects = createRefreshEffects({
-    ...options,
-    isKept: ({ life }) => rules?.mode !== "origin" || mayBeKept(life),
-  });
+  const isKept = ({ life }: OriginAnswer) => rules?.mode !== "origin" || mayBeKept(life);
+  const effects = createRefreshEffects({ ...options, isKept });
+  const ages = createAges({ rules, now, confirmation: effects.confirmation });
   const rest = createRefreshRest(options);
   let asking = 0;
 
-  function lifeOf({ info, isStale }: Aging): Life | undefined {
-    const life = lives?.(info);
-    if (life === undefined || rules === undefined || isStale) return life;
-    const newest = effects.confirmation(info);
-    return newest === undefined ? life : reckonLife(newest, rules);
-  }
-
-  /** The key's question, unless it began before the key was purged or written. */
+  /** The key's question, unless it began before the key was purged or written, or what it has brought is too old by now. */
   function questionOf({ info, epoch }: StoredObject): Question | undefined {
     const question = questions.get(info.key);
-    return question !== undefined && question.epoch >= epoch ? question : undefined;
+    if (question === undefined || question.epoch < epoch) return undefined;
+    return question.waits === undefined || ages.isFreshAnswer(question.waits) ? question : undefined;
   }
 
   /** Why the origin need not, or may not, be asked now. */
@@ -153,14 +128,15 @@ export function createRefresh(options: RefreshOptions): Refresh {
         const entry = await stored.bucket.lookup(request.key);
         // It has changed since it was found: whoever waits looks again.
         if (entry.state !== "object" || entry.info.provenance.via !== "mirror") return { kind: "current" };
-        const { outcome, settling } = await askFor(entry, request);
+        const { outcome, waits, settling } = await askFor(entry, request);
         settled = settling;
+        question.waits = waits;
         return outcome;
       } catch (error) {
         return { kind: "failed", error: asHuiyuanError(error) };
       }
     };
-    const question: Question = { epoch, outcome: look() };
+    const question: Question = { epoch, waits: undefined, outcome: look() };
     questions.set(request.key, question);
     void question.outcome
       .then(() => settled)
@@ -181,12 +157,13 @@ export function createRefresh(options: RefreshOptions): Refresh {
       isStored: true,
       formats,
       epoch: entry.epoch,
+      askedAt,
       unless: validatorsOf(entry.info),
       admission,
       origin,
       ...{ spools, rescues },
       maxBytes,
-      describe: (head, body) => describeFetched({ key, head, body, askedAt, now: now() }),
+      describe: (head, body) => describeFetched({ key, head, body, now: now() }),
       meter,
       signal,
     });
@@ -194,7 +171,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const outcome = judge(entry, fill, end);
     tell(fill, outcome);
     rest.begin(fill, outcome);
-    return { outcome, settling: effects.settle(entry, { fill, end, outcome, askedAt }) };
+    const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
+    return {
+      outcome,
+      waits: isNew ? end.head : undefined,
+      settling: effects.settle(entry, { fill, end, outcome, askedAt }),
+    };
   }
 
   function tell({ key }: Fill, outcome: Outcome): void {
@@ -224,28 +206,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   return {
-    isFresh:
-      lives === undefined
-        ? undefined
-        : (info) => {
-            const life = lives(info);
-            return life === undefined || now() < life.freshUntil;
-          },
-    standingOf(object) {
-      if (object.info.provenance.via !== "mirror") return "fresh";
-      const life = lifeOf(object);
-      if (life !== undefined) return standingOf(life, now(), object.isStale);
-      return object.isStale ? "ask-first" : "fresh";
-    },
-    lifeOf(object) {
-      const life = lifeOf(object);
-      return life === undefined ? undefined : tellLife(life, now(), object.isStale);
-    },
-    lifeOfAnswer({ life }) {
-      if (rules === undefined) return undefined;
-      const at = now();
-      return tellLife(reckonLife({ at, life }, rules), at, false);
-    },
+    ...ages,
     begin(object, request) {
       if (asking >= options.places || questionOf(object) !== undefined || known(object, true) !== undefined) return;
       asking += 1;

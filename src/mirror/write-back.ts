@@ -10,7 +10,7 @@ import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts"
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
-import { PassingSet } from "../passing.ts";
+import { PassingMap, PassingSet } from "../passing.ts";
 import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -79,8 +79,18 @@ interface Running {
   readonly since: number;
   readonly task: WriteBackTask;
   isTried: boolean;
+  /** A later body for its key has come, which the store refuses too. */
+  isSuperseded: boolean;
+  /** Ends the wait for the next try. */
+  wake: (() => void) | undefined;
   /** Who waits for the first try; hardly ever anybody. */
   waiting: (() => void)[] | undefined;
+}
+
+const UNTRIED = { isTried: false, isSuperseded: false, wake: undefined, waiting: undefined };
+
+function idOf({ stored: { bucketId }, info: { key } }: WriteBackTask): string {
+  return `${bucketId}\n${key}`;
 }
 
 /** What bodies in files that wait may take of the room for all spool files: the rest is for those that arrive. */
@@ -94,6 +104,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { room = () => Number.POSITIVE_INFINITY } = options;
   const failures = createFailureLog(log, {});
   const running = new PassingSet<Running>();
+  /** Of each key the one body that the store refuses and that is tried again. */
+  const refused = new PassingMap<string, Running>();
   const draining = new AbortController();
   let gathering: Promise<void> | undefined;
   let lastCameAt = 0;
@@ -138,11 +150,31 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         return "settled";
       }
       failures.warn("tried_again", { ...about, err: failure, waitMs }, "will try to store again");
-      waitingBytes += task.body.size;
-      await delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
-      waitingBytes -= task.body.size;
+      if (!(await untilNextTry(item, waitMs))) return "settled";
     }
     return "settled";
+  }
+
+  /** False: another body is tried in its place. What ages is fetched anew while it waits, so that a key may have many. */
+  async function untilNextTry(item: Running, waitMs: number): Promise<boolean> {
+    if (item.isSuperseded) return false;
+    const { task } = item;
+    const other = refused.get(idOf(task));
+    if (other !== undefined && other !== item) {
+      if (task.epoch < other.task.epoch || task.info.isSuspect) return false;
+      other.isSuperseded = true;
+      other.wake?.();
+    }
+    refused.set(idOf(task), item);
+    const woken = new Promise<void>((resolve) => {
+      item.wake = resolve;
+    });
+    waitingBytes += task.body.size;
+    // The stop cuts it short.
+    const waited = delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined);
+    await Promise.race([waited, woken]);
+    waitingBytes -= task.body.size;
+    return !item.isSuperseded;
   }
 
   /** Asked before every wait: what is free on the disk may have become less. One may always wait where there is any room. */
@@ -180,7 +212,9 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     if (gatherMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
-    if ((await bring(item, note !== undefined)) === "left") return;
+    const outcome = await bring(item, note !== undefined);
+    if (refused.size > 0 && refused.get(idOf(task)) === item) refused.delete(idOf(task));
+    if (outcome === "left") return;
     await removeNote(note);
     task.spool.release();
   }
@@ -202,7 +236,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     store(task) {
       if (task.doubt !== undefined) dropWhenRaised(task.doubt, task, log);
       if (running.size >= maxQueued) return giveUp(task);
-      const item: Running = { done: Promise.resolve(), since: now(), task, isTried: false, waiting: undefined };
+      const item: Running = { done: Promise.resolve(), since: now(), task, ...UNTRIED };
       const over = running.add(item);
       item.done = run(item).finally(over);
       return item.done;

@@ -316,3 +316,31 @@ test("of a second purge while the new version is being stored, that version help
     "huiyuan; fwd=stale; detail=stale-if-error",
   ]);
 });
+
+test("what the disk does not take yet is as old as it is, is asked for anew in time, and helps out", async () => {
+  const full = await install({
+    ...oneBucket(mirrorOf(origin.url, { freshness: { mode: "ttl", ttl: "4s", staleIfError: "1h" } })),
+    limits: { freeDisk: "900000GB" },
+  });
+  const running = await full.start();
+  try {
+    const path = "/full.jpg";
+    const seen = async () => {
+      const result = await get({ port: running.downloadPort, path });
+      const which = result.body.equals(jpeg) ? "first" : result.body.equals(other) ? "second" : "neither";
+      return [which, Number(result.headers.age) > 0, status(result)];
+    };
+    answers.set(path, version(jpeg, '"1"'));
+    expect(await seen()).toEqual(["first", false, "huiyuan; fwd=uri-miss; stored"]);
+    answers.set(path, version(other, '"2"'));
+    await eventually(async () => (await seen())[1] === true, "it grows older");
+    expect(await seen()).toEqual(["first", true, "huiyuan; hit; detail=spool"]);
+    await eventually(async () => (await seen())[0] === "second", "it is asked for anew");
+    answers.set(path, (_request, connection) => connection.send(response("", { status: "503 Service Unavailable" })));
+    const helping = ["second", true, "huiyuan; fwd=stale; detail=stale-if-error"];
+    await eventually(async () => String(await seen()) === String(helping), "it helps out");
+  } finally {
+    await running.stop();
+    await full.remove();
+  }
+});

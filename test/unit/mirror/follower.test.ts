@@ -43,6 +43,7 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
     key: toKey("a.jpg"),
     isStored: true,
     epoch: 0,
+    askedAt: 0,
     path: toKey("a.jpg"),
     query: "",
     headers: {},

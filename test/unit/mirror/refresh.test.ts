@@ -1,6 +1,7 @@
 // What the mirror once brought is asked for again: when, how often, and what may replace what.
 import { beforeAll, describe, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import { HuiyuanError } from "../../../src/errors.ts";
 import { etagOf, toKey } from "../../../src/object.ts";
 import {
   absent,
@@ -664,5 +665,97 @@ describe("under mode origin", () => {
       fetchedAt: askedAt + 7 * S,
       validated: { at: askedAt },
     });
+  });
+});
+
+describe("what waits for a store that refuses it", () => {
+  const AN_HOUR = 3_600 * S;
+
+  /** A mirror whose store takes `taken` bodies and no more, and whose origin gives the replies; the last one for ever. */
+  function full(replies: readonly Reply[], options: MirrorLabOptions["mirror"] = {}, taken = 0) {
+    let left = taken;
+    const refuse = (driver: BucketDriver) => ({
+      async put(...put: Parameters<BucketDriver["put"]>) {
+        if (left-- > 0) return driver.put(...put);
+        throw new HuiyuanError("store_full", "Cannot store: the test says so");
+      },
+    });
+    const origin = fakeOrigin(...replies);
+    const mirror = { freshness: TTL, ...options };
+    const lab = mirrorLab({ origins: [origin], over: refuse, retryMs: [AN_HOUR], mirror });
+    const end = async () => {
+      await lab.writeBack.drain(5_000);
+      await lab.settled();
+    };
+    return Object.assign(lab, { asked: () => origin.requests.length, end });
+  }
+
+  /** The bytes of a miss, and what clients are told of its age. */
+  async function told(lab: MirrorLab) {
+    const answer = await lab.miss("a.jpg");
+    if (answer.kind === "asked") throw new Error("it was only asked for");
+    const life = lab.mirror.refresh.lifeOfAnswer(answer.head);
+    const bytes = await bodyOf(answer);
+    await turns();
+    return { bytes, life };
+  }
+
+  test("is served with its true age, and asked for anew when it is no longer fresh", async () => {
+    const lab = full([later(() => jpeg), later(() => other)]);
+    await told(lab);
+    lab.clock.now += 99 * S;
+    expect(await told(lab)).toEqual({ bytes: jpeg, life: { ageSeconds: 99, leftSeconds: 1 } });
+    expect(lab.asked()).toBe(1);
+    lab.clock.now += 1 * S;
+    expect(await told(lab)).toEqual({ bytes: other, life: { ageSeconds: 0, leftSeconds: 100 } });
+    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([2, 1]);
+    await lab.end();
+  });
+
+  test("is asked for anew each time where the origin says no-cache", async () => {
+    const life = { life: { cacheControl: "no-cache" } };
+    const lab = full([later(() => jpeg, life), later(() => other, life), later(() => third, life)], {
+      freshness: ORIGIN,
+    });
+    for (const bytes of [jpeg, other, third]) expect((await told(lab)).bytes.equals(bytes)).toBe(true);
+    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
+    await lab.end();
+  });
+
+  test("is a new version that is asked for anew like any other", async () => {
+    const lab = full([later(() => jpeg, FIRST), later(() => other), later(() => third)], {}, 1);
+    await told(lab);
+    await lab.settled();
+    lab.clock.now += 1_100 * S;
+    const newest: unknown[] = [];
+    for (const seconds of [0, 99, 1]) {
+      lab.clock.now += seconds * S;
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false });
+      if (answer.kind !== "finished") throw new Error(`it is ${answer.kind}`);
+      newest.push(lab.mirror.refresh.lifeOfAnswer(answer.head)?.ageSeconds, await bodyOf(answer));
+      await turns();
+    }
+    expect(newest).toEqual([0, other, 99, other, 0, third]);
+    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
+    await lab.end();
+  });
+
+  test.each<[string, Reply, "keep" | "remove", number, string]>([
+    ["a failure", failing("origin_timeout"), "keep", 1_099, "helps"],
+    ["a failure", failing("origin_timeout"), "keep", 1_100, "origin_timeout"],
+    ["a 404", absent, "keep", 1_099, "helps"],
+    ["a 404", absent, "remove", 1_099, "not_found"],
+  ])("helps out after %s as what is stored does", async (_what, reply, onGone, seconds, outcome) => {
+    const lab = full([later(() => jpeg), reply], { onGone });
+    await told(lab);
+    lab.clock.now += seconds * S;
+    for (const _time of [1, 2]) {
+      const answer = await told(lab).catch((error: HuiyuanError) => error.code);
+      if (outcome === "helps") {
+        expect(answer).toEqual({ bytes: jpeg, life: { ageSeconds: seconds, leftSeconds: 100 - seconds } });
+      } else expect(answer).toBe(outcome);
+    }
+    expect(lab.asked()).toBe(2);
+    await lab.end();
   });
 });

@@ -21,7 +21,7 @@ interface Lab {
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
 }
 
-/** A write-back over an empty bucket, and `store()` for a new body under KEY. */
+/** A write-back over an empty bucket, and `store()` for a new body, under KEY where no other is named. */
 function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const pool = testPool({ perSpoolBytes });
   const { stored, driver } = storedLab(over === undefined ? {} : { over });
@@ -30,9 +30,9 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const waiting = createLatch();
   const log = { ...SILENT_LOG, warn: () => waiting.open() };
   const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
-  const store = async (epoch = 0) => {
+  const store = async (epoch = 0, key = KEY) => {
     const { spool, body } = await finished(pool);
-    const done = writeBack.store({ stored, info: infoOf(KEY, body), body, spool, epoch });
+    const done = writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch });
     return { done, body, spool };
   };
   /** Resolves when the first try has failed and another will follow. */
@@ -238,14 +238,46 @@ test.each<[string, number, Partial<WriteBackOptions>]>([
     options: { retryMs: [AN_HOUR], ...options },
     over: refusing(3),
   });
-  const all = [await store(), await store(), await store()];
+  const all = [await store(), await store(0, toKey("b.jpg")), await store(0, toKey("c.jpg"))];
   // The third of 10000 bytes.
   await Promise.race(all.map(({ done }) => done));
   expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 2]);
   await writeBack.drain(5_000);
-  expect((await driver.lookup(KEY)).state).toBe("object");
+  expect((await driver.usage()).objects).toBe(2);
   await pool.close();
   expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test.each([
+  ["in memory", 262_144],
+  ["on disk", 0],
+])("of several bodies %s for a key that wait, the last one alone goes on waiting", async (_name, perSpoolBytes) => {
+  const { store, meter, writeBack, driver, pool } = writeBackLab({
+    perSpoolBytes,
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(4),
+  });
+  const other = await store(0, toKey("b.jpg"));
+  const earlier = [await store(), await store()];
+  const last = await store();
+  await Promise.all(earlier.map(({ done }) => done));
+  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 2]);
+  await writeBack.drain(5_000);
+  expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
+  expect(await driver.lookup(toKey("b.jpg"))).toMatchObject({ info: { hashes: other.body.hashes } });
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("a body of an earlier epoch does not take the place of one that waits", async () => {
+  const { store, writeBack } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await store(1);
+  await (await store(0)).done;
+  expect(writeBack.backlog().depth).toBe(1);
+  await writeBack.drain(5_000);
 });
 
 test("bodies in memory wait whatever room the disk has", async () => {
