@@ -76,8 +76,9 @@ export function standingOf(life: Life, now: number, isPurged: boolean): Standing
 
 /** `isPurged`: nothing is left. */
 export function tellLife({ bornAt, freshUntil }: Life, now: number, isPurged: boolean): ToldLife {
-  // In the very millisecond in which its life ends it is stale already (standingOf), and a ttl of 0 would call it fresh.
-  const leftSeconds = now === freshUntil ? -1 : Math.floor((freshUntil - now) / 1_000);
+  const left = (freshUntil - now) / 1_000;
+  // Begun seconds, so that age and rest make up the whole life. In the very millisecond in which it ends it is stale already (standingOf).
+  const leftSeconds = left > 0 ? Math.ceil(left) : Math.min(-1, Math.floor(left));
   return {
     ageSeconds: Math.min(Math.max(Math.floor((now - bornAt) / 1_000), 0), MAX_SECONDS),
     leftSeconds: isPurged ? Math.min(leftSeconds, 0) : leftSeconds,

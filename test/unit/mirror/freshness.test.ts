@@ -134,11 +134,13 @@ test("confirmedLife() keeps what a 304 does not repeat, but for what was of its 
   });
 });
 
-test("tellLife() tells whole seconds, no age below 0, and nothing left of what was purged", () => {
+test("tellLife() tells whole seconds that make up the life, no age below 0, and nothing left of what was purged", () => {
   const life = { bornAt: 1_000, freshUntil: 61_000, staleUntil: 61_000, helpUntil: 61_000 };
-  expect(tellLife(life, 1_999, false)).toEqual({ ageSeconds: 0, leftSeconds: 59 });
+  expect(tellLife(life, 1_000, false)).toEqual({ ageSeconds: 0, leftSeconds: 60 });
+  expect(tellLife(life, 1_999, false)).toEqual({ ageSeconds: 0, leftSeconds: 60 });
+  expect(tellLife(life, 2_000, false)).toEqual({ ageSeconds: 1, leftSeconds: 59 });
   // Fresh in its last millisecond, stale in the next: never "0 seconds left" of what is stale.
-  expect(tellLife(life, 60_999, false)).toEqual({ ageSeconds: 59, leftSeconds: 0 });
+  expect(tellLife(life, 60_999, false)).toEqual({ ageSeconds: 59, leftSeconds: 1 });
   expect(tellLife(life, 61_000, false)).toEqual({ ageSeconds: 60, leftSeconds: -1 });
   expect(tellLife(life, 61_001, false)).toEqual({ ageSeconds: 60, leftSeconds: -1 });
   expect(tellLife(life, 0, false)).toEqual({ ageSeconds: 0, leftSeconds: 61 });
