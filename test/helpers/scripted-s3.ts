@@ -13,11 +13,12 @@ export interface ScriptedObject {
 }
 
 /**
- * A status with an error code, a connection that is reset before or after the request was carried out, or silence. `late`: a
+ * A status with an error code, a page of its own that something before S3 answers with, a connection that is reset before or after the request was carried out, or silence. `late`: a
  * reset at once, and the request is carried out when this has resolved.
  */
 export type Failure =
   | { readonly status: number; readonly code: string }
+  | { readonly page: number }
   | { readonly late: Promise<void> }
   | "reset"
   | "reset-after"
@@ -87,9 +88,7 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   const body = await buffer(request);
   const failure = await s3.failure(method, name);
   if (isLate(failure)) await lateness(failure, request);
-  else if (failure === "hang") return;
-  else if (failure === "reset") return void request.socket.resetAndDestroy();
-  else if (typeof failure === "object") return void refuse(response, failure.status, failure.code);
+  else if (failure !== undefined && failure !== "reset-after") return fail(failure, request, response);
   if (name === "") return void response.end(listing(s3, url.searchParams));
   const found = s3.objects.get(name);
   const etag = found === undefined ? undefined : etagOf(found.bytes);
@@ -113,6 +112,17 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
 }
 
 const isLate = (failure: Failure | undefined) => typeof failure === "object" && "late" in failure;
+
+function fail(
+  failure: Exclude<Failure, { readonly late: Promise<void> } | "reset-after">,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (failure === "hang") return;
+  if (failure === "reset") return void request.socket.resetAndDestroy();
+  if ("page" in failure) return void response.writeHead(failure.page).end("<html>maintenance</html>");
+  refuse(response, failure.status, failure.code);
+}
 
 async function lateness({ late }: { late: Promise<void> }, request: IncomingMessage): Promise<void> {
   request.socket.resetAndDestroy();

@@ -1,9 +1,14 @@
-// The few XML answers of S3 that are read: an error's code, one page of a listing, the id of a multipart upload. They are
-// flat and made by machines, so no parser is needed; what does not fit is taken as not said. Pure.
+// The few XML answers of S3 that are read: an error's code, one page of a listing, the id of a multipart upload, and of what
+// kind a document is. They are flat and made by machines, so no parser is needed; what does not fit is taken as not said. Pure.
 
 /** `<Code>` of an error document; undefined where the text is none. */
 export function errorCode(xml: string): string | undefined {
   return xml.includes("<Error>") ? element(xml, "Code") : undefined;
+}
+
+/** Whether it is S3's answer that something was done: no error that comes after a 200, and no page of a proxy. */
+export function isResult(xml: string, name: "CompleteMultipartUploadResult" | "CopyObjectResult" | "ListBucketResult") {
+  return new RegExp(`<(?:[\\w.-]+:)?${name}[\\s/>]`).test(xml);
 }
 
 export interface ListedName {

@@ -6,7 +6,7 @@ import { type Hashes, isKey, type Key } from "../../object.ts";
 import { encodeS3Path } from "../../sigv4.ts";
 import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
-import { type ListedName, listPage } from "./answers.ts";
+import { isResult, type ListedName, listPage } from "./answers.ts";
 import { readBody } from "./bodies.ts";
 import type { S3Client, S3Reply } from "./client.ts";
 import type { Conditions } from "./conditions.ts";
@@ -177,7 +177,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (reply.status === 404 || reply.status === 412) return false;
       if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
       // As with parts, a copy may fail after its 200.
-      if ((await client.text(reply)).includes("<Error>")) throw unexpected("copy to", name, reply.status);
+      if (!isResult(await client.text(reply), "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
       return true;
     },
     async clear(key, version) {
@@ -188,7 +188,8 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       const reply = isPut ? await putTombstone(key, EXPIRED, wanted) : await remove(key);
       if (reply.status < 300) {
         await client.drop(reply);
-        return true;
+        // S3 answers a DELETE with 204; whatever else comes may be no answer of S3.
+        return isPut || reply.status === 204 || (await head(key)).state === "absent";
       }
       if (reply.status === 404) return true;
       if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
@@ -229,7 +230,9 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       patienceMs: PATIENCE_MS,
     });
     if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
-    const page = listPage(await client.text(reply));
+    const answer = await client.text(reply);
+    if (!isResult(answer, "ListBucketResult")) throw unexpected("list", prefix, reply.status);
+    const page = listPage(answer);
     const first = page.names[0]?.name;
     // As from a server that knows version 1 of listings only: there would be no end.
     if (after !== undefined && first !== undefined && !isAfter(first, after)) {

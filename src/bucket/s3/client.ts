@@ -35,7 +35,7 @@ export interface S3Request {
 }
 
 /**
- * An answer that the caller must judge: 2xx, 304, 404, 409, 412, 416. `tries` counts how often the request was sent: a
+ * An answer that the caller must judge: 2xx, of bytes that were put or got with an ETag, 304, 404, 409, 412, 416. `tries` counts how often the request was sent: a
  * condition may have been broken by an earlier try whose answer was lost.
  */
 export interface S3Reply extends HttpReply {
@@ -161,11 +161,18 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     } catch (error) {
       return unanswered(request, error);
     }
+    if (lacksEtag(request, reply)) throw await notFromS3(request, reply, `${reply.status} with no ETag`);
     if (reply.status < 300 || reply.status === 304) {
       reach.answered();
       return reply;
     }
     return judge(request, reply);
+  }
+
+  /** What stands before S3 may answer in its place, as with a page of its own: that says nothing of the object. */
+  async function notFromS3(request: S3Request, reply: HttpReply, found: string): Promise<HuiyuanError> {
+    await readAway(reply, ERROR_BOUNDS).catch(() => undefined); // It is of no use whole either.
+    return markPassing(failed(request, `the answer was ${found}, which is none of S3`));
   }
 
   /** No answer came. Throws where no other try may help. */
@@ -239,6 +246,12 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {
   if (status === undefined) return tries;
   return isProbe ? 1 : REFUSED_TRIES;
+}
+
+/** S3 gives an ETag of what it has stored and of what it sends; the answer to a copy has it in its body. */
+function lacksEtag({ method, name, body }: S3Request, { status, header }: HttpReply): boolean {
+  const isOfBytes = name !== undefined && (method === "GET" || (method === "PUT" && body !== undefined));
+  return isOfBytes && status < 300 && (header("etag") ?? "") === "";
 }
 
 /** Another try may help. */

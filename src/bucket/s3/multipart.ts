@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../errors.ts";
 import type { ByteSource } from "../remote.ts";
-import { errorCode, uploadId } from "./answers.ts";
+import { errorCode, isResult, uploadId } from "./answers.ts";
 import type { S3Client } from "./client.ts";
 import { piecesOf } from "./pieces.ts";
 
@@ -43,9 +43,7 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
         patienceMs: PATIENCE_MS,
       });
       await client.drop(reply);
-      const etag = reply.header("etag");
-      if (etag === undefined) throw failed(name, "S3 gave no ETag of a part");
-      etags.push(etag);
+      etags.push(reply.header("etag") ?? "");
     }
     const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
     if (!isDone) await abort(client, name, upload);
@@ -82,10 +80,11 @@ async function complete(
   if (reply.status === 412 || reply.status === 409) return false;
   if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
   // S3 may begin its answer with 200 and fail afterwards.
-  const code = errorCode(await client.text(reply));
+  const answer = await client.text(reply);
+  if (isResult(answer, "CompleteMultipartUploadResult")) return true;
+  const code = errorCode(answer);
   if (code === "PreconditionFailed") return false;
-  if (code !== undefined) throw failed(name, `S3 answered ${code} when the parts were to be joined`);
-  return true;
+  throw failed(name, `S3 answered ${code ?? "something else"} when the parts were to be joined`);
 }
 
 /** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */

@@ -1,7 +1,7 @@
-// Answers of an S3, or of what stands before it, that lack what they should say.
-import { afterEach, beforeEach, expect, test } from "vitest";
+// Answers of an S3, or of what stands before it, that lack what they should say, or say what S3 has not.
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
-import { createS3Client } from "../../../src/bucket/s3/client.ts";
+import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
 import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
 import { putInParts } from "../../../src/bucket/s3/multipart.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
@@ -26,11 +26,38 @@ afterEach(async () => {
   await s3.close();
 });
 
-async function put(text: string): Promise<void> {
+const BEGUN = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
+
+/** A client of an S3 that answers 200 and so. */
+function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly etag?: string }) {
+  return createS3Client({
+    url: "http://127.0.0.1:1/b",
+    region: "test",
+    accessKeyId: "key",
+    secretAccessKey: "secret",
+    call: async (call) => {
+      const { xml, etag } = replyTo(call);
+      const body = async function* () {
+        yield Buffer.from(xml);
+      };
+      return { status: 200, header: (name) => (name === "etag" ? etag : undefined), body: body() };
+    },
+    log: SILENT_LOG,
+    now: Date.now,
+  });
+}
+
+function putOneInParts(client: S3Client): Promise<boolean> {
+  const { size, hashes } = wholeBody(Buffer.from("one"));
+  const source = { size, hashes, read: async () => Buffer.from("one") };
+  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, holds: async () => true });
+}
+
+async function put(text: string): Promise<boolean> {
   const body = wholeBody(Buffer.from(text));
   const read = async (from: number, to: number) => Buffer.from(text).subarray(from, to + 1);
   const source = { size: body.size, hashes: body.hashes, read };
-  await bucket.put(infoOf("a.jpg", body), source, { condition: { when: "always" }, isStale: false });
+  return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "always" }, isStale: false });
 }
 
 test("an object whose length is not told has the size that its description says", async () => {
@@ -70,28 +97,91 @@ test("a part without an ETag is a failure that says so, and what was put of it i
   const asked: string[] = [];
   const replyTo = ({ method, target }: HttpCall) => {
     asked.push(`${method} ${target.replace(/^.*\?/, "")}`);
-    const xml = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
-    return target.endsWith("uploads=") ? xml : "";
+    return { xml: target.endsWith("uploads=") ? BEGUN : "" };
   };
-  const client = createS3Client({
-    url: "http://127.0.0.1:1/b",
-    region: "test",
-    accessKeyId: "key",
-    secretAccessKey: "secret",
-    call: async (call) => {
-      const text = replyTo(call);
-      const body = async function* () {
-        yield Buffer.from(text);
-      };
-      return { status: 200, header: () => undefined, body: body() };
-    },
-    log: SILENT_LOG,
-    now: Date.now,
+  const client = clientOf(replyTo);
+  await expect(putOneInParts(client)).rejects.toMatchObject({
+    code: "store_failed",
+    message: expect.stringContaining("no ETag"),
   });
-  const { size, hashes } = wholeBody(Buffer.from("one"));
-  const source = { size, hashes, read: async () => Buffer.from("one") };
-  const put = putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, holds: async () => true });
-  await expect(put).rejects.toMatchObject({ code: "store_failed", message: expect.stringContaining("no ETag") });
   expect(asked).toEqual(["POST uploads=", "PUT partNumber=1&uploadId=7", "DELETE uploadId=7"]);
+  client.close();
+});
+
+describe("a page with status 200 that something before S3 answers with", () => {
+  const version = async () => {
+    const found = await bucket.head(A);
+    return "version" in found ? found.version : "";
+  };
+  const pageFor = (method: string) => {
+    s3.failure = (asked) => (asked === method ? { page: 200 } : undefined);
+  };
+  const isFailure = (change: Promise<unknown>) => expect(change).rejects.toMatchObject({ code: "store_failed" });
+  const there = () => s3.objects.get(NAME)?.bytes.toString();
+
+  test("stores nothing: put()", async () => {
+    pageFor("PUT");
+    await isFailure(put("one"));
+    expect(there()).toBeUndefined();
+    s3.failure = () => undefined;
+    expect(await put("one")).toBe(true);
+  });
+
+  test("takes nothing away: bury() and clear()", async () => {
+    await put("one");
+    const seen = await version();
+    pageFor("PUT");
+    await isFailure(bucket.bury(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
+    await isFailure(bucket.clear(A, seen));
+    expect(there()).toBe("one");
+  });
+
+  test("takes nothing away: clear() where S3 obeys no conditions", async () => {
+    await store.close();
+    s3.obeysConditions = false;
+    store = await openTestS3(s3, { bucket: "b" });
+    bucket = store.bucket("10001234/photos");
+    await put("one");
+    const seen = await version();
+    pageFor("DELETE");
+    expect(await bucket.clear(A, seen)).toBe(false);
+    s3.failure = () => undefined;
+    expect(await bucket.clear(A, seen)).toBe(true);
+    expect(there()).toBeUndefined();
+  });
+
+  test("copies nothing, lists nothing, and has no bytes: copy(), list() and get()", async () => {
+    await put("one");
+    const seen = await version();
+    const to = infoOf("b.jpg", wholeBody(Buffer.from("one")));
+    pageFor("PUT");
+    await isFailure(bucket.copy(A, seen, to, { isStale: false }));
+    pageFor("GET");
+    await isFailure(bucket.list({ prefix: "", after: undefined, limit: 1 }));
+    await isFailure(bucket.get(A, seen));
+  });
+
+  test("shows nothing of whether conditions are obeyed", async () => {
+    await store.close();
+    pageFor("PUT");
+    const warned: string[] = [];
+    const log = { ...SILENT_LOG, warn: (_fields: object, message: string) => void warned.push(message) };
+    store = await openTestS3(s3, { bucket: "b", log });
+    expect([store.isDown, warned]).toEqual([true, []]);
+  });
+});
+
+test.each([
+  ["a page", "<html>maintenance</html>", false],
+  ["an error", "<Error><Code>InternalError</Code></Error>", false],
+  ["the result", "<CompleteMultipartUploadResult><Key>a</Key></CompleteMultipartUploadResult>", true],
+  ["one in a namespace", '\n \n<?xml version="1.0"?>\n<s:CompleteMultipartUploadResult xmlns:s="http://s3">', true],
+])("parts are joined where the answer is the result of that: %s", async (_what, xml, isJoined) => {
+  const client = clientOf(({ method, target }) => {
+    if (target.endsWith("uploads=")) return { xml: BEGUN };
+    return method === "POST" ? { xml } : { xml: "", etag: '"1"' };
+  });
+  if (isJoined) expect(await putOneInParts(client)).toBe(true);
+  else await expect(putOneInParts(client)).rejects.toMatchObject({ code: "store_failed" });
   client.close();
 });
