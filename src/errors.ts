@@ -49,7 +49,7 @@ const ERROR_ROWS = {
   original_replaced: {
     status: 503,
     errNo: -901,
-    text: "the image was replaced before it could be processed; try again",
+    text: "the image was replaced before it could be read; try again",
     rest: -2000,
   },
   // The token of a download (Token 防盗链)

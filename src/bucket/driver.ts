@@ -68,7 +68,7 @@ export interface ObjectReader {
   /**
    * Bytes `start` to `end`, both inclusive, at most 1 MiB; every block they touch has been checked. Throws
    * store_corrupt (wrong or missing bytes: the object has been set aside; what can be had again is absent from now on,
-   * anything else stays, `isDamaged`) or store_failed. `into`: as long as what is read, where it may be put; the result may
+   * anything else stays, `isDamaged`), store_failed, or original_replaced where a far store has another by now, or none. `into`: as long as what is read, where it may be put; the result may
    * lie elsewhere all the same.
    */
   read(start: number, end: number, into?: Buffer): Promise<Buffer>;

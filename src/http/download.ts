@@ -38,6 +38,10 @@ const queryOf = remember(tokenFromQuery);
 
 /** An image that a full disk does not keep is fetched so often for one request, where others get ahead each time. */
 const MAX_NOT_KEPT = 3;
+/** Times that what was found may have changed before its first byte was read. */
+const MAX_REPLACED = 3;
+/** The bucket has it, and the store does not give it. */
+const UNREAD: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
 
 const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
@@ -174,16 +178,18 @@ async function serveCold(admitted: Admitted): Promise<void> {
   }
 }
 
-async function serveNamed(admitted: Admitted): Promise<void> {
+async function serveNamed(admitted: Admitted, repeats = MAX_REPLACED): Promise<void> {
   const { stored } = admitted.site;
   const { key } = admitted.object;
   try {
     await serveFound(admitted, await stored.find(key));
   } catch (error) {
     if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
+    // A far store lets go of an object that was found and of which nothing was read.
+    if (error.code === "original_replaced" && repeats > 0) return serveNamed(admitted, repeats - 1);
     // The store has set the damaged object aside; the origin may still have it.
     if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
-    if (error.code === "store_failed" || isGoneBy(error)) return serveAnew(admitted, error);
+    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(admitted, error);
     throw error;
   }
 }

@@ -78,6 +78,9 @@ export interface Stored {
   remove(info: ObjectInfo, epoch: number): Promise<boolean>;
 }
 
+/** What was found is not there any more. */
+const LOOK_AGAIN: ReadonlySet<string> = new Set(["store_corrupt", "original_replaced"]);
+
 export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
@@ -175,7 +178,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     try {
       return await loadFound(entry, reader, generation);
     } catch (error) {
-      if (error instanceof HuiyuanError && error.code === "store_corrupt") return "again";
+      if (error instanceof HuiyuanError && LOOK_AGAIN.has(error.code)) return "again";
       throw error;
     }
   }

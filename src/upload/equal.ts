@@ -55,7 +55,8 @@ async function isSound(place: Place, info: ObjectInfo): Promise<boolean> {
     await readWhole(reader, info.size);
     return true;
   } catch (error) {
-    if (error instanceof HuiyuanError && error.code === "store_corrupt") return false;
+    const isNone = error instanceof HuiyuanError && ["store_corrupt", "original_replaced"].includes(error.code);
+    if (isNone) return false;
     throw error;
   } finally {
     reader?.close();

@@ -66,7 +66,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
     await enter();
     try {
       const body = await remote.get(info.key, version);
-      if (body === undefined) throw unreadable(info, "it was replaced or deleted meanwhile");
+      if (body === undefined) throw changed(info);
       const hasher = createBodyHasher(NO_DIGESTS);
       let bytes = 0;
       for await (const piece of body) {
@@ -95,7 +95,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
 
   async function getRange(info: ObjectInfo, version: string, start: number, end: number): Promise<Buffer> {
     const bytes = await remote.getRange(info.key, version, { start, end });
-    if (bytes === undefined) throw unreadable(info, "it was replaced or deleted meanwhile");
+    if (bytes === undefined) throw changed(info);
     return bytes;
   }
 
@@ -164,6 +164,12 @@ function createSums(): { get(sha256: string): Buffer | undefined; set(sha256: st
       }
     },
   };
+}
+
+/** Not before it is read: nothing is held open there, as a file is. */
+function changed({ key }: ObjectInfo): HuiyuanError {
+  const message = `Cannot read "${key}": it was replaced or deleted meanwhile`;
+  return new HuiyuanError("original_replaced", message, { retryAfterSeconds: 1 });
 }
 
 function unreadable(info: ObjectInfo, found: string, cause?: unknown): HuiyuanError {
