@@ -1,6 +1,7 @@
 // The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file wires and checks; what a
 // bucket does is in bucket.ts, what a request is in client.ts.
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
@@ -25,9 +26,11 @@ export interface S3StoreOptions extends S3Access {
 
 const PARTS_ABOVE_BYTES = 67_108_864;
 const CHECK_PATIENCE_MS = 5_000;
+/** For the trial of conditions, which goes on behind; the first put waits for it. */
+const CONDITIONS_MS = 3_000;
 
 /**
- * Asks the bucket once. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
+ * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
  * does not answer may come later: that is logged, and known by `outageSince`.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
@@ -47,7 +50,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       // A listing: the one answer whose failure says why, which that of a HEAD cannot.
       const query = { "list-type": "2", "max-keys": "1", prefix };
       await client.drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
-      await conditions();
+      await Promise.race([conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
     } catch (error) {
       if (!client.mayPass(error)) throw error;
       client.reach.failed(asHuiyuanError(error), true);

@@ -6,6 +6,7 @@ import { SILENT_LOG } from "../../../src/log.ts";
 import { toKey } from "../../../src/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { createLatch } from "../../helpers/spools.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const A = toKey("a.jpg");
@@ -139,6 +140,22 @@ test("a server that is too busy to show whether it obeys conditions is asked for
   await open();
   await new Promise<void>((resolve) => store.onReturn(resolve));
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
+});
+
+test("a server that lists at once and puts slowly holds the start up for some seconds; the first put waits for it", async () => {
+  const latch = createLatch();
+  s3.failure = async (method, name) => {
+    if (method === "PUT" && name.includes("probe")) await latch.opened;
+    return undefined;
+  };
+  const begun = performance.now();
+  await open();
+  expect(performance.now() - begun).toBeLessThan(8_000);
+  expect(store.isDown).toBe(false);
+  const first = put("one");
+  latch.open();
+  expect([await first, await put("two"), warned]).toEqual([true, false, []]);
+  expect(s3.asked.filter((line) => line.endsWith(NAME))).toEqual([`PUT ${NAME}`, `PUT ${NAME}`]);
 });
 
 test("three requests that get nothing but 503 are as many without an answer", async () => {
