@@ -41,6 +41,8 @@ export interface ScriptedS3 extends S3Place {
   cutAfter: number | undefined;
   /** True: each connection ends with its answer. */
   hangsUp: boolean;
+  /** False: as a server that says in no answer which request it was. */
+  saysRequestId: boolean;
   /** Headers, in lower case, that answers about an object lack. */
   lacks: readonly string[];
   /** True: the last bit of every body is wrong on its way out. */
@@ -68,6 +70,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     listedNames: 0,
     cutAfter: undefined,
     hangsUp: false,
+    saysRequestId: true,
     lacks: [],
     spoils: false,
     async close() {
@@ -86,6 +89,7 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   const name = decodeURIComponent(url.pathname.replace(/^\/[^/]+\/?/, ""));
   s3.asked.push(`${method} ${name}`);
   const body = await buffer(request);
+  if (s3.saysRequestId) response.setHeader("x-amz-request-id", String(s3.asked.length));
   const failure = await s3.failure(method, name);
   if (isLate(failure)) await lateness(failure, request);
   else if (failure !== undefined && failure !== "reset-after") return fail(failure, request, response);
@@ -120,7 +124,10 @@ function fail(
 ): void {
   if (failure === "hang") return;
   if (failure === "reset") return void request.socket.resetAndDestroy();
-  if ("page" in failure) return void response.writeHead(failure.page).end("<html>maintenance</html>");
+  if ("page" in failure) {
+    response.removeHeader("x-amz-request-id");
+    return void response.writeHead(failure.page).end("<html>maintenance</html>");
+  }
   refuse(response, failure.status, failure.code);
 }
 

@@ -87,6 +87,8 @@ const PASSING_CODES = new Set([
   "ServiceUnavailable",
 ]);
 const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "XMinioStorageFull"]);
+/** Which request this was, as AWS, OSS, COS, OBS and Kodo say it in every answer. */
+const REQUEST_IDS = ["x-amz-request-id", "x-oss-request-id", "x-cos-request-id", "x-obs-request-id", "x-reqid"];
 const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
 
 function isPassing(status: number, code: string): boolean {
@@ -101,6 +103,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const closing = new AbortController();
   const reach = createReach({ ask: askBucket, log });
   const passing = new WeakSet<HuiyuanError>();
+  /** This S3 says with a 404 which request it was: one that does not is of what stands before it, and means nothing. */
+  let isAbsenceSigned = false;
 
   async function askBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
@@ -190,6 +194,11 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** As attempt(), for an answer that says no. */
   async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
     const { status } = reply;
+    if (status === 404) {
+      const isSigned = REQUEST_IDS.some((name) => reply.header(name) !== undefined);
+      if (isAbsenceSigned && !isSigned) throw await notFromS3(request, reply, "404 with no request id");
+      isAbsenceSigned = isSigned;
+    }
     const code = errorCode(await readText(reply, ERROR_BOUNDS).catch(() => "")) ?? "";
     const failure = refused(request, status, code);
     const mayPass = isPassing(status, code);

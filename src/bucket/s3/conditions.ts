@@ -53,6 +53,8 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
     if (client.mayPass(error)) throw error;
     return answer;
   };
+  // What is not there: the client learns from it how this S3 says so. A failure is found out by the puts.
+  await client.send({ method: "HEAD", name, patienceMs: PATIENCE_MS, tries: 1 }).catch(() => undefined);
   try {
     await isPut("first", {});
     // Each would change the object if the condition were ignored; the last shows that the header is understood.

@@ -171,6 +171,32 @@ describe("a page with status 200 that something before S3 answers with", () => {
   });
 });
 
+test("a 404 is absence where S3 says it, and no answer where something before S3 does", async () => {
+  expect(await bucket.head(A)).toEqual({ state: "absent" });
+  await put("one");
+  const seen = await bucket.head(A);
+  s3.failure = () => ({ page: 404 });
+  const asks = [bucket.head(A), bucket.get(A, undefined), bucket.clear(A, "version" in seen ? seen.version : "")];
+  for (const ask of asks) await expect(ask).rejects.toMatchObject({ code: "store_failed" });
+  s3.failure = () => undefined;
+  expect(await bucket.head(A)).toEqual(seen);
+});
+
+test("it is known from the start on how S3 says it", async () => {
+  s3.failure = () => ({ page: 404 });
+  await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test("any 404 is absence where S3 does not say which request it was", async () => {
+  await store.close();
+  s3.saysRequestId = false;
+  store = await openTestS3(s3, { bucket: "b" });
+  bucket = store.bucket("10001234/photos");
+  expect(await bucket.head(A)).toEqual({ state: "absent" });
+  s3.failure = () => ({ page: 404 });
+  expect(await bucket.head(A)).toEqual({ state: "absent" });
+});
+
 test.each([
   ["a page", "<html>maintenance</html>", false],
   ["an error", "<Error><Code>InternalError</Code></Error>", false],
