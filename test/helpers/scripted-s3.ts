@@ -12,17 +12,16 @@ export interface ScriptedObject {
   headers: Record<string, string>;
 }
 
+/** A status with an error code, a page that something before S3 answers with, a reset, or silence. */
+type Refusal = { readonly status: number; readonly code: string } | { readonly page: number } | "reset" | "hang";
+
 /**
- * A status with an error code, a page of its own that something before S3 answers with, a connection that is reset before or after the request was carried out, or silence. `late`: a
- * reset at once, and the request is carried out when this has resolved.
+ * The request is carried out. `reset-after`: and then the connection is reset. `late`: it is reset at once, and the request is
+ * carried out when this has resolved. `twice`: something before S3 repeats it, and passes on the second answer.
  */
-export type Failure =
-  | { readonly status: number; readonly code: string }
-  | { readonly page: number }
-  | { readonly late: Promise<void> }
-  | "reset"
-  | "reset-after"
-  | "hang";
+type CarriedOut = { readonly late: Promise<void> } | "reset-after" | "twice";
+
+export type Failure = Refusal | CarriedOut;
 
 export interface ScriptedS3 extends S3Place {
   /** Name → object, in the one bucket, however it is called. */
@@ -91,22 +90,13 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   const body = await buffer(request);
   if (s3.saysRequestId) response.setHeader("x-amz-request-id", String(s3.asked.length));
   const failure = await s3.failure(method, name);
-  if (isLate(failure)) await lateness(failure, request);
-  else if (failure !== undefined && failure !== "reset-after") return fail(failure, request, response);
+  if (failure !== undefined && !isCarriedOut(failure)) return refuseBy(failure, request, response);
+  if (typeof failure === "object") await lateness(failure, request);
   if (name === "") return void response.end(listing(s3, url.searchParams));
   const found = s3.objects.get(name);
   const etag = found === undefined ? undefined : etagOf(found.bytes);
   if (s3.obeysConditions && !holds(headers, etag)) return void refuse(response, 412, "PreconditionFailed");
-  if (method === "PUT") {
-    const source = headers["x-amz-copy-source"];
-    const from =
-      typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/[^/]+\//, ""))) : undefined;
-    s3.objects.set(name, { bytes: from?.bytes ?? body, headers: kept(headers) });
-    if (failure === "reset-after") return void request.socket.resetAndDestroy();
-    return void response
-      .writeHead(200, { etag: etagOf(from?.bytes ?? body) })
-      .end(from === undefined ? "" : "<CopyObjectResult/>");
-  }
+  if (method === "PUT") return put(s3, { name, body, failure }, request, response);
   if (method === "DELETE") {
     s3.objects.delete(name);
     return void response.writeHead(204).end();
@@ -115,13 +105,27 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   send(s3, { method, range: headers.range, found }, response);
 }
 
-const isLate = (failure: Failure | undefined) => typeof failure === "object" && "late" in failure;
-
-function fail(
-  failure: Exclude<Failure, { readonly late: Promise<void> } | "reset-after">,
+function put(
+  s3: ScriptedS3,
+  { name, body, failure }: { name: string; body: Buffer; failure: CarriedOut | undefined },
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const { headers } = request;
+  const source = headers["x-amz-copy-source"];
+  const from =
+    typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/[^/]+\//, ""))) : undefined;
+  const etag = etagOf(from?.bytes ?? body);
+  s3.objects.set(name, { bytes: from?.bytes ?? body, headers: kept(headers) });
+  if (failure === "reset-after") return void request.socket.resetAndDestroy();
+  if (failure === "twice" && !holds(headers, etag)) return void refuse(response, 412, "PreconditionFailed");
+  response.writeHead(200, { etag }).end(from === undefined ? "" : "<CopyObjectResult/>");
+}
+
+const isCarriedOut = (failure: Failure): failure is CarriedOut =>
+  failure === "reset-after" || failure === "twice" || (typeof failure === "object" && "late" in failure);
+
+function refuseBy(failure: Refusal, request: IncomingMessage, response: ServerResponse): void {
   if (failure === "hang") return;
   if (failure === "reset") return void request.socket.resetAndDestroy();
   if ("page" in failure) {

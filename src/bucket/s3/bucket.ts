@@ -8,8 +8,9 @@ import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { isResult, type ListedName, listPage } from "./answers.ts";
 import { readBody } from "./bodies.ts";
-import type { S3Client, S3Reply } from "./client.ts";
+import type { S3Client } from "./client.ts";
 import type { Conditions } from "./conditions.ts";
+import type { HttpReply } from "./http-call.ts";
 import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
 import { putInParts } from "./multipart.ts";
 import { isAfter, merge } from "./name-order.ts";
@@ -84,7 +85,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     return condition.version === "" ? {} : { "if-match": condition.version };
   }
 
-  function putTombstone(key: Key, tombstone: Tombstone, condition?: Record<string, string>): Promise<S3Reply> {
+  function putTombstone(key: Key, tombstone: Tombstone, condition?: Record<string, string>): Promise<HttpReply> {
     return client.send({
       method: "PUT",
       name: names.of(key),
@@ -118,8 +119,8 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       return true;
     }
     if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
-    // The first try may have been stored and its answer lost; then what is there is ours.
-    return reply.tries > 1 && isSame(await head(key), info.hashes.sha256, info.storedAt);
+    // It may have been stored by an earlier try, of this program or of a proxy, whose answer was lost; then what is there is ours.
+    return isSame(await head(key), info.hashes.sha256, info.storedAt);
   };
 
   return {
@@ -156,8 +157,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         await client.drop(reply);
         return true;
       }
-      if (reply.tries === 1) return false;
-      // The first try may have been carried out and its answer lost.
+      // As with a put, an earlier try may have been carried out.
       const there = await head(key);
       return there.state === "tombstone" && there.deletedAt === tombstone.deletedAt;
     },
@@ -193,8 +193,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       }
       if (reply.status === 404) return true;
       if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
-      // The first try may have been carried out and its answer lost.
-      if (reply.tries === 1) return false;
+      // As with a put, an earlier try may have been carried out.
       const there = await head(key);
       return there.state === "tombstone" && there.expiresAt === EXPIRED.expiresAt;
     },
@@ -272,13 +271,13 @@ function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
 }
 
 /** Undefined where S3 does not say: that is not none. */
-function sizeOf(reply: S3Reply): number | undefined {
+function sizeOf(reply: HttpReply): number | undefined {
   const text = reply.header("content-length") ?? "";
   return /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
 /** Throws where S3 does not say: sent back as a condition, nothing would be held against nothing. */
-function versionOf(reply: S3Reply, name: string): string {
+function versionOf(reply: HttpReply, name: string): string {
   const etag = reply.header("etag") ?? "";
   if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 gives no ETag of it`);
   return etag;

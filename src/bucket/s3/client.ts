@@ -34,24 +34,19 @@ export interface S3Request {
   readonly isProbe?: boolean;
 }
 
-/**
- * An answer that the caller must judge: 2xx, of bytes that were put or got with an ETag, 304, 404, 409, 412, 416. `tries` counts how often the request was sent: a
- * condition may have been broken by an earlier try whose answer was lost.
- */
-export interface S3Reply extends HttpReply {
-  readonly tries: number;
-}
-
 export interface S3Client {
   readonly reach: Reach;
-  /** Throws store_failed, store_full; the body of the reply throws store_failed. */
-  send(request: S3Request): Promise<S3Reply>;
+  /**
+   * An answer that the caller must judge: 2xx, of bytes that were put or got with an ETag, 304, 404, 409, 412, 416. A condition may
+   * have been broken by an earlier try whose answer was lost. Throws store_failed, store_full; the body of the reply throws store_failed.
+   */
+  send(request: S3Request): Promise<HttpReply>;
   /** Whether a later request may succeed where one has ended in this error. */
   mayPass(error: unknown): boolean;
   /** The whole body as text, of at most 8 MiB, within a minute. */
-  text(reply: S3Reply): Promise<string>;
+  text(reply: HttpReply): Promise<string>;
   /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
-  drop(reply: S3Reply): Promise<void>;
+  drop(reply: HttpReply): Promise<void>;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -208,12 +203,12 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     throw failure;
   }
 
-  async function send(request: S3Request): Promise<S3Reply> {
+  async function send(request: S3Request): Promise<HttpReply> {
     for (let tried = 1; ; tried += 1) {
       if (reach.isDown && request.isProbe !== true)
         throw markPassing(failed(request, "it has not answered for a while"));
       const outcome = await attempt(request);
-      if (!("failure" in outcome)) return { ...outcome, header: outcome.header, tries: tried };
+      if (!("failure" in outcome)) return outcome;
       if (tried >= triesOf(request, outcome)) throw givenUp(outcome);
       await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
     }

@@ -107,6 +107,17 @@ test("delete() is done although the answer to it was lost, since what is there i
   expect(s3.asked.filter((line) => line === `PUT ${NAME}`)).toHaveLength(3);
 });
 
+test("what a proxy repeats is done once: an upload, a delete and an undelete", async () => {
+  s3.failure = (method) => (method === "PUT" ? "twice" : undefined);
+  expect(await upload("one")).toBe("stored");
+  expect(await upload("one")).toBe("exists");
+  expect(await bucket.delete(A, TOMBSTONE)).toBe(true);
+  expect(isTombstone()).toBe(true);
+  expect(await bucket.undelete(A)).toBe(true);
+  expect(await upload("two")).toBe("stored");
+  expect(there()?.bytes.toString()).toBe("two");
+});
+
 test("delete() takes away what another writer has put since it looked", async () => {
   await upload("one");
   let isPut = false;

@@ -56,7 +56,7 @@ async function reopen(options: Options = {}): Promise<void> {
 
 function put(key: string, bytes: Buffer, condition: PutCondition = { when: "absent" }, via?: Provenance["via"]) {
   const body = wholeBody(bytes);
-  return bucket.put(infoOf(key, body, via), body, condition);
+  return bucket.put({ ...infoOf(key, body, via), storedAt: now }, body, condition);
 }
 
 async function bytesAt(key: Key): Promise<Buffer> {
@@ -242,6 +242,7 @@ test.each([1_000, 3_000_000])(
       stored.bytes = Buffer.concat([bytes.subarray(0, size - 1), Buffer.from([bytes.at(-1)! ^ 1])]);
     await expect(bytesAt(A)).rejects.toMatchObject({ code: "store_corrupt" });
     expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
+    now += 1;
     expect(await put("a.jpg", bytes)).toBe("stored");
     await lab.store.uploads.idle();
     expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
