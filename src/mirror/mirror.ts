@@ -5,24 +5,24 @@
 import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
-import { abortable, type Leaving } from "../leaving.ts";
+import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
-import type { Origin, OriginAnswer } from "../origin/origin.ts";
-import { PassingMap, PassingSet } from "../passing.ts";
+import type { Origin } from "../origin/origin.ts";
+import { PassingMap } from "../passing.ts";
 import { createAdmission } from "./admission.ts";
-import { askHead } from "./ask-head.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type BodyFacts, type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
+import { createHeads, type HeadRequest } from "./heads.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
-import { absent, createRecent, type FetchAt, type RecentRules } from "./recent.ts";
+import { createRecent, fetchOf, type RecentRules } from "./recent.ts";
 import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
 import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
@@ -31,18 +31,12 @@ import type { Stored, StoredObject } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
 import type { WriteBack } from "./write-back.ts";
 
-/** A miss: the bucket said `absent` with this epoch. */
-export interface MissRequest extends Asked {
-  readonly epoch: number;
+export interface MissRequest extends HeadRequest {
   readonly method: "GET" | "HEAD";
   /** Nothing is read before the end: a fill whose beginning is no longer kept will do. */
   readonly isPatient?: boolean | undefined;
   /** Follower.whole() alone is asked. */
   readonly wantsWhole?: boolean | undefined;
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
-  /** Aborts when the client leaves; the fill goes on. */
-  readonly signal: Leaving;
 }
 
 export interface Mirror {
@@ -115,13 +109,6 @@ interface WholeFill {
   readonly info: ObjectInfo;
 }
 
-interface AskedHead {
-  readonly epoch: number;
-  /** Unix milliseconds. */
-  readonly askedAt: number;
-  readonly asked: Promise<OriginAnswer | undefined>;
-}
-
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
   const { spools, rescues, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
@@ -145,24 +132,21 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
-  const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
-  /** The HEADs under way, of which many may be for one key. */
-  const heads = new PassingMap<string, AskedHead>();
+  const { maxObjectBytes: maxBytes } = options;
+  const heads = createHeads({ origin, admission, recent, meter, now, signal, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
   const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
 
   function refuseIfKnown(request: MissRequest): void {
-    recent.refuseIfKnown(fetchAt(request));
+    recent.refuseIfKnown(fetchOf(request));
     // Before a place is waited for: those that wait for a dead origin hold them all.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
     meter.refused(refusal.code);
     throw refusal;
   }
-
-  const fetchAt = (request: MissRequest): FetchAt => ({ id: fillId(request), key: request.key, epoch: request.epoch });
 
   /** The key's fill, unless it began before the key was deleted, purged or written, or what it has brought is too old by now. */
   function runningFor(request: PreviewedMiss): Fill | undefined {
@@ -190,7 +174,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
     const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, now: now() });
-    const { maxObjectBytes: maxBytes, formats, openGate } = options;
+    const { formats, openGate } = options;
     const fill = startFill({
       id,
       key,
@@ -297,47 +281,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       .values()
       .filter(({ fill }) => fill.end === undefined)
       .map(({ fill }) => fill.done);
-    return [...running, ...asking, ...refresh.pending()];
-  }
-
-  /** One HEAD for all who ask meanwhile. It goes on when they leave, for it has the origin's deadlines. */
-  async function ask(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined> {
-    const id = fillId(request);
-    const running = heads.get(id);
-    const isShared = running !== undefined && running.epoch >= request.epoch;
-    if (isShared) meter.collapsed();
-    const { askedAt, asked } = isShared ? running : beginHead(id, request);
-    const answer = await abortable(asked, request.signal);
-    return answer && { kind: "asked", answer, askedAt, how: isShared ? "collapsed" : "first" };
-  }
-
-  function beginHead(id: string, request: MissRequest): AskedHead {
-    const asked = askOrigins(request).finally(() => {
-      answered();
-      if (heads.get(id)?.asked === asked) heads.delete(id);
-    });
-    asked.catch(() => undefined); // Perhaps nobody waits any more.
-    const answered = asking.add(asked);
-    const head = { epoch: request.epoch, askedAt: now(), asked };
-    heads.set(id, head);
-    return head;
-  }
-
-  /** What the origin says to a HEAD; undefined: it refuses the method. */
-  async function askOrigins(request: MissRequest): Promise<OriginAnswer | undefined> {
-    const leave = await admission();
-    try {
-      const outcome = await askHead(origin, {
-        ...request,
-        signal,
-        maxBytes: options.maxObjectBytes,
-      });
-      if (outcome !== "absent") return outcome === "refused" ? undefined : outcome;
-    } finally {
-      leave();
-    }
-    recent.absent(fetchAt(request));
-    throw absent(request.key);
+    return [...running, ...heads.pending(), ...refresh.pending()];
   }
 
   async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
@@ -345,7 +289,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (running !== undefined) return joinRunning(running, request.signal);
     refuseIfKnown(request);
     if (request.method === "HEAD" && options.headMiss === "origin") {
-      const answer = await ask(request);
+      const answer = await heads.ask(request);
       if (answer !== undefined) return answer;
     }
     // Another request may have begun the fill while the origin was asked.

@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import { type ErrorCode, HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
+import { type Asked, fillId } from "./rules.ts";
 
 /** A fetch at an epoch of its key. */
 export interface FetchAt {
@@ -11,6 +12,10 @@ export interface FetchAt {
   readonly id: string;
   readonly key: Key;
   readonly epoch: number;
+}
+
+export function fetchOf(request: Asked & Pick<FetchAt, "epoch">): FetchAt {
+  return { id: fillId(request), key: request.key, epoch: request.epoch };
 }
 
 export interface Recent {
