@@ -1,6 +1,6 @@
 // A name looked up without a thread, for when the system's resolver is silent: the hosts file, then DNS by c-ares, with the
 // name servers and search domains of resolv.conf. It knows nothing of nsswitch.conf and its other sources.
-import { Resolver } from "node:dns/promises";
+import { NODATA, NOTFOUND, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { addressesInHosts, searchOrder } from "./name-files.ts";
@@ -21,7 +21,7 @@ const PATIENCE = { timeout: 500, tries: 3 };
 /** One family was found; what the other has comes in this time or not at all. */
 const OTHER_FAMILY_MS = 100;
 /** The name or its addresses do not exist, as opposed to: nobody could say. */
-const NONE: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA"]);
+const NONE: ReadonlySet<unknown> = new Set([NOTFOUND, NODATA]);
 
 const SYSTEM: DirectSources = { hosts: "/etc/hosts", resolvConf: "/etc/resolv.conf" };
 
@@ -48,7 +48,10 @@ export function createDirectLookup({ hosts, resolvConf, servers }: DirectSources
 async function askBothFamilies(resolver: Resolver, name: string): Promise<readonly string[]> {
   const found: (readonly string[])[] = [];
   const asked = [resolver.resolve4(name), resolver.resolve6(name)].map(async (answer, family) => {
-    found[family] = await answer;
+    const addresses = await answer;
+    // So node says of an alias that has none of this family.
+    if (addresses.length === 0) throw Object.assign(new Error("no address of this family"), { code: NODATA });
+    found[family] = addresses;
   });
   try {
     await Promise.any(asked);

@@ -4,14 +4,16 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import ipaddr from "ipaddr.js";
 
-/** Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no packet comes back. */
-export type NameAnswer = readonly string[] | "unknown" | "failing" | "silent";
+/** Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no packet comes back; `alias`: a CNAME, and no address. */
+export type NameAnswer = readonly string[] | "unknown" | "failing" | "silent" | "alias";
 
-/** Name → its answer, or one for each look-up in turn (the last one repeats), or one a family. Any other name is unknown. */
+/** Name → its answer, or one for each look-up in turn (the last one repeats), or one a family (A after `aMs`). Any other name is unknown. */
 export type NameTable = Readonly<
   Record<
     string,
-    NameAnswer | { readonly inTurn: readonly NameAnswer[] } | { readonly a: NameAnswer; readonly aaaa: NameAnswer }
+    | NameAnswer
+    | { readonly inTurn: readonly NameAnswer[] }
+    | { readonly a: NameAnswer; readonly aaaa: NameAnswer; readonly aMs?: number }
   >
 >;
 
@@ -24,6 +26,7 @@ export interface NameServer {
 }
 
 const A = 1;
+const CNAME = 5;
 const AAAA = 28;
 const NO_ERROR = 0;
 const SERVER_FAILURE = 2;
@@ -35,14 +38,20 @@ export async function startNameServer(
   { host = "127.0.0.1", port = 0 }: { readonly host?: string; readonly port?: number } = {},
 ): Promise<NameServer> {
   const questions = new Map<string, number>();
+  let isOpen = true;
   const socket: Socket = createSocket("udp4");
   socket.on("message", (packet, peer) => {
     const { name, type, end } = readQuestion(packet);
     const count = questions.get(`${name} ${type}`) ?? 0;
     questions.set(`${name} ${type}`, count + 1);
-    const answer = answerTo(table[name] ?? "unknown", type, count);
+    const entry = table[name] ?? "unknown";
+    const answer = answerTo(entry, type, count);
     if (answer === undefined || answer === "silent") return;
-    socket.send(answerPacket(packet.subarray(0, end), type, answer), peer.port, peer.address);
+    const bytes = answerPacket(packet.subarray(0, end), type, answer);
+    const late = typeof entry === "object" && "aMs" in entry && type === A ? entry.aMs : undefined;
+    if (late === undefined) socket.send(bytes, peer.port, peer.address);
+    // The test may be over.
+    else setTimeout(() => isOpen && socket.send(bytes, peer.port, peer.address), late);
   });
   socket.bind(port, host);
   await once(socket, "listening");
@@ -50,6 +59,7 @@ export async function startNameServer(
     address: `${host}:${socket.address().port}`,
     asked: (name) => questions.get(`${name} ${A}`) ?? 0,
     async close() {
+      isOpen = false;
       const closed = once(socket, "close");
       socket.close();
       await closed;
@@ -85,10 +95,14 @@ function answerPacket(question: Buffer, type: number, answer: Exclude<NameAnswer
   const packet = Buffer.from(question);
   packet.writeUInt16BE(0x8180 | code, 2); // a response, recursion desired and available
   packet.writeUInt16BE(1, 4);
-  packet.writeUInt16BE(wanted.length, 6);
+  const records = answer === "alias" ? [record(CNAME, ALIAS)] : wanted.map((bytes) => record(type, bytes));
+  packet.writeUInt16BE(records.length, 6);
   packet.writeUInt32BE(0, 8);
-  return Buffer.concat([packet, ...wanted.map((bytes) => record(type, bytes))]);
+  return Buffer.concat([packet, ...records]);
 }
+
+/** The name `cdn`. */
+const ALIAS = Buffer.from("\x03cdn\0", "latin1");
 
 /** ipaddr.js keeps ::ffff:127.0.0.1 as an IPv6 address here, as a name server would. */
 function addressBytes(text: string): Buffer {

@@ -142,6 +142,20 @@ test("search domains come first where the system asks them first, and a failure 
   expect([names.asked("kv.in.test") > 0, names.asked("kv")]).toEqual([true, 0]);
 });
 
+test.each(["alias", "failing", "silent"] as const)(
+  "a name with one family, and %s in the other, is no name that is not there, however late its addresses come",
+  async (aaaa) => {
+    const table = { "db.in.test": { a: ["10.0.0.1"], aMs: 300, aaaa }, db: ["192.0.2.1"] } as const;
+    const { resolve } = await lab(table, { resolvConf: "search in.test" });
+    expect(await resolve("db")).toEqual(["10.0.0.1"]);
+  },
+);
+
+test("an alias without an address is no name that is there", async () => {
+  const { resolve } = await lab({ "db.in.test": "alias", db: ["192.0.2.1"] }, { resolvConf: "search in.test" });
+  expect(await resolve("db")).toEqual(["192.0.2.1"]);
+});
+
 test("nothing is kept: every look-up asks again, while the system is asked once", async () => {
   const { resolve, onThreads } = await lab({ "flip.test": { inTurn: [["192.0.2.1"], ["127.0.0.1"], ["192.0.2.2"]] } });
   const found = [await resolve("flip.test"), await resolve("flip.test"), await resolve("flip.test")];
