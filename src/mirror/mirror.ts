@@ -29,7 +29,7 @@ import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
-import type { WriteBack } from "./write-back.ts";
+import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 export interface MissRequest extends HeadRequest {
   readonly method: "GET" | "HEAD";
@@ -107,6 +107,8 @@ const MAX_WAITING = 1_000;
 interface WholeFill {
   readonly fill: Fill;
   readonly info: ObjectInfo;
+  /** False from when the origin has said that it has no such image any more, or that its new one may not be kept. */
+  isWanted: boolean;
 }
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
@@ -159,7 +161,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   /** What waits for the store and may help out where the origin, asked again, gives nothing better. */
   function helperFor(request: MissRequest): WholeFill | undefined {
     const found = waiting.get(fillId(request));
-    if (found === undefined || found.fill.epoch < request.epoch) return undefined;
+    if (found?.isWanted !== true || found.fill.epoch < request.epoch) return undefined;
     return refresh.standingOf({ info: found.info, isStale: false }) === "must-ask" ? undefined : found;
   }
 
@@ -198,18 +200,21 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       signal,
     });
-    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end)) });
+    const before = waiting.get(id);
+    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, before)) });
     return fill;
   }
 
-  async function settle(fill: Fill, end: FillEnd): Promise<void> {
+  /** `before`: what waited for the store when the fill began. */
+  async function settle(fill: Fill, end: FillEnd, before: WholeFill | undefined): Promise<void> {
     const { id, key } = fill;
+    takeBack(before, end);
     if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
       setImmediate(() => end.head.spool.release());
     } else if (end.kind === "whole") {
-      const mine = { fill, info: end.info };
+      const mine = { fill, info: end.info, isWanted: true };
       waiting.set(id, mine);
-      await keep(fill, end, end.info);
+      await keep(fill, end, { info: end.info, isWanted: () => mine.isWanted });
       if (waiting.get(id) === mine) waiting.delete(id);
     } else if (
       end.kind === "suspect" &&
@@ -218,7 +223,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       suspects.mayBeKept(key, end.body.hashes.sha256, ticks())
     ) {
       const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
-      await keep(fill, end, info);
+      await keep(fill, end, { info });
     } else if (end.kind !== "current") {
       remember(fill, end);
       // After the followers, who were woken in this same turn, have taken their own holds.
@@ -227,9 +232,22 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fills.get(id)?.fill === fill) fills.delete(id);
   }
 
-  function keep({ epoch }: Fill, end: Extract<FillEnd, { readonly body: WholeBody }>, info: ObjectInfo): Promise<void> {
-    const { body, head } = end;
-    return writeBack.store({ stored, info, body, spool: head.spool, epoch, doubt: head.answer.doubt });
+  function keep(
+    { epoch }: Fill,
+    { body, head }: Extract<FillEnd, { readonly body: WholeBody }>,
+    what: Pick<WriteBackTask, "info" | "isWanted">,
+  ): Promise<void> {
+    return writeBack.store({ ...what, stored, body, spool: head.spool, epoch, doubt: head.answer.doubt });
+  }
+
+  /** What the origin has no more, or may not be kept any longer. It may be stored by now, or be stored just now (write-back.ts). */
+  function takeBack(before: WholeFill | undefined, end: FillEnd): void {
+    const isTakenBack = end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
+    if (before === undefined || !isTakenBack) return;
+    before.isWanted = false;
+    stored.remove(before.info, before.fill.epoch).catch((err: unknown) => {
+      log.warn({ bucket: stored.bucketId, key: before.info.key, err }, "an image that is no more could not be removed");
+    });
   }
 
   function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {

@@ -15,8 +15,8 @@ export interface RefreshRest {
 
 // While the object helps out. Where it may not, clients get the failure, and it is forgotten as that of a key never stored.
 const FAILED_MS = 1_000;
-// A new version that is no image stays so for a while, and each look costs the origin a whole body.
-const BROKEN_MS = 10_000;
+// A new version that is no image stays so for a while, as does a disk that keeps none, and each look costs the origin a whole body.
+const IN_VAIN_MS = 10_000;
 const MAX_RESTING = 10_000;
 const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "origin_truncated",
@@ -40,7 +40,7 @@ export function createRefreshRest(parts: {
 
   function restMs(outcome: Outcome): number {
     if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
-    return isBroken(outcome) ? BROKEN_MS : FAILED_MS;
+    return isBroken(outcome) || isUnkept(outcome) ? IN_VAIN_MS : FAILED_MS;
   }
 
   return {
@@ -48,22 +48,35 @@ export function createRefreshRest(parts: {
       const at = ticks();
       const rest = resting.get(key, at);
       if (rest === undefined || rest.epoch < epoch) return undefined;
-      const isOver = !mayHelp && rest.outcome.kind === "failed" && at - rest.since >= FAILURE_MS;
+      const isOver =
+        !mayHelp && rest.outcome.kind === "failed" && (isUnkept(rest.outcome) || at - rest.since >= FAILURE_MS);
       return isOver ? undefined : rest.outcome;
     },
     begin({ key, epoch }, outcome) {
-      if (outcome.kind !== "gone" && outcome.kind !== "failed" && outcome.kind !== "suspect") return;
-      // A suspect's bytes are not kept for those who come later.
-      const lasting = outcome.kind === "suspect" ? ({ kind: "failed", error: damaged(key) } as const) : outcome;
+      const lasting = lastingOf(key, outcome);
+      if (lasting === undefined) return;
       const since = ticks();
       resting.set(key, { epoch, outcome: lasting, since }, { now: since, ttlMs: restMs(lasting) });
     },
   };
 }
 
+/** Bytes that are not kept are not there for those who come later. Undefined where the object is fresh by it, or will be. */
+function lastingOf(key: Key, outcome: Outcome): Outcome | undefined {
+  if (outcome.kind === "suspect") return { kind: "failed", error: damaged(key) };
+  if (outcome.kind === "new" && outcome.fill.end?.kind === "unstored")
+    return { kind: "failed", error: outcome.fill.end.error };
+  return outcome.kind === "gone" || outcome.kind === "failed" ? outcome : undefined;
+}
+
 /** True where the origin has a new version that is no whole, sound image. */
 export function isBroken(outcome: Outcome): boolean {
   return outcome.kind === "suspect" || (outcome.kind === "failed" && BROKEN.has(outcome.error.code));
+}
+
+/** A good version came, and can be passed on as it comes, but the disk does not keep it. */
+function isUnkept(outcome: Outcome): boolean {
+  return outcome.kind === "failed" && (outcome.error.code === "store_full" || outcome.error.code === "store_failed");
 }
 
 function damaged(key: Key): HuiyuanError {

@@ -28,6 +28,8 @@ export interface WriteBackTask {
   readonly replaces?: string | undefined;
   /** Raised, it is stored no more, and what is stored under the key is dropped. */
   readonly doubt?: Doubt | undefined;
+  /** False from when the origin has taken it back on: it is not stored, or removed again. */
+  readonly isWanted?: (() => boolean) | undefined;
 }
 
 export interface WriteBack {
@@ -89,6 +91,8 @@ interface Running {
 
 const UNTRIED = { isTried: false, isSuperseded: false, wake: undefined, waiting: undefined };
 
+const always = () => true;
+
 function idOf({ stored: { bucketId }, info: { key } }: WriteBackTask): string {
   return `${bucketId}\n${key}`;
 }
@@ -116,9 +120,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   /** Undefined: stored, or settled by what the bucket already knew. */
   async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {
+    const { stored, info, body, epoch, isWanted = always } = task;
+    if (!isWanted()) return undefined;
     try {
-      const result = await task.stored.put(task.info, task.body, conditionOf(task));
+      const result = await stored.put(info, body, conditionOf(task));
       settled(task, result);
+      if (!isWanted()) await stored.remove(info, epoch);
       return undefined;
     } catch (error) {
       return asHuiyuanError(error);

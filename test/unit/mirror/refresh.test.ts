@@ -450,6 +450,20 @@ describe("an answer that no disk keeps", () => {
     expect(lab.meter.told.filter((told) => !told.startsWith("answered"))).toEqual(["fill", "refreshed suspect"]);
     await isStill(lab, jpeg);
   });
+
+  test("is not asked for again behind each answer, for each costs a whole body", async () => {
+    const lab = await unkept(later(() => other));
+    const object = await found(lab);
+    for (const _time of [1, 2, 3]) {
+      lab.mirror.refresh.begin(object, question);
+      await turns(60);
+    }
+    expect(lab.origin.requests.length).toBe(1);
+    lab.clock.now += 10 * S;
+    lab.mirror.refresh.begin(object, question);
+    await turns(60);
+    expect(lab.origin.requests.length).toBe(2);
+  });
 });
 
 describe("404", () => {
@@ -687,7 +701,10 @@ describe("what waits for a store that refuses it", () => {
       await lab.writeBack.drain(5_000);
       await lab.settled();
     };
-    return Object.assign(lab, { asked: () => origin.requests.length, end });
+    const takeAll = () => {
+      left = Number.POSITIVE_INFINITY;
+    };
+    return Object.assign(lab, { asked: () => origin.requests.length, end, takeAll });
   }
 
   /** The bytes of a miss, and what clients are told of its age. */
@@ -757,5 +774,49 @@ describe("what waits for a store that refuses it", () => {
     }
     expect(lab.asked()).toBe(2);
     await lab.end();
+  });
+
+  test.each<[string, Reply, MirrorLabOptions["mirror"]]>([
+    ["has none any more", absent, { onGone: "remove" }],
+    [
+      "gives one that may not be kept",
+      later(() => other, { life: { cacheControl: "no-store" } }),
+      { freshness: ORIGIN },
+    ],
+  ])("is not stored once its origin %s", async (_what, reply, options) => {
+    const lab = full([later(() => jpeg), reply, failing("origin_timeout")], options);
+    await told(lab);
+    lab.clock.now += 200 * S;
+    await told(lab).catch(() => undefined);
+    // Nor does it help out any more.
+    lab.clock.now += 50 * S;
+    expect(await told(lab).catch((error: HuiyuanError) => error.code)).toMatch(/^(not_found|origin_timeout)$/);
+    lab.takeAll();
+    await lab.end();
+    expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
+  });
+
+  test("is removed again where it is being stored while its origin says that it has none any more", async () => {
+    const latch = createLatch();
+    const slowly = (driver: BucketDriver) => ({
+      async put(...put: Parameters<BucketDriver["put"]>) {
+        await latch.opened;
+        return driver.put(...put);
+      },
+    });
+    const origins = [
+      fakeOrigin(
+        later(() => jpeg),
+        absent,
+      ),
+    ];
+    const lab = mirrorLab({ origins, over: slowly, mirror: { freshness: TTL, onGone: "remove" } });
+    await told(lab);
+    lab.clock.now += 200 * S;
+    expect(await told(lab).catch((error: HuiyuanError) => error.code)).toBe("not_found");
+    latch.open();
+    await lab.settled();
+    await turns();
+    expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
   });
 });
