@@ -1,5 +1,6 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../errors.ts";
+import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refresh.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
 import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
@@ -30,7 +31,13 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   if (found.state === "large") found.reader.close();
   const answer = await askFirst(asker, object, age);
   if (answer.kind === "kept") return serveKept(admitted, age.route, answer);
-  await serveMiss(admitted, answer, { route: age.route, status: CACHE_STATUS.replaced });
+  await serveMiss(admitted, answer, { route: age.route, status: replacedStatus(answer) });
+}
+
+/** Of what the origin gave in place of a stored object. */
+export function replacedStatus({ how }: MissAnswer): string {
+  // Earlier, and it waits for the store: the origin, asked again, has failed.
+  return how === "after" ? CACHE_STATUS.kept.failed : CACHE_STATUS.replaced;
 }
 
 /**

@@ -23,7 +23,7 @@ import { answerObject, type ObjectBytes } from "./answer.ts";
 import { answerFilling } from "./answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
-import { askInstead, serveFound, staleStatus } from "./found.ts";
+import { askInstead, replacedStatus, serveFound, staleStatus } from "./found.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { aliasIn, missRouteOf } from "./object-name.ts";
@@ -128,7 +128,7 @@ async function serveStored(original: Admitted, wish: Wish, object: StoredObject,
   const current = await currentOf(askerOf(original), object);
   if (current.kind === "gone") return serveCold(original, wish);
   if (current.kind === "fetched")
-    return serveFetched(original, wish, { ...current, since, status: CACHE_STATUS.replaced });
+    return serveFetched(original, wish, { ...current, since, status: replacedStatus(current.answer) });
   const { info, life, kept } = current;
   const source: Source = {
     info,

@@ -23,7 +23,7 @@ import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
 import { createRecent, fetchOf, type RecentRules } from "./recent.ts";
-import { createRefresh, type Kept, type Refresh, type RefreshRequest } from "./refresh.ts";
+import { createRefresh, type Kept, type Refresh, type Refreshed, type RefreshRequest } from "./refresh.ts";
 import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
@@ -284,8 +284,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const join = (fill: Fill, how: Join, client: Leaving) => joinFill(fill, how, { timeouts, client, isKept, mayStore });
 
   /** Its key is stored already. */
-  const joinRefresh = (fill: Fill, client: Leaving) =>
-    joinFill(fill, "first", { timeouts, client, isKept, mayStore: () => true });
+  const joinRefresh = ({ fill, how }: Extract<Refreshed, { readonly kind: "new" }>, client: Leaving) =>
+    joinFill(fill, how, { timeouts, client, isKept, mayStore: () => true });
 
   function joinRunning(fill: Fill, client: Leaving): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
@@ -336,7 +336,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       carryMarks(request, mark);
       const { mayHelp, signal: client } = request;
       const refreshed = await refresh.ask(object, request, { mayHelp, signal: client, patienceMs: timeouts.total });
-      return refreshed.kind === "kept" ? refreshed : joinRefresh(refreshed.fill, client);
+      return refreshed.kind === "kept" ? refreshed : joinRefresh(refreshed, client);
     },
     async settled(request) {
       await fills.get(fillId(request))?.settled;

@@ -35,8 +35,11 @@ export interface Kept {
   readonly why: "current" | "gone" | "failed";
 }
 
-/** `new`: the fill has ended, with bytes that are to be served. */
-export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill };
+/**
+ * `new`: the fill has ended, with bytes that are to be served; `after`: of an earlier question, which wait for the store and help out
+ * before what is stored.
+ */
+export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | "after" };
 
 export interface Refresh extends Ages {
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
@@ -97,9 +100,16 @@ interface Question {
   readonly outcome: Promise<Outcome>;
 }
 
+/** A new version of what is stored, from its end until it is stored too: the store may let it wait. */
+interface Waiting {
+  readonly fill: Fill;
+  readonly info: ObjectInfo;
+}
+
 export function createRefresh(options: RefreshOptions): Refresh {
   const { stored, origin, rules, now, meter, log } = options;
   const questions = new PassingMap<Key, Question>();
+  const waiting = new PassingMap<Key, Waiting>();
   const isKept = ({ life }: OriginAnswer) => rules?.mode !== "origin" || mayBeKept(life);
   const effects = createRefreshEffects({ ...options, isKept });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
@@ -111,6 +121,13 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const question = questions.get(info.key);
     if (question === undefined || question.epoch < epoch) return undefined;
     return question.waits === undefined || ages.isFreshAnswer(question.waits) ? question : undefined;
+  }
+
+  /** What may help out before what is stored, which is older. */
+  function helperFor({ info, epoch }: StoredObject): Fill | undefined {
+    const found = waiting.get(info.key);
+    if (found === undefined || found.fill.epoch < epoch) return undefined;
+    return ages.standingOf({ info: found.info, isStale: false }) === "must-ask" ? undefined : found.fill;
   }
 
   /** Why the origin need not, or may not, be asked now. */
@@ -171,12 +188,18 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const outcome = judge(entry, fill, end);
     tell(fill, outcome);
     rest.begin(fill, outcome);
+    const settling = effects.settle(entry, { fill, end, outcome, askedAt });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
-    return {
-      outcome,
-      waits: isNew ? end.head : undefined,
-      settling: effects.settle(entry, { fill, end, outcome, askedAt }),
-    };
+    if (isNew) letWait({ fill, info: end.info }, settling);
+    return { outcome, waits: isNew ? end.head : undefined, settling };
+  }
+
+  function letWait(version: Waiting, settling: Promise<void>): void {
+    const { key } = version.info;
+    waiting.set(key, version);
+    void settling.then(() => {
+      if (waiting.get(key) === version) waiting.delete(key);
+    });
   }
 
   function tell({ key }: Fill, outcome: Outcome): void {
@@ -220,6 +243,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const outcome =
         running === undefined ? (known(object, mayHelp) ?? start(object, request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
+      const newer = answer.kind === "failed" || answer.kind === "suspect" ? helperFor(object) : undefined;
+      if (newer !== undefined) return { kind: "new", fill: newer, how: "after" };
       switch (answer.kind) {
         case "current":
         case "gone":
@@ -230,9 +255,9 @@ export function createRefresh(options: RefreshOptions): Refresh {
           if (mayHelp) return { kind: "kept", why: "failed" };
           throw answer.error;
         case "suspect":
-          return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: answer.fill };
+          return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: answer.fill, how: "first" };
         case "new":
-          return { kind: "new", fill: answer.fill };
+          return { kind: "new", fill: answer.fill, how: "first" };
       }
     },
     lookAt: (object, help) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object, help) }),

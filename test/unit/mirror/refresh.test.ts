@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
+import type { MissAnswer } from "../../../src/mirror/join.ts";
 import { etagOf, toKey } from "../../../src/object.ts";
 import {
   absent,
@@ -754,6 +755,25 @@ describe("what waits for a store that refuses it", () => {
     }
     expect(newest).toEqual([0, other, 99, other, 0, third]);
     expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
+    await lab.end();
+  });
+
+  test("is a new version that helps out before the older one that is stored", async () => {
+    const lab = full([later(() => jpeg, FIRST), later(() => other), failing("origin_timeout")], {}, 1);
+    await told(lab);
+    await lab.settled();
+    lab.clock.now += 1_100 * S;
+    await bodyOf((await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false })) as MissAnswer);
+    await turns();
+    const given = async (mayHelp: boolean) => {
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+      if (answer.kind === "kept" || answer.kind === "asked") return answer.kind;
+      return [answer.how, lab.mirror.refresh.lifeOfAnswer(answer.head)?.ageSeconds, await bodyOf(answer)];
+    };
+    lab.clock.now += 1_099 * S;
+    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["after", 1_099, other]);
+    lab.clock.now += 1 * S;
+    expect(await codeOf(given(false))).toBe("origin_timeout");
     await lab.end();
   });
 
