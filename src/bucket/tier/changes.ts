@@ -64,6 +64,30 @@ export function createChanges(parts: ChangesParts): Changes {
     return { queued: queued.state === "object" ? queued.info : undefined, kept: await edge.driver.lookup(key) };
   }
 
+  /** What waits here and what is there. What would not be uploaded over it waits no more, and is of no account. */
+  async function look(key: Key) {
+    const { queued, kept } = await occupantHere(key);
+    const there = await remote.head(key);
+    const isWaiting = queued !== undefined && (await staysQueued(queued, there));
+    return { queued: isWaiting ? queued : undefined, kept, there };
+  }
+
+  /** Whether what is queued may go over what is there; else another writer was there first, and it is let go. */
+  async function staysQueued(info: ObjectInfo, there: RemoteEntry): Promise<boolean> {
+    const { key, hashes, provenance } = info;
+    if (isReplaceable(key, there)) return true;
+    const found = there.state === "object" ? there.info : undefined;
+    // The same bytes as an upload are no copy of it: they would be refreshed and purged as the mirror's.
+    if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
+      await unqueue(info, "edge");
+      return false;
+    }
+    log.info({ bucket: id, key, found: there.state }, "not uploaded: another writer was there first");
+    await unqueue(info, "nowhere");
+    changed(key);
+    return false;
+  }
+
   async function putLater(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const { key } = info;
     const { queued, kept } = await occupantHere(key);
@@ -108,15 +132,18 @@ export function createChanges(parts: ChangesParts): Changes {
 
   /** Whether a change that goes to the remote store at once may happen, and over what. */
   async function decide(key: Key, condition: PutCondition) {
-    const { queued, kept } = await occupantHere(key);
-    if (condition.when === "always") return { result: "stored", over: condition, queued } as const;
-    const there = await remote.head(key);
+    if (condition.when === "always") {
+      return { result: "stored", over: condition, queued: (await occupantHere(key)).queued } as const;
+    }
+    const { queued, kept, there } = await look(key);
     const object = queued ?? (there.state === "object" ? there.info : undefined);
     const isFree = isReplaceable(key, there) || (condition.when === "vacant" && (await isRubbish(key, there, kept)));
     const isOccupied = object !== undefined || !isFree;
     const state = !isOccupied ? "absent" : there.state === "tombstone" && object === undefined ? "tombstone" : "object";
     const result = decidePut({ state, epoch: kept.epoch, sha256: object?.hashes.sha256 }, condition);
-    return { result, over: overOf(there), queued } as const;
+    // Over an entity tag the mirror puts, over what is its own: another server's upload of the same bytes has raised no epoch here.
+    const isAnothers = condition.when === "etag" && object?.provenance.via !== "mirror";
+    return { result: result === "stored" && isAnothers ? "exists" : result, over: overOf(there), queued } as const;
   }
 
   async function putNow(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
@@ -132,8 +159,8 @@ export function createChanges(parts: ChangesParts): Changes {
 
   /** The remote store moves the bytes by itself; of what is still queued they go from here. */
   async function copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined> {
-    const source = await queue.lookup(from);
-    const found = source.state === "object" ? source : await remote.head(from);
+    const source = await look(from);
+    const found = source.queued === undefined ? source.there : ({ state: "object", info: source.queued } as const);
     if (found.state !== "object" || found.info.hashes.sha256 !== to.hashes.sha256) return undefined;
     const { result, over, queued } = await decide(to.key, condition);
     if (result !== "stored") return result;
@@ -198,8 +225,7 @@ export function createChanges(parts: ChangesParts): Changes {
 
   async function purge(key: Key, options: PurgeOptions, mayRepeat = true): Promise<boolean> {
     const { hard, only } = options;
-    const { queued, kept } = await occupantHere(key);
-    const there = await remote.head(key);
+    const { queued, kept, there } = await look(key);
     const object = queued ?? (there.state === "object" ? there.info : undefined);
     const via = object?.provenance.via;
     const occupant = { state: "object", epoch: kept.epoch, sha256: object?.hashes.sha256, via } as const;
@@ -243,14 +269,9 @@ export function createChanges(parts: ChangesParts): Changes {
     if (isPut === undefined) return;
     if (isPut) return unqueue(info, "edge");
     const there = await remote.head(key);
-    if (isReplaceable(key, there)) {
-      if ((await putQueued(info, info, overOf(there), isStale)) === true) return unqueue(info, "edge");
-      throw new HuiyuanError("store_failed", `Cannot upload "${key}": what is there keeps changing`);
-    }
-    if (there.state === "object" && there.info.hashes.sha256 === info.hashes.sha256) return unqueue(info, "edge");
-    log.info({ bucket: id, key, found: there.state }, "not uploaded: another writer was there first");
-    await unqueue(info, "nowhere");
-    changed(key);
+    if (!(await staysQueued(info, there))) return;
+    if ((await putQueued(info, info, overOf(there), isStale)) === true) return unqueue(info, "edge");
+    throw new HuiyuanError("store_failed", `Cannot upload "${key}": what is there keeps changing`);
   }
 
   return { putLater, putNow, copy, delete: (key, tombstone) => bury(key, tombstone), undelete, renew, purge, upload };
