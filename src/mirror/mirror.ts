@@ -7,7 +7,7 @@ import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
@@ -29,6 +29,7 @@ import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
+import { createWaiting, type WaitingImage } from "./waiting.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 export interface MissRequest extends HeadRequest {
@@ -104,13 +105,6 @@ export interface MirrorParts {
 
 const MAX_WAITING = 1_000;
 
-interface WholeFill {
-  readonly fill: Fill;
-  readonly info: ObjectInfo;
-  /** False from when the origin has said that it has no such image any more, or that its new one may not be kept. */
-  isWanted: boolean;
-}
-
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
   const { spools, rescues, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
@@ -118,8 +112,6 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
   const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
-  /** What has ended whole and is not stored yet, by the same names. The store may let it wait. */
-  const waiting = new PassingMap<string, WholeFill>();
   const mark = markOf(parts.serverId);
   const recent = createRecent(options, ticks);
   const suspects = createSuspects();
@@ -134,6 +126,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
+  /** By the names of fills. */
+  const waiting = createWaiting(refresh);
   const { maxObjectBytes: maxBytes } = options;
   const heads = createHeads({ origin, admission, recent, meter, now, signal, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
@@ -156,13 +150,6 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fill === undefined || fill.epoch < request.epoch) return undefined;
     const { end } = fill;
     return end === undefined || !("head" in end) || refresh.isFreshAnswer(end.head) ? fill : undefined;
-  }
-
-  /** What waits for the store and may help out where the origin, asked again, gives nothing better. */
-  function helperFor(request: MissRequest): WholeFill | undefined {
-    const found = waiting.get(fillId(request));
-    if (found?.isWanted !== true || found.fill.epoch < request.epoch) return undefined;
-    return refresh.standingOf({ info: found.info, isStale: false }) === "must-ask" ? undefined : found;
   }
 
   /** One that still has all that the request will read. */
@@ -206,16 +193,16 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   /** `before`: what waited for the store when the fill began. */
-  async function settle(fill: Fill, end: FillEnd, before: WholeFill | undefined): Promise<void> {
+  async function settle(fill: Fill, end: FillEnd, before: WaitingImage | undefined): Promise<void> {
     const { id, key } = fill;
     takeBack(before, end);
     if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
       setImmediate(() => end.head.spool.release());
     } else if (end.kind === "whole") {
       const mine = { fill, info: end.info, isWanted: true };
-      waiting.set(id, mine);
-      await keep(fill, end, { info: end.info, isWanted: () => mine.isWanted });
-      if (waiting.get(id) === mine) waiting.delete(id);
+      const kept = keep(fill, end, { info: end.info, isWanted: () => mine.isWanted });
+      waiting.add(id, mine, kept);
+      await kept;
     } else if (
       end.kind === "suspect" &&
       fill.isStored &&
@@ -241,7 +228,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   /** What the origin has no more, or may not be kept any longer. It may be stored by now, or be stored just now (write-back.ts). */
-  function takeBack(before: WholeFill | undefined, end: FillEnd): void {
+  function takeBack(before: WaitingImage | undefined, end: FillEnd): void {
     const isTakenBack = end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
     if (before === undefined || !isTakenBack) return;
     before.isWanted = false;
@@ -318,9 +305,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed. */
   async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
     const isRemoved = asHuiyuanError(error).code === "not_found" && options.onGone === "remove";
-    const helper = isRemoved ? undefined : helperFor(request);
+    const helper = isRemoved ? undefined : waiting.helperFor({ id: fillId(request), epoch: request.epoch });
     if (helper === undefined || request.signal.aborted) throw error;
-    return join(helper.fill, "after", request.signal);
+    return join(helper, "after", request.signal);
   }
 
   return {

@@ -20,6 +20,7 @@ import { absent } from "./recent.ts";
 import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-effects.ts";
 import { createRefreshRest, isBroken } from "./refresh-rest.ts";
 import type { Stored, StoredObject } from "./stored.ts";
+import { createWaiting } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A question about a stored object. */
@@ -100,19 +101,14 @@ interface Question {
   readonly outcome: Promise<Outcome>;
 }
 
-/** A new version of what is stored, from its end until it is stored too: the store may let it wait. */
-interface Waiting {
-  readonly fill: Fill;
-  readonly info: ObjectInfo;
-}
-
 export function createRefresh(options: RefreshOptions): Refresh {
   const { stored, origin, rules, now, meter, log } = options;
   const questions = new PassingMap<Key, Question>();
-  const waiting = new PassingMap<Key, Waiting>();
   const isKept = ({ life }: OriginAnswer) => rules?.mode !== "origin" || mayBeKept(life);
   const effects = createRefreshEffects({ ...options, isKept });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
+  /** New versions, by their keys: they help out before what is stored, which is older. */
+  const waiting = createWaiting(ages);
   const rest = createRefreshRest(options);
   let asking = 0;
 
@@ -121,13 +117,6 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const question = questions.get(info.key);
     if (question === undefined || question.epoch < epoch) return undefined;
     return question.waits === undefined || ages.isFreshAnswer(question.waits) ? question : undefined;
-  }
-
-  /** What may help out before what is stored, which is older. */
-  function helperFor({ info, epoch }: StoredObject): Fill | undefined {
-    const found = waiting.get(info.key);
-    if (found === undefined || found.fill.epoch < epoch) return undefined;
-    return ages.standingOf({ info: found.info, isStale: false }) === "must-ask" ? undefined : found.fill;
   }
 
   /** Why the origin need not, or may not, be asked now. */
@@ -190,16 +179,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
     rest.begin(fill, outcome);
     const settling = effects.settle(entry, { fill, end, outcome, askedAt });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
-    if (isNew) letWait({ fill, info: end.info }, settling);
+    if (isNew) waiting.add(key, { fill, info: end.info, isWanted: true }, settling);
     return { outcome, waits: isNew ? end.head : undefined, settling };
-  }
-
-  function letWait(version: Waiting, settling: Promise<void>): void {
-    const { key } = version.info;
-    waiting.set(key, version);
-    void settling.then(() => {
-      if (waiting.get(key) === version) waiting.delete(key);
-    });
   }
 
   function tell({ key }: Fill, outcome: Outcome): void {
@@ -243,7 +224,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const outcome =
         running === undefined ? (known(object, mayHelp) ?? start(object, request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
-      const newer = answer.kind === "failed" || answer.kind === "suspect" ? helperFor(object) : undefined;
+      const asked = { id: request.key, epoch: object.epoch };
+      const newer = answer.kind === "failed" || answer.kind === "suspect" ? waiting.helperFor(asked) : undefined;
       if (newer !== undefined) return { kind: "new", fill: newer, how: "after" };
       switch (answer.kind) {
         case "current":
