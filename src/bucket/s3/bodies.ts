@@ -4,27 +4,49 @@ import type { HttpReply } from "./http-call.ts";
 
 export interface BodyBounds {
   readonly bytes: number;
-  /** Milliseconds for all of it: what comes in drops moves for ever. */
+  /** Milliseconds for all of it. */
   readonly ms?: number;
 }
+
+/** What comes in drops moves for ever: after this long an answer is left that is slower than this, by the time it is waited for. */
+const SLOW_AFTER_MS = 60_000;
+const SLOW_BYTES_PER_MS = 16;
 
 /** Aborts its signal when nothing has moved for a while. */
 export function createPatience(milliseconds: number, closing: AbortSignal) {
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, closing]);
   const timer = setTimeout(() => controller.abort(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
-  async function* watch(pieces: AsyncIterable<Buffer>, isLast = false) {
-    try {
-      for await (const piece of pieces) {
-        timer.refresh();
-        yield piece;
-        timer.refresh();
-      }
-    } finally {
-      if (isLast) clearTimeout(timer);
+  async function* watch(pieces: AsyncIterable<Buffer>) {
+    for await (const piece of pieces) {
+      timer.refresh();
+      yield piece;
+      timer.refresh();
     }
   }
-  return { signal, watch, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+  async function* watchAnswer(pieces: AsyncIterable<Buffer>) {
+    try {
+      yield* inTime(watch(pieces));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  return { signal, watch, watchAnswer, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+}
+
+/** Throws where so little comes that the end would not be seen. The time that the reader takes does not count. */
+async function* inTime(pieces: AsyncIterable<Buffer>) {
+  let waitedMs = 0;
+  let bytes = 0;
+  let since = performance.now();
+  for await (const piece of pieces) {
+    waitedMs += performance.now() - since;
+    bytes += piece.length;
+    if (bytes < (waitedMs - SLOW_AFTER_MS) * SLOW_BYTES_PER_MS)
+      throw new Error(`${bytes} bytes in ${Math.round(waitedMs / 1_000)} s`);
+    yield piece;
+    since = performance.now();
+  }
 }
 
 /** The pieces of a body; it is left, and its connection ends, where it exceeds the bounds. Throws store_failed then. */

@@ -135,7 +135,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       const sent = body === undefined ? undefined : patience.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
       patience.refresh();
-      return { status: reply.status, header: reply.header, body: arriving(request, patience.watch(reply.body, true)) };
+      return { status: reply.status, header: reply.header, body: arriving(request, patience.watchAnswer(reply.body)) };
     } catch (error) {
       patience.end();
       throw error;

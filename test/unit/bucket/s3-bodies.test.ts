@@ -87,3 +87,37 @@ test("an object's body that breaks off is store_failed, with what happened", asy
   };
   await expect(read()).rejects.toMatchObject({ code: "store_failed", message: expect.stringContaining("terminated") });
 });
+
+/** What becomes of an object's body of which each piece comes so many milliseconds after it is asked for. */
+async function readInPieces(pieces: number, bytes: number, ms: number, readerMs = 0): Promise<number> {
+  let now = performance.now();
+  async function* drips(): AsyncGenerator<Buffer> {
+    for (let sent = 0; sent < pieces; sent += 1) {
+      now += ms;
+      yield Buffer.alloc(bytes);
+    }
+  }
+  const remote = await open(({ target }) => (target.endsWith("a.jpg") ? drips : whole));
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  let received = 0;
+  for await (const piece of (await remote.bucket("10001234/photos").get(A, undefined)) ?? []) {
+    received += piece.length;
+    now += readerMs;
+  }
+  return received;
+}
+
+test("an object's body that comes in drops is left after a minute", async () => {
+  await expect(readInPieces(1_000, 1, 1_000)).rejects.toMatchObject({
+    code: "store_failed",
+    message: expect.stringContaining("61 bytes in 61 s"),
+  });
+});
+
+test("one that takes longer than a minute at a modest pace is read to its end", async () => {
+  expect(await readInPieces(300, 20_000, 1_000)).toBe(6_000_000);
+});
+
+test("a reader that takes its time is no fault of the store", async () => {
+  expect(await readInPieces(300, 100, 10, 5_000)).toBe(30_000);
+});
