@@ -1,5 +1,5 @@
 // One fetch of one key, shared by everyone who waits for it. It outlives the requests that wait and has the origin's
-// deadlines alone. It proves the body; it does not store it (mirror.ts hands the finished spool to write-back.ts).
+// deadlines alone. It proves the body; it does not store it (fill-effects.ts hands the finished spool to write-back.ts).
 import { createGate, type Gate } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";

@@ -85,9 +85,9 @@ export function tellLife({ bornAt, freshUntil }: Life, now: number, isPurged: bo
   };
 }
 
-/** Whether the origin lets a shared cache keep the answer at all (RFC 9111 §3: no `no-store`, no `private`). */
-export function mayBeKept(life: DeclaredLife): boolean {
-  return readPolicy(life, 0).storable();
+/** False where the origin is heeded and lets no shared cache keep its answer (RFC 9111 §3: `no-store`, `private`). */
+export function mayBeKept(life: DeclaredLife, rules: FreshnessRules | undefined): boolean {
+  return rules?.mode !== "origin" || readPolicy(life, 0).storable();
 }
 
 /**

@@ -1,13 +1,10 @@
-// The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key,
-// remembers for a moment what the origin lacks, and hands whole bodies to the write-back. The bucket is asked first,
-// by the caller (stored.ts). It is long because all that asks shares one map of fills.
+// The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key; what
+// becomes of that is fill-effects.ts. The bucket is asked first, by the caller (stored.ts).
 
-import type { WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../errors.ts";
 import type { Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
-import type { Key } from "../object.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
@@ -16,6 +13,7 @@ import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { type BodyFacts, type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
+import { createFillEffects } from "./fill-effects.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { createHeads, type HeadRequest } from "./heads.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
@@ -28,9 +26,8 @@ import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import { createSuspects } from "./suspects.ts";
 import { createWaiting, type WaitingImage } from "./waiting.ts";
-import type { WriteBack, WriteBackTask } from "./write-back.ts";
+import type { WriteBack } from "./write-back.ts";
 
 export interface MissRequest extends HeadRequest {
   readonly method: "GET" | "HEAD";
@@ -107,14 +104,13 @@ const MAX_WAITING = 1_000;
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
-  const { spools, rescues, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, rescues, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ bulkhead, slots, signal });
   /** `settled`: what it brought is stored or given up. */
   const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
   const mark = markOf(parts.serverId);
   const recent = createRecent(options, ticks);
-  const suspects = createSuspects();
   const failures = createFailureLog(log, { bucket: stored.bucketId });
   const refresh = createRefresh({
     ...options,
@@ -131,6 +127,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const { maxObjectBytes: maxBytes } = options;
   const heads = createHeads({ origin, admission, recent, meter, now, signal, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
+  const isKept = ({ answer }: FillHead) => mayBeKept(answer.life, options.freshness);
+  const effects = createFillEffects({ ...options, ...parts, ticks, waiting, recent, failures, isKept, mayStore });
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
   const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
@@ -192,80 +190,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return fill;
   }
 
-  /** `before`: what waited for the store when the fill began. */
   async function settle(fill: Fill, end: FillEnd, before: WaitingImage | undefined): Promise<void> {
-    const { id, key } = fill;
-    takeBack(before, end);
-    if (end.kind === "whole" && !(isKept(end.head) && mayStore(fill))) {
-      setImmediate(() => end.head.spool.release());
-    } else if (end.kind === "whole") {
-      const mine = { fill, info: end.info, isWanted: true };
-      const kept = keep(fill, end, { info: end.info, isWanted: () => mine.isWanted });
-      waiting.add(id, mine, kept);
-      await kept;
-    } else if (
-      end.kind === "suspect" &&
-      fill.isStored &&
-      options.suspects === "keep" &&
-      suspects.mayBeKept(key, end.body.hashes.sha256, ticks())
-    ) {
-      const info = describeFetched({ key, head: end.head, body: end.body, now: now(), isSuspect: true });
-      await keep(fill, end, { info });
-    } else if (end.kind !== "current") {
-      remember(fill, end);
-      // After the followers, who were woken in this same turn, have taken their own holds.
-      if ("head" in end) setImmediate(() => end.head.spool.release());
-    }
-    if (fills.get(id)?.fill === fill) fills.delete(id);
-  }
-
-  function keep(
-    { epoch }: Fill,
-    { body, head }: Extract<FillEnd, { readonly body: WholeBody }>,
-    what: Pick<WriteBackTask, "info" | "isWanted">,
-  ): Promise<void> {
-    return writeBack.store({ ...what, stored, body, spool: head.spool, epoch, doubt: head.answer.doubt });
-  }
-
-  /** What the origin has no more, or may not be kept any longer. It may be stored by now, or be stored just now (write-back.ts). */
-  function takeBack(before: WaitingImage | undefined, end: FillEnd): void {
-    const isTakenBack = end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
-    if (before === undefined || !isTakenBack) return;
-    before.isWanted = false;
-    stored.remove(before.info, before.fill.epoch).catch((err: unknown) => {
-      log.warn({ bucket: stored.bucketId, key: before.info.key, err }, "an image that is no more could not be removed");
-    });
-  }
-
-  function remember(fill: Fill, end: Exclude<FillEnd, { readonly kind: "whole" | "current" }>): void {
-    const { key } = fill;
-    if (end.kind === "absent") {
-      meter.refused("not_found");
-      recent.absent(fill);
-    } else if (end.kind === "failed") {
-      meter.refused(end.error.code);
-      tellFailure(key, end.error);
-      recent.failed(fill, end.error);
-    } else if (end.kind === "suspect" || end.damage !== undefined) {
-      meter.refused("suspect");
-      const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
-      failures.warn("suspect", about, "an image is not stored: it came damaged");
-    } else {
-      meter.notStored(end.error.code);
-      const about = { bucket: stored.bucketId, key, err: end.error };
-      failures.error("not_kept", about, "an image was passed on but could not be kept");
-    }
-  }
-
-  /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
-  function tellFailure(key: Key, err: HuiyuanError): void {
-    if (origin.refusal?.() !== undefined) return;
-    const about = { bucket: stored.bucketId, key, code: err.code, err };
-    failures.warn(err.code, about, "an image could not be fetched");
-  }
-
-  function isKept({ answer }: FillHead): boolean {
-    return options.freshness?.mode !== "origin" || mayBeKept(answer.life);
+    await effects.settle(fill, end, before);
+    if (fills.get(fill.id)?.fill === fill) fills.delete(fill.id);
   }
 
   const join = (fill: Fill, how: Join, client: Leaving) => joinFill(fill, how, { timeouts, client, isKept, mayStore });

@@ -104,7 +104,7 @@ interface Question {
 export function createRefresh(options: RefreshOptions): Refresh {
   const { stored, origin, rules, now, meter, log } = options;
   const questions = new PassingMap<Key, Question>();
-  const isKept = ({ life }: OriginAnswer) => rules?.mode !== "origin" || mayBeKept(life);
+  const isKept = ({ life }: OriginAnswer) => mayBeKept(life, rules);
   const effects = createRefreshEffects({ ...options, isKept });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
   /** New versions, by their keys: they help out before what is stored, which is older. */

@@ -107,7 +107,7 @@ test("standingOf() goes from age to age, and asks first for what was purged", ()
   }
 });
 
-test("mayBeKept() is false for no-store and private alone", () => {
+test("mayBeKept() is false for no-store and private alone, and where the origin is heeded", () => {
   const kept = [
     "",
     "public",
@@ -117,11 +117,14 @@ test("mayBeKept() is false for no-store and private alone", () => {
     "x-no-store",
     "foo=no-store",
   ];
-  for (const text of kept) expect(mayBeKept(cc(text)), text).toBe(true);
+  for (const text of kept) expect(mayBeKept(cc(text), ORIGIN), text).toBe(true);
   for (const text of ["no-store", "NO-STORE", "private", "max-age=9, Private", "public, no-store"]) {
-    expect(mayBeKept(cc(text)), text).toBe(false);
+    expect(
+      [ORIGIN, TTL, undefined].map((rules) => mayBeKept(cc(text), rules)),
+      text,
+    ).toEqual([false, true, true]);
   }
-  expect(mayBeKept({})).toBe(true);
+  expect(mayBeKept({}, ORIGIN)).toBe(true);
 });
 
 test("confirmedLife() keeps what a 304 does not repeat, but for what was of its moment", () => {

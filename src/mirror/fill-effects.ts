@@ -1,0 +1,134 @@
+// What becomes of the fill of a missing image once it has ended: it is stored, remembered for a moment, or given up. It
+// asks nobody; mirror.ts does.
+import type { WholeBody } from "../body/spool.ts";
+import type { HuiyuanError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Key } from "../object.ts";
+import type { Origin } from "../origin/origin.ts";
+import { describeFetched } from "./describe-fetched.ts";
+import type { FailureLog } from "./failure-log.ts";
+import type { Fill, FillEnd, FillHead } from "./fill.ts";
+import type { MirrorMeter } from "./meter.ts";
+import type { Recent } from "./recent.ts";
+import type { Stored } from "./stored.ts";
+import { createSuspects } from "./suspects.ts";
+import type { WaitingImage, WaitingImages } from "./waiting.ts";
+import type { WriteBack, WriteBackTask } from "./write-back.ts";
+
+export interface FillEffects {
+  /**
+   * Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `before`: what waited for the store
+   * when the fill began.
+   */
+  settle(fill: Fill, end: FillEnd, before: WaitingImage | undefined): Promise<void>;
+}
+
+export interface FillEffectsOptions {
+  readonly stored: Stored;
+  readonly origin: Pick<Origin, "refusal">;
+  readonly suspects: "pass" | "keep";
+  /** What a 404 or 410 does to what waits for the store. */
+  readonly onGone: "keep" | "remove";
+  readonly writeBack: WriteBack;
+  readonly waiting: WaitingImages;
+  readonly recent: Recent;
+  readonly failures: FailureLog;
+  readonly meter: MirrorMeter;
+  readonly log: Log;
+  /** Unix milliseconds, and as performance.now(). */
+  readonly now: () => number;
+  readonly ticks: () => number;
+  /** Whether the origin lets its answer be kept. */
+  readonly isKept: (head: FillHead) => boolean;
+  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
+  readonly mayStore: (fill: Fill) => boolean;
+}
+
+type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
+
+export function createFillEffects(options: FillEffectsOptions): FillEffects {
+  const { stored, origin, writeBack, waiting, recent, failures, meter, log, now, ticks, isKept, mayStore } = options;
+  const suspects = createSuspects();
+
+  /** What the origin has no more, or may not be kept any longer. It may be stored by now, or be stored just now (write-back.ts). */
+  function takeBack(before: WaitingImage | undefined, end: FillEnd): void {
+    const isTakenBack = end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
+    if (before === undefined || !isTakenBack) return;
+    before.isWanted = false;
+    stored.remove(before.info, before.fill.epoch).catch((err: unknown) => {
+      log.warn({ bucket: stored.bucketId, key: before.info.key, err }, "an image that is no more could not be removed");
+    });
+  }
+
+  async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
+    const mine = { fill, info: end.info, isWanted: true };
+    const kept = store(fill, end, { info: end.info, isWanted: () => mine.isWanted });
+    waiting.add(fill.id, mine, kept);
+    await kept;
+  }
+
+  /** By the policy of `suspects`. */
+  function isGoodEnough({ isStored, key }: Fill, { body }: Ended<"suspect">): boolean {
+    return isStored && options.suspects === "keep" && suspects.mayBeKept(key, body.hashes.sha256, ticks());
+  }
+
+  function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
+    const { head, body } = end;
+    return store(fill, end, { info: describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }) });
+  }
+
+  function store(
+    { epoch }: Fill,
+    { body, head }: { readonly body: WholeBody; readonly head: FillHead },
+    what: Pick<WriteBackTask, "info" | "isWanted">,
+  ): Promise<void> {
+    return writeBack.store({ ...what, stored, body, spool: head.spool, epoch, doubt: head.answer.doubt });
+  }
+
+  function remember(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
+    const { key } = fill;
+    if (end.kind === "absent") {
+      meter.refused("not_found");
+      recent.absent(fill);
+    } else if (end.kind === "failed") {
+      meter.refused(end.error.code);
+      tellFailure(key, end.error);
+      recent.failed(fill, end.error);
+    } else if (end.kind === "suspect" || end.damage !== undefined) {
+      meter.refused("suspect");
+      const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
+      failures.warn("suspect", about, "an image is not stored: it came damaged");
+    } else {
+      meter.notStored(end.error.code);
+      const about = { bucket: stored.bucketId, key, err: end.error };
+      failures.error("not_kept", about, "an image was passed on but could not be kept");
+    }
+  }
+
+  /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
+  function tellFailure(key: Key, err: HuiyuanError): void {
+    if (origin.refusal?.() !== undefined) return;
+    const about = { bucket: stored.bucketId, key, code: err.code, err };
+    failures.warn(err.code, about, "an image could not be fetched");
+  }
+
+  /** After the followers, who were woken in this same turn, have taken their own holds. */
+  function letGo({ spool }: FillHead): void {
+    setImmediate(() => spool.release());
+  }
+
+  return {
+    async settle(fill, end, before) {
+      takeBack(before, end);
+      if (end.kind === "whole") {
+        if (isKept(end.head) && mayStore(fill)) await keep(fill, end);
+        else letGo(end.head);
+      } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
+        await keepDoubtful(fill, end);
+      } else if (end.kind !== "current") {
+        remember(fill, end);
+        if ("head" in end) letGo(end.head);
+      }
+    },
+  };
+}
