@@ -2,7 +2,7 @@
 // origin is asked again behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
 import type { Leaving } from "../leaving.ts";
 import type { MissAnswer } from "../mirror/join.ts";
-import type { Kept } from "../mirror/refresh.ts";
+import type { Kept } from "../mirror/refreshed.ts";
 import { askedForKey } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
 import type { ObjectInfo } from "../object.ts";

@@ -1,7 +1,7 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../errors.ts";
 import type { MissAnswer } from "../mirror/join.ts";
-import type { Kept } from "../mirror/refresh.ts";
+import type { Kept } from "../mirror/refreshed.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
 import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
 import { ageOf, askerOf, askFirst, askingRoute } from "./age.ts";
@@ -34,10 +34,9 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
   await serveMiss(admitted, answer, { route: age.route, status: replacedStatus(answer) });
 }
 
-/** Of what the origin gave in place of a stored object. */
-export function replacedStatus({ how }: MissAnswer): string {
-  // Earlier, and it waits for the store: the origin, asked again, has failed.
-  return how === "after" ? CACHE_STATUS.kept.failed : CACHE_STATUS.replaced;
+/** Of what the origin gave in place of a stored object; undefined where that was earlier: it waits for the store, as a miss may. */
+export function replacedStatus({ how }: MissAnswer): string | undefined {
+  return how === "after" ? undefined : CACHE_STATUS.replaced;
 }
 
 /**

@@ -169,7 +169,7 @@ async function fetchWhole(admitted: Admitted, { route, asked, epoch }: Miss, mis
 export async function serveMiss(
   admitted: Admitted,
   miss: MissAnswer,
-  { route, status }: { readonly route: Route; readonly status?: string },
+  { route, status }: { readonly route: Route; readonly status?: string | undefined },
 ): Promise<void> {
   const { exchange } = admitted;
   exchange.outcome = { kind: "miss", tier: "origin" };

@@ -63,7 +63,7 @@ interface Source {
   readonly isKept: boolean;
   readonly life: AnswerLife | undefined;
   /** Where the origin was asked; undefined: the tier of the variant says it. */
-  readonly status?: string;
+  readonly status?: string | undefined;
   readonly isMiss?: boolean;
 }
 
@@ -196,13 +196,9 @@ async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss):
 async function serveFetched(
   original: Admitted,
   wish: Wish,
-  {
-    answer,
-    route,
-    since,
-    status,
-  }: { readonly answer: MissAnswer; readonly route: Route; readonly since: number; readonly status?: string },
+  fetched: Pick<Source, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
+  const { answer, route, since, status } = fetched;
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
   const { exchange } = original;
   const { spool } = answer.head;

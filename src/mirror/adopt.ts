@@ -3,11 +3,11 @@
 import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../body/hashing.ts";
-import { SPOOL_SUFFIX } from "../body/spool.ts";
-import type { PutCondition } from "../bucket/driver.ts";
+import { SPOOL_SUFFIX, type WholeBody } from "../body/spool.ts";
+import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ObjectInfo } from "../object.ts";
+import { etagOf, type ObjectInfo } from "../object.ts";
 import type { Stored } from "./stored.ts";
 import type { WriteBackTask } from "./write-back.ts";
 
@@ -18,20 +18,31 @@ interface Note {
   readonly bucketId: string;
   readonly epoch: number;
   readonly replaces?: string | undefined;
+  readonly after?: string | undefined;
   readonly info: ObjectInfo;
 }
 
-/** What a fetched body is stored on: nothing, or the version that it was fetched to replace. */
-export function conditionOf({ epoch, replaces }: Pick<Note, "epoch" | "replaces">): PutCondition {
-  return replaces === undefined ? { when: "absent", epoch } : { when: "etag", etag: replaces, epoch };
+/**
+ * Puts a fetched body over nothing, or over the version that it was fetched to replace; or over the one that was on its way there
+ * when it was asked for, where that has been stored since.
+ */
+export async function putFetched(
+  { bucket, put }: Stored,
+  body: WholeBody,
+  { info, epoch, replaces, after }: Omit<Note, "bucketId">,
+): Promise<PutResult> {
+  const entry = after === undefined ? undefined : await bucket.lookup(info.key);
+  const isStored = entry?.state === "object" && etagOf(entry.info.hashes) === after;
+  const over = isStored ? after : replaces;
+  return put(info, body, over === undefined ? { when: "absent", epoch } : { when: "etag", etag: over, epoch });
 }
 
 /** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
 export async function leaveNote(task: WriteBackTask, log: Log): Promise<string | undefined> {
   if (task.body.content.kind !== "file") return undefined;
   const path = task.body.content.path + NOTE_SUFFIX;
-  const { epoch, replaces, info } = task;
-  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
+  const { epoch, replaces, after, info } = task;
+  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, after, info };
   try {
     await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
     return path;
@@ -159,7 +170,7 @@ async function adopt(path: string, { note, stored }: Left): Promise<boolean> {
   if (note === undefined || stored === undefined) return false;
   const body = await hashFile(path);
   if (body.size !== note.info.size || body.hashes.sha256 !== note.info.hashes.sha256) return false;
-  return (await stored.put(note.info, body, conditionOf(note))) === "stored";
+  return (await putFetched(stored, body, note)) === "stored";
 }
 
 /** Undefined: torn by the crash, and the image is fetched again. */

@@ -2,7 +2,6 @@
 // asks nobody; mirror.ts does.
 import type { WholeBody } from "../body/spool.ts";
 import type { HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
 import type { Key } from "../object.ts";
 import type { Origin } from "../origin/origin.ts";
 import { describeFetched } from "./describe-fetched.ts";
@@ -12,7 +11,7 @@ import type { MirrorMeter } from "./meter.ts";
 import type { Recent } from "./recent.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
-import type { WaitingImage, WaitingImages } from "./waiting.ts";
+import { after, type WaitingImage, type WaitingImages } from "./waiting.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 export interface FillEffects {
@@ -34,7 +33,6 @@ export interface FillEffectsOptions {
   readonly recent: Recent;
   readonly failures: FailureLog;
   readonly meter: MirrorMeter;
-  readonly log: Log;
   /** Unix milliseconds, and as performance.now(). */
   readonly now: () => number;
   readonly ticks: () => number;
@@ -47,22 +45,16 @@ export interface FillEffectsOptions {
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
 export function createFillEffects(options: FillEffectsOptions): FillEffects {
-  const { stored, origin, writeBack, waiting, recent, failures, meter, log, now, ticks, isKept, mayStore } = options;
+  const { stored, origin, writeBack, waiting, recent, failures, meter, now, ticks, isKept, mayStore } = options;
   const suspects = createSuspects();
 
-  /** What the origin has no more, or may not be kept any longer. It may be stored by now, or be stored just now (write-back.ts). */
-  function takeBack(before: WaitingImage | undefined, end: FillEnd): void {
-    const isTakenBack = end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
-    if (before === undefined || !isTakenBack) return;
-    before.isWanted = false;
-    stored.remove(before.info, before.fill.epoch).catch((err: unknown) => {
-      log.warn({ bucket: stored.bucketId, key: before.info.key, err }, "an image that is no more could not be removed");
-    });
+  function isTakenBack(end: FillEnd): boolean {
+    return end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
   }
 
-  async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
+  async function keep(fill: Fill, end: Ended<"whole">, before: WaitingImage | undefined): Promise<void> {
     const mine = { fill, info: end.info, isWanted: true };
-    const kept = store(fill, end, { info: end.info, isWanted: () => mine.isWanted });
+    const kept = store(fill, end, { info: end.info, isWanted: () => mine.isWanted, ...after(before) });
     waiting.add(fill.id, mine, kept);
     await kept;
   }
@@ -72,16 +64,16 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
     return isStored && options.suspects === "keep" && suspects.mayBeKept(key, body.hashes.sha256, ticks());
   }
 
-  function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
+  async function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
     const { head, body } = end;
-    return store(fill, end, { info: describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }) });
+    await store(fill, end, { info: describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }) });
   }
 
   function store(
     { epoch }: Fill,
     { body, head }: { readonly body: WholeBody; readonly head: FillHead },
-    what: Pick<WriteBackTask, "info" | "isWanted">,
-  ): Promise<void> {
+    what: Pick<WriteBackTask, "info" | "isWanted" | "after">,
+  ): Promise<unknown> {
     return writeBack.store({ ...what, stored, body, spool: head.spool, epoch, doubt: head.answer.doubt });
   }
 
@@ -119,9 +111,9 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
 
   return {
     async settle(fill, end, before) {
-      takeBack(before, end);
+      if (before !== undefined && isTakenBack(end)) waiting.takeBack(before);
       if (end.kind === "whole") {
-        if (isKept(end.head) && mayStore(fill)) await keep(fill, end);
+        if (isKept(end.head) && mayStore(fill)) await keep(fill, end, before);
         else letGo(end.head);
       } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
         await keepDoubtful(fill, end);

@@ -9,6 +9,7 @@ import type { MissAnswer } from "./join.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, fetchOf, type Recent } from "./recent.ts";
 import { type Asked, fillId } from "./rules.ts";
+import type { WaitingImages } from "./waiting.ts";
 
 /** Of a miss: the bucket said `absent` with this epoch. */
 export interface HeadRequest extends Asked {
@@ -30,6 +31,9 @@ export interface HeadsParts {
   readonly origin: Origin;
   readonly admission: Admission;
   readonly recent: Recent;
+  readonly waiting: WaitingImages;
+  /** What a 404 or 410 does to what waits for the store. */
+  readonly onGone: "keep" | "remove";
   readonly meter: MirrorMeter;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -47,7 +51,8 @@ interface AskedHead {
 // Statuses that refuse the method rather than the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads({ origin, admission, recent, meter, now, signal, maxBytes }: HeadsParts): Heads {
+export function createHeads(parts: HeadsParts): Heads {
+  const { origin, admission, recent, waiting, onGone, meter, now, signal, maxBytes } = parts;
   const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
   const heads = new PassingMap<string, AskedHead>();
 
@@ -66,6 +71,7 @@ export function createHeads({ origin, admission, recent, meter, now, signal, max
   /** Undefined where the method is refused. */
   async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
+    const before = waiting.newest(fetchOf(request));
     let answer: OriginAnswer | undefined;
     try {
       const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
@@ -80,6 +86,7 @@ export function createHeads({ origin, admission, recent, meter, now, signal, max
     }
     if (answer === undefined) {
       recent.absent(fetchOf(request));
+      if (before !== undefined && onGone === "remove") waiting.takeBack(before);
       throw absent(request.key);
     }
     answer.body.destroy();

@@ -21,12 +21,13 @@ import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
 import { createRecent, fetchOf, type RecentRules } from "./recent.ts";
-import { createRefresh, type Kept, type Refresh, type Refreshed, type RefreshRequest } from "./refresh.ts";
+import { createRefresh, type Refresh, type RefreshRequest } from "./refresh.ts";
+import type { Kept, Refreshed } from "./refreshed.ts";
 import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import { createWaiting, type WaitingImage } from "./waiting.ts";
+import type { WaitingImage } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 export interface MissRequest extends HeadRequest {
@@ -41,7 +42,7 @@ export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** What is stored: whether it may be served, and asking for it again behind the client's back. */
-  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt">;
+  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt" | "waiting">;
   /** What the two below would do. */
   readonly preview: Previews;
   /**
@@ -122,10 +123,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
-  /** By the names of fills. */
-  const waiting = createWaiting(refresh);
+  /** What is stored under its key has the key for a name in both. */
+  const { waiting } = refresh;
   const { maxObjectBytes: maxBytes } = options;
-  const heads = createHeads({ origin, admission, recent, meter, now, signal, maxBytes });
+  const heads = createHeads({ ...options, ...parts, admission, recent, waiting, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const isKept = ({ answer }: FillHead) => mayBeKept(answer.life, options.freshness);
   const effects = createFillEffects({ ...options, ...parts, ticks, waiting, recent, failures, isKept, mayStore });
@@ -185,7 +186,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       signal,
     });
-    const before = waiting.get(id);
+    const before = waiting.newest({ id, epoch });
     fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, before)) });
     return fill;
   }
@@ -229,12 +230,13 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return begun === undefined ? join(start(request), "first", request.signal) : joinRunning(begun, request.signal);
   }
 
-  /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed. */
+  /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed, or has none any more. */
   async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
-    const isRemoved = asHuiyuanError(error).code === "not_found" && options.onGone === "remove";
-    const helper = isRemoved ? undefined : waiting.helperFor({ id: fillId(request), epoch: request.epoch });
-    if (helper === undefined || request.signal.aborted) throw error;
-    return join(helper, "after", request.signal);
+    const waits = request.signal.aborted ? undefined : waiting.newest(fetchOf(request));
+    const isGone = asHuiyuanError(error).code === "not_found";
+    const helps = isGone ? options.onGone === "keep" : waits !== undefined && waiting.mayHelp(waits);
+    if (waits === undefined || !helps) throw error;
+    return join(waits.fill, "after", request.signal);
   }
 
   return {

@@ -5,8 +5,9 @@ import { carryMarks } from "../origin/loop-marks.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import type { MissRequest } from "./mirror.ts";
 import type { Recent } from "./recent.ts";
-import { type Kept, type RefreshRequest, validatorsOf } from "./refresh.ts";
+import { type RefreshRequest, validatorsOf } from "./refresh.ts";
 import type { Outcome } from "./refresh-effects.ts";
+import type { Kept } from "./refreshed.ts";
 import { fillId } from "./rules.ts";
 import type { StoredObject } from "./stored.ts";
 

@@ -30,11 +30,16 @@ export interface Asked {
   readonly outcome: Outcome;
   /** Unix milliseconds. */
   readonly askedAt: number;
+  /** These two as in WriteBackTask, for a version that is stored. */
+  readonly after: string | undefined;
+  readonly isWanted: () => boolean;
 }
 
 export interface RefreshEffects {
-  /** Resolves when it is in effect or given up; never rejects. Lets the fill's spool go. */
-  settle(entry: StoredEntry, asked: Asked): Promise<void>;
+  /**
+   * Resolves when it is in effect, or with why a good version could not be stored; never rejects. Lets the fill's spool go.
+   */
+  settle(entry: StoredEntry, asked: Asked): Promise<HuiyuanError | undefined>;
   /** A confirmation of these bytes that is newer than what their description says, or as new. */
   confirmation(info: ObjectInfo): Validation | undefined;
 }
@@ -58,12 +63,14 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   const { stored, ticks, meter, log } = options;
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
-  async function effect(entry: StoredEntry, { fill, end, outcome, askedAt }: Asked): Promise<void> {
+  async function effect(entry: StoredEntry, asked: Asked): Promise<HuiyuanError | undefined> {
+    const { end, outcome } = asked;
     if (outcome.kind === "new" && end.kind === "whole" && options.isKept(end.head.answer)) {
-      return replace(entry, fill, end);
+      return replace(entry, end, asked);
     }
     try {
-      await learn(entry, { end, outcome, askedAt });
+      await learn(entry, asked);
+      return undefined;
     } finally {
       // Until then whoever comes is given this outcome; who was given it in this same turn has taken a hold by the next.
       if ("head" in end) setImmediate(() => end.head.spool.release());
@@ -71,7 +78,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   }
 
   /** What is known of the object beside its bytes. */
-  async function learn(entry: StoredEntry, { end, outcome, askedAt }: Omit<Asked, "fill">): Promise<void> {
+  async function learn(entry: StoredEntry, { end, outcome, askedAt }: Asked): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
     else if (outcome.kind === "removed") await stored.remove(entry.info, entry.epoch);
     else if (outcome.kind !== "new") return;
@@ -81,15 +88,16 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
 
   async function replace(
     { info: { hashes }, epoch }: StoredEntry,
-    { key }: Fill,
     { info, body, head }: Extract<FillEnd, { readonly kind: "whole" }>,
-  ): Promise<void> {
-    confirmed.delete(key);
+    { after, isWanted }: Pick<Asked, "after" | "isWanted">,
+  ): Promise<HuiyuanError | undefined> {
+    confirmed.delete(info.key);
     // Whoever waits takes a hold within this turn; the store may be done before.
     head.spool.hold();
     void nextTurn().then(() => head.spool.release());
     const { spool, answer } = head;
-    await options.writeBack.store({ stored, info, body, spool, epoch, replaces: etagOf(hashes), doubt: answer.doubt });
+    const task = { stored, info, body, spool, epoch, replaces: etagOf(hashes), after, isWanted, doubt: answer.doubt };
+    return options.writeBack.store(task);
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
@@ -125,10 +133,11 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   return {
     async settle(entry, asked) {
       try {
-        await effect(entry, asked);
+        return await effect(entry, asked);
       } catch (err) {
         const { key } = asked.fill;
         log.warn({ bucket: stored.bucketId, key, err }, "what a refresh has learnt could not be written");
+        return undefined;
       }
     },
     confirmation({ key, hashes, provenance }) {

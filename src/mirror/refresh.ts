@@ -3,24 +3,24 @@
 // that was looked at. When a question is due is decided by freshness.ts.
 
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
-import { type Ages, type AnsweredAt, createAges } from "./ages.ts";
+import { type Ages, createAges } from "./ages.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "./fill.ts";
-import { type FreshnessRules, mayBeKept } from "./freshness.ts";
+import { type FreshnessRules, mayBeKept, type Standing } from "./freshness.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { absent } from "./recent.ts";
 import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-effects.ts";
 import { createRefreshRest, isBroken } from "./refresh-rest.ts";
+import { instead, inTime, isNothingNew, type Refreshed, refreshed } from "./refreshed.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import { createWaiting } from "./waiting.ts";
+import { after, createWaiting, type WaitingImage, type WaitingImages } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A question about a stored object. */
@@ -30,19 +30,11 @@ export interface RefreshRequest extends OriginTarget {
   readonly cdnLoop: string | undefined;
 }
 
-/** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
-export interface Kept {
-  readonly kind: "kept";
-  readonly why: "current" | "gone" | "failed";
-}
-
-/**
- * `new`: the fill has ended, with bytes that are to be served; `after`: of an earlier question, which wait for the store and help out
- * before what is stored.
- */
-export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | "after" };
-
-export interface Refresh extends Ages {
+export interface Refresh extends Omit<Ages, "standingOf"> {
+  /** As of Ages, but that nothing is served unasked of which a newer version waits for the store. */
+  standingOf(object: StoredObject): Standing;
+  /** What waits for the store: the new versions, and whatever else the mirror adds under its key. */
+  readonly waiting: WaitingImages;
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
   begin(object: StoredObject, request: RefreshRequest): void;
   /**
@@ -96,8 +88,6 @@ export interface RefreshOptions {
 /** One question. `epoch`: of the object for which it began. */
 interface Question {
   readonly epoch: number;
-  /** What it has brought, from the end until that is stored: the store may let it wait. */
-  waits: AnsweredAt | undefined;
   readonly outcome: Promise<Outcome>;
 }
 
@@ -107,16 +97,14 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const isKept = ({ life }: OriginAnswer) => mayBeKept(life, rules);
   const effects = createRefreshEffects({ ...options, isKept });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  /** New versions, by their keys: they help out before what is stored, which is older. */
-  const waiting = createWaiting(ages);
+  const waiting = createWaiting({ ...options, standingOf: ages.standingOf });
   const rest = createRefreshRest(options);
   let asking = 0;
 
-  /** The key's question, unless it began before the key was purged or written, or what it has brought is too old by now. */
+  /** The key's question, unless it began before the key was purged or written. */
   function questionOf({ info, epoch }: StoredObject): Question | undefined {
     const question = questions.get(info.key);
-    if (question === undefined || question.epoch < epoch) return undefined;
-    return question.waits === undefined || ages.isFreshAnswer(question.waits) ? question : undefined;
+    return question === undefined || question.epoch < epoch ? undefined : question;
   }
 
   /** Why the origin need not, or may not, be asked now. */
@@ -134,15 +122,14 @@ export function createRefresh(options: RefreshOptions): Refresh {
         const entry = await stored.bucket.lookup(request.key);
         // It has changed since it was found: whoever waits looks again.
         if (entry.state !== "object" || entry.info.provenance.via !== "mirror") return { kind: "current" };
-        const { outcome, waits, settling } = await askFor(entry, request);
-        settled = settling;
-        question.waits = waits;
+        const { outcome, over } = await askFor(entry, request);
+        settled = over;
         return outcome;
       } catch (error) {
         return { kind: "failed", error: asHuiyuanError(error) };
       }
     };
-    const question: Question = { epoch, waits: undefined, outcome: look() };
+    const question: Question = { epoch, outcome: look() };
     questions.set(request.key, question);
     void question.outcome
       .then(() => settled)
@@ -152,10 +139,11 @@ export function createRefresh(options: RefreshOptions): Refresh {
     return question;
   }
 
-  /** `settling` resolves when what came is stored or given up, and never rejects. */
+  /** `over` resolves when the outcome is to be had elsewhere: it is written, or waits for the store. Never rejects. */
   async function askFor(entry: StoredEntry, request: RefreshRequest) {
     const { key } = request;
     const askedAt = now();
+    const before = successorOf(entry);
     const { admission, spools, rescues, maxObjectBytes: maxBytes, formats, signal } = options;
     const fill = startFill({
       ...request,
@@ -177,10 +165,44 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const outcome = judge(entry, fill, end);
     tell(fill, outcome);
     rest.begin(fill, outcome);
-    const settling = effects.settle(entry, { fill, end, outcome, askedAt });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
-    if (isNew) waiting.add(key, { fill, info: end.info, isWanted: true }, settling);
-    return { outcome, waits: isNew ? end.head : undefined, settling };
+    const image = isNew ? { fill, info: end.info, isWanted: true } : undefined;
+    if (before !== undefined && isTakenBack(outcome, end)) waiting.takeBack(before);
+    const settling = effects.settle(entry, {
+      fill,
+      end,
+      outcome,
+      askedAt,
+      ...after(before),
+      isWanted: () => image?.isWanted !== false,
+    });
+    if (image !== undefined) waiting.add(key, image, settling);
+    void settling.then((givenUp) => {
+      if (givenUp !== undefined) rest.begin(fill, { kind: "failed", error: givenUp });
+    });
+    return { outcome, over: image === undefined ? settling : Promise.resolve() };
+  }
+
+  /** What is on its way to replace the object, if that has not happened meanwhile. */
+  function successorOf({ info, epoch }: StoredObject): WaitingImage | undefined {
+    const newest = waiting.newest({ id: info.key, epoch });
+    return newest?.info.hashes.sha256 === info.hashes.sha256 ? undefined : newest;
+  }
+
+  function freshSuccessorOf(object: StoredObject): WaitingImage | undefined {
+    const successor = successorOf(object);
+    return successor !== undefined && waiting.isFresh(successor) ? successor : undefined;
+  }
+
+  /** Nobody else need ask. */
+  function isAsked(object: StoredObject): boolean {
+    return questionOf(object) !== undefined || freshSuccessorOf(object) !== undefined;
+  }
+
+  /** Whether that ends what waits: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
+  function isTakenBack(outcome: Outcome, end: FillEnd): boolean {
+    const isUnkept = end.kind === "whole" && !isKept(end.head.answer);
+    return outcome.kind === "current" || outcome.kind === "removed" || isUnkept;
   }
 
   function tell({ key }: Fill, outcome: Outcome): void {
@@ -211,38 +233,32 @@ export function createRefresh(options: RefreshOptions): Refresh {
 
   return {
     ...ages,
+    standingOf(object) {
+      const standing = ages.standingOf(object);
+      return standing === "stale" && successorOf(object) !== undefined ? "ask-first" : standing;
+    },
+    waiting,
     begin(object, request) {
-      if (asking >= options.places || questionOf(object) !== undefined || known(object, true) !== undefined) return;
+      if (asking >= options.places || isAsked(object) || known(object, true) !== undefined) return;
       asking += 1;
       void start(object, request).outcome.then(() => {
         asking -= 1;
       });
     },
     async ask(object, request, { mayHelp, signal, patienceMs }) {
+      const fresh = freshSuccessorOf(object);
+      if (fresh !== undefined) return instead(fresh);
       const running = questionOf(object);
       if (running !== undefined) meter.collapsed();
       const outcome =
         running === undefined ? (known(object, mayHelp) ?? start(object, request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
-      const asked = { id: request.key, epoch: object.epoch };
-      const newer = answer.kind === "failed" || answer.kind === "suspect" ? waiting.helperFor(asked) : undefined;
-      if (newer !== undefined) return { kind: "new", fill: newer, how: "after" };
-      switch (answer.kind) {
-        case "current":
-        case "gone":
-          return { kind: "kept", why: answer.kind };
-        case "removed":
-          throw absent(request.key);
-        case "failed":
-          if (mayHelp) return { kind: "kept", why: "failed" };
-          throw answer.error;
-        case "suspect":
-          return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: answer.fill, how: "first" };
-        case "new":
-          return { kind: "new", fill: answer.fill, how: "first" };
-      }
+      const newest = isNothingNew(answer) ? successorOf(object) : undefined;
+      if (newest !== undefined && (answer.kind === "gone" || waiting.mayHelp(newest))) return instead(newest);
+      // What has been replaced in all but the store helps nobody, by whatever its own words were.
+      return refreshed(request.key, answer, mayHelp && newest === undefined);
     },
-    lookAt: (object, help) => ({ isRunning: questionOf(object) !== undefined, outcome: known(object, help) }),
+    lookAt: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
     pending: () => questions.values().map(({ outcome }) => outcome),
   };
 }
@@ -251,19 +267,4 @@ export function createRefresh(options: RefreshOptions): Refresh {
 export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   return etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
-}
-
-/** The wait of one client; the question goes on. */
-async function inTime(outcome: Outcome | Promise<Outcome>, key: Key, patienceMs: number): Promise<Outcome> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Outcome>((resolve) => {
-    const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
-    const error = new HuiyuanError("origin_timeout", message);
-    timer = setTimeout(resolve, patienceMs, { kind: "failed", error });
-  });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -69,7 +69,7 @@ export interface Stored {
   expect(key: Key, bring: () => Promise<void>): () => void;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
-  /** These four as in Bucket. Memory has let go of the key when they end, also when they fail. */
+  /** These four as in Bucket; a purge that is not hard throws store_full while the newest version waits. Memory has let go of the key when they end, also when they fail. */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   undelete(key: Key): Promise<boolean>;
@@ -84,8 +84,8 @@ const LOOK_AGAIN: ReadonlySet<string> = new Set(["store_corrupt", "original_repl
 export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
-  /** Resolves when what is on its way to this key has been tried, which clients have already; never rejects. */
-  readonly tried?: (key: Key) => Promise<void>;
+  /** Resolves when what is on its way to this key, which clients have already, has been tried: with what waits all the same. Never rejects. */
+  readonly tried?: (key: Key) => Promise<{ readonly epoch: number } | undefined>;
 }
 
 /** The tier of one bucket; `hot` is shared by all. */
@@ -257,33 +257,29 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       };
     },
     async renew(key, renewal) {
-      const isRenewed = await bucket.renew(key, renewal);
+      if (!(await bucket.renew(key, renewal))) return false;
       const object = hot.get(bucketId, key);
       const note = hot.noted(bucketId, key);
-      if (isRenewed && note !== undefined && note !== "absent" && etagOf(note.info.hashes) === renewal.etag) {
+      const isIt = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
+      if (note !== undefined && note !== "absent" && isIt(note.info))
         hot.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, hot.generation);
-      }
-      if (isRenewed && object !== undefined && etagOf(object.info.hashes) === renewal.etag) {
+      if (object !== undefined && isIt(object.info))
         hot.set(bucketId, { ...object, info: renewed(object.info, renewal) }, hot.generation);
-      }
-      return isRenewed;
+      return true;
     },
     copy: (from, to, condition) => changing(to, () => bucket.copy(from, to, condition)),
     delete: (key, reason, forMs) => changing(key, () => bucket.delete(key, reason, forMs)),
     undelete: (key) => changing(key, () => bucket.undelete(key)),
     async purge(key, options) {
       // It is to be asked for again, and to help out until then: the last good one, not the one before.
-      if (!options.hard) await tried?.(key);
+      const waiting = options.hard ? undefined : await tried?.(key);
+      if (waiting !== undefined && waiting.epoch >= (await bucket.lookup(key)).epoch) throw waits(key);
       return changing(key, () => bucket.purge(key, options));
     },
     async remove(info, epoch) {
       const { key, hashes } = info;
-      let isRemoved = false;
-      try {
-        isRemoved = await bucket.purge(key, { hard: true, only: { etag: etagOf(hashes), epoch } });
-      } finally {
-        hot.drop(bucketId, key);
-      }
+      const change = bucket.purge(key, { hard: true, only: { etag: etagOf(hashes), epoch } });
+      const isRemoved = await change.finally(() => hot.drop(bucketId, key));
       if (isRemoved) await gone?.(info);
       return isRemoved;
     },
@@ -292,6 +288,11 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
 
 function replaced({ key }: ObjectInfo): HuiyuanError {
   return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
+}
+
+function waits(key: Key): HuiyuanError {
+  const why = "its newest version waits for the store, which refuses it; a hard purge drops it";
+  return new HuiyuanError("store_full", `Cannot purge "${key}": ${why}`);
 }
 
 function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {

@@ -6,13 +6,15 @@ import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
-import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
+import { createKeyLocks } from "../key-locks.ts";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
-import { conditionOf, leaveNote, removeNote } from "./adopt.ts";
+import { leaveNote, putFetched, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
+import { createGathering } from "./gathering.ts";
 import type { MirrorMeter } from "./meter.ts";
 import type { Stored } from "./stored.ts";
 
@@ -26,6 +28,8 @@ export interface WriteBackTask {
   readonly epoch: number;
   /** The entity tag of the one version that it may replace; without it, it is stored only where nothing is. */
   readonly replaces?: string | undefined;
+  /** The entity tag of a version that was on its way here when the fill began: it may be stored by now, and is replaced then. */
+  readonly after?: string | undefined;
   /** Raised, it is stored no more, and what is stored under the key is dropped. */
   readonly doubt?: Doubt | undefined;
   /** False from when the origin has taken it back on: it is not stored, or removed again. */
@@ -33,10 +37,15 @@ export interface WriteBackTask {
 }
 
 export interface WriteBack {
-  /** Takes over the fill's hold on the spool. Resolves when the object is stored, was already there, or was given up. */
-  store(task: WriteBackTask): Promise<void>;
-  /** Resolves when each body that has been handed over for this key is stored, or has been tried. */
-  tried(bucketId: string, key: Key): Promise<void>;
+  /**
+   * Takes over the fill's hold on the spool. Resolves when the object is stored, was already there or is no longer wanted, or with
+   * why it was given up.
+   */
+  store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
+  /** Resolves when each body that has been handed over for this key has been tried: with that which waits for another try. */
+  tried(bucketId: string, key: Key): Promise<Pick<WriteBackTask, "epoch"> | undefined>;
+  /** What waits for another try has it at once. */
+  tryAgain(bucketId: string, key: Key): void;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /**
@@ -76,8 +85,10 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 const PASSING: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 interface Running {
-  /** Resolves when it is stored or given up. */
-  done: Promise<void>;
+  /** Of its bucket and key. */
+  readonly id: string;
+  /** As store(). */
+  done: Promise<HuiyuanError | undefined>;
   readonly since: number;
   readonly task: WriteBackTask;
   isTried: boolean;
@@ -93,7 +104,7 @@ const UNTRIED = { isTried: false, isSuperseded: false, wake: undefined, waiting:
 
 const always = () => true;
 
-function idOf({ stored: { bucketId }, info: { key } }: WriteBackTask): string {
+function idOf(bucketId: string, key: Key): string {
   return `${bucketId}\n${key}`;
 }
 
@@ -108,11 +119,11 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { room = () => Number.POSITIVE_INFINITY } = options;
   const failures = createFailureLog(log, {});
   const running = new PassingSet<Running>();
+  const locks = createKeyLocks();
   /** Of each key the one body that the store refuses and that is tried again. */
   const refused = new PassingMap<string, Running>();
   const draining = new AbortController();
-  let gathering: Promise<void> | undefined;
-  let lastCameAt = 0;
+  const gathered = createGathering({ gatherMs, quietMs, signal: draining.signal });
   /** Of those held for another try. */
   let waitingBytes = 0;
   // Every waiting body listens; Node 20 takes more than ten for a leak.
@@ -123,7 +134,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const { stored, info, body, epoch, isWanted = always } = task;
     if (!isWanted()) return undefined;
     try {
-      const result = await stored.put(info, body, conditionOf(task));
+      const result = await putFetched(stored, body, task);
       settled(task, result);
       if (!isWanted()) await stored.remove(info, epoch);
       return undefined;
@@ -137,13 +148,13 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     else log.debug({ bucket: task.stored.bucketId, key: task.info.key, result }, "not stored: the key has moved on");
   }
 
-  /** `left`: the body stays on disk with its note. */
-  async function bring(item: Running, hasNote: boolean): Promise<"settled" | "left"> {
+  /** `left`: the body stays on disk with its note. An error: why it was given up. */
+  async function bring(item: Running, hasNote: boolean): Promise<"settled" | "left" | HuiyuanError> {
     const { task } = item;
     const about = { bucket: task.stored.bucketId, key: task.info.key };
     for (const waitMs of [...retryMs, undefined]) {
-      const failure = await attempt(task);
-      tellTried(item);
+      // A later version goes over the one that was on its way before it.
+      const failure = await locks.hold([item.id], () => attempt(task));
       if (failure === undefined) return "settled";
       const isThere = await isStillThere(task.body);
       if (draining.signal.aborted && hasNote && isThere) {
@@ -154,7 +165,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       if (waitMs === undefined || draining.signal.aborted || !mayPass || !mayWait(task.body)) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
-        return "settled";
+        return failure;
       }
       failures.warn("tried_again", { ...about, err: failure, waitMs }, "will try to store again");
       if (!(await untilNextTry(item, waitMs))) return "settled";
@@ -165,14 +176,15 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   /** False: another body is tried in its place. What ages is fetched anew while it waits, so that a key may have many. */
   async function untilNextTry(item: Running, waitMs: number): Promise<boolean> {
     if (item.isSuperseded) return false;
-    const { task } = item;
-    const other = refused.get(idOf(task));
+    const { task, id } = item;
+    const other = refused.get(id);
     if (other !== undefined && other !== item) {
       if (task.epoch < other.task.epoch || task.info.isSuspect) return false;
       other.isSuperseded = true;
       other.wake?.();
     }
-    refused.set(idOf(task), item);
+    refused.set(id, item);
+    tellTried(item);
     const woken = new Promise<void>((resolve) => {
       item.wake = resolve;
     });
@@ -196,34 +208,19 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     item.waiting = undefined;
   }
 
-  /** The end of the time that is running, which all who come within it share. */
-  function gathered(): Promise<void> {
-    lastCameAt = performance.now();
-    gathering ??= others(lastCameAt + gatherMs).finally(() => {
-      gathering = undefined;
-    });
-    return gathering;
-  }
-
-  async function others(deadline: number): Promise<void> {
-    for (;;) {
-      const left = Math.min(deadline, lastCameAt + quietMs) - performance.now();
-      if (left <= 0 || draining.signal.aborted) return;
-      await delay(left, undefined, { ref: false, signal: draining.signal }).catch(() => undefined); // The stop cuts it short.
-    }
-  }
-
-  async function run(item: Running): Promise<void> {
-    const { task } = item;
+  async function run(item: Running): Promise<HuiyuanError | undefined> {
+    const { task, id } = item;
     // What lies in a file gets its note first: a crash loses only what is quickly fetched again.
     if (gatherMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
     const outcome = await bring(item, note !== undefined);
-    if (refused.size > 0 && refused.get(idOf(task)) === item) refused.delete(idOf(task));
-    if (outcome === "left") return;
+    tellTried(item);
+    if (refused.size > 0 && refused.get(id) === item) refused.delete(id);
+    if (outcome === "left") return undefined;
     await removeNote(note);
     task.spool.release();
+    return outcome === "settled" ? undefined : outcome;
   }
 
   async function emptied(): Promise<void> {
@@ -233,17 +230,19 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   }
 
   /** The store is far behind: what comes now is fetched again when it is next asked for. */
-  async function giveUp({ spool }: WriteBackTask): Promise<void> {
+  async function giveUp({ spool, info: { key } }: WriteBackTask): Promise<HuiyuanError> {
     meter.notStored("overloaded");
     // Whoever still reads it has a hold of their own by the end of this turn.
     setImmediate(() => spool.release());
+    return new HuiyuanError("overloaded", `Cannot store "${key}": too many wait for the store`);
   }
 
   return {
     store(task) {
       if (task.doubt !== undefined) dropWhenRaised(task.doubt, task, log);
       if (running.size >= maxQueued) return giveUp(task);
-      const item: Running = { done: Promise.resolve(), since: now(), task, ...UNTRIED };
+      const id = idOf(task.stored.bucketId, task.info.key);
+      const item: Running = { id, done: Promise.resolve(undefined), since: now(), task, ...UNTRIED };
       const over = running.add(item);
       item.done = run(item).finally(over);
       return item.done;
@@ -260,7 +259,10 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         );
       }
       await Promise.all(all);
+      const task = refused.get(idOf(bucketId, key))?.task;
+      return task?.isWanted?.() === false ? undefined : task;
     },
+    tryAgain: (bucketId, key) => refused.get(idOf(bucketId, key))?.wake?.(),
     backlog() {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };

@@ -11,7 +11,7 @@ import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror, type MirrorOptions } from "../../src/mirror/mirror.ts";
 import { createRescueRoom } from "../../src/mirror/rescue.ts";
 import { createSlots, type Slots } from "../../src/mirror/slots.ts";
-import { createStored, type Found, type Stored } from "../../src/mirror/stored.ts";
+import { createStored, type Found, type Stored, type StoredHooks } from "../../src/mirror/stored.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/write-back.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/object.ts";
 import type { Origin } from "../../src/origin/origin.ts";
@@ -33,14 +33,15 @@ export function storedLab(
     readonly maxHotObjectBytes?: number;
     readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
     readonly now?: () => number;
+    readonly hooks?: StoredHooks;
   } = {},
 ): StoredLab {
-  const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000 } = options;
+  const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
   const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
   const hot = createHot({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
-  return { stored: createStored(BUCKET_ID, bucket, hot), hot, driver };
+  return { stored: createStored(BUCKET_ID, bucket, hot, hooks), hot, driver };
 }
 
 /** A meter that keeps what it was told, such as `stored 120` or `refused not_found`. */
@@ -115,7 +116,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const { stored, hot, driver } = storedLab({ now, ...(over === undefined ? {} : { over }) });
+  const hooks: StoredHooks = { tried: (key) => writeBack.tried(BUCKET_ID, key) };
+  const { stored, hot, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const slots = createSlots(options.slots ?? 100);

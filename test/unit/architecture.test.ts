@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "version",
     "carried",
     "passing",
+    "key-locks",
     "head-room",
     "body-room",
     "shared-signals",

@@ -3,6 +3,7 @@
 // is the authority, except for what is queued. What changes it is in changes.ts.
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { KeyLocks } from "../../key-locks.ts";
 import type { Log } from "../../log.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";
@@ -12,7 +13,6 @@ import { createDamagedObjects } from "./damaged.ts";
 import { createDownloads } from "./download.ts";
 import type { Edge } from "./edge.ts";
 import { isSameForeign } from "./foreign.ts";
-import type { KeyLocks } from "./key-locks.ts";
 import { listMerged, usageMerged } from "./listing.ts";
 import { createLooks } from "./look.ts";
 import { createUnusableObjects } from "./unusable.ts";

@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../errors.ts";
+import { createKeyLocks } from "../../key-locks.ts";
 import type { Log } from "../../log.ts";
 import type { Key } from "../../object.ts";
 import type { Store } from "../driver.ts";
@@ -11,7 +12,6 @@ import type { RemoteStore } from "../remote.ts";
 import { type BoundedDisk, EDGE_FOLDER } from "./bounded-disk.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { createEdge } from "./edge.ts";
-import { createKeyLocks } from "./key-locks.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {

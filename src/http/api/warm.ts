@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../errors.ts";
 import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import type { Kept } from "../../mirror/refresh.ts";
+import type { Kept } from "../../mirror/refreshed.ts";
 import { askedForKey } from "../../mirror/rules.ts";
 import { toKey } from "../../object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../object-name.ts";

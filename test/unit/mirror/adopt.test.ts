@@ -23,11 +23,12 @@ beforeEach(() => {
 });
 
 /** A finished spool file with its note, as a kill -9 leaves them; returns the file's path. */
-async function leave(name: string, bytes: Buffer, epoch = 0, replaces?: string): Promise<string> {
+async function leave(name: string, bytes: Buffer, epoch = 0, replaces?: string, after?: string): Promise<string> {
   const path = join(dir, `${name}.part`);
   writeFileSync(path, bytes);
   const body = wholeBodyInFile(bytes, path);
-  await leaveNote({ stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch, replaces }, SILENT_LOG);
+  const task = { stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch, replaces, after };
+  await leaveNote(task, SILENT_LOG);
   return path;
 }
 
@@ -58,6 +59,26 @@ test("a new version replaces the one that it was fetched for, and no other", asy
   await leave("two", second, 0, etagOf(old.hashes));
   expect((await start()).adopted).toBe(1);
   expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
+});
+
+test.each([
+  ["an empty key", undefined],
+  ["an older version", randomBytes(50)],
+])("of two versions that were on their way to %s the later one stays", async (_what, oldest) => {
+  const [earlier, later] = [randomBytes(100), randomBytes(200)];
+  const old = oldest && infoOf(KEY, wholeBody(oldest));
+  if (old !== undefined && oldest !== undefined) await stored.put(old, wholeBody(oldest), { when: "absent" });
+  const replaces = old && etagOf(old.hashes);
+  const after = etagOf(wholeBody(earlier).hashes);
+  for (const names of [
+    ["1", "2"],
+    ["4", "3"],
+  ] as const) {
+    await leave(names[0], earlier, 0, replaces);
+    await leave(names[1], later, 0, replaces, after);
+    await start();
+    expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
+  }
 });
 
 test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {

@@ -454,15 +454,10 @@ describe("an answer that no disk keeps", () => {
 
   test("is not asked for again behind each answer, for each costs a whole body", async () => {
     const lab = await unkept(later(() => other));
-    const object = await found(lab);
-    for (const _time of [1, 2, 3]) {
-      lab.mirror.refresh.begin(object, question);
-      await turns(60);
-    }
+    for (const _time of [1, 2, 3]) await refresh(lab);
     expect(lab.origin.requests.length).toBe(1);
     lab.clock.now += 10 * S;
-    lab.mirror.refresh.begin(object, question);
-    await turns(60);
+    await refresh(lab);
     expect(lab.origin.requests.length).toBe(2);
   });
 });
@@ -687,7 +682,12 @@ describe("what waits for a store that refuses it", () => {
   const AN_HOUR = 3_600 * S;
 
   /** A mirror whose store takes `taken` bodies and no more, and whose origin gives the replies; the last one for ever. */
-  function full(replies: readonly Reply[], options: MirrorLabOptions["mirror"] = {}, taken = 0) {
+  function full(
+    replies: readonly Reply[],
+    options: MirrorLabOptions["mirror"] = {},
+    taken = 0,
+    retryMs: readonly number[] = [AN_HOUR],
+  ) {
     let left = taken;
     const refuse = (driver: BucketDriver) => ({
       async put(...put: Parameters<BucketDriver["put"]>) {
@@ -697,7 +697,7 @@ describe("what waits for a store that refuses it", () => {
     });
     const origin = fakeOrigin(...replies);
     const mirror = { freshness: TTL, ...options };
-    const lab = mirrorLab({ origins: [origin], over: refuse, retryMs: [AN_HOUR], mirror });
+    const lab = mirrorLab({ origins: [origin], over: refuse, retryMs, mirror });
     const end = async () => {
       await lab.writeBack.drain(5_000);
       await lab.settled();
@@ -781,6 +781,7 @@ describe("what waits for a store that refuses it", () => {
     ["a failure", failing("origin_timeout"), "keep", 1_099, "helps"],
     ["a failure", failing("origin_timeout"), "keep", 1_100, "origin_timeout"],
     ["a 404", absent, "keep", 1_099, "helps"],
+    ["a 404, however old", absent, "keep", 1_100, "helps"],
     ["a 404", absent, "remove", 1_099, "not_found"],
   ])("helps out after %s as what is stored does", async (_what, reply, onGone, seconds, outcome) => {
     const lab = full([later(() => jpeg), reply], { onGone });
@@ -815,6 +816,174 @@ describe("what waits for a store that refuses it", () => {
     await lab.end();
     expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
   });
+
+  /** V1 is stored, V2 has come and waits; then the rest of the replies. What a client is given who may be helped. */
+  async function replaced(
+    v1: Reply,
+    v2: Reply,
+    replies: readonly Reply[],
+    options: MirrorLabOptions["mirror"] = {},
+  ): Promise<{ lab: ReturnType<typeof full>; given: (mayHelp: boolean) => Promise<unknown> }> {
+    const lab = full([v1, v2, ...replies], options, 1);
+    await told(lab);
+    await lab.settled();
+    lab.clock.now += 1_100 * S;
+    const given = async (mayHelp: boolean) => {
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+      if (answer.kind === "kept" || answer.kind === "asked") return answer;
+      const bytes = await bodyOf(answer);
+      await turns();
+      return bytes;
+    };
+    expect(await given(false)).toEqual(other);
+    lab.clock.now += 200 * S;
+    return { lab, given };
+  }
+
+  async function isStoredInTheEnd(lab: ReturnType<typeof full>, bytes: Buffer): Promise<void> {
+    lab.takeAll();
+    await lab.end();
+    await isStill(lab, bytes);
+  }
+
+  const v1 = later(() => jpeg, FIRST);
+  const v2 = later(() => other);
+
+  test("is a new version that helps out where the origin has none any more, before the older one", async () => {
+    const { lab, given } = await replaced(v1, v2, [absent], { onGone: "keep" });
+    for (const _time of [1, 2]) expect(await given(true)).toEqual(other);
+    expect(lab.asked()).toBe(3);
+    await isStoredInTheEnd(lab, other);
+  });
+
+  test("is a new version that is served before a stale one that is stored", async () => {
+    const latch = createLatch();
+    let puts = 0;
+    const slowly = (driver: BucketDriver) => ({
+      async put(...put: Parameters<BucketDriver["put"]>) {
+        puts += 1;
+        if (puts === 2) await latch.opened;
+        return driver.put(...put);
+      },
+    });
+    const lab = mirrorLab({ origins: [fakeOrigin(v1, v2)], over: slowly, mirror: { freshness: TTL } });
+    await told(lab);
+    await lab.settled();
+    lab.clock.now += 200 * S;
+    expect(await standing(lab)).toBe("stale");
+    lab.mirror.refresh.begin(await found(lab), question);
+    await turns();
+    expect(await standing(lab)).toBe("ask-first");
+    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: true });
+    expect(answer).toMatchObject({ kind: "finished", how: "after" });
+    expect(await bodyOf(answer as MissAnswer)).toEqual(other);
+    latch.open();
+    await lab.settled();
+    await isStill(lab, other);
+    expect(await standing(lab)).toBe("fresh");
+  });
+
+  test("is a new version that is given up where the origin goes back to the one before", async () => {
+    const { lab, given } = await replaced(v1, v2, [notModified()]);
+    expect(await given(true)).toMatchObject({ kind: "kept", why: "current" });
+    await isStoredInTheEnd(lab, jpeg);
+  });
+
+  test("is a new version that is given up where the next one may not be kept", async () => {
+    const unkept = later(() => third, { life: { cacheControl: "no-store" } });
+    const { lab, given } = await replaced(v1, v2, [unkept], { freshness: ORIGIN });
+    expect(await given(true)).toEqual(third);
+    await isStoredInTheEnd(lab, jpeg);
+    expect(await standing(lab)).toBe("must-ask");
+  });
+
+  test("is a new version by whose words the older one helps out no more", async () => {
+    const hour = { ...FIRST, life: { cacheControl: "max-age=10, stale-if-error=3600" } };
+    const strict = { life: { cacheControl: "max-age=10, must-revalidate" } };
+    const { lab, given } = await replaced(
+      later(() => jpeg, hour),
+      later(() => other, strict),
+      [failing("origin_timeout")],
+      { freshness: ORIGIN },
+    );
+    expect(await standing(lab)).toBe("ask-first");
+    expect(await codeOf(given(true))).toBe("origin_timeout");
+    await lab.end();
+  });
+
+  test("is asked for no more for ten seconds where the store lets it not even wait", async () => {
+    const lab = full([later(() => jpeg, FIRST), later(() => other)], {}, 1, []);
+    await told(lab);
+    await lab.settled();
+    lab.clock.now += 200 * S;
+    for (const [asked, seconds] of [
+      [2, 0],
+      [2, 9],
+      [3, 1],
+    ] as const) {
+      lab.clock.now += seconds * S;
+      await refresh(lab);
+      expect(lab.asked()).toBe(asked);
+    }
+    expect(lab.meter.told.filter((line) => line.startsWith("not stored"))).toHaveLength(2);
+    await isStill(lab, jpeg);
+  });
+
+  test("is not purged softly while it waits, for it would be the last good copy that goes", async () => {
+    const lab = full([later(() => jpeg), failing("origin_timeout")]);
+    await told(lab);
+    expect(await codeOf(lab.stored.purge(KEY, { hard: false }))).toBe("store_full");
+    lab.clock.now += 200 * S;
+    expect((await told(lab)).bytes).toEqual(jpeg);
+    await lab.stored.purge(KEY, { hard: true });
+    expect(await codeOf(told(lab))).toBe("origin_timeout");
+    // Of what the hard purge has ended nothing is to be lost.
+    await lab.stored.purge(KEY, { hard: false });
+    await lab.end();
+  });
+
+  test("is not stored once its origin says to a HEAD that it has none any more", async () => {
+    const lab = full([later(() => jpeg), absent], { onGone: "remove" });
+    await told(lab);
+    lab.clock.now += 200 * S;
+    expect(await codeOf(lab.miss("a.jpg", { method: "HEAD" }))).toBe("not_found");
+    lab.takeAll();
+    await lab.end();
+    expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
+  });
+
+  test.each([0, 1])(
+    "gives way to a later version although it is stored just before that (%d stored before)",
+    async (stocked) => {
+      const latch = createLatch();
+      let free = stocked;
+      const slowly = (driver: BucketDriver) => ({
+        async put(...put: Parameters<BucketDriver["put"]>) {
+          if (free-- <= 0) await latch.opened;
+          return driver.put(...put);
+        },
+      });
+      const replies = [...(stocked === 1 ? [later(() => jpeg, FIRST)] : []), v2, later(() => third)];
+      const lab = mirrorLab({ origins: [fakeOrigin(...replies)], over: slowly, mirror: { freshness: TTL } });
+      const ask = async () => {
+        const object = await lab.stored.lookup(KEY);
+        const answer =
+          object.state === "object"
+            ? await lab.mirror.revalidate(object, { ...question, mayHelp: false })
+            : await lab.miss("a.jpg");
+        if (answer.kind === "kept") throw new Error("it is kept");
+        const bytes = await bodyOf(answer);
+        await turns();
+        lab.clock.now += 200 * S;
+        return bytes;
+      };
+      for (const bytes of [...(stocked === 1 ? [jpeg] : []), other, third])
+        expect((await ask()).equals(bytes)).toBe(true);
+      latch.open();
+      await lab.settled();
+      await isStill(lab, third);
+    },
+  );
 
   test("is removed again where it is being stored while its origin says that it has none any more", async () => {
     const latch = createLatch();

@@ -6,7 +6,7 @@ import type { Spool, WholeBody } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
-import { createWriteBack, type WriteBackOptions } from "../../../src/mirror/write-back.ts";
+import { createWriteBack, type WriteBackOptions, type WriteBackTask } from "../../../src/mirror/write-back.ts";
 import { toKey } from "../../../src/object.ts";
 import { countingMeter, storedLab } from "../../helpers/mirror-lab.ts";
 import { createLatch, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
@@ -30,9 +30,9 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const waiting = createLatch();
   const log = { ...SILENT_LOG, warn: () => waiting.open() };
   const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
-  const store = async (epoch = 0, key = KEY) => {
+  const store = async (epoch = 0, key = KEY, more: Pick<WriteBackTask, "isWanted"> = {}) => {
     const { spool, body } = await finished(pool);
-    const done = writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch });
+    const done = writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch, ...more });
     return { done, body, spool };
   };
   /** Resolves when the first try has failed and another will follow. */
@@ -123,11 +123,34 @@ test("tried() resolves when what is on its way to the key has been stored, or re
   expect((await one.driver.lookup(KEY)).state).toBe("object");
 
   const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
-  await other.store();
-  await other.writeBack.tried(other.stored.bucketId, KEY);
+  await other.store(3);
+  for (const _time of [1, 2])
+    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
   expect((await other.driver.lookup(KEY)).state).toBe("absent");
-  await other.writeBack.tried(other.stored.bucketId, KEY);
   await other.writeBack.drain(1_000);
+  expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toBeUndefined();
+});
+
+test("what is no longer wanted is let go of at once, its file and note too, and tried() does not name it", async () => {
+  let isWanted = true;
+  const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const { done } = await lab.store(0, KEY, { isWanted: () => isWanted });
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  expect(lab.pool.files().length).toBe(2);
+  isWanted = false;
+  expect(await lab.writeBack.tried(lab.stored.bucketId, KEY)).toBeUndefined();
+  lab.writeBack.tryAgain(lab.stored.bucketId, toKey("other.jpg"));
+  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  expect(await done).toBeUndefined();
+  await lab.pool.close();
+  expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
+});
+
+test("store() resolves with why a body was given up", async () => {
+  const lab = writeBackLab({ over: refusing(Number.POSITIVE_INFINITY), options: { retryMs: [] } });
+  expect(await (await lab.store()).done).toMatchObject({ code: "store_full" });
+  const late = writeBackLab({ options: { maxQueued: 0 } });
+  expect(await (await late.store()).done).toMatchObject({ code: "overloaded" });
 });
 
 test("a body on disk does not wait for others", async () => {

@@ -1,5 +1,5 @@
 // One at a time for each key, in the order of asking. As many entries as there are keys at work.
-import { PassingMap } from "../../passing.ts";
+import { PassingMap } from "./passing.ts";
 
 export interface KeyLocks {
   /** Runs when everybody who asked before for any of the keys is done. */
