@@ -23,8 +23,8 @@ const ANIMATED = 0x02;
 const FRAME_HEAD_BYTES = 16;
 
 /**
- * Complete where the RIFF size says, when there was a picture; the pad byte of an odd last chunk may be missing, which
- * every decoder forgives.
+ * Complete where the RIFF size says, when there was a picture, and the chunks, each odd one with its pad byte, fill that size.
+ * libwebp, which libvips and browsers decode with, refuses a last chunk without its pad, and bytes at the end that are no chunk.
  */
 export function* scanWebp(findings: Findings, input: Input): Scan {
   while (!input.take(RIFF_HEAD_BYTES)) yield;
@@ -38,7 +38,8 @@ export function* scanWebp(findings: Findings, input: Input): Scan {
     at += CHUNK_HEAD_BYTES;
     const type = input.uint32BE(0);
     const length = input.uint32LE(4);
-    if (at + length > end) return;
+    const padded = length + (length % 2);
+    if (at + padded > end) return;
     if (PICTURES.has(type)) isPictureSeen = true;
     let passed = 0;
     if (isFirst) {
@@ -48,11 +49,10 @@ export function* scanWebp(findings: Findings, input: Input): Scan {
     } else if (isAnimated && type === ANMF) {
       passed = yield* countFrame(findings, input, length);
     }
-    at += length + (length % 2);
-    input.skip(length - passed + (at < end ? length % 2 : 0));
+    at += padded;
+    input.skip(padded - passed);
   }
-  if (!isPictureSeen) return;
-  input.skip(Math.max(0, end - at));
+  if (!isPictureSeen || at !== end) return;
   while (!input.take(0)) yield;
   findings.structure = "complete";
 }

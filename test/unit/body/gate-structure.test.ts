@@ -1,4 +1,5 @@
 // The corners of each format: what decoders forgive is whole, what they cannot make sense of is not.
+import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { gated, wholeAfter } from "../../helpers/gated.ts";
 import { jpegWithRestarts, noisyAvif, noisyPng, noisyWebp, runLengthBmp, segment } from "../../helpers/images.ts";
@@ -123,13 +124,11 @@ describe("webp", () => {
   /** Five bytes of payload, the fewest for a size: 3 × 2 pixels. */
   const lossless = "VP8L\x05\0\0\0\x2f\x02\x40\0\0";
 
-  test("isStructureWhole without the last pad byte", () => {
-    expect(wholeAfter(riff(4 + 13, lossless))).toBe(12 + 13);
-    expect(wholeAfter(riff(4 + 14, lossless))).toBe(12 + 13);
-    expect(gated(riff(4 + 14, lossless, "\0")).verdict(CLOSED)).toMatchObject({
-      kind: "whole",
-      image: { width: 3, height: 2 },
-    });
+  test("isStructureWhole at the pad byte of an odd last chunk, not before", () => {
+    const body = riff(4 + 14, lossless, "\0");
+    expect(wholeAfter(body)).toBe(body.length);
+    expect(gated(body).verdict(CLOSED)).toMatchObject({ kind: "whole", image: { width: 3, height: 2 } });
+    expect(gated(body.subarray(0, -1)).verdict(CLOSED)).toEqual({ kind: "broken", code: "origin_truncated" });
   });
 
   test("isStructureWhole waits for later chunks, past the pad of an odd one", () => {
@@ -149,6 +148,11 @@ describe("webp", () => {
     ["no chunk", riff(4)],
     ["a chunk beyond the end, though its bytes come", riff(4 + 14, "VP8L\x20\0\0\0\x2f\x02\x40\0\0", "x".repeat(40))],
     ["a size of nothing", riff(0, lossless)],
+    ["no pad byte, though announced", riff(4 + 14, lossless)],
+    ["no pad byte, and a RIFF size without it", riff(4 + 13, lossless)],
+    ["a pad byte outside of the RIFF size", riff(4 + 13, lossless, "\0")],
+    ["no pad byte of an odd chunk of metadata", riff(4 + 14 + 9, lossless, "\0EXIF\x01\0\0\0a")],
+    ["bytes inside the RIFF size that are no chunk", riff(4 + 14 + 7, lossless, "\0", "\0".repeat(7))],
     ["a chunk beyond the end", riff(4 + 14, "VP8L\xff\xff\0\0\x2f\x02\x40\0\0\0")],
     ["a first chunk of no known kind", riff(4 + 14, "ALPH\x05\0\0\0\x2f\x02\x40\0\0\0")],
     ["an extended header and no picture", riff(4 + 18, `VP8X\x0a${"\0".repeat(13)}`)],
@@ -163,10 +167,29 @@ describe("webp", () => {
     expect(wholeAfter(body)).toBe(body.length);
   });
 
-  test("isStructureWhole is false for a real file whose last chunk is cut by one byte more than a pad", async () => {
-    const body = await noisyWebp(20, 10);
-    expect(gated(body.subarray(0, -2)).isStructureWhole).toBe(false);
-  });
+  test.each(["lossy", "lossless", "alpha", "animated"] as const)(
+    "isStructureWhole is true for what libvips decodes, and for nothing that it refuses: %s",
+    async (kind) => {
+      const body = await noisyWebp(20, 10, kind);
+      const resized = (bytes: Buffer) => {
+        const copy = Buffer.from(bytes);
+        copy.writeUInt32LE(copy.length - 8, 4);
+        return copy;
+      };
+      const odd = resized(Buffer.concat([body, Buffer.from("EXIF\x05\0\0\0abcde\0", "latin1")]));
+      const files = [body, odd, body.subarray(0, -1), odd.subarray(0, -1), resized(odd.subarray(0, -1))];
+      for (const file of [...files, resized(Buffer.concat([body, Buffer.alloc(2)]))]) {
+        const isDecoded = await sharp(file, { animated: true })
+          .raw()
+          .toBuffer()
+          .then(
+            () => true,
+            () => false,
+          );
+        expect(gated(file).isStructureWhole).toBe(isDecoded);
+      }
+    },
+  );
 });
 
 describe("avif and heic", () => {
