@@ -1,12 +1,11 @@
 // Images that a bucket has not mirrored yet: stat and copy of one fetch it first, through the bucket's first domain that
 // has a mirror, and go on when it is stored.
-import type { Entry } from "../../bucket/driver.ts";
 import { HuiyuanError } from "../../errors.ts";
 import { damageOf } from "../../mirror/fill.ts";
 import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type Asked, askedForKey } from "../../mirror/rules.ts";
-import type { Key } from "../../object.ts";
+import type { Key, ObjectInfo } from "../../object.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../object-name.ts";
 import type { Route, Site } from "../site.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -14,42 +13,51 @@ import type { ManagedBucket } from "./project.ts";
 /** How long storing may take after the image has arrived. Milliseconds. */
 const STORING_MS = 10_000;
 
-/** A fetch that a purge, or a delete and an undelete, overtakes is made anew once; who overtakes that too is told to come again. */
-const MAX_FETCHES = 2;
+/** Who is overtaken by a purge, or by a delete and an undelete, begins anew once; who is overtaken again is told to come again. */
+const MAX_TRIES = 2;
 
 /**
- * The object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `signal` aborts when the
- * client leaves. Throws store_failed, original_replaced, the signal's reason and what the mirror throws.
+ * What `use` makes of the object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `use` gives
+ * undefined where the object has left since it was found. `signal` aborts when the client leaves. Throws store_failed,
+ * original_replaced, the signal's reason, and what the mirror and `use` throw.
  */
-export async function findOrFetch(
+export async function useImage<Result>(
+  bucket: ManagedBucket,
+  key: Key,
+  { signal, use }: { readonly signal: AbortSignal; readonly use: (info: ObjectInfo) => Promise<Result | undefined> },
+): Promise<Result | undefined> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const found = await findOrFetch(bucket, key, signal);
+    if (found === undefined) return undefined;
+    const result = found === "overtaken" ? undefined : await use(found);
+    if (result !== undefined) return result;
+  }
+  throw new HuiyuanError("original_replaced", `Cannot use "${key}": it is purged or deleted as often as it is fetched`);
+}
+
+/** `overtaken`: a purge, a delete or another tool came in between, so that what was fetched was not stored. */
+async function findOrFetch(
   { stored, mirrored }: ManagedBucket,
   key: Key,
   signal: AbortSignal,
-): Promise<Extract<Entry, { readonly state: "object" }> | undefined> {
-  let fetchedAt: number | undefined;
-  for (let fetches = 0; ; fetches += 1) {
-    const entry = await stored.bucket.lookup(key);
-    if (entry.state === "object") return entry;
-    // What the origin has could not be stored over what another tool has put there.
-    if (entry.state === "tombstone" || entry.isTaken === true) return undefined;
-    // The disk is full, for example.
-    if (entry.epoch === fetchedAt) {
-      throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
-    }
-    if (fetches === MAX_FETCHES) {
-      throw new HuiyuanError(
-        "original_replaced",
-        `Cannot use "${key}": it is purged or deleted as often as it is fetched`,
-      );
-    }
-    const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
-    if (asking === undefined || !(await bring(asking, entry.epoch, signal))) {
-      // The store may have it for all that anybody knows.
-      if (entry.failure !== undefined) throw entry.failure;
-      return undefined;
-    }
-    fetchedAt = entry.epoch;
+): Promise<ObjectInfo | "overtaken" | undefined> {
+  const before = await stored.bucket.lookup(key);
+  if (before.state === "object") return before.info;
+  // What the origin has could not be stored over what another tool has put there.
+  if (before.state === "tombstone" || before.isTaken === true) return undefined;
+  const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
+  if (asking === undefined || !(await bring(asking, before.epoch, signal))) {
+    // The store may have it for all that anybody knows.
+    if (before.failure !== undefined) throw before.failure;
+    return undefined;
   }
+  const after = await stored.bucket.lookup(key);
+  if (after.state === "object") return after.info;
+  // The disk is full, for example.
+  if (after.state === "absent" && after.isTaken !== true && after.epoch === before.epoch) {
+    throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
+  }
+  return "overtaken";
 }
 
 interface Asking {

@@ -1,11 +1,11 @@
 // Stat, copy and delete: what the API does with images that are there, or that only the origin has yet.
 import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../errors.ts";
-import { type Key, toKey } from "../../object.ts";
+import { type Key, type ObjectInfo, toKey } from "../../object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
 import { bucketOf, type Call, linksOf, type PhotosParts } from "./call.ts";
 import { readFileid, statFileids } from "./fileid.ts";
-import { findOrFetch } from "./history.ts";
+import { useImage } from "./history.ts";
 import type { ManagedBucket } from "./project.ts";
 import { authenticate, authorizeOnce } from "./sign.ts";
 import type { Operation } from "./target.ts";
@@ -16,28 +16,32 @@ export async function stat(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
   const fileids = statFileids(call.target.rest, call.bound);
   call.about.fileid = fileids[0];
   const bucket = bucketOf(call);
-  const info = await findAny(bucket, fileids, call.signal);
-  if (info?.isDamaged === true) {
-    throw new HuiyuanError("store_corrupt", `Cannot tell of "${info.key}": its bytes are damaged`);
+  for (const key of await toldFirst(bucket, fileids)) {
+    const told = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, parts) });
+    if (told === undefined) continue;
+    call.about.fileid = key;
+    return success(statData(told.info, linksOf(call, bucket, key, parts), told.md5));
   }
-  // Damaged or deleted between look-up and reading.
-  const md5 = info === undefined ? undefined : await parts.md5.of(bucket.stored.bucket, info);
-  if (info === undefined || md5 === undefined) throw missing(fileids[0]);
-  call.about.fileid = info.key;
-  return success(statData(info, linksOf(call, bucket, info.key, parts), md5));
+  throw missing(fileids[0]);
 }
 
 /** What is stored comes before what an origin may have. */
-async function findAny(bucket: ManagedBucket, fileids: readonly Key[], signal: AbortSignal) {
+async function toldFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Promise<readonly Key[]> {
+  if (fileids.length === 1) return fileids;
   for (const key of fileids) {
-    const entry = await bucket.stored.bucket.lookup(key);
-    if (entry.state === "object") return entry.info;
+    const entry = await stored.bucket.lookup(key);
+    if (entry.state === "object") return [key];
   }
-  for (const key of fileids) {
-    const entry = await findOrFetch(bucket, key, signal);
-    if (entry !== undefined) return entry.info;
+  return fileids;
+}
+
+/** Undefined where it was found damaged, purged or deleted since it was looked up. */
+async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: known }: PhotosParts) {
+  if (info.isDamaged === true) {
+    throw new HuiyuanError("store_corrupt", `Cannot tell of "${info.key}": its bytes are damaged`);
   }
-  return undefined;
+  const md5 = await known.of(stored.bucket, info);
+  return md5 === undefined ? undefined : { info, md5 };
 }
 
 /** `source`: the raw fileid. The signature is spent when all checks have passed, whatever comes of the operation. */
@@ -61,9 +65,11 @@ export async function operate(
 }
 
 async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: PhotosParts): Promise<ApiAnswer> {
-  if ((await findOrFetch(bucket, fileid, call.signal)) === undefined) throw missing(fileid);
   const target = toKey(randomUUID());
-  const result = await bucket.stored.copy(fileid, target, { when: "vacant" });
+  const result = await useImage(bucket, fileid, {
+    signal: call.signal,
+    use: () => bucket.stored.copy(fileid, target, { when: "vacant" }),
+  });
   if (result === undefined) throw missing(fileid);
   if (result !== "stored") throw new HuiyuanError("copy_failed", `Cannot copy "${fileid}": "${target}" is taken`);
   parts.stored?.(bucket, target);
