@@ -27,12 +27,14 @@ beforeAll(async () => {
   origin = await startScriptedOrigin(async ({ target }, connection) => {
     if (target.startsWith("/none")) return connection.send(head("404 Not Found", [["Content-Length", "0"]]));
     const image = target.startsWith("/cut") ? Buffer.concat([history.subarray(0, -100), Buffer.alloc(100)]) : history;
-    await connection.send(head("200 OK", [["Content-Length", String(image.length)]]));
+    const policy = target.startsWith("/unkept") ? [["Cache-Control", "no-store"] as const] : [];
+    await connection.send(head("200 OK", [["Content-Length", String(image.length)], ...policy]));
     await connection.send(image.subarray(0, 1_000));
     if (target.startsWith("/slow")) await going;
     await connection.send(image.subarray(1_000));
   });
-  installation = await install(oneBucket(mirrorOf(origin.url)));
+  const rules = [{ match: { prefix: "unkept/" }, freshness: { mode: "origin" } }];
+  installation = await install(oneBucket(mirrorOf(origin.url, { rules })));
   program = await installation.start();
 });
 afterAll(async () => {
@@ -127,6 +129,13 @@ test("what neither has is told so, and what is broken at the origin is no image"
   expect(await operate("copy", "none2.jpg")).toMatchObject({ status: 400, code: -197 });
   expect(await stat("cut.jpg")).toMatchObject({ status: 400, code: -5997 });
   expect(await operate("copy", "cut2.jpg")).toMatchObject({ status: 400, code: -5997 });
+});
+
+test("what the origin forbids to keep is no image of the bucket, and no failure of the store", async () => {
+  expect((await download("unkept/a.jpg")).status).toBe(200);
+  expect(await stat("unkept/a.jpg")).toMatchObject({ status: 400, code: -197 });
+  expect(await operate("copy", "unkept/b.jpg")).toMatchObject({ status: 400, code: -197 });
+  expect(program.output).not.toContain("an API call failed");
 });
 
 test("a delete keeps away what only the origin has, until an upload takes the name", async () => {

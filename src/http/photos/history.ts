@@ -19,7 +19,8 @@ const MAX_TRIES = 2;
 /**
  * What `use` makes of the object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `use` gives
  * undefined where the object has left since it was found. `signal` aborts when the client leaves. Throws store_failed,
- * original_replaced, the signal's reason, and what the mirror and `use` throw.
+ * original_replaced, not_found for what the origin has and the bucket may not keep, the signal's reason, and what the mirror and
+ * `use` throw.
  */
 export async function useImage<Result>(
   bucket: ManagedBucket,
@@ -88,7 +89,7 @@ function urlTo(site: Site, key: Key): ObjectUrl | undefined {
   }
 }
 
-/** False: the origin has no such image. */
+/** False: the origin has no such image. Throws not_found where it has one that is not to be stored. */
 async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal: AbortSignal): Promise<boolean> {
   const request = { ...asked, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
   let answer: MissAnswer;
@@ -105,12 +106,19 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
       throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
     }
     if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
+    if (!answer.isStored())
+      throw unkept(asked.key, answer.isKept ? "the mirror has its maxKeys" : "the origin forbids it");
   } finally {
     answer.release();
   }
   await storedOrLate(mirror.settled(asked), signal);
   signal.throwIfAborted();
   return true;
+}
+
+/** Nothing has failed: the bucket has no such image, and will have none. */
+function unkept(key: Key, why: string): HuiyuanError {
+  return new HuiyuanError("not_found", `Cannot use "${key}": the origin has it, and it is not kept here: ${why}`);
 }
 
 /** Storing may go on behind it. A timer of its own: node collects an AbortSignal.timeout() that only AbortSignal.any() knows. */

@@ -1,10 +1,10 @@
-// Images that a bucket has not mirrored yet, as stat and copy come to them, and what overtakes them.
+// Images that a bucket has not mirrored yet, as stat and copy come to them: what overtakes them, and what is not to be stored.
 import { describe, expect, test } from "vitest";
 import { useImage } from "../../../../src/http/photos/history.ts";
 import type { ManagedBucket } from "../../../../src/http/photos/project.ts";
 import type { Route, Site } from "../../../../src/http/site.ts";
 import { type ObjectInfo, toKey } from "../../../../src/object.ts";
-import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";
+import { fakeOrigin, type HeadFacts, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../../helpers/mirror-lab.ts";
 import { NEVER } from "../../../helpers/spools.ts";
@@ -20,8 +20,8 @@ interface HistoryLab extends MirrorLab {
 }
 
 /** A bucket whose mirror's origin has the image under every name. */
-function historyLab(options: Omit<MirrorLabOptions, "origins"> = {}): HistoryLab {
-  const origin = fakeOrigin(image(jpeg));
+function historyLab(options: Omit<MirrorLabOptions, "origins"> = {}, head: HeadFacts = {}): HistoryLab {
+  const origin = fakeOrigin(image(jpeg, head));
   const lab = mirrorLab({ ...options, origins: [origin] });
   const route = {
     ...{ match: {}, action: "mirror", type: "originals", keyQuery: "keep", keysHaveQueries: true, path: {} },
@@ -81,6 +81,19 @@ describe("useImage()", () => {
     });
     expect(await deleted).toBeUndefined();
     expect(lab.asked()).toBe(1);
+  });
+
+  test("throws not_found for what the origin forbids to keep", async () => {
+    const freshness = { mode: "origin", ttlMs: 1_000, staleIfErrorMs: 0 } as const;
+    const lab = historyLab({ mirror: { freshness } }, { life: { cacheControl: "no-store" } });
+    const used = use(lab, async () => "used");
+    await expect(used).rejects.toMatchObject({ code: "not_found", message: expect.stringContaining("forbids") });
+  });
+
+  test("throws not_found for what the mirror has no keys left for", async () => {
+    const lab = historyLab({ mirror: { keyBudget: { take: () => false } } });
+    const used = use(lab, async () => "used", toKey("a.jpg?x=1"));
+    await expect(used).rejects.toMatchObject({ code: "not_found", message: expect.stringContaining("maxKeys") });
   });
 
   test("throws store_failed for what could not be stored", async () => {
