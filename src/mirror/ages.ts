@@ -23,7 +23,7 @@ export interface Ages {
   readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
   /** What is to be done with a stored object now. */
   standingOf(object: Aging): Standing;
-  /** What is told of a stored object's life; undefined: it does not age. */
+  /** What is told of a stored object's life; undefined: it does not age. What is purged has nothing left, whatever the rules. */
   lifeOf(object: Aging): ToldLife | undefined;
   /** The same of an answer that is not stored yet. */
   lifeOfAnswer(answered: AnsweredAt): ToldLife | undefined;
@@ -40,11 +40,14 @@ export interface AgesParts {
   readonly confirmation: (info: ObjectInfo) => Validation | undefined;
 }
 
+/** `never`, of what is purged: it has no end, and its age is told. */
+const livesForGood = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
+
 export function createAges({ rules, now, confirmation }: AgesParts): Ages {
   const lives = rules === undefined ? undefined : createLives(rules);
 
   function lifeOf({ info, isStale }: Aging): Life | undefined {
-    const life = lives?.(info);
+    const life = lives === undefined && isStale ? livesForGood(info) : lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = confirmation(info);
     return newest === undefined ? life : reckonLife(newest, rules);
@@ -61,8 +64,7 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
     standingOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = lifeOf(object);
-      if (life !== undefined) return standingOf(life, now(), object.isStale);
-      return object.isStale ? "ask-first" : "fresh";
+      return life === undefined ? "fresh" : standingOf(life, now(), object.isStale);
     },
     lifeOf(object) {
       const life = lifeOf(object);

@@ -317,6 +317,28 @@ test("of a second purge while the new version is being stored, that version help
   ]);
 });
 
+test("of what is purged and helps out, caches keep nothing, under mode never too", async () => {
+  const path = "/never/purged.jpg";
+  await store(path);
+  const { etag } = (await fetchPath(path)).headers;
+  await purge("never/purged.jpg");
+  answers.set(path, (_request, connection) => connection.send(response("", { status: "503 Service Unavailable" })));
+  const asks: readonly (readonly [number, Partial<GetOptions>])[] = [
+    [200, {}],
+    [200, { method: "HEAD" }],
+    [206, { headers: { Range: "bytes=0-9" } }],
+    [304, { headers: { "If-None-Match": String(etag) } }],
+  ];
+  for (const [code, how] of asks) {
+    const result = await fetchPath(path, how);
+    expect([result.status, status(result)]).toEqual([code, "huiyuan; fwd=stale; detail=stale-if-error"]);
+    expect(result.headers["cache-control"]).toBe(`public, max-age=${result.headers.age}`);
+  }
+  answers.set(path, version(jpeg, '"1"'));
+  const confirmed = await until(path, ({ headers }) => headers.age === undefined, "the origin has confirmed it");
+  expect(confirmed.headers["cache-control"]).toBe(`public, max-age=${DAY}`);
+});
+
 test("what the disk does not take yet is as old as it is, is asked for anew in time, and helps out", async () => {
   const full = await install({
     ...oneBucket(mirrorOf(origin.url, { freshness: { mode: "ttl", ttl: "4s", staleIfError: "1h" } })),
