@@ -5,6 +5,7 @@ const GIF_EXTENSION = 0x21;
 const GIF_CONTROL = 0xf9;
 const GIF_IMAGE = 0x2c;
 const GIF_TRAILER = 0x3b;
+const STRAY_ZERO = 0x00;
 
 /** A frame of a GIF: where it is written and what is said of it. */
 export interface GifFrame {
@@ -24,25 +25,45 @@ export interface GifFrame {
 export function* gifFramesIn(bytes: Buffer): Generator<GifFrame> {
   const globalTable = gifTableBytes(bytes[10] ?? 0);
   let control: number | undefined;
-  let at = 13 + globalTable;
-  while (at < bytes.length) {
-    const block = bytes[at];
-    if (block === GIF_TRAILER) return;
-    if (block === GIF_EXTENSION) {
-      if (bytes[at + 1] === GIF_CONTROL && bytes[at + 2] === 4) control = at;
-      at = afterSubBlocks(bytes, at + 2);
-    } else if (block !== GIF_IMAGE) at += 1;
-    else if (at + 10 > bytes.length) return;
-    else {
-      const [left, top] = [bytes.readUInt16LE(at + 1), bytes.readUInt16LE(at + 3)];
-      const [width, height] = [bytes.readUInt16LE(at + 5), bytes.readUInt16LE(at + 7)];
-      const table = gifTableBytes(bytes[at + 9] ?? 0);
-      const indices = Math.min((table || globalTable) / 3, 1 << (bytes[at + 10 + table] ?? 0));
-      yield { at, control, left, top, width, height, indices };
-      control = undefined;
-      at = afterSubBlocks(bytes, at + 11 + table);
-    }
+  for (let at = 13 + globalTable; isBeforeTrailer(bytes, at); at = afterBlock(bytes, at)) {
+    if (bytes[at] === GIF_EXTENSION && bytes[at + 1] === GIF_CONTROL && bytes[at + 2] === 4) control = at;
+    if (bytes[at] !== GIF_IMAGE || at + 10 > bytes.length) continue;
+    const [left, top] = [bytes.readUInt16LE(at + 1), bytes.readUInt16LE(at + 3)];
+    const [width, height] = [bytes.readUInt16LE(at + 5), bytes.readUInt16LE(at + 7)];
+    const table = gifTableBytes(bytes[at + 9] ?? 0);
+    const indices = Math.min((table || globalTable) / 3, 1 << (bytes[at + 10 + table] ?? 0));
+    yield { at, control, left, top, width, height, indices };
+    control = undefined;
   }
+}
+
+/**
+ * The same GIF without the zeros that some encoders leave between blocks: browsers pass over them, libvips' decoder stumbles.
+ * The file itself where there are none.
+ */
+export function withoutStrayZeros(file: Buffer): Buffer {
+  let copy: Buffer | undefined;
+  let [from, copied] = [0, 0];
+  for (let at = 13 + gifTableBytes(file[10] ?? 0); isBeforeTrailer(file, at); at = afterBlock(file, at)) {
+    if (file[at] !== STRAY_ZERO) continue;
+    copy ??= Buffer.allocUnsafe(file.length);
+    copied += file.copy(copy, copied, from, at);
+    from = at + 1;
+  }
+  if (copy === undefined) return file;
+  copied += file.copy(copy, copied, from);
+  return copy.subarray(0, copied);
+}
+
+function isBeforeTrailer(bytes: Buffer, at: number): boolean {
+  return at < bytes.length && bytes[at] !== GIF_TRAILER;
+}
+
+/** Where what begins at `at` is over: an extension, a picture, or a byte that belongs to none. */
+function afterBlock(bytes: Buffer, at: number): number {
+  if (bytes[at] === GIF_EXTENSION) return afterSubBlocks(bytes, at + 2);
+  if (bytes[at] === GIF_IMAGE) return afterSubBlocks(bytes, at + 11 + gifTableBytes(bytes[at + 9] ?? 0));
+  return at + 1;
 }
 
 /** Bytes of the colour table that a flags byte announces. */

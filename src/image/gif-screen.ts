@@ -1,7 +1,7 @@
 // The screen of a GIF, all of which browsers show. libvips' decoder takes the sizes of old monitors, and sides above 2048, for
 // a mistake, and in their place how far the first frame reaches: what lies beyond would be lost. So it gets a first frame that
 // covers the screen, and of which nothing is to be seen.
-import { type GifFrame, gifFramesIn, gifTableBytes } from "./gif-frames.ts";
+import { type GifFrame, gifFramesIn, gifTableBytes, withoutStrayZeros } from "./gif-frames.ts";
 import { withClearGround } from "./gif-ground.ts";
 
 /** A GIF as libvips shows what browsers do. */
@@ -21,8 +21,9 @@ const DISTRUSTED: readonly (readonly [number, number])[] = [
 ];
 const LONGEST_TRUSTED = 2048;
 
-/** `file`: a whole GIF. */
-export function readableGif(file: Buffer): ReadableGif {
+/** `stored`: a whole GIF. */
+export function readableGif(stored: Buffer): ReadableGif {
+  const file = withoutStrayZeros(stored);
   const screen = screenOf(file);
   const [first] = gifFramesIn(file);
   if (first === undefined || isTrusted(screen) || covers(first, screen))

@@ -4,7 +4,7 @@ import type { Findings, Input, Scan } from "./scan.ts";
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
-/** Some encoders leave a zero between blocks; every decoder passes over it. */
+/** Some encoders leave a zero between blocks; browsers pass over it (libvips does not: image/gif-frames.ts). */
 const STRAY_ZERO = 0x00;
 
 /** Complete at the trailer, when there was a picture. */
