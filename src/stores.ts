@@ -145,7 +145,7 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
     allowPrivate,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     connections,
-    resolve: createSystemResolve(),
+    resolve: createSystemResolve({ log }),
   });
   try {
     const { url, region } = place;

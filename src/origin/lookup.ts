@@ -2,6 +2,7 @@
 // asks beside it. Nothing is cached: what is dialled is what was just looked up and checked.
 import { lookup } from "node:dns/promises";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { type Log, SILENT_LOG } from "../log.ts";
 import { createDirectLookup, type DirectLookup } from "./direct-lookup.ts";
 
 /**
@@ -14,9 +15,12 @@ export type Resolve = (hostname: string) => Promise<readonly string[]>;
 const MAX_NAMES_IN_FLIGHT = 64;
 /**
  * getaddrinfo cannot be cancelled, and holds one of the process's threads, of which libuv gives two (of four) to names: a silent
- * name server keeps everybody waiting. So many names of one dialer at most wait for a thread; the others do without.
+ * name server keeps everybody waiting. So many names of one dialer at most wait for a thread; the others do without. One that
+ * never ends counts for ever: it leaves the others a thread, and where two do, further names would only wait behind them.
  */
 const MAX_NAMES_ON_THREADS = 8;
+/** A silent name server takes 2 s (main.ts), each that resolv.conf names beside it as long. */
+const HELD_MS = 30_000;
 /** Most look-ups take a tenth of it; who waits for an image hardly notices it. */
 const SILENCE_MS = 200;
 
@@ -30,27 +34,46 @@ interface SystemCall {
   readonly silentAt: number;
 }
 
-/** Whom the resolver asks; others only in tests. */
-export interface NameSources {
-  readonly system: Resolve;
-  readonly direct: DirectLookup;
+export interface SystemResolveOptions {
+  /** Told once of a system that does not answer, until it has answered all that it was asked. */
+  readonly log?: Log;
+  /** Whom the resolver asks; others only in tests. */
+  readonly system?: Resolve;
+  readonly direct?: DirectLookup;
 }
 
 /**
  * The system's resolver (hosts file, nsswitch, DNS), and DNS without it where it takes its time. Those who ask for one name at
  * the same time share one look-up. For one dialer: what it may have under way is bounded.
  */
-export function createSystemResolve(sources: Partial<NameSources> = {}): Resolve {
-  const { system, direct } = { system: askSystem, direct: createDirectLookup(), ...sources };
+export function createSystemResolve(options: SystemResolveOptions = {}): Resolve {
+  const { log = SILENT_LOG, system = askSystem, direct = createDirectLookup() } = options;
   const inFlight = new Map<string, Promise<readonly string[]>>();
   const onThreads = new Map<string, SystemCall>();
+  let isTold = false;
+
+  const tellHeld = (hostname: string) => {
+    if (isTold) return;
+    isTold = true;
+    const meaning =
+      "while both threads for names are held, names that only other sources than DNS and the hosts file know are not found";
+    log.warn(
+      { name: hostname },
+      `the system has not answered for a name in ${HELD_MS / 1_000} s: ${meaning}; a restart frees them`,
+    );
+  };
 
   // One that is still under way is joined, whoever began it: asking again would take another thread.
   const call = (hostname: string): SystemCall => {
     const running = onThreads.get(hostname);
     if (running !== undefined) return running;
     if (onThreads.size >= MAX_NAMES_ON_THREADS) return { answer: refusal(hostname, onThreads.size), silentAt: 0 };
-    const answer = system(hostname).finally(() => onThreads.delete(hostname));
+    const held = setTimeout(tellHeld, HELD_MS, hostname).unref();
+    const answer = system(hostname).finally(() => {
+      clearTimeout(held);
+      onThreads.delete(hostname);
+      if (onThreads.size === 0) isTold = false;
+    });
     const begun = { answer, silentAt: performance.now() + SILENCE_MS };
     onThreads.set(hostname, begun);
     return begun;
