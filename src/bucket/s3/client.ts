@@ -43,8 +43,10 @@ export interface S3Client {
   send(request: S3Request): Promise<HttpReply>;
   /** Whether a later request may succeed where one has ended in this error. */
   mayPass(error: unknown): boolean;
-  /** The whole body as text, of at most 8 MiB, within a minute. */
-  text(reply: HttpReply): Promise<string>;
+  /** The store_failed of an answer that S3 does not give to such a request, only what stands before it; it may pass. */
+  strange(action: string, status: number): HuiyuanError;
+  /** The whole body as text, of at most 8 MiB, within a minute or `ms`. Throws store_failed. */
+  text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
   drop(reply: HttpReply): Promise<void>;
   /** Breaks off what is under way. */
@@ -67,10 +69,11 @@ const TRIES = 3;
 const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
 const PROBE_PATIENCE_MS = 2_000;
-const TEXT_BOUNDS = { bytes: 8_388_608, ms: 60_000 };
-const ERROR_BOUNDS = { bytes: 65_536, ms: 5_000 };
-/** A listing whose names nobody wants is the longest of them. */
-const DROP_BOUNDS = { bytes: 8_388_608, ms: 5_000 };
+/** Of a listing; the other answers that are read are short. */
+const TEXT_BYTES = 8_388_608;
+const TEXT_MS = 60_000;
+/** Of an answer of which nothing but its head, or why it is a no, is wanted. */
+const SHORT_BOUNDS = { bytes: 65_536, ms: 5_000 };
 
 /** Codes after which the same request may succeed a moment later. */
 const PASSING_CODES = new Set([
@@ -103,14 +106,17 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   async function askBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
+    if (reply.status >= 300) throw strange("look at what is", reply.status);
     await drop(reply);
   }
 
-  async function drop(reply: HttpReply): Promise<void> {
-    await readAway(reply, DROP_BOUNDS).catch((error: unknown) => {
-      // An answer without an end is as good as none.
-      throw markPassing(asHuiyuanError(error));
-    });
+  const drop = (reply: HttpReply) => readAway(reply, SHORT_BOUNDS).catch(unended);
+
+  const text = (reply: HttpReply, ms = TEXT_MS) => readText(reply, { bytes: TEXT_BYTES, ms }).catch(unended);
+
+  /** An answer without an end is as good as none. */
+  function unended(error: unknown): never {
+    throw markPassing(asHuiyuanError(error));
   }
 
   async function sendOnce(request: S3Request): Promise<HttpReply> {
@@ -170,7 +176,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   /** What stands before S3 may answer in its place, as with a page of its own: that says nothing of the object. */
   async function notFromS3(request: S3Request, reply: HttpReply, found: string): Promise<HuiyuanError> {
-    await readAway(reply, ERROR_BOUNDS).catch(() => undefined); // It is of no use whole either.
+    await readAway(reply, SHORT_BOUNDS).catch(() => undefined); // It is of no use whole either.
     return markPassing(failed(request, `the answer was ${found}, which is none of S3`));
   }
 
@@ -194,13 +200,16 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       if (isAbsenceSigned && !isSigned) throw await notFromS3(request, reply, "404 with no request id");
       isAbsenceSigned = isSigned;
     }
-    const code = errorCode(await readText(reply, ERROR_BOUNDS).catch(() => "")) ?? "";
+    const said = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
+    const code = errorCode(said ?? "") ?? "";
     const failure = refused(request, status, code);
     const mayPass = isPassing(status, code);
     if (!mayPass || status < 500) reach.answered();
     if (mayPass) return { failure, status };
     if (CALLERS_STATUSES.has(status) && code !== "NoSuchBucket") return reply;
-    throw failure;
+    // S3 says why, but to a HEAD; a page that does not is of what stands before it.
+    const isPage = said !== undefined && code === "" && request.method !== "HEAD";
+    throw isPage ? markPassing(failure) : failure;
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
@@ -243,8 +252,13 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket ${options.url}`;
   }
 
+  function strange(action: string, status: number): HuiyuanError {
+    const message = `Cannot ${action} in the S3 bucket ${options.url}: the answer was ${status}, which is none of S3`;
+    return markPassing(new HuiyuanError("store_failed", message));
+  }
+
   const mayPass = (error: unknown) => error instanceof HuiyuanError && passing.has(error);
-  return { reach, send, mayPass, text: (reply) => readText(reply, TEXT_BOUNDS), drop, close };
+  return { reach, send, mayPass, strange, text, drop, close };
 }
 
 function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {

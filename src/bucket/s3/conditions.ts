@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { Log } from "../../log.ts";
 import type { S3Client } from "./client.ts";
+import type { HttpReply } from "./http-call.ts";
 
 export interface Conditions {
   /** `If-None-Match: *` */
@@ -19,6 +20,9 @@ export interface ConditionProbe {
 
 const PATIENCE_MS = 10_000;
 
+/** What became of a put. `refused`: S3 does not take such a request. */
+type Outcome = "stored" | "held back" | "refused";
+
 /** The answer is kept; while S3 does not answer it throws store_failed, and the next call asks again. */
 export function createConditions(client: S3Client, options: ConditionProbe): () => Promise<Conditions> {
   let asked: Promise<Conditions> | undefined;
@@ -33,8 +37,7 @@ export function createConditions(client: S3Client, options: ConditionProbe): () 
 
 async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<Conditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
-  /** True when it was stored, false when the condition was obeyed or the header refused. */
-  async function isPut(text: string, headers: Record<string, string>): Promise<boolean> {
+  const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const body = {
@@ -44,25 +47,35 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
         yield bytes;
       },
     };
-    const reply = await client.send({ method: "PUT", name, headers, body, patienceMs: PATIENCE_MS });
-    if (reply.status < 300) await client.drop(reply);
-    return reply.status < 300;
-  }
-  /** A refusal for good is an answer too; one that may pass says nothing of the condition. */
-  const unlessPassing = (answer: boolean) => (error: unknown) => {
-    if (client.mayPass(error)) throw error;
-    return answer;
+    return client.send({ method: "PUT", name, headers, body, patienceMs: PATIENCE_MS });
   };
+  async function mustBeStored(reply: HttpReply): Promise<void> {
+    // Nothing can be told from such an answer: it may be of what stands before S3.
+    if (reply.status >= 300) throw client.strange(`put "${name}"`, reply.status);
+    await client.drop(reply);
+  }
+  async function tryPut(text: string, condition: Record<string, string>): Promise<Outcome> {
+    let reply: HttpReply;
+    try {
+      reply = await putText(text, condition);
+    } catch (error) {
+      if (client.mayPass(error)) throw error;
+      return "refused";
+    }
+    if (reply.status === 412 || reply.status === 409) return "held back";
+    await mustBeStored(reply);
+    return "stored";
+  }
   // What is not there: the client learns from it how this S3 says so. A failure is found out by the puts.
   await client.send({ method: "HEAD", name, patienceMs: PATIENCE_MS, tries: 1 }).catch(() => undefined);
   try {
-    await isPut("first", {});
+    await mustBeStored(await putText("first", {}));
     // Each would change the object if the condition were ignored; the last shows that the header is understood.
-    const absent = !(await isPut("second", { "if-none-match": "*" }).catch(unlessPassing(true)));
+    const absent = (await tryPut("second", { "if-none-match": "*" })) === "held back";
     const etag = `"${createHash("md5").update("first").digest("hex")}"`;
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
-    const isWrongRefused = absent && !(await isPut("third", { "if-match": wrong }).catch(unlessPassing(true)));
-    const version = isWrongRefused && (await isPut("first", { "if-match": etag }).catch(unlessPassing(false)));
+    const isWrongHeldBack = absent && (await tryPut("third", { "if-match": wrong })) === "held back";
+    const version = isWrongHeldBack && (await tryPut("first", { "if-match": etag })) === "stored";
     if (!absent || !version) {
       const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
       log.warn(

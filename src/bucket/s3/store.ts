@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
+import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import { createConditions } from "./conditions.ts";
@@ -37,6 +38,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
   const client = createS3Client(options);
   const conditions = createConditions(client, { prefix, log });
+  // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
+  client.reach.onReturn(() => void conditions().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
     await check();
@@ -49,7 +52,9 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     try {
       // A listing: the one answer whose failure says why, which that of a HEAD cannot.
       const query = { "list-type": "2", "max-keys": "1", prefix };
-      await client.drop(await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 }));
+      const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
+      const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
+      if (!isListed) throw client.strange("list what is", reply.status);
       await Promise.race([conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
     } catch (error) {
       if (!client.mayPass(error)) throw error;

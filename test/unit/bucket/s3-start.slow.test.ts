@@ -1,0 +1,103 @@
+// The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { toKey } from "../../../src/object.ts";
+import { openTestS3 } from "../../helpers/s3-store.ts";
+import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+
+const NAME = "10001234/photos/a.jpg";
+let s3: ScriptedS3;
+let store: RemoteStore | undefined;
+let bucket: RemoteBucket;
+let warned: string[];
+
+beforeEach(async () => {
+  s3 = await startScriptedS3();
+  warned = [];
+});
+afterEach(async () => {
+  await store?.close();
+  store = undefined;
+  await s3.close();
+});
+
+const log = { ...SILENT_LOG, warn: (_fields: object, message: string) => void warned.push(message) };
+
+async function open(failure: ScriptedS3["failure"]): Promise<void> {
+  s3.failure = failure;
+  store = await openTestS3(s3, { bucket: "b", log });
+  bucket = store.bucket("10001234/photos");
+}
+
+async function returned(): Promise<void> {
+  const back = new Promise<void>((resolve) => store?.onReturn(resolve));
+  s3.failure = () => undefined;
+  await back;
+}
+
+const put = async (text: string) => {
+  const body = wholeBody(Buffer.from(text));
+  const source = { size: body.size, hashes: body.hashes, read: async () => Buffer.from(text) };
+  return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "absent" }, isStale: false });
+};
+
+const nthTrialPut = (nth: number, failure: Failure): ScriptedS3["failure"] => {
+  let puts = 0;
+  return (method, name) => {
+    if (method !== "PUT" || !name.includes("probe")) return undefined;
+    puts += 1;
+    return puts === nth ? failure : undefined;
+  };
+};
+
+test.each([
+  ["404", { page: 404 }],
+  ["403", { page: 403 }],
+  ["200", { page: 200 }],
+] as const)("a page with status %s is no answer of S3 to the first listing: it is away", async (_status, page) => {
+  await open(() => page);
+  expect([store?.isDown, warned]).toEqual([true, []]);
+});
+
+test("a bucket that S3 does not have ends it", async () => {
+  const failing = open(() => ({ status: 404, code: "NoSuchBucket" }));
+  await expect(failing).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test.each([true, false])(
+  "what was answered in S3's place shows nothing of conditions (obeyed: %s)",
+  async (isObeyed) => {
+    s3.obeysConditions = isObeyed;
+    s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
+    await open(() => ({ page: 404 }));
+    await returned();
+    expect([await put("two"), s3.objects.get(NAME)?.bytes.toString()]).toEqual([false, "one"]);
+    expect(warned).toHaveLength(isObeyed ? 0 : 1);
+  },
+);
+
+test.each([1, 2, 4])("a 404 to the trial's put %i shows nothing either: S3 is away until it is known", async (nth) => {
+  s3.saysRequestId = false;
+  await open(nthTrialPut(nth, { page: 404 }));
+  expect([store?.isDown, warned]).toEqual([true, []]);
+  await returned();
+  expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
+});
+
+test("a condition that S3 refuses to take is replaced by a look", async () => {
+  await open(nthTrialPut(2, { status: 501, code: "NotImplemented" }));
+  expect(warned).toHaveLength(1);
+  s3.asked.length = 0;
+  expect([await put("one"), await put("two")]).toEqual([true, false]);
+  expect(s3.asked).toEqual([`HEAD ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
+});
+
+test("how S3 says that something is not there is learnt when it is back, before anybody asks", async () => {
+  await open(() => ({ page: 404 }));
+  await returned();
+  await vi.waitFor(() => expect(s3.asked.some((line) => /^DELETE .*probe/.test(line))).toBe(true));
+  s3.failure = () => ({ page: 404 });
+  await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+});
