@@ -44,6 +44,8 @@ export interface ScriptedS3 extends S3Place {
   saysRequestId: boolean;
   /** Headers, in lower case, that answers about an object lack. */
   lacks: readonly string[];
+  /** True: as through a proxy that says in each answer to a HEAD that there are no bytes. */
+  saysLength0: boolean;
   /** True: the last bit of every body is wrong on its way out. */
   spoils: boolean;
   close(): Promise<void>;
@@ -71,6 +73,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     hangsUp: false,
     saysRequestId: true,
     lacks: [],
+    saysLength0: false,
     spoils: false,
     async close() {
       const closed = once(server, "close");
@@ -148,7 +151,8 @@ function send(
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
   const asked = start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1);
   const bytes = s3.spoils ? spoilt(asked) : asked;
-  const head = { ...found.headers, etag: etagOf(found.bytes), "content-length": String(bytes.length) };
+  const length = method === "HEAD" && s3.saysLength0 ? 0 : bytes.length;
+  const head = { ...found.headers, etag: etagOf(found.bytes), "content-length": String(length) };
   const said = Object.entries(head).filter(([header]) => !s3.lacks.includes(header));
   response.writeHead(start === undefined ? 200 : 206, Object.fromEntries(said));
   if (method === "HEAD") response.end();

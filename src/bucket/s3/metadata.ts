@@ -74,17 +74,23 @@ export interface ObjectHead {
   readonly version: string;
 }
 
+/** The MD5 of nothing, which S3 gives as the ETag of what has no bytes. */
+const EMPTY = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
+
 /**
  * What the head says lies under `key`. Throws store_failed where nothing tells the size: it would pass for none, and what has no bytes
  * may be replaced.
  */
 export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
-  const { size, version } = head;
+  const { version } = head;
+  // Some proxies say 0 of any answer to a HEAD, since it has no body.
+  const size = head.size === 0 && !EMPTY.test(version) ? undefined : head.size;
   const fields = readFields(head);
   const { text, number } = fields;
   if (text(MARK) === MARK_VALUE) {
     if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
-    const info = infoOf(key, size ?? number("size"), fields);
+    // What has lost its bytes is not free either: whoever reads it finds it damaged.
+    const info = infoOf(key, size || number("size"), fields);
     if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
   }
   if (size === undefined) {

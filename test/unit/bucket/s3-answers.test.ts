@@ -78,6 +78,32 @@ test("another tool's object whose length is not told is a failure, not one of no
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
+describe("a HEAD that says a length of 0", () => {
+  test("counts as one that says none where the ETag is of something: the description tells the size", async () => {
+    await put("one");
+    s3.saysLength0 = true;
+    expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
+  });
+
+  test("leaves another tool's object one whose size is not told", async () => {
+    s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
+    s3.saysLength0 = true;
+    await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+  });
+
+  test("is believed of another tool's object that has no bytes", async () => {
+    s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers: {} });
+    expect(await bucket.head(A)).toMatchObject({ state: "foreign", size: 0 });
+  });
+
+  test("does not make free what has our description and has lost its bytes", async () => {
+    await put("one");
+    const { headers = {} } = s3.objects.get(NAME) ?? {};
+    s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers });
+    expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
+  });
+});
+
 test.each([409, 412])("a look that is answered %i is a failure with that status, not an object", async (status) => {
   s3.failure = () => ({ status, code: "" });
   const told = { code: "store_failed", message: expect.stringContaining(`${status}`) };

@@ -8,6 +8,7 @@ import { noisyJpeg } from "../../helpers/images.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
 import { openTiered, type TieredLab } from "../../helpers/tiered-store.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const ID = "10001234/photos";
 const A = toKey("a.jpg");
@@ -34,4 +35,34 @@ test("a body that breaks off is a failure, and the next that comes whole is the 
   expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
   s3.cutAfter = undefined;
   expect(await bucket.lookup(A)).toMatchObject({ state: "object", info: { size: bytes.length } });
+});
+
+test("an upload whose length a proxy says is 0 keeps its place, and is served", async () => {
+  const bucket = lab.store.bucket(ID);
+  const [upload, image] = [wholeBody(await noisyJpeg(160, 120)), wholeBody(await noisyJpeg(120, 160))];
+  expect(await bucket.put(infoOf("a.jpg", upload, "upload"), upload, { when: "always" })).toBe("stored");
+  await lab.store.close();
+  s3.saysLength0 = true;
+  lab = await openTiered(join(dir, "another"), await openTestS3(s3, { bucket: "b" }));
+  const again = lab.store.bucket(ID);
+  expect(await again.lookup(A)).toMatchObject({ state: "object", info: { size: upload.size } });
+  expect(await again.put(infoOf("a.jpg", image), image, { when: "absent", epoch: 0 })).toBe("exists");
+});
+
+test("one that has lost its bytes is damaged: neither served nor replaced by the mirror's, and it can be deleted", async () => {
+  const bucket = lab.store.bucket(ID);
+  const [upload, image] = [wholeBody(await noisyJpeg(160, 120)), wholeBody(await noisyJpeg(120, 160))];
+  await bucket.put(infoOf("a.jpg", upload, "upload"), upload, { when: "always" });
+  await lab.store.close();
+  const { headers = {} } = s3.objects.get(`${ID}/a.jpg`) ?? {};
+  s3.objects.set(`${ID}/a.jpg`, { bytes: Buffer.alloc(0), headers });
+  lab = await openTiered(join(dir, "another"), await openTestS3(s3, { bucket: "b" }));
+  const again = lab.store.bucket(ID);
+  const found = await again.lookup(A);
+  if (found.state !== "object") throw new Error(`found ${found.state}`);
+  const reader = await again.open(found.info);
+  await expect(reader?.read(0, found.info.size - 1)).rejects.toMatchObject({ code: "store_corrupt" });
+  reader?.close();
+  expect(await again.put(infoOf("a.jpg", image), image, { when: "absent", epoch: 0 })).toBe("exists");
+  expect(await again.delete(A, { deletedAt: 1, reason: "" })).toBe(true);
 });
