@@ -2,7 +2,9 @@
 // retries nothing, follows nothing and has no deadline but the caller's signal.
 import { Readable } from "node:stream";
 import { createDialer, type Dispatcher } from "./dialer.ts";
+import type { Lifetime } from "./lifetime.ts";
 import type { Resolve } from "./lookup.ts";
+import { createSlots } from "./slots.ts";
 
 export interface Call {
   readonly method: Dispatcher.HttpMethod;
@@ -10,7 +12,7 @@ export interface Call {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | AsyncIterable<Buffer> | undefined;
-  /** Ends the exchange, its body included. */
+  /** Ends the exchange, its body included. What has no connection by then is never sent. */
   readonly signal: AbortSignal;
 }
 
@@ -35,6 +37,7 @@ export interface CallerOptions {
   /** True: this host and port may have a private address. */
   readonly allowPrivate: boolean;
   readonly connectTimeoutMs: number;
+  /** At the same time; further calls wait. One is given back when the body of its answer has been read or left. */
   readonly connections: number;
   readonly resolve: Resolve;
 }
@@ -46,8 +49,11 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   const port = written === "" ? (isSecure ? 443 : 80) : Number(written);
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
 
-  return {
-    async call({ method, target, headers, body, signal }) {
+  const slots = createSlots(connections);
+
+  async function request({ method, target, headers, body, signal }: Call) {
+    const give = await slots.take(lifetimeOf(signal));
+    try {
       const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
         method,
         path: target,
@@ -58,6 +64,17 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
         headersTimeout: 0,
         bodyTimeout: 0,
       });
+      reply.body.once("close", give);
+      return reply;
+    } catch (error) {
+      give();
+      throw error;
+    }
+  }
+
+  return {
+    async call(call) {
+      const reply = await request(call);
       const { headers: received } = reply;
       const header = (name: string) => {
         const value = received[name];
@@ -70,5 +87,16 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
       return { status: reply.statusCode, header, body: reply.body, discard };
     },
     close: () => dialer.close(),
+  };
+}
+
+/** As far as a wait for a slot needs one. */
+function lifetimeOf(signal: AbortSignal): Pick<Lifetime, "failure" | "watch"> {
+  return {
+    failure: signal.aborted ? signal.reason : undefined,
+    watch(stop) {
+      if (signal.aborted) stop(signal.reason);
+      else signal.addEventListener("abort", () => stop(signal.reason), { once: true });
+    },
   };
 }

@@ -6,9 +6,9 @@ import type { Lifetime } from "./lifetime.ts";
 export interface Slots {
   /**
    * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
-   * as long as there are fetches, which the mirror bounds.
+   * as long as there are requests, which whoever asks bounds.
    */
-  take(lifetime: Lifetime): Promise<() => void>;
+  take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
 
 export function createSlots(count: number): Slots {

@@ -1,9 +1,17 @@
 // What the S3 store and callbacks get of answers whose connection ends while nobody takes the body.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { type Caller, createCaller } from "../../../src/origin/caller.ts";
+import { type Caller, type CallReply, createCaller } from "../../../src/origin/caller.ts";
 import { createSystemResolve } from "../../../src/origin/lookup.ts";
-import { chunk, head, type Script, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
+import {
+  chunk,
+  head,
+  response,
+  type Script,
+  type ScriptedOrigin,
+  type ScriptTable,
+  startScriptedOrigin,
+} from "../../helpers/scripted-origin.ts";
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -11,19 +19,23 @@ afterEach(async () => {
 });
 
 async function callerOf(script: Script): Promise<Caller> {
-  const server = await startScriptedOrigin({ "*": script });
+  return (await open({ "*": script }, 64)).caller;
+}
+
+async function open(scripts: ScriptTable, connections: number): Promise<{ caller: Caller; origin: ScriptedOrigin }> {
+  const origin = await startScriptedOrigin(scripts);
   const caller = createCaller({
-    url: server.url,
+    url: origin.url,
     allowPrivate: true,
     connectTimeoutMs: 2000,
-    connections: 64,
+    connections,
     resolve: createSystemResolve(),
   });
   closers.push(
     () => caller.close(),
-    () => server.close(),
+    () => origin.close(),
   );
-  return caller;
+  return { caller, origin };
 }
 
 /** A body is paused with nothing left to read when its last bytes are those that fill undici's 64 KiB. */
@@ -103,6 +115,27 @@ test.each<[string, "whole" | "cut" | "either", Script]>([
   const found = new Set(await Promise.all(Array.from({ length: MANY }, () => readLate(caller))));
   if (wanted === "either") expect(found.has("wrong")).toBe(false);
   else expect([...found]).toEqual([wanted]);
+});
+
+test("call() rejects when its signal fires before a connection is free, and is never sent", async () => {
+  const slow: Script = [head("200 OK", [length(2)]), "o", { pause: 400 }, "k"];
+  const { caller, origin } = await open({ "/slow": slow, "*": [response("there")] }, 1);
+  const ask = (method: "GET" | "PUT", target: string, signal: AbortSignal) =>
+    caller.call({ method, target, headers: {}, body: method === "PUT" ? Buffer.from("late") : undefined, signal });
+  const patient = AbortSignal.timeout(10_000);
+  const read = async ({ body }: CallReply) => {
+    const parts: Buffer[] = [];
+    for await (const part of body) parts.push(part);
+    return Buffer.concat(parts).toString();
+  };
+  const first = ask("GET", "/slow", patient).then(read);
+  const begun = performance.now();
+  await expect(ask("PUT", "/given-up", AbortSignal.timeout(50))).rejects.toMatchObject({ name: "TimeoutError" });
+  await expect(ask("PUT", "/too-late", AbortSignal.abort(new Error("gone")))).rejects.toThrow("gone");
+  expect(performance.now() - begun).toBeLessThan(300);
+  expect(await Promise.all([first, ask("GET", "/next", patient).then(read)])).toEqual(["ok", "there"]);
+  expect(origin.requests.map(({ target }) => target)).toEqual(["/slow", "/next"]);
+  expect(origin.connections).toBe(1);
 });
 
 test("discard() and an abort, of a body whose connection has ended meanwhile, let go of it", async () => {
