@@ -1,27 +1,50 @@
 // One at a time for each key, in the order of asking. As many entries as there are keys at work.
 import { PassingMap } from "./passing.ts";
+import { waitAtMost } from "./wait.ts";
 
 export interface KeyLocks {
-  /** Runs when everybody who asked before for any of the keys is done. */
+  /**
+   * Runs when everybody who asked before for any of the keys is done. Throws store_failed where that takes too long; nothing is run
+   * then.
+   */
   hold<Result>(keys: readonly string[], run: () => Promise<Result>): Promise<Result>;
   /** Somebody has the key, or waits for it. */
   isHeld(key: string): boolean;
 }
 
-export function createKeyLocks(): KeyLocks {
+/** `waitMs`: how long one waits for a key at the most; default for ever. */
+export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): KeyLocks {
   const last = new PassingMap<string, Promise<unknown>>();
   return {
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
       const before = keys.map((key) => last.get(key));
-      const mine = Promise.allSettled(before).then(run);
+      const turn = Promise.allSettled(before);
+      let hasLeft = false;
+      const mine = turn.then(() => {
+        if (hasLeft) throw new Error("whoever waited has left");
+        return run();
+      });
       const over = mine.catch(() => undefined);
       for (const key of keys) last.set(key, over);
+      const release = () => {
+        for (const key of keys) if (last.get(key) === over) last.delete(key);
+      };
+      try {
+        if (waitMs !== undefined && before.some((other) => other !== undefined)) {
+          await waitAtMost(waitMs, turn, "Cannot use a key: another change of it waits for the store");
+        }
+      } catch (error) {
+        hasLeft = true;
+        // Who comes later still waits for those before.
+        void over.then(release);
+        throw error;
+      }
       try {
         return await mine;
       } finally {
-        for (const key of keys) if (last.get(key) === over) last.delete(key);
+        release();
       }
     },
   };

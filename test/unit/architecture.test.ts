@@ -23,6 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "carried",
     "passing",
     "key-locks",
+    "wait",
     "head-room",
     "body-room",
     "shared-signals",

@@ -28,7 +28,7 @@ export interface S3Request {
   readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
   /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
   readonly patienceMs: number;
-  /** Tries at the most that bring no answer; three where absent. */
+  /** Tries at the most that bring no answer; three where absent. None begins more than 20 s after the first. */
   readonly tries?: number;
   /** True: is sent also while S3 is known to be down. */
   readonly isProbe?: boolean;
@@ -65,6 +65,8 @@ export interface S3ClientOptions extends S3Access {
 }
 
 const TRIES = 3;
+/** Later than so long after the first, no other try begins: a client waits for it. */
+const LAST_TRY_MS = 20_000;
 /** Of what S3 answers with a no that may pass, as it does when it is asked too much: such an answer comes soon. */
 const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
@@ -213,12 +215,14 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
+    const begun = performance.now();
     for (let tried = 1; ; tried += 1) {
       if (reach.isDown && request.isProbe !== true)
         throw markPassing(failed(request, "it has not answered for a while"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
-      if (tried >= triesOf(request, outcome)) throw givenUp(outcome);
+      const isLast = tried >= triesOf(request, outcome) || performance.now() - begun > LAST_TRY_MS;
+      if (isLast) throw givenUp(outcome);
       await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }

@@ -19,8 +19,9 @@ export interface MultipartPut {
 /** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
 const PART_BYTES = 16_777_216;
 const PATIENCE_MS = 15_000;
-/** Joining the parts takes a server as long as it takes. */
-const COMPLETE_PATIENCE_MS = 120_000;
+/** Joining the parts takes a server its time, and a client's connection does not wait for ever. Also for the blanks that come meanwhile. */
+const COMPLETE_PATIENCE_MS = 35_000;
+const ABORT_PATIENCE_MS = 5_000;
 
 /** False when the condition does not hold. Throws store_failed, store_full. */
 export async function putInParts(client: S3Client, source: ByteSource, put: MultipartPut): Promise<boolean> {
@@ -80,7 +81,7 @@ async function complete(
   if (reply.status === 412 || reply.status === 409) return false;
   if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
   // S3 may begin its answer with 200 and fail afterwards.
-  const answer = await client.text(reply);
+  const answer = await client.text(reply, COMPLETE_PATIENCE_MS);
   if (isResult(answer, "CompleteMultipartUploadResult")) return true;
   const code = errorCode(answer);
   if (code === "PreconditionFailed") return false;
@@ -90,7 +91,7 @@ async function complete(
 /** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */
 async function abort(client: S3Client, name: string, upload: string): Promise<void> {
   await client
-    .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: PATIENCE_MS })
+    .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: ABORT_PATIENCE_MS, tries: 1 })
     .then(client.drop)
     .catch(() => undefined);
 }

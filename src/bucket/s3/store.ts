@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
+import { waitAtMost } from "../../wait.ts";
 import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";
 import { createS3Client, type S3Access } from "./client.ts";
@@ -27,8 +28,9 @@ export interface S3StoreOptions extends S3Access {
 
 const PARTS_ABOVE_BYTES = 67_108_864;
 const CHECK_PATIENCE_MS = 5_000;
-/** For the trial of conditions, which goes on behind; the first put waits for it. */
+/** For the trial of conditions, which goes on behind; the first put waits for it, its client not for ever. */
 const CONDITIONS_MS = 3_000;
+const PUT_WAITS_MS = 8_000;
 
 /**
  * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
@@ -47,6 +49,9 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     client.close();
     throw error;
   }
+
+  const inTime = () =>
+    waitAtMost(PUT_WAITS_MS, conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
 
   async function check(): Promise<void> {
     try {
@@ -67,7 +72,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     bucket(id) {
       const known =
         buckets.get(id) ??
-        createS3Bucket({ client, names: objectNames(prefix, id), conditions, s3Bucket, partsAboveBytes });
+        createS3Bucket({ client, names: objectNames(prefix, id), conditions: inTime, s3Bucket, partsAboveBytes });
       buckets.set(id, known);
       return known;
     },

@@ -43,6 +43,8 @@ const MAX_COPY_BYTES = 67_108_864;
 /** Each takes some 300 bytes of memory. */
 const MAX_QUEUED = 100_000;
 const STOP_MS = 3_000;
+/** A change may wait long for the remote store, and each who waits for it in turn has a client. */
+const KEY_WAIT_MS = 10_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
@@ -58,7 +60,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     maxCopyBytes = MAX_COPY_BYTES,
   } = options;
   const { order } = disk;
-  const locks = createKeyLocks();
+  const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
   const queueFolder = `queue/${remote.id}/`;

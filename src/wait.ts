@@ -1,0 +1,19 @@
+// How long one waits for what goes on without those who have left.
+import { HuiyuanError } from "./errors.ts";
+
+/** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
+export async function waitAtMost<Result>(
+  milliseconds: number,
+  promise: Promise<Result>,
+  message: string,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new HuiyuanError("store_failed", message)), milliseconds).unref();
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,113 @@
+// How long the S3 store waits for an answer in all: less than a client's connection waits for its own.
+import { afterEach, expect, test, vi } from "vitest";
+import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
+import type { HttpCall, HttpReply } from "../../../src/bucket/s3/http-call.ts";
+import { putInParts } from "../../../src/bucket/s3/multipart.ts";
+import { openS3Store } from "../../../src/bucket/s3/store.ts";
+import { SILENT_LOG } from "../../../src/log.ts";
+import { toKey } from "../../../src/object.ts";
+import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+
+const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };
+const A = toKey("a.jpg");
+const ONE = wholeBody(Buffer.from("one"));
+/** Milliseconds in which the server lets go of a connection on which nothing moves. */
+const CLIENT_MS = 60_000;
+let client: S3Client | undefined;
+
+afterEach(() => {
+  client?.close();
+  client = undefined;
+  vi.useRealTimers();
+});
+
+const clientOf = (call: (call: HttpCall) => Promise<HttpReply>) => {
+  client = createS3Client({ ...ACCESS, call, log: SILENT_LOG, now: Date.now, retryMs: 1 });
+  return client;
+};
+
+function replyOf(text: string): HttpReply {
+  const body = async function* () {
+    yield Buffer.from(text);
+  };
+  return { status: 200, header: (name) => (name === "etag" ? '"1"' : undefined), body: body() };
+}
+
+/** Silence: it ends with the patience of whoever asked, to which time leaps. */
+async function silence({ signal }: HttpCall): Promise<never> {
+  const begun = performance.now();
+  while (!signal.aborted) {
+    vi.advanceTimersByTime(500);
+    if (performance.now() - begun > CLIENT_MS) throw new Error("nobody has given it up");
+  }
+  throw signal.reason;
+}
+
+/** Milliseconds until it fails. */
+async function failsAfter(work: () => Promise<unknown>): Promise<number> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  const begun = performance.now();
+  await expect(work()).rejects.toMatchObject({ code: "store_failed" });
+  return performance.now() - begun;
+}
+
+test.each([
+  [0, 3],
+  [15_000, 2],
+  [35_000, 1],
+])("send() of which each try fails after %i ms is tried %i times", async (ms, times) => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  const call = vi.fn(async () => {
+    vi.advanceTimersByTime(ms);
+    throw new Error("reset");
+  });
+  const send = clientOf(call).send({ method: "GET", name: "a.jpg", patienceMs: 60_000 });
+  await expect(send).rejects.toMatchObject({ code: "store_failed" });
+  expect(call).toHaveBeenCalledTimes(times);
+});
+
+test("an upload of which the end stays without an answer fails in time, its parts taken back or not", async () => {
+  const asked = clientOf(async (call) => {
+    if (call.method === "PUT") return replyOf("");
+    if (call.target.endsWith("uploads=")) return replyOf("<Upload><UploadId>7</UploadId></Upload>");
+    return silence(call);
+  });
+  const source = { size: ONE.size, hashes: ONE.hashes, read: async () => Buffer.from("one") };
+  const put = { name: "a.jpg", headers: {}, condition: {}, holds: async () => true };
+  expect(await failsAfter(() => putInParts(asked, source, put))).toBeLessThan(CLIENT_MS - 10_000);
+});
+
+/** A store whose copies are answered so. */
+async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
+  const store = await openS3Store({
+    ...ACCESS,
+    bucket: "b",
+    prefix: "",
+    call: async (call) => ("x-amz-copy-source" in call.headers ? answer(call) : replyOf("<ListBucketResult/>")),
+    log: SILENT_LOG,
+    now: Date.now,
+  });
+  const bucket = store.bucket("10001234/photos");
+  const copy = () => bucket.copy(A, '"1"', infoOf("b.jpg", ONE), { isStale: false });
+  return { copy, close: () => store.close() };
+}
+
+test("a copy that stays without an answer is asked for once and fails in time", async () => {
+  const answer = vi.fn(silence);
+  const { copy, close } = await copying(answer);
+  expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
+  expect(answer).toHaveBeenCalledOnce();
+  await close();
+});
+
+test("a copy of which nothing but blanks come fails in time too", async () => {
+  const blanks = async function* () {
+    for (;;) {
+      vi.advanceTimersByTime(5_000);
+      yield Buffer.from(" ");
+    }
+  };
+  const { copy, close } = await copying(async () => ({ ...replyOf(""), body: blanks() }));
+  expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
+  await close();
+});
