@@ -9,6 +9,7 @@ import type { ObjectInfo } from "../../object.ts";
 import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
+import { PROOF_WAIT_MS, waitAtMost } from "../wait.ts";
 import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
@@ -156,7 +157,8 @@ function spoolReader(info: ObjectInfo, { spool, proven }: Running, again: () => 
   /** Nobody may wait for this reader meanwhile, which waits for all of them. */
   async function untilProven(): Promise<void> {
     const stopWaiting = spool.awaitEnd();
-    await proven.finally(stopWaiting);
+    const tooSlow = `Cannot read "${info.key}": it comes too slowly from the store`;
+    await waitAtMost(PROOF_WAIT_MS, proven, tooSlow).finally(stopWaiting);
   }
 
   return {

@@ -7,6 +7,7 @@ import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
+import { PROOF_WAIT_MS, waitAtMost } from "../wait.ts";
 
 export interface LargeObjects {
   open(info: ObjectInfo, version: string): ObjectReader;
@@ -90,7 +91,11 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
     const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
     const begun = proving.get(id) ?? readThrough(info, version).finally(() => proving.delete(id));
     proving.set(id, begun);
-    return begun;
+    return waitAtMost(
+      PROOF_WAIT_MS,
+      begun,
+      `Cannot read "${info.key}": all of it must come first, which takes too long`,
+    );
   }
 
   async function getRange(info: ObjectInfo, version: string, start: number, end: number): Promise<Buffer> {
