@@ -15,11 +15,21 @@ export interface BodyBounds {
 const SLOW_AFTER_MS = 15_000;
 const SLOW_BYTES_PER_MS = 16;
 
-/** Aborts its signal when nothing has moved for a while. */
+/** Nothing has moved for so long. */
+export class Silence extends Error {
+  readonly milliseconds: number;
+
+  constructor(milliseconds: number) {
+    super(`no progress in ${milliseconds} ms`);
+    this.milliseconds = milliseconds;
+  }
+}
+
+/** Aborts its signal with a Silence when nothing has moved for a while. */
 export function createPatience(milliseconds: number, closing: AbortSignal) {
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, closing]);
-  const timer = setTimeout(() => controller.abort(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
+  const timer = setTimeout(() => controller.abort(new Silence(milliseconds)), milliseconds);
   async function* watch(pieces: AsyncIterable<Buffer>) {
     for await (const piece of pieces) {
       timer.refresh();

@@ -5,7 +5,7 @@ import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../sigv4.ts";
 import { errorCode } from "./answers.ts";
-import { type BodyBounds, createPatience, readAway, readBody } from "./bodies.ts";
+import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createReach, type Reach } from "./reach.ts";
 
@@ -28,7 +28,7 @@ export interface S3Request {
   readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
   /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
   readonly patienceMs: number;
-  /** Tries at the most that bring no answer; three where absent. None begins more than 20 s after the first. */
+  /** Tries at the most that bring no answer; three where absent. None follows 20 s of silence in all. */
   readonly tries?: number;
   /** True: is sent also while S3 is known to be down. */
   readonly isProbe?: boolean;
@@ -65,8 +65,8 @@ export interface S3ClientOptions extends S3Access {
 }
 
 const TRIES = 3;
-/** Later than so long after the first, no other try begins: a client waits for it. */
-const LAST_TRY_MS = 20_000;
+/** After so much silence in all there is no other try: a client waits, and its connection does so not for ever. */
+const MAX_SILENT_MS = 20_000;
 /** Of what S3 answers with a no that may pass, as it does when it is asked too much: such an answer comes soon. */
 const REFUSED_TRIES = 3;
 const RETRY_MS = 150;
@@ -191,7 +191,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     // The address is not allowed, and no other try will find another; or nobody waits any more.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
     reach.failed(failure);
-    return { failure, status: undefined };
+    return { failure, status: undefined, silentMs: error instanceof Silence ? error.milliseconds : 0 };
   }
 
   /** As attempt(), for an answer that says no. */
@@ -215,14 +215,14 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
-    const begun = performance.now();
+    let silentMs = 0;
     for (let tried = 1; ; tried += 1) {
       if (reach.isDown && request.isProbe !== true)
         throw markPassing(failed(request, "it has not answered for a while"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
-      const isLast = tried >= triesOf(request, outcome) || performance.now() - begun > LAST_TRY_MS;
-      if (isLast) throw givenUp(outcome);
+      silentMs += outcome.silentMs ?? 0;
+      if (tried >= triesOf(request, outcome) || silentMs >= MAX_SILENT_MS) throw givenUp(outcome);
       await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }
@@ -281,6 +281,8 @@ interface Passing {
   readonly failure: HuiyuanError;
   /** Of what was answered; undefined: nothing was. */
   readonly status: number | undefined;
+  /** Milliseconds in which nothing moved, after which it was given up. */
+  readonly silentMs?: number;
 }
 
 async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {
