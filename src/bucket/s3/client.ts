@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../sigv4.ts";
+import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
@@ -32,6 +33,8 @@ export interface S3Request {
   readonly tries?: number;
   /** True: is sent also while S3 is known to be down. */
   readonly isProbe?: boolean;
+  /** True: a 404 is handed back also where it may not be of S3. */
+  readonly isTrial?: boolean;
 }
 
 export interface S3Client {
@@ -49,6 +52,7 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
   drop(reply: HttpReply): Promise<void>;
+  readonly absence: Pick<Absence, "believeUnsigned">;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -87,8 +91,6 @@ const PASSING_CODES = new Set([
   "ServiceUnavailable",
 ]);
 const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "XMinioStorageFull"]);
-/** Which request this was, as AWS, OSS, COS, OBS and Kodo say it in every answer. */
-const REQUEST_IDS = ["x-amz-request-id", "x-oss-request-id", "x-cos-request-id", "x-obs-request-id", "x-reqid"];
 const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
 
 function isPassing(status: number, code: string): boolean {
@@ -103,8 +105,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const closing = new AbortController();
   const reach = createReach({ ask: askBucket, log });
   const passing = new WeakSet<HuiyuanError>();
-  /** This S3 says with a 404 which request it was: one that does not is of what stands before it, and means nothing. */
-  let isAbsenceSigned = false;
+  const absence = createAbsence();
 
   async function askBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
@@ -197,11 +198,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** As attempt(), for an answer that says no. */
   async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
     const { status } = reply;
-    if (status === 404) {
-      const isSigned = REQUEST_IDS.some((name) => reply.header(name) !== undefined);
-      if (isAbsenceSigned && !isSigned) throw await notFromS3(request, reply, "404 with no request id");
-      isAbsenceSigned = isSigned;
-    }
+    if (status === 404 && !absence.isBelieved(reply) && request.isTrial !== true)
+      throw await notFromS3(request, reply, "404 with no request id");
     const said = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(said ?? "") ?? "";
     const failure = refused(request, status, code);
@@ -262,7 +260,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayPass = (error: unknown) => error instanceof HuiyuanError && passing.has(error);
-  return { reach, send, mayPass, strange, text, drop, close };
+  return { reach, send, mayPass, strange, text, drop, absence, close };
 }
 
 function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {

@@ -1,7 +1,8 @@
-// Which conditions of a PUT this S3 obeys: tried once with a temporary object, since some servers take the headers and
-// ignore them. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
+// Which conditions of a PUT this S3 obeys, tried once with a temporary object, since some servers take the headers and ignore
+// them; and whether it says with a 404 which request it was. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
 import { createHash, randomUUID } from "node:crypto";
 import type { Log } from "../../log.ts";
+import { isSigned } from "./absence.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
 
@@ -66,8 +67,18 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
     await mustBeStored(reply);
     return "stored";
   }
-  // What is not there: the client learns from it how this S3 says so. A failure is found out by the puts.
-  await client.send({ method: "HEAD", name, patienceMs: PATIENCE_MS, tries: 1 }).catch(() => undefined);
+  /** How this S3 says that something is not there. A refusal for good is found out by the puts. */
+  async function isUnsigned(): Promise<boolean> {
+    const nothing = `${name}-nothing`;
+    try {
+      const reply = await client.send({ method: "HEAD", name: nothing, patienceMs: PATIENCE_MS, isTrial: true });
+      return reply.status === 404 && !isSigned(reply);
+    } catch (error) {
+      if (client.mayPass(error)) throw error;
+      return false;
+    }
+  }
+  const wasUnsigned = await isUnsigned();
   try {
     await mustBeStored(await putText("first", {}));
     // Each would change the object if the condition were ignored; the last shows that the header is understood.
@@ -83,6 +94,8 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
         "this S3 ignores conditional puts: each is preceded by a look, so let only one huiyuan write to the bucket",
       );
     }
+    // Not on the word of one answer: it may be of what stood before S3 just then.
+    if (wasUnsigned && (await isUnsigned())) client.absence.believeUnsigned();
     return { absent, version };
   } finally {
     await client

@@ -101,3 +101,26 @@ test("how S3 says that something is not there is learnt when it is back, before 
   s3.failure = () => ({ page: 404 });
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
 });
+
+test.each([
+  ["a page with status 404", { page: 404 }],
+  ["503", { status: 503, code: "SlowDown" }],
+] as const)(
+  "%s to the first look for nothing does not make a 404 of what stands before S3 absence",
+  async (_what, failure) => {
+    let looks = 0;
+    await open((method, name) => {
+      if (method !== "HEAD" || !name.includes("probe")) return undefined;
+      looks += 1;
+      return looks === 1 ? failure : undefined;
+    });
+    s3.failure = () => ({ page: 404 });
+    await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+  },
+);
+
+test("what stands before S3 makes nothing absent before S3 has been heard", async () => {
+  await open((method) => (method === "HEAD" ? { page: 404 } : { status: 503, code: "SlowDown" }));
+  s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);
+  await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+});
