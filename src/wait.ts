@@ -1,9 +1,6 @@
 // How long one waits for what goes on without those who have left.
 import { HuiyuanError } from "./errors.ts";
 
-/** For bytes of which none is given out before all have come and are right: less than a client's connection waits for its answer. Milliseconds. */
-export const PROOF_WAIT_MS = 40_000;
-
 /** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
 export async function waitAtMost<Result>(
   milliseconds: number,

@@ -9,8 +9,8 @@ import type { ObjectInfo } from "../../object.ts";
 import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
-import { PROOF_WAIT_MS, waitAtMost } from "../wait.ts";
 import { createLargeObjects } from "./large.ts";
+import { provenInTime } from "./proof.ts";
 
 export interface Downloads {
   /** Undefined when the object is not there any more. The caller closes the reader. */
@@ -157,8 +157,7 @@ function spoolReader(info: ObjectInfo, { spool, proven }: Running, again: () => 
   /** Nobody may wait for this reader meanwhile, which waits for all of them. */
   async function untilProven(): Promise<void> {
     const stopWaiting = spool.awaitEnd();
-    const tooSlow = `Cannot read "${info.key}": it comes too slowly from the store`;
-    await waitAtMost(PROOF_WAIT_MS, proven, tooSlow).finally(stopWaiting);
+    await provenInTime(info.key, proven).finally(stopWaiting);
   }
 
   return {

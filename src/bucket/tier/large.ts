@@ -7,7 +7,7 @@ import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
-import { PROOF_WAIT_MS, waitAtMost } from "../wait.ts";
+import { provenInTime } from "./proof.ts";
 
 export interface LargeObjects {
   open(info: ObjectInfo, version: string): ObjectReader;
@@ -91,11 +91,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
     const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
     const begun = proving.get(id) ?? readThrough(info, version).finally(() => proving.delete(id));
     proving.set(id, begun);
-    return waitAtMost(
-      PROOF_WAIT_MS,
-      begun,
-      `Cannot read "${info.key}": all of it must come first, which takes too long`,
-    );
+    return provenInTime(info.key, begun);
   }
 
   async function getRange(info: ObjectInfo, version: string, start: number, end: number): Promise<Buffer> {

@@ -8,9 +8,9 @@ import { PassingMap } from "../../passing.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry } from "../driver.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
-import { PROOF_WAIT_MS, waitAtMost } from "../wait.ts";
 import type { DamagedObjects } from "./damaged.ts";
 import { describeForeign, type ForeignEntry } from "./foreign.ts";
+import { provenInTime } from "./proof.ts";
 import type { UnusableObjects } from "./unusable.ts";
 
 export interface LookParts {
@@ -77,7 +77,7 @@ export function createLooks(parts: LookParts): Looks {
       describing.get(share) ??
       describeForeign(key, found, { remote, spools, keep: keep() }).finally(() => describing.delete(share));
     describing.set(share, described);
-    const info = await inTime(key, described);
+    const info = await provenInTime(key, described);
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
       unusable.note({ key, version, why: "it is no whole image" });
@@ -108,7 +108,9 @@ export function createLooks(parts: LookParts): Looks {
     },
     async isNoImage(key, found) {
       if (found.size > maxKeptBytes()) return false;
-      return (await inTime(key, describeForeign(key, found, { remote, spools, keep: async () => {} }))) === "no-image";
+      return (
+        (await provenInTime(key, describeForeign(key, found, { remote, spools, keep: async () => {} }))) === "no-image"
+      );
     },
     versionOf: (info) => versions.get(info),
     isStale: (info) => stale.has(info),
@@ -116,9 +118,4 @@ export function createLooks(parts: LookParts): Looks {
       stale.add(info);
     },
   };
-}
-
-/** The reading goes on without those who have left, and its copy serves who comes later. */
-function inTime<Result>(key: Key, described: Promise<Result>): Promise<Result> {
-  return waitAtMost(PROOF_WAIT_MS, described, `Cannot read "${key}": it comes too slowly from the store`);
 }
