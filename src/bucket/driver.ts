@@ -47,6 +47,8 @@ export interface Renewal extends SeenVersion {
   readonly originEtag: string | undefined;
   readonly originLastModified: string | undefined;
   readonly validated: Validation;
+  /** True: what was purged stays stale, for the origin has not confirmed it. */
+  readonly staysStale?: boolean | undefined;
 }
 
 /**
@@ -134,7 +136,7 @@ export interface BucketDriver {
   /** Raises the epoch; marks an object that the mirror brought as stale, or with `hard` removes it. True when one was there. */
   purge(key: Key, options: PurgeOptions): Promise<boolean>;
   /**
-   * Replaces validators and `validated` in the provenance of what the mirror brought and lifts the stale mark; bytes,
+   * Replaces validators and `validated` in the provenance of what the mirror brought and lifts the stale mark (but for `staysStale`); bytes,
    * times and epoch stay. False, and nothing changes, where the renewal is of another object.
    */
   renew(key: Key, renewal: Renewal): Promise<boolean>;

@@ -56,7 +56,8 @@ function createMemoryBucket(now: () => number): BucketDriver {
       return readerOf(slot.bytes);
     },
     async put(info, body, condition) {
-      return store(info, await bytesOf(body), condition);
+      const early = decidePut(occupantOf(slotOf(info.key)), condition);
+      return early === "stored" ? store(info, await bytesOf(body), condition) : early;
     },
     async copy(from, to, condition) {
       const source = slotOf(from);
@@ -79,7 +80,8 @@ function createMemoryBucket(now: () => number): BucketDriver {
       if (slot.state !== "object" || !isStill(occupantOf(slot), renewal)) return false;
       const { originEtag, originLastModified, validated } = renewal;
       const provenance = { ...slot.info.provenance, originEtag, originLastModified, validated };
-      slots.set(key, { ...slot, info: { ...slot.info, provenance }, isStale: false });
+      const isStale = slot.isStale && renewal.staysStale === true;
+      slots.set(key, { ...slot, info: { ...slot.info, provenance }, isStale });
       return true;
     },
     async purge(key, { hard, only }) {

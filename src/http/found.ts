@@ -1,6 +1,6 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../errors.ts";
-import type { MissAnswer } from "../mirror/join.ts";
+import { isLate, type MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refreshed.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";
 import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
@@ -36,7 +36,7 @@ export async function serveFound(admitted: Admitted, found: Found): Promise<void
 
 /** Of what the origin gave in place of a stored object; undefined where that was earlier: it waits for the store, as a miss may. */
 export function replacedStatus({ how }: MissAnswer): string | undefined {
-  return how === "after" ? undefined : CACHE_STATUS.replaced;
+  return isLate(how) ? undefined : CACHE_STATUS.replaced;
 }
 
 /**

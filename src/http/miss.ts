@@ -1,7 +1,7 @@
 // What becomes of a download that the bucket cannot answer: the rule of the URL decides whether the origin is asked, the
 // client sent there, or a fallback shown.
 import { HuiyuanError } from "../errors.ts";
-import type { Join, MissAnswer } from "../mirror/join.ts";
+import { isLate, type Join, type MissAnswer } from "../mirror/join.ts";
 import type { MissRequest } from "../mirror/mirror.ts";
 import { urlOfKey } from "../mirror/object-keys.ts";
 import { type Asked, askedForKey, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
@@ -10,7 +10,7 @@ import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling, isForOneVersion } from "./answer-filling.ts";
-import type { AnswerLife, AnswerState } from "./cache-control.ts";
+import type { AnswerState } from "./cache-control.ts";
 import type { Exchange } from "./exchange.ts";
 import { splitStyle } from "./instruction.ts";
 import { missRouteOf } from "./object-name.ts";
@@ -175,18 +175,18 @@ export async function serveMiss(
   exchange.outcome = { kind: "miss", tier: "origin" };
   const life = route.mirror.refresh.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", missStatus(miss.how, false, life), life));
+    return answerAsked(exchange, miss.answer, contextOf(admitted, "filling", missStatus(miss.how, false), life));
   const { how, isKept } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isKept || state === "suspect" ? state : "unkept";
-    return contextOf(admitted, shown, status ?? missStatus(how, isStored && admitted.isUnsure !== true, life), life);
+    return contextOf(admitted, shown, status ?? missStatus(how, isStored && admitted.isUnsure !== true), life);
   };
   try {
     if (miss.kind === "filling") {
       await answerFilling(exchange, miss, (state, isProven) => contextFor(state, isProven && miss.isStored()));
       return;
     }
-    if (miss.how === "after") exchange.outcome = { kind: "hit", tier: "spool" };
+    if (isLate(how)) exchange.outcome = { kind: "hit", tier: "spool" };
     const { info, head } = miss;
     const whole = head.spool.end?.kind === "whole" ? head.spool.end.body.content : undefined;
     const read = (offset: number) => head.spool.peek(offset) ?? head.spool.read(offset, clientSignal(exchange));
@@ -198,10 +198,10 @@ export async function serveMiss(
   }
 }
 
-export function missStatus(how: Join, isProven: boolean, life: AnswerLife | undefined): string {
+export function missStatus(how: Join, isProven: boolean): string {
   if (how === "collapsed") return CACHE_STATUS.collapsed;
-  // What waits for the store and is too old is given only where the origin, asked again, has failed.
-  if (how === "after" && isProven) return (life?.leftSeconds ?? 0) < 0 ? CACHE_STATUS.kept.failed : CACHE_STATUS.spool;
+  if (how === "gone" || how === "failed") return CACHE_STATUS.kept[how];
+  if (how === "after" && isProven) return CACHE_STATUS.spool;
   return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
 }
 

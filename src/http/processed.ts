@@ -203,7 +203,7 @@ async function serveFetched(
   const { exchange } = original;
   const { spool } = answer.head;
   const life = route.mirror.refresh.lifeOfAnswer(answer.head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true, life);
+  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true);
   try {
     const whole = await wholeOf(answer);
     if (whole === undefined) {

@@ -3,46 +3,26 @@
 import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../body/hashing.ts";
-import { SPOOL_SUFFIX, type WholeBody } from "../body/spool.ts";
-import type { PutResult } from "../bucket/driver.ts";
+import { SPOOL_SUFFIX } from "../body/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { etagOf, type ObjectInfo } from "../object.ts";
+import { type Fetched, putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
 import type { WriteBackTask } from "./write-back.ts";
 
 const NOTE_SUFFIX = ".json";
 const MAX_NOTE_BYTES = 65_536;
 
-interface Note {
+interface Note extends Fetched {
   readonly bucketId: string;
-  readonly epoch: number;
-  readonly replaces?: string | undefined;
-  readonly after?: string | undefined;
-  readonly info: ObjectInfo;
-}
-
-/**
- * Puts a fetched body over nothing, or over the version that it was fetched to replace; or over the one that was on its way there
- * when it was asked for, where that has been stored since.
- */
-export async function putFetched(
-  { bucket, put }: Stored,
-  body: WholeBody,
-  { info, epoch, replaces, after }: Omit<Note, "bucketId">,
-): Promise<PutResult> {
-  const entry = after === undefined ? undefined : await bucket.lookup(info.key);
-  const isStored = entry?.state === "object" && etagOf(entry.info.hashes) === after;
-  const over = isStored ? after : replaces;
-  return put(info, body, over === undefined ? { when: "absent", epoch } : { when: "etag", etag: over, epoch });
 }
 
 /** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
 export async function leaveNote(task: WriteBackTask, log: Log): Promise<string | undefined> {
   if (task.body.content.kind !== "file") return undefined;
   const path = task.body.content.path + NOTE_SUFFIX;
-  const { epoch, replaces, after, info } = task;
-  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, after, info };
+  const { epoch, replaces, info } = task;
+  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
   try {
     await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
     return path;
@@ -70,10 +50,13 @@ export interface AdoptOptions {
   readonly maxLeftBytes?: () => number;
 }
 
+/** `left`: for the next start; the store may take it then. */
+type Adopted = "stored" | "dropped" | "left";
+
 /** Of one file. */
 interface Adoption {
-  /** True: stored. Never rejects; done once, however often it is called. */
-  readonly bring: () => Promise<boolean>;
+  /** Never rejects; done once, however often it is called. */
+  readonly bring: () => Promise<Adopted>;
   /** Nobody waits for it any more. */
   readonly over: () => void;
 }
@@ -122,20 +105,21 @@ async function announce(
 ): Promise<Adoption> {
   const note = await readNote(path + NOTE_SUFFIX);
   const stored = note === undefined ? undefined : storedOf(note.bucketId);
-  let adopted: Promise<boolean> | undefined;
+  let adopted: Promise<Adopted> | undefined;
   const bring = () => {
     adopted ??= settle(path, { note, stored, log, mayBeLeft });
     return adopted;
   };
-  const over = note === undefined ? undefined : stored?.expect(note.info.key, async () => void (await bring()));
+  const over = note === undefined ? undefined : stored?.expect(note.info.key, async () => (await bring()) === "left");
   return { bring, over: over ?? (() => undefined) };
 }
 
 async function adoptAll(adoptions: readonly Adoption[]): Promise<number> {
   let adopted = 0;
   for (const { bring, over } of adoptions) {
-    if (await bring()) adopted += 1;
-    over();
+    const outcome = await bring();
+    if (outcome === "stored") adopted += 1;
+    if (outcome !== "left") over();
   }
   return adopted;
 }
@@ -148,7 +132,7 @@ interface Left {
 }
 
 /** The file and its note are gone afterwards, unless the disk may be well again at the next start. */
-async function settle(path: string, left: Left): Promise<boolean> {
+async function settle(path: string, left: Left): Promise<Adopted> {
   let isAdopted = false;
   try {
     isAdopted = await adopt(path, left);
@@ -158,11 +142,11 @@ async function settle(path: string, left: Left): Promise<boolean> {
     const isLeft = isPassing && left.mayBeLeft(left.note?.info.size ?? 0);
     left.log.warn({ err: failure, isLeft }, "cannot adopt a spool file");
     // The file is all there is of the image.
-    if (isLeft) return false;
+    if (isLeft) return "left";
   }
   await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
   await removeNote(path + NOTE_SUFFIX);
-  return isAdopted;
+  return isAdopted ? "stored" : "dropped";
 }
 
 /** False: nothing to adopt, or the bucket has moved on. Throws where reading or storing fails. */

@@ -11,15 +11,13 @@ import type { MirrorMeter } from "./meter.ts";
 import type { Recent } from "./recent.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
-import { after, type WaitingImage, type WaitingImages } from "./waiting.ts";
+import type { TakenBack } from "./take-back.ts";
+import type { WaitingImage } from "./waiting.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 export interface FillEffects {
-  /**
-   * Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `before`: what waited for the store
-   * when the fill began.
-   */
-  settle(fill: Fill, end: FillEnd, before: WaitingImage | undefined): Promise<void>;
+  /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `askedAt`: Unix milliseconds. */
+  settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void>;
 }
 
 export interface FillEffectsOptions {
@@ -29,7 +27,7 @@ export interface FillEffectsOptions {
   /** What a 404 or 410 does to what waits for the store. */
   readonly onGone: "keep" | "remove";
   readonly writeBack: WriteBack;
-  readonly waiting: WaitingImages;
+  readonly takeBack: (told: TakenBack) => void;
   readonly recent: Recent;
   readonly failures: FailureLog;
   readonly meter: MirrorMeter;
@@ -45,17 +43,19 @@ export interface FillEffectsOptions {
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
 export function createFillEffects(options: FillEffectsOptions): FillEffects {
-  const { stored, origin, writeBack, waiting, recent, failures, meter, now, ticks, isKept, mayStore } = options;
+  const { stored, origin, writeBack, takeBack, recent, failures, meter, now, ticks, isKept, mayStore } = options;
   const suspects = createSuspects();
 
-  function isTakenBack(end: FillEnd): boolean {
-    return end.kind === "absent" ? options.onGone === "remove" : end.kind === "whole" && !isKept(end.head);
+  /** What the end says of an image that waits for the store; undefined: nothing. */
+  function fateBy(end: FillEnd): TakenBack["fate"] | undefined {
+    if (end.kind === "absent") return options.onGone === "remove" ? "gone" : undefined;
+    return end.kind === "whole" && !isKept(end.head) ? "superseded" : undefined;
   }
 
-  async function keep(fill: Fill, end: Ended<"whole">, before: WaitingImage | undefined): Promise<void> {
-    const mine = { fill, info: end.info, isWanted: true };
-    const kept = store(fill, end, { info: end.info, isWanted: () => mine.isWanted, ...after(before) });
-    waiting.add(fill.id, mine, kept);
+  async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
+    const image: WaitingImage = { fill, info: end.info, fate: "wanted" };
+    const kept = store(fill, end, { info: end.info, fate: () => image.fate });
+    stored.waiting.add(image, kept);
     await kept;
   }
 
@@ -72,7 +72,7 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
   function store(
     { epoch }: Fill,
     { body, head }: { readonly body: WholeBody; readonly head: FillHead },
-    what: Pick<WriteBackTask, "info" | "isWanted" | "after">,
+    what: Pick<WriteBackTask, "info" | "fate">,
   ): Promise<unknown> {
     return writeBack.store({ ...what, stored, body, spool: head.spool, epoch, doubt: head.answer.doubt });
   }
@@ -110,10 +110,11 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
   }
 
   return {
-    async settle(fill, end, before) {
-      if (before !== undefined && isTakenBack(end)) waiting.takeBack(before);
+    async settle(fill, end, askedAt) {
+      const fate = fateBy(end);
+      if (fate !== undefined && fill.isStored) takeBack({ key: fill.key, epoch: fill.epoch, askedAt, fate });
       if (end.kind === "whole") {
-        if (isKept(end.head) && mayStore(fill)) await keep(fill, end, before);
+        if (isKept(end.head) && mayStore(fill)) await keep(fill, end);
         else letGo(end.head);
       } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
         await keepDoubtful(fill, end);

@@ -9,7 +9,7 @@ import type { MissAnswer } from "./join.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, fetchOf, type Recent } from "./recent.ts";
 import { type Asked, fillId } from "./rules.ts";
-import type { WaitingImages } from "./waiting.ts";
+import type { TakenBack } from "./take-back.ts";
 
 /** Of a miss: the bucket said `absent` with this epoch. */
 export interface HeadRequest extends Asked {
@@ -31,7 +31,7 @@ export interface HeadsParts {
   readonly origin: Origin;
   readonly admission: Admission;
   readonly recent: Recent;
-  readonly waiting: WaitingImages;
+  readonly takeBack: (told: TakenBack) => void;
   /** What a 404 or 410 does to what waits for the store. */
   readonly onGone: "keep" | "remove";
   readonly meter: MirrorMeter;
@@ -52,7 +52,7 @@ interface AskedHead {
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
 export function createHeads(parts: HeadsParts): Heads {
-  const { origin, admission, recent, waiting, onGone, meter, now, signal, maxBytes } = parts;
+  const { origin, admission, recent, takeBack, onGone, meter, now, signal, maxBytes } = parts;
   const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
   const heads = new PassingMap<string, AskedHead>();
 
@@ -71,7 +71,7 @@ export function createHeads(parts: HeadsParts): Heads {
   /** Undefined where the method is refused. */
   async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
-    const before = waiting.newest(fetchOf(request));
+    const askedAt = now();
     let answer: OriginAnswer | undefined;
     try {
       const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
@@ -86,7 +86,8 @@ export function createHeads(parts: HeadsParts): Heads {
     }
     if (answer === undefined) {
       recent.absent(fetchOf(request));
-      if (before !== undefined && onGone === "remove") waiting.takeBack(before);
+      const { key, epoch, isStored } = request;
+      if (isStored && onGone === "remove") takeBack({ key, epoch, askedAt, fate: "gone" });
       throw absent(request.key);
     }
     answer.body.destroy();

@@ -38,11 +38,19 @@ export type MissAnswer =
       readonly answer: OriginAnswer;
       /** As in FillHead. */
       readonly askedAt: number;
-      readonly how: Exclude<Join, "after">;
+      readonly how: "first" | "collapsed";
     };
 
-/** `first` began the fill, or the question; `collapsed` joined it while it ran; `after` came when it had ended. */
-export type Join = "first" | "collapsed" | "after";
+/**
+ * `first` began the fill, or the question; `collapsed` joined it while it ran; `after` came when it had ended. `gone`, `failed`: so too,
+ * and the origin, asked again, has none any more, or gave nothing of use.
+ */
+export type Join = "first" | "collapsed" | Late;
+export type Late = "after" | "gone" | "failed";
+
+export function isLate(how: Join): how is Late {
+  return how !== "first" && how !== "collapsed";
+}
 
 /** Milliseconds; each request's own patience, and the deadlines of the origins. */
 export interface Patience {

@@ -27,7 +27,7 @@ import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
 import type { Slots } from "./slots.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import type { WaitingImage } from "./waiting.ts";
+import { createTakeBack } from "./take-back.ts";
 import type { WriteBack } from "./write-back.ts";
 
 export interface MissRequest extends HeadRequest {
@@ -42,7 +42,7 @@ export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** What is stored: whether it may be served, and asking for it again behind the client's back. */
-  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt" | "waiting">;
+  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt" | "mayHelp">;
   /** What the two below would do. */
   readonly preview: Previews;
   /**
@@ -123,13 +123,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
-  /** What is stored under its key has the key for a name in both. */
-  const { waiting } = refresh;
+  const takeBack = createTakeBack({ ...parts, stored });
   const { maxObjectBytes: maxBytes } = options;
-  const heads = createHeads({ ...options, ...parts, admission, recent, waiting, maxBytes });
+  const heads = createHeads({ ...options, ...parts, admission, recent, takeBack, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const isKept = ({ answer }: FillHead) => mayBeKept(answer.life, options.freshness);
-  const effects = createFillEffects({ ...options, ...parts, ticks, waiting, recent, failures, isKept, mayStore });
+  const effects = createFillEffects({ ...options, ...parts, ticks, takeBack, recent, failures, isKept, mayStore });
   const { lookAt } = refresh;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
   const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
@@ -161,6 +160,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   function start(request: MissRequest): Fill {
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
+    const askedAt = now();
     const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, now: now() });
     const { formats, openGate } = options;
     const fill = startFill({
@@ -168,7 +168,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       key,
       isStored,
       epoch,
-      askedAt: now(),
+      askedAt,
       path,
       query,
       headers,
@@ -186,13 +186,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       signal,
     });
-    const before = waiting.newest({ id, epoch });
-    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, before)) });
+    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, askedAt)) });
     return fill;
   }
 
-  async function settle(fill: Fill, end: FillEnd, before: WaitingImage | undefined): Promise<void> {
-    await effects.settle(fill, end, before);
+  async function settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void> {
+    await effects.settle(fill, end, askedAt);
     if (fills.get(fill.id)?.fill === fill) fills.delete(fill.id);
   }
 
@@ -232,18 +231,18 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed, or has none any more. */
   async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
-    const waits = request.signal.aborted ? undefined : waiting.newest(fetchOf(request));
+    const waits = request.isStored && !request.signal.aborted ? stored.waiting.newest(request) : undefined;
     const isGone = asHuiyuanError(error).code === "not_found";
-    const helps = isGone ? options.onGone === "keep" : waits !== undefined && waiting.mayHelp(waits);
+    const helps = isGone ? options.onGone === "keep" : waits !== undefined && refresh.mayHelp(waits);
     if (waits === undefined || !helps) throw error;
-    return join(waits.fill, "after", request.signal);
+    return join(waits.fill, isGone ? "gone" : "failed", request.signal);
   }
 
   return {
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
       carryMarks(request, mark);
-      if (waiting.size === 0) return fetchOnce(request);
+      if (stored.waiting.size === 0) return fetchOnce(request);
       return fetchOnce(request).catch((error: unknown) => helpOut(request, error));
     },
     refresh,

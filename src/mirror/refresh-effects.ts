@@ -11,6 +11,8 @@ import type { Fill, FillEnd } from "./fill.ts";
 import { confirmedLife } from "./freshness.ts";
 import type { MirrorMeter } from "./meter.ts";
 import type { Stored } from "./stored.ts";
+import { versionOf } from "./versions.ts";
+import type { Fate } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** What a question came to. */
@@ -30,9 +32,8 @@ export interface Asked {
   readonly outcome: Outcome;
   /** Unix milliseconds. */
   readonly askedAt: number;
-  /** These two as in WriteBackTask, for a version that is stored. */
-  readonly after: string | undefined;
-  readonly isWanted: () => boolean;
+  /** As in WriteBackTask, for a version that is stored. */
+  readonly fate: () => Fate;
 }
 
 export interface RefreshEffects {
@@ -66,7 +67,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   async function effect(entry: StoredEntry, asked: Asked): Promise<HuiyuanError | undefined> {
     const { end, outcome } = asked;
     if (outcome.kind === "new" && end.kind === "whole" && options.isKept(end.head.answer)) {
-      return replace(entry, end, asked);
+      return replace(entry, end, asked.fate);
     }
     try {
       await learn(entry, asked);
@@ -80,24 +81,25 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   /** What is known of the object beside its bytes. */
   async function learn(entry: StoredEntry, { end, outcome, askedAt }: Asked): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
-    else if (outcome.kind === "removed") await stored.remove(entry.info, entry.epoch);
+    else if (outcome.kind === "removed") await stored.undo(entry.info, entry.epoch, "gone");
     else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
-    else await noteUnkept(entry, answerOf(end), askedAt);
+    else await noteUnkept(entry, answerOf(end));
   }
 
   async function replace(
-    { info: { hashes }, epoch }: StoredEntry,
+    entry: StoredEntry,
     { info, body, head }: Extract<FillEnd, { readonly kind: "whole" }>,
-    { after, isWanted }: Pick<Asked, "after" | "isWanted">,
+    fate: () => Fate,
   ): Promise<HuiyuanError | undefined> {
     confirmed.delete(info.key);
     // Whoever waits takes a hold within this turn; the store may be done before.
     head.spool.hold();
     void nextTurn().then(() => head.spool.release());
     const { spool, answer } = head;
-    const task = { stored, info, body, spool, epoch, replaces: etagOf(hashes), after, isWanted, doubt: answer.doubt };
-    return options.writeBack.store(task);
+    const { epoch } = entry;
+    const replaces = versionOf(entry.info);
+    return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, doubt: answer.doubt });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
@@ -120,14 +122,21 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
   }
 
-  /** The origin has something newer that may not be kept: from now on the last good one lives by those words. */
-  async function noteUnkept(entry: StoredEntry, { life }: OriginAnswer, askedAt: number): Promise<void> {
+  /**
+   * The origin has something newer that may not be kept: from now on the last good one lives by those words. They are not about its own
+   * bytes, so it is as old as before, and as stale.
+   */
+  async function noteUnkept(
+    entry: StoredEntry,
+    { life: { age: _age, date: _date, ...life } }: OriginAnswer,
+  ): Promise<void> {
     const { provenance, key, hashes } = entry.info;
     if (life.cacheControl === provenance.validated?.life.cacheControl) return;
     confirmed.delete(key);
-    const { originEtag, originLastModified } = provenance;
-    const validated = { at: askedAt, life };
-    await stored.renew(key, { etag: etagOf(hashes), epoch: entry.epoch, originEtag, originLastModified, validated });
+    const { originEtag, originLastModified, fetchedAt } = provenance;
+    const validated = { at: provenance.validated?.at ?? fetchedAt, life };
+    const version = { etag: etagOf(hashes), epoch: entry.epoch };
+    await stored.renew(key, { ...version, originEtag, originLastModified, validated, staysStale: true });
   }
 
   return {

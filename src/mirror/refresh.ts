@@ -1,6 +1,6 @@
 // Asks the origin again for what the mirror once brought: one question a key, with the origin's own validators, in the
-// line of all fetches. Only a whole, sound and different image replaces the last good one, and only the very version
-// that was looked at. When a question is due is decided by freshness.ts.
+// line of all fetches. Only a whole, sound and different image replaces the last good one (put-fetched.ts). When a question is
+// due is decided by freshness.ts.
 
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError } from "../errors.ts";
@@ -20,7 +20,9 @@ import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-
 import { createRefreshRest, isBroken } from "./refresh-rest.ts";
 import { instead, inTime, isNothingNew, type Refreshed, refreshed } from "./refreshed.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import { after, createWaiting, type WaitingImage, type WaitingImages } from "./waiting.ts";
+import { createTakeBack, type TakenBack } from "./take-back.ts";
+import { isLater } from "./versions.ts";
+import type { WaitingImage } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A question about a stored object. */
@@ -33,8 +35,8 @@ export interface RefreshRequest extends OriginTarget {
 export interface Refresh extends Omit<Ages, "standingOf"> {
   /** As of Ages, but that nothing is served unasked of which a newer version waits for the store. */
   standingOf(object: StoredObject): Standing;
-  /** What waits for the store: the new versions, and whatever else the mirror adds under its key. */
-  readonly waiting: WaitingImages;
+  /** Whether what waits for the store is young enough to help out where the origin has failed. */
+  mayHelp(image: WaitingImage): boolean;
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
   begin(object: StoredObject, request: RefreshRequest): void;
   /**
@@ -97,7 +99,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const isKept = ({ life }: OriginAnswer) => mayBeKept(life, rules);
   const effects = createRefreshEffects({ ...options, isKept });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  const waiting = createWaiting({ ...options, standingOf: ages.standingOf });
+  const takeBack = createTakeBack(options);
   const rest = createRefreshRest(options);
   let asking = 0;
 
@@ -143,7 +145,6 @@ export function createRefresh(options: RefreshOptions): Refresh {
   async function askFor(entry: StoredEntry, request: RefreshRequest) {
     const { key } = request;
     const askedAt = now();
-    const before = successorOf(entry);
     const { admission, spools, rescues, maxObjectBytes: maxBytes, formats, signal } = options;
     const fill = startFill({
       ...request,
@@ -165,18 +166,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const outcome = judge(entry, fill, end);
     tell(fill, outcome);
     rest.begin(fill, outcome);
+    const fate = fateBy(outcome, end);
+    if (fate !== undefined) takeBack({ key, epoch: entry.epoch, askedAt, fate });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
-    const image = isNew ? { fill, info: end.info, isWanted: true } : undefined;
-    if (before !== undefined && isTakenBack(outcome, end)) waiting.takeBack(before);
-    const settling = effects.settle(entry, {
-      fill,
-      end,
-      outcome,
-      askedAt,
-      ...after(before),
-      isWanted: () => image?.isWanted !== false,
-    });
-    if (image !== undefined) waiting.add(key, image, settling);
+    const image: WaitingImage | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
+    const settling = effects.settle(entry, { fill, end, outcome, askedAt, fate: () => image?.fate ?? "wanted" });
+    if (image !== undefined) stored.waiting.add(image, settling);
     void settling.then((givenUp) => {
       if (givenUp !== undefined) rest.begin(fill, { kind: "failed", error: givenUp });
     });
@@ -185,13 +180,16 @@ export function createRefresh(options: RefreshOptions): Refresh {
 
   /** What is on its way to replace the object, if that has not happened meanwhile. */
   function successorOf({ info, epoch }: StoredObject): WaitingImage | undefined {
-    const newest = waiting.newest({ id: info.key, epoch });
-    return newest?.info.hashes.sha256 === info.hashes.sha256 ? undefined : newest;
+    const newest = stored.waiting.newest({ key: info.key, epoch });
+    return newest !== undefined && isLater(newest.info, info) ? newest : undefined;
   }
+
+  const standingOfWaiting = ({ info }: WaitingImage) => ages.standingOf({ info, isStale: false });
+  const mayHelp = (image: WaitingImage) => standingOfWaiting(image) !== "must-ask";
 
   function freshSuccessorOf(object: StoredObject): WaitingImage | undefined {
     const successor = successorOf(object);
-    return successor !== undefined && waiting.isFresh(successor) ? successor : undefined;
+    return successor !== undefined && standingOfWaiting(successor) === "fresh" ? successor : undefined;
   }
 
   /** Nobody else need ask. */
@@ -199,10 +197,10 @@ export function createRefresh(options: RefreshOptions): Refresh {
     return questionOf(object) !== undefined || freshSuccessorOf(object) !== undefined;
   }
 
-  /** Whether that ends what waits: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
-  function isTakenBack(outcome: Outcome, end: FillEnd): boolean {
-    const isUnkept = end.kind === "whole" && !isKept(end.head.answer);
-    return outcome.kind === "current" || outcome.kind === "removed" || isUnkept;
+  /** What that says of an image that waits for the store: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
+  function fateBy({ kind }: Outcome, end: FillEnd): TakenBack["fate"] | undefined {
+    if (kind === "removed") return "gone";
+    return kind === "current" || (end.kind === "whole" && !isKept(end.head.answer)) ? "superseded" : undefined;
   }
 
   function tell({ key }: Fill, outcome: Outcome): void {
@@ -237,7 +235,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const standing = ages.standingOf(object);
       return standing === "stale" && successorOf(object) !== undefined ? "ask-first" : standing;
     },
-    waiting,
+    mayHelp,
     begin(object, request) {
       if (asking >= options.places || isAsked(object) || known(object, true) !== undefined) return;
       asking += 1;
@@ -245,18 +243,19 @@ export function createRefresh(options: RefreshOptions): Refresh {
         asking -= 1;
       });
     },
-    async ask(object, request, { mayHelp, signal, patienceMs }) {
+    async ask(object, request, { mayHelp: mayStoredHelp, signal, patienceMs }) {
       const fresh = freshSuccessorOf(object);
-      if (fresh !== undefined) return instead(fresh);
+      if (fresh !== undefined) return instead(fresh, "after");
       const running = questionOf(object);
       if (running !== undefined) meter.collapsed();
       const outcome =
-        running === undefined ? (known(object, mayHelp) ?? start(object, request).outcome) : running.outcome;
+        running === undefined ? (known(object, mayStoredHelp) ?? start(object, request).outcome) : running.outcome;
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
       const newest = isNothingNew(answer) ? successorOf(object) : undefined;
-      if (newest !== undefined && (answer.kind === "gone" || waiting.mayHelp(newest))) return instead(newest);
+      if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
+      if (newest !== undefined && mayHelp(newest)) return instead(newest, "failed");
       // What has been replaced in all but the store helps nobody, by whatever its own words were.
-      return refreshed(request.key, answer, mayHelp && newest === undefined);
+      return refreshed(request.key, answer, mayStoredHelp && newest === undefined);
     },
     lookAt: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
     pending: () => questions.values().map(({ outcome }) => outcome),

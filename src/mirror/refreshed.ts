@@ -2,6 +2,7 @@
 import { HuiyuanError } from "../errors.ts";
 import type { Key } from "../object.ts";
 import type { Fill } from "./fill.ts";
+import type { Late } from "./join.ts";
 import { absent } from "./recent.ts";
 import type { Outcome } from "./refresh-effects.ts";
 import type { WaitingImage } from "./waiting.ts";
@@ -12,11 +13,8 @@ export interface Kept {
   readonly why: "current" | "gone" | "failed";
 }
 
-/**
- * `new`: the fill has ended, with bytes that are to be served; `after`: of an earlier question, which wait for the store and help out
- * before what is stored.
- */
-export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | "after" };
+/** `new`: the fill has ended, with bytes that are to be served; those of an earlier question wait for the store. */
+export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
 /** `mayHelp`: the stored object. */
 export function refreshed(key: Key, outcome: Outcome, mayHelp: boolean): Refreshed {
@@ -37,8 +35,8 @@ export function refreshed(key: Key, outcome: Outcome, mayHelp: boolean): Refresh
 }
 
 /** What waits for the store, before what is stored. */
-export function instead({ fill }: WaitingImage): Refreshed {
-  return { kind: "new", fill, how: "after" };
+export function instead({ fill }: WaitingImage, how: Late): Refreshed {
+  return { kind: "new", fill, how };
 }
 
 export function isNothingNew({ kind }: Outcome): boolean {

@@ -6,9 +6,12 @@ import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
+import { type Bring, createExpected } from "./expected.ts";
 import type { Hot, HotObject } from "./hot.ts";
-import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 import { readAll } from "./read-all.ts";
+import { createStoredBytes, type StoredBytes } from "./stored-bytes.ts";
+import { isLater, isVersion, versionOf } from "./versions.ts";
+import { createWaiting, type WaitingImages } from "./waiting.ts";
 
 /** What is known of an object that was found. */
 export interface StoredObject {
@@ -40,7 +43,7 @@ export type Found =
       readonly isTaken: boolean | undefined;
     };
 
-export interface Stored {
+export interface Stored extends StoredBytes {
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
   readonly bucket: Bucket;
@@ -52,21 +55,13 @@ export interface Stored {
   peekInfo(key: Key): ObjectInfo | "absent" | undefined;
   /** As in Bucket; remembered for a moment. */
   lookup(key: Key): Promise<Entry>;
-  /**
-   * The whole of an object that was looked up, perhaps a while ago. Throws original_replaced where its bytes are not to be had any
-   * more, store_corrupt where they are damaged, store_failed.
-   */
-  load(info: ObjectInfo): Promise<Buffer>;
-  /** The whole of such an object for later, with `bring` where the bucket lies far away. */
-  bytesOf(info: ObjectInfo): ImageBytes;
   /** Throws store_failed; a damaged object is set aside by the store and found absent. */
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /**
-   * An earlier run has left an object for the key: look-ups wait for `bring`, which may be called many times, stores it if it may be
-   * and never rejects. Until the returned function is called.
-   */
-  expect(key: Key, bring: () => Promise<void>): () => void;
+  /** What is on its way here. */
+  readonly waiting: WaitingImages;
+  /** An earlier run has left an object for the key: look-ups wait for it. Until the returned function is called. */
+  expect(key: Key, bring: Bring): () => void;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** These four as in Bucket; a purge that is not hard throws store_full while the newest version waits. Memory has let go of the key when they end, also when they fail. */
@@ -74,8 +69,13 @@ export interface Stored {
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
   undelete(key: Key): Promise<boolean>;
   purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
-  /** Removes what the mirror brought, if it still is this version. False, and nothing changes, where it is another one. */
-  remove(info: ObjectInfo, epoch: number): Promise<boolean>;
+  /**
+   * The origin has taken this version back: it is removed, or is stale from now on. False, and nothing changes, where another one is
+   * there, or its origin has been heard of it since.
+   */
+  undo(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
+  /** What came is not let in. */
+  refused(info: ObjectInfo): Promise<void>;
 }
 
 /** What was found is not there any more. */
@@ -84,14 +84,15 @@ const LOOK_AGAIN: ReadonlySet<string> = new Set(["store_corrupt", "original_repl
 export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
-  /** Resolves when what is on its way to this key, which clients have already, has been tried: with what waits all the same. Never rejects. */
-  readonly tried?: (key: Key) => Promise<{ readonly epoch: number } | undefined>;
+  /** Resolves when what is on its way to this key, which clients have already, has been tried; never rejects. */
+  readonly tried?: (key: Key) => Promise<void>;
 }
 
 /** The tier of one bucket; `hot` is shared by all. */
 export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone, tried }: StoredHooks = {}): Stored {
+  const waiting = createWaiting();
   /** Of an earlier run; gone when all is adopted. */
-  const expected = new Map<Key, Set<() => Promise<void>>>();
+  const expected = createExpected();
 
   async function loadFound(
     { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
@@ -110,50 +111,12 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     }
   }
 
-  function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
-    const object = hot.get(bucketId, key);
-    return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
-  }
-
-  async function load(info: ObjectInfo): Promise<Buffer> {
-    const body = inMemory(info);
-    if (body !== undefined) return body;
-    const generation = hot.generation;
-    const reader = await bucket.open(info, { mayBeReplaced: true });
-    if (reader === undefined) throw replaced(info);
-    try {
-      return await readWhole(info, reader, generation);
-    } finally {
-      reader.close();
-    }
-  }
-
-  async function bring(info: ObjectInfo): Promise<HeldBytes | undefined> {
-    if (inMemory(info) !== undefined) return undefined;
-    const generation = hot.generation;
-    const reader = await bucket.bring?.(info);
-    return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
-  }
-
-  async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
-    const body = await readAll(reader, info.size);
-    // What has just been looked up and is not stale; an original of many variants is read again and again.
-    const noted = hot.noted(bucketId, info.key);
-    const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { ...noted, body }, generation);
-    return body;
-  }
-
   function isUnsure(key: Key, isQueued: boolean | undefined): boolean {
     return isQueued === true && bucket.isUnsure(key);
   }
 
-  async function arrived(key: Key): Promise<void> {
-    for (const bring of expected.get(key) ?? []) await bring();
-  }
-
   async function lookup(key: Key): Promise<Entry> {
-    if (expected.size > 0) await arrived(key);
+    if (expected.size > 0) await expected.arrived(key);
     const generation = hot.generation;
     const entry = await bucket.lookup(key);
     if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
@@ -163,7 +126,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   }
 
   async function findOnce(key: Key): Promise<Found | "again"> {
-    if (expected.size > 0) await arrived(key);
+    if (expected.size > 0) await expected.arrived(key);
     const generation = hot.generation;
     const entry: Entry = await bucket.lookup(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
@@ -192,6 +155,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     } finally {
       hot.drop(bucketId, key);
     }
+    expected.forget(key);
     // And not before memory has let go of it: who found it there later would take it for one that is still to be had.
     const version = before?.state === "object" ? before.info : undefined;
     if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
@@ -200,15 +164,24 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
 
   async function replace(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const result = await changing(info.key, () => bucket.put(info, body, condition), info);
-    if (result !== "stored") await tellRefused(info);
+    if (result !== "stored") await refused(info);
     return result;
   }
 
-  /** What came and is not let in, since its key was deleted, purged or written meanwhile: something may have been made of it. */
-  async function tellRefused(info: ObjectInfo): Promise<void> {
+  /** Its key was deleted, purged or written meanwhile, or has a later version: something may have been made of it. */
+  async function refused(info: ObjectInfo): Promise<void> {
     const entry = gone === undefined ? undefined : await bucket.lookup(info.key);
     if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
     await gone?.(info);
+  }
+
+  /** What clients have already is not stored, though it has been tried. */
+  async function isHeldUp(key: Key): Promise<boolean> {
+    if (expected.size > 0 && (await expected.arrived(key))) return true;
+    await tried?.(key);
+    const entry = await bucket.lookup(key);
+    const newest = waiting.newest({ key, epoch: entry.epoch });
+    return newest !== undefined && (entry.state !== "object" || isLater(newest.info, entry.info));
   }
 
   return {
@@ -221,8 +194,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       return known === "absent" ? known : known?.info;
     },
     lookup: (key) => lookup(key),
-    load,
-    bytesOf: (info) => ({ load: () => load(info), bring: bucket.bring && (() => bring(info)) }),
+    ...createStoredBytes(bucketId, bucket, hot),
     async find(key) {
       const object = hot.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
@@ -240,7 +212,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       const generation = hot.generation;
       const result = await bucket.put(info, body, condition);
       if (result !== "stored") {
-        await tellRefused(info);
+        await refused(info);
         return result;
       }
       if (bucket.isUnsure(info.key)) return result;
@@ -248,14 +220,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
       return result;
     },
-    expect(key, bring) {
-      const all = expected.get(key) ?? new Set();
-      expected.set(key, all.add(bring));
-      return () => {
-        all.delete(bring);
-        if (all.size === 0) expected.delete(key);
-      };
-    },
+    waiting,
+    expect: (key, bring) => expected.add(key, bring),
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = hot.get(bucketId, key);
@@ -272,25 +238,25 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     undelete: (key) => changing(key, () => bucket.undelete(key)),
     async purge(key, options) {
       // It is to be asked for again, and to help out until then: the last good one, not the one before.
-      const waiting = options.hard ? undefined : await tried?.(key);
-      if (waiting !== undefined && waiting.epoch >= (await bucket.lookup(key)).epoch) throw waits(key);
+      if (!options.hard && (await isHeldUp(key))) throw heldUp(key);
       return changing(key, () => bucket.purge(key, options));
     },
-    async remove(info, epoch) {
+    async undo(info, epoch, fate) {
       const { key, hashes } = info;
-      const change = bucket.purge(key, { hard: true, only: { etag: etagOf(hashes), epoch } });
-      const isRemoved = await change.finally(() => hot.drop(bucketId, key));
-      if (isRemoved) await gone?.(info);
-      return isRemoved;
+      const entry = await bucket.lookup(key);
+      const isIt = entry.state === "object" && isVersion(entry.info, versionOf(info));
+      const only = { etag: etagOf(hashes), epoch };
+      const change = isIt && bucket.purge(key, { hard: fate === "gone", only }).finally(() => hot.drop(bucketId, key));
+      const isUndone = await change;
+      if (fate === "gone" && isUndone) await gone?.(info);
+      else if (!isIt) await refused(info);
+      return isUndone;
     },
+    refused,
   };
 }
 
-function replaced({ key }: ObjectInfo): HuiyuanError {
-  return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
-}
-
-function waits(key: Key): HuiyuanError {
+function heldUp(key: Key): HuiyuanError {
   const why = "its newest version waits for the store, which refuses it; a hard purge drops it";
   return new HuiyuanError("store_full", `Cannot purge "${key}": ${why}`);
 }

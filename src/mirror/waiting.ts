@@ -1,68 +1,48 @@
 // Whole images from their end until they are stored: the store may let them wait. Meanwhile they count as what is stored
-// would: they help out where the origin, asked again, gives nothing better, and what it takes back is given up.
-import type { Log } from "../log.ts";
-import { etagOf, type ObjectInfo } from "../object.ts";
+// would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
+import type { Key, ObjectInfo } from "../object.ts";
 import { PassingMap } from "../passing.ts";
-import type { Ages } from "./ages.ts";
 import type { Fill } from "./fill.ts";
-import type { Stored } from "./stored.ts";
-import type { WriteBack } from "./write-back.ts";
+import { spokenAt } from "./versions.ts";
+
+/**
+ * `superseded`: the origin has gone back to what is stored, or lets nothing be kept any longer: it is stored no more, and stale where it is
+ * stored already. `gone`: the origin has it no more, and it is removed.
+ */
+export type Fate = "wanted" | "superseded" | "gone";
 
 export interface WaitingImage {
   readonly fill: Fill;
   readonly info: ObjectInfo;
-  /** False from when it has been taken back. */
-  isWanted: boolean;
+  fate: Fate;
 }
 
+/** Of one bucket, whichever mirror fetched them. */
 export interface WaitingImages {
-  /** `settled` resolves when the image is stored or given up, and never rejects. A later one takes the name over. */
-  add(id: string, image: WaitingImage, settled: Promise<unknown>): void;
-  /** The last one, unless it has been taken back, or the key has been deleted, purged or written since it was asked for. */
-  newest(asked: { readonly id: string; readonly epoch: number }): WaitingImage | undefined;
-  /** Whether it may be served without asking the origin again. */
-  isFresh(image: WaitingImage): boolean;
-  /** Whether it is young enough to help out where the origin has failed. */
-  mayHelp(image: WaitingImage): boolean;
-  /**
-   * The origin has it no more, has gone back to what is stored, or lets nothing be kept any longer: it is not stored, and
-   * removed where that has happened, or is just happening (write-back.ts).
-   */
-  takeBack(image: WaitingImage): void;
+  /** `settled` resolves when the image is stored or given up, and never rejects. */
+  add(image: WaitingImage, settled: Promise<unknown>): void;
+  /** The last one that is wanted, unless the key has been deleted, purged or written since it was asked for. */
+  newest(of: { readonly key: Key; readonly epoch: number }): WaitingImage | undefined;
   readonly size: number;
 }
 
-export interface WaitingParts {
-  readonly stored: Pick<Stored, "bucketId" | "remove">;
-  readonly writeBack: Pick<WriteBack, "tryAgain">;
-  readonly standingOf: Ages["standingOf"];
-  readonly log: Log;
-}
-
-export function createWaiting({ stored, writeBack, standingOf, log }: WaitingParts): WaitingImages {
-  const images = new PassingMap<string, WaitingImage>();
+export function createWaiting(): WaitingImages {
+  const images = new PassingMap<Key, WaitingImage>();
 
   return {
-    add(id, image, settled) {
-      images.set(id, image);
+    add(image, settled) {
+      const { key } = image.info;
+      const other = images.get(key);
+      // A slow question may end after one that was asked later.
+      if (other !== undefined && isEarlier(image, other)) return;
+      images.set(key, image);
       void settled.then(() => {
-        if (images.get(id) === image) images.delete(id);
+        if (images.get(key) === image) images.delete(key);
       });
     },
-    newest({ id, epoch }) {
-      const found = images.get(id);
-      return found?.isWanted === true && found.fill.epoch >= epoch ? found : undefined;
-    },
-    isFresh: ({ info }) => standingOf({ info, isStale: false }) === "fresh",
-    mayHelp: ({ info }) => standingOf({ info, isStale: false }) !== "must-ask",
-    takeBack(image) {
-      const { info, fill } = image;
-      image.isWanted = false;
-      // So that its file and note go now: a crash would leave them to the next start.
-      writeBack.tryAgain(stored.bucketId, info.key);
-      stored.remove(info, fill.epoch).catch((err: unknown) => {
-        log.warn({ bucket: stored.bucketId, key: info.key, err }, "an image that is no more could not be removed");
-      });
+    newest({ key, epoch }) {
+      const found = images.get(key);
+      return found?.fate === "wanted" && found.fill.epoch >= epoch ? found : undefined;
     },
     get size() {
       return images.size;
@@ -70,7 +50,6 @@ export function createWaiting({ stored, writeBack, standingOf, log }: WaitingPar
   };
 }
 
-/** How a version that is whole is stored after one that may be on its way into the store: over that too, where it has been first. */
-export function after(before: WaitingImage | undefined): { readonly after: string | undefined } {
-  return { after: before && etagOf(before.info.hashes) };
+function isEarlier(one: WaitingImage, other: WaitingImage): boolean {
+  return one.fill.epoch < other.fill.epoch || spokenAt(one.info) < spokenAt(other.info);
 }

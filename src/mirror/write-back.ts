@@ -12,11 +12,14 @@ import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
-import { leaveNote, putFetched, removeNote } from "./adopt.ts";
+import { leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createGathering } from "./gathering.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
+import type { Version } from "./versions.ts";
+import type { Fate } from "./waiting.ts";
 
 /** One finished body on its way into a bucket. */
 export interface WriteBackTask {
@@ -26,14 +29,12 @@ export interface WriteBackTask {
   readonly spool: Spool;
   /** The key's epoch when the fill began. */
   readonly epoch: number;
-  /** The entity tag of the one version that it may replace; without it, it is stored only where nothing is. */
-  readonly replaces?: string | undefined;
-  /** The entity tag of a version that was on its way here when the fill began: it may be stored by now, and is replaced then. */
-  readonly after?: string | undefined;
+  /** As in Fetched. */
+  readonly replaces?: Version | undefined;
   /** Raised, it is stored no more, and what is stored under the key is dropped. */
   readonly doubt?: Doubt | undefined;
-  /** False from when the origin has taken it back on: it is not stored, or removed again. */
-  readonly isWanted?: (() => boolean) | undefined;
+  /** What the origin has said since; default: it is wanted. */
+  readonly fate?: (() => Fate) | undefined;
 }
 
 export interface WriteBack {
@@ -42,8 +43,8 @@ export interface WriteBack {
    * why it was given up.
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
-  /** Resolves when each body that has been handed over for this key has been tried: with that which waits for another try. */
-  tried(bucketId: string, key: Key): Promise<Pick<WriteBackTask, "epoch"> | undefined>;
+  /** Resolves when each body that has been handed over for this key is stored, or has been tried. */
+  tried(bucketId: string, key: Key): Promise<void>;
   /** What waits for another try has it at once. */
   tryAgain(bucketId: string, key: Key): void;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
@@ -102,7 +103,7 @@ interface Running {
 
 const UNTRIED = { isTried: false, isSuperseded: false, wake: undefined, waiting: undefined };
 
-const always = () => true;
+const wanted = () => "wanted" as const;
 
 function idOf(bucketId: string, key: Key): string {
   return `${bucketId}\n${key}`;
@@ -129,14 +130,16 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
-  /** Undefined: stored, or settled by what the bucket already knew. */
-  async function attempt(task: WriteBackTask): Promise<HuiyuanError | undefined> {
-    const { stored, info, body, epoch, isWanted = always } = task;
-    if (!isWanted()) return undefined;
+  /** Undefined: stored, or settled by what the bucket already knew, or by what the origin has said since. */
+  async function attempt({ id, task }: Running): Promise<HuiyuanError | undefined> {
+    const { stored, info, body, epoch, fate = wanted } = task;
     try {
-      const result = await putFetched(stored, body, task);
-      settled(task, result);
-      if (!isWanted()) await stored.remove(info, epoch);
+      const result = fate() === "wanted" ? await putFetched(stored, body, task) : undefined;
+      if (result !== undefined) settled(task, result);
+      const now = fate();
+      if (now !== "wanted") await stored.undo(info, epoch, now);
+      // An earlier version that waits has nothing more to wait for.
+      if (result === "stored") refused.get(id)?.wake?.();
       return undefined;
     } catch (error) {
       return asHuiyuanError(error);
@@ -154,7 +157,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const about = { bucket: task.stored.bucketId, key: task.info.key };
     for (const waitMs of [...retryMs, undefined]) {
       // A later version goes over the one that was on its way before it.
-      const failure = await locks.hold([item.id], () => attempt(task));
+      const failure = await locks.hold([item.id], () => attempt(item));
       if (failure === undefined) return "settled";
       const isThere = await isStillThere(task.body);
       if (draining.signal.aborted && hasNote && isThere) {
@@ -185,6 +188,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     }
     refused.set(id, item);
     tellTried(item);
+    // It has been taken back while it was tried.
+    if ((task.fate ?? wanted)() !== "wanted") return true;
     const woken = new Promise<void>((resolve) => {
       item.wake = resolve;
     });
@@ -259,8 +264,6 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         );
       }
       await Promise.all(all);
-      const task = refused.get(idOf(bucketId, key))?.task;
-      return task?.isWanted?.() === false ? undefined : task;
     },
     tryAgain: (bucketId, key) => refused.get(idOf(bucketId, key))?.wake?.(),
     backlog() {

@@ -235,6 +235,15 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
     });
 
+    test.each([true, false])("renew() that does not lift the stale mark changes it in no way: %s", async (isStale) => {
+      await put("a.jpg", ONE, { when: "absent" });
+      if (isStale) await bucket.purge(A, { hard: false });
+      const { epoch } = await bucket.lookup(A);
+      expect(await bucket.renew(A, { ...renewal, epoch, staysStale: true })).toBe(true);
+      const { validated } = renewal;
+      expect(await bucket.lookup(A)).toMatchObject({ info: { provenance: { validated } }, epoch, isStale });
+    });
+
     const others: readonly [what: string, change: () => Promise<unknown>][] = [
       ["was never there", async () => {}],
       ["came by upload", () => put("a.jpg", ONE, { when: "absent" }, "upload")],

@@ -78,7 +78,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     ),
     setEpoch: database.prepare("UPDATE entries SET epoch = ?, is_stale = ? WHERE bucket = ? AND key = ?"),
     renew: database.prepare(
-      `UPDATE entries SET is_stale = 0, origin_etag = ?, origin_last_modified = ?, validated_at = ?, life = ?
+      `UPDATE entries SET is_stale = is_stale AND ?, origin_etag = ?, origin_last_modified = ?, validated_at = ?, life = ?
        WHERE bucket = ? AND key = ?`,
     ),
     forgetTombstones: database.prepare(
@@ -164,8 +164,9 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     renew({ bucket, key, renewal }, now) {
       const id = bucketOf(bucket);
       if (!isStill(entryOf(id, key, now), renewal)) return false;
-      const { originEtag = null, originLastModified = null, validated } = renewal;
-      statements.renew.run(originEtag, originLastModified, validated.at, lifeText(validated.life), id, key);
+      const { originEtag = null, originLastModified = null, validated, staysStale = false } = renewal;
+      const life = lifeText(validated.life);
+      statements.renew.run(Number(staysStale), originEtag, originLastModified, validated.at, life, id, key);
       return true;
     },
     purge({ bucket, key, hard, only }, now) {

@@ -200,11 +200,11 @@ export function createChanges(parts: ChangesParts): Changes {
     const occupant = { state: "object", epoch: kept.epoch, sha256: hashes.sha256, via: provenance.via } as const;
     if (!isStill(occupant, renewal)) return false;
     if (queued !== undefined) return queue.renew(key, { ...renewal, epoch: (await queue.lookup(key)).epoch });
-    const { originEtag, originLastModified, validated } = renewal;
+    const { originEtag, originLastModified, validated, staysStale = false } = renewal;
     const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
-    const version = there?.state === "object" ? there.version : "";
+    const { version, isStale } = there?.state === "object" ? there : { version: "", isStale: false };
     // The same bytes with another description, moved by nobody.
-    if (!(await remote.copy(key, version, renewed, { isStale: false }))) return false;
+    if (!(await remote.copy(key, version, renewed, { isStale: isStale && staysStale }))) return false;
     await edge.driver.renew(key, renewal);
     return true;
   }

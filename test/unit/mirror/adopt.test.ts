@@ -7,7 +7,8 @@ import { HuiyuanError } from "../../../src/errors.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
 import { adoptSpoolFiles, leaveNote } from "../../../src/mirror/adopt.ts";
 import type { Stored } from "../../../src/mirror/stored.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
+import { type Version, versionOf } from "../../../src/mirror/versions.ts";
+import { type ObjectInfo, toKey } from "../../../src/object.ts";
 import { BUCKET_ID, storedLab } from "../../helpers/mirror-lab.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
@@ -23,13 +24,30 @@ beforeEach(() => {
 });
 
 /** A finished spool file with its note, as a kill -9 leaves them; returns the file's path. */
-async function leave(name: string, bytes: Buffer, epoch = 0, replaces?: string, after?: string): Promise<string> {
+async function leave(
+  name: string,
+  bytes: Buffer,
+  more: { epoch?: number; replaces?: Version; at?: number } = {},
+): Promise<string> {
   const path = join(dir, `${name}.part`);
   writeFileSync(path, bytes);
   const body = wholeBodyInFile(bytes, path);
-  const task = { stored, info: infoOf(KEY, body), body, spool: testPool().open(), epoch, replaces, after };
+  const { epoch = 0, replaces, at } = more;
+  const task = {
+    stored,
+    info: at === undefined ? infoOf(KEY, body) : saidAt(infoOf(KEY, body), at),
+    body,
+    spool: testPool().open(),
+    epoch,
+    replaces,
+  };
   await leaveNote(task, SILENT_LOG);
   return path;
+}
+
+/** The origin has said it at this moment. */
+function saidAt(info: ObjectInfo, at: number): ObjectInfo {
+  return { ...info, provenance: { ...info.provenance, via: "mirror", validated: { at, life: {} } } };
 }
 
 const knowing = (known: Stored | undefined) => (bucketId: string) => (bucketId === BUCKET_ID ? known : undefined);
@@ -50,15 +68,23 @@ test("a finished file with its note is stored, under its own description", async
   expect((await found.reader.read(0, bytes.byteLength - 1)).equals(bytes)).toBe(true);
 });
 
-test("a new version replaces the one that it was fetched for, and no other", async () => {
+test("a new version replaces the one that it was fetched for, whatever the clock said, and none that was confirmed later", async () => {
   const [first, second] = [randomBytes(100), randomBytes(200)];
-  const old = infoOf(KEY, wholeBody(first));
+  const old = saidAt(infoOf(KEY, wholeBody(first)), 9);
   await stored.put(old, wholeBody(first), { when: "absent" });
-  await leave("one", second, 0, etagOf(wholeBody(second).hashes));
+  await leave("one", second, { replaces: { ...versionOf(old), spokenAt: 3 }, at: 5 });
   expect((await start()).adopted).toBe(0);
-  await leave("two", second, 0, etagOf(old.hashes));
+  await leave("two", second, { replaces: versionOf(old), at: 5 });
   expect((await start()).adopted).toBe(1);
   expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
+});
+
+test("nothing that was fetched replaces an upload", async () => {
+  const body = wholeBody(randomBytes(100));
+  await stored.put(infoOf(KEY, body, "upload"), body, { when: "absent" });
+  await leave("one", randomBytes(200), { at: 5 });
+  expect((await start()).adopted).toBe(0);
+  expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 100 } });
 });
 
 test.each([
@@ -66,19 +92,39 @@ test.each([
   ["an older version", randomBytes(50)],
 ])("of two versions that were on their way to %s the later one stays", async (_what, oldest) => {
   const [earlier, later] = [randomBytes(100), randomBytes(200)];
-  const old = oldest && infoOf(KEY, wholeBody(oldest));
-  if (old !== undefined && oldest !== undefined) await stored.put(old, wholeBody(oldest), { when: "absent" });
-  const replaces = old && etagOf(old.hashes);
-  const after = etagOf(wholeBody(earlier).hashes);
+  const old = oldest && saidAt(infoOf(KEY, wholeBody(oldest)), 1);
+  const replaces = old && { replaces: versionOf(old) };
   for (const names of [
     ["1", "2"],
     ["4", "3"],
   ] as const) {
-    await leave(names[0], earlier, 0, replaces);
-    await leave(names[1], later, 0, replaces, after);
+    await stored.delete(KEY, "the test begins anew");
+    await stored.undelete(KEY);
+    if (old !== undefined && oldest !== undefined) await stored.put(old, wholeBody(oldest), { when: "absent" });
+    const { epoch } = await stored.bucket.lookup(KEY);
+    await leave(names[0], earlier, { epoch, at: 2, ...replaces });
+    await leave(names[1], later, { epoch, at: 3, ...replaces });
     await start();
     expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
   }
+});
+
+test("a purge has what was left stored first, and is refused while the store does not take it", async () => {
+  const bytes = randomBytes(200);
+  await leave("one", bytes);
+  const first = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
+  await stored.purge(KEY, { hard: false });
+  expect(await stored.bucket.lookup(KEY)).toMatchObject({ state: "object", isStale: true });
+  await first.adopting;
+
+  const full = storedLab({
+    over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
+  }).stored;
+  await leave("two", bytes);
+  await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
+  await expect(full.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
+  await full.purge(KEY, { hard: true });
+  await full.purge(KEY, { hard: false });
 });
 
 test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {

@@ -626,6 +626,19 @@ describe("under mode origin", () => {
     expect(lab.origin.requests.at(-1)?.unless).toEqual({ etag: '"1"', lastModified: FIRST.lastModified });
   });
 
+  test("what the origin says of such a version is not about the bytes of the last good one, which stays as old, and purged, as it was", async () => {
+    const unkept = later(() => other, { life: { cacheControl: "no-store", age: "50", date: "then" } });
+    const lab = await stocked([unkept], { mirror: { freshness: ORIGIN } });
+    const { provenance } = (await found(lab)).info;
+    await lab.stored.purge(KEY, { hard: false });
+    lab.clock.now += 100 * S;
+    await revalidate(lab, false);
+    await lab.settled();
+    const { info, isStale } = await found(lab);
+    const validated = { at: provenance.validated?.at, life: { cacheControl: "no-store" } };
+    expect([info.provenance.validated, isStale]).toEqual([validated, true]);
+  });
+
   test("a new version that may not be kept is there for who comes while its words are being written", async () => {
     const writing = createLatch();
     const hold = (driver: BucketDriver) => ({
@@ -771,7 +784,7 @@ describe("what waits for a store that refuses it", () => {
       return [answer.how, lab.mirror.refresh.lifeOfAnswer(answer.head)?.ageSeconds, await bodyOf(answer)];
     };
     lab.clock.now += 1_099 * S;
-    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["after", 1_099, other]);
+    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["failed", 1_099, other]);
     lab.clock.now += 1 * S;
     expect(await codeOf(given(false))).toBe("origin_timeout");
     await lab.end();

@@ -424,7 +424,7 @@ test("what memory has knows its epoch, whether it was put, read or loaded for so
   }
 });
 
-test("remove() is of one version: of another nothing goes, and nobody is told", async () => {
+test("undo() is of one version: of another nothing goes, and nobody is told", async () => {
   const { stored, gone } = noting();
   const body = wholeBody(Buffer.from("old"));
   const info = infoOf(KEY, body);
@@ -432,9 +432,27 @@ test("remove() is of one version: of another nothing goes, and nobody is told", 
   await stored.purge(KEY, { hard: true });
   gone.length = 0;
   await stored.put(info, body, { when: "absent", epoch: 1 });
-  expect([await stored.remove(info, 0), gone, (await stored.find(KEY)).state]).toEqual([false, [], "loaded"]);
-  expect([await stored.remove(info, 1), gone]).toEqual([true, [info.hashes.sha256]]);
+  const said = { ...info, provenance: { ...info.provenance, validated: { at: 5, life: {} } } };
+  for (const [version, epoch] of [
+    [info, 0],
+    [said, 1],
+  ] as const) {
+    expect([await stored.undo(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
+      false,
+      [],
+      "loaded",
+    ]);
+  }
+  expect([await stored.undo(info, 1, "superseded"), gone]).toEqual([true, []]);
+  expect([await stored.lookup(KEY), stored.peek(KEY)]).toMatchObject([{ isStale: true, epoch: 2 }, undefined]);
+  expect([await stored.undo(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
   expect([(await stored.find(KEY)).state, stored.peek(KEY)]).toEqual(["absent", undefined]);
+});
+
+test("undo() of what has not come in tells of it, for something may have been made of it", async () => {
+  const { stored, gone } = noting();
+  const info = infoOf(KEY, wholeBody(Buffer.from("old")));
+  expect([await stored.undo(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
 });
 
 test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {

@@ -6,6 +6,7 @@ import type { Spool, WholeBody } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
+import type { Fate } from "../../../src/mirror/waiting.ts";
 import { createWriteBack, type WriteBackOptions, type WriteBackTask } from "../../../src/mirror/write-back.ts";
 import { toKey } from "../../../src/object.ts";
 import { countingMeter, storedLab } from "../../helpers/mirror-lab.ts";
@@ -30,7 +31,7 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const waiting = createLatch();
   const log = { ...SILENT_LOG, warn: () => waiting.open() };
   const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
-  const store = async (epoch = 0, key = KEY, more: Pick<WriteBackTask, "isWanted"> = {}) => {
+  const store = async (epoch = 0, key = KEY, more: Pick<WriteBackTask, "fate"> = {}) => {
     const { spool, body } = await finished(pool);
     const done = writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch, ...more });
     return { done, body, spool };
@@ -124,26 +125,71 @@ test("tried() resolves when what is on its way to the key has been stored, or re
 
   const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   await other.store(3);
-  for (const _time of [1, 2])
-    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
+  for (const _time of [1, 2]) await other.writeBack.tried(other.stored.bucketId, KEY);
   expect((await other.driver.lookup(KEY)).state).toBe("absent");
   await other.writeBack.drain(1_000);
-  expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toBeUndefined();
 });
 
-test("what is no longer wanted is let go of at once, its file and note too, and tried() does not name it", async () => {
-  let isWanted = true;
+test("what is no longer wanted is let go of at once, its file and note too", async () => {
+  let fate: Fate = "wanted";
   const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
-  const { done } = await lab.store(0, KEY, { isWanted: () => isWanted });
+  const { done } = await lab.store(0, KEY, { fate: () => fate });
   await lab.writeBack.tried(lab.stored.bucketId, KEY);
   expect(lab.pool.files().length).toBe(2);
-  isWanted = false;
-  expect(await lab.writeBack.tried(lab.stored.bucketId, KEY)).toBeUndefined();
+  fate = "gone";
   lab.writeBack.tryAgain(lab.stored.bucketId, toKey("other.jpg"));
   lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
   expect(await done).toBeUndefined();
   await lab.pool.close();
   expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
+});
+
+test.each([
+  ["gone", "absent"],
+  ["superseded", "object"],
+] as const)("what becomes %s while it is put is undone, also where that is refused at first", async (fate, state) => {
+  let now: Fate = "wanted";
+  let refusals = 1;
+  const lab = writeBackLab({
+    options: { retryMs: [1, 1] },
+    over: (driver) => ({
+      async put(...put) {
+        const result = await driver.put(...put);
+        now = fate;
+        return result;
+      },
+      purge: (...purge) =>
+        refusals-- > 0 ? Promise.reject(new HuiyuanError("store_full", "the test says so")) : driver.purge(...purge),
+    }),
+  });
+  await (await lab.store(0, KEY, { fate: () => now })).done;
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ state, ...(state === "object" && { isStale: true }) });
+});
+
+test("what is taken back while it is tried does not wait for another try", async () => {
+  let fate: Fate = "wanted";
+  const lab = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [AN_HOUR] },
+    over: () => ({
+      async put() {
+        fate = "gone";
+        throw new HuiyuanError("store_full", "the test says so");
+      },
+    }),
+  });
+  expect(await (await lab.store(0, KEY, { fate: () => fate })).done).toBeUndefined();
+  await lab.pool.close();
+  expect(lab.pool.files()).toEqual([]);
+});
+
+test("an earlier version that waits is let go of when a later one is stored", async () => {
+  const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const earlier = await lab.store(0);
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  const later = await lab.store(0);
+  await Promise.all([earlier.done, later.done]);
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
 
 test("store() resolves with why a body was given up", async () => {
