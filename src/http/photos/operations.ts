@@ -78,11 +78,12 @@ async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: Photo
 
 /** What only the origin has is deleted too: it must not come back. */
 async function remove(_call: Call, { stored, mirrored }: ManagedBucket, fileid: Key): Promise<ApiAnswer> {
-  const { state } = await stored.bucket.lookup(fileid);
-  if (state === "tombstone" || (state === "absent" && mirrored === undefined)) throw missing(fileid);
+  const entry = await stored.bucket.lookup(fileid);
+  const isKnownAbsent = entry.state === "absent" && entry.failure === undefined;
+  if (entry.state === "tombstone" || (isKnownAbsent && mirrored === undefined)) throw missing(fileid);
   const wasThere = await stored.delete(fileid, "deleted through the REST API");
-  // Another delete came in between.
-  if (state === "object" && !wasThere) throw missing(fileid);
+  // Another delete came in between, or the store can be asked again, and has none.
+  if (!wasThere && (entry.state === "object" || mirrored === undefined)) throw missing(fileid);
   return success({});
 }
 

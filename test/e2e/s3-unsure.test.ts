@@ -1,0 +1,71 @@
+// What S3 has and cannot be asked about is not taken to be missing: nothing else is changed, shown or told in its place.
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
+import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
+import { freePort } from "../helpers/services.ts";
+import { APPID, oneBucket } from "../helpers/settings.ts";
+
+const BUCKET = `${APPID}/photos`;
+
+let s3: ScriptedS3;
+let installations: Installation[];
+let uploader: Program;
+/** Another machine, which has no copies. */
+let fresh: Program;
+let jpeg: Buffer;
+
+beforeAll(async () => {
+  s3 = await startScriptedS3();
+  const { url: endpoint, region, accessKeyId, secretAccessKey } = s3;
+  const place = { endpoint, region, bucket: "pictures", accessKeyId, secretAccessKey, pathStyle: true };
+  const bucket = { separators: ["!"], aliases: { small: "imageView2/2/w/40" } };
+  const settings = async () =>
+    oneBucket(undefined, bucket, {
+      store: { type: "s3", ...place, allowPrivate: true },
+      server: { adminPort: await freePort() },
+    });
+  installations = [await install(await settings()), await install(await settings())];
+  [uploader, fresh] = (await Promise.all(installations.map((each) => each.start()))) as [Program, Program];
+  jpeg = await noisyJpeg(320, 240);
+});
+afterEach(() => {
+  s3.failure = () => undefined;
+});
+afterAll(async () => {
+  await uploader?.kill();
+  await fresh?.kill();
+  await s3?.close();
+  for (const each of installations ?? []) await each.remove();
+});
+
+async function upload(fileid: string, image = jpeg): Promise<void> {
+  const call = { path: `/${encodeURIComponent(fileid)}`, form: fileForm(image), sign: uploadToken(fileid) };
+  expect((await callApi({ port: uploader.downloadPort, ...call })).code).toBe(0);
+}
+
+const remove = (fileid: string) =>
+  callApi({ port: fresh.downloadPort, path: `/${fileid}/del`, method: "POST", sign: onceToken(fileid) });
+
+async function ask(path: string) {
+  const { status, headers, body } = await get({ port: fresh.downloadPort, path });
+  return { body, told: [status, headers["x-errno"] ?? headers["cache-control"]] };
+}
+
+/** S3 does not say what it has under the name. */
+function hide(key: string): void {
+  s3.failure = (method, name) =>
+    method === "HEAD" && name === `${BUCKET}/${key}` ? { status: 500, code: "InternalError" } : undefined;
+}
+
+test("a delete fails, and is carried out when it can be", async () => {
+  await upload("d.jpg");
+  hide("d.jpg");
+  expect((await remove("d.jpg")).code).toBe(-190);
+  s3.failure = () => undefined;
+  await eventually(async () => (await remove("d.jpg")).code === 0, "it is deleted");
+  expect((await ask("/d.jpg")).told).toEqual([404, "-6101"]);
+  expect([(await remove("d.jpg")).code, (await remove("never.jpg")).code]).toEqual([-197, -197]);
+});
