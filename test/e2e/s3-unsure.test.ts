@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { changeObjects, sizeOf } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
@@ -68,4 +69,24 @@ test("a delete fails, and is carried out when it can be", async () => {
   await eventually(async () => (await remove("d.jpg")).code === 0, "it is deleted");
   expect((await ask("/d.jpg")).told).toEqual([404, "-6101"]);
   expect([(await remove("d.jpg")).code, (await remove("never.jpg")).code]).toEqual([-197, -197]);
+});
+
+test("an order for an object that is named like another with an alias does not fall upon that", async () => {
+  await upload("o.jpg");
+  await upload("o.jpg!small");
+  const names = ["http://any.example/o.jpg!small"];
+  hide("o.jpg!small");
+  for (const change of ["delete", "purge", "undelete"] as const)
+    await expect(changeObjects(fresh.adminPort, change, { bucket: BUCKET, names })).rejects.toThrow("store_failed");
+  s3.failure = () => undefined;
+  expect((await ask("/o.jpg")).told).toEqual([200, "public, max-age=86400"]);
+  await eventually(
+    () =>
+      changeObjects(fresh.adminPort, "delete", { bucket: BUCKET, names }).then(
+        () => true,
+        () => false,
+      ),
+    "the object of that name is deleted",
+  );
+  expect(await sizeOf((await ask("/o.jpg!small")).body)).toEqual(["jpeg", 40, 30]);
 });

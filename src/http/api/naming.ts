@@ -82,7 +82,11 @@ export async function findNamed(name: string, bucket: () => Stored, { sites }: D
   const url = urlOf(target);
   const { key } = nameObject(site, url);
   const base = aliasIn(site, url)?.base;
+  if (base === undefined) return { stored, key };
   // An object that is really named so comes first, as on the download path.
-  if (base === undefined || (await stored.bucket.lookup(key)).state === "object") return { stored, key };
+  const entry = await stored.bucket.lookup(key);
+  if (entry.state === "object") return { stored, key };
+  // An order must not fall upon another object than is meant.
+  if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
   return { stored, key: base };
 }
