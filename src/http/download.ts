@@ -4,7 +4,7 @@ import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { tokenFromQuery } from "../sign/token.ts";
-import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY } from "./admitted.ts";
+import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./admitted.ts";
 import { freshLife } from "./age.ts";
 import { answerObject } from "./answer.ts";
 import { preflightHeaders } from "./cors.ts";
@@ -163,7 +163,20 @@ function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
   const { stored } = admitted.site;
   const { key } = admitted.object;
   if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
-  return stored.lookup(key).then(({ state }) => (state === "object" ? serveCold(admitted) : serveWish(admitted, wish)));
+  return stored.lookup(key).then((entry) => {
+    if (entry.state === "object") return serveCold(admitted);
+    const failure = entry.state === "absent" ? entry.failure : undefined;
+    return failure === undefined ? serveWish(admitted, wish) : serveAliasUnsurely(admitted, wish, failure);
+  });
+}
+
+/** The store, which could not be asked, may have an object that is really named so. */
+async function serveAliasUnsurely(admitted: Admitted, wish: Wish, failure: HuiyuanError): Promise<void> {
+  try {
+    await serveWish(unsurely(admitted), wish);
+  } catch (error) {
+    throw isNone(error) ? failure : error;
+  }
 }
 
 async function serveCold(admitted: Admitted): Promise<void> {
@@ -171,11 +184,14 @@ async function serveCold(admitted: Admitted): Promise<void> {
     await serveNamed(admitted);
   } catch (error) {
     const { wish, exchange } = admitted;
-    const isNone = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
     // It has gone since it was looked up, and its name means the alias again.
-    if (wish === undefined || !isNone || exchange.response.headersSent) throw error;
+    if (wish === undefined || !isNone(error) || exchange.response.headersSent) throw error;
     await serveWish(admitted, wish);
   }
+}
+
+function isNone(error: unknown): boolean {
+  return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
 }
 
 async function serveNamed(admitted: Admitted, repeats = MAX_REPLACED): Promise<void> {

@@ -97,9 +97,9 @@ function tierOf(found: FoundObject): "memory" | "spool" | "bucket" {
   return found.isQueued ? "spool" : "bucket";
 }
 
-/** A 404 of the origin is none while the store could not be asked: that may have what the origin lacks. */
-function unlessUnknown(error: unknown, failure: HuiyuanError | undefined): unknown {
-  const isAbsent = error instanceof HuiyuanError && error.code === "not_found";
+/** What says that there is no such image, while the store could not be asked (`failure`): that may have what the origin lacks. */
+export function unlessUnknown(error: unknown, failure: HuiyuanError | undefined): unknown {
+  const isAbsent = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "style_unknown");
   return isAbsent && failure !== undefined ? failure : error;
 }
 

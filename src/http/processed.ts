@@ -23,7 +23,7 @@ import { answerObject, type ObjectBytes } from "./answer.ts";
 import { answerFilling } from "./answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "./cache-control.ts";
 import type { Outcome } from "./exchange.ts";
-import { askInstead, replacedStatus, serveFound, staleStatus } from "./found.ts";
+import { askInstead, replacedStatus, serveFound, staleStatus, unlessUnknown } from "./found.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { aliasIn, missRouteOf } from "./object-name.ts";
@@ -81,11 +81,10 @@ async function serveCold(original: Admitted, wish: Wish, repeats = MAX_REPLACED)
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
     return serveUnstored(fetching(original, entry), wish, { epoch, since }).catch((error: unknown) => {
-      const code = error instanceof HuiyuanError ? error.code : undefined;
+      const isReplaced = error instanceof HuiyuanError && error.code === "original_replaced";
       // What was fetched cannot go, but what is laid over it can.
-      if (code === "original_replaced" && repeats > 0) return serveAgain(original, wish, error, repeats);
-      // The store, which could not be asked, may have what the origin lacks.
-      throw code === "not_found" && failure !== undefined ? failure : error;
+      if (isReplaced && repeats > 0) return serveAgain(original, wish, error, repeats);
+      throw unlessUnknown(error, failure);
     });
   }
   try {
@@ -149,7 +148,8 @@ async function serveUnstored(
 ): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = wish.original;
-  if (aliasIn(site, url) !== undefined) refuseBoth(wish);
+  // What S3 may have under that name is an original like any other.
+  if (original.isUnsure !== true && aliasIn(site, url) !== undefined) refuseBoth(wish);
   const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError(

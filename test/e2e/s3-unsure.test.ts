@@ -90,3 +90,26 @@ test("an order for an object that is named like another with an alias does not f
   );
   expect(await sizeOf((await ask("/o.jpg!small")).body)).toEqual(["jpeg", 40, 30]);
 });
+
+test("what an alias makes is shown for a minute at most while an object may be named so", async () => {
+  const named = await noisyJpeg(64, 80);
+  await upload("a.jpg");
+  await upload("a.jpg!small", named);
+  expect((await ask("/a.jpg")).told[0]).toBe(200);
+  hide("a.jpg!small");
+  for (let time = 0; time < 2; time += 1) {
+    const { told, body } = await ask("/a.jpg!small");
+    expect([...told, await sizeOf(body)]).toEqual([200, "public, max-age=60", ["jpeg", 40, 30]]);
+  }
+  s3.failure = () => undefined;
+  await eventually(async () => (await ask("/a.jpg!small")).body.equals(named), "the object of that name is shown");
+});
+
+test("nor is it said to be missing for want of an original", async () => {
+  hide("none.jpg!small");
+  expect((await ask("/none.jpg!small")).told).toEqual([500, "-101"]);
+  expect((await ask("/none.jpg!small?imageView2/2/w/9")).told).toEqual([500, "-101"]);
+  await upload("style.jpg");
+  hide("style.jpg!other");
+  expect((await ask("/style.jpg!other")).told).toEqual([500, "-101"]);
+});
