@@ -15,6 +15,7 @@ import { tokenFromQuery } from "../sign/token.ts";
 import type { Admitted } from "./admitted.ts";
 import { type Asker, type Current, currentOf } from "./age.ts";
 import { type AnswerLife, shorterLife } from "./cache-control.ts";
+import { unlessUnknown } from "./found.ts";
 import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "./object-name.ts";
 import type { Admission, Site, Sites, TokenDoor } from "./site.ts";
 import { parseTarget } from "./target.ts";
@@ -133,7 +134,7 @@ function admitMark(
   return admission;
 }
 
-/** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch. */
+/** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch, store_failed. */
 async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
   const { site, url, object, headers, via, cdnLoop } = asker;
   const entry = await site.stored.lookup(object.key);
@@ -142,11 +143,15 @@ async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind
     return current.kind === "gone" ? versionOf(asker) : current;
   }
   const route = entry.state === "tombstone" ? undefined : missRouteOf(site, url);
-  if (route?.action !== "mirror") throw absent(object.key);
+  const failure = entry.state === "absent" ? entry.failure : undefined;
+  if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
   const asked = askedUnder(route, object.request, headers);
   const signal = asker.leaving();
-  const answer = await route.mirror.fetch({ ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch });
+  const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
+  const answer = await route.mirror.fetch(request).catch((error: unknown) => {
+    throw unlessUnknown(error, failure);
+  });
   return { kind: "fetched", answer, route };
 }
 

@@ -113,3 +113,14 @@ test("nor is it said to be missing for want of an original", async () => {
   hide("style.jpg!other");
   expect((await ask("/style.jpg!other")).told).toEqual([500, "-101"]);
 });
+
+test("a mark that may be there is no fault of the instruction", async () => {
+  await upload("ground.jpg");
+  await upload("m.jpg", await noisyJpeg(40, 30));
+  const url = Buffer.from("http://any.example/m.jpg").toString("base64url");
+  const path = `/ground.jpg?watermark/1/image/${url}`;
+  hide("m.jpg");
+  expect((await ask(path)).told).toEqual([500, "-101"]);
+  s3.failure = () => undefined;
+  await eventually(async () => (await ask(path)).told[0] === 200, "it is laid over the image");
+});
