@@ -29,8 +29,9 @@ export async function storeEqual(
   if (result !== "stored") return undefined;
   const entry = await place.bucket.lookup(fileid);
   if (entry.state === "object") return { info: entry.info, announcement };
-  // Deleted, or set aside, in this very moment.
   announcement?.leave();
+  if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
+  // Deleted, or set aside, in this very moment.
   return undefined;
 }
 

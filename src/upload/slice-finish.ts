@@ -45,6 +45,8 @@ async function storedBefore(upload: SliceUpload, { place, announce }: FinishPart
   const { id, order, phase } = upload;
   if (phase === "arriving") return undefined;
   const entry = await place.bucket.lookup(order.fileid);
+  // It may be there: nothing may be said, and nothing thrown away, before that is known.
+  if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
   if (entry.state !== "object" || entry.info.hashes.sha1 !== order.sha1) {
     if (phase === "storing") return undefined;
     throw unknownUpload(id); // It was deleted since.

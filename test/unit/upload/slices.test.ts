@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { HuiyuanError } from "../../../src/errors.ts";
 import type { Stored } from "../../../src/mirror/stored.ts";
 import { toKey } from "../../../src/object.ts";
 import { takePacket } from "../../../src/upload/slice-packet.ts";
@@ -123,6 +124,23 @@ describe("after a restart", () => {
     expect(await packet(at, { session, ...form })).toMatchObject({ kind: "stored", info: { key: "a.jpg" } });
     expect(at.slices.running).toBe(0);
   });
+
+  test.each(["storing", "stored"] as const)(
+    "in the phase %s it goes on when a store can be asked again that could not",
+    async (phase) => {
+      const at = await lab();
+      const session = await begin(at);
+      await sendFrom(at, session);
+      const note = at.slices.find(session);
+      await note?.enter(phase);
+      await at.restart();
+      const failure = new HuiyuanError("store_failed", "Cannot ask the store");
+      const away = storedLab({ over: () => ({ lookup: async () => ({ state: "absent", epoch: 0, failure }) }) });
+      const asked = packet({ ...at, place: away.stored }, { session });
+      await expect(asked).rejects.toMatchObject({ code: "store_failed" });
+      expect(await packet(at, { session })).toMatchObject({ kind: "stored", info: { key: "a.jpg" } });
+    },
+  );
 
   test("an image whose file the bucket had taken, and which it has not, is stored without being sent again", async () => {
     const large = await noisyJpeg(1400, 1100);
