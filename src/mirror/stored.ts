@@ -4,6 +4,7 @@ import type { Pieces } from "../body/pieces.ts";
 import type { WholeBody } from "../body/spool.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
+import { provenInTime } from "../bucket/proof.ts";
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
 import { type Bring, createExpected } from "./expected.ts";
@@ -139,7 +140,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     const { size } = entry.info;
     if (size > hot.maxObjectBytes || !hot.pieces.mayBeWhole(size)) return { ...entry, state: "large", reader };
     try {
-      return await loadFound(entry, reader, generation);
+      const loading = loadFound(entry, reader, generation);
+      return await (reader.proven === undefined ? loading : provenInTime(key, loading));
     } catch (error) {
       if (error instanceof HuiyuanError && LOOK_AGAIN.has(error.code)) return "again";
       throw error;

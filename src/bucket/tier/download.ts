@@ -8,9 +8,9 @@ import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
+import { provenInTime } from "../proof.ts";
 import type { RemoteBucket } from "../remote.ts";
 import { createLargeObjects } from "./large.ts";
-import { provenInTime } from "./proof.ts";
 
 export interface Downloads {
   /** Undefined when the object is not there any more. The caller closes the reader. */

@@ -6,8 +6,8 @@ import { BLOCK_BYTES, type WholeBody } from "../../body/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { ObjectInfo } from "../../object.ts";
 import type { ObjectReader } from "../driver.ts";
+import { provenInTime } from "../proof.ts";
 import type { RemoteBucket } from "../remote.ts";
-import { provenInTime } from "./proof.ts";
 
 export interface LargeObjects {
   open(info: ObjectInfo, version: string): ObjectReader;

@@ -7,10 +7,10 @@ import type { Key, ObjectInfo } from "../../object.ts";
 import { PassingMap } from "../../passing.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry } from "../driver.ts";
+import { provenInTime } from "../proof.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
 import type { DamagedObjects } from "./damaged.ts";
 import { describeForeign, type ForeignEntry } from "./foreign.ts";
-import { provenInTime } from "./proof.ts";
 import type { UnusableObjects } from "./unusable.ts";
 
 export interface LookParts {

@@ -1,5 +1,5 @@
 // The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { createBucket } from "../../../src/bucket/bucket.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
@@ -11,6 +11,8 @@ import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-bod
 
 const KEY = toKey("a.jpg");
 const ALWAYS = { when: "always" } as const;
+
+afterEach(() => void vi.useRealTimers());
 
 /** Into the bucket, past the memory. */
 async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo> {
@@ -74,6 +76,40 @@ describe("find()", () => {
     expect(kept.free).toBeUndefined();
     await putBehind(stored, randomBytes(50_000));
     expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+  });
+
+  test("who waits for all of what a far store gives slowly is told in time, and memory has it when it has come", async () => {
+    const [wanted, rest] = [createLatch(), createLatch()];
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          const read: typeof reader.read = async (start, end) => {
+            wanted.open();
+            await rest.opened;
+            return reader.read(start, end);
+          };
+          return { read, proven: async () => {}, close: reader.close };
+        },
+      }),
+    });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    await stored.lookup(KEY);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const told = Promise.all(
+      [stored.find(KEY), stored.find(KEY)].map((found) =>
+        expect(found).rejects.toMatchObject({ code: "store_failed" }),
+      ),
+    );
+    await wanted.opened;
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(45_000);
+    await told;
+    vi.useRealTimers();
+    rest.open();
+    await expect.poll(() => stored.peek(KEY)?.body.equals(bytes)).toBe(true);
   });
 
   test("an object above the memory's bound is given to be read, every time", async () => {

@@ -1,6 +1,6 @@
-// Bytes of the remote store of which none is given out before all have come and are right.
-import type { Key } from "../../object.ts";
-import { waitAtMost } from "../../wait.ts";
+// Bytes of a far store of which none is given out before all have come and are right.
+import type { Key } from "../object.ts";
+import { waitAtMost } from "../wait.ts";
 
 /** Less than a client's connection waits for its answer. Milliseconds. */
 const PROOF_WAIT_MS = 40_000;
