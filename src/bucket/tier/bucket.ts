@@ -8,6 +8,7 @@ import type { Log } from "../../log.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
+import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
 import { createDamagedObjects } from "./damaged.ts";
 import { createDownloads } from "./download.ts";
@@ -53,8 +54,8 @@ const MAX_CHECKING = 16;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, spools, changed, log, now } = parts;
-  /** Rises with every change of what is in the remote store: bytes that were asked for before one are not kept after it. */
-  let generation = 0;
+  /** Of what is in the remote store. */
+  const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
   /** Queued while the remote store could not be asked: it may have others, or tombstones. No more than are queued. */
   const unsure = new Set<Key>();
@@ -64,7 +65,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     remote,
     spools,
     maxKeptBytes: () => edge.maxCopyBytes(),
-    generation: () => generation,
+    moment: () => changedKeys.moment,
     keep: keepCopy,
     damaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
@@ -78,7 +79,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     unusable: createUnusableObjects({ bucketId: id, log, ticks: parts.ticks }),
     maxKeptBytes: () => edge.maxCopyBytes(),
     keep() {
-      const readAt = generation;
+      const readAt = changedKeys.moment;
       return (info, body) => keepCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessHeld(key, () => edge.driver.undelete(key)),
@@ -98,12 +99,12 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (!locks.isHeld(nameOf(key))) await alone(key, run);
   }
 
-  /** A copy of what was read from the remote store, unless something has changed since `readAt`, or is about to. */
+  /** A copy of what was read from the remote store, unless its key has changed since `readAt`, or is about to. */
   async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
     damaged.forget(info.key, looks.versionOf(info) ?? "");
     if (looks.isStale(info)) return;
     await unlessHeld(info.key, async () => {
-      if (readAt !== generation || (await queue.lookup(info.key)).state === "object") return;
+      if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
       await edge.put(info, body, { when: "absent" });
     }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
   }
@@ -115,7 +116,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       try {
         return await change();
       } finally {
-        generation += 1;
+        changedKeys.note(keys);
       }
     });
   }

@@ -27,7 +27,7 @@ export interface DownloadsOptions {
   /** Larger objects are read in ranges and not kept. Bytes. */
   readonly maxKeptBytes: () => number;
   /** Rises with every change: read before the remote store is asked, handed to `keep`. */
-  readonly generation: () => number;
+  readonly moment: () => number;
   /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
   readonly keep: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
   /** The bytes are not those of the description. */
@@ -50,7 +50,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   const large = createLargeObjects({ remote, damaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
-    const readAt = options.generation();
+    const readAt = options.moment();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();

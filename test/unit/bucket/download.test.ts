@@ -31,7 +31,7 @@ function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), 
     remote: { get, getRange } as unknown as RemoteBucket, // nothing else is asked of it
     spools: pool,
     maxKeptBytes: () => maxKeptBytes,
-    generation: () => 0,
+    moment: () => 0,
     keep: async () => undefined,
     damaged() {},
   });

@@ -36,7 +36,7 @@ function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
     remote,
     spools: pool,
     maxKeptBytes: () => maxKeptBytes,
-    generation: () => 0,
+    moment: () => 0,
     keep: async ({ key }) => void kept.push(key),
     damaged: ({ key }) => void damaged.push(key),
   });

@@ -111,3 +111,26 @@ test("where nothing changes the key a copy is kept by the end of the read", asyn
   await read();
   expect(await copies()).toBe(1);
 });
+
+test.each([
+  ["another key is deleted a copy is kept", "b.jpg", 1],
+  ["it is deleted none is", "a.jpg", 0],
+])("of what is read while %s", async (_what, changed, kept) => {
+  await uploadAndForget();
+  const [asked, rest] = [createLatch(), createLatch()];
+  s3.failure = async (method, name) => {
+    if (method !== "GET" || name !== NAME) return undefined;
+    asked.open();
+    await rest.opened;
+    return undefined;
+  };
+  const bytes = read();
+  await asked.opened;
+  const { bytes: stored, headers } = s3.objects.get(NAME) ?? { bytes: jpeg, headers: {} };
+  await bucket.delete(toKey(changed), TOMBSTONE);
+  // The read was there first.
+  s3.objects.set(NAME, { bytes: stored, headers });
+  rest.open();
+  expect((await bytes).equals(jpeg)).toBe(true);
+  expect(await copies()).toBe(kept);
+});
