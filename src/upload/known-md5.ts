@@ -1,6 +1,7 @@
 // The MD5 of stored images, which stat tells. Those of uploads are known; that of what a mirror brought is made of its
 // bytes when somebody asks, a few at a time, and remembered.
 import type { Bucket } from "../bucket/bucket.ts";
+import { provenInTime } from "../bucket/proof.ts";
 import { HuiyuanError } from "../errors.ts";
 import type { ObjectInfo } from "../object.ts";
 
@@ -61,7 +62,7 @@ export function createKnownMd5(): KnownMd5 {
       if (ready !== undefined) return ready;
       const made = running.get(sha256) ?? make(bucket, info).finally(() => running.delete(sha256));
       running.set(sha256, made);
-      return made;
+      return provenInTime(info.key, made);
     },
   };
 }
