@@ -55,9 +55,7 @@ export async function serveFrom(admitted: Admitted, { route, asked, epoch, behin
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") return passRedirect(admitted, error);
-    if (error.code === "not_found" && route.fallback !== undefined && route.fallback.key !== asked.key) {
-      return serveFallback(admitted, route.fallback, error);
-    }
+    if (error.code === "not_found") return serveFallback(admitted, { route, asked }, error);
     throw error;
   }
   if (behind !== undefined && request.method === "GET") {
@@ -109,10 +107,14 @@ export function passRedirect({ exchange, object }: Admitted, error: HuiyuanError
 /** Shows the rule's fallback, from the bucket or by a fill of its own; `missing` is thrown where there is none. */
 export async function serveFallback(
   admitted: Admitted,
-  { key, status }: NonNullable<Route["fallback"]>,
+  { route: { fallback }, asked: wanted }: Pick<Miss, "route" | "asked">,
   missing: HuiyuanError,
 ): Promise<void> {
-  const { site, url, exchange } = admitted;
+  const { site, url, exchange, isUnsure, isTaken } = admitted;
+  // The store, which could not be asked, may have what the origin lacks.
+  const mayBeThere = isUnsure === true && isTaken !== true;
+  if (fallback === undefined || fallback.key === wanted.key || mayBeThere) throw missing;
+  const { key, status } = fallback;
   exchange.outcome = { kind: "other", tier: "none" };
   exchange.errorCode = missing.code;
   const plain = contextOf(admitted, "filling", CACHE_STATUS.fallback);

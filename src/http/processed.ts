@@ -183,11 +183,9 @@ async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss):
     return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", wantsWhole: true });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
-    const { fallback } = route;
     if (error.code === "origin_moved") passRedirect(original, error);
-    else if (error.code === "not_found" && fallback !== undefined && fallback.key !== asked.key) {
-      await serveFallback(original, fallback, error);
-    } else throw error;
+    else if (error.code === "not_found") await serveFallback(original, { route, asked }, error);
+    else throw error;
     return undefined;
   }
 }

@@ -101,15 +101,18 @@ test.each([
 });
 
 test("nobody is told that there is no such image while S3 cannot be asked, whatever the origin lacks", async () => {
-  const away = await install(oneBucket(mirrorOf(origin.url), {}, storeIn(s3)));
+  const rules = [{ match: { prefix: "none/" }, fallbackKey: "fall.jpg" }];
+  const away = await install(oneBucket(mirrorOf(origin.url, { rules }), {}, storeIn(s3)));
   const { downloadPort: port, kill } = await away.start();
   try {
     s3.failure = () => ({ status: 503, code: "SlowDown" });
     const copy = callApi({ port, path: "/none.jpg/copy", method: "POST", sign: onceToken("none.jpg") });
     const calls = await Promise.all([callApi({ port, path: "/none.jpg" }), copy]);
     expect(calls.map(({ code }) => code)).toEqual([-5989, -199]);
-    const { status, headers } = await get({ port, path: "/none.jpg" });
-    expect([status, headers["x-errno"]]).toEqual([500, "-101"]);
+    for (const path of ["/none.jpg", "/none/a.jpg", "/none/a.jpg?imageView2/2/w/50"]) {
+      const { status, headers } = await get({ port, path });
+      expect([path, status, headers["x-errno"]]).toEqual([path, 500, "-101"]);
+    }
   } finally {
     s3.failure = () => undefined;
     await kill();
