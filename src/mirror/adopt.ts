@@ -8,6 +8,7 @@ import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Fetched, putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
+import { spokenAt } from "./versions.ts";
 import type { WriteBackTask } from "./write-back.ts";
 
 const NOTE_SUFFIX = ".json";
@@ -110,8 +111,24 @@ async function announce(
     adopted ??= settle(path, { note, stored, log, mayBeLeft });
     return adopted;
   };
-  const over = note === undefined ? undefined : stored?.expect(note.info.key, async () => (await bring()) === "left");
-  return { bring, over: over ?? (() => undefined) };
+  if (note === undefined || stored === undefined) return { bring, over: () => undefined };
+  const over = stored.expected.add(note.info.key, {
+    bring: async () => (await bring()) === "left",
+    async takeBack({ askedAt, fate }) {
+      if (spokenAt(note.info) > askedAt) return;
+      const outcome = await bring();
+      if (outcome === "stored") await stored.undo(note.info, note.epoch, fate);
+      if (outcome !== "left") return;
+      await discard(path);
+      over();
+    },
+  });
+  return { bring, over };
+}
+
+async function discard(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
+  await removeNote(path + NOTE_SUFFIX);
 }
 
 async function adoptAll(adoptions: readonly Adoption[]): Promise<number> {
@@ -144,8 +161,7 @@ async function settle(path: string, left: Left): Promise<Adopted> {
     // The file is all there is of the image.
     if (isLeft) return "left";
   }
-  await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
-  await removeNote(path + NOTE_SUFFIX);
+  await discard(path);
   return isAdopted ? "stored" : "dropped";
 }
 

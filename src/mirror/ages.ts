@@ -4,6 +4,7 @@ import type { FillHead } from "./fill.ts";
 import {
   createLives,
   type FreshnessRules,
+  isYoung,
   type Life,
   reckonLife,
   type Standing,
@@ -57,10 +58,10 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
     return rules === undefined ? undefined : reckonLife({ at: askedAt, life: answer.life }, rules);
   }
 
-  const isYoung = (life: Life | undefined) => life === undefined || now() < life.freshUntil;
+  const isYoungNow = (life: Life | undefined) => life === undefined || isYoung(life, now());
 
   return {
-    isFresh: lives === undefined ? undefined : (info) => isYoung(lives(info)),
+    isFresh: lives === undefined ? undefined : (info) => isYoungNow(lives(info)),
     standingOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = lifeOf(object);
@@ -74,6 +75,6 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
       const life = lifeOfAnswer(answered);
       return life === undefined ? undefined : tellLife(life, now(), false);
     },
-    isFreshAnswer: (answered) => isYoung(lifeOfAnswer(answered)),
+    isFreshAnswer: (answered) => isYoungNow(lifeOfAnswer(answered)),
   };
 }

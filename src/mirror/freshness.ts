@@ -67,21 +67,35 @@ export function reckonLife({ at, life }: Validation, rules: FreshnessRules): Lif
   return { bornAt, freshUntil, staleUntil, helpUntil };
 }
 
+/** Clocks are set right by less than this now and then. */
+const SKEW_MS = 60_000;
+
+/** Nothing is known of a life that has not begun: it was told while the clock was ahead, and would be a long one. */
+function isToCome({ bornAt }: Life, now: number): boolean {
+  return now < bornAt - SKEW_MS;
+}
+
+/** Whether it is served as it is. */
+export function isYoung(life: Life, now: number): boolean {
+  return now < life.freshUntil && !isToCome(life, now);
+}
+
 /** `isPurged`: an operator wants it asked for again; the last good copy helps out, but is not served unasked. */
 export function standingOf(life: Life, now: number, isPurged: boolean): Standing {
   if (now >= life.helpUntil) return "must-ask";
-  if (isPurged || now >= life.staleUntil) return "ask-first";
+  if (isPurged || now >= life.staleUntil || isToCome(life, now)) return "ask-first";
   return now < life.freshUntil ? "fresh" : "stale";
 }
 
 /** `isPurged`: nothing is left. */
-export function tellLife({ bornAt, freshUntil }: Life, now: number, isPurged: boolean): ToldLife {
+export function tellLife(life: Life, now: number, isPurged: boolean): ToldLife {
+  const { bornAt, freshUntil } = life;
   const left = (freshUntil - now) / 1_000;
   // Begun seconds, so that age and rest make up the whole life. In the very millisecond in which it ends it is stale already (standingOf).
   const leftSeconds = left > 0 ? Math.ceil(left) : Math.min(-1, Math.floor(left));
   return {
     ageSeconds: Math.min(Math.max(Math.floor((now - bornAt) / 1_000), 0), MAX_SECONDS),
-    leftSeconds: isPurged ? Math.min(leftSeconds, 0) : leftSeconds,
+    leftSeconds: isPurged || isToCome(life, now) ? Math.min(leftSeconds, 0) : leftSeconds,
   };
 }
 

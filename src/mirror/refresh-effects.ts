@@ -117,7 +117,8 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     const isRenamed =
       originEtag !== provenance.originEtag ||
       (originEtag === undefined && originLastModified !== provenance.originLastModified);
-    const isDue = askedAt - before.at >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
+    // Also what was stored while the clock was ahead.
+    const isDue = Math.abs(askedAt - before.at) >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
     if (!isDue && !isRenamed && !entry.isStale) return;
     await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
   }

@@ -7,11 +7,11 @@ import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../b
 import { provenInTime } from "../bucket/proof.ts";
 import { HuiyuanError } from "../errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../object.ts";
-import { type Bring, createExpected } from "./expected.ts";
+import { createExpected, type Expected } from "./expected.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import { readAll } from "./read-all.ts";
 import { createStoredBytes, type StoredBytes } from "./stored-bytes.ts";
-import { isLater, isVersion, versionOf } from "./versions.ts";
+import { type Brought, isLater, isVersion, versionOf } from "./versions.ts";
 import { createWaiting, type WaitingImages } from "./waiting.ts";
 
 /** What is known of an object that was found. */
@@ -61,8 +61,8 @@ export interface Stored extends StoredBytes {
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** What is on its way here. */
   readonly waiting: WaitingImages;
-  /** An earlier run has left an object for the key: look-ups wait for it. Until the returned function is called. */
-  expect(key: Key, bring: Bring): () => void;
+  /** What an earlier run has left for it: look-ups wait for that. */
+  readonly expected: Expected;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** These four as in Bucket; a purge that is not hard throws store_full while the newest version waits. Memory has let go of the key when they end, also when they fail. */
@@ -85,8 +85,8 @@ const LOOK_AGAIN: ReadonlySet<string> = new Set(["store_corrupt", "original_repl
 export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
-  /** Resolves when what is on its way to this key, which clients have already, has been tried; never rejects. */
-  readonly tried?: (key: Key) => Promise<void>;
+  /** Resolves when what is on its way to this key, which clients have already, has been tried: with what is refused, and waits. Never rejects. */
+  readonly tried?: (key: Key) => Promise<Brought | undefined>;
 }
 
 /** The tier of one bucket; `hot` is shared by all. */
@@ -150,14 +150,15 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
 
   /** Afterwards, and not before: what a reader brings in meanwhile goes too, and what it brings later is refused. */
   async function changing<Result>(key: Key, change: () => Promise<Result>, comes?: ObjectInfo): Promise<Result> {
-    const before = gone === undefined ? undefined : await bucket.lookup(key);
+    const before = gone === undefined && expected.size === 0 ? undefined : await bucket.lookup(key);
     let result: Result;
     try {
       result = await change();
     } finally {
       hot.drop(bucketId, key);
     }
-    expected.forget(key);
+    // What was left at another epoch is never stored.
+    if (expected.size > 0 && before?.epoch !== (await bucket.lookup(key)).epoch) expected.forget(key);
     // And not before memory has let go of it: who found it there later would take it for one that is still to be had.
     const version = before?.state === "object" ? before.info : undefined;
     if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
@@ -180,10 +181,10 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   /** What clients have already is not stored, though it has been tried. */
   async function isHeldUp(key: Key): Promise<boolean> {
     if (expected.size > 0 && (await expected.arrived(key))) return true;
-    await tried?.(key);
+    const waits = await tried?.(key);
+    if (waits === undefined) return false;
     const entry = await bucket.lookup(key);
-    const newest = waiting.newest({ key, epoch: entry.epoch });
-    return newest !== undefined && (entry.state !== "object" || isLater(newest.info, entry.info));
+    return waits.epoch >= entry.epoch && (entry.state !== "object" || isLater(waits.info, entry.info));
   }
 
   return {
@@ -223,7 +224,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       return result;
     },
     waiting,
-    expect: (key, bring) => expected.add(key, bring),
+    expected,
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = hot.get(bucketId, key);

@@ -21,16 +21,21 @@ export interface TakeBackParts {
   readonly log: Log;
 }
 
-/** Gives up what waits for the key. The returned function never throws. */
+/** Gives up what waits for the key, or lies beside the bucket since an earlier run. The returned function never throws. */
 export function createTakeBack({ stored, writeBack, log }: TakeBackParts): (told: TakenBack) => void {
-  return ({ key, epoch, askedAt, fate }) => {
-    const image = stored.waiting.newest({ key, epoch });
-    if (image === undefined || spokenAt(image.info) > askedAt) return;
-    image.fate = fate;
-    // So that its file and note go now: a crash would leave them to the next start.
-    writeBack.tryAgain(stored.bucketId, key);
-    stored.undo(image.info, image.fill.epoch, fate).catch((err: unknown) => {
-      log.warn({ bucket: stored.bucketId, key, err }, "an image that its origin took back could not be given up");
+  async function giveUp({ key, epoch, askedAt, fate }: TakenBack): Promise<void> {
+    const images = stored.waiting.of({ key, epoch }).filter(({ info }) => spokenAt(info) <= askedAt);
+    for (const image of images) image.fate = fate;
+    // So that their files and notes go now: a crash would leave them to the next start.
+    if (images.length > 0) writeBack.tryAgain(stored.bucketId, key);
+    for (const { info, fill } of images) await stored.undo(info, fill.epoch, fate);
+    if (stored.expected.size > 0) await stored.expected.takeBack(key, { askedAt, fate });
+  }
+
+  return (told) => {
+    giveUp(told).catch((err: unknown) => {
+      const about = { bucket: stored.bucketId, key: told.key, err };
+      log.warn(about, "an image that its origin took back could not be given up");
     });
   };
 }

@@ -27,3 +27,14 @@ export function isVersion(info: Described, version: Version): boolean {
 export function isLater(fetched: Described, there: Described): boolean {
   return there.provenance.via === "mirror" && spokenAt(there) < spokenAt(fetched);
 }
+
+/** What was fetched, and the key's epoch then. */
+export interface Brought {
+  readonly info: Described;
+  readonly epoch: number;
+}
+
+/** Whether one was asked for before the other, or before what has ended that. */
+export function isEarlier(one: Brought, other: Brought): boolean {
+  return one.epoch < other.epoch || spokenAt(one.info) < spokenAt(other.info);
+}

@@ -3,7 +3,7 @@
 import type { Key, ObjectInfo } from "../object.ts";
 import { PassingMap } from "../passing.ts";
 import type { Fill } from "./fill.ts";
-import { spokenAt } from "./versions.ts";
+import { type Brought, isEarlier } from "./versions.ts";
 
 /**
  * `superseded`: the origin has gone back to what is stored, or lets nothing be kept any longer: it is stored no more, and stale where it is
@@ -21,35 +21,45 @@ export interface WaitingImage {
 export interface WaitingImages {
   /** `settled` resolves when the image is stored or given up, and never rejects. */
   add(image: WaitingImage, settled: Promise<unknown>): void;
-  /** The last one that is wanted, unless the key has been deleted, purged or written since it was asked for. */
-  newest(of: { readonly key: Key; readonly epoch: number }): WaitingImage | undefined;
+  /** Those that are wanted, the last one last, but none from before the key was deleted, purged or written. */
+  of(at: { readonly key: Key; readonly epoch: number }): readonly WaitingImage[];
+  /** The last of them. */
+  newest(at: { readonly key: Key; readonly epoch: number }): WaitingImage | undefined;
+  /** Keys. */
   readonly size: number;
 }
 
+const NONE: readonly WaitingImage[] = [];
+
 export function createWaiting(): WaitingImages {
-  const images = new PassingMap<Key, WaitingImage>();
+  const images = new PassingMap<Key, readonly WaitingImage[]>();
+
+  function remove(image: WaitingImage): void {
+    const { key } = image.info;
+    const others = (images.get(key) ?? NONE).filter((other) => other !== image);
+    if (others.length === 0) images.delete(key);
+    else images.set(key, others);
+  }
+
+  const isThere = ({ fate, fill }: WaitingImage, epoch: number) => fate === "wanted" && fill.epoch >= epoch;
 
   return {
     add(image, settled) {
       const { key } = image.info;
-      const other = images.get(key);
+      const others = images.get(key) ?? NONE;
       // A slow question may end after one that was asked later.
-      if (other !== undefined && isEarlier(image, other)) return;
-      images.set(key, image);
-      void settled.then(() => {
-        if (images.get(key) === image) images.delete(key);
-      });
+      const place = others.findLastIndex((other) => !isEarlier(broughtOf(image), broughtOf(other))) + 1;
+      images.set(key, others.toSpliced(place, 0, image));
+      void settled.then(() => remove(image));
     },
-    newest({ key, epoch }) {
-      const found = images.get(key);
-      return found?.fate === "wanted" && found.fill.epoch >= epoch ? found : undefined;
-    },
+    of: ({ key, epoch }) => (images.get(key) ?? NONE).filter((image) => isThere(image, epoch)),
+    newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isThere(image, epoch)),
     get size() {
       return images.size;
     },
   };
 }
 
-function isEarlier(one: WaitingImage, other: WaitingImage): boolean {
-  return one.fill.epoch < other.fill.epoch || spokenAt(one.info) < spokenAt(other.info);
+function broughtOf({ fill: { epoch }, info }: WaitingImage): Brought {
+  return { info, epoch };
 }

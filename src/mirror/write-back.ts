@@ -9,28 +9,23 @@ import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
 import { createKeyLocks } from "../key-locks.ts";
 import type { Log } from "../log.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createGathering } from "./gathering.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { putFetched } from "./put-fetched.ts";
+import { type Fetched, putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
-import type { Version } from "./versions.ts";
+import { type Brought, isEarlier } from "./versions.ts";
 import type { Fate } from "./waiting.ts";
 
 /** One finished body on its way into a bucket. */
-export interface WriteBackTask {
+export interface WriteBackTask extends Fetched {
   readonly stored: Stored;
-  readonly info: ObjectInfo;
   readonly body: WholeBody;
   readonly spool: Spool;
-  /** The key's epoch when the fill began. */
-  readonly epoch: number;
-  /** As in Fetched. */
-  readonly replaces?: Version | undefined;
   /** Raised, it is stored no more, and what is stored under the key is dropped. */
   readonly doubt?: Doubt | undefined;
   /** What the origin has said since; default: it is wanted. */
@@ -43,8 +38,8 @@ export interface WriteBack {
    * why it was given up.
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
-  /** Resolves when each body that has been handed over for this key is stored, or has been tried. */
-  tried(bucketId: string, key: Key): Promise<void>;
+  /** Resolves when each body that was handed over for this key has been tried: with the one that waits for another try. */
+  tried(bucketId: string, key: Key): Promise<Brought | undefined>;
   /** What waits for another try has it at once. */
   tryAgain(bucketId: string, key: Key): void;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
@@ -182,7 +177,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const { task, id } = item;
     const other = refused.get(id);
     if (other !== undefined && other !== item) {
-      if (task.epoch < other.task.epoch || task.info.isSuspect) return false;
+      if (isEarlier(task, other.task) || task.info.isSuspect) return false;
       other.isSuperseded = true;
       other.wake?.();
     }
@@ -264,6 +259,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         );
       }
       await Promise.all(all);
+      const task = refused.get(idOf(bucketId, key))?.task;
+      return (task?.fate ?? wanted)() === "wanted" ? task : undefined;
     },
     tryAgain: (bucketId, key) => refused.get(idOf(bucketId, key))?.wake?.(),
     backlog() {

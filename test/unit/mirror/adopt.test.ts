@@ -123,8 +123,24 @@ test("a purge has what was left stored first, and is refused while the store doe
   await leave("two", bytes);
   await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
   await expect(full.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
+  await full.undelete(KEY);
+  await expect(full.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
   await full.purge(KEY, { hard: true });
   await full.purge(KEY, { hard: false });
+});
+
+test.each([
+  ["is taken back goes, file and note", 5, 5, []],
+  ["was asked for later stays", 4, 5, ["one.part", "one.part.json"]],
+])("what is left for the next start and %s", async (_what, askedAt, at, left) => {
+  const full = storedLab({
+    over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
+  }).stored;
+  await leave("one", randomBytes(200), { at });
+  await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
+  await full.expected.takeBack(KEY, { askedAt, fate: "superseded" });
+  expect(readdirSync(dir)).toEqual(left);
+  expect(full.expected.size).toBe(left.length / 2);
 });
 
 test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {

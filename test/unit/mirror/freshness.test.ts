@@ -3,6 +3,7 @@ import {
   confirmedLife,
   createLives,
   type FreshnessRules,
+  isYoung,
   mayBeKept,
   reckonLife,
   type Standing,
@@ -104,6 +105,19 @@ test("standingOf() goes from age to age, and asks first for what was purged", ()
   ];
   for (const [now, standing, ifPurged] of table) {
     expect([standingOf(life, now, false), standingOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
+  }
+});
+
+test("a life that was told while the clock was ahead is asked about first, and nothing is left of it", () => {
+  const life = { bornAt: 1_000_000, freshUntil: 2_000_000, staleUntil: 3_000_000, helpUntil: 4_000_000 };
+  for (const [now, isTold] of [
+    [940_000, true],
+    [939_999, false],
+  ] as const) {
+    const { leftSeconds } = tellLife(life, now, false);
+    expect([isYoung(life, now), standingOf(life, now, false), leftSeconds]).toEqual(
+      isTold ? [true, "fresh", 1_060] : [false, "ask-first", 0],
+    );
   }
 });
 

@@ -59,6 +59,30 @@ test("the one that was asked for last is the newest, whichever ends last", () =>
   expect(waiting.newest({ key: KEY, epoch: 1 })).toBe(later);
 });
 
+test("where the last one is given up, the one before is the newest again, and all that was asked for before is taken back", async () => {
+  const { stored } = storedLab();
+  const { waiting } = stored;
+  const [one, other] = [image(0, 1), image(0, 2)];
+  const ends = [settling(), settling(), settling()] as const;
+  waiting.add(one, ends[0].settled);
+  waiting.add(other, ends[1].settled);
+  waiting.add(image(0, 3), ends[2].settled);
+  ends[2].settle();
+  await Promise.resolve();
+  expect([waiting.newest({ key: KEY, epoch: 0 }), waiting.size]).toEqual([other, 1]);
+  createTakeBack({ stored, writeBack: { tryAgain: () => undefined }, log: SILENT_LOG })({
+    key: KEY,
+    epoch: 0,
+    askedAt: 2,
+    fate: "superseded",
+  });
+  expect([one.fate, other.fate, waiting.newest({ key: KEY, epoch: 0 })]).toEqual([
+    "superseded",
+    "superseded",
+    undefined,
+  ]);
+});
+
 test.each([
   [4, false],
   [5, true],

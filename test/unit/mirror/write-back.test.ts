@@ -31,9 +31,15 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const waiting = createLatch();
   const log = { ...SILENT_LOG, warn: () => waiting.open() };
   const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
-  const store = async (epoch = 0, key = KEY, more: Pick<WriteBackTask, "fate"> = {}) => {
+  const store = async (
+    epoch = 0,
+    key = KEY,
+    { at = 1_000, ...more }: Pick<WriteBackTask, "fate"> & { readonly at?: number } = {},
+  ) => {
     const { spool, body } = await finished(pool);
-    const done = writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch, ...more });
+    const described = infoOf(key, body);
+    const info = { ...described, provenance: { ...described.provenance, validated: { at, life: {} } } };
+    const done = writeBack.store({ stored, info, body, spool, epoch, ...more });
     return { done, body, spool };
   };
   /** Resolves when the first try has failed and another will follow. */
@@ -125,7 +131,8 @@ test("tried() resolves when what is on its way to the key has been stored, or re
 
   const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   await other.store(3);
-  for (const _time of [1, 2]) await other.writeBack.tried(other.stored.bucketId, KEY);
+  for (const _time of [1, 2])
+    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
   expect((await other.driver.lookup(KEY)).state).toBe("absent");
   await other.writeBack.drain(1_000);
 });
@@ -189,6 +196,17 @@ test("an earlier version that waits is let go of when a later one is stored", as
   await lab.writeBack.tried(lab.stored.bucketId, KEY);
   const later = await lab.store(0);
   await Promise.all([earlier.done, later.done]);
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
+});
+
+test("of two versions that wait the one that was asked for later stays, whichever comes last", async () => {
+  const lab = writeBackLab({ over: refusing(2), options: { retryMs: [AN_HOUR] } });
+  const later = await lab.store(0, KEY, { at: 9 });
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  const earlier = await lab.store(0, KEY, { at: 8 });
+  await earlier.done;
+  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  await later.done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
 
