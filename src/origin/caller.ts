@@ -51,8 +51,17 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
 
   const slots = createSlots(connections);
 
+  async function slotFor(signal: AbortSignal): Promise<() => void> {
+    const lifetime = lifetimeOf(signal);
+    try {
+      return await slots.take(lifetime);
+    } finally {
+      lifetime.end();
+    }
+  }
+
   async function request({ method, target, headers, body, signal }: Call) {
-    const give = await slots.take(lifetimeOf(signal));
+    const give = await slotFor(signal);
     try {
       const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
         method,
@@ -91,12 +100,15 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
 }
 
 /** As far as a wait for a slot needs one. */
-function lifetimeOf(signal: AbortSignal): Pick<Lifetime, "failure" | "watch"> {
+function lifetimeOf(signal: AbortSignal): Lifetime {
+  let onAbort = () => {};
   return {
     failure: signal.aborted ? signal.reason : undefined,
     watch(stop) {
-      if (signal.aborted) stop(signal.reason);
-      else signal.addEventListener("abort", () => stop(signal.reason), { once: true });
+      onAbort = () => stop(signal.reason);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort);
     },
+    end: () => signal.removeEventListener("abort", onAbort),
   };
 }

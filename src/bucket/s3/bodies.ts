@@ -1,5 +1,6 @@
 // Bodies of requests and answers: how long nothing may move in them, and how much of an answer is read, and for how long.
 import { HuiyuanError } from "../../errors.ts";
+import type { SharedSignal } from "../../shared-signals.ts";
 import type { HttpReply } from "./http-call.ts";
 
 export interface BodyBounds {
@@ -25,11 +26,22 @@ export class Silence extends Error {
   }
 }
 
-/** Aborts its signal with a Silence when nothing has moved for a while. */
-export function createPatience(milliseconds: number, closing: AbortSignal) {
+/** Aborts its signal with a Silence when nothing has moved for a while, and when `closing` aborts. To be ended, or its answer read. */
+export function createPatience(milliseconds: number, closing: SharedSignal) {
   const controller = new AbortController();
-  const signal = AbortSignal.any([controller.signal, closing]);
-  const timer = setTimeout(() => controller.abort(new Silence(milliseconds)), milliseconds);
+  const signal: AbortSignal = controller.signal;
+  const stop = (reason: unknown) => {
+    end();
+    controller.abort(reason);
+  };
+  const timer = setTimeout(() => stop(new Silence(milliseconds)), milliseconds);
+  // AbortSignal.any would leave something of each signal with `closing`, which lives as long as the program.
+  const stopListening = closing.listen(() => stop(closing.signal.reason));
+  const end = () => {
+    clearTimeout(timer);
+    stopListening();
+  };
+  if (closing.signal.aborted) stop(closing.signal.reason);
   async function* watch(pieces: AsyncIterable<Buffer>) {
     for await (const piece of pieces) {
       timer.refresh();
@@ -41,10 +53,10 @@ export function createPatience(milliseconds: number, closing: AbortSignal) {
     try {
       yield* inTime(watch(pieces));
     } finally {
-      clearTimeout(timer);
+      end();
     }
   }
-  return { signal, watch, watchAnswer, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
+  return { signal, watch, watchAnswer, refresh: () => void timer.refresh(), end };
 }
 
 /** Throws where so little comes that the end would not be seen. The time that the reader takes does not count. */

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { createSharedSignals } from "../../shared-signals.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../sigv4.ts";
 import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
@@ -103,6 +104,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
+  const sharedClosing = createSharedSignals()(closing.signal);
   const reach = createReach({ ask: askBucket, log });
   const passing = new WeakSet<HuiyuanError>();
   const absence = createAbsence();
@@ -139,7 +141,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       now: now(),
       keyCache,
     });
-    const patience = createPatience(patienceMs, closing.signal);
+    const patience = createPatience(patienceMs, sharedClosing);
     try {
       const sent = body === undefined ? undefined : patience.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: patience.signal });

@@ -1,11 +1,14 @@
 // How long the S3 store waits for an answer in all: less than a client's connection waits for its own.
+import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
+import { createPatience } from "../../../src/bucket/s3/bodies.ts";
 import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
 import type { HttpCall, HttpReply } from "../../../src/bucket/s3/http-call.ts";
 import { putInParts } from "../../../src/bucket/s3/multipart.ts";
 import { openS3Store } from "../../../src/bucket/s3/store.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
 import { toKey } from "../../../src/object.ts";
+import { createSharedSignals } from "../../../src/shared-signals.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };
@@ -115,4 +118,24 @@ test("a copy of which nothing but blanks come fails in time too", async () => {
   const { copy, close } = await copying(async () => ({ ...replyOf(""), body: blanks() }));
   expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
   await close();
+});
+
+test("createPatience() aborts its signal when the store closes, and leaves nothing with it otherwise", async () => {
+  const closing = new AbortController();
+  const shared = createSharedSignals()(closing.signal);
+  const listening = () => getEventListeners(closing.signal, "abort").length;
+  const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createPatience(ms, shared));
+  ended?.end();
+  for await (const _piece of read?.watchAnswer(replyOf("one").body) ?? []);
+  await vi.waitFor(() => expect(silent?.signal.aborted).toBe(true));
+  expect(listening()).toBe(1);
+  const reason = new Error("closed");
+  closing.abort(reason);
+  expect(listening()).toBe(0);
+  expect([ended, read, open, createPatience(15_000, shared)].map((of) => of?.signal.reason)).toEqual([
+    undefined,
+    undefined,
+    reason,
+    reason,
+  ]);
 });

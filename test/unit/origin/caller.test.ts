@@ -1,4 +1,5 @@
 // What the S3 store and callbacks get of answers whose connection ends while nobody takes the body.
+import { getEventListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { type Caller, type CallReply, createCaller } from "../../../src/origin/caller.ts";
@@ -136,6 +137,24 @@ test("call() rejects when its signal fires before a connection is free, and is n
   expect(await Promise.all([first, ask("GET", "/next", patient).then(read)])).toEqual(["ok", "there"]);
   expect(origin.requests.map(({ target }) => target)).toEqual(["/slow", "/next"]);
   expect(origin.connections).toBe(1);
+});
+
+test("call() leaves nothing with its signal: not once the answer is read, nor where it was never sent", async () => {
+  const slow: Script = [head("200 OK", [length(2)]), "o", { pause: 100 }, "k"];
+  const { caller } = await open({ "*": slow }, 1);
+  const signals = [new AbortController(), new AbortController(), new AbortController()] as const;
+  const ask = async ({ signal }: AbortController) => {
+    const { body } = await caller.call({ method: "GET", target: "/a", headers: {}, body: undefined, signal });
+    for await (const _piece of body);
+  };
+  const asked = signals.map(ask);
+  signals[2].abort(new Error("gone"));
+  expect(await Promise.allSettled(asked)).toMatchObject([
+    { status: "fulfilled" },
+    { status: "fulfilled" },
+    { status: "rejected" },
+  ]);
+  expect(signals.map(({ signal }) => getEventListeners(signal, "abort").length)).toEqual([0, 0, 0]);
 });
 
 test("discard() and an abort, of a body whose connection has ended meanwhile, let go of it", async () => {
