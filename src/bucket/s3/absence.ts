@@ -6,6 +6,8 @@ import type { HttpReply } from "./http-call.ts";
 const REQUEST_IDS = ["x-amz-request-id", "x-oss-request-id", "x-cos-request-id", "x-obs-request-id", "x-reqid"];
 
 export interface Absence {
+  /** How many 404s have said which request they were. */
+  readonly signed: number;
   /** Whether a 404 is an answer of S3. */
   isBelieved(reply: HttpReply): boolean;
   /** This S3 does not say which request it was. Taken back by a 404 that does. */
@@ -18,10 +20,16 @@ export function isSigned(reply: HttpReply): boolean {
 
 export function createAbsence(): Absence {
   let isUnsigned = false;
+  let signed = 0;
   return {
+    get signed() {
+      return signed;
+    },
     isBelieved(reply) {
-      if (isSigned(reply)) isUnsigned = false;
-      return isUnsigned || isSigned(reply);
+      if (!isSigned(reply)) return isUnsigned;
+      isUnsigned = false;
+      signed += 1;
+      return true;
     },
     believeUnsigned() {
       isUnsigned = true;

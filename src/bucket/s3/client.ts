@@ -53,13 +53,15 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
   drop(reply: HttpReply): Promise<void>;
-  readonly absence: Pick<Absence, "believeUnsigned">;
+  readonly absence: Pick<Absence, "believeUnsigned" | "signed">;
   /** Breaks off what is under way. */
   close(): void;
 }
 
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
+  /** Called for each 404 that was not believed. */
+  readonly onDoubt?: () => void;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -200,8 +202,10 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** As attempt(), for an answer that says no. */
   async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
     const { status } = reply;
-    if (status === 404 && !absence.isBelieved(reply) && request.isTrial !== true)
+    if (status === 404 && !absence.isBelieved(reply) && request.isTrial !== true) {
+      options.onDoubt?.();
       throw await notFromS3(request, reply, "404 with no request id");
+    }
     const said = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(said ?? "") ?? "";
     const failure = refused(request, status, code);

@@ -1,6 +1,7 @@
-// Which conditions of a PUT this S3 obeys, tried once with a temporary object, since some servers take the headers and ignore
+// Which conditions of a PUT this S3 obeys, tried with a temporary object, since some servers take the headers and ignore
 // them; and whether it says with a 404 which request it was. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
 import { createHash, randomUUID } from "node:crypto";
+import { asHuiyuanError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { isSigned } from "./absence.ts";
 import type { S3Client } from "./client.ts";
@@ -20,23 +21,59 @@ export interface ConditionProbe {
 }
 
 const PATIENCE_MS = 10_000;
+/** After the end of a trial, before it may be made again. */
+const AGAIN_MS = 1_000;
+/** For what is not there: one before the puts, the others behind them. */
+const LOOKS = 5;
 
 /** What became of a put. `refused`: S3 does not take such a request. */
 type Outcome = "stored" | "held back" | "refused";
 
-/** The answer is kept; while S3 does not answer it throws store_failed, and the next call asks again. */
-export function createConditions(client: S3Client, options: ConditionProbe): () => Promise<Conditions> {
-  let asked: Promise<Conditions> | undefined;
-  return () => {
-    asked ??= ask(client, options).catch((error: unknown) => {
-      asked = undefined;
-      throw error;
+export interface Trial {
+  /** The answer is kept; while S3 does not answer it throws store_failed or store_full, and the next call asks again. */
+  conditions(): Promise<Conditions>;
+  /** Asks anew behind what goes on, as S3 may say otherwise by now; once a second at the most. What is kept counts until then. */
+  again(): void;
+}
+
+export function createTrial(client: S3Client, options: ConditionProbe): Trial {
+  let known: Conditions | undefined;
+  let underWay: Promise<Conditions> | undefined;
+  let endedAt = Number.NEGATIVE_INFINITY;
+
+  async function find(): Promise<Conditions> {
+    const found = await ask(client, options);
+    if (found.absent !== known?.absent || found.version !== known?.version) tell(found, options.log);
+    known = found;
+    return found;
+  }
+
+  function start(): Promise<Conditions> {
+    underWay ??= find().finally(() => {
+      underWay = undefined;
+      endedAt = performance.now();
     });
-    return asked;
+    return underWay;
+  }
+
+  return {
+    conditions: async () => known ?? start(),
+    again() {
+      if (performance.now() - endedAt >= AGAIN_MS) void start().catch(() => undefined);
+    },
   };
 }
 
-async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<Conditions> {
+function tell({ absent, version }: Conditions, log: Log): void {
+  if (absent && version) return;
+  const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
+  log.warn(
+    { missing },
+    "this S3 ignores conditional puts: each is preceded by a look, so let only one huiyuan write to the bucket",
+  );
+}
+
+async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Conditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
@@ -60,7 +97,7 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
     try {
       reply = await putText(text, condition);
     } catch (error) {
-      if (client.mayPass(error)) throw error;
+      if (client.mayPass(error) || asHuiyuanError(error).code === "store_full") throw error;
       return "refused";
     }
     if (reply.status === 412 || reply.status === 409) return "held back";
@@ -78,7 +115,8 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
       return false;
     }
   }
-  const wasUnsigned = await isUnsigned();
+  const { signed } = client.absence;
+  let isEachUnsigned = await isUnsigned();
   try {
     await mustBeStored(await putText("first", {}));
     // Each would change the object if the condition were ignored; the last shows that the header is understood.
@@ -87,15 +125,9 @@ async function ask(client: S3Client, { prefix, log }: ConditionProbe): Promise<C
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
     const isWrongHeldBack = absent && (await tryPut("third", { "if-match": wrong })) === "held back";
     const version = isWrongHeldBack && (await tryPut("first", { "if-match": etag })) === "stored";
-    if (!absent || !version) {
-      const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
-      log.warn(
-        { missing },
-        "this S3 ignores conditional puts: each is preceded by a look, so let only one huiyuan write to the bucket",
-      );
-    }
-    // Not on the word of one answer: it may be of what stood before S3 just then.
-    if (wasUnsigned && (await isUnsigned())) client.absence.believeUnsigned();
+    // Not on the word of few answers: they may be of what stands before S3 just now.
+    for (let look = 1; look < LOOKS; look += 1) isEachUnsigned &&= await isUnsigned();
+    if (isEachUnsigned && client.absence.signed === signed) client.absence.believeUnsigned();
     return { absent, version };
   } finally {
     await client

@@ -9,7 +9,7 @@ import type { RemoteBucket, RemoteStore } from "../remote.ts";
 import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";
 import { createS3Client, type S3Access } from "./client.ts";
-import { createConditions } from "./conditions.ts";
+import { createTrial } from "./conditions.ts";
 import type { HttpCaller } from "./http-call.ts";
 import { objectNames } from "./names.ts";
 
@@ -38,10 +38,11 @@ const PUT_WAITS_MS = 8_000;
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
-  const client = createS3Client(options);
-  const conditions = createConditions(client, { prefix, log });
+  // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
+  const client = createS3Client({ ...options, onDoubt: () => trial.again() });
+  const trial = createTrial(client, { prefix, log });
   // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
-  client.reach.onReturn(() => void conditions().catch(() => undefined));
+  client.reach.onReturn(() => void trial.conditions().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
     await check();
@@ -51,7 +52,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   }
 
   const inTime = () =>
-    waitAtMost(PUT_WAITS_MS, conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
+    waitAtMost(PUT_WAITS_MS, trial.conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
 
   async function check(): Promise<void> {
     try {
@@ -60,7 +61,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
       if (!isListed) throw client.strange("list what is", reply.status);
-      await Promise.race([conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+      await Promise.race([trial.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
     } catch (error) {
       if (!client.mayPass(error)) throw error;
       client.reach.failed(asHuiyuanError(error), true);

@@ -1,4 +1,5 @@
 // The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
@@ -123,4 +124,73 @@ test("what stands before S3 makes nothing absent before S3 has been heard", asyn
   await open((method) => (method === "HEAD" ? { page: 404 } : { status: 503, code: "SlowDown" }));
   s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+});
+
+const head = () => bucket.head(toKey("a.jpg"));
+
+const toTrialPuts =
+  (failure: Failure): ScriptedS3["failure"] =>
+  (method, name) =>
+    method === "PUT" && name.includes("probe") ? failure : undefined;
+
+test.each([
+  ["503", 3, { status: 503, code: "SlowDown" }],
+  ["507", 1, { status: 507, code: "InsufficientStorage" }],
+  ["a reset", 3, "reset"],
+] as const)(
+  "an S3 that sends no request ids and answers its trial with %s at its return is believed within seconds after",
+  async (_what, times, failure) => {
+    s3.saysRequestId = false;
+    await open(() => ({ page: 404 }));
+    const back = new Promise<void>((resolve) => store?.onReturn(resolve));
+    s3.failure = toTrialPuts(failure);
+    await back;
+    const puts = () => s3.asked.filter((line) => /^PUT .*probe/.test(line)).length;
+    await vi.waitFor(() => expect(puts()).toBe(times), 5_000);
+    s3.failure = () => undefined;
+    await vi.waitFor(async () => expect(await head()).toEqual({ state: "absent" }), { timeout: 8_000, interval: 200 });
+    expect([await put("one"), warned]).toEqual([true, []]);
+  },
+);
+
+test("an S3 that sent a request id with one 404 and sends none any more is believed again within seconds", async () => {
+  s3.saysRequestId = false;
+  await open(() => undefined);
+  s3.saysRequestId = true;
+  expect(await head()).toEqual({ state: "absent" });
+  s3.saysRequestId = false;
+  await expect(head()).rejects.toMatchObject({ code: "store_failed" });
+  await vi.waitFor(async () => expect(await head()).toEqual({ state: "absent" }), { timeout: 4_000, interval: 200 });
+});
+
+test("what stands before S3 is not believed by a trial during which S3 sends a request id", async () => {
+  let looks = 0;
+  await open(() => undefined);
+  s3.failure = (method, name) => {
+    if (method !== "HEAD") return undefined;
+    if (!name.includes("probe")) return { page: 404 };
+    looks += 1;
+    return looks % 5 === 3 ? undefined : { page: 404 };
+  };
+  for (const _time of [1, 2, 3]) {
+    await expect(head()).rejects.toMatchObject({ code: "store_failed" });
+    await delay(1_200);
+  }
+  expect(looks).toBeGreaterThan(3);
+});
+
+test("the trial is made again once a second at the most, one at a time, and tells nothing twice", async () => {
+  s3.obeysConditions = false;
+  await open(() => undefined);
+  s3.asked.length = 0;
+  s3.failure = (method, name) => (method === "HEAD" && !name.includes("probe") ? { page: 404 } : undefined);
+  const until = performance.now() + 2_500;
+  while (performance.now() < until) {
+    await head().catch(() => undefined);
+    await delay(20);
+  }
+  const trials = s3.asked.filter((line) => /^DELETE .*probe/.test(line)).length;
+  expect(trials).toBeGreaterThan(0);
+  expect(trials).toBeLessThan(4);
+  expect(warned).toHaveLength(1);
 });
