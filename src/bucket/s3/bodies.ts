@@ -49,14 +49,25 @@ export function createPatience(milliseconds: number, closing: SharedSignal) {
       timer.refresh();
     }
   }
-  async function* watchAnswer(pieces: AsyncIterable<Buffer>) {
+  async function* untilEnd(pieces: AsyncIterable<Buffer>) {
     try {
-      yield* inTime(watch(pieces));
+      yield* pieces;
     } finally {
       end();
     }
   }
-  return { signal, watch, watchAnswer, refresh: () => void timer.refresh(), end };
+  function watchAnswer(pieces: AsyncIterable<Buffer>) {
+    timer.refresh();
+    return untilEnd(inTime(watch(pieces)));
+  }
+  /** Of an answer of which nothing that comes is progress. */
+  async function* whole(pieces: AsyncIterable<Buffer>) {
+    for await (const piece of pieces) {
+      signal.throwIfAborted();
+      yield piece;
+    }
+  }
+  return { signal, watch, watchAnswer, awaitWhole: (pieces: AsyncIterable<Buffer>) => untilEnd(whole(pieces)), end };
 }
 
 /** Throws where so little comes that the end would not be seen. The time that the reader takes does not count. */

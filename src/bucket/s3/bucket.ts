@@ -38,7 +38,7 @@ interface PageOptions {
 const LOOK_PATIENCE_MS = 2_000;
 const LOOK_TRIES = 2;
 const PATIENCE_MS = 15_000;
-/** Also for the blanks that S3 sends while it copies. Less than a client's connection waits for its answer. */
+/** For all of the answer, the blanks that S3 sends while it copies included. Less than a client's connection waits for its answer. */
 const COPY_PATIENCE_MS = 35_000;
 const PAGE = 1_000;
 /** Lies where something was taken away; of no effect by anybody's clock. */
@@ -174,11 +174,12 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
           "x-amz-metadata-directive": "REPLACE",
         },
         patienceMs: COPY_PATIENCE_MS,
+        isForWhole: true,
       });
       if (reply.status === 404 || reply.status === 412) return false;
       if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
       // As with parts, a copy may fail after its 200.
-      const result = await client.text(reply, COPY_PATIENCE_MS);
+      const result = await client.text(reply);
       if (!isResult(result, "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
       return true;
     },

@@ -10,6 +10,7 @@ import { errorCode } from "./answers.ts";
 import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createReach, type Reach } from "./reach.ts";
+import { isAboutObject, isFull, isPassing } from "./refusals.ts";
 
 /** Where the S3 bucket is, as from s3Place(), and who asks. */
 export interface S3Access {
@@ -30,6 +31,8 @@ export interface S3Request {
   readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
   /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
   readonly patienceMs: number;
+  /** True: nothing that comes is progress, as the blanks that S3 sends while it works. The answer is whole after `patienceMs` or given up. */
+  readonly isForWhole?: boolean;
   /** Tries at the most that bring no answer; three where absent. None follows 20 s of silence in all. */
   readonly tries?: number;
   /** True: is sent also while S3 is known to be down. */
@@ -84,22 +87,6 @@ const TEXT_MS = 60_000;
 /** Of an answer of which nothing but its head, or why it is a no, is wanted. */
 const SHORT_BOUNDS = { bytes: 65_536, ms: 5_000 };
 
-/** Codes after which the same request may succeed a moment later. */
-const PASSING_CODES = new Set([
-  "SlowDown",
-  "RequestTimeout",
-  "OperationAborted",
-  "ConditionalRequestConflict",
-  "InternalError",
-  "ServiceUnavailable",
-]);
-const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "XMinioStorageFull"]);
-const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
-
-function isPassing(status: number, code: string): boolean {
-  return PASSING_CODES.has(code) || status === 429 || (status >= 500 && status !== 501 && status !== 507);
-}
-
 export function createS3Client(options: S3ClientOptions): S3Client {
   const { call, log, now, random = Math.random, retryMs = RETRY_MS } = options;
   const { origin, pathname } = new URL(options.url);
@@ -147,8 +134,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     try {
       const sent = body === undefined ? undefined : patience.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
-      patience.refresh();
-      return { status: reply.status, header: reply.header, body: arriving(request, patience.watchAnswer(reply.body)) };
+      const pieces = request.isForWhole === true ? patience.awaitWhole(reply.body) : patience.watchAnswer(reply.body);
+      return { status: reply.status, header: reply.header, body: arriving(request, pieces) };
     } catch (error) {
       patience.end();
       throw error;
@@ -212,7 +199,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     const mayPass = isPassing(status, code);
     if (!mayPass || status < 500) reach.answered();
     if (mayPass) return { failure, status };
-    if (CALLERS_STATUSES.has(status) && code !== "NoSuchBucket") return reply;
+    if (isAboutObject(status, code)) return reply;
     // S3 says why, but to a HEAD; a page that does not is of what stands before it.
     const isPage = said !== undefined && code === "" && request.method !== "HEAD";
     throw isPage ? markPassing(failure) : failure;
@@ -253,7 +240,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   function refused(request: S3Request, status: number, code: string): HuiyuanError {
     const message = `Cannot ${about(request)}: S3 answered ${status}${code === "" ? "" : ` ${code}`}`;
-    return new HuiyuanError(FULL_CODES.has(code) || status === 507 ? "store_full" : "store_failed", message);
+    return new HuiyuanError(isFull(status, code) ? "store_full" : "store_failed", message);
   }
 
   function about({ method, name }: S3Request): string {

@@ -19,7 +19,7 @@ export interface MultipartPut {
 /** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
 const PART_BYTES = 16_777_216;
 const PATIENCE_MS = 15_000;
-/** Joining the parts takes a server its time, and a client's connection does not wait for ever. Also for the blanks that come meanwhile. */
+/** Joining the parts takes a server its time, and a client's connection does not wait for ever. For all of the answer, blanks that come meanwhile included. */
 const COMPLETE_PATIENCE_MS = 35_000;
 const ABORT_PATIENCE_MS = 5_000;
 
@@ -75,13 +75,14 @@ async function complete(
       },
     },
     patienceMs: COMPLETE_PATIENCE_MS,
+    isForWhole: true,
     // A second try would find the upload gone if the first was done and its answer lost.
     tries: 1,
   });
   if (reply.status === 412 || reply.status === 409) return false;
   if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
   // S3 may begin its answer with 200 and fail afterwards.
-  const answer = await client.text(reply, COMPLETE_PATIENCE_MS);
+  const answer = await client.text(reply);
   if (isResult(answer, "CompleteMultipartUploadResult")) return true;
   const code = errorCode(answer);
   if (code === "PreconditionFailed") return false;

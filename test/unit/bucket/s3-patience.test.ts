@@ -108,15 +108,39 @@ test("a copy that stays without an answer is asked for once and fails in time", 
   await close();
 });
 
-test("a copy of which nothing but blanks come fails in time too", async () => {
-  const blanks = async function* () {
-    for (;;) {
-      vi.advanceTimersByTime(5_000);
+/** An answer that begins late, of one blank every 4 s until it is done. */
+async function blanksThen(text: string, { headMs = 0, ms }: { headMs?: number; ms: number }): Promise<HttpReply> {
+  vi.advanceTimersByTime(headMs);
+  const body = async function* () {
+    for (let waited = 0; waited < ms; waited += 4_000) {
+      vi.advanceTimersByTime(4_000);
       yield Buffer.from(" ");
     }
+    yield Buffer.from(text);
   };
-  const { copy, close } = await copying(async () => ({ ...replyOf(""), body: blanks() }));
-  expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
+  return { ...replyOf(""), body: body() };
+}
+
+test.each([
+  ["without an end", { ms: Number.POSITIVE_INFINITY }],
+  ["that begin late", { headMs: 30_000, ms: 30_000 }],
+])("a copy of which blanks come %s fails in time too", async (_what, when) => {
+  const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", when));
+  expect(await failsAfter(copy)).toBeLessThan(40_000);
+  await close();
+});
+
+test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhile", async () => {
+  const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", { ms: 32_000 }));
+  const asked = clientOf(async ({ method, target }) => {
+    if (method === "PUT") return replyOf("");
+    if (target.endsWith("uploads=")) return replyOf("<Upload><UploadId>7</UploadId></Upload>");
+    return blanksThen("<CompleteMultipartUploadResult/>", { ms: 32_000 });
+  });
+  const source = { size: ONE.size, hashes: ONE.hashes, read: async () => Buffer.from("one") };
+  const put = { name: "a.jpg", headers: {}, condition: {}, holds: async () => true };
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  expect([await copy(), await putInParts(asked, source, put)]).toEqual([true, true]);
   await close();
 });
 
