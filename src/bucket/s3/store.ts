@@ -34,7 +34,7 @@ const PUT_WAITS_MS = 8_000;
 
 /**
  * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
- * does not answer may come later: that is logged, and known by `outageSince`.
+ * does not answer may come later: that is logged, and known by `outageSince`. One that lists but takes no put is logged too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
@@ -61,10 +61,20 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
       if (!isListed) throw client.strange("list what is", reply.status);
-      await Promise.race([trial.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+      await firstTrial();
     } catch (error) {
       if (!client.mayPass(error)) throw error;
       client.reach.failed(asHuiyuanError(error), true);
+    }
+  }
+
+  /** An S3 that takes no put has what it has, and may take the next: each that is wanted makes the trial again. */
+  async function firstTrial(): Promise<void> {
+    try {
+      await Promise.race([trial.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+    } catch (error) {
+      if (client.mayPass(error)) throw error;
+      log.error({ err: error }, "S3 takes no puts: what it has is served, uploads fail, new images wait on disk");
     }
   }
 

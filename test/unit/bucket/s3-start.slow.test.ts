@@ -13,10 +13,12 @@ let s3: ScriptedS3;
 let store: RemoteStore | undefined;
 let bucket: RemoteBucket;
 let warned: string[];
+let failed: string[];
 
 beforeEach(async () => {
   s3 = await startScriptedS3();
   warned = [];
+  failed = [];
 });
 afterEach(async () => {
   await store?.close();
@@ -24,7 +26,11 @@ afterEach(async () => {
   await s3.close();
 });
 
-const log = { ...SILENT_LOG, warn: (_fields: object, message: string) => void warned.push(message) };
+const log = {
+  ...SILENT_LOG,
+  warn: (_fields: object, message: string) => void warned.push(message),
+  error: (_fields: object, message: string) => void failed.push(message),
+};
 
 async function open(failure: ScriptedS3["failure"]): Promise<void> {
   s3.failure = failure;
@@ -194,3 +200,37 @@ test("the trial is made again once a second at the most, one at a time, and tell
   expect(trials).toBeLessThan(4);
   expect(warned).toHaveLength(1);
 });
+
+test.each([
+  [507, "XMinioStorageFull", "store_full"],
+  [403, "QuotaExceeded", "store_full"],
+  [403, "AccessDenied", "store_failed"],
+  [501, "NotImplemented", "store_failed"],
+  [400, "InvalidRequest", "store_failed"],
+])(
+  "an S3 that lists and refuses every put with %i %s is served from, and put to once it takes puts",
+  async (status, code, errorCode) => {
+    s3.objects.set("10001234/photos/b.jpg", { bytes: Buffer.from("one"), headers: {} });
+    await open((method) => (method === "PUT" ? { status, code } : undefined));
+    expect([store?.isDown, warned, failed]).toEqual([false, [], [expect.stringContaining("S3 takes no puts")]]);
+    expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ state: "foreign", size: 3 });
+    await expect(put("one")).rejects.toMatchObject({ code: errorCode });
+    s3.failure = () => undefined;
+    expect([await put("one"), await put("two"), warned, failed.length]).toEqual([true, false, [], 1]);
+  },
+);
+
+test("an S3 that becomes full in the midst of its trial is not taken for one that refuses conditions", async () => {
+  await open(nthTrialPut(2, { status: 507, code: "XMinioStorageFull" }));
+  expect([warned, failed.length]).toEqual([[], 1]);
+  expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
+});
+
+test.each(["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"])(
+  "a listing that S3 refuses with 403 %s ends the start",
+  async (code) => {
+    await expect(open((method) => (method === "GET" ? { status: 403, code } : undefined))).rejects.toMatchObject({
+      code: "store_failed",
+    });
+  },
+);
