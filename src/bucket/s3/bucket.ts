@@ -51,17 +51,18 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
 
   async function head(key: Key): Promise<RemoteEntry> {
     const name = names.of(key);
-    const reply = await client.send({
-      method: "HEAD",
-      name,
-      patienceMs: LOOK_PATIENCE_MS,
-      tries: LOOK_TRIES,
-    });
+    const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS, tries: LOOK_TRIES });
     if (reply.status === 404) return { state: "absent" };
     // The length of such an answer is none of an object's.
     if (reply.status >= 300) throw unexpected("look at", name, reply.status);
     await client.drop(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
+  }
+
+  /** For an answer whose body is of no use: it is read away behind, or left, so that it keeps no connection. */
+  function unwanted(action: string, name: string, reply: HttpReply): HuiyuanError {
+    void client.drop(reply).catch(() => undefined);
+    return unexpected(action, name, reply.status);
   }
 
   async function holds(key: Key, condition: RemoteCondition): Promise<boolean> {
@@ -135,7 +136,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         patienceMs: PATIENCE_MS,
       });
       if (reply.status === 404 || reply.status === 412) return undefined;
-      if (reply.status !== 200) throw unexpected("get", names.of(key), reply.status);
+      if (reply.status !== 200) throw unwanted("get", names.of(key), reply);
       return reply.body;
     },
     async getRange(key, version, { start, end }) {
@@ -146,7 +147,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         patienceMs: PATIENCE_MS,
       });
       if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
-      if (reply.status !== 206) throw unexpected("get a range of", names.of(key), reply.status);
+      if (reply.status !== 206) throw unwanted("get a range of", names.of(key), reply);
       const wanted = end - start + 1;
       const bytes = await readBody(reply, { bytes: wanted });
       if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);

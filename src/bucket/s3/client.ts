@@ -161,7 +161,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       return unanswered(request, error);
     }
     if (lacksEtag(request, reply)) throw await notFromS3(request, reply, `${reply.status} with no ETag`);
-    if (reply.status < 300 || reply.status === 304) {
+    if (reply.status < 300) {
       reach.answered();
       return reply;
     }

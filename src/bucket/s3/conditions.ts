@@ -109,6 +109,7 @@ async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Condit
     const nothing = `${name}-nothing`;
     try {
       const reply = await client.send({ method: "HEAD", name: nothing, patienceMs: PATIENCE_MS, isTrial: true });
+      await client.drop(reply);
       return reply.status === 404 && !isSigned(reply);
     } catch (error) {
       if (client.mayPass(error)) throw error;

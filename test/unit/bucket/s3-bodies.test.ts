@@ -1,6 +1,6 @@
 // Answers of S3 whose bodies break off or have no end.
 import { afterEach, expect, test, vi } from "vitest";
-import type { RemoteStore } from "../../../src/bucket/remote.ts";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
 import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
 import { openS3Store } from "../../../src/bucket/s3/store.ts";
 import { SILENT_LOG } from "../../../src/log.ts";
@@ -26,7 +26,10 @@ async function* broken(): AsyncGenerator<Buffer> {
   throw new TypeError("terminated");
 }
 
-async function open(bodyOf: (call: HttpCall) => Body, status = 200): Promise<RemoteStore> {
+async function open(
+  bodyOf: (call: HttpCall) => Body,
+  statusOf: (call: HttpCall) => number = () => 200,
+): Promise<RemoteStore> {
   store = await openS3Store({
     url: "http://127.0.0.1:1/b",
     region: "test",
@@ -34,7 +37,11 @@ async function open(bodyOf: (call: HttpCall) => Body, status = 200): Promise<Rem
     secretAccessKey: "secret",
     bucket: "b",
     prefix: "",
-    call: async (call) => ({ status, header: (name) => (name === "etag" ? '"1"' : undefined), body: bodyOf(call)() }),
+    call: async (call) => ({
+      status: statusOf(call),
+      header: (name) => (name === "etag" ? '"1"' : undefined),
+      body: bodyOf(call)(),
+    }),
     log: SILENT_LOG,
     now: Date.now,
   });
@@ -78,7 +85,12 @@ test.each([
 });
 
 test("a refusal whose body has no end is judged by its status", async () => {
-  await expect(open(() => endless(" ", 200), 403)).rejects.toMatchObject({ code: "store_failed" });
+  await expect(
+    open(
+      () => endless(" ", 200),
+      () => 403,
+    ),
+  ).rejects.toMatchObject({ code: "store_failed" });
 });
 
 test("an object's body that breaks off is store_failed, with what happened", async () => {
@@ -139,4 +151,25 @@ test("one that takes minutes at a modest pace is read to its end", async () => {
 
 test("a reader that takes its time is no fault of the store", async () => {
   expect(await readInPieces([{ pieces: 300, bytes: 100, ms: 10 }], 5_000)).toBe(30_000);
+});
+
+test.each([
+  ["200 to a range", 200, (bucket: RemoteBucket) => bucket.getRange(A, '"1"', { start: 0, end: 1 })],
+  ["206 to a whole object", 206, (bucket: RemoteBucket) => bucket.get(A, undefined)],
+  ["304 to a look", 304, (bucket: RemoteBucket) => bucket.head(A)],
+])("the body of an answer that is none, %s, is read to its end or left", async (_what, status, ask) => {
+  const left = vi.fn();
+  async function* long(): AsyncGenerator<Buffer> {
+    try {
+      for (let sent = 0; sent < 100; sent += 1) yield Buffer.alloc(10_000);
+    } finally {
+      left();
+    }
+  }
+  const remote = await open(
+    ({ target }) => (target.endsWith("a.jpg") ? long : whole),
+    ({ target }) => (target.endsWith("a.jpg") ? status : 200),
+  );
+  await expect(ask(remote.bucket("10001234/photos"))).rejects.toMatchObject({ code: "store_failed" });
+  await vi.waitFor(() => expect(left).toHaveBeenCalledOnce());
 });
