@@ -15,9 +15,6 @@ import {
 } from "yaml";
 import { type Fault, formatPath, type PathFault, type SettingsPath } from "./faults.ts";
 
-/** Bytes; a longer file is refused unread. */
-export const MAX_SETTINGS_BYTES = 1_048_576;
-
 const MAX_ALIASES = 100;
 
 const MAX_SYNTAX_FAULTS = 10;

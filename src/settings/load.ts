@@ -1,11 +1,10 @@
 // From the text of huiyuan.yaml to frozen Settings, or to every fault at once. Watching for changes is watch.ts.
-import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { MAX_SETTINGS_BYTES, readDocument } from "./document.ts";
+import { readDocument } from "./document.ts";
 import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema.ts";
 import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
-import { MAX_FILE_BYTES, readSmallFileSync } from "./small-file.ts";
+import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
 /** What a text is parsed with; nothing else of the machine is looked at. */
 export interface ParseOptions {
@@ -24,7 +23,7 @@ export interface ParseOptions {
 }
 
 /**
- * The settings of a file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also where the file
+ * The settings of a plain file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also where the file
  * cannot be read.
  */
 export async function loadSettings(
@@ -55,9 +54,11 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   return deepFreeze(settings);
 }
 
-/** The text of a settings file. Throws SettingsFaults: unreadable, over 1 MiB, or not UTF-8. */
+/** The text of a settings file. Throws SettingsFaults: unreadable, no plain file, over 1 MiB, or not UTF-8. */
 async function readSettingsText(file: string): Promise<string> {
-  const bytes = await readBounded(file);
+  const bytes = await readSmallFile(file).catch((error: unknown) => {
+    throw unreadable(file, readFailure(error));
+  });
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
@@ -66,18 +67,11 @@ async function readSettingsText(file: string): Promise<string> {
   }
 }
 
-/** Throws SettingsFaults. */
-async function readBounded(file: string): Promise<Buffer> {
-  const unreadable = (error: unknown) => {
-    const why = readFailure(error);
-    const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${ELSEWHERE}` : ""}`;
-    throw wholeFileFault(file, message, { line: 0, column: 0 });
-  };
-  const { size } = await stat(file).catch(unreadable);
-  if (size > MAX_SETTINGS_BYTES) {
-    throw wholeFileFault(file, `the file has ${size} bytes, wanted at most ${MAX_SETTINGS_BYTES}`);
-  }
-  return await readFile(file).catch(unreadable);
+function unreadable(file: string, why: string): SettingsFaults {
+  if (why === "no plain file") return wholeFileFault(file, "the file is no plain file");
+  if (why === "EFBIG") return wholeFileFault(file, `the file is larger than ${MAX_FILE_BYTES} bytes`);
+  const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${ELSEWHERE}` : ""}`;
+  return wholeFileFault(file, message, { line: 0, column: 0 });
 }
 
 /** For whoever has none yet. */

@@ -1,4 +1,4 @@
-// Reading the small files that settings name, secrets and pages. Bounded, and plain files only: a device never ends, and a
+// Reading the small files: the settings, and the secrets and pages that they name. Bounded, and plain files only: a device never ends, and a
 // pipe keeps its reader waiting.
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
@@ -12,7 +12,7 @@ export function readSmallFileSync(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-/** Rejects as readSmallFileSync throws. */
+/** The bytes. Rejects as readSmallFileSync throws. */
 export async function readSmallFile(path: string): Promise<Buffer> {
   refuse(await stat(path));
   return readFile(path);

@@ -1,27 +1,27 @@
 // Notices that the settings, a file that one of their secrets is read from, or a page that they name are other than before,
-// or that the settings file is gone. It does not judge the settings and does not apply them.
+// or that the settings file is gone or cannot be read. It does not judge the settings and does not apply them.
 import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
-import { pageFiles, secretFiles } from "./secrets.ts";
+import { pageFiles, readFailure, secretFiles } from "./secrets.ts";
 import { readSmallFile } from "./small-file.ts";
 
 /** Editors write in several steps; one look after the last of them is enough. Milliseconds. */
 const DEBOUNCE_MS = 50;
 
-/** In place of a digest. */
-const GONE = "gone";
-
 export interface WatchOptions {
   /** Path of the settings file. */
   readonly file: string;
-  /** Called after a change, also when the file is gone, never twice at a time, never for equal content. Must not reject. */
+  /**
+   * Called after a change, also when the file cannot be read, or for another reason than before. Never twice at a time, never
+   * for equal content. Must not reject.
+   */
   readonly onChange: () => void | Promise<void>;
   /**
-   * How often the content is read in any case, in milliseconds: links and network folders send no events. A file that is away for
-   * so long is gone.
+   * How often the content is read in any case, in milliseconds: links and network folders send no events. A file that cannot be
+   * read for so long is gone, or is no file to be read.
    */
   readonly pollMs?: number;
   /** Aborting ends the watch. */
@@ -35,8 +35,8 @@ export interface WatchOptions {
  */
 export async function watchSettings({ file, onChange, pollMs = 2000, signal }: WatchOptions): Promise<void> {
   const readDigest = createDigest(resolve(file));
-  let digest = await readDigest();
-  /** As performance.now(); undefined while the file is there. */
+  let { digest } = await readDigest();
+  /** As performance.now(); undefined while the file can be read. */
   let awaySince: number | undefined;
   if (signal.aborted) return;
   let isLooking = false;
@@ -49,11 +49,10 @@ export async function watchSettings({ file, onChange, pollMs = 2000, signal }: W
     while (isLookDue && !signal.aborted) {
       isLookDue = false;
       const found = await readDigest();
-      awaySince = found === undefined ? (awaySince ?? performance.now()) : undefined;
-      const isGone = awaySince !== undefined && performance.now() - awaySince >= pollMs;
-      const next = isGone ? GONE : found;
-      if (next === undefined || next === digest || signal.aborted) continue;
-      digest = next;
+      awaySince = found.isReadable ? undefined : (awaySince ?? performance.now());
+      const isWaitedFor = awaySince !== undefined && performance.now() - awaySince < pollMs;
+      if (isWaitedFor || found.digest === digest || signal.aborted) continue;
+      digest = found.digest;
       await onChange();
     }
     isLooking = false;
@@ -105,17 +104,21 @@ function watchFolder(folder: string, look: () => Promise<void>) {
   };
 }
 
-/**
- * A function that hashes the settings file, the files of its secrets, and what a look tells of its pages, which may be large;
- * undefined while the settings file cannot be read.
- */
-function createDigest(file: string): () => Promise<string | undefined> {
+interface Found {
+  /** Of all that was read; the reason, ENOENT and the like, where the settings file cannot be read. */
+  readonly digest: string;
+  readonly isReadable: boolean;
+}
+
+/** A function that hashes the settings file, the files of its secrets, and what a look tells of its pages, which are not read. */
+function createDigest(file: string): () => Promise<Found> {
   let known:
     | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
     | undefined;
   return async () => {
-    const text = await readFile(file, "utf8").catch(() => undefined);
-    if (text === undefined) return undefined;
+    const read = await readSmallFile(file).catch(readFailure);
+    if (typeof read === "string") return { digest: read, isReadable: false };
+    const text = read.toString("utf8");
     if (known?.text !== text) {
       const { tree } = readDocument(text);
       known = { text, files: secretFiles(tree, dirname(file)), pages: pageFiles(tree, dirname(file)) };
@@ -130,6 +133,6 @@ function createDigest(file: string): () => Promise<string | undefined> {
       const page = await stat(path).catch(() => undefined);
       hash.update(page === undefined ? "absent" : `${page.ino} ${page.size} ${page.mtimeMs}`).update("\0");
     }
-    return hash.digest("hex");
+    return { digest: hash.digest("hex"), isReadable: true };
   };
 }

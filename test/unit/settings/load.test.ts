@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -243,4 +244,14 @@ test("loadSettings() of a file that is not there throws SettingsFaults without a
   for (const way of [`${file}  the file cannot be read (ENOENT)`, "--config", "config/huiyuan.yaml", "npm start"]) {
     expect(message).toContain(way);
   }
+});
+
+test.each([
+  ["no plain file", (file: string) => execFileSync("mkfifo", [file])],
+  ["larger than 1048576 bytes", (file: string) => writeFile(file, Buffer.alloc(1_048_577, "#"))],
+])("loadSettings() says that a file is %s, without reading it", async (said, make) => {
+  const file = join(folder, "huiyuan.yaml");
+  await make(file);
+  const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", message: `the file is ${said}` }] });
 });

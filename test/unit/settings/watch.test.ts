@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -126,4 +127,23 @@ test("watchSettings() says nothing for equal content, nor while the file is away
   await rename(join(folder, ".tmp"), file);
   await seen;
   expect(watch.count()).toBe(1);
+});
+
+test("watchSettings() tells of a pipe and of a file that is too large, each once, and of a good file after them", async () => {
+  const watch = await start(50);
+  const next = join(folder, ".tmp");
+  const put = async (what: string) => {
+    const seen = watch.next(what);
+    await rename(next, file);
+    await seen;
+    await new Promise((resolve) => setTimeout(resolve, 200)); // Several looks, which must say nothing.
+  };
+  execFileSync("mkfifo", [next]);
+  await put("pipe");
+  await writeFile(next, MINIMAL);
+  await truncate(next, 1_048_577);
+  await put("too large");
+  await writeFile(next, MINIMAL);
+  await put("good again");
+  expect(watch.count()).toBe(3);
 });
