@@ -1,9 +1,8 @@
 // The processes that render. One is started when it is needed, serves one image at a time, is killed when an image takes too
 // long, replaced when it has grown, and let go when there is nothing to do or its memory is wanted by another. How many run at
 // once is the queue's affair.
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
-import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../errors.ts";
 import type { SourceLimits } from "./loaders.ts";
 import type { PipelineRequest, Rendered } from "./pipeline.ts";
@@ -11,17 +10,18 @@ import type { ProofBody } from "./proof.ts";
 import {
   createFrameReader,
   type FromProcess,
-  type ProcessArguments,
   proofFrame,
   requestFrame,
   SHARED_BYTES,
   SOCKET,
 } from "./render-messages.ts";
+import { spawnRenderProcess } from "./render-spawn.ts";
 
 export interface RenderPool {
   /**
    * `bytes`: what it takes in memory, by estimate, beside a process at rest. Throws what renderImage throws, render_timeout
-   * after `renderMs`, image_too_large when memory was not enough, render_failed when a process did not start, or two have died of it.
+   * after `renderMs`, image_too_large when memory was not enough, render_failed when no process could be started, or two have
+   * died of it or were not ready within `startMs` each.
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
   /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
@@ -35,7 +35,9 @@ export interface RenderPool {
 }
 
 export interface RenderPoolOptions {
-  /** Milliseconds an image may take, the start of a process included. */
+  /** Milliseconds the start of a process may take; then it is killed. */
+  readonly startMs: number;
+  /** Milliseconds an image may take, from when its process is ready; of two that it is given to, both together. */
   readonly renderMs: number;
   /** Bytes of memory a process may have. */
   readonly maxResidentBytes: number;
@@ -65,12 +67,6 @@ interface Done extends Answer {
 /** The parts of an order, made for the process that gets it. */
 type OrderFor = (renderer: Renderer) => readonly Buffer[];
 
-/**
- * It computes in libvips, not in JavaScript: no helpers for a heap that stays small. Saves some 10 MB a process. Sharp makes an
- * Error for each image, in case that one fails; nobody reads where it was made. Large pixels are collected between passes (memory.ts).
- */
-const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0", "--expose-gc"];
-
 /** A process and what it does. */
 interface Renderer {
   readonly child: ChildProcess;
@@ -89,18 +85,14 @@ interface Renderer {
 }
 
 export function createRenderPool(options: RenderPoolOptions): RenderPool {
-  const { maxResidentBytes, maxTotalBytes, idleMs, lastIdleMs } = options;
+  const { startMs, maxResidentBytes, maxTotalBytes, idleMs, lastIdleMs } = options;
   let { renderMs } = options;
   let isClosed = false;
   const free: Renderer[] = [];
   const all = new Set<Renderer>();
 
   function start(): Renderer {
-    const args = [...NODE_FLAGS, processPath(), ...([String(maxResidentBytes)] satisfies ProcessArguments)];
-    const child = spawn(process.execPath, args, {
-      env: processEnvironment(),
-      stdio: ["ignore", "ignore", "ignore", "pipe"],
-    });
+    const child = spawnRenderProcess(maxResidentBytes);
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
@@ -123,15 +115,19 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       bytes: 0,
       idle: undefined,
     };
+    const starting = setTimeout(() => kill(renderer), startMs);
     const read = createFrameReader((said, body) => {
-      if (said.kind === "ready") isReady();
-      else renderer.answered?.({ said, body });
+      if (said.kind === "ready") {
+        clearTimeout(starting);
+        isReady();
+      } else renderer.answered?.({ said, body });
     });
     socket.on("data", read);
     // What could not be sent: the process is ending, which is heard of anyway.
     socket.on("error", () => {});
     all.add(renderer);
     void ended.then(() => {
+      clearTimeout(starting);
       all.delete(renderer);
       forget(renderer);
       renderer.answered?.(undefined);
@@ -194,18 +190,23 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     return [...all].reduce((sum, other) => sum + (other === renderer ? 0 : other.bytes), 0);
   }
 
-  /** Undefined: the process has ended. */
-  function ask(renderer: Renderer, orderFor: OrderFor, ms: number): Promise<Answer | "late" | undefined> {
+  /** Undefined: the process has ended. What passes from when it was ready is taken from the time. */
+  function ask(renderer: Renderer, orderFor: OrderFor, time: { leftMs: number }): Promise<Answer | "late" | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle("late"), ms);
+      let timer: NodeJS.Timeout | undefined;
+      let sentAt: number | undefined;
       const settle = (answer: Answer | "late" | undefined) => {
         clearTimeout(timer);
         renderer.answered = undefined;
+        if (sentAt !== undefined) time.leftMs -= performance.now() - sentAt;
         resolve(answer);
       };
       renderer.answered = settle;
+      // The start has a bound of its own: by a short time for images no process would ever have started.
       void renderer.ready.then(() => {
         if (renderer.answered !== settle) return;
+        sentAt = performance.now();
+        timer = setTimeout(() => settle("late"), time.leftMs);
         send(renderer.socket, orderFor(renderer));
       });
     });
@@ -213,18 +214,19 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
 
   /** Gives it to a process and takes care of that, whatever becomes of it. */
   async function order(orderFor: OrderFor, bytes: number): Promise<Done> {
-    const deadline = performance.now() + renderMs;
+    const allowedMs = renderMs;
+    const time = { leftMs: allowedMs };
     let renderer = take(bytes);
-    let answer = await ask(renderer, orderFor, renderMs);
-    // Somebody else has killed it, or the image has: a second process tells.
+    let answer = await ask(renderer, orderFor, time);
+    // Somebody else has killed it, or the image has, or it did not start: a second process tells.
     if (answer === undefined && !isClosed) {
       renderer = take(bytes);
-      answer = await ask(renderer, orderFor, deadline - performance.now());
+      answer = await ask(renderer, orderFor, time);
     }
     if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
     if (answer === "late") {
       kill(renderer);
-      throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${renderMs} ms`);
+      throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${allowedMs} ms`);
     }
     const { said, body } = answer;
     if (said.kind === "exhausted" || said.kind === "ready") {
@@ -281,19 +283,3 @@ function send(socket: Socket, parts: readonly Buffer[]): void {
   for (const part of parts) socket.write(part);
   if (parts.length > 1) socket.uncork();
 }
-
-/** Processes run the built program: when this file is run from source, that is in dist/. */
-function processPath(): string {
-  const isSource = import.meta.url.endsWith(".ts");
-  return fileURLToPath(
-    new URL(isSource ? "../../dist/image/render-process.js" : "./render-process.js", import.meta.url),
-  );
-}
-
-/** Nothing secret, two arenas (glibc keeps what threads free), large blocks apart (they leave holes there), and no more threads than one render needs. */
-function processEnvironment(): NodeJS.ProcessEnv {
-  const set = INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]);
-  return { ...Object.fromEntries(set), ...MALLOC };
-}
-const INHERITED = ["PATH", "HOME", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "XDG_CACHE_HOME"];
-const MALLOC = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024), UV_THREADPOOL_SIZE: "2" };

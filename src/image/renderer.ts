@@ -109,6 +109,8 @@ const DEFAULTS = {
 /** Of the file of an image mark. */
 export const MAX_MARK_BYTES = 5 * 1024 * 1024;
 const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: MAX_MARK_PIXELS, frames: 1 };
+/** Most take some 150 ms; one on a busy machine is not to be taken for one that hangs. */
+const START_MS = 10_000;
 const IDLE_MS = 30_000;
 const LAST_IDLE_MS = 600_000;
 
@@ -131,6 +133,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const forLargeProofs = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
+    startMs: START_MS,
     renderMs,
     maxResidentBytes: residentBytes,
     maxTotalBytes: maxBytes,

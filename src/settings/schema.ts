@@ -77,7 +77,7 @@ const limitsSchema = z.strictObject({
   imageFrames: count(1, 100_000).default(300).describe("Most frames of an image that is processed."),
   renderTime: duration({ min: "100ms", max: "10m" })
     .prefault("5s")
-    .describe("Deadline of one rendering, then 500 with X-ErrNo -901; 100ms to 10m."),
+    .describe("Deadline of one rendering, from when its process is ready, then 500 with X-ErrNo -901; 100ms to 10m."),
   fills: count(1, 65_536).default(256).describe("Fetches from origins at the same time."),
   spoolMemory: size()
     .prefault("64MiB")

@@ -10,7 +10,7 @@ import { LIMITS, RED, solid } from "../../helpers/rendering.ts";
 
 const MAX_BYTES = 320 * 1024 * 1024;
 const IDLE = { idleMs: 30_000, lastIdleMs: 60_000 };
-const OPTIONS = { renderMs: 5000, maxResidentBytes: MAX_BYTES, maxTotalBytes: MAX_BYTES, ...IDLE };
+const OPTIONS = { startMs: 10_000, renderMs: 5000, maxResidentBytes: MAX_BYTES, maxTotalBytes: MAX_BYTES, ...IDLE };
 /** Takes a second or more. */
 const SLOW = `imageMogr2${"/blur/50x50".repeat(8)}`;
 
@@ -71,6 +71,37 @@ describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
     process.kill(pid, signal);
     return pid;
   }
+
+  /** The one that has just been started, before it is ready. */
+  function stopProcess(): number {
+    const [pid = 0] = processes();
+    process.kill(pid, "SIGSTOP");
+    return pid;
+  }
+
+  test("what the start of a process takes is not taken from the time of the image", async () => {
+    pool = createRenderPool({ ...OPTIONS, renderMs: 1_000 });
+    const rendered = pool.render(thumbnail(), 0);
+    const pid = stopProcess();
+    await after(1_500);
+    process.kill(pid, "SIGCONT");
+    expect((await rendered).image.width).toBe(50);
+    expect(processes()).toEqual([pid]);
+  });
+
+  test("a process whose start does not end is ended, and another renders", async () => {
+    pool = createRenderPool({ ...OPTIONS, startMs: 2_000 });
+    const rendered = pool.render(thumbnail(), 0);
+    const pid = stopProcess();
+    expect((await rendered).image.width).toBe(50);
+    expect(processes()).not.toContain(pid);
+  });
+
+  test("an image that takes longer than it may is refused, and its process is ended", async () => {
+    pool = createRenderPool({ ...OPTIONS, renderMs: 200 });
+    await expect(pool.render(request(large, SLOW), 0)).rejects.toMatchObject({ code: "render_timeout" });
+    await eventually(() => pool?.size === 0, "no process is left");
+  });
 
   test("an image whose process somebody has killed is rendered by another", async () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 20_000 });
