@@ -13,6 +13,7 @@ import type { Key } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
+import { dropWhenRaised } from "./doubted.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createGathering } from "./gathering.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -116,6 +117,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const failures = createFailureLog(log, {});
   const running = new PassingSet<Running>();
   const locks = createKeyLocks();
+  /** Of each key the body that was asked for last. */
+  const latest = new PassingMap<string, Running>();
   /** Of each key the one body that the store refuses and that is tried again. */
   const refused = new PassingMap<string, Running>();
   const draining = new AbortController();
@@ -127,9 +130,9 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   /** Undefined: stored, or settled by what the bucket already knew, or by what the origin has said since. */
   async function attempt({ id, task }: Running): Promise<HuiyuanError | undefined> {
-    const { stored, info, body, epoch, fate = wanted } = task;
+    const { stored, info, epoch, fate = wanted } = task;
     try {
-      const result = fate() === "wanted" ? await putFetched(stored, body, task) : undefined;
+      const result = fate() === "wanted" ? await putUnlessOutrun({ id, task }) : undefined;
       if (result !== undefined) settled(task, result);
       const now = fate();
       if (now !== "wanted") await stored.undo(info, epoch, now);
@@ -139,6 +142,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     } catch (error) {
       return asHuiyuanError(error);
     }
+  }
+
+  /** Of many versions that come one after another each would wait for the disk before the next. */
+  async function putUnlessOutrun({ id, task }: Pick<Running, "id" | "task">): Promise<PutResult> {
+    const last = latest.get(id)?.task;
+    if (last === undefined || !isEarlier(task, last)) return putFetched(task.stored, task.body, task);
+    await task.stored.refused(task.info);
+    return "outdated";
   }
 
   function settled(task: WriteBackTask, result: PutResult): void {
@@ -244,7 +255,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       const id = idOf(task.stored.bucketId, task.info.key);
       const item: Running = { id, done: Promise.resolve(undefined), since: now(), task, ...UNTRIED };
       const over = running.add(item);
-      item.done = run(item).finally(over);
+      const before = latest.get(id);
+      if (!task.info.isSuspect && (before === undefined || !isEarlier(task, before.task))) latest.set(id, item);
+      item.done = run(item).finally(() => {
+        over();
+        if (latest.get(id) === item) latest.delete(id);
+      });
       return item.done;
     },
     async tried(bucketId, key) {
@@ -272,18 +288,6 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([emptied(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
-}
-
-/**
- * A version that has come meanwhile is dropped too, and fetched again. Of the task only its name is kept: a doubt lives as long as
- * its connection.
- */
-function dropWhenRaised(doubt: Doubt, { stored, info: { key } }: WriteBackTask, log: Log): void {
-  doubt.onRaised(() => {
-    const about = { bucket: stored.bucketId, key };
-    log.warn(about, "dropped an image: its connection brought bytes that nobody asked for, so it may be another one's");
-    stored.purge(key, { hard: true }).catch((err: unknown) => log.error({ ...about, err }, "could not drop it"));
-  });
 }
 
 /** False where the store has removed the file, whose bytes the disk had refused: only the origin can give them again. */

@@ -200,7 +200,7 @@ test("an earlier version that waits is let go of when a later one is stored", as
 });
 
 test("of two versions that wait the one that was asked for later stays, whichever comes last", async () => {
-  const lab = writeBackLab({ over: refusing(2), options: { retryMs: [AN_HOUR] } });
+  const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const later = await lab.store(0, KEY, { at: 9 });
   await lab.writeBack.tried(lab.stored.bucketId, KEY);
   const earlier = await lab.store(0, KEY, { at: 8 });
@@ -208,6 +208,30 @@ test("of two versions that wait the one that was asked for later stays, whicheve
   lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
   await later.done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
+});
+
+test("of versions that come one after another while the store is busy the last alone is put", async () => {
+  const latch = createLatch();
+  let puts = 0;
+  const lab = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        puts += 1;
+        await latch.opened;
+        return driver.put(...put);
+      },
+    }),
+  });
+  const all = [];
+  for (let at = 1; at <= 50; at += 1) {
+    all.push(await lab.store(0, KEY, { at }));
+    await delay(1);
+  }
+  latch.open();
+  await Promise.all(all.map(({ done }) => done));
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: all.at(-1)?.body.hashes } });
+  // The first, and the last: over nothing, then over the first.
+  expect(puts).toBeLessThanOrEqual(3);
 });
 
 test("store() resolves with why a body was given up", async () => {
