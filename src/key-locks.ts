@@ -19,8 +19,8 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
-      const before = keys.map((key) => last.get(key));
-      const turn = Promise.allSettled(before);
+      const before = keys.map((key) => last.get(key)).filter((other) => other !== undefined);
+      const turn: Promise<unknown> = before.length === 0 ? Promise.resolve() : Promise.allSettled(before);
       let hasLeft = false;
       const mine = turn.then(() => {
         if (hasLeft) throw new Error("whoever waited has left");
@@ -32,7 +32,7 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
         for (const key of keys) if (last.get(key) === over) last.delete(key);
       };
       try {
-        if (waitMs !== undefined && before.some((other) => other !== undefined)) {
+        if (waitMs !== undefined && before.length > 0) {
           await waitAtMost(waitMs, turn, "Cannot use a key: another change of it waits for the store");
         }
       } catch (error) {

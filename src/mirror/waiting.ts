@@ -36,9 +36,13 @@ export function createWaiting(): WaitingImages {
 
   function remove(image: WaitingImage): void {
     const { key } = image.info;
-    const others = (images.get(key) ?? NONE).filter((other) => other !== image);
-    if (others.length === 0) images.delete(key);
-    else images.set(key, others);
+    const all = images.get(key) ?? NONE;
+    if (all.length === 1 && all[0] === image) images.delete(key);
+    else
+      images.set(
+        key,
+        all.filter((other) => other !== image),
+      );
   }
 
   const isThere = ({ fate, fill }: WaitingImage, epoch: number) => fate === "wanted" && fill.epoch >= epoch;
@@ -46,10 +50,8 @@ export function createWaiting(): WaitingImages {
   return {
     add(image, settled) {
       const { key } = image.info;
-      const others = images.get(key) ?? NONE;
-      // A slow question may end after one that was asked later.
-      const place = others.findLastIndex((other) => !isEarlier(broughtOf(image), broughtOf(other))) + 1;
-      images.set(key, others.toSpliced(place, 0, image));
+      const others = images.get(key);
+      images.set(key, others === undefined ? [image] : inOrder(others, image));
       void settled.then(() => remove(image));
     },
     of: ({ key, epoch }) => (images.get(key) ?? NONE).filter((image) => isThere(image, epoch)),
@@ -58,6 +60,12 @@ export function createWaiting(): WaitingImages {
       return images.size;
     },
   };
+}
+
+/** A slow question may end after one that was asked later. */
+function inOrder(others: readonly WaitingImage[], image: WaitingImage): readonly WaitingImage[] {
+  const place = others.findLastIndex((other) => !isEarlier(broughtOf(image), broughtOf(other))) + 1;
+  return others.toSpliced(place, 0, image);
 }
 
 function broughtOf({ fill: { epoch }, info }: WaitingImage): Brought {
