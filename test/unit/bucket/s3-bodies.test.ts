@@ -112,7 +112,8 @@ interface Run {
 
 /** What becomes of an object's body that comes so. */
 async function readInPieces(runs: readonly Run[], readerMs = 0): Promise<number> {
-  let now = performance.now();
+  // Whole milliseconds, so that their sums are exact.
+  let now = Math.round(performance.now());
   async function* drips(): AsyncGenerator<Buffer> {
     for (const { pieces, bytes, ms } of runs) {
       for (let sent = 0; sent < pieces; sent += 1) {
