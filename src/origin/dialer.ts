@@ -7,9 +7,10 @@ import { type AddressClass, classifyAddress } from "../addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../errors.ts";
 import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
-import { Connection, createTrust, DISTRUST_MS } from "./connection.ts";
+import { Connection, createTrust, DISTRUST_MS, type Trust } from "./connection.ts";
 import { createEndHold } from "./held-end.ts";
 import type { Resolve } from "./lookup.ts";
+import { tellResets } from "./true-end.ts";
 
 export type { Dispatcher } from "undici";
 
@@ -66,9 +67,8 @@ export function createDialer(options: DialerOptions): Dialer {
   let closing: Promise<void> | undefined;
 
   /** `broken`: one of its clients is of no more use. */
-  const openPool = (endpoint: Endpoint, broken: () => void): Pool => {
+  const openPool = (endpoint: Endpoint, trust: Trust, broken: () => void): Pool => {
     const { isSecure, hostname, port } = endpoint;
-    const trust = createTrust(() => options.onSurplus?.(endpoint, DISTRUST_MS));
     let session: Buffer | undefined;
     const dial = async (begun: (socket: Socket) => void) => {
       const socket = await connectGuarded(endpoint, {
@@ -109,6 +109,7 @@ export function createDialer(options: DialerOptions): Dialer {
               const connection = new Connection(trust);
               carrier.connection = connection;
               endHold.attach(socket);
+              if (!isSecure) tellResets(socket);
               watchErrors(socket, () => client.stats.running === 0 && connection.surplus());
             };
             dial(begun).then(
@@ -125,6 +126,26 @@ export function createDialer(options: DialerOptions): Dialer {
         return client;
       },
     });
+  };
+
+  const addPool = (key: string, endpoint: Endpoint): Pool => {
+    const trust = createTrust(() => {
+      options.onSurplus?.(endpoint, DISTRUST_MS);
+      // Those that are idle may have a surplus too: none of them is used again, least of all for one more try.
+      if (pools.get(key) !== current) return;
+      void current.close();
+      current = open();
+      pools.set(key, current);
+    });
+    const open = () => {
+      const opened = openPool(endpoint, trust, () => {
+        if (pools.get(key) === opened) pools.delete(key);
+      });
+      if (closing !== undefined) void opened.close(); // its requests fail as those of any closed pool
+      return opened;
+    };
+    let current = open();
+    return current;
   };
 
   const makeRoom = () => {
@@ -148,11 +169,7 @@ export function createDialer(options: DialerOptions): Dialer {
       let pool = pools.get(key);
       if (pool === undefined) {
         makeRoom();
-        const opened = openPool(endpoint, () => {
-          if (pools.get(key) === opened) pools.delete(key);
-        });
-        pool = opened;
-        if (closing !== undefined) void pool.close(); // its requests fail as those of any closed pool
+        pool = addPool(key, endpoint);
       }
       pools.delete(key);
       pools.set(key, pool);

@@ -182,7 +182,9 @@ const download = ({ host = "open.example", path, method = "GET", headers = {} }:
 const steady = (url: string) => url.replace(/([?&]e=)\d+/, "$1*").replace(/([?&](?:token|key|plain)=)[^&]*/g, "$1***");
 const MOMENTARY = /^x-amz-date$/;
 const timeless = (told: Explained): unknown =>
-  JSON.parse(JSON.stringify(told).replace(/([?&]e=)\d+|("x-amz-date",")\w+|("expiresInSeconds":)\d+/g, "$1$2$30"));
+  JSON.parse(
+    JSON.stringify(told).replace(/([?&]e=)\d+|("x-amz-date",")\w+|("expiresInSeconds":)\d+|(now is )\d+/g, "$1$2$3$40"),
+  );
 
 const isInMemory = ({ stored }: Explained) => stored !== undefined && "isInMemory" in stored && stored.isInMemory;
 

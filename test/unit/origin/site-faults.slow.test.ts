@@ -217,6 +217,37 @@ for (const isPaused of [false, true]) {
   }
 }
 
+for (const how of ["reset", "end"] as const) {
+  test(`a close-delimited body of which bytes wait to be read is told by its ${how}`, async () => {
+    const bytes = Buffer.alloc(600_000, "x");
+    let resume: (() => void) | undefined;
+    const server = await origin(async (_request, connection) => {
+      await connection.send(head("200 OK", [["Connection", "close"]]));
+      await connection.send(bytes);
+      connection[how]();
+      setTimeout(() => resume?.(), 50);
+      await connection.hang();
+    });
+    const { body } = (await answerOf(site(server.url).fetch(ask("a")))) ?? {};
+    let received = 0;
+    const error = await new Promise((resolve) => {
+      body?.start({
+        data: (chunk) => {
+          received += chunk.length;
+          if (resume !== undefined) return true;
+          resume = () => body.resume();
+          return false;
+        },
+        end: () => resolve(undefined),
+        error: resolve,
+      });
+    });
+    if (how === "reset") return expect(error).toMatchObject({ code: "origin_truncated" });
+    expect(error).toBeUndefined();
+    expect(received).toBe(bytes.length);
+  });
+}
+
 test("the body ends with origin_too_large when more bytes come than allowed, and the connection with it", async () => {
   const server = await origin({
     "/chunked": [

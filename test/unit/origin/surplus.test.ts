@@ -7,7 +7,7 @@ import { noisyJpeg } from "../../helpers/images.ts";
 import { mirrorLab } from "../../helpers/mirror-lab.ts";
 import { eventually } from "../../helpers/program.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
-import { fetchWhole, siteAt } from "../../helpers/site-under-test.ts";
+import { ask, codeOf, fetchWhole, siteAt } from "../../helpers/site-under-test.ts";
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -96,6 +96,29 @@ test("bytes that are no answer cost a request that is sent behind them one more 
   const { site } = await lab({ bytes: ALIEN, afterMs: undefined }, PICTURES);
   const both = await Promise.all(["first", "second"].map((name) => fetchWhole(site, `${name}.jpg`)));
   expect(both.map(({ bytes }) => bytes)).toEqual([picture("first"), picture("second")]);
+});
+
+test("the one more try has a new connection, whoever else is waiting for one", async () => {
+  const origin = await startScriptedOrigin(({ target }, connection) => {
+    if (target === "/no-http.jpg") return connection.send("just bytes, no head\r\n\r\n");
+    return connection.pause(20).then(() => connection.send(response(PICTURES.get(target) ?? "")));
+  });
+  const site = siteAt(origin.url, { connections: 4 });
+  closers.push(
+    () => site.close(),
+    () => origin.close(),
+  );
+  const names = ["first", "second", "third", "fourth"];
+  const fetchAll = () => Promise.all(names.map((name) => fetchWhole(site, `${name}.jpg`)));
+  await fetchAll();
+  expect(origin.connections).toBe(4);
+  const [code, others] = await Promise.all([codeOf(site.fetch(ask("no-http.jpg"))), fetchAll()]);
+  expect(code).toBe("origin_head_invalid");
+  expect(others.map(({ bytes }) => bytes)).toEqual(names.map(picture));
+  const tries = origin.requests.filter(({ target }) => target === "/no-http.jpg");
+  expect(tries.map(({ connection }) => connection >= 4)).toEqual([false, true]);
+  // What was idle then is used no more.
+  await origin.closedDownTo(0);
 });
 
 test("an origin that answers one for one keeps its connection", async () => {
