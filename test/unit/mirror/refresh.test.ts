@@ -955,14 +955,17 @@ describe("what waits for a store that refuses it", () => {
     await lab.end();
   });
 
-  test("is not stored once its origin says to a HEAD that it has none any more", async () => {
-    const lab = full([later(() => jpeg), absent], { onGone: "remove" });
+  test.each([
+    ["remove", "absent"],
+    ["keep", "object"],
+  ] as const)("with onGone: %s is %s once its origin says to a HEAD that it has none any more", async (onGone, state) => {
+    const lab = full([later(() => jpeg), absent], { onGone });
     await told(lab);
     lab.clock.now += 200 * S;
     expect(await codeOf(lab.miss("a.jpg", { method: "HEAD" }))).toBe("not_found");
     lab.takeAll();
     await lab.end();
-    expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
+    expect((await lab.stored.bucket.lookup(KEY)).state).toBe(state);
   });
 
   test.each([0, 1])(
