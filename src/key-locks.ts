@@ -12,6 +12,8 @@ export interface KeyLocks {
   isHeld(key: string): boolean;
 }
 
+const NOBODY = Promise.resolve();
+
 /** `waitMs`: how long one waits for a key at the most; default for ever. */
 export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): KeyLocks {
   const last = new PassingMap<string, Promise<unknown>>();
@@ -19,17 +21,16 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
-      const before = keys.map((key) => last.get(key)).filter((other) => other !== undefined);
-      const turn: Promise<unknown> = before.length === 0 ? Promise.resolve() : Promise.allSettled(before);
+      const before = keys.flatMap((key) => last.get(key) ?? []);
+      const turn: Promise<unknown> = before.length === 0 ? NOBODY : Promise.allSettled(before);
       let hasLeft = false;
       const mine = turn.then(() => {
         if (hasLeft) throw new Error("whoever waited has left");
         return run();
       });
-      const over = mine.catch(() => undefined);
-      for (const key of keys) last.set(key, over);
+      for (const key of keys) last.set(key, mine);
       const release = () => {
-        for (const key of keys) if (last.get(key) === over) last.delete(key);
+        for (const key of keys) if (last.get(key) === mine) last.delete(key);
       };
       try {
         if (waitMs !== undefined && before.length > 0) {
@@ -38,7 +39,7 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
       } catch (error) {
         hasLeft = true;
         // Who comes later still waits for those before.
-        void over.then(release);
+        void mine.catch(() => undefined).then(release);
         throw error;
       }
       try {
