@@ -64,6 +64,7 @@ export function createDialer(options: DialerOptions): Dialer {
   // In order of last use, oldest first.
   const pools = new Map<string, Pool>();
   const sockets = new PassingSet<Socket>();
+  const retired = new PassingSet<Promise<void>>();
   let closing: Promise<void> | undefined;
 
   /** `broken`: one of its clients is of no more use. */
@@ -128,12 +129,18 @@ export function createDialer(options: DialerOptions): Dialer {
     });
   };
 
+  /** It takes no more requests, and closes when those that it has are over. */
+  const retire = (pool: Pool): void => {
+    const closed: Promise<void> = pool.close().finally(() => over());
+    const over = retired.add(closed);
+  };
+
   const addPool = (key: string, endpoint: Endpoint): Pool => {
     const trust = createTrust(() => {
       options.onSurplus?.(endpoint, DISTRUST_MS);
       // Those that are idle may have a surplus too: none of them is used again, least of all for one more try.
       if (pools.get(key) !== current) return;
-      void current.close();
+      retire(current);
       current = open();
       pools.set(key, current);
     });
@@ -154,11 +161,11 @@ export function createDialer(options: DialerOptions): Dialer {
     const [key, pool] = [...pools].find(([, candidate]) => candidate.stats.size === 0) ?? [oldestKey, oldest];
     if (key === undefined || pool === undefined) return;
     pools.delete(key);
-    void pool.close();
+    retire(pool);
   };
 
   const closeAll = async () => {
-    await Promise.all([...pools.values()].map((pool) => pool.close()));
+    await Promise.all([...retired, ...[...pools.values()].map((pool) => pool.close())]);
     // A pool forgets a client whose dial failed while others waited for it; what that client opened since ends here.
     await Promise.all([...sockets].map(endSocket));
   };

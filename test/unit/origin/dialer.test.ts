@@ -265,6 +265,20 @@ test("a lent dispatcher is guarded, and of 20 endpoints at most 16 keep a connec
   await server.closedDownTo(0);
 });
 
+test("close() lets requests of pools that had to make room end too", async () => {
+  const server = await origin({ "/0": [{ pause: 400 }, response("x")], "*": [{ pause: 100 }, response("x")] });
+  const dialer = createDialer({ allowPrivate: () => true, resolve, connectTimeoutMs: 1000, connections: 1 });
+  const get = async (index: number) => {
+    const endpoint = { isSecure: false, hostname: `h${index}.test`, port: server.port, servername: undefined };
+    const answer = await dialer.dispatcher(endpoint).request({ path: `/${index}`, method: "GET" });
+    return answer.body.text();
+  };
+  const all = Array.from({ length: 18 }, (_, index) => get(index));
+  await server.received(18);
+  await dialer.close();
+  expect(await Promise.all(all)).toEqual(Array.from({ length: 18 }, () => "x"));
+});
+
 test("what throws while its connection closes ends nothing else, and is told once", async () => {
   const told: string[] = [];
   const listen = (warning: Error) => void told.push(warning.message);
