@@ -54,6 +54,11 @@ export function damageOf(end: FillEnd | undefined): Damage | undefined {
   return end !== undefined && "damage" in end ? end.damage : undefined;
 }
 
+/** Whether its bytes may be another's: what came over its connection since has shown that. */
+export function isDoubted(end: FillEnd | undefined): boolean {
+  return end !== undefined && "head" in end && end.head.answer.doubt?.isRaised === true;
+}
+
 export interface Fill {
   /** Equal for requests that share it. */
   readonly id: string;

@@ -12,7 +12,15 @@ import { createAdmission } from "./admission.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
-import { type BodyFacts, type Fill, type FillEnd, type FillHead, type FillParts, startFill } from "./fill.ts";
+import {
+  type BodyFacts,
+  type Fill,
+  type FillEnd,
+  type FillHead,
+  type FillParts,
+  isDoubted,
+  startFill,
+} from "./fill.ts";
 import { createFillEffects } from "./fill-effects.ts";
 import { type FreshnessRules, mayBeKept } from "./freshness.ts";
 import { createHeads, type HeadRequest } from "./heads.ts";
@@ -147,6 +155,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const fill = fills.get(fillId(request))?.fill;
     if (fill === undefined || fill.epoch < request.epoch) return undefined;
     const { end } = fill;
+    if (isDoubted(end)) return undefined;
     return end === undefined || !("head" in end) || refresh.isFreshAnswer(end.head) ? fill : undefined;
   }
 

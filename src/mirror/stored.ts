@@ -77,6 +77,8 @@ export interface Stored extends StoredBytes {
   undo(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
   /** What came is not let in. */
   refused(info: ObjectInfo): Promise<void>;
+  /** Whatever a mirror has brought under the key counts as missing until the returned function is called. */
+  hide(key: Key): () => void;
 }
 
 /** What was found is not there any more. */
@@ -94,6 +96,13 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   const waiting = createWaiting();
   /** Of an earlier run; gone when all is adopted. */
   const expected = createExpected();
+  const hidden = new Map<Key, number>();
+
+  async function look(key: Key): Promise<Entry> {
+    const entry = await bucket.lookup(key);
+    const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
+    return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
+  }
 
   async function loadFound(
     { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
@@ -119,7 +128,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   async function lookup(key: Key): Promise<Entry> {
     if (expected.size > 0) await expected.arrived(key);
     const generation = hot.generation;
-    const entry = await bucket.lookup(key);
+    const entry = await look(key);
     if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
       hot.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
     else if (entry.state === "absent" && entry.failure === undefined) hot.note(bucketId, key, "absent", generation);
@@ -129,7 +138,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   async function findOnce(key: Key): Promise<Found | "again"> {
     if (expected.size > 0) await expected.arrived(key);
     const generation = hot.generation;
-    const entry: Entry = await bucket.lookup(key);
+    const entry = await look(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
     if (entry.state === "absent") {
       const { epoch, failure, isTaken } = entry;
@@ -256,6 +265,17 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       return isUndone;
     },
     refused,
+    hide(key) {
+      hidden.set(key, (hidden.get(key) ?? 0) + 1);
+      hot.drop(bucketId, key);
+      return () => {
+        const others = (hidden.get(key) ?? 1) - 1;
+        if (others === 0) hidden.delete(key);
+        else hidden.set(key, others);
+        // It was noted to be missing.
+        hot.drop(bucketId, key);
+      };
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 // would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
 import type { Key, ObjectInfo } from "../object.ts";
 import { PassingMap } from "../passing.ts";
-import type { Fill } from "./fill.ts";
+import { type Fill, isDoubted } from "./fill.ts";
 import { type Brought, isEarlier } from "./versions.ts";
 
 /**
@@ -45,7 +45,8 @@ export function createWaiting(): WaitingImages {
       );
   }
 
-  const isThere = ({ fate, fill }: WaitingImage, epoch: number) => fate === "wanted" && fill.epoch >= epoch;
+  const isThere = ({ fate, fill }: WaitingImage, epoch: number) =>
+    fate === "wanted" && fill.epoch >= epoch && !isDoubted(fill.end);
 
   return {
     add(image, settled) {

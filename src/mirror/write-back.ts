@@ -13,7 +13,7 @@ import type { Key } from "../object.ts";
 import type { Doubt } from "../origin/connection.ts";
 import { PassingMap, PassingSet } from "../passing.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
-import { dropWhenRaised } from "./doubted.ts";
+import { createDoubted } from "./doubted.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createGathering } from "./gathering.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -97,7 +97,10 @@ interface Running {
   waiting: (() => void)[] | undefined;
 }
 
-const wanted = () => "wanted" as const;
+/** What became of it meanwhile, by its origin's word or its connection's. */
+function fateOf({ doubt, fate }: WriteBackTask): Fate {
+  return doubt?.isRaised === true ? "gone" : (fate?.() ?? "wanted");
+}
 
 /** Name by name: V8 takes microseconds to add to a spread object. */
 function untried(id: string, task: WriteBackTask, since: number): Running {
@@ -127,6 +130,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const refused = new PassingMap<string, Running>();
   const draining = new AbortController();
   const gathered = createGathering({ gatherMs, quietMs, signal: draining.signal });
+  const doubted = createDoubted({ log, retryMs, signal: draining.signal });
   /** Of those held for another try. */
   let waitingBytes = 0;
   // Every waiting body listens; Node 20 takes more than ten for a leak.
@@ -134,12 +138,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   /** Undefined: stored, or settled by what the bucket already knew, or by what the origin has said since. */
   async function attempt({ id, task }: Running): Promise<HuiyuanError | undefined> {
-    const { stored, info, epoch, fate = wanted } = task;
+    const { stored, info, epoch } = task;
     try {
-      const result = fate() === "wanted" ? await putUnlessOutrun(id, task) : undefined;
+      const result = fateOf(task) === "wanted" ? await putUnlessOutrun(id, task) : undefined;
       if (result !== undefined) settled(task, result);
-      const now = fate();
-      if (now !== "wanted") await stored.undo(info, epoch, now);
+      const fate = fateOf(task);
+      if (fate !== "wanted") await stored.undo(info, epoch, fate);
       // An earlier version that waits has nothing more to wait for.
       if (result === "stored") refused.get(id)?.wake?.();
       return undefined;
@@ -199,7 +203,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     refused.set(id, item);
     tellTried(item);
     // It has been taken back while it was tried.
-    if ((task.fate ?? wanted)() !== "wanted") return true;
+    if (fateOf(task) !== "wanted") return true;
     const woken = new Promise<void>((resolve) => {
       item.wake = resolve;
     });
@@ -242,6 +246,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     // A fill that has just ended hands its body over within this turn.
     await nextTurn();
     while (running.size > 0) await Promise.allSettled([...running].map(({ done }) => done));
+    await Promise.all(doubted.pending());
   }
 
   /** The store is far behind: what comes now is fetched again when it is next asked for. */
@@ -254,9 +259,9 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   return {
     store(task) {
-      if (task.doubt !== undefined) dropWhenRaised(task.doubt, task, log);
-      if (running.size >= maxQueued) return giveUp(task);
       const id = idOf(task.stored.bucketId, task.info.key);
+      if (task.doubt !== undefined) doubted.watch(task.doubt, task, () => refused.get(id)?.wake?.());
+      if (running.size >= maxQueued) return giveUp(task);
       const item = untried(id, task, now());
       const over = running.add(item);
       const before = latest.get(id);
@@ -280,7 +285,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       }
       await Promise.all(all);
       const task = refused.get(idOf(bucketId, key))?.task;
-      return (task?.fate ?? wanted)() === "wanted" ? task : undefined;
+      return task !== undefined && fateOf(task) === "wanted" ? task : undefined;
     },
     tryAgain: (bucketId, key) => refused.get(idOf(bucketId, key))?.wake?.(),
     backlog() {

@@ -30,7 +30,9 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
 }
 
 /** What a head may say beside the length. */
-export type HeadFacts = Partial<Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life">>;
+export type HeadFacts = Partial<
+  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "doubt">
+>;
 
 /** 200 with a whole body of declared length, unless `facts` say otherwise. */
 export function image(bytes: Buffer, facts: HeadFacts = {}): Reply {
