@@ -1,6 +1,6 @@
 // Objects that an earlier run has left beside the bucket: whoever asks for one of them has it stored first.
 import type { Key } from "../object.ts";
-import type { Fate } from "./waiting.ts";
+import type { TakenBack } from "./waiting.ts";
 
 export interface LeftObject {
   /** Stores it if that may be. Resolves with whether it is still left for the next start; called many times, does it once, never rejects. */
@@ -9,11 +9,7 @@ export interface LeftObject {
   takeBack(told: TakenBackLater): Promise<void>;
 }
 
-/** `askedAt`, `fate`: as in TakenBack. */
-export interface TakenBackLater {
-  readonly askedAt: number;
-  readonly fate: Exclude<Fate, "wanted">;
-}
+export type TakenBackLater = Pick<TakenBack, "askedAt" | "fate">;
 
 export interface Expected {
   /** Until the returned function is called. */

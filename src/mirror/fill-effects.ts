@@ -11,8 +11,7 @@ import type { MirrorMeter } from "./meter.ts";
 import type { Recent } from "./recent.ts";
 import type { Stored } from "./stored.ts";
 import { createSuspects } from "./suspects.ts";
-import type { TakenBack } from "./take-back.ts";
-import type { WaitingImage } from "./waiting.ts";
+import type { TakenBack, WaitingImage } from "./waiting.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 export interface FillEffects {

@@ -9,7 +9,7 @@ import type { MissAnswer } from "./join.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { absent, fetchOf, type Recent } from "./recent.ts";
 import { type Asked, fillId } from "./rules.ts";
-import type { TakenBack } from "./take-back.ts";
+import type { TakenBack } from "./waiting.ts";
 
 /** Of a miss: the bucket said `absent` with this epoch. */
 export interface HeadRequest extends Asked {

@@ -20,9 +20,9 @@ import { createRefreshEffects, type Outcome, type StoredEntry } from "./refresh-
 import { createRefreshRest, isBroken } from "./refresh-rest.ts";
 import { instead, inTime, isNothingNew, type Refreshed, refreshed } from "./refreshed.ts";
 import type { Stored, StoredObject } from "./stored.ts";
-import { createTakeBack, type TakenBack } from "./take-back.ts";
+import { createTakeBack } from "./take-back.ts";
 import { isLater } from "./versions.ts";
-import type { WaitingImage } from "./waiting.ts";
+import type { TakenBack, WaitingImage } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
 
 /** A question about a stored object. */

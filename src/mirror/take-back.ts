@@ -1,19 +1,8 @@
 // What the origin takes back while it waits for the store, or just when it has been stored.
 import type { Log } from "../log.ts";
-import type { Key } from "../object.ts";
 import type { Stored } from "./stored.ts";
-import { spokenAt } from "./versions.ts";
-import type { Fate } from "./waiting.ts";
+import type { TakenBack } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";
-
-/** An answer of the origin about a key that has no image for the store. */
-export interface TakenBack {
-  readonly key: Key;
-  readonly epoch: number;
-  /** When it was asked, Unix milliseconds: what was asked for later is no concern of it. */
-  readonly askedAt: number;
-  readonly fate: Exclude<Fate, "wanted">;
-}
 
 export interface TakeBackParts {
   readonly stored: Stored;
@@ -21,11 +10,11 @@ export interface TakeBackParts {
   readonly log: Log;
 }
 
-/** Gives up what waits for the key, or lies beside the bucket since an earlier run. The returned function never throws. */
+/** Gives up what arrives or waits for the key, or lies beside the bucket since an earlier run. The returned function never throws. */
 export function createTakeBack({ stored, writeBack, log }: TakeBackParts): (told: TakenBack) => void {
-  async function giveUp({ key, epoch, askedAt, fate }: TakenBack): Promise<void> {
-    const images = stored.waiting.of({ key, epoch }).filter(({ info }) => spokenAt(info) <= askedAt);
-    for (const image of images) image.fate = fate;
+  async function giveUp(told: TakenBack): Promise<void> {
+    const { key, askedAt, fate } = told;
+    const images = stored.waiting.takeBack(told);
     // So that their files and notes go now: a crash would leave them to the next start.
     if (images.length > 0) writeBack.tryAgain(stored.bucketId, key);
     for (const { info, fill } of images) await stored.undo(info, fill.epoch, fate);

@@ -2,8 +2,9 @@
 // would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
 import type { Key, ObjectInfo } from "../object.ts";
 import { PassingMap } from "../passing.ts";
+import { createExpiring } from "./expiring.ts";
 import { type Fill, isDoubted } from "./fill.ts";
-import { type Brought, isEarlier } from "./versions.ts";
+import { type Brought, isEarlier, spokenAt } from "./versions.ts";
 
 /**
  * `superseded`: the origin has gone back to what is stored, or lets nothing be kept any longer: it is stored no more, and stale where it is
@@ -17,21 +18,36 @@ export interface WaitingImage {
   fate: Fate;
 }
 
+/** An answer of the origin about a key that has no image for the store. */
+export interface TakenBack {
+  readonly key: Key;
+  readonly epoch: number;
+  /** When it was asked, Unix milliseconds: what was asked for later is no concern of it. */
+  readonly askedAt: number;
+  readonly fate: Exclude<Fate, "wanted">;
+}
+
 /** Of one bucket, whichever mirror fetched them. */
 export interface WaitingImages {
-  /** `settled` resolves when the image is stored or given up, and never rejects. */
+  /** `settled` resolves when the image is stored or given up, and never rejects. It is given up where its origin has taken it back while it arrived. */
   add(image: WaitingImage, settled: Promise<unknown>): void;
-  /** Those that are wanted, the last one last, but none from before the key was deleted, purged or written. */
-  of(at: { readonly key: Key; readonly epoch: number }): readonly WaitingImage[];
-  /** The last of them. */
+  /** Gives up those that wait, which it returns, and those that still arrive. */
+  takeBack(told: TakenBack): readonly WaitingImage[];
+  /** The last one that is wanted, but none from before the key was deleted, purged or written. */
   newest(at: { readonly key: Key; readonly epoch: number }): WaitingImage | undefined;
   /** Keys. */
   readonly size: number;
 }
 
 const NONE: readonly WaitingImage[] = [];
+/** Some 200 bytes each. */
+const MAX_TAKEN_BACK = 4_096;
+/** Longer than any fetch takes. */
+const TAKEN_BACK_MS = 3_600_000;
 
-export function createWaiting(): WaitingImages {
+/** `ticks`: as performance.now(). */
+export function createWaiting(ticks = () => performance.now()): WaitingImages {
+  const takenBack = createExpiring<TakenBack>(MAX_TAKEN_BACK);
   const images = new PassingMap<Key, readonly WaitingImage[]>();
 
   function remove(image: WaitingImage): void {
@@ -51,11 +67,20 @@ export function createWaiting(): WaitingImages {
   return {
     add(image, settled) {
       const { key } = image.info;
+      const told = takenBack.get(key, ticks());
+      if (told !== undefined && isWhileArriving(told, image)) image.fate = told.fate;
       const others = images.get(key);
       images.set(key, others === undefined ? [image] : inOrder(others, image));
       void settled.then(() => remove(image));
     },
-    of: ({ key, epoch }) => (images.get(key) ?? NONE).filter((image) => isThere(image, epoch)),
+    takeBack(told) {
+      const { key, epoch, askedAt } = told;
+      takenBack.set(key, told, { now: ticks(), ttlMs: TAKEN_BACK_MS });
+      const all = images.get(key) ?? NONE;
+      const given = all.filter((image) => isThere(image, epoch) && spokenAt(image.info) <= askedAt);
+      for (const image of given) image.fate = told.fate;
+      return given;
+    },
     newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isThere(image, epoch)),
     get size() {
       return images.size;
@@ -67,6 +92,11 @@ export function createWaiting(): WaitingImages {
 function inOrder(others: readonly WaitingImage[], image: WaitingImage): readonly WaitingImage[] {
   const place = others.findLastIndex((other) => !isEarlier(broughtOf(image), broughtOf(other))) + 1;
   return others.toSpliced(place, 0, image);
+}
+
+/** Not by a question that lies ahead of the clock, which has been set back since: it would take back all that comes. */
+function isWhileArriving({ askedAt, epoch }: TakenBack, { info, fill }: WaitingImage): boolean {
+  return fill.epoch >= epoch && spokenAt(info) <= askedAt && askedAt <= info.provenance.fetchedAt;
 }
 
 function broughtOf({ fill: { epoch }, info }: WaitingImage): Brought {

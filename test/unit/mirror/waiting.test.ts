@@ -96,3 +96,20 @@ test.each([
   takeBack({ key: KEY, epoch: 0, askedAt, fate: "gone" });
   expect([waits.fate, told]).toEqual(isTaken ? ["gone", [`${stored.bucketId} a.jpg`]] : ["wanted", []]);
 });
+
+// It was described in second 1,000.
+test.each<[string, { readonly askedAt: number; readonly epoch: number }, WaitingImage["fate"]]>([
+  ["asked before it", { askedAt: 4, epoch: 0 }, "wanted"],
+  ["asked while it arrived", { askedAt: 5, epoch: 0 }, "gone"],
+  ["asked at its end", { askedAt: 1_000, epoch: 0 }, "gone"],
+  ["ahead of the clock, which has been set back", { askedAt: 1_001, epoch: 0 }, "wanted"],
+  ["about another state of the key", { askedAt: 5, epoch: 1 }, "wanted"],
+])("what has just arrived is given up by an answer to a question %s: %j, %s", (_when, told, fate) => {
+  const waiting = createWaiting();
+  expect(waiting.takeBack({ key: KEY, fate: "gone", ...told })).toEqual([]);
+  const arrived = image(0, 5);
+  waiting.add(arrived, settling().settled);
+  const another = { ...image(0, 5), info: { ...arrived.info, key: toKey("b.jpg") } };
+  waiting.add(another, settling().settled);
+  expect([arrived.fate, another.fate]).toEqual([fate, "wanted"]);
+});
