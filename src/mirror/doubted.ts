@@ -1,5 +1,5 @@
-// Images whose connection brought bytes that nobody asked for: each may be another one's. It counts as missing at once, and goes
-// as soon as the store lets it.
+// Images whose connection brought bytes that nobody asked for, or was reset behind them: each may be another one's. It counts as
+// missing at once, and goes as soon as the store lets it.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../log.ts";
 import type { Key, ObjectInfo } from "../object.ts";
@@ -34,10 +34,8 @@ export function createDoubted({ log, retryMs, signal }: DoubtedOptions): Doubted
 
   async function drop(stored: Stored, key: Key): Promise<void> {
     const about = { bucket: stored.bucketId, key };
-    log.warn(
-      about,
-      "dropping an image: its connection brought bytes that nobody asked for, so it may be another one's",
-    );
+    const text = "its connection brought bytes that nobody asked for, or was reset behind it";
+    log.warn(about, `dropping an image that may be another one's: ${text}`);
     const show = stored.hide(key);
     try {
       for (let round = 0; !(await isPurged(stored, key)) && !signal.aborted; round += 1) {

@@ -99,6 +99,14 @@ export class Connection {
     for (const doubt of doubts) doubt.raise();
   }
 
+  /**
+   * It was reset while nobody waited for an answer: a request may lie there unread, whose answer was none of it. A server may also have
+   * reset it for no such reason, so nothing but the last answer is doubted.
+   */
+  reset(): void {
+    if (!this.#isClean()) this.#doubts.pop()?.raise();
+  }
+
   /** Bytes that are no answer have come in place of one. Where answers were shifted a true one would be there: none is doubted. */
   foundNoAnswer(): void {
     this.#trust.lose();

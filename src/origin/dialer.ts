@@ -111,7 +111,11 @@ export function createDialer(options: DialerOptions): Dialer {
               carrier.connection = connection;
               endHold.attach(socket);
               if (!isSecure) tellResets(socket);
-              watchErrors(socket, () => client.stats.running === 0 && connection.surplus());
+              const ifIdle = (tell: () => void) => client.stats.running === 0 && tell();
+              watchErrors(socket, {
+                unasked: () => ifIdle(() => connection.surplus()),
+                reset: () => ifIdle(() => connection.reset()),
+              });
             };
             dial(begun).then(
               (socket) => callback(null, socket),
@@ -193,15 +197,19 @@ export function createDialer(options: DialerOptions): Dialer {
 }
 
 /**
- * Calls `unasked` for bytes of which undici (7.30, client-h1.js) makes no answer; before an idle connection is used again it waits
+ * Calls `unasked` for bytes of which undici (7.30, client-h1.js) makes no answer, `reset` for a reset; before an idle connection is used again it waits
  * for one turn of the loop, so that what the kernel has by then is seen. Gives two errors of a connection the names under which undici (7.30, client-h1.js) does the right thing.
  * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts when the body is paused just then.
  * UND_ERR_INFO: of a request that was aborted undici takes it for "not sent yet", and dials again for it in vain.
  */
-function watchErrors(socket: Socket, unasked: () => void): void {
+function watchErrors(
+  socket: Socket,
+  { unasked, reset }: { readonly unasked: () => void; readonly reset: () => void },
+): void {
   const destroy = socket.destroy;
   socket.destroy = (error?: Error) => {
     if (error?.message === "bad response" || error?.name === "HTTPParserError") unasked();
+    if (error && "code" in error && error.code === "ECONNRESET") reset();
     return destroy.call(socket, error && renamed(error));
   };
 }

@@ -84,7 +84,7 @@ async function observe(lab: Lab, { id, behind, before }: Row) {
 export const surplus: FaultGroup = {
   title: "Bytes that nobody asked for",
   about:
-    "What the origin sends behind an answer on a connection that is used again; two images are asked for, one after the other. A well-formed answer that comes when the next request has been sent cannot be told from that one's; it is not kept.",
+    "What the origin sends behind an answer on a connection that is used again; two images are asked for, one after the other. A well-formed answer that comes when the next request has been sent cannot be told from that one's; it is not kept where what follows shows it: the true answer, or a reset of the idle connection. Where the connection just ends behind it nothing does.",
   faults: ROWS.map(
     (row): Fault => ({
       id: row.id,

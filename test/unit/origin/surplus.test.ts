@@ -1,4 +1,6 @@
 // What an origin sends behind its answers, and nobody asked for: it must not become another request's answer for good.
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/log.ts";
 import { Connection, createTrust, DISTRUST_MS } from "../../../src/origin/connection.ts";
@@ -119,6 +121,43 @@ test("the one more try has a new connection, whoever else is waiting for one", a
   expect(tries.map(({ connection }) => connection >= 4)).toEqual([false, true]);
   // What was idle then is used no more.
   await origin.closedDownTo(0);
+});
+
+/** Its first connection has two answers in it and is then reset, as a kernel resets one whose second request lies there unread. */
+async function unreading(): Promise<{ readonly url: string; readonly requests: string[] }> {
+  const requests: string[] = [];
+  let connections = 0;
+  const server = createServer((socket) => {
+    const isFirst = connections++ === 0;
+    socket.on("error", () => {});
+    socket.on("data", (bytes) => {
+      const target = bytes.toString("latin1").split(" ")[1] ?? "";
+      requests.push(target);
+      if (isFirst && requests.length === 2) socket.write(response(ALIEN), () => socket.resetAndDestroy());
+      else socket.write(response(PICTURES.get(target) ?? ""));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closers.push(async () => void server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+test("an answer that is followed by a reset, and was perhaps sent for nobody, is not kept", async () => {
+  const origin = await unreading();
+  const site = siteAt(origin.url, { connections: 1 });
+  closers.unshift(() => site.close());
+  const mirror = mirrorLab({ origins: [site] });
+  expect(await mirror.fetch("first.jpg")).toEqual(picture("first"));
+  expect(await mirror.fetch("second.jpg")).toEqual(ALIEN);
+  await mirror.settled();
+  await eventually(async () => (await mirror.object("second.jpg")) === undefined, "the alien one has gone");
+  expect(await mirror.fetch("second.jpg")).toEqual(picture("second"));
+  expect(await mirror.fetch("third.jpg")).toEqual(picture("third"));
+  await mirror.settled();
+  expect((await mirror.object("first.jpg"))?.size).toBe(picture("first").length);
+  expect((await mirror.object("second.jpg"))?.size).toBe(picture("second").length);
+  expect(origin.requests).toEqual(["/first.jpg", "/second.jpg", "/second.jpg", "/third.jpg"]);
 });
 
 test("an origin that answers one for one keeps its connection", async () => {
