@@ -21,6 +21,7 @@ import { type Fetched, putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
 import { type Brought, isEarlier } from "./versions.ts";
 import type { Fate } from "./waiting.ts";
+import { createWaitingRoom, type WaitingRoomOptions } from "./waiting-room.ts";
 
 /** One finished body on its way into a bucket. */
 export interface WriteBackTask extends Fetched {
@@ -52,16 +53,10 @@ export interface WriteBack {
   drain(deadlineMs: number): Promise<void>;
 }
 
-export interface WriteBackOptions {
+export interface WriteBackOptions extends WaitingRoomOptions {
   readonly now: () => number;
   readonly log: Log;
   readonly meter: MirrorMeter;
-  /** Bodies held for another try at the most; one more is given up at once. */
-  readonly maxWaiting?: number;
-  /** When those held for another try have so many bytes together, one more is given up at once. */
-  readonly maxWaitingBytes?: number;
-  /** As SpoolPool.room; default no bound. */
-  readonly room?: () => number;
   /** Bodies on their way at the most, tried or not; one more is given up at once. */
   readonly maxQueued?: number;
   /** So long bodies in memory gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
@@ -72,10 +67,7 @@ export interface WriteBackOptions {
   readonly retryMs?: readonly number[];
 }
 
-const MAX_WAITING = 1_000;
 const MAX_QUEUED = 4_096;
-/** Of bodies that the store refuses, in memory and in files. */
-const MAX_WAITING_BYTES = 268_435_456;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 // Failures of the disk, which may be well again in a minute; any other would be the same.
@@ -112,15 +104,8 @@ function idOf(bucketId: string, key: Key): string {
   return `${bucketId}\n${key}`;
 }
 
-/** What bodies in files that wait may take of the room for all spool files: the rest is for those that arrive. */
-export function roomToWait(room: number): number {
-  return Math.min(MAX_WAITING_BYTES, room / 2);
-}
-
 export function createWriteBack(options: WriteBackOptions): WriteBack {
-  const { now, log, meter, maxWaiting = MAX_WAITING, maxQueued = MAX_QUEUED, retryMs = RETRY_MS } = options;
-  const { gatherMs = 0, quietMs = gatherMs, maxWaitingBytes = MAX_WAITING_BYTES } = options;
-  const { room = () => Number.POSITIVE_INFINITY } = options;
+  const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, gatherMs = 0, quietMs = gatherMs } = options;
   const failures = createFailureLog(log, {});
   const running = new PassingSet<Running>();
   const locks = createKeyLocks();
@@ -131,8 +116,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const draining = new AbortController();
   const gathered = createGathering({ gatherMs, quietMs, signal: draining.signal });
   const doubted = createDoubted({ log, retryMs, signal: draining.signal });
-  /** Of those held for another try. */
-  let waitingBytes = 0;
+  const waitingRoom = createWaitingRoom(options);
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
@@ -179,7 +163,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         return "left";
       }
       const mayPass = PASSING.includes(failure.code) && isThere;
-      if (waitMs === undefined || draining.signal.aborted || !mayPass || !mayWait(task.body)) {
+      if (
+        waitMs === undefined ||
+        draining.signal.aborted ||
+        !mayPass ||
+        !waitingRoom.mayWait(task.body, running.size)
+      ) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
         return failure;
@@ -207,18 +196,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const woken = new Promise<void>((resolve) => {
       item.wake = resolve;
     });
-    waitingBytes += task.body.size;
+    const leave = waitingRoom.enter(task.body);
     // The stop cuts it short.
     const waited = delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined);
     await Promise.race([waited, woken]);
-    waitingBytes -= task.body.size;
+    leave();
     return !item.isSuperseded;
-  }
-
-  /** Asked before every wait: what is free on the disk may have become less. One may always wait where there is any room. */
-  function mayWait({ content }: WholeBody): boolean {
-    const maxBytes = content.kind === "file" ? Math.min(maxWaitingBytes, roomToWait(room())) : maxWaitingBytes;
-    return running.size <= maxWaiting && waitingBytes < maxBytes;
   }
 
   function tellTried(item: Running): void {
