@@ -225,6 +225,11 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     return outcome === "settled" ? undefined : outcome;
   }
 
+  /** Made here, where no task is in sight: a doubt lives as long as its connection, and a closure keeps all that the place has where it is made. */
+  function waker(id: string): () => void {
+    return () => refused.get(id)?.wake?.();
+  }
+
   async function emptied(): Promise<void> {
     // A fill that has just ended hands its body over within this turn.
     await nextTurn();
@@ -243,7 +248,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   return {
     store(task) {
       const id = idOf(task.stored.bucketId, task.info.key);
-      if (task.doubt !== undefined) doubted.watch(task.doubt, task, () => refused.get(id)?.wake?.());
+      if (task.doubt !== undefined) doubted.watch(task.doubt, task, waker(id));
       if (running.size >= maxQueued) return giveUp(task);
       const item = untried(id, task, now());
       const over = running.add(item);
@@ -270,7 +275,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       const task = refused.get(idOf(bucketId, key))?.task;
       return task !== undefined && fateOf(task) === "wanted" ? task : undefined;
     },
-    tryAgain: (bucketId, key) => refused.get(idOf(bucketId, key))?.wake?.(),
+    tryAgain: (bucketId, key) => waker(idOf(bucketId, key))(),
     backlog() {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };
