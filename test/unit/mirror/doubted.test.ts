@@ -1,5 +1,8 @@
 // What becomes of images that may be another one's while the store takes no change.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { beforeAll, expect, test } from "vitest";
+import type { Spool } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { HuiyuanError } from "../../../src/errors.ts";
 import { toKey } from "../../../src/object.ts";
@@ -120,4 +123,27 @@ test("an upload under its key is seen all the time", async () => {
   await lab.writeBack.drain(1_000);
   expect((await lab.object("a.jpg"))?.size).toBe(right.length);
   expect(await bytesOf()).toEqual(right);
+});
+
+test("a doubt that lives on keeps no body of what was stored", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const doubt = createDoubt();
+  const { lab } = labOf(doubt);
+  const store = async () => {
+    const bytes = await noisyJpeg(80, 60);
+    const body = wholeBody(bytes);
+    const spool = { release: () => undefined } as Spool;
+    await lab.writeBack.store({ stored: lab.stored, info: infoOf("b.jpg", body), epoch: 0, body, spool, doubt });
+    lab.hot.drop(lab.stored.bucketId, toKey("b.jpg"));
+    await lab.driver.purge(toKey("b.jpg"), { hard: true });
+    return new WeakRef(body);
+  };
+  const body = await store();
+  await eventually(async () => {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return body.deref() === undefined;
+  }, "the body has gone");
+  doubt.raise();
 });
