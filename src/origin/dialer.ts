@@ -143,7 +143,7 @@ export function createDialer(options: DialerOptions): Dialer {
     const trust = createTrust(() => {
       options.onSurplus?.(endpoint, DISTRUST_MS);
       // Those that are idle may have a surplus too: none of them is used again, least of all for one more try.
-      if (pools.get(key) !== current) return;
+      if (closing !== undefined || pools.get(key) !== current) return;
       retire(current);
       current = open();
       pools.set(key, current);
