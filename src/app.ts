@@ -74,14 +74,16 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       },
     });
     let downloadPort = settings.server.port;
+    // Public URLs name the bound port: another one in reloaded settings waits for a restart.
+    const place = () => ({ ...settings.server, port: downloadPort });
     const callLog = createCallLog(log);
     const photos = createPhotos({
       ...service.photos,
-      place: () => ({ scheme: settings.server.publicScheme, port: downloadPort }),
+      place,
       nextRequestId,
       answered(call) {
         metrics.called(call);
-        noteCall(call, settings.server, service.accounts, now());
+        noteCall(call, { place: place(), trustedProxies: settings.server.trustedProxies }, service.accounts, now());
         callLog(call, settings.server);
       },
     });

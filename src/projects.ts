@@ -1,7 +1,7 @@
 // Part of the composition root: from the settings to what the REST API knows of projects and buckets.
 import type { ManagedBucket, Project, Projects } from "./http/photos/project.ts";
 import type { Site } from "./http/site.ts";
-import { defaultDomain } from "./settings/domains.ts";
+import { publicDomain } from "./settings/domains.ts";
 import type { Settings } from "./settings/schema.ts";
 
 /** `domains`: every site of the settings, `*` last. Each bucket has one at least, that of its default domain. */
@@ -21,14 +21,13 @@ function toProject(
     const own = domains.filter(({ stored }) => stored.bucketId === `${appid}/${bucket.name}`);
     const [first] = own;
     if (first === undefined) return [];
-    const listed = bucket.domains.find(({ host }) => host !== "*");
     return [
       {
         name: bucket.name,
         stored: first.stored,
         takesUploads: bucket.access === "upload-download",
         cors: bucket.cors,
-        downloadHost: listed?.host ?? defaultDomain(server, project, bucket),
+        publicDomain: publicDomain(server, project, bucket),
         mirrored: own.find(({ source }) => source !== undefined),
       },
     ];

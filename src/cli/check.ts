@@ -1,5 +1,7 @@
-// `huiyuan check`: says whether a settings file is good, and if not, everything that is wrong with it.
+// `huiyuan check`: says whether a settings file is good and where its buckets are reached, or everything that is wrong.
 import { Command } from "commander";
+import { isPublicPortKnown, publicBase } from "../http/public-url.ts";
+import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema.ts";
@@ -31,8 +33,11 @@ export function checkCommand(terminal: Terminal): Command {
 
 async function check({ config, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
   try {
-    const counts = countParts(await loadSettings(config, { env: process.env }));
-    terminal.out.write(json ? line({ ok: true, file: config, ...counts }) : `${config} is good: ${summary(counts)}\n`);
+    const settings = await loadSettings(config, { env: process.env });
+    const counts = countParts(settings);
+    const publicAddresses = publicAddressesOf(settings);
+    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses }));
+    else terminal.out.write(`${config} is good: ${summary(counts)}\n${publicAddresses.map(describeAddress).join("")}`);
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
@@ -55,6 +60,26 @@ function countParts({ projects }: Settings): Counts {
   const domains = buckets.flatMap((bucket) => bucket.domains);
   const origins = domains.flatMap((domain) => domain.mirror?.origins ?? []);
   return { projects: projects.length, buckets: buckets.length, domains: domains.length, origins: origins.length };
+}
+
+interface PublicAddress {
+  /** `10001234/photos` */
+  readonly bucket: string;
+  /** What its public URLs begin with. Null: the kernel is to choose the port. */
+  readonly url: string | null;
+}
+
+function publicAddressesOf({ server, projects }: Settings): readonly PublicAddress[] {
+  return projects.flatMap((project) =>
+    project.buckets.map((bucket) => ({
+      bucket: `${project.appid}/${bucket.name}`,
+      url: isPublicPortKnown(server) ? publicBase(server, publicDomain(server, project, bucket)) : null,
+    })),
+  );
+}
+
+function describeAddress({ bucket, url }: PublicAddress): string {
+  return `  public address of ${bucket}: ${url ?? "known when the server has started, for server.port is 0"}\n`;
 }
 
 function summary(counts: Counts): string {

@@ -1,6 +1,7 @@
-// Where `huiyuan sign` signs for: which bucket, with which key pair, and the URL of its default domain. Makes no token.
+// Finds what `huiyuan sign` signs for: the bucket, the key pair, and where the bucket's downloads are. Makes no token.
 import type { Command } from "commander";
-import { defaultDomain } from "../settings/domains.ts";
+import { isPublicPortKnown, type PublicPlace } from "../http/public-url.ts";
+import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema.ts";
@@ -22,8 +23,8 @@ export interface SignPlace {
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
-  /** `http://photos-10001234.localhost:8080`; undefined without settings, or where these leave the port open. */
-  readonly defaultBase: string | undefined;
+  /** Undefined without settings, or if these leave the port to the kernel. */
+  readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }
 
 interface Candidate {
@@ -44,7 +45,7 @@ export async function findSignPlace(
   if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
     const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";
     if (secretKey === "") command.error(`error: the environment variable ${SECRET_KEY_VARIABLE} has no SecretKey`);
-    return { appid, bucket: name, secretId, secretKey, defaultBase: undefined };
+    return { appid, bucket: name, secretId, secretKey, downloads: undefined };
   }
   const file = options.config ?? "huiyuan.yaml";
   const { server, projects } = await loadSettings(file, { env: process.env, needs: "keys" });
@@ -63,7 +64,7 @@ export async function findSignPlace(
     bucket: bucket.name,
     secretId: key.secretId,
     secretKey: key.secretKey,
-    defaultBase: defaultBase(only, server),
+    downloads: isPublicPortKnown(server) ? { place: server, host: publicDomain(server, project, bucket) } : undefined,
   };
 }
 
@@ -84,14 +85,6 @@ function servedAt(host: string, places: readonly Candidate[], server: ServerSett
     (place) => defaultDomain(server, place.project, place.bucket) === wanted || isServedAs(place, wanted),
   );
   return exact.length > 0 ? exact : places.filter((place) => isServedAs(place, "*"));
-}
-
-function defaultBase(place: Candidate, server: ServerSettings): string | undefined {
-  const domain = defaultDomain(server, place.project, place.bucket);
-  // https is spoken by a TLS terminator in front, on its own port.
-  if (server.publicScheme === "https") return `https://${domain}`;
-  if (server.port === 0) return undefined;
-  return server.port === 80 ? `http://${domain}` : `http://${domain}:${server.port}`;
 }
 
 function list(places: readonly Candidate[]): string {

@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../errors.ts";
+import { publicUrl } from "../http/public-url.ts";
 import { type Key, toKey } from "../object.ts";
 import { parseDuration } from "../settings/quantities.ts";
 import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
@@ -42,7 +43,7 @@ export function signCommand(terminal: Terminal): Command {
     .exitOverride();
 
   multiUse(subcommand(sign, "download", "print a signed download URL"))
-    .argument("<url-or-fileid>", "a download URL, or a fileid for a URL of the bucket's default domain", parseTarget)
+    .argument("<url-or-fileid>", "a download URL, or a fileid for a URL of the bucket's public domain", parseTarget)
     .addOption(
       new Option("--once", "one-time: oneTimeDownloads of the bucket says what it does")
         .default(false)
@@ -50,13 +51,14 @@ export function signCommand(terminal: Terminal): Command {
     )
     .action(async (target: DownloadTarget, options: DownloadOptions, command: Command) => {
       const place = await findSignPlace(options, target.url?.host, command);
-      const base = target.url?.base ?? place.defaultBase;
-      if (base === undefined) command.error("error: without a settings file with a port, give the whole URL to sign");
+      const unsigned = unsignedUrl(target, place);
+      if (unsigned === undefined)
+        command.error("error: without a settings file with a port, give the whole URL to sign");
       const wish = options.once
         ? { fileid: target.fileid, lifeSeconds: undefined }
         : multiUseWish(target.fileid, options);
       const { token, ...facts } = issue(place, wish);
-      const url = signedUrl(base, target, token);
+      const url = `${unsigned}sign=${encodeURIComponent(token)}`;
       terminal.out.write(options.json ? line({ url, token, ...facts }) : `${url}\n`);
     });
 
@@ -139,11 +141,13 @@ function decodePath(path: string): string {
   }
 }
 
-function signedUrl(base: string, { fileid, url }: DownloadTarget, token: string): string {
+/** Up to the place of the signature. Undefined: only a fileid is given, and nothing says where it is served. */
+function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace): string | undefined {
+  if (url === undefined) return downloads && `${publicUrl(downloads.place, downloads.host, fileid)}?`;
   const path = fileid.split("/").map(encodeURIComponent).join("/");
   // An older signature makes way for the new one.
-  const instruction = url === undefined ? "" : tokenFromQuery(url.query).rest;
-  return `${base}/${path}?${instruction === "" ? "" : `${instruction}&`}sign=${encodeURIComponent(token)}`;
+  const instruction = tokenFromQuery(url.query).rest;
+  return `${url.base}/${path}?${instruction === "" ? "" : `${instruction}&`}`;
 }
 
 function multiUseWish(fileid: string, { expires, unbound }: MultiUseOptions): Wish {

@@ -30,6 +30,9 @@ export interface TrialParts {
 const APPID = "10001234";
 const TOKEN_LIFE_SECONDS = 7 * 86_400;
 
+/** The public domain of the first bucket, which answers every other host too. */
+export const MIRROR_HOST = "localhost";
+
 /** The host of the second domain, whose bucket requires tokens. */
 export const MEMBERS_HOST = `members-${APPID}.localhost`;
 
@@ -50,7 +53,7 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
         appid: APPID,
         keys: [keys],
         buckets: [
-          { name: "open", aliases, domains: [{ host: "*", mirror }] },
+          { name: "open", aliases, publicDomain: MIRROR_HOST, domains: [{ host: "*", mirror }] },
           { name: "members", aliases, token: "required", domains: [{ host: MEMBERS_HOST, mirror }] },
         ],
       },

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
+import { type PublicPlace, publicBase } from "../http/public-url.ts";
 import { encodeKeyForPath } from "../http/target.ts";
 import { makeSamplePictures } from "../image/sample-pictures.ts";
 import { type Key, toKey } from "../object.ts";
@@ -17,7 +18,14 @@ import { type SampleSite, startSampleSite } from "./sample-site.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 import { timedGet } from "./timed-get.ts";
-import { MEMBERS_HOST, makeTrialKeys, type TrialParts, trialSettings, trialToken } from "./trial-settings.ts";
+import {
+  MEMBERS_HOST,
+  MIRROR_HOST,
+  makeTrialKeys,
+  type TrialParts,
+  trialSettings,
+  trialToken,
+} from "./trial-settings.ts";
 import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./try-report.ts";
 
 interface TryFlags {
@@ -72,9 +80,9 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     undo.push(async () => origin.sample?.close());
     const keys = makeTrialKeys();
     const parts = { folder, originUrl: origin.url, isPrivate: origin.isPrivate, keys };
-    const { app, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
+    const { app, place, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
     undo.push(() => app.stop());
-    mirrorBase = `http://localhost:${app.downloadPort}`;
+    mirrorBase = publicBase(place, MIRROR_HOST);
     const { picture, trouble } = origin;
     const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
     const token = encodeURIComponent(trialToken(picture ?? "", keys));
@@ -83,7 +91,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
       trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
       mirrorUrl: `${mirrorBase}/${path}`,
-      signedUrl: `http://${MEMBERS_HOST}:${app.downloadPort}/${path}?sign=${token}`,
+      signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
       requests: picture === undefined ? undefined : await unlessAborted(signal, firstRequests(app, picture)),
@@ -133,17 +141,19 @@ async function startOnFreePorts(
   parts: TrialParts,
   wanted: TryFlags,
   terminal: Terminal,
-): Promise<{ readonly app: App; readonly replacedPorts: readonly ReplacedPort[] }> {
+): Promise<{ readonly app: App; readonly place: PublicPlace; readonly replacedPorts: readonly ReplacedPort[] }> {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
   const ports = { port: wanted.port, adminPort: wanted.adminPort };
   // A site on this machine has it already, and settings that name it would be refused as a mirror of itself.
   if (loopbackPort(parts.originUrl) === ports.port) ports.port = 0;
   for (;;) {
     try {
-      const app = await startApp({ settings: trialSettings(parts, ports), log });
+      const settings = trialSettings(parts, ports);
+      const app = await startApp({ settings, log });
       const used = { port: app.downloadPort, adminPort: app.adminPort };
       const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
-      return { app, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
+      const place = { ...settings.server, port: app.downloadPort };
+      return { app, place, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
     } catch (error) {
       const taken = takenPort(error);
       if (taken === undefined) throw error;
@@ -169,7 +179,7 @@ function takenPort(error: unknown): number | undefined {
 
 /** One miss and one hit, through the socket like everyone's. Between them it waits, not long, until the image is stored. */
 async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
-  const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: "localhost" };
+  const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: MIRROR_HOST };
   const first = await timedGet(target);
   for (let left = STORED_TRIES; first.status === 200 && left > 0; left -= 1) {
     const { cacheStatus } = await timedGet({ ...target, method: "HEAD" });

@@ -7,6 +7,7 @@ import { redactTarget } from "../sign/redact.ts";
 import { clientAddress } from "./access-log.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AnsweredCall } from "./photos/photos.ts";
+import { apiBase, type PublicPlace } from "./public-url.ts";
 
 export interface InsightParts {
   readonly operations: Pick<OperationLog, "record">;
@@ -14,7 +15,7 @@ export interface InsightParts {
 }
 
 export interface CallRules {
-  readonly publicScheme: string;
+  readonly place: PublicPlace;
   /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
 }
@@ -46,11 +47,7 @@ export function noteCall(call: AnsweredCall, rules: CallRules, { operations, usa
 }
 
 /** Undefined: nothing was done to a bucket, or the packet is one of many of an upload. */
-function operationOf(
-  call: AnsweredCall,
-  { publicScheme, trustedProxies }: CallRules,
-  at: number,
-): Operation | undefined {
+function operationOf(call: AnsweredCall, { place, trustedProxies }: CallRules, at: number): Operation | undefined {
   const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
   const operation = OPERATION_OF[name];
   if (operation === undefined || bucketId === undefined) return undefined;
@@ -62,7 +59,7 @@ function operationOf(
     operation,
     fileid: redactTarget(fileid),
     // Apart: with its port a host alone may be taken for a user name.
-    url: (url.startsWith("/") ? `${publicScheme}://${headers.host ?? ""}` : "") + redactTarget(url),
+    url: (url.startsWith("/") ? apiBase(place, headers.host ?? "") : "") + redactTarget(url),
     client: clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
     userAgent: headers["user-agent"] ?? "",
     ...(code === undefined ? CLIENT_LEFT : { code, message }),

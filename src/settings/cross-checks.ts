@@ -32,7 +32,11 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
     ...projects.flatMap((project) => [...keyFaults(project), ...duplicates(items(project, "buckets"), "name")]),
     ...storeFaults(child(root, "store"), hosts.own),
     ...hosts.faults,
-    ...buckets.flatMap(({ bucket }) => [...styleFaults(bucket), ...callbackFaults(child(bucket, "callback"))]),
+    ...buckets.flatMap(({ bucket }) => [
+      ...publicDomainFaults(bucket, hosts.owners),
+      ...styleFaults(bucket),
+      ...callbackFaults(child(bucket, "callback")),
+    ]),
     ...buckets
       .flatMap(({ bucket }) => items(bucket, "domains"))
       .flatMap((domain) => mirrorFaults(child(domain, "mirror"), hosts.own)),
@@ -83,17 +87,21 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** The hosts that this file serves, and what is wrong with them. */
+/** The hosts that this file serves, the faults among them, and the bucket of each host and of `*`. */
 function hostsOf(
   buckets: readonly { readonly project: Place; readonly bucket: Place }[],
   server: Place,
-): { readonly faults: readonly PathFault[]; readonly own: OwnAddresses } {
+): {
+  readonly faults: readonly PathFault[];
+  readonly owners: ReadonlyMap<string, Place>;
+  readonly own: OwnAddresses;
+} {
   const baseDomain = typeof server.value.baseDomain === "string" ? server.value.baseDomain : undefined;
   const defaults = new Map<string, Place>();
   for (const { project, bucket } of buckets) {
     defaults.set(`${textOf(bucket.value.name)}-${textOf(project.value.appid)}.${baseDomain}`, bucket);
   }
-  const bound = new Set<string>();
+  const bound = new Map<string, Place>();
   const faults: PathFault[] = [];
   for (const { bucket } of buckets) {
     for (const { path, value } of items(bucket, "domains")) {
@@ -107,15 +115,27 @@ function hostsOf(
       } else if (owner !== undefined && owner !== bucket) {
         faults.push({ path: [...path, "host"], message: `${host} is the default domain of another bucket` });
       }
-      bound.add(host);
+      bound.set(host, bucket);
     }
   }
+  const owners = new Map([...bound, ...defaults]);
   bound.delete("*");
   const { host, port, adminPort } = server.value;
   return {
     faults,
-    own: { served: new Set([...bound, ...defaults.keys()]), baseDomain, host, ports: [port, adminPort] },
+    owners,
+    own: { served: new Set([...bound.keys(), ...defaults.keys()]), baseDomain, host, ports: [port, adminPort] },
   };
+}
+
+/** `owners`: the bucket of each host that the file names, and of `*`. */
+function publicDomainFaults(bucket: Place, owners: ReadonlyMap<string, Place>): readonly PathFault[] {
+  const host = text(bucket, "publicDomain");
+  if (host === undefined || (owners.get(host) ?? owners.get("*")) === bucket) return [];
+  const message = owners.has(host)
+    ? `${host} is a domain of another bucket, wanted one of this bucket`
+    : `found "${host}", wanted a host under domains, or the bucket's default domain; only a bucket with "*" has others`;
+  return [{ path: [...bucket.path, "publicDomain"], message }];
 }
 
 /** Literal addresses; what a name leads to is seen at each dial. */

@@ -46,3 +46,13 @@ export function defaultDomain(
 ): string {
   return `${bucket.name}-${project.appid}.${server.baseDomain}`;
 }
+
+/** The host of a bucket's public URLs. */
+export function publicDomain(
+  server: Pick<ServerSettings, "baseDomain">,
+  project: Pick<ProjectSettings, "appid">,
+  bucket: Pick<BucketSettings, "name" | "domains" | "publicDomain">,
+): string {
+  const listed = bucket.domains.find(({ host }) => host !== "*");
+  return bucket.publicDomain ?? listed?.host ?? defaultDomain(server, project, bucket);
+}

@@ -41,8 +41,12 @@ const serverSchema = z.strictObject({
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
   publicScheme: z
     .enum(["http", "https"])
-    .default("http")
-    .describe("What download URLs and callbacks say behind a TLS terminator."),
+    .optional()
+    .describe("Scheme of download_url, file_url, callbacks and `huiyuan sign`, such as https behind a TLS terminator."),
+  publicPort: z
+    .union([z.literal("auto"), z.int().min(1).max(65_535)], { error: wanted("a port from 1 to 65535, or auto") })
+    .default("auto")
+    .describe("Port of the same URLs; auto is publicScheme's own if that is set, else server.port."),
   trustedProxies: z
     .array(z.string().refine(isAddressOrRange, { error: wanted("an IP address or a range such as 10.0.0.0/8") }))
     .default([])
@@ -155,6 +159,9 @@ const bucketSchema = z.strictObject({
     .default(2015)
     .describe("Which of the two manuals is followed where they differ."),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
+  publicDomain: hostName("a host name, such as img.example.com")
+    .optional()
+    .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z
     .array(
       z

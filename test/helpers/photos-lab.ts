@@ -55,7 +55,7 @@ export async function photosLab(options: Partial<PhotosParts> = {}): Promise<Pho
     stored,
     takesUploads: true,
     cors: ["*"],
-    downloadHost: `photos-${APPID}.localhost`,
+    publicDomain: `photos-${APPID}.localhost`,
     mirrored: undefined,
   };
   const buckets = new Map([[bucket.name, bucket]]);
@@ -79,7 +79,7 @@ export async function photosLab(options: Partial<PhotosParts> = {}): Promise<Pho
     slices,
     uploads,
     maxImageBytes: () => 20_971_520,
-    place: () => ({ scheme: "http", port: 80 }),
+    place: () => ({ publicPort: "auto", port: 80 }),
     patience: { idleMs: 30_000, totalMs: 60_000 },
     // Images of the lab are proven where the renderer is; here the API is looked at.
     prove: () => Promise.resolve(),

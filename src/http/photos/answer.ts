@@ -3,8 +3,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type HuiyuanError, restError } from "../../errors.ts";
 import type { Key, ObjectInfo } from "../../object.ts";
-import { encodeKeyForPath } from "../target.ts";
-import type { ManagedBucket } from "./project.ts";
 
 export interface ApiAnswer {
   readonly code: number;
@@ -53,21 +51,6 @@ export interface Links {
   /** Of the API: its last segment is the fileid, encoded. */
   readonly url: string;
   readonly download: string;
-}
-
-/** `api`: scheme, host and path up to the userid, with a slash at the end. `downloads`: scheme, host and port. */
-export function linksTo(fileid: Key, { api, downloads }: { readonly api: string; readonly downloads: string }): Links {
-  const path = encodeKeyForPath(fileid);
-  return { url: `${api}${path.replaceAll("/", "%2F")}`, download: `${downloads}/${path}` };
-}
-
-/** `http://photos-10001234.localhost:8080`; the port is left out where it is the scheme's own. */
-export function downloadBase(
-  { downloadHost }: ManagedBucket,
-  { scheme, port }: { readonly scheme: "http" | "https"; readonly port: number },
-): string {
-  const own = scheme === "http" ? 80 : 443;
-  return `${scheme}://${downloadHost}${port === own ? "" : `:${port}`}`;
 }
 
 /** Of an upload, and of the last slice. Sides are numbers here, and texts in a stat: clients read them so. */

@@ -12,7 +12,9 @@ import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Prove } from "../../upload/proof.ts";
 import type { Slices } from "../../upload/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
-import { type ApiAnswer, downloadBase, type Links, linksTo, success, uploadData } from "./answer.ts";
+import { apiBase, type PublicPlace, publicBase, publicUrl } from "../public-url.ts";
+import { encodeKeyForPath } from "../target.ts";
+import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
 
@@ -29,8 +31,8 @@ export interface PhotosParts {
   readonly uploads: Slots;
   /** Bytes of an image that is uploaded. */
   readonly maxImageBytes: () => number;
-  /** What download URLs begin with, and the port of downloads. */
-  readonly place: () => { readonly scheme: "http" | "https"; readonly port: number };
+  /** Where clients reach the server, as the settings in force say. */
+  readonly place: () => PublicPlace;
   /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
   readonly prove: Prove;
@@ -85,11 +87,12 @@ export function bucketOf({ known, bucketName }: Call): ManagedBucket {
 
 export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: PhotosParts): Links {
   const { target, host, project } = call;
+  const { publicDomain } = bucket;
   const place = parts.place();
-  const downloads = downloadBase(bucket, place);
-  const path = target.version === 1 ? `v1/${project.appid}/${target.userid}/` : `v2/${project.appid}/${bucket.name}/0/`;
-  const api = `${host === "" ? downloads : `${place.scheme}://${host}`}/photos/${path}`;
-  return linksTo(fileid, { api, downloads });
+  const base = host === "" ? publicBase(place, publicDomain) : apiBase(place, host);
+  const path = target.version === 1 ? `v1/${project.appid}/${target.userid}` : `v2/${project.appid}/${bucket.name}/0`;
+  const fileidInPath = encodeKeyForPath(fileid).replaceAll("/", "%2F");
+  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) };
 }
 
 /** Owes the business server the notice of an upload, before it is stored. */

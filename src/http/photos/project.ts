@@ -10,8 +10,8 @@ export interface ManagedBucket {
   /** False: `access: download`. */
   readonly takesUploads: boolean;
   readonly cors: CorsRules;
-  /** The host that clients are told to download from. */
-  readonly downloadHost: string;
+  /** The host of its public URLs. */
+  readonly publicDomain: string;
   /** Its first domain that has a mirror; undefined: the bucket has no history elsewhere. */
   readonly mirrored: Site | undefined;
 }

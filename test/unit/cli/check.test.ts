@@ -39,7 +39,29 @@ async function run(...args: string[]) {
 test("check says what a good file holds and ends with 0", async () => {
   await writeFile(file, GOOD);
   const { out, exitCode } = await run("--config", file);
-  expect([out, exitCode]).toEqual([`${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n`, 0]);
+  const text = `${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n  public address of 1/b: http://b-1.localhost:8080\n`;
+  expect([out, exitCode]).toEqual([text, 0]);
+});
+
+test("check says which public address each bucket has", async () => {
+  const buckets = `      - { name: c, domains: [{ host: try.example.com }] }
+      - name: b
+        publicDomain: img.example.com
+`;
+  await writeFile(file, `server: { publicScheme: https }\n${GOOD.replace("      - name: b\n", buckets)}`);
+  const { out } = await run("--config", file, "--json");
+  expect(JSON.parse(out).publicAddresses).toEqual([
+    { bucket: "1/c", url: "https://try.example.com" },
+    { bucket: "1/b", url: "https://img.example.com" },
+  ]);
+});
+
+test("check gives no public address while the port is nobody's choice", async () => {
+  await writeFile(file, `server: { port: 0 }\n${GOOD}`);
+  expect(JSON.parse((await run("--config", file, "--json")).out).publicAddresses).toEqual([
+    { bucket: "1/b", url: null },
+  ]);
+  expect((await run("--config", file)).out).toMatch(/\n {2}public address of 1\/b: .*server\.port is 0\n$/);
 });
 
 test("check prints every fault with file, line and column and ends with 1", async () => {
@@ -59,7 +81,10 @@ test("check prints every fault with file, line and column and ends with 1", asyn
 test("check --json is one object, good or not", async () => {
   await writeFile(file, GOOD);
   const good = await run("--config", file, "--json");
-  expect(JSON.parse(good.out)).toEqual({ ok: true, file, projects: 1, buckets: 1, domains: 1, origins: 1 });
+  expect(JSON.parse(good.out)).toEqual({
+    ...{ ok: true, file, projects: 1, buckets: 1, domains: 1, origins: 1 },
+    publicAddresses: [{ bucket: "1/b", url: "http://b-1.localhost:8080" }],
+  });
   await writeFile(file, `limits: { fills: 0 }\n${GOOD}`);
   const bad = await run("--config", file, "--json");
   expect(JSON.parse(bad.out)).toMatchObject({

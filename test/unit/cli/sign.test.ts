@@ -72,16 +72,46 @@ function readUrl(text: string) {
   return { base, fileid: decodeURIComponent(path), path, ...tokenFromQuery(query) };
 }
 
+/** Keys to add to the settings of the server, and of the first bucket. */
+interface Changes {
+  readonly server?: string;
+  readonly bucket?: string;
+  readonly port?: number;
+}
+
 describe("sign download", () => {
   const ONE = ["--appid", "10001234"];
 
-  test("makes a URL of the default domain from a fileid, good for 30 days", async () => {
+  test("makes a URL of the public domain from a fileid, good for 30 days", async () => {
     const url = readUrl(await printed("download", "a b/图+1.jpg", "--config", config, ...ONE));
-    expect(url).toMatchObject({ base: "http://photos-10001234.image.example.com:8080", rest: "" });
+    expect(url).toMatchObject({ base: "http://pictures.example.com:8080", rest: "" });
     expect(url.path).toBe("a%20b/%E5%9B%BE%2B1.jpg");
     const grant = granted(url.sign ?? "", { operation: "download", fileid: "a b/图+1.jpg" });
     expect(grant.kind).toBe("multi-use");
     if (grant.kind === "multi-use") expect(Math.abs(grant.expires - now() - 30 * 86_400)).toBeLessThan(5);
+  });
+
+  test.each([
+    ["the first domain that is listed", {}, "http://pictures.example.com:8080"],
+    [
+      "publicDomain",
+      { bucket: "publicDomain: photos-10001234.image.example.com" },
+      "http://photos-10001234.image.example.com:8080",
+    ],
+    ["publicScheme", { server: "publicScheme: https" }, "https://pictures.example.com"],
+    ["publicPort", { server: "publicPort: 80" }, "http://pictures.example.com"],
+    [
+      "publicScheme while the port is the kernel's choice",
+      { server: "publicScheme: http", port: 0 },
+      "http://pictures.example.com",
+    ],
+  ])("makes the URL of a fileid with %s", async (_, { server = "", bucket = "", port = 8080 }: Changes, base) => {
+    const changed = join(folder, "changed.yaml");
+    const text = SETTINGS.replace("port: 8080", `port: ${port}, ${server}`);
+    const domains = "domains: [{ host: pictures.example.com }]";
+    writeFileSync(changed, text.replace(domains, `${domains}, ${bucket}`));
+    const url = readUrl(await printed("download", "a!b.jpg", "--config", changed, ...ONE));
+    expect([url.base, url.path]).toEqual([base, "a%21b.jpg"]);
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bindDomains } from "../../../src/settings/domains.ts";
+import { bindDomains, publicDomain } from "../../../src/settings/domains.ts";
 import { parse, siteOf, withBucket } from "./parse.ts";
 
 const mirrorOf = (url: string) => `mirror: { origins: [{ type: site, url: "${url}" }] }`;
@@ -42,4 +42,15 @@ test("bindDomains() gives no mirror of one domain to another, nor the * of one b
 test("bindDomains() uses baseDomain in lower case", () => {
   const { hosts } = bindDomains(parse(`server: { baseDomain: Image.Example.com }\n${withBucket("domains: []")}`));
   expect([...hosts.keys()]).toEqual(["photos-10001234.image.example.com"]);
+});
+
+test.each([
+  ["the one that is set", "publicDomain: B.example., domains: [{ host: a.example }, { host: b.example }]", "b.example"],
+  ["one that * covers", 'publicDomain: c.example, domains: [{ host: "*" }, { host: a.example }]', "c.example"],
+  ["else the first that is listed and not *", 'domains: [{ host: "*" }, { host: a.example }]', "a.example"],
+  ["else the default domain", 'domains: [{ host: "*" }]', DEFAULT],
+])("publicDomain() is %s", (_, keys, host) => {
+  const { server, projects } = parse(withBucket(keys));
+  const hosts = projects.flatMap((project) => project.buckets.map((bucket) => publicDomain(server, project, bucket)));
+  expect(hosts).toEqual([host]);
 });

@@ -24,7 +24,7 @@ test("parseSettings() fills in every default of the contract", () => {
       adminHost: "127.0.0.1",
       adminPort: 8081,
       baseDomain: "localhost",
-      publicScheme: "http",
+      publicPort: "auto",
       trustedProxies: [],
       accessLog: "misses",
       workers: 1,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { settingsNeedingRestart } from "../../../src/settings/restart.ts";
-import { MINIMAL, parse, withMirror } from "./parse.ts";
+import { MINIMAL, parse, withBucket, withMirror } from "./parse.ts";
 
 test("settingsNeedingRestart() names what a running server keeps, and nothing else", () => {
   const next = parse(
@@ -15,7 +15,10 @@ test("settingsNeedingRestart() names what a running server keeps, and nothing el
   ]);
 });
 
-test("settingsNeedingRestart() is empty for equal settings and for new buckets", () => {
+test("settingsNeedingRestart() is empty for equal settings, for new buckets and for another public address", () => {
   expect(settingsNeedingRestart(parse(MINIMAL), parse(MINIMAL))).toEqual([]);
   expect(settingsNeedingRestart(parse(MINIMAL), parse(withMirror("")))).toEqual([]);
+  const server = "server: { publicScheme: https, publicPort: 8443 }";
+  const moved = parse(`${server}\n${withBucket("publicDomain: photos-10001234.localhost")}`);
+  expect(settingsNeedingRestart(parse(MINIMAL), moved)).toEqual([]);
 });
