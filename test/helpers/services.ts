@@ -82,7 +82,7 @@ function isExecutable(path: string): boolean {
 }
 
 export interface Nginx {
-  /** `http://127.0.0.1:<port>`, the same after stop() and start(). */
+  /** `http://127.0.0.1:<port>` (https with `tls`), the same after stop() and start(). */
   readonly url: string;
   readonly port: number;
   /** Request lines so far, oldest first. nginx writes one when its answer has ended, which a client may see earlier. */
@@ -100,17 +100,19 @@ export interface NginxOptions {
   readonly root: string;
   /** Further directives of the server block, such as `limit_rate 64k;`. */
   readonly conf?: string;
+  /** Files in PEM. With them it speaks HTTPS only. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
 /** A real nginx on a free loopback port, answering when this resolves. The caller stops or removes it. */
-export async function startNginx({ root, conf = "" }: NginxOptions): Promise<Nginx> {
+export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const program = programPath("nginx");
   if (program === undefined) throw new Error("Cannot start nginx: it is not on this machine");
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-nginx-"));
   await mkdir(join(folder, "logs"));
   const port = await freePort();
   const file = join(folder, "nginx.conf");
-  await writeFile(file, configuration({ folder, port, root, conf }));
+  await writeFile(file, configuration({ ...options, folder, port }));
 
   let child: ChildProcess | undefined;
   const start = async () => {
@@ -125,7 +127,7 @@ export async function startNginx({ root, conf = "" }: NginxOptions): Promise<Ngi
   };
   await start();
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     port,
     accessLog: async () => (await readFile(join(folder, "logs/access.log"), "utf8")).split("\n").slice(0, -1),
     stop,
@@ -138,8 +140,9 @@ export async function startNginx({ root, conf = "" }: NginxOptions): Promise<Ngi
 }
 
 /** One process and no master, so that killing it leaves no workers behind, and root and others run it alike. */
-function configuration({ folder, port, root, conf }: Required<NginxOptions> & { folder: string; port: number }) {
+function configuration({ folder, port, root, conf = "", tls }: NginxOptions & { folder: string; port: number }) {
   const quoted = (path: string) => `"${path.replace(/["\\$]/g, "\\$&")}"`;
+  const certificate = tls && `ssl_certificate ${quoted(tls.certificate)};\n    ssl_certificate_key ${quoted(tls.key)};`;
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   return `
 daemon off;
@@ -163,7 +166,8 @@ http {
   ${temporary.map((kind) => `${kind}_temp_path ${quoted(join(folder, kind))};`).join("\n  ")}
   large_client_header_buffers 4 32k;
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls ? " ssl" : ""};
+    ${certificate ?? ""}
     root ${quoted(root)};
     ${conf}
   }
