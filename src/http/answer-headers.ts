@@ -26,7 +26,6 @@ export function answerHeaders(site: Site, facts: AnswerFacts): readonly Headers[
     status(cacheStatus),
     isForAll ? siteBlock(site, isByAccept) : siteHeaders(site, origin, isByAccept),
   ];
-  if (life !== undefined) headers.push(["Age", String(life.ageSeconds)]);
   if (state === "suspect") headers.push(["X-ErrNo", "-120"]);
   return headers;
 }

@@ -14,10 +14,9 @@ export type TokenScope =
  */
 export type AnswerState = "stored" | "filling" | "suspect" | "unkept" | "stand-in";
 
-/** Of what ages, whole seconds. Sent with an `Age` header, from which every lifetime counts (RFC 9111 §4.2). */
+/** Says how long an image may still be served as it is. It counts from now: nginx ignores `Age`, so none is sent. */
 export interface AnswerLife {
-  readonly ageSeconds: number;
-  /** Below 0 for what is stale. */
+  /** Whole seconds, rounded down; below 0 if the image is stale. */
   readonly leftSeconds: number;
 }
 
@@ -29,7 +28,6 @@ export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | und
 
 const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "unkept", "stand-in"]);
 const MAX_UNPROVEN_SECONDS = 60;
-const AGELESS: AnswerLife = { ageSeconds: 0, leftSeconds: Number.POSITIVE_INFINITY };
 
 /** Says the Cache-Control of a 2xx or 304. No lifetime ends after `life`; undefined: it does not age. */
 export type CacheControl = (scope: TokenScope, state: AnswerState, life?: AnswerLife) => string;
@@ -42,12 +40,10 @@ export function createCacheControl(bucket: string): CacheControl {
     if (NO_STORE.has(state) || scope.kind === "one-time") return "no-store";
     if (scope.kind === "reusable-one-time") return "private, no-cache";
     if (scope.kind === "none" && state === "stored" && life === undefined) return bucket;
-    const { ageSeconds, leftSeconds } = life ?? AGELESS;
     const unproven = state === "filling" ? MAX_UNPROVEN_SECONDS : Number.POSITIVE_INFINITY;
-    const limit = Math.max(0, Math.min(unproven, leftSeconds));
-    if (scope.kind === "none") return withLimit(open, limit, ageSeconds);
-    const isPrivate = scope.mode === "private";
-    return withLimit(isPrivate ? closed : open, Math.max(0, Math.min(limit, scope.expiresInSeconds)), ageSeconds);
+    const limit = Math.min(unproven, life?.leftSeconds ?? Number.POSITIVE_INFINITY);
+    if (scope.kind === "none") return withLimit(open, limit);
+    return withLimit(scope.mode === "private" ? closed : open, Math.min(limit, scope.expiresInSeconds));
   };
 }
 
@@ -78,12 +74,12 @@ function readTemplate(bucket: string, isPrivate: boolean): Template {
   return kept;
 }
 
-/** Every lifetime is at most `limit` from now on. */
-function withLimit(template: Template, limit: number, ageSeconds: number): string {
+/** Every lifetime is at most `limit` seconds; below 0 counts as 0. */
+function withLimit(template: Template, limit: number): string {
   let text = "";
   for (const part of template) {
     if (text !== "") text += ", ";
-    text += typeof part === "string" ? part : part.before + (ageSeconds + Math.min(part.seconds, limit));
+    text += typeof part === "string" ? part : part.before + Math.max(0, Math.min(part.seconds, limit));
   }
   return text;
 }

@@ -41,7 +41,7 @@ export interface AgesParts {
   readonly confirmation: (info: ObjectInfo) => Validation | undefined;
 }
 
-/** `never`, of what is purged: it has no end, and its age is told. */
+/** The life of a purged object under `never` has no end. */
 const livesForGood = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
 
 export function createAges({ rules, now, confirmation }: AgesParts): Ages {

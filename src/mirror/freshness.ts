@@ -17,7 +17,7 @@ export interface FreshnessRules {
 
 /** The four ages of an object; all are Unix milliseconds and none lies before the one above it. */
 export interface Life {
-  /** From when the `Age` header counts. */
+  /** The origin made its answer then: it is the time of the answer, less the answer's `Age`. */
   readonly bornAt: number;
   /** Until then it is served as it is. */
   readonly freshUntil: number;
@@ -27,10 +27,9 @@ export interface Life {
   readonly helpUntil: number;
 }
 
-/** A life as headers tell it, whole seconds. */
+/** Says how much of a life is left. */
 export interface ToldLife {
-  readonly ageSeconds: number;
-  /** Below 0 for what is stale. */
+  /** Whole seconds, rounded down; below 0 if the object is stale. */
   readonly leftSeconds: number;
 }
 
@@ -89,14 +88,10 @@ export function standingOf(life: Life, now: number, isPurged: boolean): Standing
 
 /** `isPurged`: nothing is left. */
 export function tellLife(life: Life, now: number, isPurged: boolean): ToldLife {
-  const { bornAt, freshUntil } = life;
-  const left = (freshUntil - now) / 1_000;
-  // Begun seconds, so that age and rest make up the whole life. In the very millisecond in which it ends it is stale already (standingOf).
-  const leftSeconds = left > 0 ? Math.ceil(left) : Math.min(-1, Math.floor(left));
-  return {
-    ageSeconds: Math.min(Math.max(Math.floor((now - bornAt) / 1_000), 0), MAX_SECONDS),
-    leftSeconds: isPurged || isToCome(life, now) ? Math.min(leftSeconds, 0) : leftSeconds,
-  };
+  const left = Math.floor((life.freshUntil - now) / 1_000);
+  // An object is stale in the very millisecond in which its life ends (standingOf).
+  const leftSeconds = now < life.freshUntil ? left : Math.min(-1, left);
+  return { leftSeconds: isPurged || isToCome(life, now) ? Math.min(leftSeconds, 0) : leftSeconds };
 }
 
 /** False where the origin is heeded and lets no shared cache keep its answer (RFC 9111 §3: `no-store`, `private`). */

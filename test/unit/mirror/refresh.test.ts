@@ -735,10 +735,10 @@ describe("what waits for a store that refuses it", () => {
     const lab = full([later(() => jpeg), later(() => other)]);
     await told(lab);
     lab.clock.now += 99 * S;
-    expect(await told(lab)).toEqual({ bytes: jpeg, life: { ageSeconds: 99, leftSeconds: 1 } });
+    expect(await told(lab)).toEqual({ bytes: jpeg, life: { leftSeconds: 1 } });
     expect(lab.asked()).toBe(1);
     lab.clock.now += 1 * S;
-    expect(await told(lab)).toEqual({ bytes: other, life: { ageSeconds: 0, leftSeconds: 100 } });
+    expect(await told(lab)).toEqual({ bytes: other, life: { leftSeconds: 100 } });
     expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([2, 1]);
     await lab.end();
   });
@@ -763,10 +763,10 @@ describe("what waits for a store that refuses it", () => {
       lab.clock.now += seconds * S;
       const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false });
       if (answer.kind !== "finished") throw new Error(`it is ${answer.kind}`);
-      newest.push(lab.mirror.refresh.lifeOfAnswer(answer.head)?.ageSeconds, await bodyOf(answer));
+      newest.push(lab.mirror.refresh.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer));
       await turns();
     }
-    expect(newest).toEqual([0, other, 99, other, 0, third]);
+    expect(newest).toEqual([100, other, 1, other, 100, third]);
     expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
     await lab.end();
   });
@@ -781,10 +781,10 @@ describe("what waits for a store that refuses it", () => {
     const given = async (mayHelp: boolean) => {
       const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
       if (answer.kind === "kept" || answer.kind === "asked") return answer.kind;
-      return [answer.how, lab.mirror.refresh.lifeOfAnswer(answer.head)?.ageSeconds, await bodyOf(answer)];
+      return [answer.how, lab.mirror.refresh.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
     };
     lab.clock.now += 1_099 * S;
-    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["failed", 1_099, other]);
+    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["failed", -999, other]);
     lab.clock.now += 1 * S;
     expect(await codeOf(given(false))).toBe("origin_timeout");
     await lab.end();
@@ -803,7 +803,7 @@ describe("what waits for a store that refuses it", () => {
     for (const _time of [1, 2]) {
       const answer = await told(lab).catch((error: HuiyuanError) => error.code);
       if (outcome === "helps") {
-        expect(answer).toEqual({ bytes: jpeg, life: { ageSeconds: seconds, leftSeconds: 100 - seconds } });
+        expect(answer).toEqual({ bytes: jpeg, life: { leftSeconds: 100 - seconds } });
       } else expect(answer).toBe(outcome);
     }
     expect(lab.asked()).toBe(2);
