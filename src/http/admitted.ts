@@ -73,11 +73,11 @@ export function contextOf(
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission, wish, isStandIn, isUnsure } = admitted;
+  const { site, exchange, admission, isStandIn, isUnsure } = admitted;
   const proven = isUnsure === true && state === "stored" ? "filling" : state;
   const shown = isStandIn === true && state !== "suspect" ? "stand-in" : proven;
   const { origin } = exchange.request.headers;
-  const isByAccept = wish?.named.settled !== undefined;
+  const { isByAccept } = exchange;
   return {
     headers: answerHeaders(site, { origin, scope: admission.scope, state: shown, cacheStatus, life, isByAccept }),
     spend: admission.spend,

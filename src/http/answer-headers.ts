@@ -45,7 +45,8 @@ function siteBlock(site: Site, isByAccept: boolean): HeaderBlock {
   return built;
 }
 
-function siteHeaders(site: Site, origin: string | undefined, isByAccept: boolean): HeaderList {
+/** Lists CORS and Vary. Errors and redirects carry them too: a cache may give one visitor's refusal to no other. */
+export function siteHeaders(site: Site, origin: string | undefined, isByAccept: boolean): HeaderList {
   const cors = corsHeaders(site.cors, origin);
   // One Vary line: some caches read only the first.
   const at = cors.indexOf("Vary");

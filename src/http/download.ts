@@ -112,11 +112,13 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
   const { sign, rest } = queryOf(target.rawQuery);
   const referer = refererVerdict(request.headers.referer, site.referers);
-  if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const query = queryWithoutEscape(site, rest);
   const url = { host: target.host, path: target.key, query, method: request.method } as const;
   const object = nameObject(site, url);
   const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
+  exchange.isByAccept = wish?.named.settled !== undefined;
+  // The URL is read first, so that the refusal has the Vary of the image.
+  if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;
   const ownDoor = site.originalDoor && doorOfOriginal(site.originalDoor, { object, wish, asksForOriginal });
   const door = ownDoor ?? (referer === "listed" ? undefined : site.door);

@@ -1,7 +1,7 @@
 // How a failure reads on the wire: status, X-ErrNo, a request id and a small JSON body; the bucket's own page on a 404.
 // Nothing of the error is ever shown but its code's public text, the name of a faulty processing parameter and what it may be.
 import { errorRow, type HuiyuanError } from "../errors.ts";
-import { corsHeaders } from "./cors.ts";
+import { siteHeaders } from "./answer-headers.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";
 
 /** The body of an error answer. `code` is the X-ErrNo. */
@@ -15,12 +15,12 @@ export function errorBody(error: HuiyuanError, requestId: string): Buffer {
 
 /** Answers the exchange, whose head has not been sent, with an error. */
 export function sendError(exchange: Exchange, error: HuiyuanError): void {
-  const { site, request } = exchange;
+  const { site, request, isByAccept } = exchange;
   const { status: ownStatus, errNo } = errorRow(error.code);
   const status = error.answerStatus ?? ownStatus;
   const headers = ["Cache-Control", "no-store", "X-ErrNo", String(errNo), "X-Content-Type-Options", "nosniff"];
   if (site !== undefined) {
-    headers.push(...corsHeaders(site.cors, request.headers.origin));
+    headers.push(...siteHeaders(site, request.headers.origin, isByAccept));
     headers.push("Cache-Status", "huiyuan; detail=error");
   }
   if (error.code === "range_unsatisfiable" && error.objectBytes !== undefined)

@@ -26,6 +26,8 @@ export interface Exchange {
   readonly startedAt: number;
   /** Set once the host is known to be served here. */
   site: Site | undefined;
+  /** True if the answer depends on the request's Accept; it is false until the URL has been read. */
+  isByAccept: boolean;
   /** Made when first needed. */
   client: Client | undefined;
   outcome: Outcome;
@@ -44,6 +46,7 @@ export function beginExchange(request: DownloadRequest, response: DownloadRespon
     requestId,
     startedAt: performance.now(),
     site: undefined,
+    isByAccept: false,
     client: undefined,
     outcome: UNKNOWN,
     bodyBytes: 0,

@@ -4,7 +4,7 @@
 import { classifyAddress } from "../addresses.ts";
 import type { Asked } from "../mirror/rules.ts";
 import { encodeKey } from "../origin/hop.ts";
-import { corsHeaders } from "./cors.ts";
+import { siteHeaders } from "./answer-headers.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -25,6 +25,7 @@ export function isForClients(location: string): boolean {
 
 /** `location`: absolute, printable ASCII. */
 export function sendRedirect(exchange: Exchange, status: number, location: string): void {
+  const { site, request, isByAccept } = exchange;
   exchange.outcome = { kind: "other", tier: "none" };
   const headers = [
     "Location",
@@ -34,6 +35,6 @@ export function sendRedirect(exchange: Exchange, status: number, location: strin
     "Cache-Status",
     "huiyuan; fwd=uri-miss; detail=redirect",
   ];
-  if (exchange.site !== undefined) headers.push(...corsHeaders(exchange.site.cors, exchange.request.headers.origin));
+  if (site !== undefined) headers.push(...siteHeaders(site, request.headers.origin, isByAccept));
   sendWhole(exchange, status, headers, NOTHING);
 }

@@ -151,6 +151,23 @@ describe("tokens", () => {
     }
   });
 
+  test("every answer of a domain with a Referer list carries the Vary of its images", async () => {
+    const friend = { Referer: "https://www.friend.example/page" };
+    const stranger = { Referer: "https://stranger.example/page" };
+    const vary = async (path: string, headers: Record<string, string>) => {
+      const answer = await ask(HOSTS.listed, path, undefined, headers);
+      return [answer.status, answer.headers.vary];
+    };
+    expect(await vary("/v.jpg", friend)).toEqual([200, "Referer"]);
+    expect(await vary("/v.jpg", { ...friend, "If-Match": '"x"' })).toEqual([412, "Referer"]);
+    expect(await vary("/v.jpg", stranger)).toEqual([403, "Referer"]);
+    expect(await vary("/v.jpg?imageView2/2/w/0", friend)).toEqual([400, "Referer"]);
+    const auto = "/v.jpg?imageView2/2/w/32/format/auto";
+    expect(await vary(auto, friend)).toEqual([200, "Referer, Accept"]);
+    expect(await vary(auto, { ...friend, "If-Match": '"x"' })).toEqual([412, "Referer, Accept"]);
+    expect(await vary(auto, stranger)).toEqual([403, "Referer, Accept"]);
+  });
+
   test("keys rotate and are disabled while the server runs", async () => {
     const old = () =>
       ask(HOSTS.reuse, "/rotate.jpg", token({ bucket: "reuse", fileid: "", lifeSeconds: 60, key: KEYS[0] }));
