@@ -1,4 +1,4 @@
-// The real programs that tests lean on: whether they are here, and an nginx to stand as an origin.
+// Says which real programs are here for tests, and starts an nginx as an origin or a cache, or a Varnish as a cache.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -8,13 +8,15 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { within } from "./program.ts";
+import { get } from "./get.ts";
+import { eventually, within } from "./program.ts";
 
 /** Where Debian's mate-backgrounds puts its photographs. */
 export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
 
 const SERVICES = {
   nginx: { isHere: () => programPath("nginx") !== undefined, how: "apt-get install nginx" },
+  varnish: { isHere: () => programPath("varnishd") !== undefined, how: "apt-get install varnish" },
   // Containers may forbid ptrace, so that the program is there and of no use.
   strace: {
     isHere: () => runs("strace", "-o", "/dev/null", "true"),
@@ -102,6 +104,8 @@ export interface NginxOptions {
   readonly conf?: string;
   /** Files in PEM. With them it speaks HTTPS only. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** These directives join the http block, such as `proxy_cache_path`; a relative path lies in nginx's own folder. */
+  readonly httpConf?: string;
 }
 
 /** A real nginx on a free loopback port, answering when this resolves. The caller stops or removes it. */
@@ -140,7 +144,8 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
 }
 
 /** One process and no master, so that killing it leaves no workers behind, and root and others run it alike. */
-function configuration({ folder, port, root, conf = "", tls }: NginxOptions & { folder: string; port: number }) {
+function configuration(parts: NginxOptions & { readonly folder: string; readonly port: number }): string {
+  const { folder, port, root, conf = "", httpConf = "", tls } = parts;
   const quoted = (path: string) => `"${path.replace(/["\\$]/g, "\\$&")}"`;
   const certificate = tls && `ssl_certificate ${quoted(tls.certificate)};\n    ssl_certificate_key ${quoted(tls.key)};`;
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -165,6 +170,7 @@ http {
   access_log ${quoted(join(folder, "logs/access.log"))} line;
   ${temporary.map((kind) => `${kind}_temp_path ${quoted(join(folder, kind))};`).join("\n  ")}
   large_client_header_buffers 4 32k;
+  ${httpConf}
   server {
     listen 127.0.0.1:${port}${tls ? " ssl" : ""};
     ${certificate ?? ""}
@@ -189,6 +195,47 @@ function listening(child: ChildProcess): Promise<void> {
     child.once("exit", (code, signal) => reject(new Error(`nginx ended (${code ?? signal}):\n${said}`)));
   });
   return within(ready, 30_000, () => `nginx was not ready in time:\n${said}`);
+}
+
+export interface Varnish {
+  readonly port: number;
+  /** Resolves when it is gone and its folder is removed. */
+  remove(): Promise<void>;
+}
+
+/** Starts a real Varnish in front of a loopback port: built-in rules, no grace. The caller removes it. */
+export async function startVarnish(originPort: number): Promise<Varnish> {
+  const program = programPath("varnishd");
+  if (program === undefined) throw new Error("Cannot start Varnish: it is not on this machine");
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-varnish-"));
+  const port = await freePort();
+  const places = ["-a", `127.0.0.1:${port}`, "-b", `127.0.0.1:${originPort}`, "-n", join(folder, "work")];
+  const limits = ["-s", "malloc,64m", "-p", "default_grace=0"];
+  const child = spawn(program, ["-F", "-j", "none", ...places, ...limits], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-8_192);
+  });
+  const exited = once(child, "exit");
+  const remove = async () => {
+    child.kill("SIGTERM");
+    await within(exited, 30_000, () => `Varnish did not end after SIGTERM:\n${said}`);
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+  const answers = () =>
+    get({ port, path: "/" }).then(
+      () => true,
+      () => false,
+    );
+  try {
+    // Varnish compiles its rules before it listens.
+    await eventually(async () => child.exitCode !== null || (await answers()), "Varnish answers", 60_000);
+    if (child.exitCode !== null) throw new Error(`Varnish ended (${child.exitCode}):\n${said}`);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { port, remove };
 }
 
 /**
