@@ -24,7 +24,7 @@ const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.tes
 
 export default defineConfig({
   test: {
-    globalSetup: ["./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
+    globalSetup: ["./name-missing.ts", "./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
     pool: "forks",
     maxWorkers: 2,
     projects: [

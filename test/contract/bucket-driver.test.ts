@@ -14,7 +14,7 @@ import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually } from "../helpers/program.ts";
 import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { openTiered } from "../helpers/tiered-store.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
 
@@ -560,7 +560,7 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
 
-describe.skipIf(!serviceAvailable("ceph"))("on a real Ceph RGW", () => {
+describe("on a real Ceph RGW", needs("ceph"), () => {
   const s3Bucket = bucketName();
   let rgw: CephRgw;
   beforeAll(async () => {

@@ -5,7 +5,7 @@ import { type Key, type ObjectInfo, toKey } from "../../src/object.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { infoOf, randomBytes, wholeBody } from "../helpers/whole-body.ts";
 
 const ABSENT: RemoteCondition = { when: "absent" };
@@ -16,7 +16,7 @@ function sourceOf(bytes: Buffer): ByteSource {
   return { size, hashes, read: async (start, end) => bytes.subarray(start, end + 1) };
 }
 
-describe.skipIf(!serviceAvailable("ceph"))("S3 bucket", () => {
+describe("S3 bucket", needs("ceph"), () => {
   const s3Bucket = bucketName();
   let rgw: CephRgw;
   let plain: PlainS3;

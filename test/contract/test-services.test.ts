@@ -3,11 +3,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, type Gateway, sharedRgw, startGateway } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 
-const skip = !serviceAvailable("ceph");
-
-describe.skipIf(skip)("Ceph RGW and the plain S3 client", () => {
+describe("Ceph RGW and the plain S3 client", needs("ceph"), () => {
   const bucket = `plain-${randomBytes(4).toString("hex")}`;
   let rgw: CephRgw;
   let s3: PlainS3;

@@ -1,11 +1,12 @@
-// docs/guide-callback.md: the receiver's check in each language takes what this program sends, and nothing else. Python and PHP
-// are installed by .ci/run; Java (over 100 MB) is checked where it is installed.
+// docs/guide-callback.md: the receiver's check in each language takes what this program sends, and nothing else. A
+// language is skipped if this machine lacks it; .ci/run installs all but Java, which takes over 100 MB.
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { callbackBody } from "../../src/sign/callback.ts";
+import { needs, type ServiceName } from "../helpers/services.ts";
 import { UPLOADED } from "../helpers/uploaded.ts";
 
 const SECRET = 'the "secret" of 回源';
@@ -29,9 +30,7 @@ function snippet(language: string): string {
 
 interface Language {
   readonly name: string;
-  readonly tool: string;
-  /** Missing, it is passed over. */
-  readonly isBig?: true;
+  readonly tools: readonly ServiceName[];
   readonly file: string;
   /** A program that reads the secret from its argument and the body from its input, and says the fileid or `refused`. */
   readonly program: (code: string) => string;
@@ -41,7 +40,7 @@ interface Language {
 const LANGUAGES: readonly Language[] = [
   {
     name: "python",
-    tool: "python3",
+    tools: ["python3"],
     file: "check.py",
     program: (code) =>
       `${code}\nimport sys\nnotice = verified(sys.stdin.buffer.read(), sys.argv[1].encode())\nprint(notice["fileid"] if notice else "refused")\n`,
@@ -49,7 +48,7 @@ const LANGUAGES: readonly Language[] = [
   },
   {
     name: "php",
-    tool: "php",
+    tools: ["php"],
     file: "check.php",
     program: (code) =>
       `<?php ${code.split("$notice = verified(")[0]}\n$n = verified(file_get_contents('php://stdin'), $argv[1]); echo $n['fileid'] ?? 'refused', "\\n";`,
@@ -57,7 +56,7 @@ const LANGUAGES: readonly Language[] = [
   },
   {
     name: "js",
-    tool: "node",
+    tools: [],
     file: "check.mjs",
     program: (code) =>
       `${code}\nimport { readFileSync } from "node:fs";\nconsole.log(verified(readFileSync(0, "latin1"), process.argv[2])?.fileid ?? "refused");`,
@@ -65,8 +64,7 @@ const LANGUAGES: readonly Language[] = [
   },
   {
     name: "java",
-    tool: "javac",
-    isBig: true,
+    tools: ["javac"],
     file: "Check.java",
     program: (code) => `
       import java.nio.charset.StandardCharsets; import java.security.*; import java.util.HexFormat;
@@ -81,10 +79,8 @@ const LANGUAGES: readonly Language[] = [
   },
 ];
 
-const isInstalled = (tool: string) => spawnSync("which", [tool]).status === 0;
-
-for (const { name, tool, isBig, file, program, command } of LANGUAGES) {
-  describe.skipIf(isBig === true && !isInstalled(tool))(`${name} (needs ${tool})`, () => {
+for (const { name, tools, file, program, command } of LANGUAGES) {
+  describe(`${name} (needs ${tools.join(", ") || "node"})`, needs(...tools), () => {
     async function check(body: string, secret = SECRET): Promise<string> {
       const path = join(folder, file);
       await writeFile(path, program(snippet(name)));
@@ -112,7 +108,7 @@ for (const { name, tool, isBig, file, program, command } of LANGUAGES) {
   });
 }
 
-test("the shell line makes the token of a body", async () => {
+test("the shell line makes the token of a body", needs("bash", "openssl"), async () => {
   const line = /By hand, for one body in a file:\s+`([^`]+)`/.exec(guide)?.[1] ?? "";
   const body = bodyAt(now());
   await writeFile(join(folder, "body"), body);

@@ -24,7 +24,7 @@ import {
 } from "../helpers/rest-api.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { response, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { freePort, serviceAvailable } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
 const SECRET = "the secret of the callback";
@@ -267,7 +267,7 @@ test("kill -9 while the business server is asked: the next process tells it", as
   expect(told[1]?.notice).toMatchObject({ fileid: "a.jpg", attempt: 1 });
 });
 
-describe.skipIf(!serviceAvailable("ceph"))("store: s3", () => {
+describe("store: s3", needs("ceph"), () => {
   test("kill -9 while the business server is asked: what lies in S3 is told, what does not is not", async () => {
     const rgw = await sharedRgw();
     const bucket = bucketName();

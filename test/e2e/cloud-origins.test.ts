@@ -8,7 +8,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
 const KEYS: readonly string[] = [
@@ -36,9 +36,7 @@ async function untilStored(program: Program, key: string): Promise<GetResult> {
 
 const errNo = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 
-const skip = !serviceAvailable("ceph");
-
-describe.skipIf(skip)("a private bucket on Ceph RGW as origin", () => {
+describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
   const bucket = `origin-${randomBytes(4).toString("hex")}`;
   let rgw: CephRgw;
   let s3: PlainS3;

@@ -14,12 +14,15 @@ import { callbackBody } from "../../src/sign/callback.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually } from "../helpers/program.ts";
-import { freePort } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SECRETS = { HUIYUAN_SECRET_KEY: "secret-key-of-the-test", CALLBACK_SECRET: "callback-secret-of-the-test" };
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1280, height: 900 };
+
+/** Every test is one of a browser with the page open, or goes on from such a one. */
+const ON_PAGE = needs("chromium");
 
 let folder: string;
 let example: ChildProcess;
@@ -121,7 +124,7 @@ async function shown(title: string): Promise<readonly (readonly [number, number,
 
 const refusals: string[] = [];
 
-test("a picture is uploaded with progress, its callback believed, and shown in every way", async () => {
+test("a picture is uploaded with progress, its callback believed, and shown in every way", ON_PAGE, async () => {
   page.on("console", (message) => message.type() === "error" && refusals.push(message.text()));
   page.on("pageerror", (error) => refusals.push(error.message));
   const jpeg = await noisyJpeg(1600, 1200);
@@ -163,7 +166,7 @@ test("a picture is uploaded with progress, its callback believed, and shown in e
   expect(refusals).toEqual([]);
 });
 
-test("what a user has typed stays text", async () => {
+test("what a user has typed stays text", ON_PAGE, async () => {
   const title = `"><img src=x onerror="document.title='taken'"><script>document.title='taken'</script>.jpg`;
   await choose(title, await noisyJpeg(300, 200));
   await page.getByRole("heading", { name: title, exact: true }).waitFor();
@@ -172,20 +175,20 @@ test("what a user has typed stays text", async () => {
   expect(await page.title()).toBe("Pictures");
 });
 
-test("a file that is no image says so, and leaves no picture", async () => {
+test("a file that is no image says so, and leaves no picture", ON_PAGE, async () => {
   await choose("notes.jpg", Buffer.from("these are no pixels"));
   const row = page.locator("#transfers li", { hasText: "notes.jpg" });
   await row.filter({ hasText: "not a picture that can be read" }).waitFor();
   expect(await page.locator("article").count()).toBe(2);
 });
 
-test.each([PHONE, DESKTOP])("fits a window of $width pixels", async (size) => {
+test.each([PHONE, DESKTOP])("fits a window of $width pixels", ON_PAGE, async (size) => {
   await page.setViewportSize(size);
   const widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]");
   expect(widths).toEqual([size.width, size.width]);
 });
 
-describe("other people", () => {
+describe("other people", ON_PAGE, () => {
   test("neither see nor delete a picture", async () => {
     const [row] = rows();
     const other = await browser.newContext();
@@ -237,7 +240,7 @@ describe("other people", () => {
   });
 });
 
-test("a picture is deleted with the keyboard, after a question", async () => {
+test("a picture is deleted with the keyboard, after a question", ON_PAGE, async () => {
   const [row] = rows();
   const source = await page.getByRole("img", { name: "lake.jpg", exact: true }).getAttribute("src");
   expect((await fetch(source ?? "")).status).toBe(200);
@@ -258,7 +261,7 @@ test("a picture is deleted with the keyboard, after a question", async () => {
   expect((await fetch(source ?? "")).status).toBe(404);
 });
 
-test("the keyboard reaches the files first, and sees where it is", async () => {
+test("the keyboard reaches the files first, and sees where it is", ON_PAGE, async () => {
   await page.reload();
   await page.keyboard.press("Tab");
   expect(await page.evaluate("document.activeElement.id")).toBe("files");
@@ -266,7 +269,7 @@ test("the keyboard reaches the files first, and sees where it is", async () => {
   expect(ring).not.toBe("none");
 });
 
-test("no secret has reached the browser", () => {
+test("no secret has reached the browser", ON_PAGE, () => {
   expect(said.length).toBeGreaterThan(5);
   const all = said.join("\n");
   for (const secret of Object.values(SECRETS)) {

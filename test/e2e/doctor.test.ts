@@ -23,7 +23,7 @@ import {
   type ScriptedRequest,
   startScriptedOrigin,
 } from "../helpers/scripted-origin.ts";
-import { freePort, serviceAvailable } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 
 interface Said {
   readonly origin: string;
@@ -66,7 +66,7 @@ async function serveWith(yaml: string, path: string) {
   }
 }
 
-describe.skipIf(!serviceAvailable("nginx"))("a healthy nginx", () => {
+describe("a healthy nginx", needs("nginx"), () => {
   let site: OwnSite;
   beforeAll(async () => {
     site = await startOwnSite("img.example.com");

@@ -8,7 +8,7 @@ import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
 
 /** Longer than a busy machine takes for what is well; nothing here waits for one of them to pass. */
@@ -58,7 +58,7 @@ async function metric(program: Program, name: string): Promise<number> {
   return Number(line?.split(" ").at(-1) ?? Number.NaN);
 }
 
-describe.skipIf(!serviceAvailable("nginx"))("three nginx", () => {
+describe("three nginx", needs("nginx"), () => {
   let folder: string;
   let first: Nginx;
   let second: Nginx;

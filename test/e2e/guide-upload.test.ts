@@ -8,6 +8,7 @@ import { ERROR_CODES, restError } from "../../src/errors.ts";
 import { CALLBACK_FAILED } from "../../src/upload/callback.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
+import { needs } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -28,7 +29,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test("its commands do what it says", () => {
+test("its commands do what it says", needs("bash", "curl"), () => {
   const commands = [...guide.matchAll(/^```sh\n(.*?)^```/gms)].map(([, text = ""]) => text);
   expect(commands.length).toBeGreaterThan(3);
   const script = [

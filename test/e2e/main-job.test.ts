@@ -9,7 +9,7 @@ import { makeToken } from "../../src/sign/token.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { type CorpusImage, photographCorpus } from "../helpers/photographs.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
-import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { ownFileNames, readSha256, type StoredBlob, storedBlobs } from "../helpers/stored-blobs.ts";
 
@@ -58,10 +58,7 @@ async function downloadAll(list: readonly CorpusImage[]): Promise<string[]> {
   return said;
 }
 
-const skip = !serviceAvailable("nginx", "photographs");
-
 beforeAll(async () => {
-  if (skip) return;
   const corpus = await photographCorpus();
   images = corpus.images;
   nginx = await startNginx({ root: corpus.root });
@@ -74,7 +71,9 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test.skipIf(skip)("hundreds of photographs are mirrored, outlive the origin, and outlive a kill -9", async () => {
+const SERVICES = needs("nginx", "photographs");
+
+test("hundreds of photographs are mirrored, outlive the origin, and outlive a kill -9", SERVICES, async () => {
   expect(images.length).toBeGreaterThan(300);
   const half = Math.floor(images.length / 2);
 

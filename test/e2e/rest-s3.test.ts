@@ -8,11 +8,11 @@ import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, makeForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { bucketName } from "../helpers/s3-store.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { APPID, oneBucket } from "../helpers/settings.ts";
 import { type SwitchProxy, startSwitchProxy } from "../helpers/switch-proxy.ts";
 
-describe.skipIf(!serviceAvailable("ceph"))("the REST API with store: s3", () => {
+describe("the REST API with store: s3", needs("ceph"), () => {
   const s3Bucket = bucketName();
   let plain: PlainS3;
   let proxy: SwitchProxy;

@@ -7,11 +7,11 @@ import { type GetOptions, get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { freePort, type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { freePort, type Nginx, needs, serviceAvailable, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { keysIn } from "../helpers/stored-keys.ts";
 
-const skip = !serviceAvailable("nginx");
+const ON_NGINX = needs("nginx");
 
 let root: string;
 let nginx: Nginx;
@@ -40,7 +40,7 @@ function buckets(mirrors: Readonly<Record<string, object>>): object {
 }
 
 beforeAll(async () => {
-  if (skip) return;
+  if (!serviceAvailable("nginx")) return;
   original = await noisyJpeg(160, 120);
   thumb = await noisyJpeg(20, 15);
   png = await noisyPng(32, 32);
@@ -119,8 +119,9 @@ async function asked(count: number, run: () => Promise<void>): Promise<string[]>
   return lines.map((line) => line.split(" ").slice(0, 2).join(" "));
 }
 
-test.skipIf(skip)(
+test(
   "originals: query and token never matter for the key, an unknown suffix does, processing waits for its original",
+  ON_NGINX,
   async () => {
     const lines = await asked(4, async () => {
       expect((await ask("originals", "/url?a=1&sign=abc")).body).toEqual(original);
@@ -137,8 +138,9 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)(
+test(
   "processedMiss origin: the origin's own answer is passed on, a second fetch stores the original",
+  ON_NGINX,
   async () => {
     const lines = await asked(4, async () => {
       const byQuery = await ask("passed", "/processed/p.jpg?imageView2/1/w/20&sign=x");
@@ -161,8 +163,9 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)(
+test(
   "processedMiss origin: facts are told here, by whichever name, and no origin is asked for them",
+  ON_NGINX,
   async () => {
     const paths = [
       "/processed/f1.jpg?imageInfo",
@@ -180,7 +183,7 @@ test.skipIf(skip)(
   },
 );
 
-test.skipIf(skip)("processedMiss origin: many who ask at once cause one fetch of each", async () => {
+test("processedMiss origin: many who ask at once cause one fetch of each", ON_NGINX, async () => {
   await writeFile(join(root, "processed/many.jpg"), original);
   const lines = await asked(2, async () => {
     const answers = await Promise.all(
@@ -192,7 +195,7 @@ test.skipIf(skip)("processedMiss origin: many who ask at once cause one fetch of
   expect(lines.filter((line) => line === "GET /processed/many.jpg")).toHaveLength(1);
 });
 
-test.skipIf(skip)("everything: what looks like a path in a query is only text", async () => {
+test("everything: what looks like a path in a query is only text", ON_NGINX, async () => {
   const lines = await asked(2, async () => {
     for (const path of ["/a.jpg?../../x", "/a.jpg?../%2E%2E/x"]) {
       expect((await ask("dots", path)).body).toEqual(original);
@@ -203,7 +206,7 @@ test.skipIf(skip)("everything: what looks like a path in a query is only text", 
   expect(lines).toEqual(["GET /a.jpg?../../x", "GET /a.jpg?../%2E%2E/x"]);
 });
 
-test.skipIf(skip)("everything: each URL with its query is an object of its own", async () => {
+test("everything: each URL with its query is an object of its own", ON_NGINX, async () => {
   const lines = await asked(4, async () => {
     for (const path of ["/pic_key?a=xxx&b=xxx", "/pic_key", "/pic_key?imageView2/1/w/20", "/pic_key2?a=xxx&sign=abc"]) {
       expect((await ask("everything", path)).body).toEqual(original);
@@ -219,20 +222,17 @@ test.skipIf(skip)("everything: each URL with its query is an object of its own",
   ]);
 });
 
-test.skipIf(skip)(
-  "keyQuery as a list: these parameters belong to the key and are sent, others do neither",
-  async () => {
-    const lines = await asked(2, async () => {
-      await ask("listed", "/a.jpg?v=1&x=2");
-      await ask("listed", "/a.jpg?x=3");
-      await stored("listed", ["a.jpg", "a.jpg?v=1"]);
-      expect((await ask("listed", "/a.jpg?y=4&v=1")).headers["cache-status"]).toContain("hit");
-    });
-    expect(lines).toEqual(["GET /a.jpg?v=1", "GET /a.jpg"]);
-  },
-);
+test("keyQuery as a list: these parameters belong to the key and are sent, others do neither", ON_NGINX, async () => {
+  const lines = await asked(2, async () => {
+    await ask("listed", "/a.jpg?v=1&x=2");
+    await ask("listed", "/a.jpg?x=3");
+    await stored("listed", ["a.jpg", "a.jpg?v=1"]);
+    expect((await ask("listed", "/a.jpg?y=4&v=1")).headers["cache-status"]).toContain("hit");
+  });
+  expect(lines).toEqual(["GET /a.jpg?v=1", "GET /a.jpg"]);
+});
 
-test.skipIf(skip)("maxKeys: URLs with further queries are passed on, not stored, and counted", async () => {
+test("maxKeys: URLs with further queries are passed on, not stored, and counted", ON_NGINX, async () => {
   for (const path of ["/a.jpg?1", "/a.jpg?2", "/a.jpg?3", "/b.jpg"]) {
     const { status, headers } = await ask("bounded", path);
     expect([path, status, headers["cache-status"]]).toEqual([
@@ -246,7 +246,7 @@ test.skipIf(skip)("maxKeys: URLs with further queries are passed on, not stored,
   expect(metrics.body.toString()).toContain('huiyuan_refused_total{reason="max_keys"} 1');
 });
 
-test.skipIf(skip)("paths are rewritten for the origin, keys are not", async () => {
+test("paths are rewritten for the origin, keys are not", ON_NGINX, async () => {
   const lines = await asked(2, async () => {
     expect((await ask("paths", "/2015/new.jpg")).status).toBe(200);
     expect((await ask("paths", "/cgi/x%26y.jpg?drop=1")).body).toEqual(original);
@@ -257,7 +257,7 @@ test.skipIf(skip)("paths are rewritten for the origin, keys are not", async () =
   expect((await ask("paths", "/2015/..%2fnew.jpg")).status).toBe(400);
 });
 
-test.skipIf(skip)("redirect and async send the client to where it may go, and only async stores", async () => {
+test("redirect and async send the client to where it may go, and only async stores", ON_NGINX, async () => {
   const lines = await asked(1, async () => {
     const away = await ask("paths", "/away/%E5%9B%BE%20b.jpg?sign=abc");
     expect([away.status, away.headers.location, away.headers["cache-control"]]).toEqual([
@@ -273,7 +273,7 @@ test.skipIf(skip)("redirect and async send the client to where it may go, and on
   expect((await ask("paths", "/async/e.jpg")).body).toEqual(original);
 });
 
-test.skipIf(skip)("a rule may close a prefix, a method, a type or a size", async () => {
+test("a rule may close a prefix, a method, a type or a size", ON_NGINX, async () => {
   const lines = await asked(2, async () => {
     expect((await ask("paths", "/none/a.jpg")).status).toBe(404);
     expect((await ask("paths", "/get/a.jpg", { method: "HEAD" })).status).toBe(404);
@@ -285,7 +285,7 @@ test.skipIf(skip)("a rule may close a prefix, a method, a type or a size", async
   expect(lines).toEqual(["GET /h.png", "GET /f.jpg"]);
 });
 
-test.skipIf(skip)("passQuery sends the query, and that answer is not stored", async () => {
+test("passQuery sends the query, and that answer is not stored", ON_NGINX, async () => {
   const lines = await asked(3, async () => {
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
@@ -296,7 +296,7 @@ test.skipIf(skip)("passQuery sends the query, and that answer is not stored", as
   expect(lines).toEqual(["GET /g.jpg?x=1", "GET /g.jpg?x=1", "GET /g.jpg"]);
 });
 
-test.skipIf(skip)("a fallback is shown where the origin has none, never under the requested key", async () => {
+test("a fallback is shown where the origin has none, never under the requested key", ON_NGINX, async () => {
   const gone = await ask("paths", "/fall404/no.jpg", { headers: { range: "bytes=0-9" } });
   expect([gone.status, gone.headers["x-errno"], gone.headers["cache-control"]]).toEqual([404, "-6101", "no-store"]);
   expect(gone.body).toEqual(thumb);
@@ -314,8 +314,9 @@ test.skipIf(skip)("a fallback is shown where the origin has none, never under th
   expect(storedKeys("paths").filter((key) => key.startsWith("fall"))).toEqual([]);
 });
 
-test.skipIf(skip)(
+test(
   "headers of the client are passed on as the rule says, and never credentials or negotiation",
+  ON_NGINX,
   async () => {
     await ask("headers", "/x.jpg", {
       headers: {

@@ -12,7 +12,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { bucketName } from "../helpers/s3-store.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { type SwitchProxy, startSwitchProxy } from "../helpers/switch-proxy.ts";
 
@@ -55,7 +55,7 @@ class Site {
   }
 }
 
-describe.skipIf(!serviceAvailable("ceph"))("store: s3", () => {
+describe("store: s3", needs("ceph"), () => {
   let rgw: CephRgw;
   let plain: PlainS3;
   let jpeg: Buffer;

@@ -1,6 +1,6 @@
 // docs/examples/signing: each language makes the tokens of the known answers, and any token as this program reads it.
-// Shell, Python, PHP and C# are installed by .ci/run; Go and Java (over 100 MB) are checked where they are installed.
-import { execFile, spawnSync } from "node:child_process";
+// A language is skipped if this machine lacks it; .ci/run installs all but Go and Java, which take over 100 MB.
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { makeToken, tokenFromQuery } from "../../src/sign/token.ts";
 import fixture from "../fixtures/sign.json" with { type: "json" };
 import { noisyJpeg } from "../helpers/images.ts";
 import { install } from "../helpers/program.ts";
+import { needs, type ServiceName } from "../helpers/services.ts";
 import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
 
 const run = promisify(execFile);
@@ -21,35 +22,31 @@ const VECTORS = fixture.vectors.filter(({ u }) => u === "0");
 
 interface Language {
   readonly name: string;
-  /** Missing ones fail the test, but for those that are too big to ask for. */
-  readonly tool: string;
-  readonly isBig?: true;
+  readonly tools: readonly ServiceName[];
   /** Once, into `built`. */
   readonly build?: (built: string) => readonly [string, ...string[]];
   readonly command: (built: string) => readonly [string, ...string[]];
 }
 
 const LANGUAGES: readonly Language[] = [
-  { name: "shell", tool: "openssl", command: () => ["bash", "sign.sh"] },
-  { name: "Python", tool: "python3", command: () => ["python3", "sign.py"] },
-  { name: "PHP", tool: "php", command: () => ["php", "sign.php"] },
+  { name: "shell", tools: ["bash", "openssl"], command: () => ["bash", "sign.sh"] },
+  { name: "Python", tools: ["python3"], command: () => ["python3", "sign.py"] },
+  { name: "PHP", tools: ["php"], command: () => ["php", "sign.php"] },
   {
     name: "C#",
-    tool: "mcs",
+    tools: ["mcs"],
     build: (built) => ["mcs", "Sign.cs", `-out:${join(built, "Sign.exe")}`],
     command: (built) => ["mono", join(built, "Sign.exe")],
   },
   {
     name: "Java",
-    tool: "javac",
-    isBig: true,
+    tools: ["javac"],
     build: (built) => ["javac", "-d", built, "Sign.java"],
     command: (built) => ["java", "-XX:TieredStopAtLevel=1", "-cp", built, "Sign"],
   },
   {
     name: "Go",
-    tool: "go",
-    isBig: true,
+    tools: ["go"],
     build: (built) => ["go", "build", "-o", join(built, "sign-go"), "sign.go"],
     command: (built) => [join(built, "sign-go")],
   },
@@ -73,10 +70,8 @@ afterAll(() => rm(built, { recursive: true, force: true }));
 
 test("there are known answers", () => expect(VECTORS).toHaveLength(4));
 
-const isInstalled = (tool: string) => spawnSync("which", [tool]).status === 0;
-
-for (const { name, tool, isBig, build, command } of LANGUAGES) {
-  describe.skipIf(isBig === true && !isInstalled(tool))(`${name} (needs ${tool})`, () => {
+for (const { name, tools, build, command } of LANGUAGES) {
+  describe(`${name} (needs ${tools.join(", ")})`, needs(...tools), () => {
     const call = async (place: typeof PLACE, time: { now: number; random: number }, args: readonly string[]) => {
       const [program, ...rest] = command(built);
       const env = {
@@ -122,7 +117,7 @@ for (const { name, tool, isBig, build, command } of LANGUAGES) {
   });
 }
 
-test("the README's calls upload, show and delete an image", async () => {
+test("the README's calls upload, show and delete an image", needs("bash", "openssl", "curl"), async () => {
   const installation = await install(oneBucket(undefined, { token: "required" }));
   const program = await installation.start();
   try {

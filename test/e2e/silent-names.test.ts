@@ -10,7 +10,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { type NameServer, startNameServer } from "../helpers/name-server.ts";
 import { eventually, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
 /** More than one dialer may have on threads. */
@@ -89,7 +89,7 @@ async function withNameServer(address: string): Promise<readonly string[]> {
   return ["unshare", "-m", "sh", "-c", script, folder];
 }
 
-describe.skipIf(!serviceAvailable("an /etc of its own"))("names whose server is silent", () => {
+describe("names whose server is silent", needs("an /etc of its own"), () => {
   test("do not keep the origins of others from being asked", async () => {
     const { names, status } = await start();
     const silent = [status("one"), status("two")];

@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
-import { freePort, serviceAvailable } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
 import { fillDisk, mountSmall } from "./crash/broken-disk.ts";
 
@@ -43,7 +43,7 @@ async function ask(program: Program, path: string): Promise<Record<string, unkno
   return answer.json() as Promise<Record<string, unknown[]>>;
 }
 
-describe.skipIf(!serviceAvailable("tmpfs"))("a disk without room", () => {
+describe("a disk without room", needs("tmpfs"), () => {
   test("what was noted meanwhile is written down when there is room, and counted once", async () => {
     const installation = await prepare();
     const { unmount } = await mountSmall(installation.data, "8m");

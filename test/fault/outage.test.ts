@@ -2,13 +2,14 @@
 // it takes requests and says nothing.
 import { expect, test } from "vitest";
 import { runOutage } from "../bench/outage-run.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 
 const BREAKER = { failures: 5, within: "1s", open: "1s" };
 const TIMEOUTS = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
 
-test.skipIf(!serviceAvailable("nginx")).each(["dead", "hung"] as const)(
+test.each(["dead", "hung"] as const)(
   "a %s origin costs no stored image, is told in a dozen lines, and is back without a restart",
+  needs("nginx"),
   async (kind) => {
     const report = await runOutage({ kind, outageMs: 5_000, breaker: BREAKER, timeouts: TIMEOUTS });
     expect(report.hits).toBeGreaterThan(200);

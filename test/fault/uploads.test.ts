@@ -9,7 +9,7 @@ import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, type MadeForm, makeForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
-import { serviceAvailable } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { APPID, oneBucket } from "../helpers/settings.ts";
 import { fillDisk, mountSmall } from "./crash/broken-disk.ts";
 
@@ -153,7 +153,7 @@ test("bytes that were silently damaged do not stand for an upload of the same", 
   expect((await download(program.downloadPort, "second.jpg"))?.equals(image)).toBe(true);
 });
 
-describe.skipIf(!serviceAvailable("tmpfs"))("a disk without room", () => {
+describe("a disk without room", needs("tmpfs"), () => {
   test("uploads, copies and deletes fail with their codes, nothing is stored by halves, and it goes on when there is room", async () => {
     const installation = await prepare({ freeDisk: "0MB" });
     const { unmount } = await mountSmall(installation.data, "8m");

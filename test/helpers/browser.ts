@@ -1,5 +1,6 @@
-// A real Chromium without a window. A missing one fails whoever asks for it.
+// A real Chromium without a window, for tests that say `needs("chromium")`.
 import { type Browser, chromium } from "playwright-core";
+import { programPath } from "./services.ts";
 
 const ARGUMENTS = [
   "--headless",
@@ -13,6 +14,8 @@ const ARGUMENTS = [
 ];
 
 /** The caller closes it. */
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGUMENTS, timeout: 60_000 });
+export async function launchBrowser(): Promise<Browser> {
+  const executablePath = programPath("chromium");
+  if (executablePath === undefined) throw new Error("Cannot start chromium: it is not on this machine");
+  return await chromium.launch({ executablePath, args: ARGUMENTS, timeout: 60_000 });
 }

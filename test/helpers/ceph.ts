@@ -23,7 +23,7 @@ export interface CephRgw {
 
 /**
  * The store of this test run. The first call of all starts it, which takes 13 s: ask in a beforeAll() with CEPH_START_MS.
- * It ends with the run; nobody stops it. Guard the tests with `serviceAvailable("ceph")`.
+ * It ends with the run; nobody stops it. Its tests say `needs("ceph")`.
  */
 export async function sharedRgw(): Promise<CephRgw> {
   const { folder, owner } = run();

@@ -87,7 +87,7 @@ const AWKWARD_NAMES = [
 
 /**
  * The corpus, made on the first call within seconds and found again later. Rejects where the photographs are
- * missing: ask `serviceAvailable("photographs")` first.
+ * missing: the test says `needs("photographs")`.
  */
 export async function photographCorpus(): Promise<Corpus> {
   // Named after this file's contents: another recipe is another folder.

@@ -3,20 +3,29 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
+import type { TestOptions } from "vitest";
 import { get } from "./get.ts";
 import { eventually, within } from "./program.ts";
 
 /** Where Debian's mate-backgrounds puts its photographs. */
 export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
 
+interface Service {
+  readonly isHere: () => boolean;
+  /** How to get it, for the summary of skipped tests. */
+  readonly how: string;
+  /** True if .ci/run does not install it, because it takes over 100 MB: its tests are skipped with CI=true, too. */
+  readonly isLarge?: true;
+}
+
 const SERVICES = {
-  nginx: { isHere: () => programPath("nginx") !== undefined, how: "apt-get install nginx" },
-  varnish: { isHere: () => programPath("varnishd") !== undefined, how: "apt-get install varnish" },
+  nginx: { isHere: onPath("nginx"), how: "apt-get install nginx" },
+  varnish: { isHere: onPath("varnishd"), how: "apt-get install varnish" },
   // Containers may forbid ptrace, so that the program is there and of no use.
   strace: {
     isHere: () => runs("strace", "-o", "/dev/null", "true"),
@@ -31,29 +40,64 @@ const SERVICES = {
   },
   // An S3 store; ceph.ts starts it.
   ceph: {
-    isHere: () => ["radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd"].every((name) => programPath(name)),
+    isHere: onPath("radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "bash", "flock"),
     how: "apt-get install radosgw ceph-mon ceph-osd",
   },
   photographs: { isHere: () => existsSync(PHOTOGRAPHS_FOLDER), how: "apt-get install mate-backgrounds" },
-} as const;
+  // Text watermarks are drawn with them.
+  fonts: { isHere: areFontsHere, how: "apt-get install fonts-noto-cjk fonts-dejavu-core" },
+  chromium: { isHere: onPath("chromium"), how: "apt-get install chromium" },
+  // The examples of the documents need these.
+  bash: { isHere: onPath("bash"), how: "apt-get install bash" },
+  curl: { isHere: onPath("curl"), how: "apt-get install curl" },
+  openssl: { isHere: onPath("openssl"), how: "apt-get install openssl" },
+  python3: { isHere: onPath("python3"), how: "apt-get install python3" },
+  php: { isHere: onPath("php"), how: "apt-get install php-cli" },
+  mcs: { isHere: onPath("mcs", "mono"), how: "apt-get install mono-mcs" },
+  javac: { isHere: onPath("javac", "java"), how: "apt-get install default-jdk-headless", isLarge: true },
+  go: { isHere: onPath("go"), how: "apt-get install golang-go", isLarge: true },
+} as const satisfies Readonly<Record<string, Service>>;
 
 export type ServiceName = keyof typeof SERVICES;
 
-const told = new Set<ServiceName>();
+declare module "vitest" {
+  interface TaskMeta {
+    /** Services that a skipped test lacks, each with how to get it: config/name-missing.ts reports them. */
+    missing?: Readonly<Record<string, string>>;
+  }
+}
 
 /**
- * Whether all of `names` are on this machine, for `test.skipIf(!serviceAvailable("nginx"))`. What is missing is told
- * with the way to get it, once; with CI=true it is thrown, for there nothing may be skipped.
+ * Options of a test or a group that is skipped unless all of `names` are on this machine:
+ * `test("nginx answers", needs("nginx"), async () => …)`. The run names the missing ones when it ends.
+ * Throws for a missing one with CI=true, because nothing may be skipped there, unless .ci/run does not install it.
  */
-export function serviceAvailable(...names: readonly ServiceName[]): boolean {
+export function needs(...names: readonly ServiceName[]): Pick<TestOptions, "skip" | "meta"> {
   const missing = names.filter((name) => !SERVICES[name].isHere());
   for (const name of missing) {
-    const hint = `Cannot test with ${name}: it is not on this machine (${SERVICES[name].how})`;
-    if (process.env.CI === "true") throw new Error(hint);
-    if (!told.has(name)) console.warn(`${hint}; its tests are skipped`);
-    told.add(name);
+    const { how, isLarge }: Service = SERVICES[name];
+    if (process.env.CI === "true" && isLarge !== true) {
+      throw new Error(`Cannot test with ${name}: it is not on this machine (${how})`);
+    }
   }
-  return missing.length === 0;
+  if (missing.length === 0) return {};
+  return { skip: true, meta: { missing: Object.fromEntries(missing.map((name) => [name, SERVICES[name].how])) } };
+}
+
+/** Whether all of `names` are on this machine, for a hook. Throws as needs() does, which a test should use. */
+export function serviceAvailable(...names: readonly ServiceName[]): boolean {
+  return needs(...names).skip !== true;
+}
+
+function onPath(...names: readonly string[]): () => boolean {
+  return () => names.every((name) => programPath(name) !== undefined);
+}
+
+/** Finds the files of fonts-noto-cjk and fonts-dejavu-core, in whichever folder a distribution keeps them. */
+function areFontsHere(): boolean {
+  const folders = ["/usr/share/fonts", "/usr/local/share/fonts"].filter((folder) => existsSync(folder));
+  const files = folders.flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }));
+  return ["NotoSansCJK", "NotoSerifCJK", "DejaVuSans"].every((font) => files.some((file) => file.includes(font)));
 }
 
 function runs(command: string, ...args: readonly string[]): boolean {
@@ -68,10 +112,14 @@ function isMountAllowed(): boolean {
   return isMounted;
 }
 
-/** Debian keeps servers in /usr/sbin, which is not on everybody's PATH. */
-function programPath(name: string): string | undefined {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  return folders.map((folder) => join(folder, name)).find(isExecutable);
+/**
+ * The program's file, or undefined if no folder of PATH has it. The sbin beside a bin of PATH counts as well: Debian
+ * keeps servers there, and does not put it on the PATH of ordinary users.
+ */
+export function programPath(name: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  const siblings = folders.filter((folder) => basename(folder) === "bin").map((folder) => join(folder, "../sbin"));
+  return [...folders, ...siblings].map((folder) => join(folder, name)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {

@@ -8,7 +8,7 @@ import { plainS3 } from "../../helpers/plain-s3.ts";
 import { eventually } from "../../helpers/program.ts";
 import { type QiniuStandIn, startQiniuStandIn } from "../../helpers/qiniu-stand-in.ts";
 import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 
 const DEFAULT_DOMAIN = "photos-10001234.image.example.com";
 const DOMAIN = "img.example.com";
@@ -156,7 +156,7 @@ test("scenario 1, Qiniu answers the first request for a processed image: two req
   }
 });
 
-describe.skipIf(!serviceAvailable("ceph"))("scenario 1 with another store, as its guide says", () => {
+describe("scenario 1 with another store, as its guide says", needs("ceph"), () => {
   test(
     "the origin of the guide fetches, stores, and may go",
     async () => {

@@ -4,13 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
 import { type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 
 const DEFAULT_DOMAIN = "photos-10001234.image.example.com";
 const DOMAIN = "img.example.com";
 const ENV = { HUIYUAN_SECRET_KEY: "huiyuan-secret" };
 
-describe.skipIf(!serviceAvailable("nginx"))("scenario 2 with nginx as the own site", () => {
+describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
   let original: Buffer;
   let small: Buffer;
   let site: OwnSite;

@@ -8,13 +8,13 @@ import { noisyJpeg } from "../../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../../helpers/plain-s3.ts";
 import { eventually, huiyuan } from "../../helpers/program.ts";
 import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 
 const DEFAULT_DOMAIN = "photos-10001234.image.example.com";
 const DOMAIN = "img.example.com";
 const CALLBACK_SECRET = "the secret of the callback";
 
-describe.skipIf(!serviceAvailable("ceph"))("scenario 3 with Ceph RGW as the other cloud", () => {
+describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   const bucket = `history-${randomBytes(4).toString("hex")}`;
   let original: Buffer;
   let rgw: Gateway;

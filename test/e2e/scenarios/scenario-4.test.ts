@@ -5,7 +5,7 @@ import { noisyJpeg } from "../../helpers/images.ts";
 import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
 import { huiyuan } from "../../helpers/program.ts";
 import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 
 const OLD_DEFAULT = "old-10001234.image.example.com";
 const OLD = "img.example.com";
@@ -13,7 +13,7 @@ const NEW_DEFAULT = "new-10001234.image.example.com";
 const NEW = "img2.example.com";
 const CALLBACK_SECRET = "the secret of the callback";
 
-describe.skipIf(!serviceAvailable("nginx"))("scenario 4 with nginx as the own site", () => {
+describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
   let original: Buffer;
   let small: Buffer;
   let site: OwnSite;

@@ -13,7 +13,7 @@ import { get } from "../../helpers/get.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { sendRaw } from "../../helpers/raw.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { infoOf, wholeBodyInFile } from "../../helpers/whole-body.ts";
 import { breakDisk, fillDisk, makeReadOnly, mountSmall } from "./broken-disk.ts";
@@ -87,7 +87,7 @@ function codeOf({ errno }: DiskFault): string {
 /** At every commit: each call with one of the errors. */
 const FAULTS = isLab() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
 
-describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
+describe("system calls that fail", needs("strace"), () => {
   test.each(FAULTS)(
     "$errno from $calls.0: clients are served, and all is stored once the disk works",
     async (fault) => {
@@ -124,8 +124,9 @@ describe.skipIf(!serviceAvailable("strace"))("system calls that fail", () => {
   );
 });
 
-test.skipIf(!serviceAvailable("strace"))(
+test(
   "EIO from reads: the origin is asked for what the disk does not give, and nothing is lost",
+  needs("strace"),
   async () => {
     const mirrored = await begin();
     const program = await start(mirrored);
@@ -146,7 +147,7 @@ test.skipIf(!serviceAvailable("strace"))(
   },
 );
 
-describe.skipIf(!serviceAvailable("tmpfs"))("a small file system", () => {
+describe("a small file system", needs("tmpfs"), () => {
   async function onSmallDisk(limits: object, size = "8m"): Promise<Mirrored> {
     const mirrored = await begin(limits);
     const { unmount } = await mountSmall(mirrored.installation.data, size);

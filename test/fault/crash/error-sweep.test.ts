@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 import { checkStore } from "./check-store.ts";
 import { type ChildRun, countCalls, type DiskCall, type Injection, runWithFault } from "./run-child.ts";
 import { allowedAfter, SCENARIO } from "./scenario.ts";
@@ -23,7 +23,7 @@ let calls: ReadonlyMap<DiskCall, number>;
 
 beforeAll(async () => {
   parent = await mkdtemp(join(tmpdir(), "huiyuan-errors-"));
-  if (serviceAvailable("strace")) calls = await countCalls(join(parent, "count"), SCENARIO);
+  calls = await countCalls(join(parent, "count"), SCENARIO);
 });
 
 afterAll(() => rm(parent, { recursive: true }));
@@ -36,8 +36,11 @@ function checkReports({ reports }: ChildRun, { what }: Injection): void {
   for (const { code } of failed) expect(CODES[what], JSON.stringify(failed)).toContain(code);
 }
 
-test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
+const SWEEP = { ...needs("strace"), timeout: isLab() ? 1_800_000 : 60_000 };
+
+test.each(["EIO", "ENOSPC"] as const)(
   "%s once from any call loses nothing acknowledged, and the next step works",
+  SWEEP,
   async (what) => {
     // Want of room differs from an I/O error in its code alone.
     const points = pick(calls, 9).filter(({ call }) => isLab() || what === "EIO" || MOST_USED.has(call));
@@ -55,11 +58,11 @@ test.skipIf(!serviceAvailable("strace")).each(["EIO", "ENOSPC"] as const)(
       await rm(dir, { recursive: true });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
 );
 
-test.skipIf(!serviceAvailable("strace"))(
+test(
   "EIO and then kill -9: what had been acknowledged is still there, the failed step may or may not be",
+  SWEEP,
   async () => {
     const writes = new Map([...calls].filter(([call]) => ["fsync", "fdatasync", "pwrite64", "rename"].includes(call)));
     for (const { call, when } of pick(writes, 8)) {
@@ -71,5 +74,4 @@ test.skipIf(!serviceAvailable("strace"))(
       await rm(dir, { recursive: true });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
 );

@@ -8,7 +8,7 @@ import { get } from "../../helpers/get.ts";
 import { noisyBmp } from "../../helpers/images.ts";
 import { type Installation, install, type Program, within } from "../../helpers/program.ts";
 import { head, type ScriptedConnection, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
 import { fillDisk, mountSmall } from "./broken-disk.ts";
 import { createRandom, type Random } from "./random.ts";
@@ -68,7 +68,7 @@ async function start(installation: Installation): Promise<Program> {
   return program;
 }
 
-describe.skipIf(!serviceAvailable("tmpfs"))("a full disk", () => {
+describe("a full disk", needs("tmpfs"), () => {
   test.each(Array.from({ length: RUNS }, (_, index) => FIRST + index))(
     "a stop in the midst of it ends in time (seed %i)",
     async (seed) => {

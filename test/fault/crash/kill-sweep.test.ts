@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs, serviceAvailable } from "../../helpers/services.ts";
 import { checkStore } from "./check-store.ts";
 import { countCalls, type DiskCall, runChild, runWithFault } from "./run-child.ts";
 import { allowedAfter, SCENARIO } from "./scenario.ts";
@@ -26,20 +26,19 @@ test("the scenario does what the model says when nothing happens to it", async (
   await checkStore(join(parent, "calm"), allowedAfter(SCENARIO, run));
 });
 
-test.skipIf(!serviceAvailable("strace"))(
-  "kill -9 at any step of a put, overwrite, delete, copy, fill, sweep and start loses and tears nothing",
-  async () => {
-    const points = pick(calls, 12);
-    expect(points.length).toBeGreaterThanOrEqual(12);
-    for (const { call, when } of points) {
-      const dir = join(parent, `${call}-${when}`);
-      const run = await runWithFault(dir, SCENARIO, { call, when, what: "KILL" });
-      expect(run.signal, `${call} ${when}`).toBe("SIGKILL");
-      await checkStore(dir, allowedAfter(SCENARIO, run)).catch((error: unknown) => {
-        throw new Error(`kill -9 at ${call} number ${when}`, { cause: error });
-      });
-      await rm(dir, { recursive: true });
-    }
-  },
-  isLab() ? 1_800_000 : 60_000,
-);
+test("kill -9 at any step of a put, overwrite, delete, copy, fill, sweep and start loses and tears nothing", {
+  ...needs("strace"),
+  timeout: isLab() ? 1_800_000 : 60_000,
+}, async () => {
+  const points = pick(calls, 12);
+  expect(points.length).toBeGreaterThanOrEqual(12);
+  for (const { call, when } of points) {
+    const dir = join(parent, `${call}-${when}`);
+    const run = await runWithFault(dir, SCENARIO, { call, when, what: "KILL" });
+    expect(run.signal, `${call} ${when}`).toBe("SIGKILL");
+    await checkStore(dir, allowedAfter(SCENARIO, run)).catch((error: unknown) => {
+      throw new Error(`kill -9 at ${call} number ${when}`, { cause: error });
+    });
+    await rm(dir, { recursive: true });
+  }
+});

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { get } from "../../helpers/get.ts";
 import { eventually, type Program, within } from "../../helpers/program.ts";
-import { serviceAvailable } from "../../helpers/services.ts";
+import { needs } from "../../helpers/services.ts";
 import { hasEnded, isHeldUp, slowDisk } from "./broken-disk.ts";
 import { downloadRight, FROM_BUCKET, prepareMirrored } from "./mirrored.ts";
 
@@ -53,7 +53,7 @@ async function stop(program: Program, mend: () => Promise<void>) {
 }
 
 // They wait for different programs, not for each other.
-describe.skipIf(!serviceAvailable("strace")).concurrent("a disk that takes 30 s for an fsync", () => {
+describe.concurrent("a disk that takes 30 s for an fsync", needs("strace"), () => {
   test("a stop while images are stored ends in time, by the signal, and loses none that was stored", async () => {
     const { program, begin, origin } = await start();
     await stored(program, "/small");

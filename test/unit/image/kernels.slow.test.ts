@@ -2,6 +2,7 @@ import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { blurOptions } from "../../../src/image/kernels.ts";
 import { b64, colourAt, distance, type RenderOptions, renderText, solid } from "../../helpers/rendering.ts";
+import { needs } from "../../helpers/services.ts";
 
 async function samples(bytes: Buffer, instruction: string, options?: RenderOptions) {
   const rendered = await renderText(bytes, `${instruction}|imageMogr2/format/png`, options);
@@ -79,7 +80,7 @@ describe("blur", () => {
       expect([found[0], Math.abs(found[1]! - 128) <= 1, found[2]]).toEqual([255, true, 0]);
     });
 
-    test("takes what is laid on it afterwards", async () => {
+    test("takes what is laid on it afterwards", needs("fonts"), async () => {
       const text = `${WIDE}|watermark/2/text/${b64("mark")}/fontsize/200/gravity/center`;
       const { bytes } = await renderText(await opaque().png().toBuffer(), text);
       const plain = await renderText(await opaque().png().toBuffer(), WIDE);

@@ -19,6 +19,7 @@ import {
   renderText,
   solid,
 } from "../../helpers/rendering.ts";
+import { needs } from "../../helpers/services.ts";
 import { ask } from "../../helpers/site-under-test.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
@@ -149,7 +150,7 @@ test("the largest text that may be set has a shadow, too, and is turned as far a
   }
 });
 
-test("a text that needs too much memory is to blame, and not the image", async () => {
+test("a text that needs too much memory is to blame, and not the image", needs("fonts"), async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
   const text = `watermark/2/text/${b64("字".repeat(40))}/fontsize/500/shadow/50`;
   await expect(tight.render(request(text))).rejects.toMatchObject({

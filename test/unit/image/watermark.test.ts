@@ -4,6 +4,7 @@ import { parseColour } from "../../../src/image/colours.ts";
 import { fontFamily } from "../../../src/image/fonts.ts";
 import { claimingPng } from "../../helpers/hostile-images.ts";
 import { BLUE, b64, distance, quadrants, RED, renderText, solid, WHITE } from "../../helpers/rendering.ts";
+import { needs } from "../../helpers/services.ts";
 
 const URL_OF_MARK = "http://photos-10001234.localhost/logo.png";
 const IMAGE = `watermark/1/image/${b64(URL_OF_MARK)}`;
@@ -133,7 +134,7 @@ describe("an image watermark", () => {
   });
 });
 
-describe("a text watermark", () => {
+describe("a text watermark", needs("fonts"), () => {
   test.each([
     ["tahoma.ttf", "msyh"],
     ["times", "simsun"],
