@@ -7,11 +7,10 @@ import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { type Nginx, serviceAvailable, startNginx, startVarnish, type Varnish } from "../helpers/services.ts";
+import { type Nginx, needs, startNginx, startVarnish, type Varnish } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 import { createLatch } from "../helpers/spools.ts";
 
-const skip = !serviceAvailable("nginx", "varnish");
 const DEADLINE_MS = 40_000;
 /** Only visitors of friend.example may see its images. */
 const LISTED = "listed.example";
@@ -27,7 +26,7 @@ interface Version {
   readonly ready: Promise<void>;
 }
 
-describe.skipIf(skip)("behind a cache", () => {
+describe("behind a cache", needs("nginx", "varnish"), () => {
   const versions = new Map<string, Version>();
   let jpeg: Buffer;
   let other: Buffer;

@@ -9,7 +9,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { type ScriptedService, startService } from "../helpers/scripted-service.ts";
-import { type Nginx, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 const TRY_HOST = "try.example.com";
@@ -35,7 +35,7 @@ beforeAll(async () => {
   jpeg = await noisyJpeg(320, 240);
 });
 
-describe.skipIf(!serviceAvailable("nginx"))("behind nginx with TLS", () => {
+describe("behind nginx with TLS", needs("nginx"), () => {
   const SECRET = "the secret of the callback";
   let business: ScriptedService;
   let nginx: Nginx;
