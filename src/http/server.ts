@@ -54,8 +54,6 @@ const IDLE_MS = 60_000;
 const SWEEP_MS = 100;
 /** Turns of the loop before a sweep: requests that came while the program was busy have then been read. */
 const SWEEP_TURNS = 3;
-/** Bytes of a request that cannot be read: host and path of a call are shorter. */
-const HEAD_LOOKED_AT = 512;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
@@ -80,10 +78,12 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       // Bytes of an answer are out, and no other can follow.
       if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
       if (broken?.headersSent === true || !socket.writable) return endings.end(socket);
-      const isCall = isCallHead(broken === undefined ? head : headOf(broken.req));
+      const about = broken === undefined ? head : headOf(broken.req);
+      const isCall = isCallHead(about);
       const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
       options.refused?.(told);
-      socket.write(refusal(told, { requestId: options.nextRequestId(), isCall }));
+      const isHead = about.startsWith("HEAD ");
+      socket.write(refusal(told, { requestId: options.nextRequestId(), isCall, isHead }));
       endings.end(socket);
     });
   };
@@ -141,7 +141,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   passOverOffers(server, { attach, unread, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
-    else refuse(parserFault(error.code), socket, error.rawPacket?.toString("latin1", 0, HEAD_LOOKED_AT));
+    // Without a packet the time is over, which is nobody's request.
+    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).intake.begun());
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -213,11 +214,11 @@ function headOf({ method, url }: IncomingMessage): string {
 
 /**
  * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
- * answers of the REST API.
+ * answers of the REST API. `isHead`: the answer has no body.
  */
 function refusal(
   code: ErrorCode,
-  { requestId, isCall }: { readonly requestId: string; readonly isCall: boolean },
+  { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
 ): string {
   const { status: ownStatus, errNo, text } = errorRow(code);
   const error = new HuiyuanError(code, text);
@@ -233,7 +234,7 @@ function refusal(
     `X-Request-Id: ${requestId}`,
     "Connection: close",
   ];
-  return `${head.join("\r\n")}\r\n\r\n${body.toString()}`;
+  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
 }
 
 /** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
@@ -241,13 +242,16 @@ function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
   return httpVersionMajor === 1;
 }
 
+/** Blanks and tabs alone may stand around it (RFC 9110 §5.6.3): `trim` would take other characters too. */
+const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
+
 /**
  * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
  * a request through and gives up behind it, when it may have been answered.
  */
 function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
   const coding = headers["transfer-encoding"];
-  return coding !== undefined && (httpVersion !== "1.1" || coding.trim().toLowerCase() !== "chunked");
+  return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
 }
 
 function parserFault(code: string | undefined): ErrorCode {

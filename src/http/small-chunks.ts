@@ -9,6 +9,10 @@ export interface Body {
   isCrowded(): boolean;
   /** So much of it lies unread that the socket is to be read when it is read. */
   isFilled(): boolean;
+  /** The parser has read the request to its end. */
+  isWhole(): boolean;
+  /** Content-Length; undefined if the request has none. */
+  readonly declaredBytes: number | undefined;
 }
 
 const SMALL_BYTES = 1_024;
@@ -18,6 +22,7 @@ const MAX_PIECES = 256;
 /** Before any of the body has come. */
 export function gatherSmallChunks(request: IncomingMessage): Body {
   const push = request.push.bind(request);
+  const declared = request.headers["content-length"];
   let gathered: Buffer[] = [];
   let bytes = 0;
   /** Since it was read to the end last. */
@@ -49,5 +54,7 @@ export function gatherSmallChunks(request: IncomingMessage): Body {
     flush: () => void flush(),
     isCrowded: () => pieces > MAX_PIECES && request.readableLength > 0,
     isFilled: () => request.readableLength >= request.readableHighWaterMark,
+    isWhole: () => request.complete,
+    declaredBytes: declared === undefined ? undefined : Number(declared), // the parser has checked it
   };
 }

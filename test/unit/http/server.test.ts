@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type DownloadResponse, nodeResponse } from "../../../src/http/response.ts";
 import { startServer } from "../../../src/http/server.ts";
@@ -34,6 +34,99 @@ test.runIf(isTold)(`startServer() has room for ${BURST} clients that come back a
     await Promise.all(clients.map((client) => once(client, "connect")));
   } finally {
     for (const client of clients) client.destroy();
+    await server.stop(0);
+  }
+});
+
+/** Serves every request without a lane; `bodies` gets what each had for a body. */
+function serveBodies(bodies: string[]) {
+  return startServer({
+    host: "127.0.0.1",
+    port: 0,
+    nextRequestId: () => "test",
+    listener: async (request, response) => {
+      let body = "";
+      for await (const bytes of request) body += bytes.toString("latin1");
+      bodies.push(body);
+      response.end("ok");
+    },
+  });
+}
+
+// Beyond ASCII in what looks like a request line, a last chunk, and an end of a head.
+const BODY = "GET /\xe5\x9b\xbe HTTP/1.1\r\n\r\n0\r\n\r\n\xe5\r\n\r\n\n0\r\n\xe9\r\n\r\n";
+
+test.each([
+  ["of known length", `Content-Length: ${BODY.length}\r\n\r\n${BODY}`],
+  ["in one chunk", `Transfer-Encoding: chunked\r\n\r\n${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`],
+  [
+    "in a chunk each byte",
+    `Transfer-Encoding: \tChunked \r\n\r\n${[...BODY].map((byte) => `1\r\n${byte}\r\n`).join("")}0\r\n\r\n`,
+  ],
+])("startServer() changes nothing of a body %s, wherever it is cut", async (_what, rest) => {
+  const bodies: string[] = [];
+  const server = await serveBodies(bodies);
+  const bytes = `POST /\xe9 HTTP/1.1\r\nHost: a.example\r\n${rest}`;
+  const last = "GET /\xe9 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+  try {
+    for (let at = 1; at < bytes.length; at += 3) {
+      const answers = await sendPieces(server.port, [bytes.slice(0, at), bytes.slice(at) + bytes, last]);
+      expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(Array(3).fill("HTTP/1.1 200"));
+      expect(bodies.splice(0)).toEqual([BODY, BODY, ""]);
+    }
+  } finally {
+    await server.stop(0);
+  }
+});
+
+/** All that is answered until the server closes. */
+async function sendPieces(port: number, pieces: readonly string[]): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let received = "";
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+  });
+  for (const piece of pieces) {
+    socket.write(piece, "latin1");
+    await turn();
+    await turn();
+  }
+  await within(once(socket, "close"), 5_000, () => `the connection did not close behind ${received}`);
+  return received;
+}
+
+test.each([
+  ["a no-break space before it", "\xa0chunked"],
+  ["a no-break space behind it", "chunked\xa0"],
+  ["a no-break space and blanks", " chunked \xa0 "],
+])("startServer() refuses a transfer coding with %s", async (_what, coding) => {
+  const server = await serveBodies([]);
+  const bytes = `POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`;
+  try {
+    expect(await sendPieces(server.port, [bytes])).toMatch(/^HTTP\/1\.1 400 .*\r\n\r\n\{"code":-103,.*\}\n$/s);
+  } finally {
+    await server.stop(0);
+  }
+});
+
+test.each([
+  ["a header without a colon", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nno header\r\n\r\n", 400],
+  ["a foreign coding", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip\r\n\r\n", 400],
+  ["an expectation", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nExpect: tea\r\n\r\n", 400],
+  ["HTTP/2.0", "HEAD /a HTTP/2.0\r\nHost: a.example\r\n\r\n", 400],
+  ["a call with two lengths", "HEAD /photos/v2/1 HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+  ["a large head", `HEAD /a HTTP/1.1\r\nHost: a.example\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
+])("startServer() refuses a HEAD with %s in a head without a body, however it is cut", async (_what, bytes, status) => {
+  const server = await serveBodies([]);
+  const ask = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+  try {
+    for (const pieces of [[bytes], ["\r\n", bytes], [bytes.slice(0, 3), bytes.slice(3, 20), bytes.slice(20)]]) {
+      const answer = await sendPieces(server.port, pieces);
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*\r\nContent-Length: [1-9].*\r\n\r\n$`, "s"));
+    }
+    const behind = await sendPieces(server.port, [ask + bytes]);
+    expect(behind).toMatch(new RegExp(`\r\n\r\nokHTTP/1\\.1 ${status} [^{}]*\r\n\r\n$`));
+  } finally {
     await server.stop(0);
   }
 });

@@ -284,6 +284,46 @@ test("createLane() hands raw bytes in a target over as if they were escaped, whe
   }
 });
 
+const HOST = "Host: open.example";
+const CHUNKS = "5\r\nabc\r\n\r\n4\r\n\r\n\r\n\r\n";
+
+describe.each([
+  ["nothing", ""],
+  ["an empty line", "\r\n"],
+  ["a plain request", PLAIN],
+  ["an absolute target", head("GET http://open.example/none.jpg HTTP/1.1", [HOST])],
+  ["a method that is not served", head("DELETE /none.jpg HTTP/1.1", [HOST])],
+  ["a raw target in a head that is not plain", head("GET /\xe5\x9b\xbe.jpg HTTP/1.1", [HOST, "Content-Length: 0"])],
+  ["a body", `${head("POST /x HTTP/1.1", [HOST, "Content-Length: 5"])}hello`],
+  [
+    "a body that looks like a request",
+    `${head("POST /x HTTP/1.1", [HOST, `Content-Length: ${PLAIN.length}`])}${PLAIN}`,
+  ],
+  ["a body of line ends", `${head("POST /x HTTP/1.1", [HOST, "Content-Length: 4002"])}${"\r\n".repeat(2_001)}`],
+  ["chunks", `${head("POST /x HTTP/1.1", [HOST, "Transfer-Encoding: chunked"])}${CHUNKS}0\r\n\r\n`],
+  [
+    "chunks and a trailer",
+    `${head("POST /x HTTP/1.1", [HOST, "Transfer-Encoding: chunked"])}${CHUNKS}0\r\nA: b\r\n\r\n`,
+  ],
+  ["an offer to upgrade", head("POST /x HTTP/1.1", [HOST, ...OFFER, "Content-Length: 0"])],
+])("raw bytes in a target behind %s", (_what, before) => {
+  const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, [HOST]));
+  const answers = before === "" || before === "\r\n" ? 1 : 2;
+
+  test.each([
+    ["in the lane", () => lab.laned],
+    ["where node's server answers", () => lab.plain],
+  ])("are answered as if they were escaped, %s", async (_where, port) => {
+    const expected = await converse(port(), [`${before}${escaped}`], answers);
+    expect(expected).toHaveLength(answers);
+    expect(expected.at(-1)).toMatch(/^HTTP\/1\.1 404 /);
+    expect(await converse(port(), [`${before}${raw}`], answers)).toEqual(expected);
+    expect(await converse(port(), [before, raw as string], answers)).toEqual(expected);
+    const pieces = `${before}${raw}`.match(/.{1,7}/gs) ?? [];
+    expect(await converse(port(), pieces, answers)).toEqual(expected);
+  });
+});
+
 test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
   const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
   expect(await converse(lab.laned, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
