@@ -17,19 +17,54 @@ export function corsHeaders(rules: CorsRules, origin: string | undefined): reado
   return ["Access-Control-Allow-Origin", origin, "Access-Control-Expose-Headers", EXPOSED, "Vary", "Origin"];
 }
 
-/** The answer to an OPTIONS request, a preflight or not. */
-export function preflightHeaders(rules: CorsRules, origin: string | undefined): readonly string[] {
+/** Headers of a request that asks what a page may send. */
+export interface PreflightRequest {
+  readonly origin?: string | undefined;
+  readonly "access-control-request-headers"?: string | undefined;
+}
+
+/** What pages of allowed origins may send: methods, and header names for a request that names none. */
+export interface PreflightGrant {
+  readonly methods: string;
+  readonly headers: string;
+}
+
+const DOWNLOADS: PreflightGrant = {
+  methods: "GET, HEAD, OPTIONS",
+  headers: "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
+};
+
+const MAX_ASKED_CHARACTERS = 1_024;
+const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\t ]*,[\t ]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*$/;
+
+/**
+ * The answer to an OPTIONS request, a preflight or not. An allowed origin is granted all headers that it asks for: none of
+ * them gives it more than its signature does. Never with credentials.
+ */
+export function preflightHeaders(
+  rules: CorsRules,
+  { origin, "access-control-request-headers": asked = "" }: PreflightRequest,
+  { methods, headers }: PreflightGrant = DOWNLOADS,
+): readonly string[] {
   const allowed = corsHeaders(rules, origin);
-  const methods = ["Allow", "GET, HEAD, OPTIONS"];
-  if (!allowed.includes("Access-Control-Allow-Origin")) return [...methods, ...allowed];
+  if (!allowed.includes("Access-Control-Allow-Origin")) return ["Allow", methods, ...allowed];
+  const isList = asked.length <= MAX_ASKED_CHARACTERS && FIELD_NAMES.test(asked);
   return [
-    ...methods,
-    ...allowed,
+    "Allow",
+    methods,
+    ...(isList ? varyingByHeaders(allowed) : allowed),
     "Access-Control-Allow-Methods",
-    "GET, HEAD, OPTIONS",
+    methods,
     "Access-Control-Allow-Headers",
-    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
+    isList ? asked : headers,
     "Access-Control-Max-Age",
     "86400",
   ];
+}
+
+/** One Vary line: some caches read only the first. */
+function varyingByHeaders(allowed: readonly string[]): readonly string[] {
+  const at = allowed.indexOf("Vary");
+  const name = "Access-Control-Request-Headers";
+  return at === -1 ? [...allowed, "Vary", name] : allowed.with(at + 1, `${allowed[at + 1]}, ${name}`);
 }

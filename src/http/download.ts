@@ -99,7 +99,7 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   exchange.site = site;
   if (request.method === "OPTIONS") {
     exchange.response.writeHead(204, [
-      ...preflightHeaders(site.cors, request.headers.origin),
+      ...preflightHeaders(site.cors, request.headers),
       "X-Request-Id",
       exchange.requestId,
     ]);

@@ -175,6 +175,18 @@ test("what a user has typed stays text", ON_PAGE, async () => {
   expect(await page.title()).toBe("Pictures");
 });
 
+test("a page may send the headers that upload libraries add, as Dropzone does", ON_PAGE, async () => {
+  const target = `${images}/photos/v2/10001234/photos/0/dropzone.jpg`;
+  const answer = await page.evaluate(async (url) => {
+    const headers = { "X-Requested-With": "XMLHttpRequest", "Cache-Control": "no-cache", Accept: "application/json" };
+    const body = new FormData();
+    body.append("FileContent", new Blob(["no picture"]));
+    return (await (await fetch(url, { method: "POST", headers, body })).json()) as { code: number };
+  }, target);
+  // The browser has let the upload through and shows the page its refusal: it has no signature.
+  expect(answer.code).toBe(-81);
+});
+
 test("a file that is no image says so, and leaves no picture", ON_PAGE, async () => {
   await choose("notes.jpg", Buffer.from("these are no pixels"));
   const row = page.locator("#transfers li", { hasText: "notes.jpg" });

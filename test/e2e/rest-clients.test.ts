@@ -371,6 +371,17 @@ describe("browsers", () => {
     expect([preflight.status, preflight.headers["access-control-allow-origin"]]).toEqual([204, "*"]);
     expect(preflight.headers["access-control-allow-methods"]).toBe("GET, POST, OPTIONS");
     expect(preflight.headers["access-control-allow-headers"]).toBe("Authorization");
+    const dropzone = await get({
+      port: program.downloadPort,
+      method: "OPTIONS",
+      path: `${BASE}/a.jpg`,
+      headers: {
+        Origin: "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "cache-control,x-requested-with",
+      },
+    });
+    expect(dropzone.headers["access-control-allow-headers"]).toBe("cache-control,x-requested-with");
     expect(preflight.headers["access-control-allow-credentials"]).toBeUndefined();
     const refused = await callApi({ port: program.downloadPort, path: "/a.jpg", form: fileForm(jpeg) });
     expect([refused.code, refused.headers["access-control-allow-origin"]]).toEqual([-81, "*"]);

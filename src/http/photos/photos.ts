@@ -10,7 +10,7 @@ import type { Call, CallName, CallNotes, PhotosParts } from "./call.ts";
 import { discardRest } from "./discard.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
-import { preflightHeaders } from "./preflight.ts";
+import { callPreflight } from "./preflight.ts";
 import type { ManagedBucket, Project } from "./project.ts";
 import { signOf, softlyBound } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
@@ -123,11 +123,7 @@ async function serve(begun: Begun, parts: PhotosParts): Promise<ApiAnswer | unde
   const { request, response, requestId, known, project, target, about } = begun;
   if (request.method === "OPTIONS") {
     about.name = "preflight";
-    response.writeHead(204, [
-      ...preflightHeaders(known?.cors ?? [], request.headers.origin),
-      "X-Request-Id",
-      requestId,
-    ]);
+    response.writeHead(204, [...callPreflight(known?.cors ?? [], request.headers), "X-Request-Id", requestId]);
     response.end();
     return undefined;
   }

@@ -1,13 +1,9 @@
-// What browsers are told before an upload with a header of its own. The original refused OPTIONS; forms with `?sign=` need
-// none. Pure.
-import { type CorsRules, corsHeaders } from "../cors.ts";
+// The preflight of an upload or a stat by a page: the original refused OPTIONS, and forms with `?sign=` need none. Pure.
+import { type CorsRules, type PreflightRequest, preflightHeaders } from "../cors.ts";
 
-const METHODS = "GET, POST, OPTIONS";
+const CALLS = { methods: "GET, POST, OPTIONS", headers: "Authorization" };
 
-/** Names and values in turn. Never with credentials: a signature is one already. */
-export function preflightHeaders(rules: CorsRules, origin: string | undefined): readonly string[] {
-  const allowed = corsHeaders(rules, origin);
-  if (!allowed.includes("Access-Control-Allow-Origin")) return ["Allow", METHODS, ...allowed];
-  const granted = ["Access-Control-Allow-Methods", METHODS, "Access-Control-Allow-Headers", "Authorization"];
-  return ["Allow", METHODS, ...allowed, ...granted, "Access-Control-Max-Age", "86400"];
+/** Names and values in turn. */
+export function callPreflight(rules: CorsRules, request: PreflightRequest): readonly string[] {
+  return preflightHeaders(rules, request, CALLS);
 }

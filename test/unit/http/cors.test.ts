@@ -48,7 +48,7 @@ test("corsHeaders() shows scripts what a picture's answer says beside its safe h
 
 test("preflightHeaders() lets allowed origins ask for ranges and with conditions", () => {
   for (const rules of [["*"], RULES]) {
-    const headers = fields(preflightHeaders(rules, SHOP));
+    const headers = fields(preflightHeaders(rules, { origin: SHOP }));
     expect(headers).toMatchObject({
       allow: "GET, HEAD, OPTIONS",
       "access-control-allow-methods": "GET, HEAD, OPTIONS",
@@ -64,5 +64,46 @@ test.each<[string, CorsRules, string | undefined, Record<string, string>]>([
   ["no origin", RULES, undefined, { allow: "GET, HEAD, OPTIONS", vary: "Origin" }],
   ["anyone where nobody is allowed", [], SHOP, { allow: "GET, HEAD, OPTIONS" }],
 ])("preflightHeaders() allows nothing to %s", (_claim, rules, origin, expected) => {
-  expect(fields(preflightHeaders(rules, origin))).toEqual(expected);
+  expect(fields(preflightHeaders(rules, { origin }))).toEqual(expected);
+});
+
+const ASKED = "access-control-request-headers";
+
+test.each<[string, CorsRules, vary: string]>([
+  ["everyone is allowed", ["*"], "Access-Control-Request-Headers"],
+  ["it is listed", RULES, "Origin, Access-Control-Request-Headers"],
+])("preflightHeaders() grants a page the headers that it asks for where %s", (_claim, rules, vary) => {
+  const longest = `x-${"a".repeat(1_022)}`;
+  for (const asked of [
+    "cache-control,x-requested-with",
+    "X-Requested-With , \tCache-Control",
+    "authorization",
+    longest,
+  ]) {
+    for (const grant of [undefined, { methods: "GET, POST, OPTIONS", headers: "Authorization" }]) {
+      const headers = fields(preflightHeaders(rules, { origin: SHOP, [ASKED]: asked }, grant));
+      expect(headers).toMatchObject({ "access-control-allow-headers": asked, vary });
+      expect(headers["access-control-allow-credentials"]).toBeUndefined();
+    }
+  }
+});
+
+test.each([
+  ["no name", ""],
+  ["an empty name", "x-a,,x-b"],
+  ["a comma at the end", "x-a,"],
+  ["no comma", "x-a x-b"],
+  ["a character that is in no name", "x-a, x:b"],
+  ["a raw byte", "x-\xe9"],
+  ["a line end", "x-a\r\nSet-Cookie: a=b"],
+  ["a name that is too long", "x".repeat(1_025)],
+])("preflightHeaders() grants what it always does to a request for %s", (_claim, asked) => {
+  const headers = fields(preflightHeaders(["*"], { origin: SHOP, [ASKED]: asked }));
+  expect(headers["access-control-allow-headers"]).toMatch(/^Range, If-Range, /);
+  expect(headers.vary).toBeUndefined();
+});
+
+test("preflightHeaders() grants nothing that an unlisted page asks for", () => {
+  const headers = fields(preflightHeaders(RULES, { origin: "https://other.example", [ASKED]: "x-requested-with" }));
+  expect(headers).toEqual({ allow: "GET, HEAD, OPTIONS", vary: "Origin" });
 });
