@@ -93,6 +93,11 @@ const ERROR_ROWS = {
   copy_failed: restRow(-199, "the image could not be copied"),
   // The object
   not_found: { status: 404, errNo: -6101, text: "no such image", rest: -197 },
+  path_missing: {
+    status: 404,
+    errNo: -6101,
+    text: "this is an image mirror: ask for an image by its path, such as /a.jpg",
+  },
   deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197 },
   // The origin: no answer
   origin_timeout: { status: 424, errNo: -902, text: "the origin did not answer in time", rest: -5997 },

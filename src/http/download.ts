@@ -18,7 +18,7 @@ import { refererVerdict } from "./referer.ts";
 import { remember } from "./remember.ts";
 import type { DownloadResponse } from "./response.ts";
 import type { Sites } from "./site.ts";
-import { parseTarget } from "./target.ts";
+import { readTarget } from "./target.ts";
 import { type Admitting, admitNamed } from "./token-scope.ts";
 import { isGoneBy } from "./whole-original.ts";
 import { type Wish, wishOfAlias, wishOfQuery } from "./wish.ts";
@@ -92,7 +92,7 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   // RFC 9112 §3.2: HTTP/1.0 alone may leave it out.
   if (hosts.length === 0 && request.httpVersion !== "1.0")
     throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
-  const target = parseTarget(request.url ?? "", hosts);
+  const target = readTarget(request.url ?? "", hosts);
   const site = sites.find(target.host);
   if (site === undefined)
     throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
@@ -110,10 +110,12 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
     throw new HuiyuanError("method_not_allowed", `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are`);
   }
   if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
+  const { key: path } = target;
+  if (path === undefined) throw new HuiyuanError("path_missing", "Cannot serve: the URL names no image");
   const { sign, rest } = queryOf(target.rawQuery);
   const referer = refererVerdict(request.headers.referer, site.referers);
   const query = queryWithoutEscape(site, rest);
-  const url = { host: target.host, path: target.key, query, method: request.method } as const;
+  const url = { host: target.host, path, query, method: request.method } as const;
   const object = nameObject(site, url);
   const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
   exchange.isByAccept = wish?.named.settled !== undefined;
@@ -130,7 +132,7 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
 }
 
-/** Every Host header there was; more than one is refused by parseTarget. */
+/** Every Host header there was; more than one is refused by readTarget. */
 function hostsOf(request: DownloadRequest): readonly string[] {
   const { rawHeaders } = request;
   const hosts: string[] = [];

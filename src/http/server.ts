@@ -116,7 +116,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Judged by parseTarget, whose refusal has a code and a request id.
+      // Judged by readTarget, whose refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
     },

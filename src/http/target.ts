@@ -5,13 +5,18 @@ import { HuiyuanError } from "../errors.ts";
 import { type Key, toKey } from "../object.ts";
 import { remember } from "./remember.ts";
 
-export interface Target extends PathAndQuery {
+export interface Target extends RequestTarget {
+  readonly key: Key;
+}
+
+export interface RequestTarget extends PathAndQuery {
   /** Lower case, without port and trailing dot; empty where the request has no Host, or an empty one. */
   readonly host: string;
 }
 
 interface PathAndQuery {
-  readonly key: Key;
+  /** Undefined if the path is `/`. */
+  readonly key: Key | undefined;
   /** Without `?`; empty where there is none. */
   readonly rawQuery: string;
 }
@@ -22,11 +27,18 @@ const MAX_HOST_CHARACTERS = 253;
 // A name, perhaps with the root's dot, or an IPv6 address in brackets; then perhaps a port.
 const AUTHORITY = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::\d{0,5})?$/i;
 
+/** As readTarget(), of an object. Throws url_invalid too if the path is `/`. */
+export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
+  const { key, ...rest } = readTarget(rawTarget, hosts);
+  if (key === undefined) throw invalid("it names no object");
+  return { ...rest, key };
+}
+
 /**
  * `rawTarget` as node gives it: one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
  * url_too_long, host_invalid (two Hosts, garbage), request_invalid (an absolute target that disagrees with Host).
  */
-export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
+export function readTarget(rawTarget: string, hosts: readonly string[]): RequestTarget {
   if (rawTarget.length > MAX_TARGET_CHARACTERS) {
     throw new HuiyuanError(
       "url_too_long",
@@ -63,7 +75,8 @@ const pathAndQuery = remember((rest): PathAndQuery => {
   if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
   const mark = rest.indexOf("?");
   const rawPath = mark === -1 ? rest : rest.slice(0, mark);
-  return { key: decodeKey(rawPath.slice(1)), rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
+  const key = rawPath === "/" ? undefined : decodeKey(rawPath.slice(1));
+  return { key, rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
 });
 
 /** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */

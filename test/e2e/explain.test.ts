@@ -398,7 +398,7 @@ test.each([
   { why: "a broken escape", path: "/%", status: 400 },
   { why: "NUL", path: "/a%00b.jpg", status: 400 },
   { why: "a long key", path: `/${"a".repeat(1_100)}`, status: 400 },
-  { why: "no key", path: "/", status: 400 },
+  { why: "no key", path: "/", status: 404 },
   { why: "a disabled project", path: "/a.jpg", host: "off.example", status: 403 },
   { why: "no host name", path: "/a.jpg", headers: { host: "two words" }, status: 400 },
 ])("$why is refused with $status before anything is looked at", async ({ path, host, headers, status }) => {

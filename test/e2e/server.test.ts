@@ -57,7 +57,9 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     ["a dot segment", request("/a/../b.jpg"), 400],
     ["an escaped dot segment", request("/a/%2e%2e/b.jpg"), 400],
     ["a key of 1,025 bytes", request(`/${"a".repeat(1_025)}`), 400],
-    ["no key", request("/"), 400],
+    ["no key", request("/"), 404],
+    ["no key behind an authority", request("http://any.example"), 404],
+    ["no key but a query", request("/?imageView2/2/w/100"), 404],
     ["a URL that is too long", request(`/a.jpg?${"x".repeat(9_000)}`), 414],
     ["no Host header", request("/a.jpg", "", ""), 400],
     ["an absolute target without a Host header", request("http://any.example/a.jpg", "", ""), 400],
@@ -90,6 +92,20 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     expect(answer.body).not.toMatch(/at .*\.js|node_modules/);
   });
 
+  test("a path without a name says what this is, and takes no other method", async () => {
+    for (const path of ["/", "/?v=1"]) {
+      const root = await get({ port: program.downloadPort, path });
+      expect([root.status, root.headers["x-errno"]]).toEqual([404, "-6101"]);
+      expect(JSON.parse(root.body.toString()).message).toBe(
+        "this is an image mirror: ask for an image by its path, such as /a.jpg",
+      );
+      const head = await get({ port: program.downloadPort, path, method: "HEAD" });
+      expect([head.status, head.headers["content-length"]]).toEqual([404, String(root.body.length)]);
+      expect((await get({ port: program.downloadPort, path, method: "POST" })).status).toBe(405);
+      expect((await get({ port: program.downloadPort, path, method: "OPTIONS" })).status).toBe(204);
+    }
+  });
+
   test("nothing of them reached the origin", () => {
     expect(origin.requests).toHaveLength(0);
   });
@@ -115,6 +131,8 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     try {
       const answer = await get({ port: alone.downloadPort, path: "/a.jpg", host: "nobody.example" });
       expect([answer.status, answer.headers["x-errno"]]).toEqual([404, "-104"]);
+      const root = await get({ port: alone.downloadPort, path: "/", host: "nobody.example" });
+      expect([root.status, root.headers["x-errno"]]).toEqual([404, "-104"]);
       const own = await get({ port: alone.downloadPort, path: "/a.jpg", host: `photos-${APPID}.localhost` });
       expect([own.status, own.headers["x-errno"]]).toEqual([404, "-6101"]);
     } finally {

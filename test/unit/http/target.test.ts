@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
-import { encodeKeyForPath, hostOf, parseTarget } from "../../../src/http/target.ts";
+import { encodeKeyForPath, hostOf, parseTarget, readTarget } from "../../../src/http/target.ts";
 import { toKey } from "../../../src/object.ts";
 
 const HOSTS = ["img.example"];
@@ -130,6 +130,15 @@ test.each([
   ["http://img.example/a?b=1", "b=1"],
 ])("parseTarget(%j) leaves the query as it came: %j", (target, rawQuery) => {
   expect(parseTarget(target, HOSTS).rawQuery).toBe(rawQuery);
+});
+
+test.each([
+  ["/", ""],
+  ["/?a=b", "a=b"],
+  ["http://img.example", ""],
+  ["http://img.example/?a", "a"],
+])("readTarget() finds no key in %s", (target, rawQuery) => {
+  expect(readTarget(target, HOSTS)).toEqual({ host: "img.example", key: undefined, rawQuery });
 });
 
 describe("parseTarget() takes the host", () => {
