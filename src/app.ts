@@ -6,6 +6,7 @@ import { createAdmin } from "./http/admin.ts";
 import { createApi } from "./http/api/api.ts";
 import { createDownloads } from "./http/download.ts";
 import { createFront } from "./http/front.ts";
+import { withHealth } from "./http/health.ts";
 import { noteCall, noteDownload } from "./http/insight.ts";
 import { createCallLog } from "./http/photos/call-log.ts";
 import { createPhotos } from "./http/photos/photos.ts";
@@ -35,6 +36,11 @@ export interface App {
   /** Shown on /readyz until the next good file; undefined clears it. */
   noteFault(text: string | undefined): void;
   /**
+   * Serves on for `server.drainDelay`, new connections too, while the health path and /readyz say 503. `hurry` ends it at
+   * once. To be followed by stop().
+   */
+  drain(hurry: AbortSignal): Promise<void>;
+  /**
    * Clients get 5 s, everything 10 s; then the store is closed. False: not all has ended in time, and node, which waits for its threads,
    * would go on waiting at its own end.
    */
@@ -54,6 +60,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   let settings = initial;
   let fault: string | undefined;
   let restartNote: string | undefined;
+  let isDraining = false;
   const stopping = new AbortController();
   const undo: (() => Promise<void> | void)[] = [];
 
@@ -73,6 +80,12 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         accessLog(exchange, settings.server);
       },
     });
+    const readiness = createReadiness({
+      probe: service.probe,
+      isDraining: () => isDraining,
+      notes: () => [fault, restartNote, ...service.notes()].filter((note) => note !== undefined),
+    });
+    const listener = withHealth(download, { path: () => settings.server.healthPath, readiness, nextRequestId });
     let downloadPort = settings.server.port;
     // Public URLs name the bound port: another one in reloaded settings waits for a restart.
     const place = () => ({ ...settings.server, port: downloadPort });
@@ -93,21 +106,16 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
-      listener: createFront({ photos, download }),
+      listener: createFront({ photos, download: listener }),
       continues: true,
       // The form's own patience ends it earlier, with an answer.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The REST API's paths are for node's server, which reads bodies.
-      lane: { listener: download, takes: (url) => !url.startsWith("/photos/") },
+      lane: { listener, takes: (url) => !url.startsWith("/photos/") },
     });
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;
 
-    const readiness = createReadiness({
-      probe: service.probe,
-      isDraining: () => stopping.signal.aborted,
-      notes: () => [fault, restartNote, ...service.notes()].filter((note) => note !== undefined),
-    });
     const { adminHost } = initial.server;
     const admin = await startServer({
       host: adminHost,
@@ -115,7 +123,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       nextRequestId,
       listener: createAdmin({
         token: () => settings.server.adminToken,
-        allowedHosts: isLoopbackHost(adminHost) ? new Set([...LOOPBACK_NAMES, adminHost]) : undefined,
+        allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
         metrics: service.scrape,
         api: createApi({
@@ -144,7 +152,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       noteFault(text) {
         fault = text;
       },
+      async drain(hurry) {
+        isDraining = true;
+        const { drainDelay } = settings.server;
+        if (drainDelay === 0) return;
+        log.info({ milliseconds: drainDelay }, "serving goes on for the drain delay, and health says 503");
+        await delay(drainDelay, undefined, { signal: hurry }).catch(() => undefined); // Cut short by `hurry`.
+      },
       async stop() {
+        isDraining = true;
         stopping.abort();
         // Not the time of day: a clock that is set back meanwhile must not hold up the end.
         const began = performance.now();
@@ -167,6 +183,10 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     await closeAll(undo);
     throw error;
   }
+}
+
+function adminNames(adminHost: string, further: readonly string[]): ReadonlySet<string> {
+  return new Set([...LOOPBACK_NAMES, adminHost, ...further.map((name) => name.replace(/^\[|\]$/g, ""))]);
 }
 
 /** In the reverse of the order in which the parts were opened. */

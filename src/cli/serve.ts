@@ -20,7 +20,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .addHelpText(
       "after",
-      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nSIGHUP has it read again in any case. Stop it with SIGTERM or Ctrl-C: clients get 5 s to finish, the whole takes 10 s at most.",
+      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nSIGHUP has it read again in any case. Stop it with SIGTERM or Ctrl-C: it serves on for server.drainDelay (a second signal ends that), then clients get 5 s to finish and the whole takes 10 s at most.",
     )
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
@@ -60,11 +60,19 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     if (isChanged) await reload(app, flags.config, log);
     signal = await stopped;
     log.info({ signal }, "stopping");
+    await drain(app);
   } finally {
     watching.abort();
     if (app !== undefined) isClosed = await app.stop();
   }
   if (!isClosed) throw new HeldUp(signal);
+}
+
+/** A further signal ends the delay, and only the next one after it ends the process at once. */
+async function drain(app: App): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([app.drain(over.signal), untilStopped(["SIGTERM", "SIGINT"], over.signal)]);
+  over.abort();
 }
 
 async function reload(app: App, file: string, log: Log): Promise<void> {

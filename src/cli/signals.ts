@@ -2,13 +2,18 @@
 
 /**
  * Resolves with the first of `signals`. A second one of its kind ends the process at once, as a person expects who is in a
- * hurry.
+ * hurry. Once `over` is aborted it listens no more, and never resolves.
  */
-export function untilStopped(signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"]): Promise<NodeJS.Signals> {
+export function untilStopped(
+  signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"],
+  over?: AbortSignal,
+): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of signals) {
+      const listener = () => resolve(signal);
       // Once: the second signal finds no listener and has its default effect.
-      process.once(signal, () => resolve(signal));
+      process.once(signal, listener);
+      over?.addEventListener("abort", () => process.off(signal, listener));
     }
   });
 }

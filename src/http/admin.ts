@@ -15,8 +15,11 @@ export interface Readiness {
 }
 
 export interface AdminOptions {
-  /** Host names and addresses, lower case, under which the port may be addressed. Undefined: any (a token guards it). */
-  readonly allowedHosts: ReadonlySet<string> | undefined;
+  /**
+   * Host names and addresses, lower case and without brackets, under which the port may be asked. Undefined: any, since a
+   * token guards it.
+   */
+  readonly allowedHosts: () => ReadonlySet<string> | undefined;
   /** Required for everything but health when set. */
   readonly token: () => string | undefined;
   readonly readiness: () => Promise<Readiness>;
@@ -43,7 +46,7 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
     context.header("X-Content-Type-Options", "nosniff");
     context.header("Cache-Control", "no-store");
     const host = context.req.header("host") ?? "";
-    if (options.allowedHosts !== undefined && !options.allowedHosts.has(hostName(host))) {
+    if (options.allowedHosts()?.has(hostName(host)) === false) {
       return context.json(refuse(context, -107, "this port answers only to its own names"), 421);
     }
     const origin = context.req.header("origin");

@@ -18,7 +18,7 @@ import { refererVerdict } from "./referer.ts";
 import { remember } from "./remember.ts";
 import type { DownloadResponse } from "./response.ts";
 import type { Sites } from "./site.ts";
-import { readTarget } from "./target.ts";
+import { targetOf } from "./target.ts";
 import { type Admitting, admitNamed } from "./token-scope.ts";
 import { isGoneBy } from "./whole-original.ts";
 import { type Wish, wishOfAlias, wishOfQuery } from "./wish.ts";
@@ -88,11 +88,7 @@ export function createDownloads(
 /** Undefined: answered already (a CORS preflight). Throws the 4xx codes; no I/O. */
 function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const { request } = exchange;
-  const hosts = hostsOf(request);
-  // RFC 9112 §3.2: HTTP/1.0 alone may leave it out.
-  if (hosts.length === 0 && request.httpVersion !== "1.0")
-    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
-  const target = readTarget(request.url ?? "", hosts);
+  const target = targetOf(request);
   const site = sites.find(target.host);
   if (site === undefined)
     throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
@@ -130,17 +126,6 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const isNameFirst = alias !== undefined && !isForOriginal && site.originalDoor === undefined;
   const token = door === undefined ? undefined : { sign };
   return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
-}
-
-/** Every Host header there was; more than one is refused by readTarget. */
-function hostsOf(request: DownloadRequest): readonly string[] {
-  const { rawHeaders } = request;
-  const hosts: string[] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string; // rawHeaders holds pairs
-    if (name.length === 4 && name.toLowerCase() === "host") hosts.push(rawHeaders[index + 1] as string);
-  }
-  return hosts;
 }
 
 /** Undefined when the answer went out synchronously, from memory. */

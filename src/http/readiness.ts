@@ -28,8 +28,9 @@ export function createReadiness({ probe, isDraining, notes, ...parts }: Readines
   }
 
   return async () => {
+    const failure = isDraining() ? undefined : await storeFailure();
+    // Also if the stop has begun meanwhile.
     if (isDraining()) return { isReady: false, notes: ["the server is shutting down", ...notes()] };
-    const failure = await storeFailure();
     if (failure === undefined) return { isReady: true, notes: notes() };
     if (failure.code !== "store_full")
       return { isReady: false, notes: [`the store cannot be written (${failure.code})`, ...notes()] };

@@ -141,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   passOverOffers(server, { attach, unread, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
-    // Without a packet the time is over, which is nobody's request.
+    // A time-out has no packet, and is answered alike to calls and downloads.
     else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).intake.begun());
   });
   if (options.continues === true) server.on("checkContinue", take);
@@ -214,7 +214,7 @@ function headOf({ method, url }: IncomingMessage): string {
 
 /**
  * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
- * answers of the REST API. `isHead`: the answer has no body.
+ * answers of the REST API. `isHead`: the answer goes out without its body.
  */
 function refusal(
   code: ErrorCode,

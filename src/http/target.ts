@@ -1,5 +1,6 @@
 // The request-target, read byte for byte: host, key, query. The key is decoded once and exactly; nothing is collapsed,
 // resolved or repaired. No I/O.
+import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import { HuiyuanError } from "../errors.ts";
 import { type Key, toKey } from "../object.ts";
@@ -32,6 +33,22 @@ export function parseTarget(rawTarget: string, hosts: readonly string[]): Target
   const { key, ...rest } = readTarget(rawTarget, hosts);
   if (key === undefined) throw invalid("it names no object");
   return { ...rest, key };
+}
+
+/** That of a request. Throws as readTarget(), and host_invalid if HTTP/1.1 comes without a Host (RFC 9112 §3.2). */
+export function targetOf({
+  url = "",
+  rawHeaders,
+  httpVersion,
+}: Pick<IncomingMessage, "url" | "rawHeaders" | "httpVersion">): RequestTarget {
+  const hosts: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string; // rawHeaders holds pairs
+    if (name.length === 4 && name.toLowerCase() === "host") hosts.push(rawHeaders[index + 1] as string);
+  }
+  if (hosts.length === 0 && httpVersion !== "1.0")
+    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
+  return readTarget(url, hosts);
 }
 
 /**

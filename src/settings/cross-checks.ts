@@ -44,7 +44,7 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
 }
 
 function serverFaults({ path, value }: Place): readonly PathFault[] {
-  const { host, port, adminHost, adminPort, adminToken } = value;
+  const { host, port, adminHost, adminPort, adminToken, healthPath } = value;
   const faults: PathFault[] = [];
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
   const characters = typeof adminToken === "string" ? adminToken.length : 0;
@@ -56,6 +56,10 @@ function serverFaults({ path, value }: Place): readonly PathFault[] {
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
   if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost) {
     faults.push({ path: [...path, "adminPort"], message: `found ${port}, which is server.port; wanted another one` });
+  }
+  if (typeof healthPath === "string" && healthPath.startsWith("/photos/")) {
+    const message = `found ${healthPath}, which belongs to the REST API; wanted a path outside of /photos/`;
+    faults.push({ path: [...path, "healthPath"], message });
   }
   return faults;
 }

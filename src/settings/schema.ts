@@ -36,6 +36,10 @@ const serverSchema = z.strictObject({
     .describe(
       "Bearer token of the admin API (env:NAME or file:PATH); required, with 16 characters or more, unless adminHost is loopback.",
     ),
+  adminHosts: z
+    .array(hostName("a host name or address, such as admin.example.com"))
+    .default([])
+    .describe("Further names under which the admin port may be asked, such as that of a proxy before it."),
   baseDomain: hostName("a host name, such as image.example.com")
     .prefault("localhost")
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
@@ -47,6 +51,16 @@ const serverSchema = z.strictObject({
     .union([z.literal("auto"), z.int().min(1).max(65_535)], { error: wanted("a port from 1 to 65535, or auto") })
     .default("auto")
     .describe("Port of the same URLs; auto is publicScheme's own if that is set, else server.port."),
+  healthPath: z
+    .string()
+    .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
+      error: wanted('a path such as /.well-known/huiyuan without % ? and #, or "" for none'),
+    })
+    .default("/.well-known/huiyuan")
+    .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
+  drainDelay: duration({ max: "1h" })
+    .prefault("0s")
+    .describe("How long the download port serves on after SIGTERM, while healthPath says 503; at most 1h."),
   trustedProxies: z
     .array(z.string().refine(isAddressOrRange, { error: wanted("an IP address or a range such as 10.0.0.0/8") }))
     .default([])

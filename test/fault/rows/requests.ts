@@ -260,6 +260,13 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
     `${LINE}${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`,
     "400, -103",
   ],
+  [
+    "chunked-no-break-space",
+    "Transfer-Encoding: chunked with a no-break space behind it",
+    `${LINE}${HOST}Transfer-Encoding: chunked\u00a0\r\n\r\n0\r\n\r\n`,
+    "400, -103",
+  ],
+  ["root", "a path that names no image", `GET / HTTP/1.1\r\n${HOST}${END}`, "404, -6101"],
   ["http-1.0", "HTTP/1.0 without Host", `GET ${PATH} HTTP/1.0\r\n\r\n`, "404, -104"],
   ["http-9", "HTTP/9.9", `GET ${PATH} HTTP/9.9\r\n${HOST}${END}`, "400, -103"],
   ["http-2.0", "a request line of HTTP/2.0", `GET ${PATH} HTTP/2.0\r\n${HOST}${END}`, "400, -103"],

@@ -35,3 +35,12 @@ test("createReadiness() asks again after a second also when the clock was set ba
   vi.advanceTimersByTime(1_000);
   expect((await ready()).notes).toEqual([]);
 });
+
+test("createReadiness() is not ready if the stop begins while the store is being asked", async () => {
+  let isDraining = false;
+  const probe = async () => {
+    isDraining = true;
+  };
+  const ready = createReadiness({ probe, isDraining: () => isDraining, notes: () => [] });
+  expect(await ready()).toEqual({ isReady: false, notes: ["the server is shutting down"] });
+});

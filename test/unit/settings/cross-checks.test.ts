@@ -41,6 +41,17 @@ test.each([
   ],
   ["an open admin port without a token", `server: { adminHost: 0.0.0.0 }\n${MINIMAL}`, "server.adminToken"],
   ["one port for both", `server: { port: 8081 }\n${MINIMAL}`, "server.adminPort"],
+  ...["ready", "/a?b", "/a%62", "/a b", "/../a", "/a/.", "/photos/v2/health"].map((path): [string, string, string] => [
+    `the health path ${path}`,
+    `server: { healthPath: "${path}" }\n${MINIMAL}`,
+    "server.healthPath",
+  ]),
+  ["a drain delay of more than an hour", `server: { drainDelay: 61m }\n${MINIMAL}`, "server.drainDelay"],
+  [
+    "a URL for a name of the admin port",
+    `server: { adminHosts: ["https://a.example"] }\n${MINIMAL}`,
+    "server.adminHosts[0]",
+  ],
   ["an unknown separator", withBucket('separators: ["."]'), `${bucket}.separators[0]`],
   [
     "an alias with a separator",

@@ -4,7 +4,7 @@ import { MINIMAL, parse, withBucket, withMirror } from "./parse.ts";
 
 test("settingsNeedingRestart() names what a running server keeps, and nothing else", () => {
   const next = parse(
-    `server: { host: 127.0.0.1, port: 1, adminHost: localhost, adminPort: 2, accessLog: all }\ndata: ./other\n${MINIMAL}`,
+    `server: { host: 127.0.0.1, port: 1, adminHost: localhost, adminPort: 2, accessLog: all, healthPath: /up, drainDelay: 5s, adminHosts: [a.example] }\ndata: ./other\n${MINIMAL}`,
   );
   expect(settingsNeedingRestart(parse(MINIMAL), next)).toEqual([
     "server.host",
