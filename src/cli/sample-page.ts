@@ -1,6 +1,6 @@
 // The one page of the sample site: a gallery whose pictures are addressed to the mirror, and a switch that stops the
 // origin. Self-contained HTML in two languages; works without its script, which only adds figures.
-import type { SamplePicture } from "../image/sample-pictures.ts";
+import type { SamplePicture } from "./sample-pictures.ts";
 import { type Processed, processedSamples } from "./sample-processing.ts";
 
 /** What the page shows. Everything is escaped here. */
@@ -66,7 +66,7 @@ ${processedSamples(page.pictures, page.mirrorUrl)
   .join("\n")}
   </div>
 </section>
-<footer>Pictures drawn by the program itself · <span lang="zh-Hans">图片均由程序绘制</span></footer>
+<footer>Pictures drawn by Huiyuan’s own code · <span lang="zh-Hans">图片均由回源项目的代码绘制</span></footer>
 <script nonce="${page.nonce}">${SCRIPT}</script>
 </body>
 </html>

@@ -1,5 +1,5 @@
 // The part of the sample page that shows pictures as the mirror processes them: each with its instruction, and a link to it.
-import type { SamplePicture } from "../image/sample-pictures.ts";
+import type { SamplePicture } from "./sample-pictures.ts";
 
 /** One picture, made of one of the site's own. */
 export interface Processed {

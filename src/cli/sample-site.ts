@@ -4,8 +4,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { SamplePicture } from "../image/sample-pictures.ts";
 import { renderSamplePage } from "./sample-page.ts";
+import type { SamplePicture } from "./sample-pictures.ts";
 
 export interface SampleSiteOptions {
   readonly pictures: readonly SamplePicture[];

@@ -8,12 +8,12 @@ import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { type PublicPlace, publicBase } from "../http/public-url.ts";
 import { encodeKeyForPath } from "../http/target.ts";
-import { makeSamplePictures } from "../image/sample-pictures.ts";
 import { type Key, toKey } from "../object.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { findPicture, type HomePage } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
 import { lookAtOrigin } from "./named-origin.ts";
+import { readSamplePictures } from "./sample-pictures.ts";
 import { type SampleSite, startSampleSite } from "./sample-site.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
@@ -107,9 +107,9 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
   }
 }
 
-/** The first line, so that the screen is not empty for seconds. Returns what wipes it away again, on a terminal. */
+/** Writes the first line, so that the screen is not empty during the start. The result wipes it away on a terminal. */
 function announce({ out, isInteractive }: Terminal, originUrl: string | undefined): () => void {
-  const text = originUrl === undefined ? "Making sample pictures …" : `Looking at ${originUrl} …`;
+  const text = originUrl === undefined ? "Starting the trial …" : `Looking at ${originUrl} …`;
   out.write(isInteractive ? text : `${text}\n`);
   return () => void (isInteractive && out.write("\r\u001b[K"));
 }
@@ -129,7 +129,7 @@ async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: strin
     const page = trouble === undefined ? await findPicture(originUrl, isPrivate) : { picture: undefined, trouble };
     return { url: originUrl, isPrivate, ...page, sample: undefined };
   }
-  const pictures = await makeSamplePictures();
+  const pictures = await readSamplePictures();
   const sample = await startSampleSite({ pictures, host: "127.0.0.1", port: 0, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
   const [first] = pictures;
   const picture = first === undefined ? undefined : toKey(`images/${first.name}`);

@@ -19,7 +19,7 @@ export interface ImageServer extends Contender {
 
 const NAME = "photograph.jpg";
 
-/** A folder with the photograph in it; the origin has drawn its own by then, which takes longer than a fetch may. */
+/** Makes a folder with the photograph in it. The origin has its own by then, so that no timed fetch waits for it. */
 export async function photographFolder({ folder, originPort }: ContenderOptions): Promise<string> {
   await get({ port: originPort, path: "/photograph/first.jpg", deadlineMs: 120_000 });
   const place = join(folder, "photographs");

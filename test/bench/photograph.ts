@@ -1,20 +1,38 @@
 // The photograph that thumbnails are made of: 2000×1500 pixels with the detail and the grain of one, the same on every run.
 import sharp from "sharp";
-import { makeSamplePictures } from "../../src/image/sample-pictures.ts";
-import { createRandom } from "../../src/image/scenes/brush.ts";
-import { finishPixels } from "../../src/image/scenes/texture.ts";
+import { readSamplePictures } from "../../src/cli/sample-pictures.ts";
+import { createDice } from "../fault/proxy.ts";
 
 const [WIDTH, HEIGHT] = [2000, 1500];
-const GRAIN = { grain: 7, vignette: 0 };
+/** The greatest change of a channel, 0–255. */
+const GRAIN = 7;
+const GRAINS = 8192;
 
-/** A JPEG of quality 85, about a megabyte. Takes a few seconds. */
+/** Returns a JPEG of quality 85, about 370 kB. It takes about a second. */
 export async function photograph(): Promise<Buffer> {
-  const pond = (await makeSamplePictures()).find(({ name }) => name === "lotus-pond.jpg");
-  if (pond === undefined) throw new Error("Cannot draw the photograph: the sample picture has gone");
+  const pond = (await readSamplePictures()).find(({ name }) => name === "lotus-pond.jpg");
+  if (pond === undefined) throw new Error("Cannot make the photograph: the sample picture lotus-pond.jpg is missing");
   const pixels = await sharp(pond.bytes).resize(WIDTH, HEIGHT, { kernel: "lanczos3" }).raw().toBuffer();
-  // Enlarged pictures are smoother than photographs are.
-  finishPixels({ pixels, width: WIDTH, height: HEIGHT }, GRAIN, createRandom(1));
+  // An enlarged picture is smoother than a photograph.
+  addGrain(pixels);
   return sharp(pixels, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } })
     .jpeg({ quality: 85 })
     .toBuffer();
+}
+
+/** Adds grain to RGB pixels in place, the same grain on every run. */
+function addGrain(pixels: Uint8Array): void {
+  const dice = createDice(1);
+  // A table that each line reads from a random offset costs a tenth of drawing each grain anew.
+  const table = Float32Array.from({ length: GRAINS }, () => (dice() + dice() - 1) * GRAIN);
+  for (let row = 0; row < HEIGHT; row += 1) {
+    let at = Math.floor(dice() * GRAINS);
+    for (let column = 0; column < WIDTH; column += 1) {
+      const grain = table[at++ % GRAINS] ?? 0;
+      const offset = (row * WIDTH + column) * 3;
+      for (let channel = offset; channel < offset + 3; channel += 1) {
+        pixels[channel] = Math.min(Math.max((pixels[channel] ?? 0) + grain + 0.5, 0), 255);
+      }
+    }
+  }
 }

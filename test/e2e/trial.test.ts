@@ -73,8 +73,7 @@ async function ended(child: ChildProcess): Promise<number | null> {
 }
 
 test("every picture of the trial's own page is served, those that are processed too, and costs the site one request", async () => {
-  // Drawing the pictures takes seconds, and a busy machine.
-  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json"), "{", 100_000));
+  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json"), "{"));
   const page = await (await fetch(report.galleryUrl)).text();
   const sources = [...page.matchAll(/<img src="([^"]*)"/g)].map((match) => (match[1] ?? "").replaceAll("&amp;", "&"));
   expect(sources.filter((source) => /imageView2|imageMogr2|!cover/.test(source))).toHaveLength(4);
@@ -141,7 +140,7 @@ test("try of an address that is never dialled says so, and names no file that no
 
 test("try is stopped in order by Ctrl-C while it still starts", async () => {
   const child = startTrial("--port", "0");
-  await lineOf(child, "Making sample pictures");
+  await lineOf(child, "Starting the trial");
   child.kill("SIGINT");
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);
@@ -149,7 +148,7 @@ test("try is stopped in order by Ctrl-C while it still starts", async () => {
 
 test("try is stopped in order when its terminal is closed", async () => {
   const child = startTrial("--port", "0");
-  await lineOf(child, "Making sample pictures");
+  await lineOf(child, "Starting the trial");
   child.kill("SIGHUP");
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);

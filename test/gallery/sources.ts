@@ -1,8 +1,8 @@
 // The pictures that the gallery begins with: a chart on which every pixel says where it lies and what colour it has, drawn
 // pictures in place of photographs, and the awkward kinds (turned by EXIF, CMYK, wide gamut, 16 bits, clear, moving).
 import sharp, { type Sharp } from "sharp";
+import { readSamplePictures } from "../../src/cli/sample-pictures.ts";
 import { writeBmp } from "../../src/image/bmp.ts";
-import { makeSamplePictures } from "../../src/image/sample-pictures.ts";
 
 /** A picture of the gallery: a file as a site would have it. */
 export interface Source {
@@ -15,7 +15,7 @@ export type Sources = ReadonlyMap<string, Source>;
 
 /** All of them by name. The same pixels on every run of one machine. */
 export async function drawSources(): Promise<Sources> {
-  const samples = await makeSamplePictures();
+  const samples = await readSamplePictures();
   const sample = (name: string) => {
     const found = samples.find((picture) => picture.name === name);
     if (found === undefined) throw new Error(`Cannot draw the gallery: there is no sample picture ${name}`);
