@@ -1,6 +1,8 @@
 // The composition root: Settings → a running server { reload, stop }. What it serves is wired in service.ts; here are the
 // two ports, and the order in which things end. It decides nothing by itself.
 import { setTimeout as delay } from "node:timers/promises";
+import type { Log } from "./core/log.ts";
+import { readVersion } from "./core/version.ts";
 import { createAccessLog } from "./http/access-log.ts";
 import { createAdmin } from "./http/admin.ts";
 import { createApi } from "./http/api/api.ts";
@@ -13,12 +15,10 @@ import { createPhotos } from "./http/photos/photos.ts";
 import { createReadiness } from "./http/readiness.ts";
 import { createRequestIds } from "./http/request-id.ts";
 import { startServer } from "./http/server.ts";
-import type { Log } from "./log.ts";
 import { openService, UPLOAD_PATIENCE } from "./service.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema.ts";
-import { readVersion } from "./version.ts";
 
 export interface AppOptions {
   readonly settings: Settings;

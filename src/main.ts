@@ -4,9 +4,9 @@ import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { HeldUp } from "./cli/signals.ts";
 import { processTerminal } from "./cli/terminal.ts";
-import { HuiyuanError } from "./errors.ts";
+import { HuiyuanError } from "./core/errors.ts";
+import { readVersion } from "./core/version.ts";
 import { SettingsFaults } from "./settings/faults.ts";
-import { readVersion } from "./version.ts";
 
 /** Loaded when named: a server at rest has no other command's libraries in memory. */
 const COMMANDS = {

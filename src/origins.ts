@@ -2,7 +2,7 @@
 // breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
 import { performance } from "node:perf_hooks";
 import { type Carried, createCarried } from "./carried.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./core/log.ts";
 import { createFailover } from "./mirror/failover.ts";
 import type { MirrorMeter } from "./mirror/meter.ts";
 import { withTransparentErrors } from "./mirror/transparent-errors.ts";

@@ -7,11 +7,12 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Accounts, createAccounts } from "./accounts.ts";
-import { HuiyuanError } from "./errors.ts";
+import { HuiyuanError } from "./core/errors.ts";
+import type { Log } from "./core/log.ts";
+import { readVersion } from "./core/version.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import type { PhotosParts } from "./http/photos/call.ts";
 import { createRenderer, type RendererOptions } from "./image/renderer.ts";
-import type { Log } from "./log.ts";
 import { adoptSpoolFiles } from "./mirror/adopt.ts";
 import { createHot } from "./mirror/hot.ts";
 import { createRescueRoom } from "./mirror/rescue.ts";
@@ -25,7 +26,6 @@ import { createKnownMd5 } from "./upload/known-md5.ts";
 import { createProof } from "./upload/proof.ts";
 import { createSliceFolder } from "./upload/slice-folder.ts";
 import { openSlices, type Slices } from "./upload/slices.ts";
-import { readVersion } from "./version.ts";
 
 export interface ServiceOptions {
   readonly settings: Settings;

@@ -3,9 +3,10 @@
 import { tmpdir } from "node:os";
 import { createSpoolPool } from "./body/spool-pool.ts";
 import { createMemoryStore } from "./bucket/memory.ts";
+import { SILENT_LOG as log } from "./core/log.ts";
+import { readVersion } from "./core/version.ts";
 import type { Sites } from "./http/site.ts";
 import { createRenderer } from "./image/renderer.ts";
-import { SILENT_LOG as log } from "./log.ts";
 import { createHot } from "./mirror/hot.ts";
 import { SILENT_METER as meter } from "./mirror/meter.ts";
 import { createRescueRoom } from "./mirror/rescue.ts";
@@ -14,7 +15,6 @@ import { createWriteBack } from "./mirror/write-back.ts";
 import type { Settings } from "./settings/schema.ts";
 import { createMemoryOnceLedger } from "./sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
-import { readVersion } from "./version.ts";
 
 /** Throws settings_invalid. Nothing has to be closed while nothing is fetched. */
 export function sketchSites(settings: Settings, now: () => number): Sites {

@@ -9,11 +9,11 @@ import { openS3Store } from "./bucket/s3/store.ts";
 import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/bounded-disk.ts";
 import { createTieredStore } from "./bucket/tier/store.ts";
 import { createVariantTier, type VariantBucket } from "./bucket/tier/variants.ts";
-import type { Log } from "./log.ts";
-import type { DigestName, Key } from "./object.ts";
+import type { Log } from "./core/log.ts";
+import type { DigestName, Key } from "./core/object.ts";
+import { s3Place } from "./core/s3-place.ts";
 import { createCaller } from "./origin/caller.ts";
 import { createSystemResolve } from "./origin/lookup.ts";
-import { s3Place } from "./s3-place.ts";
 import type { Settings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 

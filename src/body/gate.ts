@@ -1,7 +1,7 @@
 // The proof that a body is a whole image: framing, magic, structure and declared hashes, read as the bytes stream by.
 // No decoding and no I/O. What is done with the verdict is mirror/'s affair.
-import type { ErrorCode } from "../errors.ts";
-import type { ImageFacts, ImageFormat } from "../object.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { ImageFacts, ImageFormat } from "../core/object.ts";
 import { scanBmp } from "./formats/bmp.ts";
 import { scanGif } from "./formats/gif.ts";
 import { scanIco } from "./formats/ico.ts";

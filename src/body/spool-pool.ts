@@ -2,9 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { DigestName } from "../object.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { DigestName } from "../core/object.ts";
 import { PassingSet } from "../passing.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
 import { openSpool } from "./open-spool.ts";

@@ -2,9 +2,8 @@
 // there and what may replace it is decided by the driver, in one step.
 import { createHash } from "node:crypto";
 import type { WholeBody } from "../body/spool.ts";
-import { HuiyuanError } from "../errors.ts";
-import { parseHttpDate } from "../http-date.ts";
-import type { Leaving } from "../leaving.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { parseHttpDate } from "../core/http-date.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
@@ -16,7 +15,8 @@ import {
   STORED_HEADERS,
   toKey,
   type Validation,
-} from "../object.ts";
+} from "../core/object.ts";
+import type { Leaving } from "../leaving.ts";
 import type {
   BucketDriver,
   Entry,

@@ -1,5 +1,5 @@
 // May this change happen? The rules that every driver applies inside its own atomic step. Pure.
-import { etagOf } from "../object.ts";
+import { etagOf } from "../core/object.ts";
 import type { Entry, PutCondition, PutResult, SeenVersion, Tombstone } from "./driver.ts";
 
 /** What a change meets: the key's state and epoch, and the SHA-256 (lower-case hex) of the object that is there. */

@@ -2,7 +2,7 @@
 // Not bounded; the servers use fs/.
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./driver.ts";
 

@@ -1,5 +1,5 @@
 // Bytes of a far store of which none is given out before all have come and are right.
-import type { Key } from "../object.ts";
+import type { Key } from "../core/object.ts";
 import { waitAtMost } from "../wait.ts";
 
 /** Less than a client's connection waits for its answer. Milliseconds. */

@@ -1,6 +1,6 @@
 // What the tiered store (tier/) asks of a place for objects beyond this machine. Such a place is shared and may be away;
 // it knows no epochs, and no call of it waits for longer than its own deadline.
-import type { Hashes, Key, ObjectInfo } from "../object.ts";
+import type { Hashes, Key, ObjectInfo } from "../core/object.ts";
 import type { ListOptions, Tombstone } from "./driver.ts";
 
 /**

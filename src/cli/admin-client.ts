@@ -1,6 +1,6 @@
 // How commands speak with the admin API, wherever it is: JSON answers, and streams of lines that are known to be whole.
 // Where it is, is found by reach-server.ts.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 /** Sends one request; `path` begins with /api/v1. */
 export type Ask = (path: string, init: RequestInit) => Promise<Response>;

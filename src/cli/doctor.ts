@@ -2,13 +2,13 @@
 // settings. It stores nothing and changes nothing.
 import { randomBytes } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
-import { HuiyuanError } from "../errors.ts";
-import { SILENT_LOG } from "../log.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import { readVersion } from "../core/version.ts";
 import { nameOf, probeOrigin } from "../origins.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
 import type { OriginSettings, Settings } from "../settings/schema.ts";
-import { readVersion } from "../version.ts";
 import { examine } from "./doctor/examination.ts";
 import type { Finding, Hints, Notes } from "./doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "./doctor/proposal.ts";

@@ -1,7 +1,7 @@
 // `huiyuan explain`: what a download URL means to the server, step by step, and how it would be answered. It asks no origin,
 // spends no token and changes nothing.
 import { type Command, InvalidArgumentError } from "commander";
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../core/errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import { createAdminClient, isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";

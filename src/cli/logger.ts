@@ -2,8 +2,8 @@
 // have written one into the name that they ask for.
 import pino from "pino";
 import pretty from "pino-pretty";
-import { HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import { redactTarget, redactWords } from "../sign/redact.ts";
 import { shownLines } from "./shown.ts";
 

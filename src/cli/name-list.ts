@@ -1,7 +1,7 @@
 // The names that a command is to work on: its arguments, or the lines of a file or of standard input, read as they are
 // needed. A list may have millions of lines.
 import { createReadStream } from "node:fs";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 /** At most so many names are sent at once; the server takes no more, and no larger body than 1 MiB. */
 const MAX_NAMES = 1_000;

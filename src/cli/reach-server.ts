@@ -1,10 +1,10 @@
 // Finds the server that a command speaks to: the one named, the one of the settings file, or none, and then the command
 // works on the data itself, under its lock.
 
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { readVersion } from "../core/version.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema.ts";
-import { readVersion } from "../version.ts";
 import { type AdminClient, type Ask, createAdminClient } from "./admin-client.ts";
 import type { Terminal } from "./terminal.ts";
 

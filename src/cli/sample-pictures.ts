@@ -1,6 +1,6 @@
 // Reads the pictures of the trial's sample site from config/samples/. It serves nothing.
 import { readFile } from "node:fs/promises";
-import { MEDIA_TYPES } from "../object.ts";
+import { MEDIA_TYPES } from "../core/object.ts";
 
 /** One picture of the sample site, with its bytes. */
 export interface SamplePicture {

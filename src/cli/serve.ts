@@ -1,7 +1,7 @@
 // `huiyuan serve`: the server, until it is told to stop. Follows changes of its settings file.
 import { Command } from "commander";
 import { type App, startApp } from "../app.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../core/log.ts";
 import { loadSettings } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";

@@ -2,9 +2,9 @@
 // Which bucket and key sign is for sign-place.ts to find.
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type Key, toKey } from "../core/object.ts";
 import { publicUrl } from "../http/public-url.ts";
-import { type Key, toKey } from "../object.ts";
 import { parseDuration } from "../settings/quantities.ts";
 import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
 import { findSignPlace, type PlaceOptions, SECRET_KEY_VARIABLE, type SignPlace } from "./sign-place.ts";

@@ -2,7 +2,7 @@
 // or what a trusted proxy says.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
-import type { Log } from "../log.ts";
+import type { Log } from "../core/log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
 import type { Exchange } from "./exchange.ts";

@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import type { Log } from "../log.ts";
+import type { Log } from "../core/log.ts";
 import type { ApiEnv } from "./api/env.ts";
 
 /** Whether the server may be sent traffic, and what an operator should know. */

@@ -1,11 +1,12 @@
 // How the age of what is stored is heeded, whether it is shown or something is made of it: it is used as it is, while the
 // origin is asked again behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
+
+import type { ObjectInfo } from "../core/object.ts";
 import type { Leaving } from "../leaving.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refreshed.ts";
 import { askedForKey } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
-import type { ObjectInfo } from "../object.ts";
 import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, clientOf } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";

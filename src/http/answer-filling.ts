@@ -1,11 +1,11 @@
 // Answers a download from a fill that still runs, or that ended without proof. No validators: a resume must never mix
 // two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld. Where none
 // has gone out yet it is an error like any other.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type ByteRange, MEDIA_TYPES } from "../core/object.ts";
 import { damageOf, type FillHead } from "../mirror/fill.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { Rescued } from "../mirror/rescue.ts";
-import { type ByteRange, MEDIA_TYPES } from "../object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";

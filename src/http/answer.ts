@@ -1,8 +1,8 @@
 // Answers a download with an object whose size and validators are known: conditions, ranges, HEAD, whole. The same
 // function serves memory, bucket and finished spools; what still arrives is answer-filling.ts.
 import { randomBytes } from "node:crypto";
-import { HuiyuanError } from "../errors.ts";
-import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../core/object.ts";
 import { evaluate } from "./conditional.ts";
 import type { Exchange } from "./exchange.ts";
 import { createMultipart } from "./multipart.ts";

@@ -1,5 +1,5 @@
 // Conditional requests (RFC 9110 §13) against an object with a strong entity tag. Pure.
-import { parseHttpDate } from "../http-date.ts";
+import { parseHttpDate } from "../core/http-date.ts";
 
 export interface Conditions {
   readonly method: string;

@@ -1,7 +1,7 @@
 // The walk of one download, top to bottom: host → token and Referer → key and instruction → memory → bucket → origin.
 // A hit in memory runs through the same lines as every other request, synchronously.
-import { asHuiyuanError, errorRow, HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { tokenFromQuery } from "../sign/token.ts";
 import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./admitted.ts";

@@ -1,10 +1,10 @@
 // A download with its hands tied: the very functions of the download port decide over a request, on a site that asks no
 // origin, spends no token, reads no image and changes nothing. What they would have done is noted instead.
-import type { HuiyuanError } from "../errors.ts";
+import type { HuiyuanError } from "../core/errors.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import type { Key } from "../core/object.ts";
 import type { Recipe } from "../image/recipe.ts";
-import { SILENT_LOG } from "../log.ts";
 import type { MirrorPreview } from "../mirror/preview.ts";
-import type { Key } from "../object.ts";
 import { createDownloads } from "./download.ts";
 import type { DownloadRequest, Exchange } from "./exchange.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "./response.ts";

@@ -1,6 +1,6 @@
 // How a failure reads on the wire: status, X-ErrNo, a request id and a small JSON body; the bucket's own page on a 404.
 // Nothing of the error is ever shown but its code's public text, the name of a faulty processing parameter and what it may be.
-import { errorRow, type HuiyuanError } from "../errors.ts";
+import { errorRow, type HuiyuanError } from "../core/errors.ts";
 import { siteHeaders } from "./answer-headers.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";
 

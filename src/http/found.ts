@@ -1,5 +1,5 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { isLate, type MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refreshed.ts";
 import type { Found, StoredObject } from "../mirror/stored.ts";

@@ -1,6 +1,6 @@
 // Tells a processing instruction from a query that means nothing here, and an alias from a name. It does not know what
 // an instruction does.
-import { isKey, type Key } from "../object.ts";
+import { isKey, type Key } from "../core/object.ts";
 import { remember } from "./remember.ts";
 
 /** What the query asks for, once the token has been taken out. */

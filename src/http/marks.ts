@@ -1,6 +1,6 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import { WANTED_MARK } from "../image/blame.ts";
 import { markName } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";

@@ -2,7 +2,7 @@
 // fixed: outcomes, tiers, error codes and the origins of the settings, never keys, clients or hosts that were asked for.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import type { RenderMeter } from "../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/health.ts";

@@ -1,11 +1,11 @@
 // What becomes of a download that the bucket cannot answer: the rule of the URL decides whether the origin is asked, the
 // client sent there, or a fallback shown.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type Key, toKey } from "../core/object.ts";
 import { isLate, type Join, type MissAnswer } from "../mirror/join.ts";
 import type { MissRequest } from "../mirror/mirror.ts";
 import { urlOfKey } from "../mirror/object-keys.ts";
 import { type Asked, askedForKey, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
-import { type Key, toKey } from "../object.ts";
 import type { LoopMarks } from "../origin/loop-marks.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";

@@ -1,5 +1,5 @@
 // The frame of a multipart/byteranges answer (RFC 9110 §14.6): part heads, trailer, total length. Pure.
-import type { ByteRange } from "../object.ts";
+import type { ByteRange } from "../core/object.ts";
 
 export interface Multipart {
   /** For the Content-Type of the whole answer. */

@@ -1,8 +1,9 @@
 // Which object of a domain a URL means, which of its rules the URL falls under, and where a name stands for what an alias makes
 // of another. No I/O.
+
+import type { Key } from "../core/object.ts";
 import type { NamedRecipe } from "../image/named-recipe.ts";
 import { keyUnder, type ObjectRequest } from "../mirror/rules.ts";
-import type { Key } from "../object.ts";
 import { readInstruction, splitStyle } from "./instruction.ts";
 import type { Route, Site } from "./site.ts";
 

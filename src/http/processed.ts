@@ -1,13 +1,13 @@
 // Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type ObjectInfo, toKey } from "../core/object.ts";
 import { mayPass, mayServeOriginal } from "../image/recipe.ts";
 import type { ImageBytes } from "../mirror/image-bytes.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
 import type { Variant } from "../mirror/variants.ts";
-import { type ObjectInfo, toKey } from "../object.ts";
 import {
   type Admitted,
   answerFound,

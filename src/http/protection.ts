@@ -1,5 +1,5 @@
 // 原图保护: of a protected bucket aliases are shown and nothing else, but for an original that a signed URL asks for by name.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { Site, TokenDoor } from "./site.ts";
 import type { Wish } from "./wish.ts";

@@ -1,6 +1,6 @@
 // Makes every public URL of the product: download_url, file_url, the URLs of callbacks, logs and commands. It does not
 // choose the host; publicDomain() of the settings does.
-import type { Key } from "../object.ts";
+import type { Key } from "../core/object.ts";
 import { encodeKeyForPath } from "./target.ts";
 
 /** The settings of the server that public URLs depend on. */

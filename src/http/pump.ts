@@ -1,6 +1,6 @@
 // Moves bytes from a source that is read by offset to a client, at the client's speed. Breaks the connection, never
 // ends it cleanly, when the bytes do not come.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { DownloadResponse } from "./response.ts";
 
 /** Some bytes from `offset` on, up to `end` inclusive where there are so many; undefined at the end of the body. */

@@ -1,5 +1,5 @@
 // The Range header against a body of known size (RFC 9110 §14). Pure.
-import type { ByteRange } from "../object.ts";
+import type { ByteRange } from "../core/object.ts";
 
 export type RangeSet =
   | { readonly kind: "unsatisfiable" }

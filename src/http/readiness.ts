@@ -1,6 +1,6 @@
 // Whether the server should be sent traffic. A store that has no room is told, but serving goes on without storing; a
 // store that cannot be written at all, or a server that is stopping, is not ready.
-import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import type { Readiness } from "./admin.ts";
 
 export interface ReadinessParts {

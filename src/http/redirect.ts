@@ -1,7 +1,7 @@
 // Redirects of the download port: to where a rule sends clients, or where an origin has sent us. They are never stored
 // by anyone, for the object may be in the bucket a moment later.
 
-import { classifyAddress } from "../addresses.ts";
+import { classifyAddress } from "../core/addresses.ts";
 import type { Asked } from "../mirror/rules.ts";
 import { encodeKey } from "../origin/hop.ts";
 import { siteHeaders } from "./answer-headers.ts";

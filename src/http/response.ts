@@ -1,7 +1,7 @@
 // What an answer is written to, whoever brought the request: node's http server (here) or the socket lane
 // (lane/response.ts). Header blocks are built once and sent many times. It decides nothing about an answer.
 import type { ServerResponse } from "node:http";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 /** Flat name, value, name, value … */
 export type HeaderList = readonly string[];

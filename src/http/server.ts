@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type ErrorCode, errorRow, HuiyuanError } from "../errors.ts";
+import { type ErrorCode, errorRow, HuiyuanError } from "../core/errors.ts";
 import { PassingSet } from "../passing.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";

@@ -1,11 +1,12 @@
 // What the download server knows of one domain: a snapshot made from the settings, replaced as a whole on a reload.
+
+import type { Key } from "../core/object.ts";
 import type { NamedRecipe } from "../image/named-recipe.ts";
 import type { Era } from "../image/recipe.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import type { RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";
 import type { Variants } from "../mirror/variants.ts";
-import type { Key } from "../object.ts";
 import type { CacheControl, TokenScope } from "./cache-control.ts";
 import type { CorsRules } from "./cors.ts";
 import type { RefererRules } from "./referer.ts";

@@ -2,8 +2,8 @@
 // resolved or repaired. No I/O.
 import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
-import { HuiyuanError } from "../errors.ts";
-import { type Key, toKey } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type Key, toKey } from "../core/object.ts";
 import { remember } from "./remember.ts";
 
 export interface Target extends RequestTarget {

@@ -1,13 +1,13 @@
 // A domain whose mirrors, bucket and tokens only look: for dry-run.ts, which hands it to the download port's own functions.
 
 import type { ObjectReader } from "../bucket/driver.ts";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import type { MirrorPreview } from "../mirror/preview.ts";
 import type { Asked } from "../mirror/rules.ts";
 import type { Found, Stored } from "../mirror/stored.ts";
 import type { Variants } from "../mirror/variants.ts";
-import type { Key, ObjectInfo } from "../object.ts";
 import type { OriginAnswer, OriginPreview } from "../origin/origin.ts";
 import { HIDDEN } from "../origin/preview.ts";
 import type { DryAsk, DryNotes } from "./dry-run.ts";

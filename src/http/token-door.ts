@@ -1,6 +1,6 @@
 // Token 防盗链 of one bucket: what the token of a download allows, and whether it is used up by it.
-import { HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Key } from "../core/object.ts";
 import type { OnceLedger } from "../sign/once.ts";
 import type { OneTimeDownloads } from "../sign/token.ts";
 import type { VerifiedTokens } from "../sign/verified.ts";

@@ -1,6 +1,6 @@
 // Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for. And what
 // two tokens allow together, of an image and of a mark on it.
-import type { Key } from "../object.ts";
+import type { Key } from "../core/object.ts";
 import type { TokenScope } from "./cache-control.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { Admission, TokenDoor } from "./site.ts";

@@ -1,9 +1,9 @@
 // An original that is being fetched, as a whole: only what has proven to be good is processed.
 import type { Spool } from "../body/spool.ts";
 import { bodyRoom } from "../body-room.ts";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { ObjectInfo } from "../core/object.ts";
 import type { MissAnswer } from "../mirror/join.ts";
-import type { ObjectInfo } from "../object.ts";
 
 type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
 

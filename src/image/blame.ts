@@ -1,6 +1,6 @@
 // Which parameter is named when a render needs more memory than it may have: the one without which it would likely have had
 // enough, by the same estimates that it was admitted by. None where the image itself is to blame. Pure.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { areaOf, type Size } from "./geometry.ts";
 import type { WeighedFacts } from "./loaders.ts";
 import { MARK_PARAMETER, type Recipe, type Step, type StepName } from "./recipe.ts";

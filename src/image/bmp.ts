@@ -1,6 +1,6 @@
 // BMP, which libvips neither reads nor writes: uncompressed and bit-field images of 1 to 32 bits, RLE4 and RLE8, either
 // way up, in; 24 bits, bottom up, out. Embedded JPEG and PNG, and colour profiles, are not read.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { roomFor } from "./memory.ts";
 import type { Pixels } from "./pixels.ts";
 

@@ -1,6 +1,6 @@
 // Writes a finished canvas in the format and quality that the recipe asks for, within a size where it names one.
 import type { Sharp } from "sharp";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { writeBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { shownFor } from "./pixels.ts";

@@ -1,7 +1,7 @@
 // What a render would be refused for, as far as recipe and size of the image tell. For those who ask what would be answered;
 // whoever renders finds out anyway. Pure.
-import { HuiyuanError } from "../errors.ts";
-import type { ImageFacts } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { ImageFacts } from "../core/object.ts";
 import { coverWindow, plainWindow, refuseLargeRadius, type Size, scaledSize, turnedSize } from "./geometry.ts";
 import { refuseBeyond, refuseHeavy, type SourceLimits } from "./loaders.ts";
 import type { PipelineLimits } from "./pipeline.ts";

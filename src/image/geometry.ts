@@ -1,6 +1,6 @@
 // The size rules of the manual: how large a scaled image is, where a crop or a mark lies. Pure integers; rounding is half
 // up, and no side is ever shorter than one pixel.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Box, Gravity, MarkScale, SizeRule, StepOf } from "./recipe.ts";
 
 /** Pixels. */

@@ -1,6 +1,6 @@
 // Reads a processing instruction: operations joined by `|`, in the spelling of either era, into a Recipe. Every bound that
 // can be known without the image is checked here. It does not know the image, aliases, or the URL around the text.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Draft } from "./draft.ts";
 import { readMogr } from "./grammar-mogr.ts";
 import { readView } from "./grammar-view.ts";

@@ -8,7 +8,7 @@ import { scanPng } from "../body/formats/png.ts";
 import { type Findings, feed, nothingFound, type Scanner } from "../body/formats/scan.ts";
 import { sniff } from "../body/formats/sniff.ts";
 import { scanWebp } from "../body/formats/webp.ts";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { mayBeTurned } from "./exif.ts";
 import { walkJpegHead } from "./jpeg-head.ts";
 import type { OutputFormat } from "./recipe.ts";

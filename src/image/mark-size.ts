@@ -1,6 +1,6 @@
 // How large a mark is laid, and may be: known by sizes alone, so that a render is weighed by it, and refused before the mark is
 // worked on. Pure. How large a text becomes that is set: text-size.ts.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { areaOf, markSize, type Size, turnedSize } from "./geometry.ts";
 import type { StepOf } from "./recipe.ts";
 

@@ -1,6 +1,6 @@
 // Memory of pixels in a render process: room for those that are filled by a loop of our own, and what has become of those that are
 // not needed any more. While such a loop runs the process cannot look at its memory, so what does not fit is refused before.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 let maxResidentBytes = Number.POSITIVE_INFINITY;
 

@@ -1,6 +1,6 @@
 // The one table of what is done to pixels: a row a step, complete by the compiler's word. Sizes come from geometry.ts, the
 // pixels from canvas.ts; a new operation is a row here and a key in the grammar.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "./geometry.ts";
 import { CORNERS, cornerMask } from "./pixels.ts";

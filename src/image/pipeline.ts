@@ -1,8 +1,8 @@
 // Bytes and a recipe in, bytes and facts out: decode once, do the steps, encode once. Runs in a render process; bounds on
 // what the head claims are checked before (loaders.ts), time and memory by whoever started the process.
 import sharp, { type Metadata, type Sharp } from "sharp";
-import { HuiyuanError } from "../errors.ts";
-import { MEDIA_TYPES } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { MEDIA_TYPES } from "../core/object.ts";
 import { readBmp } from "./bmp.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";

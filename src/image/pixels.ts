@@ -1,7 +1,7 @@
 // Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
 // samples; whatever is large is libvips' work.
 import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Size, Window } from "./geometry.ts";
 import { roomFor } from "./memory.ts";
 

@@ -1,6 +1,6 @@
 // What a processing instruction means once it is read: a bounded list of steps and how the result is written, free of
 // spelling and of the manual's era. No pixels here.
-import type { HuiyuanError } from "../errors.ts";
+import type { HuiyuanError } from "../core/errors.ts";
 
 /** Which of the two manuals is followed where they differ. */
 export type Era = 2015 | "later";

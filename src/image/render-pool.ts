@@ -3,7 +3,7 @@
 // once is the queue's affair.
 import type { ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { SourceLimits } from "./loaders.ts";
 import type { PipelineRequest, Rendered } from "./pipeline.ts";
 import type { ProofBody } from "./proof.ts";

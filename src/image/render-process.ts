@@ -2,7 +2,7 @@
 // interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
 // Between images it waits in a read, since it has nothing else to do.
 import { closeSync, fstatSync, openSync, readSync, writevSync } from "node:fs";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 import type { SourceLimits } from "./loaders.ts";
 import { limitMemory } from "./memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "./pipeline.ts";

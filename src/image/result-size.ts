@@ -1,6 +1,6 @@
 // How large a result may become, and an image on the way to it, and which parameter is named where it becomes more. Known by
 // sizes alone, so that it can be foreseen. Pure.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Size } from "./geometry.ts";
 import type { Recipe, Step, StepName } from "./recipe.ts";
 

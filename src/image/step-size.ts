@@ -1,5 +1,5 @@
 // How large an image is after a step, known before anything is decoded. Pure.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { boxSize, coverWindow, plainWindow, type Size, scaledSize, turnedSize } from "./geometry.ts";
 import type { Step } from "./recipe.ts";
 

@@ -1,6 +1,6 @@
 // How large a text mark becomes, and may become: known by its letters before it is set, so that renders that set large texts
 // wait for each other, and by its pixels before it is turned. Pure; the text is set in watermark.ts.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { areaOf, markSize, type Size, turnedSize } from "./geometry.ts";
 import { MAX_TURNED_PIXELS } from "./mark-size.ts";
 import type { StepOf } from "./recipe.ts";

@@ -1,6 +1,6 @@
 // Values of the grammar: numbers, sizes, Base64 text, colours, words. Each reader gives a value inside its bounds or throws
 // processing_invalid with the name of the parameter. Which parameter means what is the grammar's affair.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { parseColour } from "./colours.ts";
 
 /** The newest documented limit of a side, pixels; larger numbers are refused while reading. */

@@ -2,7 +2,7 @@
 // once or as tiles. Where a mark's bytes come from is the caller's affair.
 import sharp, { type Sharp } from "sharp";
 import { sniff } from "../body/formats/sniff.ts";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { readBmp } from "./bmp.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";

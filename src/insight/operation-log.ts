@@ -1,7 +1,8 @@
 // The operation log of all buckets: noted in memory, written down every second off the way of whoever operates, kept for 30
 // days. A crash costs what was noted since it was last written.
+
+import type { Log } from "../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
-import type { Log } from "../log.ts";
 import { type LoggedOperation, type Operation, type OperationName, withoutSign } from "./operation.ts";
 
 /** Undefined: not asked for. Times are Unix milliseconds, both inclusive. */

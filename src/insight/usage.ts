@@ -1,7 +1,8 @@
 // What each bucket was used for, day by day (UTC): requests and bytes by operation, and what it holds. Counted in memory, where
 // a hit can afford it, and added to the days every few seconds; a crash costs the seconds since.
+
+import type { Log } from "../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
-import type { Log } from "../log.ts";
 import type { OperationName } from "./operation.ts";
 
 export type UseName = "download" | OperationName;

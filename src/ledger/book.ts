@@ -4,7 +4,7 @@ import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { isDamage, storeFailure } from "../bucket/fs/failure.ts";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { LedgerAnswer, LedgerOrder, LedgerPlan, LedgerRow } from "./ledger.ts";
 
 export interface Book {

@@ -1,6 +1,6 @@
 // The thread that alone opens the ledgers and waits for their fsyncs. Started by ledger.ts.
 import { parentPort, workerData } from "node:worker_threads";
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../core/errors.ts";
 import { type Book, createBook } from "./book.ts";
 import type { FromLedgers, LedgerThreadData, ToLedgers } from "./ledger.ts";
 

@@ -4,8 +4,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 
 export type LedgerValue = string | number | null;
 /** Column or parameter → value. */

@@ -1,6 +1,6 @@
 // Whether another fetch may begin: the program's own bound on fills, and the mirror's bulkhead before it, so that the
 // fetches that wait for one slow origin take no place of the others.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Bulkhead } from "./bulkhead.ts";
 import type { Slots } from "./slots.ts";
 

@@ -4,8 +4,8 @@ import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { hashFile } from "../body/hashing.ts";
 import { SPOOL_SUFFIX } from "../body/spool.ts";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import { type Fetched, putFetched } from "./put-fetched.ts";
 import type { Stored } from "./stored.ts";
 import { spokenAt } from "./versions.ts";

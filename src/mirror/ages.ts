@@ -1,5 +1,5 @@
 // How old what a mirror has is now, by freshness.ts and the clock: what is stored, and answers that are not stored yet.
-import type { ObjectInfo, Validation } from "../object.ts";
+import type { ObjectInfo, Validation } from "../core/object.ts";
 import type { FillHead } from "./fill.ts";
 import {
   createLives,

@@ -1,6 +1,6 @@
 // Keeps one slow origin from taking every fill: so many fills of a mirror run at once, the next wait a while in line,
 // and what waits too long, or finds the line full, is told to come again.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { PassingSet } from "../passing.ts";
 
 export interface Bulkhead {

@@ -1,6 +1,6 @@
 // What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
 import { describeObject } from "../bucket/bucket.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import type { BodyFacts, FillHead } from "./fill.ts";
 
 /** `now`: Unix milliseconds. */

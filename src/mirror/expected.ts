@@ -1,5 +1,5 @@
 // Objects that an earlier run has left beside the bucket: whoever asks for one of them has it stored first.
-import type { Key } from "../object.ts";
+import type { Key } from "../core/object.ts";
 import type { TakenBack } from "./waiting.ts";
 
 export interface LeftObject {

@@ -1,7 +1,7 @@
 // Several origins as one: which is asked first, and which failure lets the next one be asked. Nothing is asked again once
 // a head has come. An origin that is left alone is passed over at once; when it is, is decided by origin/breaker.ts.
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import { parseHttpDate } from "../http-date.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
+import { parseHttpDate } from "../core/http-date.ts";
 import { type FailureKind, failureKind } from "../origin/failure-kind.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../origin/origin.ts";
 

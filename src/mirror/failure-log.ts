@@ -1,6 +1,6 @@
 // A few lines where there could be one for each image: of every kind of failure the first ones of a minute are told in
 // full, the rest as one line of counts when the minute is over. While it goes on the lines become fewer.
-import type { Log } from "../log.ts";
+import type { Log } from "../core/log.ts";
 
 export interface FailureLog {
   /** `kind`: what is counted together; a few fixed words. */

@@ -1,8 +1,8 @@
 // What becomes of the fill of a missing image once it has ended: it is stored, remembered for a moment, or given up. It
 // asks nobody; mirror.ts does.
 import type { WholeBody } from "../body/spool.ts";
-import type { HuiyuanError } from "../errors.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { HuiyuanError } from "../core/errors.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Origin } from "../origin/origin.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FailureLog } from "./failure-log.ts";

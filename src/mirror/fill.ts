@@ -3,8 +3,8 @@
 import { createGate, type Gate } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError, type HuiyuanError } from "../errors.ts";
-import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../object.ts";
+import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
+import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../core/object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";
 import type { Admission } from "./admission.ts";
 import { judge } from "./arrival.ts";

@@ -1,8 +1,8 @@
 // How long a stored object is served before its origin is asked again, and what it may still be used for afterwards.
 // Pure: no clock, no I/O; refresh.ts acts on it. Reading RFC 9111 headers is left to http-cache-semantics.
 import CachePolicy from "http-cache-semantics";
-import { parseHttpDate } from "../http-date.ts";
-import type { DeclaredLife, ObjectInfo, Validation } from "../object.ts";
+import { parseHttpDate } from "../core/http-date.ts";
+import type { DeclaredLife, ObjectInfo, Validation } from "../core/object.ts";
 
 /**
  * `ttl`: so long after the origin last confirmed the object, whatever its headers say. `origin`: as its headers say, and

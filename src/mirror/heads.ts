@@ -1,6 +1,6 @@
 // HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
 // nothing stored.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { abortable, type Leaving } from "../leaving.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { PassingMap, PassingSet } from "../passing.ts";

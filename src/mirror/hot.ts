@@ -3,8 +3,8 @@
 import { LRUCache } from "lru-cache";
 import { createPieces, type Pieces } from "../body/pieces.ts";
 import { createScratch, type Scratch } from "../body/scratch.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../head-room.ts";
-import type { Key, ObjectInfo } from "../object.ts";
 import { createExpiring } from "./expiring.ts";
 import { createSeenOnce } from "./seen-once.ts";
 

@@ -1,6 +1,6 @@
 // Whose fault it is that a render has failed which many have joined: another's departure or lost original is no reason to fail
 // for those who are still there and have the bytes.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { VariantRequest } from "./variants.ts";
 
 /** The same request, and whether its own bytes have been asked for: of all who join a render those of one are. */

@@ -1,5 +1,5 @@
 // What the mirror tells of its work as it happens. http/metrics.ts turns it into Prometheus series; tests count.
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 
 /** Called on misses only, never on a hit. */
 export interface MirrorMeter {

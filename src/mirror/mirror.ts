@@ -2,9 +2,9 @@
 // becomes of that is fill-effects.ts. The bucket is asked first, by the caller (stored.ts).
 
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import type { Leaving } from "../leaving.ts";
-import type { Log } from "../log.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";

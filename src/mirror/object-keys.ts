@@ -1,6 +1,6 @@
 // Under which key an URL is stored: what of its query belongs to the key, by mirror type and keyQuery. Pure. Whether a
 // query is a processing instruction was decided before.
-import { type Key, toKey } from "../object.ts";
+import { type Key, toKey } from "../core/object.ts";
 
 /** What of a query that is not processing belongs to the key: nothing, all, or the parameters of these names. */
 export type KeyQuery = "drop" | "keep" | readonly string[];

@@ -2,7 +2,7 @@
 // there in the end, in whatever order the store takes them.
 import type { WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
-import { etagOf, type ObjectInfo } from "../object.ts";
+import { etagOf, type ObjectInfo } from "../core/object.ts";
 import type { Stored } from "./stored.ts";
 import { isLater, isVersion, type Version } from "./versions.ts";
 

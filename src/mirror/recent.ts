@@ -1,8 +1,8 @@
 // What a mirror has learnt of its keys a moment ago: the origin lacks it, it has just failed. Bounded, and each entry
 // holds only for the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
 import { hash } from "node:crypto";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
 import { type Asked, fillId } from "./rules.ts";
 

@@ -2,9 +2,9 @@
 // It asks nobody; refresh.ts does.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../bucket/driver.ts";
-import type { HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { etagOf, type ObjectInfo, type Validation } from "../object.ts";
+import type { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { etagOf, type ObjectInfo, type Validation } from "../core/object.ts";
 import type { NotModified, OriginAnswer } from "../origin/origin.ts";
 import { createExpiring } from "./expiring.ts";
 import type { Fill, FillEnd } from "./fill.ts";

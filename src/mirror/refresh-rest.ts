@@ -1,7 +1,7 @@
 // How long a stored object's origin is left alone after it gave nothing better: bounded, and only for the epoch at which
 // it was learnt, so that a purge asks at once.
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
 import { FAILURE_MS } from "./recent.ts";
 import type { Outcome } from "./refresh-effects.ts";

@@ -3,10 +3,10 @@
 // due is decided by freshness.ts.
 
 import type { SpoolPool } from "../body/spool-pool.ts";
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Key, ObjectFormat, ObjectInfo } from "../core/object.ts";
 import { abortable, type Leaving } from "../leaving.ts";
-import type { Log } from "../log.ts";
-import type { Key, ObjectFormat, ObjectInfo } from "../object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
 import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";

@@ -1,6 +1,6 @@
 // What one who asked for something newer than a stored object gets of the question that was put to its origin.
-import { HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Key } from "../core/object.ts";
 import type { Fill } from "./fill.ts";
 import type { Late } from "./join.ts";
 import { absent } from "./recent.ts";

@@ -1,9 +1,9 @@
 // Rendering the styles of an image that has just been uploaded, before anybody asks: one render at a time, in the same line as
 // those that clients wait for. What does not come to it is made when it is asked for.
-import { asHuiyuanError } from "../errors.ts";
+import { asHuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Key } from "../core/object.ts";
 import type { NamedRecipe } from "../image/named-recipe.ts";
-import type { Log } from "../log.ts";
-import type { Key } from "../object.ts";
 import type { Stored } from "./stored.ts";
 import type { Mark, Variant, Variants } from "./variants.ts";
 

@@ -2,8 +2,8 @@
 // everybody who asks while somebody has it. Its bytes are bounded, all such bodies together.
 import type { Spool } from "../body/spool.ts";
 import { bodyRoom } from "../body-room.ts";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import type { ObjectInfo } from "../object.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { ObjectInfo } from "../core/object.ts";
 import type { Damage, FillEnd } from "./fill.ts";
 
 export interface Rescued {

@@ -1,7 +1,8 @@
 // The rules of a mirror source: which rule a request falls under, the key of its object, and what the origin is asked
 // for it. Pure; the settings have been checked, and what a client sends has not.
+
+import { type Key, toKey } from "../core/object.ts";
 import { withoutMarkTokens } from "../image/mark-token.ts";
-import { type Key, toKey } from "../object.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";

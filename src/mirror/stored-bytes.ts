@@ -1,8 +1,8 @@
 // The whole of what was looked up in a bucket, perhaps a while ago: from memory, or read once more.
 import type { Bucket } from "../bucket/bucket.ts";
 import type { ObjectReader } from "../bucket/driver.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { ObjectInfo } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { ObjectInfo } from "../core/object.ts";
 import type { Hot } from "./hot.ts";
 import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 import { readAll } from "./read-all.ts";

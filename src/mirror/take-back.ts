@@ -1,5 +1,5 @@
 // What the origin takes back while it waits for the store, or just when it has been stored.
-import type { Log } from "../log.ts";
+import type { Log } from "../core/log.ts";
 import type { Stored } from "./stored.ts";
 import type { TakenBack } from "./waiting.ts";
 import type { WriteBack } from "./write-back.ts";

@@ -1,6 +1,6 @@
 // `transparentErrors`: an origin whose refusals reach the client under their own status. Only the status: no header and
 // no byte of the origin's answer is passed on, and X-ErrNo stays.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Origin } from "../origin/origin.ts";
 
 // 404 and 410 would say that there is no such image, which only an answer about the image may say (NoSuchBucket is 404

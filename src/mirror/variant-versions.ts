@@ -2,7 +2,7 @@
 // so that nothing of an image stays behind that was deleted meanwhile.
 import type { WholeBody } from "../body/spool.ts";
 import type { BucketDriver, PutCondition, PutResult } from "../bucket/driver.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import type { VariantStore } from "./variants.ts";
 
 export interface Versions {

@@ -1,5 +1,5 @@
 // Which of two versions of an image is the later one: that of which its origin spoke later. Pure.
-import type { ObjectInfo } from "../object.ts";
+import type { ObjectInfo } from "../core/object.ts";
 
 type Described = Pick<ObjectInfo, "hashes" | "provenance">;
 

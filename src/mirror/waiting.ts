@@ -1,6 +1,6 @@
 // Whole images from their end until they are stored: the store may let them wait. Meanwhile they count as what is stored
 // would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
-import type { Key, ObjectInfo } from "../object.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import { PassingMap } from "../passing.ts";
 import { createExpiring } from "./expiring.ts";
 import { type Fill, isDoubted } from "./fill.ts";

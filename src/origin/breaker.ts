@@ -1,7 +1,7 @@
 // The circuit breaker of one origin, shared by all who ask it: after enough failures the origin is left alone for a
 // while, then one real request finds out whether it is well. It tells the story of an outage in a few log lines.
-import { HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import { createFailureWindow } from "./failure-window.ts";
 
 export interface BreakerRules {

@@ -3,8 +3,8 @@
 
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
-import { type AddressClass, classifyAddress } from "../addresses.ts";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { type AddressClass, classifyAddress } from "../core/addresses.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import { Connection, createTrust, DISTRUST_MS, type Trust } from "./connection.ts";

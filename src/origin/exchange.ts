@@ -1,6 +1,6 @@
 // One request and its response on one connection: the head as a promise, the body pushed by hand with pause and resume.
 // It counts every byte itself and translates every failure. It judges no status and follows nothing.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Doubt } from "./connection.ts";
 import type { CarriedRequest, Carrier, Dispatcher } from "./dialer.ts";
 import { headFailureCode } from "./head-failure.ts";

@@ -1,6 +1,6 @@
 // What kind of failure an error of Origin.fetch is, in the words of `failoverOn`. Pure; what follows from it is decided
 // by the breaker and by the mirror's failover.
-import type { ErrorCode, HuiyuanError } from "../errors.ts";
+import type { ErrorCode, HuiyuanError } from "../core/errors.ts";
 
 /** A number is the origin's own status. */
 export type FailureKind = "connect" | "timeout" | number;

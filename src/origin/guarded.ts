@@ -1,6 +1,6 @@
 // An origin behind its breaker and its budget: nobody asks it while it is left alone, and what it answers is noted for
 // the next who asks. Several of them may stand before one origin, one for each kind of traffic.
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import { noticeEnd } from "./body-end.ts";
 import type { Breaker, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";

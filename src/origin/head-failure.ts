@@ -1,6 +1,6 @@
 // What it means when an exchange fails before its response head is whole: undici's and node's errors by our codes.
 // Failures to connect never come here; connect.ts names them itself.
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import type { Connection } from "./connection.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {

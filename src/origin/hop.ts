@@ -1,7 +1,7 @@
 // One request target at an origin: where it is and what is asked for there. Pure; redirect.ts makes the later hops.
-import { HuiyuanError } from "../errors.ts";
-import type { Key } from "../object.ts";
-import { isForbiddenPort } from "../ports.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Key } from "../core/object.ts";
+import { isForbiddenPort } from "../core/ports.ts";
 import type { Endpoint } from "./connect.ts";
 
 /** The configured origin. */

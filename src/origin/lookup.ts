@@ -1,8 +1,8 @@
 // Names to addresses for the guarded dialer. The system's resolver is the authority; where it is silent, direct-lookup.ts
 // asks beside it. Nothing is cached: what is dialled is what was just looked up and checked.
 import { lookup } from "node:dns/promises";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
-import { type Log, SILENT_LOG } from "../log.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
+import { type Log, SILENT_LOG } from "../core/log.ts";
 import { createDirectLookup, type DirectLookup } from "./direct-lookup.ts";
 
 /**

@@ -1,5 +1,5 @@
 // The marks by which servers see that a request has come back to them: Via (RFC 9110 §7.6.3) and CDN-Loop (RFC 8586).
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 /** What of the client's request is carried on. */
 export interface LoopMarks {

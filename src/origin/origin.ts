@@ -1,8 +1,8 @@
 // What every origin is to the rest of the program: something that is asked for one key and answers with a body that
 // still arrives. Sites, clouds and mirrors all have this shape. Nothing here knows a protocol.
 import type { DeclaredDigests, Framing } from "../body/gate.ts";
-import type { HuiyuanError } from "../errors.ts";
-import type { DeclaredLife, Key } from "../object.ts";
+import type { HuiyuanError } from "../core/errors.ts";
+import type { DeclaredLife, Key } from "../core/object.ts";
 import type { Doubt } from "./connection.ts";
 
 /** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */

@@ -1,6 +1,6 @@
 // The origin `qiniu`: a bucket of Qiniu (七牛云存储), public or private, behind one of its download domains.
 import { createHmac } from "node:crypto";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { hopOrigin, keyPath, parseHome } from "./hop.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";

@@ -1,6 +1,6 @@
 // Which redirects of an origin are followed, and what goes along. Pure; every hop is dialled through the guard as well.
-import { HuiyuanError } from "../errors.ts";
-import { isForbiddenPort } from "../ports.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { isForbiddenPort } from "../core/ports.ts";
 import { type Hop, hopOrigin, hopUrl, portOf } from "./hop.ts";
 
 /** Redirects of one fetch at most. */

@@ -1,5 +1,5 @@
 // The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { carryMarks, type LoopMarks, markOf } from "./loop-marks.ts";
 import type { Validators } from "./origin.ts";
 

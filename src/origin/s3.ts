@@ -1,9 +1,9 @@
 // The origin `s3`: a bucket of any S3-compatible store, public or with keys. Where the bucket is says s3-place.ts, and
 // sigv4.ts signs; here is what a store's answers mean.
 import type { DeclaredDigests } from "../body/gate.ts";
-import { HuiyuanError } from "../errors.ts";
-import { type S3PlaceOptions, s3Place } from "../s3-place.ts";
-import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../sigv4.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type S3PlaceOptions, s3Place } from "../core/s3-place.ts";
+import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../core/sigv4.ts";
 import { parseHome } from "./hop.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";

@@ -2,7 +2,7 @@
 // addresses only: what a name resolves to is seen at the dial.
 import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
-import { classifyAddress } from "../addresses.ts";
+import { classifyAddress } from "../core/addresses.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
 

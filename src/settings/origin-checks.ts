@@ -1,6 +1,6 @@
 // Rules between the keys of one origin, and between an origin and this server. Pure; names are never looked up.
 
-import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../s3-place.ts";
+import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../core/s3-place.ts";
 import type { PathFault } from "./faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "./hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";

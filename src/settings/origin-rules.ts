@@ -1,5 +1,5 @@
 // What the settings of an origin may say: its URL and its extra headers. Pure; it never looks a name up.
-import { isForbiddenPort } from "../ports.ts";
+import { isForbiddenPort } from "../core/ports.ts";
 import { isNeverDialled, isPrivateHost } from "./hosts.ts";
 
 /** Why the text cannot be an origin's base URL; undefined when it can. The text is never repeated: it may hold a password. */

@@ -1,5 +1,5 @@
 // Rules between the keys of a mirror source, its rules among them. Pure.
-import { isKey } from "../object.ts";
+import { isKey } from "../core/object.ts";
 import type { PathFault } from "./faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
 import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";

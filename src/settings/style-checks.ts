@@ -1,5 +1,5 @@
 // Aliases and styles of a bucket: one namespace, names that separators can split off, and instructions that can be read.
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { parseInstruction } from "../image/grammar.ts";
 import type { PathFault } from "./faults.ts";
 import { child, type Place } from "./places.ts";

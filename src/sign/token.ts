@@ -2,7 +2,7 @@
 // nothing is remembered here; verified.ts remembers what was verified, once.ts what was spent.
 // Imports nothing of ours but errors.ts, because the client SDK takes this file as it is.
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 
 /** Longest life of a token, seconds: "3 months" taken as the longest three calendar months, 92 days. */
 export const MAX_LIFE_SECONDS = 7_948_800;

@@ -1,7 +1,7 @@
 // Remembers the tokens whose MAC was right, so that a hot picture does not pay for Base64 and HMAC on every request.
 // Only the part that is the same for every request is remembered; expiry, scope and key are looked at on every use.
 import { LRUCache } from "lru-cache";
-import { HuiyuanError } from "../errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { type Authentic, authenticateToken, authorize, type Grant, type KeyLookup, type Scope } from "./token.ts";
 
 /** Longer tokens are verified anew each time: they are rare, and a bound on length is a bound on memory. Characters. */

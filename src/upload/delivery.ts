@@ -1,7 +1,7 @@
 // One attempt to deliver a notice: the request, the guarded connection, the deadline, and what may come back. It decides
 // what an answer means, and nothing of what follows from it.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, type ErrorCode } from "../errors.ts";
+import { asHuiyuanError, type ErrorCode } from "../core/errors.ts";
 import { type CallReply, createCaller } from "../origin/caller.ts";
 import type { Resolve } from "../origin/lookup.ts";
 import { type CallbackNotice, callbackBody } from "../sign/callback.ts";

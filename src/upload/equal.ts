@@ -1,8 +1,8 @@
 // Instant upload (秒传): a bucket has these bytes already, under another name. They are read before they are believed.
 import type { ObjectReader } from "../bucket/driver.ts";
 import { readWhole } from "../bucket/read-whole.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { ObjectInfo } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { ObjectInfo } from "../core/object.ts";
 import type { Prove } from "./proof.ts";
 import { type AnnounceFile, exists, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
 

@@ -2,7 +2,7 @@
 // bounded; what is not known is passed over. It is the one door of busboy.
 import type { Readable } from "node:stream";
 import { Busboy, type Dicer } from "@fastify/busboy";
-import { asHuiyuanError, HuiyuanError } from "../errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 
 /** The fields that mean something here, in lower case as they are compared. */
 const FIELD_NAMES = ["op", "sha", "filesize", "slice_size", "session", "offset", "magiccontext", "md5"] as const;

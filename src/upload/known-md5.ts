@@ -2,8 +2,8 @@
 // bytes when somebody asks, a few at a time, and remembered.
 import type { Bucket } from "../bucket/bucket.ts";
 import { provenInTime } from "../bucket/proof.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { ObjectInfo } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { ObjectInfo } from "../core/object.ts";
 
 export interface KnownMd5 {
   /** Lower-case hex; undefined when the object is not there any more. Throws store_failed, store_corrupt, overloaded. */

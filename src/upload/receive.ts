@@ -3,8 +3,8 @@
 import type { Readable } from "node:stream";
 import { createGate } from "../body/gate.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../errors.ts";
-import type { ImageFacts } from "../object.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { ImageFacts } from "../core/object.ts";
 
 /** A file that has arrived. Its body is the spool's, and gone with the last hold on that. */
 export interface Received {

@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 import { createGate } from "../body/gate.ts";
 import { createBodyHasher } from "../body/hashing.ts";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Prove } from "./proof.ts";
 import type { Received } from "./receive.ts";
 import type { SliceOrder } from "./slice-note.ts";

@@ -2,8 +2,8 @@
 // the bytes already (秒传); a data packet brings the next slice, or one again that was taken before.
 import { randomUUID } from "node:crypto";
 import type { Spool } from "../body/spool.ts";
-import { type ErrorCode, HuiyuanError } from "../errors.ts";
-import { type Key, toKey } from "../object.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import { type Key, toKey } from "../core/object.ts";
 import { storeEqual } from "./equal.ts";
 import type { FormFields } from "./form.ts";
 import type { Prove } from "./proof.ts";

@@ -2,8 +2,8 @@
 // A stored one is remembered as long, since a client that missed the answer to its last slice sends that again.
 import { randomBytes } from "node:crypto";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import type { FoundSlices, SliceFolder } from "./slice-folder.ts";
 import type { SliceOrder, SlicePhase } from "./slice-note.ts";
 

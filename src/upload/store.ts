@@ -2,8 +2,8 @@
 
 import type { Bucket } from "../bucket/bucket.ts";
 import { describeObject, uploadedAt } from "../bucket/bucket.ts";
-import { HuiyuanError } from "../errors.ts";
-import type { Key, ObjectInfo } from "../object.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Announce, Announcement } from "./callback.ts";
 import type { FormFields } from "./form.ts";
 import type { Prove } from "./proof.ts";

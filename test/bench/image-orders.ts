@@ -1,7 +1,7 @@
 // What the clients of the image soak ask for: good images in every format, processed in a way that tells what the answer
 // must be, and hostile ones with what may come of each. Only words and dice; nothing is sent here.
 import sharp from "sharp";
-import { errorRow } from "../../src/errors.ts";
+import { errorRow } from "../../src/core/errors.ts";
 import { drawSources } from "../gallery/sources.ts";
 import { HOSTILE_ORDERS } from "../helpers/hostile-menu.ts";
 import { b64 } from "../helpers/rendering.ts";

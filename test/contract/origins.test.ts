@@ -1,6 +1,6 @@
 // What every kind of origin promises, whatever stands at the other end. A new kind is one line in the table.
 import { afterEach, describe, expect, test } from "vitest";
-import { SILENT_LOG } from "../../src/log.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 import type { HttpOriginOptions } from "../../src/origin/http-origin.ts";
 import type { Origin } from "../../src/origin/origin.ts";
 import { createQiniu } from "../../src/origin/qiniu.ts";

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ERROR_CODES, restError } from "../../src/errors.ts";
+import { ERROR_CODES, restError } from "../../src/core/errors.ts";
 import { claimingPng } from "../helpers/hostile-images.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";

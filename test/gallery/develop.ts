@@ -1,5 +1,5 @@
 // Renders the examples of the sheet in render processes, as the server does, and says what came out. It makes no page.
-import { HuiyuanError } from "../../src/errors.ts";
+import { HuiyuanError } from "../../src/core/errors.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/image/recipe.ts";

@@ -1,6 +1,6 @@
 // Origins without a network for tests of the mirror: each answers its requests in turn, with a body that is all there
 // or that a test lets arrive step by step. They keep to what origin.ts asks of every origin.
-import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/errors.ts";
+import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
 
 /** What an origin does with one request. */

@@ -1,7 +1,7 @@
 // Images, and what is asked of them, that try to cost a server more than they are worth, with what may come of each. What
 // they are made of is in hostile-images.ts. For tests only.
 import sharp from "sharp";
-import type { ErrorCode } from "../../src/errors.ts";
+import type { ErrorCode } from "../../src/core/errors.ts";
 import { blackPng, claimingPng, framesGif, heavyProfileJpeg, inflatingPng, scansJpeg } from "./hostile-images.ts";
 import { b64 } from "./rendering.ts";
 

@@ -1,5 +1,5 @@
 // A log that keeps its lines for a test.
-import type { Log } from "../../src/log.ts";
+import type { Log } from "../../src/core/log.ts";
 
 export interface LogLine {
   readonly level: keyof Log;

@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createFsStore } from "../../src/bucket/fs/store.ts";
-import { SILENT_LOG } from "../../src/log.ts";
-import { toKey } from "../../src/object.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { toKey } from "../../src/core/object.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "./whole-body.ts";
 
 /** The bytes of object number `n`, the same in every process: 1 to about 190,000 of them. */

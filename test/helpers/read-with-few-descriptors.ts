@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createFsStore } from "../../src/bucket/fs/store.ts";
-import { SILENT_LOG } from "../../src/log.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 import { infoOf, readAll, wholeBodyInFile } from "./whole-body.ts";
 
 /** Synced side by side: far fewer than there are descriptors. */

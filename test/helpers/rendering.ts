@@ -1,12 +1,12 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
 import { createGate } from "../../src/body/gate.ts";
+import type { ImageFacts } from "../../src/core/object.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { readSource } from "../../src/image/loaders.ts";
 import { dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
 import { type Rendered, renderImage } from "../../src/image/pipeline.ts";
 import type { AutoFormat, Era } from "../../src/image/recipe.ts";
-import type { ImageFacts } from "../../src/object.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,

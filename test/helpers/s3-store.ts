@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import type { RemoteStore } from "../../src/bucket/remote.ts";
 import { openS3Store } from "../../src/bucket/s3/store.ts";
-import type { Log } from "../../src/log.ts";
-import { SILENT_LOG } from "../../src/log.ts";
+import type { Log } from "../../src/core/log.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 import { createCaller } from "../../src/origin/caller.ts";
 import { createSystemResolve } from "../../src/origin/lookup.ts";
 

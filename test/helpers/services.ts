@@ -310,7 +310,7 @@ export async function freePort(): Promise<number> {
   throw new Error("Cannot find a free port: 50 were taken");
 }
 
-/** None of those from here on is refused to origins (src/ports.ts). The kernel's own begin at 32768 on Linux. */
+/** None of those from here on is refused to origins (src/core/ports.ts). The kernel's own begin at 32768 on Linux. */
 const LOWEST_PORT = 12_000;
 const LANES = 8;
 const PORTS_OF_LANE = 1_875;

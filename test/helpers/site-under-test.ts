@@ -1,6 +1,6 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that gathers what a body does.
-import { SILENT_LOG } from "../../src/log.ts";
-import { toKey } from "../../src/object.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { toKey } from "../../src/core/object.ts";
 import type { OriginTimeouts } from "../../src/origin/http-origin.ts";
 import type {
   NotModified,

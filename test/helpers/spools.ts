@@ -8,8 +8,8 @@ import { ALL_DIGESTS } from "../../src/body/hashing.ts";
 import type { Spool } from "../../src/body/spool.ts";
 import { type Disk, REAL_DISK } from "../../src/body/spool-file.ts";
 import { createSpoolPool, type SpoolPool } from "../../src/body/spool-pool.ts";
-import { SILENT_LOG } from "../../src/log.ts";
-import type { DigestName } from "../../src/object.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import type { DigestName } from "../../src/core/object.ts";
 
 export interface TestPool extends SpoolPool {
   readonly dir: string;

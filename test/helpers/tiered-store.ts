@@ -4,7 +4,7 @@ import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/bucket/remote.ts";
 import { type BoundedDisk, createBoundedDisk } from "../../src/bucket/tier/bounded-disk.ts";
 import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/bucket/tier/store.ts";
-import { SILENT_LOG } from "../../src/log.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;

@@ -1,6 +1,6 @@
 // A project with two key pairs and one disabled, and tokens for it.
 import { createHmac } from "node:crypto";
-import { HuiyuanError } from "../../src/errors.ts";
+import { HuiyuanError } from "../../src/core/errors.ts";
 import { type KeyLookup, makeToken, type Scope, type SigningKey, type TokenFields } from "../../src/sign/token.ts";
 
 /** Unix seconds that the tests call now. */

@@ -1,6 +1,7 @@
 // A stored upload as it is told to a business server, and the outbox of a folder.
+
+import { type Log, SILENT_LOG } from "../../src/core/log.ts";
 import { createLedgers } from "../../src/ledger/ledger.ts";
-import { type Log, SILENT_LOG } from "../../src/log.ts";
 import type { Uploaded } from "../../src/upload/callback.ts";
 import { createOutbox, OUTBOX_PLAN, type Outbox } from "../../src/upload/outbox.ts";
 

@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 import { BLOCK_BYTES, type WholeBody } from "../../src/body/spool.ts";
 import { describeObject } from "../../src/bucket/bucket.ts";
 import type { ObjectReader } from "../../src/bucket/driver.ts";
-import { type ObjectInfo, type Provenance, toKey } from "../../src/object.ts";
+import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 
 /** The body that a spool would make of these bytes. */
 export function wholeBody(bytes: Buffer): WholeBody {

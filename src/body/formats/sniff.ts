@@ -1,5 +1,5 @@
 // Which image the first bytes announce. Nothing else about a body is asked: neither its Content-Type nor its name.
-import type { ImageFormat } from "../../object.ts";
+import type { ImageFormat } from "../../core/object.ts";
 
 /** So many bytes always decide. */
 const SNIFF_BYTES = 64;

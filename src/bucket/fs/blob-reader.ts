@@ -5,7 +5,7 @@ import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
 import { crc32 } from "../../body/crc32.ts";
 import { BLOCK_BYTES } from "../../body/spool.ts";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectReader } from "../driver.ts";
 import { blobPath } from "./blob-folder.ts";
 import type { StoredBlob } from "./catalogue-reads.ts";

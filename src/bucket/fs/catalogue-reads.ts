@@ -1,8 +1,8 @@
 // What the event loop asks the catalogue: prepared statements on a connection that only reads, a few microseconds each,
 // and that never waits for the writer's fsync.
 import type Database from "better-sqlite3";
-import { HuiyuanError } from "../../errors.ts";
-import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../core/object.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry, ListPage } from "../driver.ts";
 import { entrySum } from "./entry-sum.ts";

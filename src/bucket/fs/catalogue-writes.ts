@@ -1,7 +1,7 @@
 // Everything that changes the catalogue's entries, as plain functions on a database. Each call is made inside the writer's
 // transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
 import type Database from "better-sqlite3";
-import type { DeclaredLife, Key, ObjectInfo } from "../../object.ts";
+import type { DeclaredLife, Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "../conditions.ts";
 import type { PutCondition, PutResult } from "../driver.ts";
 import type { CatalogueBlobs, NewPlace } from "./catalogue-blobs.ts";

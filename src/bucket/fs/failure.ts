@@ -1,5 +1,5 @@
 // Foreign errors of the disk and of SQLite, translated once into store_full and store_failed.
-import { type ErrorCode, HuiyuanError } from "../../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 
 // QUOTA and FULL mean the same to an operator: nothing more fits.
 const FULL_CODES = new Set(["ENOSPC", "EDQUOT", "SQLITE_FULL"]);

@@ -1,6 +1,6 @@
 // The room that must stay free on the disk: below it nothing new is stored, and serving goes on.
 import { statfs } from "node:fs/promises";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { storeFailure } from "./failure.ts";
 
 export interface FreeSpace {

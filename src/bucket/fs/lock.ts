@@ -3,7 +3,7 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { errorCodeOf, storeFailure } from "./failure.ts";
 
 export interface DataLock {

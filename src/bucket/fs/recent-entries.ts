@@ -1,7 +1,7 @@
 // Objects that were looked up a moment ago, so that a hit on the disk asks the catalogue once and not each time. One process
 // owns the catalogue and one thread changes it: whatever that was asked to do is told here before it is acknowledged.
 import { LRUCache } from "lru-cache";
-import type { Key } from "../../object.ts";
+import type { Key } from "../../core/object.ts";
 import type { Entry } from "../driver.ts";
 import type { Operation } from "./write-operations.ts";
 

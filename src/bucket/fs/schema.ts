@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { ONCE_SCHEMA } from "../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "./failure.ts";
 

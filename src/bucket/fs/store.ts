@@ -3,9 +3,9 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
-import { HuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
-import type { Key } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key } from "../../core/object.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../driver.ts";
 import { syncDirectory } from "./blob-folder.ts";

@@ -1,5 +1,5 @@
 // Chores that a store does now and then, one after another, on a timer that does not keep the process alive.
-import type { Log } from "../../log.ts";
+import type { Log } from "../../core/log.ts";
 
 export interface Chore {
   /** For the log: completes "cannot …". */

@@ -1,7 +1,7 @@
 // What the writer can be asked to do: the one table of names, requests and answers that both sides of the thread share.
 // Everything in it survives a structured clone and is small. Bytes lie in files, or in the memory that both sides share.
-import type { ErrorCode } from "../../errors.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { SpendRequest } from "../../sign/once.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
 

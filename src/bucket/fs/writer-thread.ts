@@ -1,7 +1,7 @@
 // The thread that alone writes the catalogue, packs and the blob folder, and alone waits for their fsyncs. Started by
 // writer.ts.
 import { parentPort, workerData } from "node:worker_threads";
-import { asHuiyuanError } from "../../errors.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
 import { prepareBatches } from "./batch.ts";
 import { openBlobFolder } from "./blob-folder.ts";
 import { openPackFolder, type PackFolder } from "./pack-folder.ts";

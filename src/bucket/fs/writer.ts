@@ -1,7 +1,7 @@
 // The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
 // that those who arrive during an fsync share the next one. Small bodies go along in memory that both sides share.
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, HuiyuanError } from "../../errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
 
 export interface WriterData {

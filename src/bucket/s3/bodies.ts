@@ -1,5 +1,5 @@
 // Bodies of requests and answers: how long nothing may move in them, and how much of an answer is read, and for how long.
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { SharedSignal } from "../../shared-signals.ts";
 import type { HttpReply } from "./http-call.ts";
 

@@ -1,8 +1,8 @@
 // Which conditions of a PUT this S3 obeys, tried with a temporary object, since some servers take the headers and ignore
 // them; and whether it says with a 404 which request it was. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
 import { createHash, randomUUID } from "node:crypto";
-import { asHuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import { isSigned } from "./absence.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";

@@ -1,6 +1,6 @@
 // An object's description as x-amz-meta-* headers and back: at most 2 KB, as S3 allows, ASCII whatever the values hold.
 // What an operator reads with any S3 tool is what stands here. Pure.
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import {
   DECLARED_LIFE,
   type DeclaredLife,
@@ -10,7 +10,7 @@ import {
   type ObjectInfo,
   type Provenance,
   STORED_HEADERS,
-} from "../../object.ts";
+} from "../../core/object.ts";
 import type { Tombstone } from "../driver.ts";
 import type { RemoteEntry } from "../remote.ts";
 

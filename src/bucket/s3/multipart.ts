@@ -1,6 +1,6 @@
 // A large object in parts, each signed and tried again by itself; whatever fails, the parts are taken back.
 import { createHash } from "node:crypto";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { ByteSource } from "../remote.ts";
 import { errorCode, isResult, uploadId } from "./answers.ts";
 import type { S3Client } from "./client.ts";

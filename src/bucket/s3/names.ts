@@ -1,7 +1,7 @@
 // Under which name an object lies in the S3 bucket: prefix + appid/bucket/ + key, so that any S3 tool finds it. Keys that
 // would be too long for S3 that way lie under a hash, with the key in their metadata. Pure.
 import { createHash } from "node:crypto";
-import { isKey, type Key } from "../../object.ts";
+import { isKey, type Key } from "../../core/object.ts";
 
 /** The longest name that S3 takes, UTF-8 bytes. */
 const MAX_NAME_BYTES = 1_024;

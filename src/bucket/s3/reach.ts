@@ -1,6 +1,6 @@
 // Whether S3 answers. While it does not, nobody waits for it: look-ups fail at once, uploads rest, and one request a
 // second asks whether it is back.
-import type { Log } from "../../log.ts";
+import type { Log } from "../../core/log.ts";
 
 export interface Reach {
   readonly isDown: boolean;

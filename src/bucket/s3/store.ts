@@ -2,8 +2,8 @@
 // bucket does is in bucket.ts, what a request is in client.ts.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import { waitAtMost } from "../../wait.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
 import { isResult } from "./answers.ts";

@@ -1,8 +1,8 @@
 // The part of this disk that holds what can be had again, copies of remote objects and variants of images: bounded by
 // bytes together, and what was used longest ago goes first. It owns the order of use; who brings what is others' affair.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Log } from "../../log.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { FsStore } from "../fs/store.ts";
 import { type Copy, type CopyOrder, createCopyOrder } from "./copy-order.ts";
 

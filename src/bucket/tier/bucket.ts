@@ -3,9 +3,9 @@
 // is the authority, except for what is queued. What changes it is in changes.ts.
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { KeyLocks } from "../../key-locks.ts";
-import type { Log } from "../../log.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
 import { createChangedKeys } from "./changed-keys.ts";

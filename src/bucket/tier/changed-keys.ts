@@ -1,6 +1,6 @@
 // Which keys of a bucket have changed since a moment: what was asked for before a change of its key is not kept after it. Of
 // changes long ago only the moment is known; any key may have had them.
-import type { Key } from "../../object.ts";
+import type { Key } from "../../core/object.ts";
 
 export interface ChangedKeys {
   /** Rises with every change. */

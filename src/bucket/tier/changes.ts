@@ -1,9 +1,9 @@
 // What changes one bucket of a remote store: each change looks at what is there and what is queued here, decides, and makes the
 // change over exactly what was seen. Whoever calls sees to it that a key has one change at a time.
 import type { WholeBody } from "../../body/spool.ts";
-import { HuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired, isStill, raisesEpoch } from "../conditions.ts";
 import type { BucketDriver, Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";

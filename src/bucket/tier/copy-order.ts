@@ -1,6 +1,6 @@
 // Which copies of remote objects lie on this disk, in the order of their last use, and which of them were compared with the
 // remote store lately. Bounded by bytes and by number. It holds no bytes and removes none: it says which must go.
-import type { Key } from "../../object.ts";
+import type { Key } from "../../core/object.ts";
 
 export interface Copy {
   readonly bucketId: string;

@@ -1,6 +1,6 @@
 // Objects of the remote store that were read wrongly, by key and version: for a while nobody reads them once more.
-import { HuiyuanError } from "../../errors.ts";
-import type { Key } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
 
 export interface DamagedObjects {
   note(key: Key, version: string): void;

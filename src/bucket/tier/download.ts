@@ -4,8 +4,8 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Spool, WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
-import type { ObjectInfo } from "../../object.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
 import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
 import { provenInTime } from "../proof.ts";

@@ -3,8 +3,8 @@
 import { createGate } from "../../body/gate.ts";
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import { describeObject } from "../bucket.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote.ts";
 

@@ -3,8 +3,8 @@
 import { crc32 } from "../../body/crc32.ts";
 import { type BodyHasher, createBodyHasher } from "../../body/hashing.ts";
 import { BLOCK_BYTES, type WholeBody } from "../../body/spool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../errors.ts";
-import type { ObjectInfo } from "../../object.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../driver.ts";
 import { provenInTime } from "../proof.ts";
 import type { RemoteBucket } from "../remote.ts";

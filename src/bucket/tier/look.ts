@@ -2,8 +2,8 @@
 
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { asHuiyuanError } from "../../errors.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import { PassingMap } from "../../passing.ts";
 import { hasExpired } from "../conditions.ts";
 import type { Entry } from "../driver.ts";

@@ -2,8 +2,8 @@
 import { close, open, read } from "node:fs";
 import { promisify } from "node:util";
 import type { WholeBody } from "../../body/spool.ts";
-import { HuiyuanError } from "../../errors.ts";
-import type { ObjectInfo } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../driver.ts";
 import type { ByteSource } from "../remote.ts";
 

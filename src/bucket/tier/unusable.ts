@@ -1,7 +1,7 @@
 // Objects of other tools that are no images: they lie where an image could, are served to nobody, and nothing of a mirror is
 // stored over them. For a while none is read once more, and the log tells of them in a few lines.
-import type { Log } from "../../log.ts";
-import type { Key } from "../../object.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key } from "../../core/object.ts";
 
 export interface UnusableObjects {
   note(object: { readonly key: Key; readonly version: string; readonly why: string }): void;

@@ -1,9 +1,9 @@
 // The queue before a remote store: what waits is on disk (the tiered bucket has it), this file says what is brought when.
 // Each object is tried until it is there; while the store does not answer, nothing is tried.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
-import type { Key } from "../../object.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key } from "../../core/object.ts";
 
 export interface Upload {
   readonly bucketId: string;

@@ -1,6 +1,6 @@
 // What the origin says of an image that it cannot have. A mirror believes a 404, and nothing else, to mean absence.
 import { randomBytes } from "node:crypto";
-import { toKey } from "../../object.ts";
+import { toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/probe.ts";
 import { type Finding, type Notes, originFailure } from "./finding.ts";
 

@@ -1,5 +1,5 @@
 // Each sample, fetched as the mirror fetches: is it a whole image, and what is odd about the answers.
-import { MEDIA_TYPES } from "../../object.ts";
+import { MEDIA_TYPES } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/probe.ts";
 import { amount, type Finding, type Hints, type Notes, originFailure, span } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";

@@ -1,5 +1,5 @@
 // What the doctor has to say of an origin, and what it takes down for the settings that it will propose.
-import { asHuiyuanError, type HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 
 /** `problem`: images will not come, or wrong ones will. `warning`: works, at a price that should be known. */
 export type Severity = "good" | "note" | "warning" | "problem";

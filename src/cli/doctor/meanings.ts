@@ -1,5 +1,5 @@
 // What each way in which an origin may fail means for its operator, in a newcomer's words. Pure.
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { ProbeVerdict } from "../../origin/probe.ts";
 
 const MEANINGS: Partial<Record<ErrorCode, string>> = {

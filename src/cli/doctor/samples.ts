@@ -1,6 +1,6 @@
 // The images that an origin is tried with: how they are named on the command line, and how one is found where none is.
-import { HuiyuanError } from "../../errors.ts";
-import { isKey, type Key, toKey } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { isKey, type Key, toKey } from "../../core/object.ts";
 import type { Probe } from "../../origin/probe.ts";
 import { pictureOn } from "../find-picture.ts";
 

@@ -3,8 +3,8 @@
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
-import { asHuiyuanError, errorRow } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { asHuiyuanError, errorRow } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import type { OriginHealth } from "../../origin/health.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./answers.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";

@@ -1,6 +1,6 @@
 // One log line for each call that changes something: who, what, how it ended. It never holds a token or a query.
 import type { Context } from "hono";
-import type { Log } from "../../log.ts";
+import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import type { ApiEnv } from "./env.ts";
 

@@ -1,8 +1,8 @@
 // Deleting, undeleting and purging many objects: those that are named, or all of a prefix. A line for each, and a last one
 // that counts; a key that cannot be changed does not stop the others.
-import { asHuiyuanError, errorRow } from "../../errors.ts";
+import { asHuiyuanError, errorRow } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
 import type { Stored } from "../../mirror/stored.ts";
-import type { Key } from "../../object.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";
 import { type Domains, findNamed, type NamedObject } from "./naming.ts";
 

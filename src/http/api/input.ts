@@ -2,7 +2,7 @@
 // known is refused: a misspelt field of a call that changes things must not be overlooked.
 import type { HonoRequest } from "hono";
 import * as z from "zod";
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 /** The fields of one call. */
 type Input = Readonly<Record<string, unknown>>;

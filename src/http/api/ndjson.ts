@@ -1,7 +1,7 @@
 // An answer of many lines, one JSON object each, made while it is read: as slow as its reader, and ended when the reader
 // leaves. A line that says nothing keeps a quiet connection alive.
 import type { Context } from "hono";
-import { asHuiyuanError, type HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import type { ApiEnv } from "./env.ts";
 
 const QUIET_MS = 15_000;

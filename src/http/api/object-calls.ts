@@ -1,8 +1,8 @@
 // The calls of the admin API about stored objects: list, look at, delete, undelete, purge.
 import type { Context } from "hono";
 import * as z from "zod";
-import type { Log } from "../../log.ts";
-import { isKey } from "../../object.ts";
+import type { Log } from "../../core/log.ts";
+import { isKey } from "../../core/object.ts";
 import { changeCounts, changeLine, objectPage, statAnswer } from "./answers.ts";
 import { auditOf, loggedName } from "./audit.ts";
 import type { Calls } from "./calls.ts";

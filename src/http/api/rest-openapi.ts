@@ -1,7 +1,7 @@
 // The REST API of uploads (http/photos/) in OpenAPI 3.1. Its forms and paths are read as clients of 2015 write them, by no schema; so
 // the codes are made of the one table of errors, and a test holds real answers against the schemas. Pure.
 import * as z from "zod";
-import { ERROR_CODES, errorRow, restError } from "../../errors.ts";
+import { ERROR_CODES, errorRow, restError } from "../../core/errors.ts";
 import { CALLBACK_FAILED } from "../../upload/callback.ts";
 import { bareSchemaOf as bare } from "./input.ts";
 

@@ -1,7 +1,7 @@
 // The call of the admin API that fetches objects ahead.
 import * as z from "zod";
-import { HuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import type { Site } from "../site.ts";
 import { warmCounts, warmLine } from "./answers.ts";
 import { auditOf } from "./audit.ts";

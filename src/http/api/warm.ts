@@ -1,12 +1,12 @@
 // Fetching objects ahead, through the mirrors that clients would use, as slowly as is asked for. What the bucket has
 // already is left alone; what was purged is asked for again.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import { toKey } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { Kept } from "../../mirror/refreshed.ts";
 import { askedForKey } from "../../mirror/rules.ts";
-import { toKey } from "../../object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
 import type { Site } from "../site.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";

@@ -1,8 +1,8 @@
 // How an API call is answered: one JSON document with the fields and types that its clients insist on, in one write with
 // its length. 200 is success and 400 is everything else.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type HuiyuanError, restError } from "../../errors.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
+import { type HuiyuanError, restError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 
 export interface ApiAnswer {
   readonly code: number;

@@ -1,6 +1,6 @@
 // One log line an API call, as `accessLog` says: `misses` shows all of them, since each is one. Neither signature nor
 // contents are in it.
-import type { Log } from "../../log.ts";
+import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { type AccessLogRules, clientAddress, withoutToken } from "../access-log.ts";
 import type { AnsweredCall } from "./photos.ts";

@@ -1,10 +1,10 @@
 // One call of the REST API while it is answered, and what all calls share.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SpoolPool } from "../../body/spool-pool.ts";
-import { HuiyuanError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key } from "../../core/object.ts";
 import type { Slots } from "../../mirror/slots.ts";
-import type { Key } from "../../object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { type Announce, joinCallback } from "../../upload/callback.ts";

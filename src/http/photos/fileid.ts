@@ -1,6 +1,6 @@
 // Which fileid the raw end of a path means. Clients spell them in three ways: most as a form would, with `+` for a blank;
 // some percent-encoded; Python 3 not at all. A token that is bound to a file says which it was. Pure.
-import { isKey, type Key } from "../../object.ts";
+import { isKey, type Key } from "../../core/object.ts";
 import { percentDecoded } from "../target.ts";
 import { invalidPath } from "./target.ts";
 

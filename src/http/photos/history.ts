@@ -1,11 +1,11 @@
 // Images that a bucket has not mirrored yet: stat and copy of one fetch it first, through the bucket's first domain that
 // has a mirror, and go on when it is stored.
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill.ts";
 import type { MissAnswer } from "../../mirror/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type Asked, askedForKey } from "../../mirror/rules.ts";
-import type { Key, ObjectInfo } from "../../object.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../object-name.ts";
 import type { Route, Site } from "../site.ts";
 import type { ManagedBucket } from "./project.ts";

@@ -1,7 +1,7 @@
 // Stat, copy and delete: what the API does with images that are there, or that only the origin has yet.
 import { randomUUID } from "node:crypto";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../errors.ts";
-import { type Key, type ObjectInfo, toKey } from "../../object.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
 import { bucketOf, type Call, linksOf, type PhotosParts } from "./call.ts";
 import { readFileid, statFileids } from "./fileid.ts";

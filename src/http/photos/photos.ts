@@ -1,7 +1,7 @@
 // The REST API of uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`): the walk of one call, top to bottom. Every host
 // that serves no downloads by name is asked the same way. What is answered is in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../errors.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
 import { awaitsContinue } from "../continue.ts";
 import { corsHeaders } from "../cors.ts";

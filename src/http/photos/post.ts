@@ -3,8 +3,8 @@
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Spool } from "../../body/spool.ts";
-import { HuiyuanError } from "../../errors.ts";
-import { type Key, toKey } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
 import type { Authentic } from "../../sign/token.ts";
 import { type Form, type FormFields, isForm, readForm } from "../../upload/form.ts";
 import { type Received, receiveFile } from "../../upload/receive.ts";

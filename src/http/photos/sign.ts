@@ -1,6 +1,6 @@
 // The signature of an API call: where it is carried, and what it allows. One-time ones are spent here.
-import { HuiyuanError } from "../../errors.ts";
-import type { Key } from "../../object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import { type Authentic, authorize, type Scope, tokenFromQuery } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";

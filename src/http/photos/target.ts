@@ -1,6 +1,6 @@
 // Which requests are calls of the REST API, and what their path says. Everything is read from the raw target: a slash of
 // a fileid may be spelled `%2F`, and only literal ones divide. Pure.
-import { HuiyuanError } from "../../errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { hostOf } from "../target.ts";
 
 /** A call's path. Fileids are raw. */

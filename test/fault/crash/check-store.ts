@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "vitest";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { ownFileNames, readSha256, storedBlobs } from "../../helpers/stored-blobs.ts";
 import { readAll } from "../../helpers/whole-body.ts";
 import { type OpenStore, openStore } from "./open-store.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { leaveNote } from "../../../src/mirror/adopt.ts";
 import { get } from "../../helpers/get.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";

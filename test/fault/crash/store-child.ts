@@ -1,7 +1,7 @@
 // A child process that does operations on a store, one after another, and says before and after each what it does and
 // what came of it; so whoever kills it, or breaks its disk, knows what was acknowledged.
 // argv: data folder, operations as JSON, and `die` to be killed as soon as one of them has failed.
-import { asHuiyuanError } from "../../../src/errors.ts";
+import { asHuiyuanError } from "../../../src/core/errors.ts";
 import { type OpenStore, openStore, perform } from "./open-store.ts";
 import type { StoreOperation } from "./store-model.ts";
 

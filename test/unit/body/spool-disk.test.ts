@@ -5,7 +5,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Spool } from "../../../src/body/spool.ts";
 import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { eventually } from "../../helpers/program.ts";
 import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
 import { randomBytes, wholeBody } from "../../helpers/whole-body.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBodyHasher, digestBytes, hashFile } from "../../../src/body/hashing.ts";
-import type { DigestName } from "../../../src/object.ts";
+import type { DigestName } from "../../../src/core/object.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 

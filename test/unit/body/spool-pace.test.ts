@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Spool } from "../../../src/body/spool.ts";
 import type { Disk } from "../../../src/body/spool-file.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { diskError, testPool } from "../../helpers/spools.ts";
 
 const KIB = 1_024;

@@ -9,7 +9,7 @@ import { blobPath, openBlobFolder } from "../../../src/bucket/fs/blob-folder.ts"
 import { openPackFolder } from "../../../src/bucket/fs/pack-folder.ts";
 import { openCatalogue } from "../../../src/bucket/fs/schema.ts";
 import type { Operation } from "../../../src/bucket/fs/write-operations.ts";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 const BUCKET = "10001234/photos";

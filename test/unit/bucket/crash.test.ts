@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
 import { readAll } from "../../helpers/whole-body.ts";
 

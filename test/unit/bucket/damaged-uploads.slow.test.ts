@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createBucket } from "../../../src/bucket/bucket.ts";
 import type { PutCondition } from "../../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
-import type { Log } from "../../../src/log.ts";
-import { toKey } from "../../../src/object.ts";
+import type { Log } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { blobWith, damageBlob, readSha256 } from "../../helpers/stored-blobs.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 

@@ -9,8 +9,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { WholeBody } from "../../../src/body/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import { infoOf, readAll, wholeBody } from "../../helpers/whole-body.ts";
 
 const ONE = wholeBody(Buffer.from("one"));

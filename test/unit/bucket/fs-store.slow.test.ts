@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PutCondition } from "../../../src/bucket/driver.ts";
 import { blobPath } from "../../../src/bucket/fs/blob-folder.ts";
 import { createFsStore, type FsStore, type FsStoreOptions } from "../../../src/bucket/fs/store.ts";
-import type { Log } from "../../../src/log.ts";
-import { toKey } from "../../../src/object.ts";
+import type { Log } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 
 const BLOCK = 65_536;

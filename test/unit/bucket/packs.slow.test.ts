@@ -17,8 +17,8 @@ import type { PutCondition } from "../../../src/bucket/driver.ts";
 import { blobPath } from "../../../src/bucket/fs/blob-folder.ts";
 import { openPackFolder, packPath } from "../../../src/bucket/fs/pack-folder.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
-import type { Log } from "../../../src/log.ts";
-import { toKey } from "../../../src/object.ts";
+import type { Log } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { eventually } from "../../helpers/program.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 

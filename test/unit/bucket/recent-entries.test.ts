@@ -7,8 +7,8 @@ import { prepareCatalogueReads } from "../../../src/bucket/fs/catalogue-reads.ts
 import { createRecentEntries } from "../../../src/bucket/fs/recent-entries.ts";
 import { openCatalogueForReading } from "../../../src/bucket/fs/schema.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
-import type { Log } from "../../../src/log.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
+import type { Log } from "../../../src/core/log.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const BUCKETS = ["1/one", "1/other"];

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import type { RemoteStore } from "../../../src/bucket/remote.ts";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
 import { createLatch } from "../../helpers/spools.ts";

@@ -6,8 +6,8 @@ import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts"
 import type { HttpCall, HttpReply } from "../../../src/bucket/s3/http-call.ts";
 import { putInParts } from "../../../src/bucket/s3/multipart.ts";
 import { openS3Store } from "../../../src/bucket/s3/store.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
-import { toKey } from "../../../src/object.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { createSharedSignals } from "../../../src/shared-signals.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 

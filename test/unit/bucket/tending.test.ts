@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startTending } from "../../../src/bucket/fs/tending.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });

@@ -4,7 +4,7 @@ import type { RemoteBucket } from "../../../src/bucket/remote.ts";
 import { createDownloads } from "../../../src/bucket/tier/download.ts";
 import { describeForeign } from "../../../src/bucket/tier/foreign.ts";
 import { createLargeObjects } from "../../../src/bucket/tier/large.ts";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { testPool } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
 import { openTiered, type TieredLab } from "../../helpers/tiered-store.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";

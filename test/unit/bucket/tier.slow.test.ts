@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { BucketDriver, ObjectReader, PutCondition } from "../../../src/bucket/driver.ts";
-import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/object.ts";
+import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../../../src/core/object.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { linesOf } from "../../helpers/log-lines.ts";
 import { eventually } from "../../helpers/program.ts";

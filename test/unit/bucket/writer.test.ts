@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startWriter } from "../../../src/bucket/fs/writer.ts";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 let dir: string;

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { createLogger } from "../../../src/cli/logger.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 
 async function told(tell: (log: ReturnType<typeof createLogger>) => void): Promise<string> {
   const destination = new PassThrough();

@@ -3,7 +3,7 @@ import sharp from "sharp";
 import { expect, test } from "vitest";
 import { createGate } from "../../../src/body/gate.ts";
 import { readSamplePictures } from "../../../src/cli/sample-pictures.ts";
-import { MEDIA_TYPES } from "../../../src/object.ts";
+import { MEDIA_TYPES } from "../../../src/core/object.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 const pictures = await readSamplePictures();

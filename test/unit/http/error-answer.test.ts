@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { errorBody } from "../../../src/http/error-answer.ts";
 import { readInteger } from "../../../src/image/values.ts";
 

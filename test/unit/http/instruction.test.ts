@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { isKey, toKey } from "../../../src/core/object.ts";
 import { readInstruction, splitStyle } from "../../../src/http/instruction.ts";
-import { isKey, toKey } from "../../../src/object.ts";
 import { tokenFromQuery } from "../../../src/sign/token.ts";
 import { anyText } from "../../helpers/texts.ts";
 

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { pictureOn } from "../../../src/cli/find-picture.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { clientAddress, withoutToken } from "../../../src/http/access-log.ts";
 import { createCacheControl } from "../../../src/http/cache-control.ts";
 import { evaluate } from "../../../src/http/conditional.ts";

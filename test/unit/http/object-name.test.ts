@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../src/http/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../src/http/site.ts";
 import { askedUnder, createOriginalsFinder, createRuleFinder } from "../../../src/mirror/rules.ts";
-import { toKey } from "../../../src/object.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
   const rest = { match: {}, denyQuery: [], setQuery: {}, passQuery: false, path: {} };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { apiBase, isPublicPortKnown, type PublicPlace, publicBase, publicUrl } from "../../../src/http/public-url.ts";
-import { toKey } from "../../../src/object.ts";
 
 const HOST = "img.example.com";
 const PLAIN: PublicPlace = { publicScheme: undefined, publicPort: "auto", port: 8080 };

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { createReadiness } from "../../../src/http/readiness.ts";
 
 beforeEach(() => {

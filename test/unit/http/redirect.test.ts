@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { isForClients, locationOf } from "../../../src/http/redirect.ts";
-import { toKey } from "../../../src/object.ts";
 
 test.each([
   ["a.jpg", "", "https://h/base/a.jpg"],

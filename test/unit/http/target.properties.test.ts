@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { errorRow, HuiyuanError } from "../../../src/errors.ts";
+import { errorRow, HuiyuanError } from "../../../src/core/errors.ts";
+import { isKey, type Key, toKey } from "../../../src/core/object.ts";
 import { encodeKeyForPath, hostOf, parseTarget } from "../../../src/http/target.ts";
-import { isKey, type Key, toKey } from "../../../src/object.ts";
 import { normalizeHost } from "../../../src/settings/hosts.ts";
 import { anyText } from "../../helpers/texts.ts";
 

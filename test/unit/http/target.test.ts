@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { encodeKeyForPath, hostOf, parseTarget, readTarget } from "../../../src/http/target.ts";
-import { toKey } from "../../../src/object.ts";
 
 const HOSTS = ["img.example"];
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { type Key, toKey } from "../../../src/core/object.ts";
 import { createTokenDoor, type TokenDoorOptions } from "../../../src/http/token-door.ts";
-import { type Key, toKey } from "../../../src/object.ts";
 
 /** A door at the given moment whose tokens all live until second 100. */
 function doorAt(now: number) {

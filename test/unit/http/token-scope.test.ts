@@ -1,13 +1,13 @@
 // Which names a token may be for, and that nothing but the one it names is shown for it.
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
+import { type Key, toKey } from "../../../src/core/object.ts";
 import type { NamedObject } from "../../../src/http/object-name.ts";
 import type { Admission } from "../../../src/http/site.ts";
 import { admitNamed, admittedByBoth } from "../../../src/http/token-scope.ts";
 import type { Wish } from "../../../src/http/wish.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../src/image/named-recipe.ts";
-import { type Key, toKey } from "../../../src/object.ts";
 
 /** Takes tokens that are the name of the file that they are for; empty: any. */
 function door() {

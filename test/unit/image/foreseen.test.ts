@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import type { ImageFacts } from "../../../src/core/object.ts";
 import { foreseenRefusal } from "../../../src/image/foreseen.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
-import type { ImageFacts } from "../../../src/object.ts";
 import { LIMITS } from "../../helpers/rendering.ts";
 
 const jpeg: ImageFacts = { format: "jpeg", width: 400, height: 100 };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
 import { canonicalText } from "../../../src/image/canonical-text.ts";
 import { ignoresErrors, parseInstruction } from "../../../src/image/grammar.ts";
 import { type Era, MARK_PARAMETER, markUrls, mayPass, mayServeOriginal } from "../../../src/image/recipe.ts";

@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { type KnownFacts, mayLieOnItsSide, readSource } from "../../../src/image/loaders.ts";
 import { atOnce } from "../../../src/image/strides.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../helpers/hostile-images.ts";

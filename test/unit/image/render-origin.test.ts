@@ -1,9 +1,9 @@
 // The renderer as an origin: what is wanted is rendered, and what nobody wants any more gives up its place.
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderOrigin, type RenderJob } from "../../../src/image/render-origin.ts";
-import { toKey } from "../../../src/object.ts";
 import { fakeRenderer } from "../../helpers/fake-renderer.ts";
 import { answerOf, ask, codeOf, gather } from "../../helpers/site-under-test.ts";
 

@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { createRenderOrigin } from "../../../src/image/render-origin.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
-import { toKey } from "../../../src/object.ts";
 import { blackPng } from "../../helpers/hostile-images.ts";
 import {
   animation,

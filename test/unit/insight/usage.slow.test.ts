@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { createUsage, type Held, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
 import { createLedgers } from "../../../src/ledger/ledger.ts";
 import { linesOf } from "../../helpers/log-lines.ts";

@@ -1,6 +1,6 @@
 // Who may fetch, who waits and who is told to come again: slots, the bulkhead, and one before the other.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { createAdmission } from "../../../src/mirror/admission.ts";
 import { createBulkhead } from "../../../src/mirror/bulkhead.ts";
 import { createSlots } from "../../../src/mirror/slots.ts";

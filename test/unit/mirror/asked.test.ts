@@ -1,8 +1,8 @@
 // What a request asks beside its key: answers that are not stored, fills that nobody waits for, formats that are refused,
 // and requests that have come back.
 import { beforeAll, expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import type { MissRequest } from "../../../src/mirror/mirror.ts";
-import { toKey } from "../../../src/object.ts";
 import { arriving, fakeOrigin, image } from "../../helpers/fake-origins.ts";
 import { noisyJpeg, noisyPng } from "../../helpers/images.ts";
 import { bodyOf, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";

@@ -1,6 +1,6 @@
 // Which failure lets the next origin be asked, and in which order they are.
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
 import { type Candidate, createFailover, type FailoverCause, failsOver } from "../../../src/mirror/failover.ts";
 import { absent, arriving, failing, fakeOrigin, image } from "../../helpers/fake-origins.ts";
 import { ask } from "../../helpers/site-under-test.ts";

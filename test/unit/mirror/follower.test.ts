@@ -1,12 +1,12 @@
 // One request's view of a fill: its own deadlines, and that the fill goes on without it.
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeObject } from "../../../src/bucket/bucket.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../src/mirror/fill.ts";
 import { type FollowerTimeouts, followFill } from "../../../src/mirror/follower.ts";
 import { SILENT_METER } from "../../../src/mirror/meter.ts";
 import { createRescueRoom } from "../../../src/mirror/rescue.ts";
-import { toKey } from "../../../src/object.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
 import { createLatch, diskError, NEVER, type TestPool, testPool } from "../../helpers/spools.ts";

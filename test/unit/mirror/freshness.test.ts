@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { DeclaredLife } from "../../../src/core/object.ts";
 import {
   confirmedLife,
   createLives,
@@ -10,7 +11,6 @@ import {
   standingOf,
   tellLife,
 } from "../../../src/mirror/freshness.ts";
-import type { DeclaredLife } from "../../../src/object.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 
 const S = 1_000;

@@ -1,8 +1,8 @@
 // The memory tier: its bounds, who goes first, and what may not come back.
 import { describe, expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { lendRoom } from "../../../src/head-room.ts";
 import { createHot, type Hot, type HotObject } from "../../../src/mirror/hot.ts";
-import { toKey } from "../../../src/object.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 // What an entry is counted for beside its bytes, the room for a head included.

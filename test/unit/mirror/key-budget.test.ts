@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { createKeyBudget } from "../../../src/mirror/key-budget.ts";
-import { toKey } from "../../../src/object.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 
 async function budget(maxKeys: number, objects: number) {

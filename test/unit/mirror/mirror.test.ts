@@ -1,7 +1,7 @@
 // The mirror source of a domain: one fetch for all who wait, what is remembered, what is stored, and who may join whom.
 import { beforeAll, describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
+import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import { type Arriving, absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";

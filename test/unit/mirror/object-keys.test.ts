@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { isKey, type Key, toKey } from "../../../src/core/object.ts";
 import { asciiQuery, filterQuery, keptQuery, keyOfUrl, urlOfKey } from "../../../src/mirror/object-keys.ts";
-import { isKey, type Key, toKey } from "../../../src/object.ts";
 
 test.each([
   ["pic_key", "", false, "pic_key"],

@@ -2,8 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { createRecent } from "../../../src/mirror/recent.ts";
-import { toKey } from "../../../src/object.ts";
 
 const at = (id: string) => ({ id, key: toKey("a.jpg"), epoch: 0 });
 const recentOf = () => createRecent({ negativeTtlMs: 60_000 }, () => 1_000);

@@ -1,9 +1,9 @@
 // What the mirror once brought is asked for again: when, how often, and what may replace what.
 import { beforeAll, describe, expect, test } from "vitest";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import type { MissAnswer } from "../../../src/mirror/join.ts";
-import { etagOf, toKey } from "../../../src/object.ts";
 import {
   absent,
   arriving,

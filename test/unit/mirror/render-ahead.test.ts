@@ -1,11 +1,11 @@
 // Styles that are rendered before anybody asks: one after the other, of what is there, and never an error.
 import { expect, test } from "vitest";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { parseInstruction } from "../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../src/image/named-recipe.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
 import { createRenderAhead } from "../../../src/mirror/render-ahead.ts";
 import type { Variants } from "../../../src/mirror/variants.ts";
-import { toKey } from "../../../src/object.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually } from "../../helpers/program.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import {
   askedProcessed,
   askedUnder,
@@ -10,7 +11,6 @@ import {
   type RuleMatch,
   type RuleOptions,
 } from "../../../src/mirror/rules.ts";
-import { toKey } from "../../../src/object.ts";
 
 const PLAIN: RuleOptions = {
   match: {},

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createBucket } from "../../../src/bucket/bucket.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
+import { etagOf, type ObjectInfo, toKey } from "../../../src/core/object.ts";
 import { createStored, type Found, type Stored } from "../../../src/mirror/stored.ts";
-import { etagOf, type ObjectInfo, toKey } from "../../../src/object.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { createLatch } from "../../helpers/spools.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";

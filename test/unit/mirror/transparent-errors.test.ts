@@ -1,6 +1,6 @@
 // Which of an origin's statuses a client may see, and that it sees nothing else of its answer.
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { transparentStatus, withTransparentErrors } from "../../../src/mirror/transparent-errors.ts";
 import { failing, fakeOrigin } from "../../helpers/fake-origins.ts";
 import { ask } from "../../helpers/site-under-test.ts";

@@ -1,10 +1,10 @@
 // What waits for the store, and what becomes of it when its origin takes it back.
 import { expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { type ObjectInfo, toKey } from "../../../src/core/object.ts";
 import type { Fill } from "../../../src/mirror/fill.ts";
 import { createTakeBack } from "../../../src/mirror/take-back.ts";
 import { createWaiting, type WaitingImage } from "../../../src/mirror/waiting.ts";
-import { type ObjectInfo, toKey } from "../../../src/object.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
 

@@ -1,6 +1,6 @@
 // When an origin is left alone, when it is tried again, and what is said of it.
 import { beforeEach, describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Breaker, createBreaker } from "../../../src/origin/breaker.ts";
 import { linesOf } from "../../helpers/log-lines.ts";
 

@@ -1,7 +1,7 @@
 // What an origin's outcomes mean to its breaker and its budget.
 import { beforeEach, describe, expect, test } from "vitest";
-import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../src/errors.ts";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { type Breaker, createBreaker } from "../../../src/origin/breaker.ts";
 import { type Budget, createBudget } from "../../../src/origin/budget.ts";
 import { guardOrigin } from "../../../src/origin/guarded.ts";

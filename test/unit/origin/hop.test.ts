@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { encodeKey, type Hop, homeHop, hopEndpoint, hopUrl, keyPath, parseHome } from "../../../src/origin/hop.ts";
 import { anyText } from "../../helpers/texts.ts";
 

@@ -1,6 +1,6 @@
 // Look-ups of the system that do not end: what an operator is told of them.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { createSystemResolve } from "../../../src/origin/lookup.ts";
 
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import type { Origin } from "../../../src/origin/origin.ts";
 import { createQiniu, type QiniuOptions, signQiniuTarget } from "../../../src/origin/qiniu.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { toKey } from "../../../src/object.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { type Hop, homeHop, hopUrl, keyPath, parseHome } from "../../../src/origin/hop.ts";
 import { nextHop } from "../../../src/origin/redirect.ts";
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { EMPTY_PAYLOAD, signS3Request } from "../../../src/core/sigv4.ts";
 import type { Origin } from "../../../src/origin/origin.ts";
 import { createS3, readS3Error, type S3Options } from "../../../src/origin/s3.ts";
-import { EMPTY_PAYLOAD, signS3Request } from "../../../src/sigv4.ts";
 import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from "../../helpers/scripted-origin.ts";
 import { ask, codeOf, fetchWhole } from "../../helpers/site-under-test.ts";
 

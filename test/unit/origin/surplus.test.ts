@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { SILENT_LOG } from "../../../src/log.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { Connection, createTrust, DISTRUST_MS } from "../../../src/origin/connection.ts";
 import type { Origin } from "../../../src/origin/origin.ts";
 import { noisyJpeg } from "../../helpers/images.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { authenticateToken, parseToken, tokenFromQuery, verifyToken } from "../../../src/sign/token.ts";
 import { anyText } from "../../helpers/texts.ts";
 import { DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes } from "../../helpers/tokens.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { verifyCallback } from "../../../src/sign/callback.ts";
 import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../src/upload/delivery.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";

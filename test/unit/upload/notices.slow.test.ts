@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/errors.ts";
+import { HuiyuanError } from "../../../src/core/errors.ts";
 import { verifyCallback } from "../../../src/sign/callback.ts";
 import type { CallbackOutcome, Uploaded } from "../../../src/upload/callback.ts";
 import type { CallbackTarget } from "../../../src/upload/delivery.ts";

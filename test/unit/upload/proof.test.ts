@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError, restError } from "../../../src/errors.ts";
-import { toKey } from "../../../src/object.ts";
+import { type ErrorCode, HuiyuanError, restError } from "../../../src/core/errors.ts";
+import { toKey } from "../../../src/core/object.ts";
 import { createProof } from "../../../src/upload/proof.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { photosLab } from "../../helpers/photos-lab.ts";

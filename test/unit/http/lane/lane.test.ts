@@ -1,14 +1,14 @@
 // The lane beside node's server: the same bytes get the same answers, whichever of the two reads them.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/errors.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
 import { createCacheControl } from "../../../../src/http/cache-control.ts";
 import { createDownloads } from "../../../../src/http/download.ts";
 import type { Site } from "../../../../src/http/site.ts";
 import { parseInstruction } from "../../../../src/image/grammar.ts";
 import { nameRecipe } from "../../../../src/image/named-recipe.ts";
-import { SILENT_LOG } from "../../../../src/log.ts";
-import { toKey } from "../../../../src/object.ts";
 import { makeToken } from "../../../../src/sign/token.ts";
 import { createVerifiedTokens } from "../../../../src/sign/verified.ts";
 import { converse, type LaneLab, startLaneLab } from "../../../helpers/lane-lab.ts";

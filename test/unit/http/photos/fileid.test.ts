@@ -1,10 +1,10 @@
 // Fileids in paths: each client's spelling means the name that it signed, and no spelling means two.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/errors.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { isKey } from "../../../../src/core/object.ts";
 import { readFileid, statFileids } from "../../../../src/http/photos/fileid.ts";
 import { parseApiPath, readApiRequest, splitOperation } from "../../../../src/http/photos/target.ts";
-import { isKey } from "../../../../src/object.ts";
 
 const fileid = fc
   .string({

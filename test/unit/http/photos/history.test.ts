@@ -1,9 +1,9 @@
 // Images that a bucket has not mirrored yet, as stat and copy come to them: what overtakes them, and what is not to be stored.
 import { describe, expect, test } from "vitest";
+import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import { useImage } from "../../../../src/http/photos/history.ts";
 import type { ManagedBucket } from "../../../../src/http/photos/project.ts";
 import type { Route, Site } from "../../../../src/http/site.ts";
-import { type ObjectInfo, toKey } from "../../../../src/object.ts";
 import { fakeOrigin, type HeadFacts, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../../helpers/mirror-lab.ts";

@@ -1,9 +1,9 @@
 // The REST API in this process: deadlines of bodies, bounds, and what thousands of hostile requests do to it.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ERROR_CODES, restError } from "../../../../src/errors.ts";
+import { ERROR_CODES, restError } from "../../../../src/core/errors.ts";
+import { toKey } from "../../../../src/core/object.ts";
 import { createSlots } from "../../../../src/mirror/slots.ts";
-import { toKey } from "../../../../src/object.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type PhotosLab, photosLab } from "../../../helpers/photos-lab.ts";
 import { eventually } from "../../../helpers/program.ts";

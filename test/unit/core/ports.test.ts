@@ -1,6 +1,6 @@
 // The ports that are never dialled.
 import { expect, test } from "vitest";
-import { isForbiddenPort } from "../../src/ports.ts";
+import { isForbiddenPort } from "../../../src/core/ports.ts";
 
 test("isForbiddenPort() refuses services that are no web servers", () => {
   for (const port of [0, 22, 25, 53, 6379, 11211, 27017]) expect(isForbiddenPort(port), `${port}`).toBe(true);

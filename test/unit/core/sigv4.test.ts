@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../src/sigv4.ts";
+import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../../src/core/sigv4.ts";
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 const EXAMPLE = {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type AddressClass, classifyAddress } from "../../src/addresses.ts";
+import { type AddressClass, classifyAddress } from "../../../src/core/addresses.ts";
 
 const CASES: readonly (readonly [AddressClass, readonly string[]])[] = [
   ["public", ["1.1.1.1", "93.184.216.34", "223.5.5.5", "100.128.0.1", "172.32.0.1", "198.20.0.1", "2606:4700::1111"]],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asHuiyuanError, ERROR_CODES, errorRow, HuiyuanError } from "../../src/errors.ts";
+import { asHuiyuanError, ERROR_CODES, errorRow, HuiyuanError } from "../../../src/core/errors.ts";
 
 test("errorRow() gives every code an HTTP error status, a negative X-ErrNo and a text", () => {
   for (const code of ERROR_CODES) {

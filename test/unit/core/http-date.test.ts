@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseHttpDate } from "../../src/http-date.ts";
+import { parseHttpDate } from "../../../src/core/http-date.ts";
 
 const SECONDS = Date.UTC(1994, 10, 6, 8, 49, 37) / 1_000;
 const NOW = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type S3PlaceOptions, s3Place } from "../../src/s3-place.ts";
+import { type S3PlaceOptions, s3Place } from "../../../src/core/s3-place.ts";
 
 const PLACES: readonly (readonly [S3PlaceOptions, string, string])[] = [
   [{ preset: "aws", region: "eu-west-1", bucket: "b" }, "https://b.s3.eu-west-1.amazonaws.com", "eu-west-1"],
