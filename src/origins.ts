@@ -1,7 +1,7 @@
 // Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
 // breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
 import { performance } from "node:perf_hooks";
-import { type Carried, createCarried } from "./carried.ts";
+import { type Carried, createCarried } from "./async/reload-cache.ts";
 import type { Log } from "./core/log.ts";
 import { createFailover } from "./mirror/failover.ts";
 import type { MirrorMeter } from "./mirror/meter.ts";

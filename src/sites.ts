@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { createCarried } from "./async/reload-cache.ts";
 import { createBucket } from "./bucket/bucket.ts";
 import type { Store } from "./bucket/driver.ts";
-import { createCarried } from "./carried.ts";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import type { ImageFormat, Key } from "./core/object.ts";

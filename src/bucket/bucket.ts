@@ -1,6 +1,7 @@
 // The portable bucket: what every caller uses and every driver may rely on. It validates, bounds and describes; what is
 // there and what may replace it is decided by the driver, in one step.
 import { createHash } from "node:crypto";
+import type { Leaving } from "../async/cancellation.ts";
 import type { WholeBody } from "../body/spool.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { parseHttpDate } from "../core/http-date.ts";
@@ -16,7 +17,6 @@ import {
   toKey,
   type Validation,
 } from "../core/object.ts";
-import type { Leaving } from "../leaving.ts";
 import type {
   BucketDriver,
   Entry,

@@ -1,9 +1,10 @@
 // What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
+
+import type { Leaving } from "../async/cancellation.ts";
 import type { WholeBody } from "../body/spool.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../core/object.ts";
-import type { Leaving } from "../leaving.ts";
 
 /**
  * What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. `isQueued`:

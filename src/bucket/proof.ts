@@ -1,6 +1,7 @@
 // Bytes of a far store of which none is given out before all have come and are right.
+
+import { waitAtMost } from "../async/timeouts.ts";
 import type { Key } from "../core/object.ts";
-import { waitAtMost } from "../wait.ts";
 
 /** Less than a client's connection waits for its answer. Milliseconds. */
 const PROOF_WAIT_MS = 40_000;

@@ -1,8 +1,8 @@
 // How the age of what is stored is heeded, whether it is shown or something is made of it: it is used as it is, while the
 // origin is asked again behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
 
+import type { Leaving } from "../async/cancellation.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import type { Leaving } from "../leaving.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refreshed.ts";
 import { askedForKey } from "../mirror/rules.ts";

@@ -1,7 +1,8 @@
 // Whether the client of one answer is still there. Who waits for a fill listens here; who reads a stream is given a true
 // AbortSignal, which costs ten times as much and is made then.
+
+import { Departure } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { Departure } from "../leaving.ts";
 import type { DownloadResponse } from "./response.ts";
 
 /** `reason`: client_gone. */

@@ -1,11 +1,12 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
+
+import type { Leaving } from "../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import { WANTED_MARK } from "../image/blame.ts";
 import { markName } from "../image/mark-token.ts";
 import { MARK_PARAMETER } from "../image/recipe.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
-import type { Leaving } from "../leaving.ts";
 import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";

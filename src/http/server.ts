@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { PassingSet } from "../async/live-map.ts";
 import { type ErrorCode, errorRow, HuiyuanError } from "../core/errors.ts";
-import { PassingSet } from "../passing.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { errorBody } from "./error-answer.ts";
 import { createGoingOn } from "./going-on.ts";

@@ -1,7 +1,7 @@
 // A line of those who wait for something: in order of arrival, for a bounded time, and anyone may leave. What they wait for
 // is the caller's affair.
-import type { Leaving } from "../leaving.ts";
-import { PassingSet } from "../passing.ts";
+import type { Leaving } from "../async/cancellation.ts";
+import { PassingSet } from "../async/live-map.ts";
 
 export interface Line {
   readonly length: number;

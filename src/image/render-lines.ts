@@ -1,7 +1,7 @@
 // In which lines an image stands before it is rendered. Large ones have but as many places as there is memory for them, one up
 // to six cores, and wait for these in a line of their own: others would take a place only to wait there for memory, and small
 // ones would wait for all of them.
-import type { Leaving } from "../leaving.ts";
+import type { Leaving } from "../async/cancellation.ts";
 import { createRenderQueue, type Place, type RenderQueue, type RenderQueueOptions } from "./render-queue.ts";
 
 export interface RenderLines extends Pick<RenderQueue, "resize" | "running" | "waiting"> {

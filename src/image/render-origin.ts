@@ -1,12 +1,12 @@
 // The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
 
+import { abortable, Departure, type Leaving } from "../async/cancellation.ts";
+import { PassingMap } from "../async/live-map.ts";
+import { createSharedSignals, type SharedSignal } from "../async/shared-signals.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, MADE_HERE } from "../core/object.ts";
-import { abortable, Departure, type Leaving } from "../leaving.ts";
 import type { Origin, OriginAnswer, OriginBody } from "../origin/origin.ts";
-import { PassingMap } from "../passing.ts";
-import { createSharedSignals, type SharedSignal } from "../shared-signals.ts";
 import type { Renderer, RenderRequest } from "./renderer.ts";
 
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;

@@ -1,7 +1,8 @@
 // Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
 // crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
+
+import type { Leaving } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import type { Leaving } from "../leaving.ts";
 import { createLine } from "./line.ts";
 
 export interface RenderQueue {

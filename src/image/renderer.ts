@@ -1,8 +1,9 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
+
+import { abortable, type Leaving } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
-import { abortable, type Leaving } from "../leaving.ts";
 import { blamed, blaming, WANTED_MARK } from "./blame.ts";
 import { createDoneGroups } from "./done-groups.ts";
 import {

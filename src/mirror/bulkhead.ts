@@ -1,7 +1,8 @@
 // Keeps one slow origin from taking every fill: so many fills of a mirror run at once, the next wait a while in line,
 // and what waits too long, or finds the line full, is told to come again.
+
+import { PassingSet } from "../async/live-map.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { PassingSet } from "../passing.ts";
 
 export interface Bulkhead {
   /** Undefined: a place was free and is taken. Else resolves when one is; rejects with overloaded after `waitMs`. */

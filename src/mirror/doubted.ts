@@ -1,10 +1,10 @@
 // Images whose connection brought bytes that nobody asked for, or was reset behind them: each may be another one's. It counts as
 // missing at once, and goes as soon as the store lets it.
 import { setTimeout as delay } from "node:timers/promises";
+import { PassingSet } from "../async/live-map.ts";
 import type { Log } from "../core/log.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Doubt } from "../origin/connection.ts";
-import { PassingSet } from "../passing.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { Stored } from "./stored.ts";
 

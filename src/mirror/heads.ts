@@ -1,9 +1,10 @@
 // HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
 // nothing stored.
+
+import { abortable, type Leaving } from "../async/cancellation.ts";
+import { PassingMap, PassingSet } from "../async/live-map.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { abortable, type Leaving } from "../leaving.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
-import { PassingMap, PassingSet } from "../passing.ts";
 import type { Admission } from "./admission.ts";
 import type { MissAnswer } from "./join.ts";
 import type { MirrorMeter } from "./meter.ts";

@@ -1,7 +1,7 @@
 // Joining a fill: what one of those who wait for it gets, as soon as it is known how good it is.
 
+import type { Leaving } from "../async/cancellation.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import type { Leaving } from "../leaving.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { damageOf, type Fill, type FillHead } from "./fill.ts";
 import { type Follower, followFill } from "./follower.ts";

@@ -1,13 +1,13 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key; what
 // becomes of that is fill-effects.ts. The bucket is asked first, by the caller (stored.ts).
 
+import type { Leaving } from "../async/cancellation.ts";
+import { PassingMap } from "../async/live-map.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { Leaving } from "../leaving.ts";
 import { carryMarks, markOf } from "../origin/loop-marks.ts";
 import type { Origin } from "../origin/origin.ts";
-import { PassingMap } from "../passing.ts";
 import { createAdmission } from "./admission.ts";
 import { createBulkhead } from "./bulkhead.ts";
 import { describeFetched } from "./describe-fetched.ts";

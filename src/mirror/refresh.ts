@@ -2,13 +2,13 @@
 // line of all fetches. Only a whole, sound and different image replaces the last good one (put-fetched.ts). When a question is
 // due is decided by freshness.ts.
 
+import { abortable, type Leaving } from "../async/cancellation.ts";
+import { PassingMap } from "../async/live-map.ts";
 import type { SpoolPool } from "../body/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../core/object.ts";
-import { abortable, type Leaving } from "../leaving.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../origin/origin.ts";
-import { PassingMap } from "../passing.ts";
 import type { Admission } from "./admission.ts";
 import { type Ages, createAges } from "./ages.ts";
 import { describeFetched } from "./describe-fetched.ts";

@@ -2,6 +2,7 @@
 // variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
 // neither URLs nor where originals come from.
 
+import type { Leaving } from "../async/cancellation.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import { createVariantGate } from "../body/variant-gate.ts";
 import { createBucket } from "../bucket/bucket.ts";
@@ -14,7 +15,6 @@ import { refuseHeavy } from "../image/loaders.ts";
 import { type NamedRecipe, shortHash } from "../image/named-recipe.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../image/renderer.ts";
-import type { Leaving } from "../leaving.ts";
 import type { Hot, HotObject } from "./hot.ts";
 import { bringAll, type ImageBytes } from "./image-bytes.ts";
 import type { Join, MissAnswer } from "./join.ts";

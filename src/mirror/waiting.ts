@@ -1,7 +1,8 @@
 // Whole images from their end until they are stored: the store may let them wait. Meanwhile they count as what is stored
 // would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
+
+import { PassingMap } from "../async/live-map.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import { PassingMap } from "../passing.ts";
 import { createExpiring } from "./expiring.ts";
 import { type Fill, isDoubted } from "./fill.ts";
 import { type Brought, isEarlier, spokenAt } from "./versions.ts";

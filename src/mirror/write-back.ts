@@ -4,14 +4,14 @@
 import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import { createKeyLocks } from "../async/key-locks.ts";
+import { PassingMap, PassingSet } from "../async/live-map.ts";
 import type { Spool, WholeBody } from "../body/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
-import { createKeyLocks } from "../key-locks.ts";
 import type { Doubt } from "../origin/connection.ts";
-import { PassingMap, PassingSet } from "../passing.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
 import { createDoubted } from "./doubted.ts";
 import { createFailureLog } from "./failure-log.ts";

@@ -1,8 +1,9 @@
 // What one origin may be asked, whoever asks: connections, requests a second, and not at all while it has asked for a
 // pause. Clients' requests go first; bulk work (a migration) takes what they leave. One budget per origin.
+
+import { PassingSet } from "../async/live-map.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { PassingSet } from "../passing.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
 /** `client`: somebody waits for the image. `bulk`: nobody does; it waits as long as it must. */

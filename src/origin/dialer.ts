@@ -3,9 +3,9 @@
 
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
+import { PassingSet } from "../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../core/addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
-import { PassingSet } from "../passing.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import { Connection, createTrust, DISTRUST_MS, type Trust } from "./connection.ts";
 import { createEndHold } from "./held-end.ts";

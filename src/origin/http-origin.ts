@@ -2,10 +2,10 @@
 // over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
 // qiniu.ts and s3.ts each make some.
 
+import { createSharedSignals } from "../async/shared-signals.ts";
 import type { AddressClass } from "../core/addresses.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { createSharedSignals } from "../shared-signals.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "./hop.ts";

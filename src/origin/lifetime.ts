@@ -1,7 +1,7 @@
 // How long one fetch may live: until its signal aborts or its total time is over. It covers redirects, the retry and the
 // body alike, and stops whichever exchange is under way. It knows nothing of what it stops.
 
-import type { SharedSignal } from "../shared-signals.ts";
+import type { SharedSignal } from "../async/shared-signals.ts";
 
 export interface Lifetime {
   /** Why the fetch must end; undefined while it may live. */

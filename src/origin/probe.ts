@@ -2,11 +2,11 @@
 // mirror's own rules, but nothing is retried, shared, hidden or kept. What the answers mean for an operator is not said here.
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
+import { createSharedSignals } from "../async/shared-signals.ts";
 import { createGate, type Framing } from "../body/gate.ts";
 import { type AddressClass, classifyAddress } from "../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key } from "../core/object.ts";
-import { createSharedSignals } from "../shared-signals.ts";
 import { connectGuarded } from "./connect.ts";
 import { createDialer } from "./dialer.ts";
 import { exchange, type Reply } from "./exchange.ts";

@@ -1,6 +1,6 @@
 // So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
 // it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
-import { PassingSet } from "../passing.ts";
+import { PassingSet } from "../async/live-map.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 export interface Slots {

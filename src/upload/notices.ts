@@ -1,11 +1,11 @@
 // Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
 // The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
-import { createCarried } from "../carried.ts";
+import { createCarried } from "../async/reload-cache.ts";
+import { createSharedSignals } from "../async/shared-signals.ts";
 import type { Log } from "../core/log.ts";
 import { createLifetime } from "../origin/lifetime.ts";
 import type { Resolve } from "../origin/lookup.ts";
 import { createSlots, type Slots } from "../origin/slots.ts";
-import { createSharedSignals } from "../shared-signals.ts";
 import {
   type Announce,
   CALLBACK_FAILED,

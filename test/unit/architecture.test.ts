@@ -10,7 +10,8 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
   ["core"],
-  ["carried", "leaving", "passing", "key-locks", "wait", "head-room", "body-room", "shared-signals"],
+  ["async"],
+  ["head-room", "body-room"],
   ["sign", "settings"],
   ["body"],
   ["bucket", "origin", "image"],
@@ -29,7 +30,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["client"],
 ];
 /** The words of the bottom layer are one vocabulary and may use each other. */
-const WORDS = LAYERS[1];
+const WORDS = LAYERS[2];
 /** Rooms that have their place already but no file yet. */
 const NOT_BUILT = ["migrate"];
 

@@ -1,6 +1,7 @@
 // Bodies of requests and answers: how long nothing may move in them, and how much of an answer is read, and for how long.
+
+import type { SharedSignal } from "../../async/shared-signals.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { SharedSignal } from "../../shared-signals.ts";
 import type { HttpReply } from "./http-call.ts";
 
 export interface BodyBounds {

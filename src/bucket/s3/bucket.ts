@@ -1,9 +1,10 @@
 // One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
 // its caller has the key alone within this process.
+
+import type { Leaving } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Hashes, isKey, type Key } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
-import type { Leaving } from "../../leaving.ts";
 import type { Tombstone } from "../driver.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
 import { isResult, type ListedName, listPage } from "./answers.ts";

@@ -1,10 +1,10 @@
 // Requests to one S3 bucket: signed, with a deadline, tried again with jitter where another try may help, and every failure
 // translated into store_failed or store_full. It knows requests and statuses, not objects.
 import { setTimeout as delay } from "node:timers/promises";
+import { createSharedSignals } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
-import { createSharedSignals } from "../../shared-signals.ts";
 import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";

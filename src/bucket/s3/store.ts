@@ -2,9 +2,9 @@
 // bucket does is in bucket.ts, what a request is in client.ts.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { waitAtMost } from "../../async/timeouts.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { waitAtMost } from "../../wait.ts";
 import type { RemoteBucket, RemoteStore } from "../remote.ts";
 import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";

@@ -1,11 +1,12 @@
 // One bucket that lies in a remote store, with this disk before it. On the disk: a queue of what the mirror brought and is
 // not there yet, copies of what is there (`edge`), tombstones, and the epochs, which are this server's own. The remote store
 // is the authority, except for what is queued. What changes it is in changes.ts.
+
+import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { KeyLocks } from "../../key-locks.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";
 import type { RemoteBucket } from "../remote.ts";
 import { createChangedKeys } from "./changed-keys.ts";

@@ -2,11 +2,11 @@
 // before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
 
 import { createHash, type Hash } from "node:crypto";
+import { PassingMap } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import { PassingMap } from "../../passing.ts";
 import type { ObjectReader } from "../driver.ts";
 import { provenInTime } from "../proof.ts";
 import type { RemoteBucket } from "../remote.ts";

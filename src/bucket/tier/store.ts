@@ -1,11 +1,11 @@
 // A store whose objects lie in a remote store, with a bounded part of this disk before it: copies that are served without
 // asking, and the queue of what is not there yet. This file opens, wires, evicts and closes.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { createKeyLocks } from "../../async/key-locks.ts";
 import type { SpoolPool } from "../../body/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import { createKeyLocks } from "../../key-locks.ts";
 import type { Store } from "../driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote.ts";

@@ -4,7 +4,7 @@
 // stays bytes until its turn comes: requests behind an answer that nobody reads cost no more than they are long.
 
 import type { Socket } from "node:net";
-import { PassingSet } from "../../passing.ts";
+import { PassingSet } from "../../async/live-map.ts";
 import type { DownloadRequest } from "../exchange.ts";
 import type { GoingOn } from "../going-on.ts";
 import type { DownloadResponse } from "../response.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { abortable } from "../../../src/async/cancellation.ts";
 import { Client } from "../../../src/http/client.ts";
 import type { DownloadResponse } from "../../../src/http/response.ts";
-import { abortable } from "../../../src/leaving.ts";
 
 /** As much of a response as a client is known by. */
 function connection(isGone = false) {

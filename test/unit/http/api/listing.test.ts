@@ -1,10 +1,10 @@
 // A caller of the admin API who leaves while a bucket is listed.
 import { expect, test } from "vitest";
+import { abortable } from "../../../../src/async/cancellation.ts";
 import type { Bucket } from "../../../../src/bucket/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ApiOptions, createApi } from "../../../../src/http/api/api.ts";
-import { abortable } from "../../../../src/leaving.ts";
 import { NEVER } from "../../../helpers/spools.ts";
 
 const GONE = new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { PassingMap, PassingSet } from "../../src/passing.ts";
+import { PassingMap, PassingSet } from "../../../src/async/live-map.ts";
 
 test("a PassingMap has what was set until it is deleted, in the order of arrival", () => {
   const map = new PassingMap<string, { readonly n: number }>();

@@ -1,5 +1,5 @@
 // How long one waits for what goes on without those who have left.
-import { HuiyuanError } from "./core/errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 
 /** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
 export async function waitAtMost<Result>(

@@ -1,6 +1,6 @@
 // One at a time for each key, in the order of asking. As many entries as there are keys at work.
-import { PassingMap } from "./passing.ts";
-import { waitAtMost } from "./wait.ts";
+import { PassingMap } from "./live-map.ts";
+import { waitAtMost } from "./timeouts.ts";
 
 export interface KeyLocks {
   /**

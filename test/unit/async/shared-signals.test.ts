@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { createSharedSignals } from "../../src/shared-signals.ts";
+import { createSharedSignals } from "../../../src/async/shared-signals.ts";
 
 const listenersOn = (signal: AbortSignal) => getEventListeners(signal, "abort").length;
 

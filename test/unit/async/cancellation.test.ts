@@ -1,6 +1,6 @@
 // Whoever leaves is heard of, once.
 import { expect, test } from "vitest";
-import { Departure } from "../../src/leaving.ts";
+import { Departure } from "../../../src/async/cancellation.ts";
 
 test("leave() tells those who listen, once, and why", () => {
   const departure = new Departure();

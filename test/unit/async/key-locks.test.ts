@@ -1,7 +1,7 @@
 // Changes of a key wait for each other.
 import { expect, test } from "vitest";
-import { createKeyLocks } from "../../src/key-locks.ts";
-import { createLatch } from "../helpers/spools.ts";
+import { createKeyLocks } from "../../../src/async/key-locks.ts";
+import { createLatch } from "../../helpers/spools.ts";
 
 test("hold() runs one after the other for a key, and at once for another", async () => {
   const locks = createKeyLocks();

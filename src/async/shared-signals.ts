@@ -1,6 +1,6 @@
 // One listener on a signal for all who listen to it: an AbortSignal walks through all of its listeners whenever one comes
 // or goes, and every fetch of the program listens to the same one.
-import { PassingSet } from "./passing.ts";
+import { PassingSet } from "./live-map.ts";
 
 export interface SharedSignal {
   readonly signal: AbortSignal;
