@@ -1,7 +1,7 @@
 // The sites of a settings file without what is behind them: no data folder, no connection, nothing stored. For whoever only
 // wants to see how the settings read a request.
 import { tmpdir } from "node:os";
-import { createSpoolPool } from "./body/spool-pool.ts";
+import { createSpoolPool } from "./body/spool/spool-pool.ts";
 import { createMemoryStore } from "./bucket/memory.ts";
 import { SILENT_LOG as log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";

@@ -1,7 +1,7 @@
 // Part of the composition root: opens the place that the settings name for objects. The embedded store is always open, for
 // one-time tokens, spool files and what is this machine's own; an S3 store stands behind it where one is set.
-import { ALL_DIGESTS } from "./body/hashing.ts";
-import { createSpoolPool, type SpoolPool } from "./body/spool-pool.ts";
+import { ALL_DIGESTS } from "./body/spool/hashing.ts";
+import { createSpoolPool, type SpoolPool } from "./body/spool/spool-pool.ts";
 import type { Store } from "./bucket/driver.ts";
 import type { FreeSpace } from "./bucket/fs/free-space.ts";
 import { createFsStore } from "./bucket/fs/store.ts";

@@ -1,7 +1,7 @@
 // Memory for bodies that are read, sent and forgotten: the same again and again, so that it is still in the processor's
 // cache, and the garbage collector has nothing to look for. Whoever does not give a piece back loses nothing but that.
 
-import { HEAD_ROOM_BYTES, placeBehindRoom } from "../head-room.ts";
+import { HEAD_ROOM_BYTES, placeBehindRoom } from "./head-room.ts";
 
 export interface Lease {
   /** What is in them is left over from somebody else. With room for a head. */

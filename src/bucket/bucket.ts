@@ -2,7 +2,7 @@
 // there and what may replace it is decided by the driver, in one step.
 import { createHash } from "node:crypto";
 import type { Leaving } from "../async/cancellation.ts";
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { parseHttpDate } from "../core/http-date.ts";
 import {

@@ -2,7 +2,7 @@
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
 
 import type { Leaving } from "../async/cancellation.ts";
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../core/object.ts";
 

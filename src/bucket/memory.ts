@@ -1,7 +1,7 @@
 // A store that lives in memory, for tests: the same promises as the embedded one except that nothing outlives it.
 // Not bounded; the servers use fs/.
 import { readFile, unlink } from "node:fs/promises";
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./driver.ts";

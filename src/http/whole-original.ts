@@ -1,6 +1,7 @@
 // An original that is being fetched, as a whole: only what has proven to be good is processed.
-import type { Spool } from "../body/spool.ts";
-import { bodyRoom } from "../body-room.ts";
+
+import { bodyRoom } from "../body/body-room.ts";
+import type { Spool } from "../body/spool/spool.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import type { MissAnswer } from "../mirror/join.ts";

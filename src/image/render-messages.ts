@@ -1,6 +1,6 @@
 // What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
 // the bytes behind it as they are, so that an image is copied by the kernel alone.
-import { bodyRoom } from "../body-room.ts";
+import { bodyRoom } from "../body/body-room.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { RasterFacts, SourceLimits } from "./loaders.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "./pipeline.ts";

@@ -2,8 +2,8 @@
 // At start such files are adopted after their bytes have been hashed again; every other spool file is removed.
 import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hashFile } from "../body/hashing.ts";
-import { SPOOL_SUFFIX } from "../body/spool.ts";
+import { hashFile } from "../body/spool/hashing.ts";
+import { SPOOL_SUFFIX } from "../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Fetched, putFetched } from "./put-fetched.ts";

@@ -1,6 +1,6 @@
 // The body of one answer on its way into a spool: when its head may go out, and what it was when it has ended.
-import type { DeclaredDigests, Gate, Verdict } from "../body/gate.ts";
-import type { Spool, SpoolEnd } from "../body/spool.ts";
+import type { DeclaredDigests, Gate, Verdict } from "../body/gate/gate.ts";
+import type { Spool, SpoolEnd } from "../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 import type { Hashes, ImageFacts } from "../core/object.ts";
 import type { OriginAnswer } from "../origin/origin.ts";

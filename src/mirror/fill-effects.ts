@@ -1,6 +1,6 @@
 // What becomes of the fill of a missing image once it has ended: it is stored, remembered for a moment, or given up. It
 // asks nobody; mirror.ts does.
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Origin } from "../origin/origin.ts";

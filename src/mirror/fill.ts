@@ -1,8 +1,8 @@
 // One fetch of one key, shared by everyone who waits for it. It outlives the requests that wait and has the origin's
 // deadlines alone. It proves the body; it does not store it (fill-effects.ts hands the finished spool to write-back.ts).
-import { createGate, type Gate } from "../body/gate.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
-import type { SpoolPool } from "../body/spool-pool.ts";
+import { createGate, type Gate } from "../body/gate/gate.ts";
+import type { Spool, WholeBody } from "../body/spool/spool.ts";
+import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../core/object.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../origin/origin.ts";

@@ -1,7 +1,7 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
 
 import type { Leaving } from "../async/cancellation.ts";
-import type { Spool } from "../body/spool.ts";
+import type { Spool } from "../body/spool/spool.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
 import type { Rescue, Rescued } from "./rescue.ts";

@@ -1,10 +1,10 @@
 // The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
 // has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
-import { createPieces, type Pieces } from "../body/pieces.ts";
+import { createPieces, type Pieces } from "../body/chunks.ts";
+import { HEAD_ROOM_BYTES, withHeadRoom } from "../body/head-room.ts";
 import { createScratch, type Scratch } from "../body/scratch.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import { HEAD_ROOM_BYTES, withHeadRoom } from "../head-room.ts";
 import { createExpiring } from "./expiring.ts";
 import { createSeenOnce } from "./seen-once.ts";
 

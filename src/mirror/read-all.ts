@@ -1,5 +1,5 @@
 // All bytes of an open object in one piece.
-import { bodyRoom } from "../body-room.ts";
+import { bodyRoom } from "../body/body-room.ts";
 import type { ObjectReader } from "../bucket/driver.ts";
 
 // As much as a reader gives at once.

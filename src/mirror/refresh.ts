@@ -4,7 +4,7 @@
 
 import { abortable, type Leaving } from "../async/cancellation.ts";
 import { PassingMap } from "../async/live-map.ts";
-import type { SpoolPool } from "../body/spool-pool.ts";
+import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../core/object.ts";

@@ -1,7 +1,8 @@
 // A body that no disk keeps, gathered in memory as it arrives for those who can do nothing with less than all of it: one copy for
 // everybody who asks while somebody has it. Its bytes are bounded, all such bodies together.
-import type { Spool } from "../body/spool.ts";
-import { bodyRoom } from "../body-room.ts";
+
+import { bodyRoom } from "../body/body-room.ts";
+import type { Spool } from "../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import type { Damage, FillEnd } from "./fill.ts";

@@ -1,7 +1,7 @@
 // A bucket with the memory tier in front of it: what is asked first for every key, and whoever changes an object changes
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
-import type { Pieces } from "../body/pieces.ts";
-import type { WholeBody } from "../body/spool.ts";
+import type { Pieces } from "../body/chunks.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
 import { provenInTime } from "../bucket/proof.ts";

@@ -3,8 +3,8 @@
 // neither URLs nor where originals come from.
 
 import type { Leaving } from "../async/cancellation.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
-import { createVariantGate } from "../body/variant-gate.ts";
+import { createVariantGate } from "../body/gate/variant-gate.ts";
+import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { createBucket } from "../bucket/bucket.ts";
 import type { BucketDriver } from "../bucket/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";

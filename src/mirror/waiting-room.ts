@@ -1,5 +1,5 @@
 // How many of the bodies that the store refuses may be held for another try, and how large they may be together.
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 
 export interface WaitingRoomOptions {
   /** Bodies held for another try at the most. */

@@ -6,7 +6,7 @@ import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../async/key-locks.ts";
 import { PassingMap, PassingSet } from "../async/live-map.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
+import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import type { PutResult } from "../bucket/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";

@@ -1,6 +1,6 @@
 // The digests that an origin declares for a body: Content-MD5, Digest (RFC 3230), Repr-Digest and Content-Digest
 // (RFC 9530). Pure. An ETag is never taken for a digest, however much it looks like an MD5: too many sites lie there.
-import type { DeclaredDigests } from "../body/gate.ts";
+import type { DeclaredDigests } from "../body/gate/gate.ts";
 
 type Algorithm = keyof DeclaredDigests;
 

@@ -1,7 +1,7 @@
 // What one kind of origin over HTTP has of its own: where it is, how an object is asked for there, how a request is signed,
 // what its errors mean. site.ts, qiniu.ts and s3.ts each make such rules; http-origin.ts and probe.ts keep to them.
 import { createHash } from "node:crypto";
-import type { DeclaredDigests } from "../body/gate.ts";
+import type { DeclaredDigests } from "../body/gate/gate.ts";
 import { type Home, type Hop, hopOrigin } from "./hop.ts";
 import type { OriginTarget } from "./origin.ts";
 import { createRequestHead, type OwnHeaders, type RequestMarks, withHeaders } from "./request-head.ts";

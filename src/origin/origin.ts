@@ -1,6 +1,6 @@
 // What every origin is to the rest of the program: something that is asked for one key and answers with a body that
 // still arrives. Sites, clouds and mirrors all have this shape. Nothing here knows a protocol.
-import type { DeclaredDigests, Framing } from "../body/gate.ts";
+import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { DeclaredLife, Key } from "../core/object.ts";
 import type { Doubt } from "./connection.ts";

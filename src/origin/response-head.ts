@@ -1,6 +1,6 @@
 // What an origin's response head means: absent, a redirect, the good answer, or an error by its code. Pure.
 // Whether the body is whole is not judged here.
-import type { DeclaredDigests, Framing } from "../body/gate.ts";
+import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { parseHttpDate } from "../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../core/object.ts";

@@ -1,6 +1,6 @@
 // The origin `s3`: a bucket of any S3-compatible store, public or with keys. Where the bucket is says s3-place.ts, and
 // sigv4.ts signs; here is what a store's answers mean.
-import type { DeclaredDigests } from "../body/gate.ts";
+import type { DeclaredDigests } from "../body/gate/gate.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { type S3PlaceOptions, s3Place } from "../core/s3-place.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../core/sigv4.ts";

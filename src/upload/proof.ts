@@ -1,6 +1,6 @@
 // What is uploaded is decoded before it is stored: magic and structure do not tell whether there are pixels. An image that is
 // beyond what may be processed is taken as it is, since it could not be told from a good one.
-import type { WholeBody } from "../body/spool.ts";
+import type { WholeBody } from "../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key } from "../core/object.ts";
 import type { Renderer } from "../image/renderer.ts";

@@ -1,8 +1,8 @@
 // Takes the file part of a form in: into a spool, past the gate, never whole in memory. What may be done with it is said
 // elsewhere.
 import type { Readable } from "node:stream";
-import { createGate } from "../body/gate.ts";
-import type { Spool, WholeBody } from "../body/spool.ts";
+import { createGate } from "../body/gate/gate.ts";
+import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
 

@@ -1,8 +1,8 @@
 // The end of an upload in slices: all bytes have come, are read back as one file, and become an image of the bucket. Whatever
 // an earlier attempt has done, or lived to say, it comes to the same.
 import { createReadStream } from "node:fs";
-import { createGate } from "../body/gate.ts";
-import { createBodyHasher } from "../body/hashing.ts";
+import { createGate } from "../body/gate/gate.ts";
+import { createBodyHasher } from "../body/spool/hashing.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Prove } from "./proof.ts";
 import type { Received } from "./receive.ts";

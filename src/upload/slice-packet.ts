@@ -1,7 +1,7 @@
 // What one packet of an upload in slices does: a control packet begins one, asks how far it is, or finds that its bucket has
 // the bytes already (秒传); a data packet brings the next slice, or one again that was taken before.
 import { randomUUID } from "node:crypto";
-import type { Spool } from "../body/spool.ts";
+import type { Spool } from "../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { storeEqual } from "./equal.ts";

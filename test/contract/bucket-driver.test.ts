@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { WholeBody } from "../../src/body/spool.ts";
+import type { WholeBody } from "../../src/body/spool/spool.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";

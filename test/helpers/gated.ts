@@ -1,5 +1,5 @@
 // Pushes bodies through a gate, cut as a test wants. For tests only.
-import { createGate, type Gate } from "../../src/body/gate.ts";
+import { createGate, type Gate } from "../../src/body/gate/gate.ts";
 
 /** The gate after the whole body came as one chunk. */
 export function gated(...parts: readonly (Buffer | string)[]): Gate {

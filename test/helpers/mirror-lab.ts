@@ -1,5 +1,5 @@
 // A mirror over a memory store, a real pool of spools and origins without a network; asked as the downloads ask it.
-import type { Disk } from "../../src/body/spool-file.ts";
+import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/driver.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";

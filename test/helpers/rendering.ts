@@ -1,6 +1,6 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
-import { createGate } from "../../src/body/gate.ts";
+import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
 import { parseInstruction } from "../../src/image/grammar.ts";
 import { readSource } from "../../src/image/loaders.ts";

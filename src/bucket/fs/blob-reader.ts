@@ -3,8 +3,8 @@
 // damaged blob is the caller's affair (`onDamage`).
 import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
-import { crc32 } from "../../body/crc32.ts";
-import { BLOCK_BYTES } from "../../body/spool.ts";
+import { crc32 } from "../../body/spool/crc32.ts";
+import { BLOCK_BYTES } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectReader } from "../driver.ts";
 import { blobPath } from "./blob-folder.ts";

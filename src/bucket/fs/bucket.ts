@@ -1,6 +1,6 @@
 // One bucket of the embedded store: reads from the catalogue on the event loop, small bodies and every change through the
 // writer, large bodies into files that the writer only has to rename.
-import type { WholeBody } from "../../body/spool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { decidePut } from "../conditions.ts";

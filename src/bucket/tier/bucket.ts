@@ -3,8 +3,8 @@
 // is the authority, except for what is queued. What changes it is in changes.ts.
 
 import type { KeyLocks } from "../../async/key-locks.ts";
-import type { WholeBody } from "../../body/spool.ts";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";

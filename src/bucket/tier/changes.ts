@@ -1,6 +1,6 @@
 // What changes one bucket of a remote store: each change looks at what is there and what is queued here, decides, and makes the
 // change over exactly what was seen. Whoever calls sees to it that a key has one change at a time.
-import type { WholeBody } from "../../body/spool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";

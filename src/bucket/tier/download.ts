@@ -3,8 +3,8 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { PassingMap } from "../../async/live-map.ts";
-import type { Spool, WholeBody } from "../../body/spool.ts";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../driver.ts";

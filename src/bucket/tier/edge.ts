@@ -1,6 +1,6 @@
 // The copies of one bucket that lie on this disk: the embedded store's rows under a name of their own, with the order of their
 // uses. Its rows also hold the bucket's epochs and tombstones, which outlive the copies.
-import type { WholeBody } from "../../body/spool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Log } from "../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, PutCondition } from "../driver.ts";

@@ -1,8 +1,8 @@
 // Objects that another tool put into the remote store: they have no description of ours, so each is fetched once, proven to
 // be an image as a fill is, and described. The object itself is left as it is.
-import { createGate } from "../../body/gate.ts";
-import type { WholeBody } from "../../body/spool.ts";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import { createGate } from "../../body/gate/gate.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { describeObject } from "../bucket.ts";

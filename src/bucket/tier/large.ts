@@ -1,8 +1,8 @@
 // Reading what is too large for a copy on this disk: each read is a request for a range. A read from the first byte to the
 // last is hashed as it goes by; any other is compared, block by block, with sums of bytes whose hash was right.
-import { crc32 } from "../../body/crc32.ts";
-import { type BodyHasher, createBodyHasher } from "../../body/hashing.ts";
-import { BLOCK_BYTES, type WholeBody } from "../../body/spool.ts";
+import { crc32 } from "../../body/spool/crc32.ts";
+import { type BodyHasher, createBodyHasher } from "../../body/spool/hashing.ts";
+import { BLOCK_BYTES, type WholeBody } from "../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../driver.ts";

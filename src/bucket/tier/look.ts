@@ -1,8 +1,8 @@
 // What the remote store has, as the rest of the program sees it; described where another tool has put it.
 
 import { PassingMap } from "../../async/live-map.ts";
-import type { WholeBody } from "../../body/spool.ts";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { hasExpired } from "../conditions.ts";

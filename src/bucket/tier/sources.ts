@@ -1,7 +1,7 @@
 // Where the bytes of a put come from: a finished body, or an object that lies on this disk.
 import { close, open, read } from "node:fs";
 import { promisify } from "node:util";
-import type { WholeBody } from "../../body/spool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../driver.ts";

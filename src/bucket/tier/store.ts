@@ -2,7 +2,7 @@
 // asking, and the queue of what is not there yet. This file opens, wires, evicts and closes.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";

@@ -1,6 +1,6 @@
 // Where the variants of images lie: buckets of the embedded store under names of their own, which no listing of originals
 // shows and no key of theirs reaches, on the bounded part of the disk. Each can be made again, so each may go.
-import type { WholeBody } from "../../body/spool.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, Entry, PutCondition } from "../driver.ts";
 import type { FsStore } from "../fs/store.ts";

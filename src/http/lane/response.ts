@@ -2,7 +2,7 @@
 // head and bytes in one system call, chunked where no length was said. It never waits; backpressure is the writer's.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { lendRoom, returnRoom } from "../../head-room.ts";
+import { lendRoom, returnRoom } from "../../body/head-room.ts";
 import { type DownloadResponse, type Headers, headerLines, namesLength } from "../response.ts";
 
 export interface LaneResponseOptions {

@@ -1,6 +1,6 @@
 // One call of the REST API while it is answered, and what all calls share.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { SpoolPool } from "../../body/spool-pool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";

@@ -2,7 +2,7 @@
 // named `…/copy` as well; the signature is read before it, and what needs to be refused is refused before the file comes.
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
-import type { Spool } from "../../body/spool.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Authentic } from "../../sign/token.ts";

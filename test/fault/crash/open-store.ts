@@ -2,7 +2,7 @@
 // it, in this process or in a child.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createSpoolPool } from "../../../src/body/spool-pool.ts";
+import { createSpoolPool } from "../../../src/body/spool/spool-pool.ts";
 import { createBucket } from "../../../src/bucket/bucket.ts";
 import type { PutCondition } from "../../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { scanGif } from "../../../src/body/formats/gif.ts";
 import { feed, nothingFound, type Scanner } from "../../../src/body/formats/scan.ts";
 import { scanWebp } from "../../../src/body/formats/webp.ts";
-import { createGate } from "../../../src/body/gate.ts";
+import { createGate } from "../../../src/body/gate/gate.ts";
 import { tinyParts } from "../../helpers/hostile-images.ts";
 import { animatedGif, noisyWebp } from "../../helpers/images.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { WholeBody } from "../../../src/body/spool.ts";
+import type { WholeBody } from "../../../src/body/spool/spool.ts";
 import type { BucketDriver } from "../../../src/bucket/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";

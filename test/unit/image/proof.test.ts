@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createGate } from "../../../src/body/gate.ts";
+import { createGate } from "../../../src/body/gate/gate.ts";
 import { writeBmp } from "../../../src/image/bmp.ts";
 import type { ProofBody } from "../../../src/image/proof.ts";
 import { createRenderer, type Renderer } from "../../../src/image/renderer.ts";

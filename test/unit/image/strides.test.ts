@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../src/body-room.ts";
+import { bodyRoom } from "../../../src/body/body-room.ts";
 import { atOnce, inStrides, type Walk, walkThrough } from "../../../src/image/strides.ts";
 
 function* busy(steps: number, stepMs: number): Walk<string> {

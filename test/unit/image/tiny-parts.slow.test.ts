@@ -1,6 +1,6 @@
 // A file of a million parts is read in the time that some looks at each of its bytes take.
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../src/body-room.ts";
+import { bodyRoom } from "../../../src/body/body-room.ts";
 import { walkSource, weighedFacts } from "../../../src/image/loaders.ts";
 import { atOnce } from "../../../src/image/strides.ts";
 import { tinyParts } from "../../helpers/hostile-images.ts";

@@ -1,7 +1,7 @@
 // The memory tier: its bounds, who goes first, and what may not come back.
 import { describe, expect, test } from "vitest";
+import { lendRoom } from "../../../src/body/head-room.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { lendRoom } from "../../../src/head-room.ts";
 import { createHot, type Hot, type HotObject } from "../../../src/mirror/hot.ts";
 import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 

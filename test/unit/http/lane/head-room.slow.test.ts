@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { lendRoom, returnRoom, withHeadRoom } from "../../../../src/head-room.ts";
+import { lendRoom, returnRoom, withHeadRoom } from "../../../../src/body/head-room.ts";
 import { type HttpServer, startServer } from "../../../../src/http/server.ts";
 import { eventually, within } from "../../../helpers/program.ts";
 

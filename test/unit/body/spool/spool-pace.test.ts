@@ -2,10 +2,10 @@
 // again or fails, a stopped origin has the disk or a reader that has bytes to take.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Spool } from "../../../src/body/spool.ts";
-import type { Disk } from "../../../src/body/spool-file.ts";
-import { HuiyuanError } from "../../../src/core/errors.ts";
-import { diskError, testPool } from "../../helpers/spools.ts";
+import type { Spool } from "../../../../src/body/spool/spool.ts";
+import type { Disk } from "../../../../src/body/spool/spool-file.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { diskError, testPool } from "../../../helpers/spools.ts";
 
 const KIB = 1_024;
 const turn = () => new Promise(setImmediate);

@@ -3,12 +3,20 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Spool } from "../../../src/body/spool.ts";
-import { type Disk, REAL_DISK } from "../../../src/body/spool-file.ts";
-import { HuiyuanError } from "../../../src/core/errors.ts";
-import { eventually } from "../../helpers/program.ts";
-import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool, writeAll } from "../../helpers/spools.ts";
-import { randomBytes, wholeBody } from "../../helpers/whole-body.ts";
+import type { Spool } from "../../../../src/body/spool/spool.ts";
+import { type Disk, REAL_DISK } from "../../../../src/body/spool/spool-file.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { eventually } from "../../../helpers/program.ts";
+import {
+  createLatch,
+  diskError,
+  NEVER,
+  readToEnd,
+  type TestPool,
+  testPool,
+  writeAll,
+} from "../../../helpers/spools.ts";
+import { randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 
 const KIB = 1_024;
 const MIB = 1_048_576;

@@ -1,6 +1,6 @@
 // What is read from the disk for clients and waits until they take it. While few hold much, pieces are large; a crowd that
 // does not read gets small ones, so that it holds little for each and nobody has to be sent away. It reads nothing itself.
-import { BLOCK_BYTES } from "./spool.ts";
+import { BLOCK_BYTES } from "./spool/spool.ts";
 
 /** Bytes. */
 const LARGE_PIECE = 262_144;

@@ -1,7 +1,7 @@
 // The file of a spool that has left memory: appended to in order, read anywhere below what the disk has taken, removed
 // when discarded unless the store has renamed it away. It does not retry: a disk that failed once is not asked again.
 import { close, open, read, unlink, writev } from "node:fs";
-import { HuiyuanError } from "../core/errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 /** The steps that a spool asks of the disk, on raw descriptors: a FileHandle costs several times as much a step. */
 export interface Disk {

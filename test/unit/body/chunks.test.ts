@@ -1,6 +1,6 @@
 // What clients hold of bodies that are read for them.
 import { expect, test } from "vitest";
-import { createPieces, type Pieces } from "../../../src/body/pieces.ts";
+import { createPieces, type Pieces } from "../../../src/body/chunks.ts";
 
 const LARGE = 262_144;
 const BLOCK = 65_536;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { createVariantGate } from "../../../src/body/variant-gate.ts";
-import { noisyJpeg } from "../../helpers/images.ts";
+import { createVariantGate } from "../../../../src/body/gate/variant-gate.ts";
+import { noisyJpeg } from "../../../helpers/images.ts";
 
 const END = { framing: "length", isFramingWhole: true, isHashRight: true } as const;
 

@@ -2,10 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { PassingSet } from "../async/live-map.ts";
-import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
-import type { Log } from "../core/log.ts";
-import type { DigestName } from "../core/object.ts";
+import { PassingSet } from "../../async/live-map.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { DigestName } from "../../core/object.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
 import { openSpool } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";

@@ -1,16 +1,16 @@
 // The proof that a body is a whole image: framing, magic, structure and declared hashes, read as the bytes stream by.
 // No decoding and no I/O. What is done with the verdict is mirror/'s affair.
-import type { ErrorCode } from "../core/errors.ts";
-import type { ImageFacts, ImageFormat } from "../core/object.ts";
-import { scanBmp } from "./formats/bmp.ts";
-import { scanGif } from "./formats/gif.ts";
-import { scanIco } from "./formats/ico.ts";
-import { scanAvif, scanHeic } from "./formats/iso-media.ts";
-import { scanJpeg } from "./formats/jpeg.ts";
-import { scanPng } from "./formats/png.ts";
-import { type Findings, feed, nothingFound, type Scanner } from "./formats/scan.ts";
-import { sniff } from "./formats/sniff.ts";
-import { scanWebp } from "./formats/webp.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { ImageFacts, ImageFormat } from "../../core/object.ts";
+import { scanBmp } from "../formats/bmp.ts";
+import { scanGif } from "../formats/gif.ts";
+import { scanIco } from "../formats/ico.ts";
+import { scanAvif, scanHeic } from "../formats/iso-media.ts";
+import { scanJpeg } from "../formats/jpeg.ts";
+import { scanPng } from "../formats/png.ts";
+import { type Findings, feed, nothingFound, type Scanner } from "../formats/scan.ts";
+import { sniff } from "../formats/sniff.ts";
+import { scanWebp } from "../formats/webp.ts";
 
 /** How the origin's message was delimited. `length`: Content-Length. `chunked`: ended by the last chunk. `close`: by closing. */
 export type Framing = "length" | "chunked" | "close";

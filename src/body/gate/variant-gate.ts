@@ -1,5 +1,5 @@
 // The gate of what the renderer makes: images as any other, and the JSON of facts about one.
-import type { ImageFacts } from "../core/object.ts";
+import type { ImageFacts } from "../../core/object.ts";
 import { type BodyEnd, createGate, type Gate, type Verdict } from "./gate.ts";
 
 const OPENING_BRACE = 0x7b;

@@ -1,7 +1,7 @@
 // One spool. All bytes are in memory until it has grown too large; then they go to a file and only the latest stay. When
 // the disk fails, the body is passed on without being kept: the fastest reader sets the pace, and the slow ones have what memory is to spare.
-import { HuiyuanError } from "../core/errors.ts";
-import type { DigestName } from "../core/object.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { DigestName } from "../../core/object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
 import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";

@@ -1,8 +1,8 @@
 // The words of a spool: the body of a fill while it arrives, one writer, many readers, each from any byte. In memory up
 // to a bound, then on disk. It does not judge whether the body is whole (gate.ts does) and does not store it (bucket/
 // does). Spools are opened by spool-pool.ts.
-import type { HuiyuanError } from "../core/errors.ts";
-import type { Hashes } from "../core/object.ts";
+import type { HuiyuanError } from "../../core/errors.ts";
+import type { Hashes } from "../../core/object.ts";
 
 /** A body that has arrived whole, ready to be put into a bucket. */
 export interface WholeBody {
