@@ -2,13 +2,13 @@
 // one-time tokens, spool files and what is this machine's own; an S3 store stands behind it where one is set.
 import { ALL_DIGESTS } from "./body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "./body/spool/spool-pool.ts";
-import type { Store } from "./bucket/driver.ts";
+import type { Store } from "./bucket/contract/driver.ts";
 import type { FreeSpace } from "./bucket/fs/free-space.ts";
 import { createFsStore } from "./bucket/fs/store.ts";
 import { openS3Store } from "./bucket/s3/store.ts";
-import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/bounded-disk.ts";
+import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "./bucket/tier/disk/disk-cache.ts";
+import { createVariantTier, type VariantBucket } from "./bucket/tier/disk/variants.ts";
 import { createTieredStore } from "./bucket/tier/store.ts";
-import { createVariantTier, type VariantBucket } from "./bucket/tier/variants.ts";
 import type { Log } from "./core/log.ts";
 import type { DigestName, Key } from "./core/object.ts";
 import { s3Place } from "./core/s3-place.ts";

@@ -3,8 +3,8 @@
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./conditions.ts";
-import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./driver.ts";
+import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./contract/conditions.ts";
+import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./contract/driver.ts";
 
 type Slot =
   | (Extract<Entry, { state: "object" }> & { readonly bytes: Buffer })

@@ -1,6 +1,6 @@
 // A domain whose mirrors, bucket and tokens only look: for dry-run.ts, which hands it to the download port's own functions.
 
-import type { ObjectReader } from "../bucket/driver.ts";
+import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Mirror } from "../mirror/mirror.ts";

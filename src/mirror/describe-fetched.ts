@@ -1,5 +1,5 @@
 // What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
-import { describeObject } from "../bucket/bucket.ts";
+import { describeObject } from "../bucket/contract/bucket.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { BodyFacts, FillHead } from "./fill.ts";
 

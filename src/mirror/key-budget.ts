@@ -1,6 +1,6 @@
 // How many objects URLs with a query may make: anyone can invent queries, and each would be an object of its own. Beyond
 // the bound such URLs are passed on and not stored.
-import type { Bucket } from "../bucket/bucket.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
 import type { Fill } from "./fill.ts";

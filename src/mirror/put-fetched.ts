@@ -1,7 +1,7 @@
 // Storing what a mirror has fetched: over nothing, or over an earlier version, so that the last one of which the origin spoke is
 // there in the end, in whatever order the store takes them.
 import type { WholeBody } from "../body/spool/spool.ts";
-import type { PutResult } from "../bucket/driver.ts";
+import type { PutResult } from "../bucket/contract/driver.ts";
 import { etagOf, type ObjectInfo } from "../core/object.ts";
 import type { Stored } from "./stored.ts";
 import { isLater, isVersion, type Version } from "./versions.ts";

@@ -1,6 +1,6 @@
 // All bytes of an open object in one piece.
 import { bodyRoom } from "../body/body-room.ts";
-import type { ObjectReader } from "../bucket/driver.ts";
+import type { ObjectReader } from "../bucket/contract/driver.ts";
 
 // As much as a reader gives at once.
 const MAX_READ_BYTES = 1_048_576;

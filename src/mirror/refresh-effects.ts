@@ -1,7 +1,7 @@
 // What becomes of a stored object once its origin has been asked again: confirmed, replaced, removed, or left as it is.
 // It asks nobody; refresh.ts does.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Entry } from "../bucket/driver.ts";
+import type { Entry } from "../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../core/object.ts";

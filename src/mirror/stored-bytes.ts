@@ -1,6 +1,6 @@
 // The whole of what was looked up in a bucket, perhaps a while ago: from memory, or read once more.
-import type { Bucket } from "../bucket/bucket.ts";
-import type { ObjectReader } from "../bucket/driver.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
+import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import type { Hot } from "./hot.ts";

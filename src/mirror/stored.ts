@@ -2,9 +2,9 @@
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
 import type { Pieces } from "../body/chunks.ts";
 import type { WholeBody } from "../body/spool/spool.ts";
-import type { Bucket } from "../bucket/bucket.ts";
-import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/driver.ts";
-import { provenInTime } from "../bucket/proof.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
+import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../bucket/contract/driver.ts";
+import { provenInTime } from "../bucket/remote/proof.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../core/object.ts";
 import { createExpected, type Expected } from "./expected.ts";

@@ -1,7 +1,7 @@
 // Which versions of originals have gone while a variant of theirs was being made: what was begun before is never stored after,
 // so that nothing of an image stays behind that was deleted meanwhile.
 import type { WholeBody } from "../body/spool/spool.ts";
-import type { BucketDriver, PutCondition, PutResult } from "../bucket/driver.ts";
+import type { BucketDriver, PutCondition, PutResult } from "../bucket/contract/driver.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { VariantStore } from "./variants.ts";
 

@@ -5,8 +5,8 @@
 import type { Leaving } from "../async/cancellation.ts";
 import { createVariantGate } from "../body/gate/variant-gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
-import { createBucket } from "../bucket/bucket.ts";
-import type { BucketDriver } from "../bucket/driver.ts";
+import { createBucket } from "../bucket/contract/bucket.ts";
+import type { BucketDriver } from "../bucket/contract/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";

@@ -7,7 +7,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import { createKeyLocks } from "../async/key-locks.ts";
 import { PassingMap, PassingSet } from "../async/live-map.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
-import type { PutResult } from "../bucket/driver.ts";
+import type { PutResult } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";

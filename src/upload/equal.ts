@@ -1,6 +1,6 @@
 // Instant upload (秒传): a bucket has these bytes already, under another name. They are read before they are believed.
-import type { ObjectReader } from "../bucket/driver.ts";
-import { readWhole } from "../bucket/read-whole.ts";
+import type { ObjectReader } from "../bucket/contract/driver.ts";
+import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import type { Prove } from "./proof.ts";

@@ -1,7 +1,7 @@
 // Puts a received file into its bucket: never over another, never another than was declared, never what is no image.
 
-import type { Bucket } from "../bucket/bucket.ts";
-import { describeObject, uploadedAt } from "../bucket/bucket.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
+import { describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
 import type { Announce, Announcement } from "./callback.ts";

@@ -24,7 +24,7 @@ export interface Sample {
   readonly fillsRunning: number;
 }
 
-/** Files of images and packs, as src/bucket/fs/blob-reader.ts has it, plus those being read, and the pack that is written to. */
+/** Files of images and packs, as src/bucket/fs/packs/blob-reader.ts has it, plus those being read, and the pack that is written to. */
 export const MAX_KEPT_BLOBS = 4_096 + 512;
 
 /** A program under watch. */

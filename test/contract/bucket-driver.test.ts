@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { WholeBody } from "../../src/body/spool/spool.ts";
-import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/driver.ts";
+import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";

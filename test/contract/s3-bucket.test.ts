@@ -1,6 +1,6 @@
 // What the S3 bucket promises to the tiers, on a real Ceph RGW; what lies there is read by an independent client.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/bucket/remote.ts";
+import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";

@@ -1,7 +1,7 @@
 // A mirror over a memory store, a real pool of spools and origins without a network; asked as the downloads ask it.
 import type { Disk } from "../../src/body/spool/spool-file.ts";
-import { createBucket } from "../../src/bucket/bucket.ts";
-import type { BucketDriver } from "../../src/bucket/driver.ts";
+import { createBucket } from "../../src/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";

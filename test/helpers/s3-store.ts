@@ -1,6 +1,6 @@
 // The S3 store against a real RGW, or a proxy before it, in a bucket of its own.
 import { randomUUID } from "node:crypto";
-import type { RemoteStore } from "../../src/bucket/remote.ts";
+import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { openS3Store } from "../../src/bucket/s3/store.ts";
 import type { Log } from "../../src/core/log.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";

@@ -1,8 +1,8 @@
 // A tiered store as app.ts wires it: a data folder, spools in it, and an S3 behind.
 import { createSpoolPool } from "../../src/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
-import type { RemoteStore } from "../../src/bucket/remote.ts";
-import { type BoundedDisk, createBoundedDisk } from "../../src/bucket/tier/bounded-disk.ts";
+import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
+import { type BoundedDisk, createBoundedDisk } from "../../src/bucket/tier/disk/disk-cache.ts";
 import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/bucket/tier/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 

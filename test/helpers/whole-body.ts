@@ -2,8 +2,8 @@
 import { createHash, randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { BLOCK_BYTES, type WholeBody } from "../../src/body/spool/spool.ts";
-import { describeObject } from "../../src/bucket/bucket.ts";
-import type { ObjectReader } from "../../src/bucket/driver.ts";
+import { describeObject } from "../../src/bucket/contract/bucket.ts";
+import type { ObjectReader } from "../../src/bucket/contract/driver.ts";
 import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 
 /** The body that a spool would make of these bytes. */

@@ -3,17 +3,17 @@
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import { decidePut } from "../conditions.ts";
-import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../driver.ts";
-import { readWhole } from "../read-whole.ts";
-import type { BlobReaders } from "./blob-reader.ts";
-import type { CatalogueReads } from "./catalogue-reads.ts";
+import { decidePut } from "../contract/conditions.ts";
+import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
+import { readWhole } from "../contract/read-whole.ts";
+import type { CatalogueReads } from "./catalogue/reads.ts";
+import type { RecentEntries } from "./catalogue/recent-entries.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
-import type { RecentEntries } from "./recent-entries.ts";
-import type { BlobSource } from "./write-operations.ts";
-import { MAX_PACKED_BYTES, type Writer } from "./writer.ts";
+import type { BlobReaders } from "./packs/blob-reader.ts";
+import type { BlobSource } from "./writer/write-operations.ts";
+import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
 /** What all buckets of a store share. */
 export interface FsBucketParts {

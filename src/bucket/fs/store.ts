@@ -7,21 +7,21 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
-import type { BucketDriver, Store } from "../driver.ts";
-import { syncDirectory } from "./blob-folder.ts";
-import { createBlobReaders, type Damage } from "./blob-reader.ts";
+import type { BucketDriver, Store } from "../contract/driver.ts";
 import { createFsBucket } from "./bucket.ts";
-import { prepareCatalogueReads } from "./catalogue-reads.ts";
+import { prepareCatalogueReads } from "./catalogue/reads.ts";
+import { createRecentEntries, type RecentEntries } from "./catalogue/recent-entries.ts";
+import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { type DataLock, lockData } from "./lock.ts";
-import { removeOrphans } from "./orphans.ts";
-import { createRecentEntries, type RecentEntries } from "./recent-entries.ts";
-import { openCatalogueForReading, prepareOn } from "./schema.ts";
+import { syncDirectory } from "./packs/blob-folder.ts";
+import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
+import { removeOrphans } from "./packs/orphans.ts";
 import { startTending } from "./tending.ts";
-import type { SweptBlob } from "./write-operations.ts";
-import { startWriter, type Writer } from "./writer.ts";
+import type { SweptBlob } from "./writer/write-operations.ts";
+import { startWriter, type Writer } from "./writer/writer.ts";
 
 export interface FsStoreOptions {
   /** The data folder; made where it is missing. */

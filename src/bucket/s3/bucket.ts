@@ -5,18 +5,18 @@ import type { Leaving } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Hashes, isKey, type Key } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
-import type { Tombstone } from "../driver.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote.ts";
+import type { Tombstone } from "../contract/driver.ts";
+import { describe, describeTombstone, entryOf, keyInMetadata } from "../remote/metadata.ts";
+import { isAfter, merge } from "../remote/name-order.ts";
+import type { ObjectNames } from "../remote/names.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote/remote.ts";
 import { isResult, type ListedName, listPage } from "./answers.ts";
 import { readBody } from "./bodies.ts";
+import type { Conditions } from "./capability-probe.ts";
+import { piecesOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
-import type { Conditions } from "./conditions.ts";
 import type { HttpReply } from "./http-call.ts";
-import { describe, describeTombstone, entryOf, keyInMetadata } from "./metadata.ts";
 import { putInParts } from "./multipart.ts";
-import { isAfter, merge } from "./name-order.ts";
-import type { ObjectNames } from "./names.ts";
-import { piecesOf } from "./pieces.ts";
 import { mayBeObject, tombstoneBody } from "./tombstone.ts";
 
 export interface S3BucketParts {

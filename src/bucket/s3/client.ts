@@ -5,11 +5,11 @@ import { createSharedSignals } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
+import { createReach, type Reach } from "../remote/availability.ts";
 import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { createReach, type Reach } from "./reach.ts";
 import { isAboutObject, isFull, isPassing } from "./refusals.ts";
 
 /** Where the S3 bucket is, as from s3Place(), and who asks. */

@@ -1,10 +1,10 @@
 // A large object in parts, each signed and tried again by itself; whatever fails, the parts are taken back.
 import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { ByteSource } from "../remote.ts";
+import type { ByteSource } from "../remote/remote.ts";
 import { errorCode, isResult, uploadId } from "./answers.ts";
+import { piecesOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
-import { piecesOf } from "./pieces.ts";
 
 export interface MultipartPut {
   readonly name: string;

@@ -5,13 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { waitAtMost } from "../../async/timeouts.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { RemoteBucket, RemoteStore } from "../remote.ts";
+import { objectNames } from "../remote/names.ts";
+import type { RemoteBucket, RemoteStore } from "../remote/remote.ts";
 import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";
+import { createTrial } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
-import { createTrial } from "./conditions.ts";
 import type { HttpCaller } from "./http-call.ts";
-import { objectNames } from "./names.ts";
 
 export interface S3StoreOptions extends S3Access {
   /** The bucket's name, for copies. */

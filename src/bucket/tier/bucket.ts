@@ -7,17 +7,17 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../driver.ts";
-import type { RemoteBucket } from "../remote.ts";
+import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
+import type { RemoteBucket } from "../remote/remote.ts";
 import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
-import { createDamagedObjects } from "./damaged.ts";
-import { createDownloads } from "./download.ts";
-import type { Edge } from "./edge.ts";
-import { isSameForeign } from "./foreign.ts";
+import type { Edge } from "./disk/edge.ts";
 import { listMerged, usageMerged } from "./listing.ts";
 import { createLooks } from "./look.ts";
-import { createUnusableObjects } from "./unusable.ts";
+import { createDamagedObjects } from "./reading/damaged.ts";
+import { createDownloads } from "./reading/download.ts";
+import { isSameForeign } from "./reading/foreign.ts";
+import { createUnusableObjects } from "./reading/unusable.ts";
 import type { Uploads } from "./uploads.ts";
 
 export interface TieredBucketParts {

@@ -4,12 +4,20 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { decidePut, hasExpired, isStill, raisesEpoch } from "../conditions.ts";
-import type { BucketDriver, Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../driver.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote.ts";
-import type { DamagedObjects } from "./damaged.ts";
-import type { Edge } from "./edge.ts";
-import type { ForeignEntry } from "./foreign.ts";
+import { decidePut, hasExpired, isStill, raisesEpoch } from "../contract/conditions.ts";
+import type {
+  BucketDriver,
+  Entry,
+  PurgeOptions,
+  PutCondition,
+  PutResult,
+  Renewal,
+  Tombstone,
+} from "../contract/driver.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { Edge } from "./disk/edge.ts";
+import type { DamagedObjects } from "./reading/damaged.ts";
+import type { ForeignEntry } from "./reading/foreign.ts";
 import { readerSource, withSource } from "./sources.ts";
 import type { Uploads } from "./uploads.ts";
 

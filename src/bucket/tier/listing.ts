@@ -1,7 +1,7 @@
 // One listing, and one sum, of a bucket whose objects lie in two places: in the remote store, and queued here.
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { BucketDriver, ListOptions, ListPage } from "../driver.ts";
-import type { RemoteBucket } from "../remote.ts";
+import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
+import type { RemoteBucket } from "../remote/remote.ts";
 
 export interface ListPlaces {
   readonly remote: RemoteBucket;

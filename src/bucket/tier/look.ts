@@ -5,13 +5,13 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { hasExpired } from "../conditions.ts";
-import type { Entry } from "../driver.ts";
-import { provenInTime } from "../proof.ts";
-import type { RemoteBucket, RemoteEntry } from "../remote.ts";
-import type { DamagedObjects } from "./damaged.ts";
-import { describeForeign, type ForeignEntry } from "./foreign.ts";
-import type { UnusableObjects } from "./unusable.ts";
+import { hasExpired } from "../contract/conditions.ts";
+import type { Entry } from "../contract/driver.ts";
+import { provenInTime } from "../remote/proof.ts";
+import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
+import type { DamagedObjects } from "./reading/damaged.ts";
+import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
+import type { UnusableObjects } from "./reading/unusable.ts";
 
 export interface LookParts {
   readonly remote: RemoteBucket;

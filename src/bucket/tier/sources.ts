@@ -4,8 +4,8 @@ import { promisify } from "node:util";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { ObjectReader } from "../driver.ts";
-import type { ByteSource } from "../remote.ts";
+import type { ObjectReader } from "../contract/driver.ts";
+import type { ByteSource } from "../remote/remote.ts";
 
 /** Runs with the body's bytes at hand. Throws store_failed where its file cannot be read. */
 export async function withSource<Result>(

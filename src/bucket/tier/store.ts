@@ -6,12 +6,12 @@ import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { Store } from "../driver.ts";
+import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/store.ts";
-import type { RemoteStore } from "../remote.ts";
-import { type BoundedDisk, EDGE_FOLDER } from "./bounded-disk.ts";
+import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { createEdge } from "./edge.ts";
+import { type BoundedDisk, EDGE_FOLDER } from "./disk/disk-cache.ts";
+import { createEdge } from "./disk/edge.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {

@@ -1,5 +1,5 @@
 // How objects look in the admin API. Times are ISO 8601; what is not known is left out.
-import type { Entry, Tombstone } from "../../bucket/driver.ts";
+import type { Entry, Tombstone } from "../../bucket/contract/driver.ts";
 import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../core/object.ts";
 
 /** One object of a listing. */

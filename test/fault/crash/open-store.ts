@@ -3,8 +3,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSpoolPool } from "../../../src/body/spool/spool-pool.ts";
-import { createBucket } from "../../../src/bucket/bucket.ts";
-import type { PutCondition } from "../../../src/bucket/driver.ts";
+import { createBucket } from "../../../src/bucket/contract/bucket.ts";
+import type { PutCondition } from "../../../src/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";

@@ -1,6 +1,6 @@
 // Answers of an S3, or of what stands before it, that lack what they should say, or say what S3 has not.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
 import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
 import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
 import { putInParts } from "../../../src/bucket/s3/multipart.ts";

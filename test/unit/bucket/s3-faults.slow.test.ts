@@ -1,7 +1,7 @@
 // What the S3 bucket does where a server ignores conditions, fails, or loses an answer.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";

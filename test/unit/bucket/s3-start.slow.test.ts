@@ -1,7 +1,7 @@
 // The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote.ts";
+import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";

@@ -1,6 +1,6 @@
 // One request's view of a fill: its own deadlines, and that the fill goes on without it.
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { describeObject } from "../../../src/bucket/bucket.ts";
+import { describeObject } from "../../../src/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../src/mirror/fill.ts";

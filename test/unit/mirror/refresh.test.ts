@@ -1,6 +1,6 @@
 // What the mirror once brought is asked for again: when, how often, and what may replace what.
 import { beforeAll, describe, expect, test } from "vitest";
-import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import type { BucketDriver } from "../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
 import type { MissAnswer } from "../../../src/mirror/join.ts";

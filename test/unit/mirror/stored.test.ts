@@ -1,7 +1,7 @@
 // The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createBucket } from "../../../src/bucket/bucket.ts";
-import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import { createBucket } from "../../../src/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../src/core/object.ts";
 import { createStored, type Found, type Stored } from "../../../src/mirror/stored.ts";

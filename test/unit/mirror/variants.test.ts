@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
-import type { BucketDriver } from "../../../src/bucket/driver.ts";
+import type { BucketDriver } from "../../../src/bucket/contract/driver.ts";
 import { createMemoryStore } from "../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";

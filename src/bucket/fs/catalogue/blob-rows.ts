@@ -1,0 +1,159 @@
+// The rows of blobs and packs: where bytes lie, who uses them, what is dead. Inside the writer's transaction, as
+// catalogue-writes.ts; it touches no files. The bytes of packs are counted by triggers (schema.ts).
+import type Database from "better-sqlite3";
+import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
+
+/** `now` is Unix milliseconds everywhere. */
+export interface CatalogueBlobs {
+  /** Where the blob's bytes are, going by its row; whether they really are is for the folders to say. */
+  find(sha256: string): BlobRow | undefined;
+  /** True when the blob has a row that names a file of its own. */
+  hasFile(sha256: string): boolean;
+  /** Number of the blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
+  ensure(put: BlobFacts, place: NewPlace, now: number): number;
+  /** As `ensure`, and one entry has it from now on: cheaper than one after the other. */
+  take(put: BlobFacts, place: NewPlace): number;
+  /** One more entry has it. Returns its number. */
+  use(id: number): number;
+  /** One entry less; the last one stamps it for the sweeper. */
+  unuse(id: number, now: number): void;
+  /** Its bytes are wrong and lie nowhere from now on; `refs` entries have it all the same. */
+  markDamaged(id: number, refs: number, now: number): void;
+  remove(id: number): void;
+  /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
+  forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
+  /** Blobs that live in the pack, oldest first. */
+  inPack(pack: number, limit: number): PackedBlob[];
+  move(id: number, to: PackPlace): void;
+  /** Forgets packs older than `newest` in which nothing lives, and returns them. */
+  forgetEmptyPacks(newest: number): number[];
+  hasPack(pack: number): boolean;
+  /** The highest number that a pack has, 0 without any. */
+  newestPack(): number;
+}
+
+/** `place` undefined: in a file of its own, or nowhere where it `isDamaged`. */
+export interface BlobRow {
+  readonly id: number;
+  readonly size: number;
+  readonly place: PackPlace | undefined;
+  readonly isDamaged: boolean;
+}
+
+/** What a blob's row says beside its place. */
+export type BlobFacts = Pick<PutRequest, "info" | "blockSums">;
+
+/**
+ * The bytes of a put. `there`: where their row says. `file`: just put in a file of their own. `pack`: to be appended if
+ * they are wanted. `id`: of their row; undefined: there is none yet.
+ */
+export type NewPlace =
+  | { readonly kind: "there"; readonly id: number }
+  | { readonly kind: "file"; readonly id: number | undefined }
+  | { readonly kind: "pack"; readonly id: number | undefined; readonly append: () => PackPlace };
+
+interface PackedBlob extends SweptBlob {
+  readonly id: number;
+  /** Offset in its pack. */
+  readonly at: number;
+}
+
+export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlobs {
+  const statements = {
+    find: database.prepare<
+      [string],
+      { id: number; size: number; pack: number | null; at: number; damaged_at: number | null }
+    >("SELECT id, size, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?"),
+    add: database.prepare(
+      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, unused_since, pack, pack_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    learn: database.prepare("UPDATE blobs SET sha1 = ?, md5 = ? WHERE id = ? AND sha1 = ''"),
+    move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ?, damaged_at = NULL WHERE id = ?"),
+    markDamaged: database.prepare(
+      "UPDATE blobs SET pack = NULL, pack_at = NULL, damaged_at = ?, refs = ? WHERE id = ?",
+    ),
+    use: database.prepare("UPDATE blobs SET refs = refs + 1, unused_since = NULL WHERE id = ?"),
+    unuse: database.prepare(
+      "UPDATE blobs SET refs = refs - 1, unused_since = CASE WHEN refs = 1 THEN ? END WHERE id = ?",
+    ),
+    remove: database.prepare("DELETE FROM blobs WHERE id = ?"),
+    unused: database.prepare<[number, number], SweptBlob & { id: number }>(
+      "SELECT id, sha256, size FROM blobs WHERE unused_since < ? AND refs = 0 ORDER BY unused_since LIMIT ?",
+    ),
+    inPack: database.prepare<[number, number], PackedBlob>(
+      "SELECT id, sha256, size, pack_at AS at FROM blobs WHERE pack = ? ORDER BY id LIMIT ?",
+    ),
+    emptyPacks: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE live_bytes = 0 AND id < ?"),
+    removePack: database.prepare("DELETE FROM packs WHERE id = ?"),
+    pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
+    newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
+  };
+
+  /** Makes the row say where the bytes lie. `fresh`: what a new row says of its use. */
+  function settle(
+    { info, blockSums }: BlobFacts,
+    place: NewPlace,
+    fresh: { readonly refs: number; readonly unusedSince: number | null },
+  ): number {
+    const { sha1, md5 } = info.hashes;
+    if (place.id !== undefined && sha1 !== undefined && md5 !== undefined) statements.learn.run(sha1, md5, place.id);
+    if (place.kind === "there") return place.id;
+    const packed = place.kind === "pack" ? place.append() : undefined;
+    const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
+    if (place.id !== undefined) {
+      statements.move.run(...columns, place.id);
+      return place.id;
+    }
+    const { hashes, size, image } = info;
+    const { width = null, height = null, format } = image;
+    const sums = Buffer.from(blockSums, "latin1");
+    const facts = [hashes.sha256, hashes.sha1 ?? "", hashes.md5 ?? "", size, format, width, height, sums];
+    return Number(statements.add.run(...facts, fresh.refs, fresh.unusedSince, ...columns).lastInsertRowid);
+  }
+
+  return {
+    find(sha256) {
+      const row = statements.find.get(sha256);
+      if (row === undefined) return undefined;
+      const { id, size, pack, at } = row;
+      return { id, size, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
+    },
+    hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
+    ensure: (put, place, now) => settle(put, place, { refs: 0, unusedSince: now }),
+    take(put, place) {
+      const id = settle(put, place, { refs: 1, unusedSince: null });
+      if (place.id !== undefined) statements.use.run(id);
+      return id;
+    },
+    use(id) {
+      statements.use.run(id);
+      return id;
+    },
+    unuse(id, now) {
+      statements.unuse.run(now, id);
+    },
+    markDamaged(id, refs, now) {
+      statements.markDamaged.run(now, refs, id);
+    },
+    remove(id) {
+      statements.remove.run(id);
+    },
+    forgetUnused({ unusedBefore, limit }) {
+      const blobs = statements.unused.all(unusedBefore, limit);
+      for (const { id } of blobs) statements.remove.run(id);
+      return blobs.map(({ sha256, size }) => ({ sha256, size }));
+    },
+    inPack: (pack, limit) => statements.inPack.all(pack, limit),
+    move(id, { pack, at }) {
+      statements.move.run(pack, at, id);
+    },
+    forgetEmptyPacks(newest) {
+      const packs = statements.emptyPacks.all(newest).map(({ id }) => id);
+      for (const pack of packs) statements.removePack.run(pack);
+      return packs;
+    },
+    hasPack: (pack) => statements.pack.get(pack) !== undefined,
+    newestPack: () => statements.newestPack.get()?.id ?? 0,
+  };
+}

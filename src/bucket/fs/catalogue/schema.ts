@@ -1,0 +1,209 @@
+// The catalogue's tables and how its file is opened. Only the writer opens it for writing.
+import { readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import Database from "better-sqlite3";
+import { HuiyuanError } from "../../../core/errors.ts";
+import { ONCE_SCHEMA } from "../../../sign/once.ts";
+import { errorCodeOf, isDamage, storeFailure } from "../failure.ts";
+
+/** Raised with every change of the tables, together with a step in `migrate`. */
+const SCHEMA_VERSION = 6;
+
+// `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
+// outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
+// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.sha1` and
+// `md5` are empty where nobody has asked for them. `blobs.pack` and `pack_at` are NULL for a blob that has a file of its own.
+// `blobs.damaged_at`: its bytes were found wrong and set aside, and an entry still has it that no origin can give again;
+// such a blob has neither a file nor a place in a pack. Times are Unix milliseconds.
+const SCHEMA = `
+  CREATE TABLE buckets (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    objects INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  CREATE TABLE blobs (
+    id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    sha1 TEXT NOT NULL,
+    md5 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER,
+    height INTEGER,
+    block_sums BLOB NOT NULL,
+    refs INTEGER NOT NULL DEFAULT 0,
+    unused_since INTEGER,
+    pack INTEGER,
+    pack_at INTEGER
+  ) STRICT;
+  CREATE INDEX blobs_unused ON blobs (unused_since) WHERE unused_since IS NOT NULL;
+
+  CREATE TABLE entries (
+    bucket INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('object', 'tombstone', 'absent')),
+    epoch INTEGER NOT NULL,
+    blob INTEGER,
+    sum INTEGER,
+    is_stale INTEGER NOT NULL DEFAULT 0,
+    is_suspect INTEGER NOT NULL DEFAULT 0,
+    headers TEXT,
+    via TEXT,
+    origin_url TEXT,
+    origin_etag TEXT,
+    origin_last_modified TEXT,
+    fetched_at INTEGER,
+    validated_at INTEGER,
+    life TEXT,
+    modified_at INTEGER,
+    stored_at INTEGER,
+    deleted_at INTEGER,
+    reason TEXT,
+    expires_at INTEGER,
+    PRIMARY KEY (bucket, key),
+    CHECK ((state = 'object') = (blob IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX entries_blob ON entries (blob) WHERE blob IS NOT NULL;
+  CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;
+
+  CREATE TABLE totals (blobs INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+  INSERT INTO totals VALUES (0, 0);
+  CREATE TRIGGER blob_added AFTER INSERT ON blobs BEGIN
+    UPDATE totals SET blobs = blobs + 1, bytes = bytes + new.size;
+  END;
+  CREATE TRIGGER blob_removed AFTER DELETE ON blobs BEGIN
+    UPDATE totals SET blobs = blobs - 1, bytes = bytes - old.size;
+  END;
+
+  CREATE TABLE probes (at INTEGER NOT NULL) STRICT;
+  INSERT INTO probes VALUES (0);
+`;
+
+// `packs.bytes`: all that was ever put into the pack and is known here; `live_bytes`: of the blobs that still lie in it.
+const PACKS = `
+  CREATE INDEX blobs_pack ON blobs (pack) WHERE pack IS NOT NULL;
+
+  CREATE TABLE packs (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, live_bytes INTEGER NOT NULL) STRICT;
+  CREATE TRIGGER blob_packed AFTER INSERT ON blobs WHEN new.pack IS NOT NULL BEGIN
+    INSERT INTO packs VALUES (new.pack, new.size, new.size)
+      ON CONFLICT (id) DO UPDATE SET bytes = bytes + new.size, live_bytes = live_bytes + new.size;
+  END;
+  CREATE TRIGGER blob_left_pack AFTER DELETE ON blobs WHEN old.pack IS NOT NULL BEGIN
+    UPDATE packs SET live_bytes = live_bytes - old.size WHERE id = old.pack;
+  END;
+  CREATE TRIGGER blob_moved AFTER UPDATE OF pack ON blobs WHEN new.pack IS NOT old.pack BEGIN
+    UPDATE packs SET live_bytes = live_bytes - old.size WHERE id = old.pack;
+    INSERT INTO packs SELECT new.pack, new.size, new.size WHERE new.pack IS NOT NULL
+      ON CONFLICT (id) DO UPDATE SET bytes = bytes + new.size, live_bytes = live_bytes + new.size;
+  END;
+`;
+
+/** Only uploads have it, so that what the mirror brings does not pay for it. */
+const BY_SHA1 = "CREATE INDEX blobs_sha1 ON blobs (sha1) WHERE sha1 <> '';";
+
+const DAMAGED = `
+  ALTER TABLE blobs ADD COLUMN damaged_at INTEGER;
+  CREATE INDEX blobs_damaged ON blobs (damaged_at) WHERE damaged_at IS NOT NULL;
+`;
+
+/** What brings a catalogue of version N to N + 1, at index N. */
+const STEPS: readonly string[] = [
+  SCHEMA + PACKS + BY_SHA1 + DAMAGED + ONCE_SCHEMA,
+  "ALTER TABLE entries ADD COLUMN sum INTEGER",
+  `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
+   ALTER TABLE entries ADD COLUMN life TEXT;
+   ALTER TABLE entries ADD COLUMN expires_at INTEGER;
+   CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;`,
+  `ALTER TABLE blobs ADD COLUMN pack INTEGER;
+   ALTER TABLE blobs ADD COLUMN pack_at INTEGER;
+   ${PACKS}`,
+  BY_SHA1,
+  DAMAGED,
+];
+
+// A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.
+const CHECKED_AT_START_BYTES = 96 * 1_048_576;
+
+/**
+ * The writer's connection: tables made or brought up to date, WAL, and every commit synced. Throws store_failed with
+ * what the operator can do when the file is damaged, newer than this program, or cannot be written.
+ */
+export function openCatalogue(path: string): Database.Database {
+  let database: Database.Database | undefined;
+  try {
+    refuseEmptied(path);
+    database = new Database(path, { timeout: 1_000 });
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("journal_size_limit = 67108864");
+    checkWhole(database, path);
+    migrate(database, path);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw openingFailure(path, error);
+  }
+}
+
+/** Prepares statements on a catalogue that was just opened. Throws store_failed as openCatalogue() does. */
+export function prepareOn<Prepared>(path: string, prepare: () => Prepared): Prepared {
+  try {
+    return prepare();
+  } catch (error) {
+    throw openingFailure(path, error);
+  }
+}
+
+/** The statements are ours: tables that they do not fit (SQLITE_ERROR) are not the tables that were made. */
+function openingFailure(path: string, error: unknown): HuiyuanError {
+  if (isDamage(error) || errorCodeOf(error) === "SQLITE_ERROR") return damaged(path, error);
+  return storeFailure(error, `open the catalogue "${path}"`);
+}
+
+/** A connection that only reads; the writer has opened the file before. */
+export function openCatalogueForReading(path: string): Database.Database {
+  // Readers never wait in WAL mode; the time-out covers the moment after a crash in which the log is recovered.
+  return new Database(path, { readonly: true, fileMustExist: true, timeout: 200 });
+}
+
+/** SQLite takes a file of no bytes for a new one. Beside blobs it is what is left of a catalogue, and they would be swept. */
+function refuseEmptied(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
+  const hasBlobs = ["blobs", "packs"].some((name) => readdirSync(join(dirname(path), name)).length > 0);
+  if (hasBlobs) throw damaged(path, new Error("it has no bytes, though there are blobs"));
+}
+
+function checkWhole(database: Database.Database, path: string): void {
+  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
+  const verdict = database.pragma("quick_check(1)", { simple: true });
+  if (verdict !== "ok") throw damaged(path, new Error(String(verdict)));
+}
+
+function migrate(database: Database.Database, path: string): void {
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (version > SCHEMA_VERSION) {
+    throw new HuiyuanError(
+      "store_failed",
+      `Cannot open the catalogue "${path}": it was written by a newer huiyuan (version ${version}, this one knows ${SCHEMA_VERSION}); run that one`,
+    );
+  }
+  if (version === SCHEMA_VERSION) return;
+  database.transaction(() => {
+    // A new catalogue is made as it is now.
+    for (const step of version === 0 ? STEPS.slice(0, 1) : STEPS.slice(version)) database.exec(step);
+    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}
+
+function damaged(path: string, cause: unknown): HuiyuanError {
+  // SQLite writes several lines.
+  const found = (cause instanceof Error ? cause.message : String(cause)).replaceAll("\n", " ");
+  return new HuiyuanError(
+    "store_failed",
+    `Cannot open the catalogue "${path}": it is damaged (${found}); restore the data folder from a backup, or move ` +
+      "catalogue.db, catalogue.db-wal and catalogue.db-shm away to begin with an empty bucket that fills from the origin again",
+    { cause },
+  );
+}

@@ -1,0 +1,258 @@
+// Everything that changes the catalogue's entries, as plain functions on a database. Each call is made inside the writer's
+// transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
+import type Database from "better-sqlite3";
+import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
+import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "../../contract/conditions.ts";
+import type { PutCondition, PutResult } from "../../contract/driver.ts";
+import type { PutRequest, RequestOf, SetAsideEntry } from "../writer/write-operations.ts";
+import type { CatalogueBlobs, NewPlace } from "./blob-rows.ts";
+import { entrySum } from "./entry-sum.ts";
+
+/** `now` is Unix milliseconds everywhere. */
+export interface CatalogueWrites {
+  /** A put that is refused leaves the blob to the sweeper, where it has been placed already. */
+  put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
+  copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
+  delete(request: RequestOf<"delete">, now: number): boolean;
+  undelete(request: RequestOf<"undelete">, now: number): boolean;
+  renew(request: RequestOf<"renew">, now: number): boolean;
+  purge(request: RequestOf<"purge">, now: number): boolean;
+  forget(request: RequestOf<"forget">, now: number): boolean;
+  move(request: RequestOf<"move">, now: number): boolean;
+  /**
+   * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
+   * it then: it is forgotten.
+   */
+  setAside(request: Pick<RequestOf<"setAside">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
+  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
+  forgetTombstones(request: RequestOf<"forgetTombstones">): number;
+  probe(at: number): void;
+}
+
+interface EntryRow extends Occupant {
+  readonly blob: number | null;
+  readonly size: number | null;
+  readonly via: string | null;
+  readonly expires_at: number | null;
+}
+
+const UNTOUCHED: EntryRow = {
+  state: "absent",
+  epoch: 0,
+  sha256: null,
+  blob: null,
+  size: null,
+  via: null,
+  expires_at: null,
+};
+
+const OBJECT_COLUMNS =
+  "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
+
+export function prepareCatalogueWrites(database: Database.Database, blobs: CatalogueBlobs): CatalogueWrites {
+  const statements = {
+    bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
+    addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
+    count: database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ? WHERE id = ?"),
+    entry: database.prepare<[number, string], EntryRow>(
+      `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
+       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+    ),
+    entriesOf: database.prepare<
+      [number],
+      Omit<SetAsideEntry, "isKept"> & { bucketId: number; epoch: number; size: number }
+    >(
+      `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
+       FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
+    ),
+    setObject: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, sum, ${OBJECT_COLUMNS})
+       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    setTombstone: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason, expires_at)
+       VALUES (?, ?, 'tombstone', ?, ?, ?, ?)`,
+    ),
+    setAbsent: database.prepare(
+      "INSERT OR REPLACE INTO entries (bucket, key, state, epoch) VALUES (?, ?, 'absent', ?)",
+    ),
+    setEpoch: database.prepare("UPDATE entries SET epoch = ?, is_stale = ? WHERE bucket = ? AND key = ?"),
+    renew: database.prepare(
+      `UPDATE entries SET is_stale = is_stale AND ?, origin_etag = ?, origin_last_modified = ?, validated_at = ?, life = ?
+       WHERE bucket = ? AND key = ?`,
+    ),
+    forgetTombstones: database.prepare(
+      `DELETE FROM entries WHERE (bucket, key) IN (
+         SELECT bucket, key FROM entries WHERE expires_at < ? AND state = 'tombstone' LIMIT ?)`,
+    ),
+    removeEntry: database.prepare("DELETE FROM entries WHERE bucket = ? AND key = ?"),
+    moveObject: database.prepare(
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, is_stale, blob, sum, ${OBJECT_COLUMNS})
+       SELECT ?, key, state, ?, is_stale, blob, ?, ${OBJECT_COLUMNS} FROM entries WHERE bucket = ? AND key = ?`,
+    ),
+    probe: database.prepare("UPDATE probes SET at = ?"),
+  };
+
+  // Looked up each time: a number that was remembered from a transaction that failed would name no bucket.
+  function bucketOf(name: string): number {
+    return statements.bucketId.get(name)?.id ?? Number(statements.addBucket.run(name).lastInsertRowid);
+  }
+
+  /** An expired tombstone is as good as none, but its epoch stands. */
+  function entryOf(bucket: number, key: string, now: number): EntryRow {
+    const row = statements.entry.get(bucket, key) ?? UNTOUCHED;
+    const hasGone = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
+    return hasGone ? { ...row, state: "absent" } : row;
+  }
+
+  function release(bucket: number, entry: EntryRow, now: number): void {
+    if (entry.blob === null) return;
+    blobs.unuse(entry.blob, now);
+    statements.count.run(-1, -(entry.size ?? 0), bucket);
+  }
+
+  function storeObject(
+    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition; mends?: boolean },
+    now: number,
+  ) {
+    const { bucket, info, condition, mends = false } = target;
+    const entry = entryOf(bucket, info.key, now);
+    // A client that gives the bytes of its damaged upload again stores them.
+    const isVacant = mends && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
+    const result = decidePut(isVacant ? { ...entry, state: "absent" } : entry, condition);
+    if (result !== "stored") return result;
+    // Taken before the old one is released: the same bytes again must not look unused in between.
+    const blob = target.take();
+    statements.count.run(1, info.size, bucket);
+    release(bucket, entry, now);
+    const sum = entrySum(bucket, info.key, info.hashes.sha256);
+    statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, sum, ...objectColumns(info));
+    return result;
+  }
+
+  return {
+    put(request, place, now) {
+      const { bucket, info, condition } = request;
+      const mends = place.kind !== "there" && place.id !== undefined;
+      // What lies in a file of its own needs its row in any case, for the sweeper to find it. And bytes that come again mend
+      // whatever had them, also where this put is refused.
+      const placed = place.kind === "file" || mends ? blobs.ensure(request, place, now) : undefined;
+      const take = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
+      return storeObject({ bucket: bucketOf(bucket), info, take, condition, mends }, now);
+    },
+    copy({ bucket, from, to, condition }, now) {
+      const id = bucketOf(bucket);
+      const source = entryOf(id, from, now);
+      const { blob } = source;
+      if (blob === null || source.sha256 !== to.hashes.sha256) return undefined;
+      return storeObject({ bucket: id, info: to, take: () => blobs.use(blob), condition }, now);
+    },
+    delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      release(id, entry, now);
+      statements.setTombstone.run(id, key, entry.epoch + 1, deletedAt, reason, expiresAt ?? null);
+      return entry.state === "object";
+    },
+    undelete({ bucket, key }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      if (entry.state !== "tombstone") return false;
+      statements.setAbsent.run(id, key, entry.epoch);
+      return true;
+    },
+    renew({ bucket, key, renewal }, now) {
+      const id = bucketOf(bucket);
+      if (!isStill(entryOf(id, key, now), renewal)) return false;
+      const { originEtag = null, originLastModified = null, validated, staysStale = false } = renewal;
+      const life = lifeText(validated.life);
+      statements.renew.run(Number(staysStale), originEtag, originLastModified, validated.at, life, id, key);
+      return true;
+    },
+    purge({ bucket, key, hard, only }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      if (only !== undefined && !isStill(entry, only)) return false;
+      const epoch = entry.epoch + 1;
+      const isMirrored = entry.state === "object" && entry.via === "mirror";
+      if (isMirrored && hard) release(id, entry, now);
+      // A key without a row gets one: the epoch must stand against a fill that is under way.
+      if (entry === UNTOUCHED || (isMirrored && hard)) statements.setAbsent.run(id, key, epoch);
+      else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
+      return isMirrored;
+    },
+    forget({ bucket, key, sha256 }, now) {
+      const id = bucketOf(bucket);
+      const entry = entryOf(id, key, now);
+      if (entry.sha256 !== sha256) return false;
+      release(id, entry, now);
+      clear(id, key, entry.epoch);
+      return true;
+    },
+    move({ from, to, key, sha256 }, now) {
+      const [source, target] = [bucketOf(from), bucketOf(to)];
+      const entry = entryOf(source, key, now);
+      if (entry.blob === null || entry.sha256 !== sha256) return false;
+      const old = entryOf(target, key, now);
+      // Used before either is released: the blob must not look unused in between.
+      blobs.use(entry.blob);
+      statements.count.run(1, entry.size ?? 0, target);
+      release(target, old, now);
+      statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
+      release(source, entry, now);
+      clear(source, key, entry.epoch);
+      return true;
+    },
+    setAside({ sha256, copyFolders }, now) {
+      const blob = blobs.find(sha256);
+      if (blob === undefined) return [];
+      const entries = statements.entriesOf.all(blob.id).map((entry) => {
+        const isKept = entry.via !== "mirror" && !copyFolders.some((folder) => entry.bucket.startsWith(folder));
+        return { ...entry, isKept };
+      });
+      for (const entry of entries) {
+        if (entry.isKept) continue;
+        statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
+        statements.count.run(-1, -entry.size, entry.bucketId);
+      }
+      const kept = entries.filter(({ isKept }) => isKept).length;
+      if (kept === 0) blobs.remove(blob.id);
+      else blobs.markDamaged(blob.id, kept, now);
+      return entries.map(({ bucket, key, via, isKept }) => ({ bucket, key, via, isKept }));
+    },
+    forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
+    probe(at) {
+      statements.probe.run(at);
+    },
+  };
+
+  /** A key without an epoch needs no row. */
+  function clear(bucket: number, key: Key, epoch: number): void {
+    if (epoch === 0) statements.removeEntry.run(bucket, key);
+    else statements.setAbsent.run(bucket, key, epoch);
+  }
+}
+
+function objectColumns(info: ObjectInfo): (string | number | null)[] {
+  const { provenance, headers } = info;
+  let hasHeaders = false;
+  for (const _name in headers) hasHeaders = true;
+  return [
+    info.isSuspect ? 1 : 0,
+    hasHeaders ? JSON.stringify(headers) : null,
+    provenance.via,
+    provenance.originUrl ?? null,
+    provenance.originEtag ?? null,
+    provenance.originLastModified ?? null,
+    provenance.fetchedAt,
+    provenance.validated?.at ?? null,
+    provenance.validated === undefined ? null : lifeText(provenance.validated.life),
+    info.modifiedAt,
+    info.storedAt,
+  ];
+}
+
+function lifeText(life: DeclaredLife): string | null {
+  for (const _name in life) return JSON.stringify(life);
+  return null;
+}

@@ -1,0 +1,59 @@
+// The background scan for files that a crash left without a row. It walks one folder at a time with a pause after each,
+// and only finds: the writer decides and removes, under its lock.
+import { readdir } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { errorCodeOf } from "../failure.ts";
+import { packNumbers } from "./pack-folder.ts";
+
+export interface OrphanScan {
+  readonly dataDir: string;
+  /** True when the blob's row names a file of its own. */
+  readonly hasFile: (sha256: string) => boolean;
+  readonly hasPack: (pack: number) => boolean;
+  /** Removes those of the files that are old enough and still have no row; returns how many. */
+  readonly remove: (found: {
+    readonly sha256s: readonly string[];
+    readonly packs: readonly number[];
+  }) => Promise<number>;
+  /** Ends the walk early. */
+  readonly signal: AbortSignal;
+  readonly pauseMs?: number;
+}
+
+const PAUSE_MS = 2;
+const SHARD_NAME = /^[0-9a-f]{2}$/;
+const PACK_NAME = /^\d+$/;
+const BLOB_NAME = /^[0-9a-f]{64}$/;
+
+/** Returns how many orphans were removed. Resolves early when aborted. */
+export async function removeOrphans({
+  dataDir,
+  hasFile,
+  hasPack,
+  remove,
+  signal,
+  pauseMs = PAUSE_MS,
+}: OrphanScan): Promise<number> {
+  const packs = packNumbers(await namesIn(`${dataDir}/packs`, PACK_NAME)).filter((pack) => !hasPack(pack));
+  let removed = packs.length === 0 ? 0 : await remove({ sha256s: [], packs });
+  const root = `${dataDir}/blobs`;
+  for (const outer of await namesIn(root, SHARD_NAME)) {
+    for (const inner of await namesIn(`${root}/${outer}`, SHARD_NAME)) {
+      if (signal.aborted) return removed;
+      const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
+      const strangers = names.filter((sha256) => !hasFile(sha256));
+      if (strangers.length > 0) removed += await remove({ sha256s: strangers, packs: [] });
+      await pause(pauseMs);
+    }
+  }
+  return removed;
+}
+
+async function namesIn(folder: string, pattern: RegExp): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => pattern.test(name)).sort();
+  } catch (error) {
+    if (errorCodeOf(error) === "ENOENT" || errorCodeOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}

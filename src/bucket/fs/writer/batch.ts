@@ -1,0 +1,216 @@
+// One group commit: many operations, one fsync of the catalogue. Bytes come before rows: files are renamed into place
+// and their folders synced; then one transaction writes every row, each operation in a savepoint of its own, and before
+// it commits the pack is written and synced. Knows nothing of threads.
+import type Database from "better-sqlite3";
+import { prepareCatalogueBlobs } from "../catalogue/blob-rows.ts";
+import { prepareCatalogueWrites } from "../catalogue/writes.ts";
+import { isDamage, storeFailure } from "../failure.ts";
+import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
+import type { PackFolder } from "../packs/pack-folder.ts";
+import { isThere, operationHandlers, type Workplace } from "./operations.ts";
+import type { Batch, Operation, OperationName, Outcome, SharedSpan } from "./write-operations.ts";
+
+/** Runs a batch and returns how each operation ended, in order. Never throws. */
+export type RunBatch = (batch: Batch) => Outcome[];
+
+export interface BatchParts {
+  readonly database: Database.Database;
+  readonly blobs: BlobFolder;
+  readonly openPacks: (newestKnown: number) => PackFolder;
+  /** Where the bodies of operations lie while their batch runs. */
+  readonly shared: SharedArrayBuffer;
+}
+
+// These take files away. They go before the others and in a transaction of their own, so that no put of the same batch
+// believes in a file that is about to vanish.
+const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
+  "sweep",
+  "setAside",
+  "removeOrphans",
+  "removeEmptyPacks",
+]);
+
+export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
+  const rows = prepareCatalogueBlobs(database);
+  const writes = prepareCatalogueWrites(database, rows);
+  const packs = openPacks(rows.newestPack());
+  const place: Workplace = { database, writes, rows, blobs, packs, shared, isUnsettled: () => isUnsettled };
+  const handlers = operationHandlers(place);
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  const rollback = database.prepare("ROLLBACK");
+  const save = database.prepare("SAVEPOINT operation");
+  const keep = database.prepare("RELEASE operation");
+  const undo = database.prepare("ROLLBACK TO operation");
+  const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
+  /** Blobs of commits that failed, until the next that succeeds; as many as there are such files without a row. */
+  const unsettled = new Set<string>();
+  let isUnsettled = false;
+
+  function runOne({ name, request, body }: Operation, now: number): Outcome {
+    save.run();
+    try {
+      // The table's type ties the request to the name; the compiler cannot follow that through a union.
+      const handler = handlers[name] as (request: unknown, now: number, body?: SharedSpan) => unknown;
+      const answer = handler(request, now, body);
+      keep.run();
+      return { ok: true, answer };
+    } catch (error) {
+      // SQLite has rolled everything back by itself (disk full, I/O error): no operation of the batch stands.
+      if (!database.inTransaction) throw error;
+      undo.run();
+      keep.run();
+      return failure(error);
+    }
+  }
+
+  function runGroup(group: readonly Operation[], now: number): Outcome[] {
+    const files = placeFiles(group, place);
+    let step: "rows" | "pack" | "commit" = "rows";
+    let outcomes: Outcome[];
+    try {
+      const changesBefore = isUnsettled ? changes.get()?.count : 0;
+      begin.run();
+      outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
+      step = "pack";
+      packs.flush();
+      step = "commit";
+      commit.run();
+      if (isUnsettled && changes.get()?.count !== changesBefore) settle();
+    } catch (error) {
+      if (database.inTransaction) rollback.run();
+      packs.dropAppended();
+      if (step === "commit") leaveInPlace(files.placements);
+      else takeBack(files.placements, blobs);
+      const outcome = failure(error);
+      if (step !== "pack") return group.map(() => outcome);
+      // The others have no part in what the disk refused.
+      const others = runGroup(
+        group.filter((operation) => !isPacked(operation)),
+        now,
+      );
+      return group.map((operation) => (isPacked(operation) ? outcome : others.shift()!));
+    }
+    for (const path of files.leftOver) dropLeftOver(path);
+    return outcomes;
+  }
+
+  /**
+   * The log may hold the whole transaction although its fsync failed, and a crash now would bring it to life: its blobs
+   * must be where its rows would look for them.
+   */
+  function leaveInPlace(placements: readonly Placement[]): void {
+    isUnsettled = true;
+    for (const placement of placements) {
+      giveBack(placement, blobs);
+      unsettled.add(placement.sha256);
+    }
+  }
+
+  /** A later commit has overwritten the failed ones in the log: what has no row now will never have one. */
+  function settle(): void {
+    for (const sha256 of unsettled) {
+      try {
+        if (!rows.hasFile(sha256)) blobs.remove(sha256);
+      } catch {
+        // The commit stands all the same, and the scan for orphans finds the file.
+      }
+    }
+    unsettled.clear();
+    isUnsettled = false;
+  }
+
+  return ({ now, operations }) => {
+    const outcomes = new Map<Operation, Outcome>();
+    for (const isFirst of [true, false]) {
+      const group = operations.filter(({ name }) => TAKES_FILES_AWAY.has(name) === isFirst);
+      if (group.length === 0) continue;
+      runGroup(group, now).forEach((outcome, index) => {
+        outcomes.set(group[index]!, outcome);
+      });
+    }
+    return operations.map((operation) => outcomes.get(operation)!);
+  };
+}
+
+/** What became of the files of a batch, before any row. `outcomes`: of the operations that have ended already. */
+interface PlacedFiles {
+  readonly outcomes: (Outcome | undefined)[];
+  readonly placements: readonly Placement[];
+  /** Sources that were not needed, to be removed once the rows are written. */
+  readonly leftOver: readonly string[];
+}
+
+/** Operations whose bytes go into a pack. */
+function isPacked({ name, body }: Operation): boolean {
+  return body !== undefined || name === "emptyPack";
+}
+
+function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles {
+  const { blobs } = place;
+  const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
+  const placedBy = new Map<string, Placement>();
+  const leftOver: string[] = [];
+  const waiting: [index: number, sha256: string][] = [];
+  group.forEach(({ name, request, body }, index) => {
+    if (name !== "put" || body !== undefined) return;
+    const { source, info } = request;
+    const { sha256 } = info.hashes;
+    try {
+      if (placedBy.has(sha256) || isThere(sha256, place)) {
+        if (source !== undefined) leftOver.push(source.path);
+      } else if (source?.isSynced === true) {
+        // Also over a file without a row, which may be what an earlier crash left.
+        placedBy.set(sha256, blobs.place(sha256, source.path));
+      } else {
+        outcomes[index] = { ok: true, answer: "blob-missing" };
+        return;
+      }
+      waiting.push([index, sha256]);
+    } catch (error) {
+      outcomes[index] = failure(error);
+    }
+  });
+  const failed = blobs.sync([...placedBy.values()]);
+  takeBack([...failed.keys()], blobs);
+  for (const [index, sha256] of waiting) {
+    const placement = placedBy.get(sha256);
+    if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
+  }
+  return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)), leftOver };
+}
+
+/** So that the caller, who still holds the body, can try again. */
+function takeBack(placements: readonly Placement[], blobs: BlobFolder): void {
+  for (const placement of placements) {
+    try {
+      blobs.takeBack(placement);
+    } catch {
+      // The disk is failing: the file stays as one without a row, and the scan for orphans removes it.
+    }
+  }
+}
+
+function giveBack(placement: Placement, blobs: BlobFolder): void {
+  try {
+    blobs.giveBack(placement);
+  } catch {
+    // Without hard links the caller has lost its file, and the image is fetched again.
+  }
+}
+
+function dropLeftOver(path: string): void {
+  try {
+    unlinkIfThere(path);
+  } catch {
+    // The rows are written and stand; a stray file is removed at the next start.
+  }
+}
+
+function failure(error: unknown): Outcome {
+  const action = isDamage(error)
+    ? "write the catalogue, which is damaged: restore the data folder from a backup"
+    : "write";
+  const { code, message } = storeFailure(error, action);
+  return { ok: false, code, message };
+}

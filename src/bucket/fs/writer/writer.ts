@@ -1,0 +1,210 @@
+// The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
+// that those who arrive during an fsync share the next one. Small bodies go along in memory that both sides share.
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
+
+export interface WriterData {
+  readonly dataDir: string;
+  readonly packBytes: number | undefined;
+  /** Bodies of the batch that runs. Written here before it is sent, read there until its outcomes come. */
+  readonly shared: SharedArrayBuffer;
+}
+
+export type ToWriter = { readonly kind: "batch"; readonly batch: Batch } | { readonly kind: "close" };
+
+export type FromWriter =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] };
+
+export interface Writer {
+  /**
+   * Resolves when the operation is durable, with its answer. Throws store_failed, store_full; `overloaded` when
+   * the queue is full; and nothing has changed then. `body`: of a put, at most MAX_PACKED_BYTES; not copied before its
+   * batch is sent, so it must not change.
+   */
+  submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer): Promise<AnswerOf<Name>>;
+  /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
+  close(): Promise<void>;
+}
+
+export interface WriterOptions {
+  readonly dataDir: string;
+  /** As in FsStoreOptions. */
+  readonly packBytes?: number | undefined;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Told of operations that have ended, or may have when the thread ended, before any of them is acknowledged. */
+  readonly settled?: (operations: readonly Operation[]) => void;
+  /** Operations waiting at the most. */
+  readonly capacity?: number;
+}
+
+const CAPACITY = 10_000;
+// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long for
+// others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them along.
+const GATHER_MS = 5;
+const MAX_BATCH = 512;
+/** Bodies that wait for others at the most. */
+const MAX_GATHERED = 32;
+/** The largest body that goes to the writer, and so into a pack. Bytes. */
+export const MAX_PACKED_BYTES = 262_144;
+// Address space until it is used. Bytes.
+const SHARED_BYTES = 4_194_304;
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly body: Buffer | undefined;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: HuiyuanError) => void;
+}
+
+/** Throws what opening the catalogue throws. */
+export async function startWriter(options: WriterOptions): Promise<Writer> {
+  const { dataDir, packBytes, now, settled = () => {}, capacity = CAPACITY } = options;
+  const shared = new SharedArrayBuffer(SHARED_BYTES);
+  const bodies = Buffer.from(shared);
+  const workerData: WriterData = { dataDir, packBytes, shared };
+  const worker = new Worker(writerUrl(), { workerData, name: "huiyuan-writer" });
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  await becomesReady(worker);
+
+  let waiting: Waiting[] = [];
+  let running: Waiting[] = [];
+  /** While a send is due, at `dueAt`. */
+  let cancelSend: (() => void) | undefined;
+  let dueAt = 0;
+  let lastSentAt = 0;
+  /** Since when bodies alone wait. */
+  let gatheringSince = 0;
+  let refusal: HuiyuanError | undefined;
+  let becameIdle: (() => void) | undefined;
+
+  function schedule(): void {
+    if (running.length > 0 || waiting.length === 0) return;
+    const due = (mayGather() ? gatheringSince : lastSentAt) + GATHER_MS;
+    if (cancelSend !== undefined && dueAt <= due) return;
+    cancelSend?.();
+    dueAt = due;
+    cancelSend = callAt(due, send);
+  }
+
+  /** Only while nothing but bodies waits, and they are few. */
+  function mayGather(): boolean {
+    return refusal === undefined && waiting.length < MAX_GATHERED && waiting.every(({ body }) => body !== undefined);
+  }
+
+  function send(): void {
+    cancelSend = undefined;
+    if (waiting.length === 0) return;
+    lastSentAt = performance.now();
+    const operations: Operation[] = [];
+    let used = 0;
+    for (const { operation, body } of waiting) {
+      if (operations.length === MAX_BATCH) break;
+      if (body === undefined) {
+        operations.push(operation);
+        continue;
+      }
+      if (used + body.byteLength > SHARED_BYTES) break;
+      body.copy(bodies, used);
+      operations.push({ ...operation, body: { at: used, size: body.byteLength } });
+      used += body.byteLength;
+    }
+    running = waiting.slice(0, operations.length);
+    waiting = waiting.slice(operations.length);
+    worker.postMessage({ kind: "batch", batch: { now: now(), operations } } satisfies ToWriter);
+  }
+
+  function settle(outcomes: readonly Outcome[]): void {
+    const ended = running;
+    running = [];
+    settled(ended.map(({ operation }) => operation));
+    schedule();
+    ended.forEach(({ operation, resolve, reject }, index) => {
+      const outcome = outcomes[index]!;
+      if (outcome.ok) resolve(outcome.answer);
+      else reject(new HuiyuanError(outcome.code, `${outcome.message} (${operation.name})`));
+    });
+    if (waiting.length === 0 && running.length === 0) becameIdle?.();
+  }
+
+  function giveUp(cause: unknown): void {
+    refusal = new HuiyuanError("store_failed", "Cannot write: the writer thread has ended; restart huiyuan", { cause });
+    settled(running.map(({ operation }) => operation));
+    const lost = [...running, ...waiting];
+    running = [];
+    waiting = [];
+    for (const { reject } of lost) reject(refusal);
+    becameIdle?.();
+  }
+
+  worker.on("message", (message: FromWriter) => {
+    if (message.kind === "outcomes") settle(message.outcomes);
+  });
+  worker.on("error", giveUp);
+  worker.on("exit", (status) => {
+    if (refusal === undefined) giveUp(new Error(`exit status ${status}`));
+  });
+
+  return {
+    submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer) {
+      if (refusal !== undefined) return Promise.reject(refusal);
+      if (waiting.length + running.length >= capacity) {
+        const found = `${capacity} operations are waiting`;
+        return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
+      }
+      return new Promise<AnswerOf<Name>>((resolve, reject) => {
+        // Name and request belong together by this function's signature; the answer to them by the same table.
+        const operation = { name, request } as Operation;
+        if (waiting.length === 0) gatheringSince = performance.now();
+        waiting.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
+        schedule();
+      });
+    },
+    async close() {
+      refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
+      schedule();
+      if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+      worker.postMessage({ kind: "close" } satisfies ToWriter);
+      await ended;
+    },
+  };
+}
+
+/** `at`: as performance.now(). Returns what takes it back. */
+function callAt(at: number, run: () => void): () => void {
+  const waitMs = at - performance.now();
+  if (waitMs > 0) {
+    const timer = setTimeout(run, waitMs);
+    return () => clearTimeout(timer);
+  }
+  // At the end of this turn of the loop, so that what its callbacks ask for goes together.
+  const immediate = setImmediate(run);
+  return () => clearImmediate(immediate);
+}
+
+/** Threads run the built program: when this file is run from source, that is in dist/. */
+function writerUrl(): URL {
+  const isSource = import.meta.url.endsWith(".ts");
+  return new URL(
+    isSource ? "../../../../dist/bucket/fs/writer/writer-thread.js" : "./writer-thread.js",
+    import.meta.url,
+  );
+}
+
+function becomesReady(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: unknown) =>
+      reject(new HuiyuanError("store_failed", `Cannot start the writer thread: ${String(cause)}`, { cause }));
+    worker.once("error", failed);
+    worker.once("exit", failed);
+    worker.once("message", (message: FromWriter) => {
+      worker.off("error", failed);
+      worker.off("exit", failed);
+      if (message.kind === "ready") resolve();
+      else if (message.kind === "failed") reject(new HuiyuanError(message.code, message.message));
+    });
+  });
+}

@@ -1,0 +1,211 @@
+// An object's description as x-amz-meta-* headers and back: at most 2 KB, as S3 allows, ASCII whatever the values hold.
+// What an operator reads with any S3 tool is what stands here. Pure.
+import { HuiyuanError } from "../../core/errors.ts";
+import {
+  DECLARED_LIFE,
+  type DeclaredLife,
+  type ImageFormat,
+  type Key,
+  MEDIA_TYPES,
+  type ObjectInfo,
+  type Provenance,
+  STORED_HEADERS,
+} from "../../core/object.ts";
+import type { Tombstone } from "../contract/driver.ts";
+import type { RemoteEntry } from "./remote.ts";
+
+/** The bound of S3, less what a proxy may add. Names (without x-amz-meta-) and values together, bytes. */
+const MAX_BYTES = 2_000;
+const PREFIX = "x-amz-meta-";
+/** Marks what this program has written; its value is the version of the names below. */
+const MARK = "huiyuan";
+const MARK_VALUE = "1";
+
+type Fields = [name: string, value: string | number | undefined][];
+
+/** Headers of an object. `key` is written where the name does not hold it. */
+export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key | undefined }) {
+  const { hashes, image, provenance } = info;
+  const needed: Fields = [
+    [MARK, MARK_VALUE],
+    ["sha256", hashes.sha256],
+    ["sha1", hashes.sha1],
+    ["md5", hashes.md5],
+    ["size", info.size],
+    ["format", image.format],
+    ["width", image.width],
+    ["height", image.height],
+    ["via", provenance.via],
+    ["fetched-at", provenance.fetchedAt],
+    ["modified-at", info.modifiedAt],
+    ["stored-at", info.storedAt],
+    ["suspect", info.isSuspect ? 1 : undefined],
+    ["stale", options.isStale ? 1 : undefined],
+    ["key", options.key === undefined ? undefined : Buffer.from(options.key).toString("base64url")],
+  ];
+  // Most wanted first: what does not fit any more is left out whole.
+  const optional: Fields = [
+    ["validated-at", provenance.validated?.at],
+    ["life", lifeText(provenance.validated?.life)],
+    ["origin-etag", provenance.originEtag],
+    ["origin-last-modified", provenance.originLastModified],
+    ...STORED_HEADERS.map((name): Fields[number] => [name, info.headers[name]]),
+    ["origin-url", provenance.originUrl],
+  ];
+  return { "content-type": MEDIA_TYPES[image.format], ...pack(needed, optional) };
+}
+
+/** Headers of the small object that marks a deleted key. */
+export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
+  const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
+  const needed: Fields = [
+    [MARK, MARK_VALUE],
+    ["deleted-at", tombstone.deletedAt],
+    ["expires-at", tombstone.expiresAt],
+    ["key", name],
+  ];
+  return { "content-type": "text/plain", ...pack(needed, [["reason", tombstone.reason]]) };
+}
+
+/** The head of an answer to HEAD. `size` is undefined where S3 did not say. */
+export interface ObjectHead {
+  header(name: string): string | undefined;
+  readonly size: number | undefined;
+  readonly version: string;
+}
+
+/** The MD5 of nothing, which S3 gives as the ETag of what has no bytes. */
+const EMPTY = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
+
+/**
+ * What the head says lies under `key`. Throws store_failed where nothing tells the size: it would pass for none, and what has no bytes
+ * may be replaced.
+ */
+export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
+  const { version } = head;
+  // Some proxies say 0 of any answer to a HEAD, since it has no body.
+  const size = head.size === 0 && !EMPTY.test(version) ? undefined : head.size;
+  const fields = readFields(head);
+  const { text, number } = fields;
+  if (text(MARK) === MARK_VALUE) {
+    if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
+    // What has lost its bytes is not free either: whoever reads it finds it damaged.
+    const info = infoOf(key, size || number("size"), fields);
+    if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
+  }
+  if (size === undefined) {
+    throw new HuiyuanError("store_failed", `Cannot tell what lies at "${key}": S3 does not say its size`);
+  }
+  return { state: "foreign", size, modifiedAt: number("last-modified"), version };
+}
+
+interface FieldReader {
+  text(name: string): string | undefined;
+  /** NaN where it is not there or no number; `last-modified` is S3's own, Unix milliseconds, 0 where it cannot be read. */
+  number(name: string): number;
+}
+
+function readFields({ header }: ObjectHead): FieldReader {
+  const text = (name: string) => fromAscii(header(PREFIX + name));
+  return {
+    text,
+    number: (name) =>
+      name === "last-modified" ? Date.parse(header(name) ?? "") || 0 : Number(text(name) ?? Number.NaN),
+  };
+}
+
+function tombstoneOf({ text, number }: FieldReader) {
+  const expiresAt = text("expires-at") === undefined ? {} : { expiresAt: number("expires-at") };
+  return { state: "tombstone", deletedAt: number("deleted-at"), reason: text("reason") ?? "", ...expiresAt } as const;
+}
+
+/** Undefined where the description is not of these bytes: some tools replace them on a copy and keep the metadata. */
+function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectInfo | undefined {
+  const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1"), md5: text("md5") };
+  const format = text("format") ?? "";
+  const via = text("via") ?? "";
+  if (number("size") !== size || hashes.sha256.length !== 64 || !isFormat(format) || !isVia(via)) return undefined;
+  const storedAt = number("stored-at") || number("last-modified");
+  const optional = (name: string) => (text(name) === undefined ? undefined : number(name));
+  const validatedAt = optional("validated-at");
+  return {
+    key,
+    size,
+    hashes,
+    image: { format, width: optional("width"), height: optional("height") },
+    headers: Object.fromEntries(
+      STORED_HEADERS.flatMap((name) => {
+        const value = text(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+    provenance: {
+      via,
+      originUrl: text("origin-url"),
+      originEtag: text("origin-etag"),
+      originLastModified: text("origin-last-modified"),
+      fetchedAt: number("fetched-at") || storedAt,
+      validated: validatedAt === undefined ? undefined : { at: validatedAt, life: lifeOf(text("life")) },
+    },
+    modifiedAt: number("modified-at") || storedAt,
+    storedAt,
+    isSuspect: text("suspect") === "1",
+  };
+}
+
+/** The key of an object whose name does not hold it. */
+export function keyInMetadata(header: ObjectHead["header"]): string | undefined {
+  const value = header(`${PREFIX}key`);
+  return value === undefined ? undefined : Buffer.from(value, "base64url").toString();
+}
+
+function lifeText(life: DeclaredLife = {}): string | undefined {
+  return Object.keys(life).length === 0 ? undefined : JSON.stringify(life);
+}
+
+/** Another tool may have written anything. */
+function lifeOf(text = "{}"): DeclaredLife {
+  try {
+    const written = JSON.parse(text) as Record<string, unknown>;
+    const known = DECLARED_LIFE.filter((name) => typeof written[name] === "string");
+    return Object.fromEntries(known.map((name) => [name, written[name]]));
+  } catch {
+    return {};
+  }
+}
+
+function pack(needed: Fields, optional: Fields): Record<string, string> {
+  const packed: Record<string, string> = {};
+  let left = MAX_BYTES;
+  for (const [fields, isNeeded] of [
+    [needed, true],
+    [optional, false],
+  ] as const) {
+    for (const [name, value] of fields) {
+      if (value === undefined || value === "") continue;
+      const text = toAscii(String(value));
+      const bytes = name.length + text.length;
+      if (bytes > left && !isNeeded) continue;
+      packed[PREFIX + name] = text;
+      left -= bytes;
+    }
+  }
+  return packed;
+}
+
+/** Everything but printable ASCII, blanks (which signing squeezes) and `%` is %XX of its UTF-8. */
+function toAscii(text: string): string {
+  return text.toWellFormed().replace(/[^\x21-\x24\x26-\x7e]+/g, encodeURIComponent);
+}
+
+function fromAscii(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // another tool's
+  }
+}
+
+const isFormat = (text: string): text is ImageFormat => text !== "json" && Object.hasOwn(MEDIA_TYPES, text);
+const isVia = (text: string): text is Provenance["via"] => ["upload", "mirror", "migration"].includes(text);

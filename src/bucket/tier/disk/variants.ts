@@ -1,0 +1,75 @@
+// Where the variants of images lie: buckets of the embedded store under names of their own, which no listing of originals
+// shows and no key of theirs reaches, on the bounded part of the disk. Each can be made again, so each may go.
+import type { WholeBody } from "../../../body/spool/spool.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
+import type { FsStore } from "../../fs/store.ts";
+import { type BoundedDisk, VARIANT_FOLDER } from "./disk-cache.ts";
+
+/** The variants of one bucket's images. */
+export interface VariantBucket {
+  /** For a bucket of its own. */
+  readonly driver: BucketDriver;
+  /** Lets go of every variant whose key begins so; their keys, as they go. */
+  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
+}
+
+export interface VariantTierOptions {
+  readonly near: Pick<FsStore, "bucket" | "forget">;
+  readonly disk: BoundedDisk;
+}
+
+const PAGE = 1_000;
+/** Variants have no epochs: those of their originals count (mirror/variant-versions.ts). */
+const ABSENT: Entry = { state: "absent", epoch: 0 };
+
+/** The same variants for the same bucket id. */
+export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
+  const { order } = disk;
+  return (bucketId) => {
+    const id = VARIANT_FOLDER + bucketId;
+    const driver = near.bucket(id);
+
+    async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition) {
+      // What would push out more than a quarter of the others is made again each time.
+      if (body.size > disk.maxBytes / 4) return "outdated";
+      const result = await driver.put(info, body, condition);
+      if (result === "stored") {
+        const { key, size, hashes } = info;
+        // No remote store has variants.
+        order.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
+        disk.grown();
+      }
+      return result;
+    }
+
+    return {
+      driver: {
+        ...driver,
+        put,
+        async lookup(key) {
+          // Mostly it is asked for what is about to be made, and the order knows all that is there.
+          if (disk.isCounted && !order.has(id, key)) return ABSENT;
+          const entry = await driver.lookup(key);
+          if (entry.state === "object") order.use(id, key);
+          return entry;
+        },
+      },
+      async *forget(prefix) {
+        let after: Key | undefined;
+        do {
+          const { objects, next } = await driver.list({ prefix, after, limit: PAGE });
+          after = next;
+          // Together, so that the writer commits them together.
+          await Promise.all(
+            objects.map(({ key, hashes }) => {
+              order.drop(id, key);
+              return near.forget(id, key, hashes.sha256);
+            }),
+          );
+          for (const { key } of objects) yield key;
+        } while (after !== undefined);
+      },
+    };
+  };
+}

@@ -1,0 +1,190 @@
+// Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
+// before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
+
+import { createHash, type Hash } from "node:crypto";
+import { PassingMap } from "../../../async/live-map.ts";
+import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
+import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import type { ObjectInfo } from "../../../core/object.ts";
+import type { ObjectReader } from "../../contract/driver.ts";
+import { provenInTime } from "../../remote/proof.ts";
+import type { RemoteBucket } from "../../remote/remote.ts";
+import { createLargeObjects } from "./large.ts";
+
+export interface Downloads {
+  /** Undefined when the object is not there any more. The caller closes the reader. */
+  open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+  /** The same once all of it has come and is right, whatever its size. Throws as its reader. */
+  bring(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+  /** A body that has just been put: what is too large to be kept is known by its sums. */
+  learn(body: WholeBody): void;
+}
+
+export interface DownloadsOptions {
+  readonly remote: RemoteBucket;
+  readonly spools: SpoolPool;
+  /** Larger objects are read in ranges and not kept. Bytes. */
+  readonly maxKeptBytes: () => number;
+  /** Rises with every change: read before the remote store is asked, handed to `keep`. */
+  readonly moment: () => number;
+  /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
+  readonly keep: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
+  /** The bytes are not those of the description. */
+  readonly damaged: (info: ObjectInfo, version: string) => void;
+}
+
+/** Up to here nothing is given out before all of it is proven. Bytes. */
+const PROVEN_FIRST_BYTES = 2_097_152;
+const NEVER = new AbortController().signal;
+
+interface Running {
+  readonly spool: Spool;
+  /** Resolves when the body has come and its hash is right. */
+  readonly proven: Promise<void>;
+}
+
+export function createDownloads(options: DownloadsOptions): Downloads {
+  const { remote, spools, maxKeptBytes, keep, damaged } = options;
+  const running = new PassingMap<string, Promise<Running | undefined>>();
+  const large = createLargeObjects({ remote, damaged });
+
+  async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
+    const readAt = options.moment();
+    const body = await remote.get(info.key, version);
+    if (body === undefined) return undefined;
+    const spool = spools.open();
+    const proven = receive({ info, version, body, spool, readAt });
+    proven.catch(() => undefined); // Whoever reads is told; perhaps nobody does any more.
+    return { spool, proven };
+  }
+
+  async function receive(arrival: {
+    info: ObjectInfo;
+    version: string;
+    body: AsyncIterable<Buffer>;
+    spool: Spool;
+    readAt: number;
+  }): Promise<void> {
+    const { info, version, body, spool, readAt } = arrival;
+    const sha256 = createHash("sha256");
+    try {
+      await fill(spool, body, { sha256, size: info.size });
+    } catch (error) {
+      const failure = unreadable(info, asHuiyuanError(error).message, error);
+      spool.fail(failure);
+      throw failure;
+    }
+    if (spool.received !== info.size || sha256.digest("hex") !== info.hashes.sha256) {
+      const found = `${spool.received} bytes with another hash`;
+      const failure = new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
+      spool.fail(failure);
+      damaged(info, version);
+      throw failure;
+    }
+    // A disk that cannot keep it does not keep it from its readers.
+    await spool.finish().then(
+      (whole) => keep(info, whole, readAt),
+      () => undefined,
+    );
+  }
+
+  function share(info: ObjectInfo, version: string): Promise<Running | undefined> {
+    const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
+    const shared = running.get(id);
+    if (shared !== undefined) return shared;
+    const begun = begin(info, version);
+    running.set(id, begun);
+    const over = () => void running.delete(id);
+    begun.then((download) => {
+      if (download === undefined) return over();
+      // Whoever came while it ran has taken a hold by then.
+      const end = () => {
+        over();
+        setImmediate(() => download.spool.release());
+      };
+      download.proven.then(end, end);
+    }, over);
+    return begun;
+  }
+
+  async function openShared(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
+    const download = await share(info, version);
+    if (download === undefined) return undefined;
+    download.spool.hold();
+    return spoolReader(info, download, () => large.open(info, version));
+  }
+
+  return {
+    learn(body) {
+      if (body.size > maxKeptBytes()) large.learn(body);
+    },
+    async open(info, version) {
+      return info.size > maxKeptBytes() ? large.open(info, version) : openShared(info, version);
+    },
+    async bring(info, version) {
+      const reader = await openShared(info, version);
+      try {
+        await reader?.proven?.();
+        return reader;
+      } catch (error) {
+        reader?.close();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Takes no more than the piece that is too many: there may be no end of them. */
+async function fill(
+  spool: Spool,
+  body: AsyncIterable<Buffer>,
+  { sha256, size }: { readonly sha256: Hash; readonly size: number },
+): Promise<void> {
+  for await (const piece of body) {
+    sha256.update(piece);
+    const hasRoom = spool.write(piece);
+    if (spool.received > size) return;
+    if (!hasRoom) await spool.drained();
+  }
+}
+
+/** `again`: reads it in ranges, for a disk that takes nothing lets go by what is not read at once. */
+function spoolReader(info: ObjectInfo, { spool, proven }: Running, again: () => ObjectReader): ObjectReader {
+  let isOpen = true;
+  let ranges: ObjectReader | undefined;
+
+  /** Nobody may wait for this reader meanwhile, which waits for all of them. */
+  async function untilProven(): Promise<void> {
+    const stopWaiting = spool.awaitEnd();
+    await provenInTime(info.key, proven).finally(stopWaiting);
+  }
+
+  return {
+    async read(start, end) {
+      if (info.size <= PROVEN_FIRST_BYTES || end === info.size - 1) await untilProven();
+      if (spool.end?.kind === "unstored" && spool.peek(start) === undefined) {
+        ranges ??= again();
+        return ranges.read(start, end);
+      }
+      const pieces: Buffer[] = [];
+      for (let offset = start; offset <= end; ) {
+        const piece = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
+        if (piece === undefined) throw unreadable(info, `it ends at byte ${offset}`);
+        pieces.push(piece);
+        offset += piece.length;
+      }
+      const [only] = pieces;
+      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+    },
+    proven: untilProven,
+    close() {
+      if (isOpen) spool.release();
+      isOpen = false;
+    },
+  };
+}
+
+function unreadable(info: ObjectInfo, found: string, cause?: unknown): HuiyuanError {
+  return new HuiyuanError("store_failed", `Cannot read "${info.key}" from the store: ${found}`, { cause });
+}

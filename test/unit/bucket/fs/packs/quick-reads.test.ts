@@ -1,0 +1,134 @@
+// When a blob is read on the event loop: what was read a moment ago, as long as such reads hardly ever take long.
+import { closeSync, openSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { blobPath } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
+import { createBlobReaders } from "../../../../../src/bucket/fs/packs/blob-reader.ts";
+import { createQuickReads, type QuickReads } from "../../../../../src/bucket/fs/packs/quick-reads.ts";
+import { randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
+
+const KIB = 1_024;
+
+let dir: string;
+let descriptor: number;
+let clock: number;
+/** What each look at the clock takes. Milliseconds. */
+let lookMs: number;
+let quick: QuickReads;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-quick-"));
+  await writeFile(join(dir, "file"), "0123456789");
+  descriptor = openSync(join(dir, "file"), "r");
+  clock = 0;
+  lookMs = 0;
+  quick = createQuickReads(() => {
+    clock += lookMs;
+    return clock;
+  });
+});
+
+afterEach(async () => {
+  closeSync(descriptor);
+  await rm(dir, { recursive: true });
+});
+
+/** One that takes so long. */
+function read(tookMs: number): void {
+  lookMs = tookMs;
+  quick.read(descriptor, Buffer.alloc(1), 0);
+  lookMs = 0;
+}
+
+const mayRead = () => quick.mayRead(clock, 100 * KIB);
+
+test("mayRead() is true of what was read within ten seconds, up to 256 KiB", () => {
+  clock = 50_000;
+  expect(quick.mayRead(undefined, 1)).toBe(false);
+  expect(quick.mayRead(40_001, 256 * KIB)).toBe(true);
+  expect(quick.mayRead(40_000, 1)).toBe(false);
+  expect(quick.mayRead(49_999, 256 * KIB + 1)).toBe(false);
+});
+
+test("read() fills its target from a position on, as far as the file goes", () => {
+  const target = Buffer.alloc(4, "-");
+  expect([quick.read(descriptor, target, 3), target.toString()]).toEqual([4, "3456"]);
+  expect([quick.read(descriptor, target, 8), target.toString()]).toEqual([2, "8956"]);
+  expect(quick.read(descriptor, target, 10)).toBe(0);
+});
+
+test("mayRead() is false once reads have taken long, and after a while true again", () => {
+  for (let count = 0; count < 3; count += 1) read(8);
+  expect(mayRead()).toBe(false);
+  clock = 79;
+  expect(mayRead()).toBe(false);
+  clock = 81;
+  expect(mayRead()).toBe(true);
+});
+
+test("reads from memory take nothing of what long ones may take", () => {
+  for (let count = 0; count < 10_000; count += 1) read(0.09);
+  expect(mayRead()).toBe(true);
+});
+
+test("one read that takes very long keeps the others off for as many times as long", () => {
+  read(1_000);
+  clock = 19_000;
+  expect(mayRead()).toBe(false);
+  clock = 20_000;
+  expect(mayRead()).toBe(true);
+});
+
+describe("a blob that is read again a moment later", () => {
+  const body = randomBytes(100_000);
+  const { hashes, blockSums: sums } = wholeBody(body);
+
+  async function open() {
+    const path = blobPath(dir, hashes.sha256);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, body);
+    const damages: string[] = [];
+    const readers = createBlobReaders({
+      dataDir: dir,
+      blob: () => ({ place: undefined, sums, isDamaged: false }),
+      onDamage: async ({ found }) => void damages.push(found),
+    });
+    const reader = await readers.open(hashes.sha256, body.length);
+    if (reader === undefined) throw new Error("no such blob");
+    const readWhole = (into?: Buffer) => reader.read(0, body.length - 1, into);
+    expect((await readWhole()).equals(body)).toBe(true);
+    return { path, damages, readers, reader, readWhole };
+  }
+
+  test("has the same bytes, in parts, too, and where they are wanted", async () => {
+    const { readers, reader, readWhole } = await open();
+    expect((await readWhole()).equals(body)).toBe(true);
+    expect((await reader.read(65_530, 65_545)).equals(body.subarray(65_530, 65_546))).toBe(true);
+    const into = Buffer.alloc(body.length);
+    expect((await readWhole(into)).buffer).toBe(into.buffer);
+    expect(into.equals(body)).toBe(true);
+    // A part comes in whole blocks, for which there is no room.
+    const part = Buffer.alloc(16, "-");
+    expect((await reader.read(65_530, 65_545, part)).equals(body.subarray(65_530, 65_546))).toBe(true);
+    reader.close();
+    readers.close();
+  });
+
+  test.each([
+    [
+      "changed",
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([~bytes.at(-1)! & 255])]),
+      /block 1/,
+    ],
+    ["cut short", (bytes: Buffer) => bytes.subarray(0, 70_000), /ends at byte 70000/],
+  ])("is not given out when it has been %s meanwhile", async (_, change, found) => {
+    const { path, damages, readers, reader, readWhole } = await open();
+    await writeFile(path, change(body));
+    await expect(readWhole()).rejects.toMatchObject({ code: "store_corrupt" });
+    expect(damages).toEqual([expect.stringMatching(found)]);
+    reader.close();
+    readers.close();
+  });
+});

@@ -1,0 +1,140 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type Database from "better-sqlite3";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openCatalogue } from "../../../../../src/bucket/fs/catalogue/schema.ts";
+import { blobPath, openBlobFolder } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
+import { openPackFolder } from "../../../../../src/bucket/fs/packs/pack-folder.ts";
+import { prepareBatches, type RunBatch } from "../../../../../src/bucket/fs/writer/batch.ts";
+import type { Operation } from "../../../../../src/bucket/fs/writer/write-operations.ts";
+import { toKey } from "../../../../../src/core/object.ts";
+import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
+
+const BUCKET = "10001234/photos";
+let dir: string;
+let database: Database.Database;
+let run: RunBatch;
+const shared = new SharedArrayBuffer(65_536);
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-batch-"));
+  for (const name of ["blobs", "packs", "temp", "quarantine"]) mkdirSync(join(dir, name));
+  database = openCatalogue(join(dir, "catalogue.db"));
+  run = prepareBatches({
+    database,
+    blobs: openBlobFolder(dir),
+    openPacks: (newestKnown) => openPackFolder(dir, newestKnown),
+    shared,
+  });
+});
+
+afterEach(async () => {
+  database.close();
+  await rm(dir, { recursive: true });
+});
+
+/** A put whose source lies in temp/ under the key's name. */
+function putOf(key: string, bytes: Buffer, isSynced = true): Operation {
+  const body = wholeBody(bytes);
+  const path = join(dir, "temp", key);
+  writeFileSync(path, bytes);
+  const request = {
+    bucket: BUCKET,
+    info: infoOf(key, body),
+    blockSums: body.blockSums.toString("latin1"),
+    condition: { when: "always" },
+    source: { path, isSynced },
+  } as const;
+  return { name: "put", request };
+}
+
+const answers = (operations: Operation[]) =>
+  run({ now: 1_000, operations }).map((outcome) => (outcome.ok ? outcome.answer : outcome.code));
+const rows = (table: string) => database.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${table}`).get()?.n;
+const pathOf = (bytes: Buffer) => blobPath(dir, wholeBody(bytes).hashes.sha256);
+
+test("runBatch() answers every operation in order, those that take files away too", () => {
+  const operations: Operation[] = [
+    putOf("a", Buffer.from("a")),
+    { name: "sweep", request: { unusedBefore: 1_000, limit: 9 } },
+    { name: "delete", request: { bucket: BUCKET, key: toKey("a"), deletedAt: 1, reason: "x" } },
+    { name: "undelete", request: { bucket: BUCKET, key: toKey("b") } },
+  ];
+  expect(answers(operations)).toEqual(["stored", [], true, false]);
+});
+
+test("runBatch() fails one operation alone when only that one cannot be done", () => {
+  const lost = putOf("lost", Buffer.from("lost"));
+  rmSync(join(dir, "temp", "lost"));
+  // The catalogue refuses a key that is no text.
+  const broken = {
+    name: "delete",
+    request: { bucket: BUCKET, key: null, deletedAt: 1, reason: "x" },
+  } as unknown as Operation;
+  expect(answers([putOf("a", Buffer.from("a")), lost, broken, putOf("b", Buffer.from("b"))])).toEqual([
+    "stored",
+    "store_failed",
+    "store_failed",
+    "stored",
+  ]);
+  expect([rows("entries"), rows("blobs")]).toEqual([2, 2]);
+});
+
+test("runBatch() stores nothing and gives every body back when the catalogue is full; later all of it succeeds", () => {
+  const bodies = Array.from({ length: 200 }, () => randomBytes(50));
+  expect(answers([putOf("first", Buffer.from("first"))])).toEqual(["stored"]);
+  const pages = Number(database.pragma("page_count", { simple: true }));
+  database.pragma(`max_page_count = ${pages + 2}`);
+  const operations = bodies.map((bytes, index) => putOf(`${index}`, bytes));
+  expect(new Set(answers(operations))).toEqual(new Set(["store_full"]));
+  expect([rows("entries"), rows("blobs"), database.inTransaction]).toEqual([1, 1, false]);
+  bodies.forEach((bytes, index) => {
+    expect(existsSync(pathOf(bytes))).toBe(false);
+    expect(readFileSync(join(dir, "temp", `${index}`)).equals(bytes)).toBe(true);
+  });
+  database.pragma("max_page_count = 1000000");
+  expect(new Set(answers(operations))).toEqual(new Set(["stored"]));
+  expect(rows("blobs")).toBe(201);
+});
+
+test("runBatch() answers blob-missing, and changes nothing, for an unsynced source of bytes that are not there", () => {
+  const bytes = Buffer.from("bytes");
+  expect(answers([putOf("a", bytes, false)])).toEqual(["blob-missing"]);
+  expect([rows("entries"), rows("blobs"), existsSync(join(dir, "temp", "a"))]).toEqual([0, 0, true]);
+});
+
+test("runBatch() places equal bytes of one batch once and drops the other source", () => {
+  const bytes = Buffer.from("equal");
+  expect(answers([putOf("a", bytes), putOf("b", bytes), putOf("c", bytes, false)])).toEqual([
+    "stored",
+    "stored",
+    "stored",
+  ]);
+  expect([rows("entries"), rows("blobs"), existsSync(pathOf(bytes))]).toEqual([3, 1, true]);
+  for (const key of ["a", "b", "c"]) expect(existsSync(join(dir, "temp", key))).toBe(false);
+});
+
+test("runBatch() lets a sweep of the same batch go first, so that a put finds its blob gone or in use", () => {
+  const bytes = Buffer.from("bytes");
+  answers([putOf("a", bytes)]);
+  answers([{ name: "delete", request: { bucket: BUCKET, key: toKey("a"), deletedAt: 1, reason: "x" } }]);
+  const sweep: Operation = { name: "sweep", request: { unusedBefore: 2_000, limit: 9 } };
+  const [put, swept] = answers([putOf("b", bytes, false), sweep]);
+  expect(put).toBe("blob-missing");
+  expect(swept).toHaveLength(1);
+  expect(answers([putOf("b", bytes), sweep])).toEqual(["stored", []]);
+  expect(existsSync(pathOf(bytes))).toBe(true);
+});
+
+test("runBatch() keeps the blob of a refused put for the sweeper", () => {
+  const bytes = Buffer.from("refused");
+  answers([putOf("a", Buffer.from("a"))]);
+  const { name, request } = putOf("a", bytes) as Extract<Operation, { name: "put" }>;
+  expect(answers([{ name, request: { ...request, condition: { when: "absent" } } }])).toEqual(["exists"]);
+  expect(answers([{ name: "sweep", request: { unusedBefore: 1_001, limit: 9 } }])).toEqual([
+    [{ sha256: wholeBody(bytes).hashes.sha256, size: 7 }],
+  ]);
+  expect(existsSync(pathOf(bytes))).toBe(false);
+});

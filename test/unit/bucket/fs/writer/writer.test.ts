@@ -1,0 +1,90 @@
+import { mkdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startWriter } from "../../../../../src/bucket/fs/writer/writer.ts";
+import { toKey } from "../../../../../src/core/object.ts";
+import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";
+
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-writer-"));
+  for (const name of ["blobs", "packs"]) mkdirSync(join(dir, name));
+});
+
+afterEach(() => rm(dir, { recursive: true }));
+
+const request = { bucket: "1/b", key: toKey("a"), hard: false };
+
+test("submit() refuses with overloaded what exceeds the capacity, and does the rest", async () => {
+  const writer = await startWriter({ dataDir: dir, now: Date.now, capacity: 3 });
+  const results = await Promise.allSettled(Array.from({ length: 5 }, () => writer.submit("purge", request)));
+  expect(results.map((result) => (result.status === "rejected" ? result.reason.code : "done"))).toEqual([
+    "done",
+    "done",
+    "done",
+    "overloaded",
+    "overloaded",
+  ]);
+  await expect(writer.submit("purge", request)).resolves.toBe(false);
+  await writer.close();
+});
+
+test("submit() answers thousands of operations in the order of their asking", async () => {
+  const writer = await startWriter({ dataDir: dir, now: Date.now });
+  const deletes = Array.from({ length: 2_000 }, (_, index) =>
+    writer.submit("delete", { bucket: "1/b", key: toKey(`${index % 1_000}`), deletedAt: index, reason: "" }),
+  );
+  const undeleted = writer.submit("undelete", { bucket: "1/b", key: toKey("999") });
+  expect((await Promise.all(deletes)).every((wasThere) => !wasThere)).toBe(true);
+  expect(await undeleted).toBe(true);
+  await writer.close();
+});
+
+test("submit() lets bodies gather, but not what is asked for beside them", async () => {
+  const told: number[] = [];
+  const writer = await startWriter({ dataDir: dir, now: Date.now, settled: ({ length }) => void told.push(length) });
+  const body = wholeBody(Buffer.from("a body"));
+  const put = (key: string) =>
+    writer.submit(
+      "put",
+      {
+        bucket: "1/b",
+        info: infoOf(key, body),
+        blockSums: body.blockSums.toString("latin1"),
+        condition: { when: "absent" },
+        source: undefined,
+      },
+      Buffer.from("a body"),
+    );
+  const ended: string[] = [];
+  const note = (name: string) => () => void ended.push(name);
+  const alone = put("alone").then(note("alone"));
+  await new Promise((resolve) => setImmediate(resolve));
+  const beside = put("beside").then(note("beside"));
+  await Promise.all([alone, beside]);
+  // Both in one batch.
+  expect([ended, told]).toEqual([["alone", "beside"], [2]]);
+  const late = put("late").then(note("late"));
+  await writer.submit("purge", request);
+  await late;
+  expect(told).toEqual([2, 2]);
+  await writer.close();
+});
+
+test("close() does what was accepted and refuses what comes after", async () => {
+  const writer = await startWriter({ dataDir: dir, now: Date.now });
+  const accepted = Array.from({ length: 1_500 }, () => writer.submit("purge", request));
+  const closed = writer.close();
+  await expect(writer.submit("purge", request)).rejects.toMatchObject({ code: "store_failed" });
+  expect(await Promise.all(accepted)).toHaveLength(1_500);
+  await closed;
+});
+
+test("startWriter() throws store_failed where the catalogue cannot be opened", async () => {
+  await expect(startWriter({ dataDir: join(dir, "nowhere"), now: Date.now })).rejects.toMatchObject({
+    code: "store_failed",
+  });
+});

@@ -1,0 +1,78 @@
+// A remote store that sends more than an object has, perhaps without end: it is left at the first byte too many.
+import { expect, test } from "vitest";
+import type { RemoteBucket } from "../../../../../src/bucket/remote/remote.ts";
+import { createDownloads } from "../../../../../src/bucket/tier/reading/download.ts";
+import { describeForeign } from "../../../../../src/bucket/tier/reading/foreign.ts";
+import { createLargeObjects } from "../../../../../src/bucket/tier/reading/large.ts";
+import { toKey } from "../../../../../src/core/object.ts";
+import { noisyJpeg } from "../../../../helpers/images.ts";
+import { testPool } from "../../../../helpers/spools.ts";
+import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
+
+const PIECE = Buffer.alloc(65_536, 7);
+/** An end all the same, for who does not leave. */
+const MAX_PIECES = 1_000;
+
+/** Sends `bytes`, then pieces without end; knows how many, and whether it was left. */
+function endless(bytes: Buffer) {
+  const sent = { pieces: 0, isLeft: false };
+  async function* body() {
+    try {
+      yield bytes;
+      for (; sent.pieces < MAX_PIECES; sent.pieces += 1) yield PIECE;
+    } finally {
+      sent.isLeft = sent.pieces < MAX_PIECES;
+    }
+  }
+  const remote = { get: async () => body() } as unknown as RemoteBucket; // nothing else is asked of it
+  return { remote, sent };
+}
+
+function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
+  const pool = testPool();
+  const damaged: string[] = [];
+  const kept: string[] = [];
+  const downloads = createDownloads({
+    remote,
+    spools: pool,
+    maxKeptBytes: () => maxKeptBytes,
+    moment: () => 0,
+    keep: async ({ key }) => void kept.push(key),
+    damaged: ({ key }) => void damaged.push(key),
+  });
+  return { downloads, pool, damaged, kept };
+}
+
+test.each([300_000, 3_500_000])("what should have %i bytes is store_corrupt, and none of it stays", async (size) => {
+  const bytes = randomBytes(size);
+  const { remote, sent } = endless(bytes);
+  const { downloads, pool, damaged, kept } = downloadsOf(remote, 10_000_000);
+  await expect(downloads.bring(infoOf("a.jpg", wholeBody(bytes)), "1")).rejects.toMatchObject({
+    code: "store_corrupt",
+  });
+  expect(sent).toEqual({ pieces: 0, isLeft: true });
+  expect([damaged, kept]).toEqual([["a.jpg"], []]);
+  await expect.poll(() => pool.usage.spools).toBe(0);
+});
+
+test("what is too large for a copy is store_corrupt", async () => {
+  const bytes = randomBytes(300_000);
+  const { remote, sent } = endless(bytes);
+  const damaged: string[] = [];
+  const large = createLargeObjects({ remote, damaged: ({ key }) => void damaged.push(key) });
+  const reader = large.open(infoOf("a.jpg", wholeBody(bytes)), "1");
+  await expect(reader.proven?.()).rejects.toMatchObject({ code: "store_corrupt" });
+  expect(sent).toEqual({ pieces: 0, isLeft: true });
+  expect(damaged).toEqual(["a.jpg"]);
+});
+
+test("what another tool put is store_failed", async () => {
+  const jpeg = await noisyJpeg(64, 48);
+  const { remote, sent } = endless(jpeg);
+  const pool = testPool();
+  const found = { state: "foreign", size: jpeg.length, modifiedAt: 0, version: "1" } as const;
+  const described = describeForeign(toKey("a.jpg"), found, { remote, spools: pool, keep: async () => undefined });
+  await expect(described).rejects.toMatchObject({ code: "store_failed" });
+  expect(sent).toEqual({ pieces: 0, isLeft: true });
+  await expect.poll(() => pool.usage.spools).toBe(0);
+});
