@@ -7,7 +7,7 @@ import { readVersion } from "./core/version.ts";
 import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./insight/operation-log.ts";
 import { createUsage, type Held, USAGE_PLAN, type Usage } from "./insight/usage.ts";
 import { createLedgers } from "./ledger/ledger.ts";
-import { createSystemResolve } from "./origin/lookup.ts";
+import { createSystemResolve } from "./origin/dial/lookup.ts";
 import type { Settings } from "./settings/schema.ts";
 import type { SiteRegistry } from "./sites.ts";
 import type { Uploaded } from "./upload/callback.ts";

@@ -23,7 +23,7 @@ import { type AheadTask, createRenderAhead } from "./mirror/render-ahead.ts";
 import { keepsQuery } from "./mirror/rules.ts";
 import { createStored, type Stored } from "./mirror/stored.ts";
 import { createVariants, type Variants, type VariantsOptions } from "./mirror/variants.ts";
-import type { OriginHealth } from "./origin/health.ts";
+import type { OriginHealth } from "./origin/guard/health.ts";
 import type { Origin } from "./origin/origin.ts";
 import { createOriginRegistry } from "./origins.ts";
 import { createProjects } from "./projects.ts";

@@ -12,8 +12,8 @@ import { createTieredStore } from "./bucket/tier/store.ts";
 import type { Log } from "./core/log.ts";
 import type { DigestName, Key } from "./core/object.ts";
 import { s3Place } from "./core/s3-place.ts";
-import { createCaller } from "./origin/caller.ts";
-import { createSystemResolve } from "./origin/lookup.ts";
+import { createSystemResolve } from "./origin/dial/lookup.ts";
+import { createCaller } from "./origin/exchange/caller.ts";
 import type { Settings } from "./settings/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 

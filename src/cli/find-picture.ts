@@ -3,8 +3,8 @@
 import { SILENT_LOG } from "../core/log.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
-import { createProbe } from "../origin/probe.ts";
-import { siteRules } from "../origin/site.ts";
+import { createProbe } from "../origin/kinds/probe.ts";
+import { siteRules } from "../origin/kinds/site.ts";
 import { describeTrouble } from "./named-origin.ts";
 
 export interface HomePage {

@@ -7,7 +7,7 @@ import type { MissAnswer } from "../mirror/join.ts";
 import type { Kept } from "../mirror/refreshed.ts";
 import { askedForKey } from "../mirror/rules.ts";
 import type { StoredObject } from "../mirror/stored.ts";
-import type { LoopMarks } from "../origin/loop-marks.ts";
+import type { LoopMarks } from "../origin/exchange/via-headers.ts";
 import { type Admitted, clientOf } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import type { DownloadRequest } from "./exchange.ts";

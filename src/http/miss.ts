@@ -6,7 +6,7 @@ import { isLate, type Join, type MissAnswer } from "../mirror/join.ts";
 import type { MissRequest } from "../mirror/mirror.ts";
 import { urlOfKey } from "../mirror/object-keys.ts";
 import { type Asked, askedForKey, askedUnder, type ObjectRequest, publicTarget } from "../mirror/rules.ts";
-import type { LoopMarks } from "../origin/loop-marks.ts";
+import type { LoopMarks } from "../origin/exchange/via-headers.ts";
 import { type Admitted, answerFound, CACHE_STATUS, clientOf, clientSignal, contextOf, fetching } from "./admitted.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerAsked, answerFilling, isForOneVersion } from "./answer-filling.ts";

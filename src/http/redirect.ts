@@ -3,7 +3,7 @@
 
 import { classifyAddress } from "../core/addresses.ts";
 import type { Asked } from "../mirror/rules.ts";
-import { encodeKey } from "../origin/hop.ts";
+import { encodeKey } from "../origin/exchange/hop.ts";
 import { siteHeaders } from "./answer-headers.ts";
 import { type Exchange, sendWhole } from "./exchange.ts";
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PassingSet } from "../async/live-map.ts";
 import type { Log } from "../core/log.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import type { Doubt } from "../origin/connection.ts";
+import type { Doubt } from "../origin/dial/desync.ts";
 import { createFailureLog } from "./failure-log.ts";
 import type { Stored } from "./stored.ts";
 

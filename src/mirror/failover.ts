@@ -2,7 +2,7 @@
 // a head has come. An origin that is left alone is passed over at once; when it is, is decided by origin/breaker.ts.
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 import { parseHttpDate } from "../core/http-date.ts";
-import { type FailureKind, failureKind } from "../origin/failure-kind.ts";
+import { type FailureKind, failureKind } from "../origin/guard/failure-kind.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../origin/origin.ts";
 
 /** One place that may be asked. */

@@ -6,7 +6,7 @@ import { PassingMap } from "../async/live-map.ts";
 import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { carryMarks, markOf } from "../origin/loop-marks.ts";
+import { carryMarks, markOf } from "../origin/exchange/via-headers.ts";
 import type { Origin } from "../origin/origin.ts";
 import { createAdmission } from "./admission.ts";
 import { createBulkhead } from "./bulkhead.ts";

@@ -1,7 +1,7 @@
 // What a mirror would do with a request now: the same looks as fetch() and revalidate() take, and nothing behind them. It asks
 // no origin, counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { carryMarks } from "../origin/loop-marks.ts";
+import { carryMarks } from "../origin/exchange/via-headers.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import type { MissRequest } from "./mirror.ts";
 import type { Recent } from "./recent.ts";

@@ -11,7 +11,7 @@ import type { PutResult } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
-import type { Doubt } from "../origin/connection.ts";
+import type { Doubt } from "../origin/dial/desync.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
 import { createDoubted } from "./doubted.ts";
 import { createFailureLog } from "./failure-log.ts";

@@ -3,7 +3,7 @@
 import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { DeclaredLife, Key } from "../core/object.ts";
-import type { Doubt } from "./connection.ts";
+import type { Doubt } from "./dial/desync.ts";
 
 /** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */
 export interface OriginTarget {

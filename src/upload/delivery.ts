@@ -2,8 +2,8 @@
 // what an answer means, and nothing of what follows from it.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, type ErrorCode } from "../core/errors.ts";
-import { type CallReply, createCaller } from "../origin/caller.ts";
-import type { Resolve } from "../origin/lookup.ts";
+import type { Resolve } from "../origin/dial/lookup.ts";
+import { type CallReply, createCaller } from "../origin/exchange/caller.ts";
 import { type CallbackNotice, callbackBody } from "../sign/callback.ts";
 import type { CallbackFailure } from "./callback.ts";
 

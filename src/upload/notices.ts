@@ -3,9 +3,9 @@
 import { createCarried } from "../async/reload-cache.ts";
 import { createSharedSignals } from "../async/shared-signals.ts";
 import type { Log } from "../core/log.ts";
-import { createLifetime } from "../origin/lifetime.ts";
-import type { Resolve } from "../origin/lookup.ts";
-import { createSlots, type Slots } from "../origin/slots.ts";
+import { createLifetime } from "../origin/dial/lifetime.ts";
+import type { Resolve } from "../origin/dial/lookup.ts";
+import { createSlots, type Slots } from "../origin/dial/semaphore.ts";
 import {
   type Announce,
   CALLBACK_FAILED,

@@ -1,11 +1,11 @@
 // What every kind of origin promises, whatever stands at the other end. A new kind is one line in the table.
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { HttpOriginOptions } from "../../src/origin/http-origin.ts";
+import type { HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
+import { createQiniu } from "../../src/origin/kinds/qiniu.ts";
+import { createS3 } from "../../src/origin/kinds/s3.ts";
+import { createSite } from "../../src/origin/kinds/site.ts";
 import type { Origin } from "../../src/origin/origin.ts";
-import { createQiniu } from "../../src/origin/qiniu.ts";
-import { createS3 } from "../../src/origin/s3.ts";
-import { createSite } from "../../src/origin/site.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../helpers/inside-hosts.ts";
 import {
   chunk,

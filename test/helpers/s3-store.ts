@@ -4,8 +4,8 @@ import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { openS3Store } from "../../src/bucket/s3/store.ts";
 import type { Log } from "../../src/core/log.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createCaller } from "../../src/origin/caller.ts";
-import { createSystemResolve } from "../../src/origin/lookup.ts";
+import { createSystemResolve } from "../../src/origin/dial/lookup.ts";
+import { createCaller } from "../../src/origin/exchange/caller.ts";
 
 /** Where a test's S3 is. */
 export interface S3Place {

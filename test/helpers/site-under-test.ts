@@ -1,7 +1,8 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that gathers what a body does.
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import type { OriginTimeouts } from "../../src/origin/http-origin.ts";
+import type { OriginTimeouts } from "../../src/origin/kinds/http-origin.ts";
+import { createSite, type SiteOptions } from "../../src/origin/kinds/site.ts";
 import type {
   NotModified,
   Origin,
@@ -10,7 +11,6 @@ import type {
   OriginRequest,
   OriginSink,
 } from "../../src/origin/origin.ts";
-import { createSite, type SiteOptions } from "../../src/origin/site.ts";
 
 /** Long enough for a busy machine where nothing should expire; a test shortens the one it is about. */
 const PATIENT: OriginTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };

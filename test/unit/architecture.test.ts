@@ -80,7 +80,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "pino-pretty": ["cli/", "main.ts"],
   "prom-client": ["http/metrics.ts"],
   sharp: ["image/"],
-  undici: ["origin/dialer.ts"],
+  undici: ["origin/dial/dialer.ts"],
   yaml: ["settings/"],
   zod: ["settings/", "http/api/"],
 };
@@ -175,7 +175,7 @@ test.each([
   { file: "mirror/fill.ts", target: "body/spool/spool.ts", may: true },
   { file: "core/log.ts", target: "core/errors.ts", may: true },
   { file: "body/spool/spool.ts", target: "mirror/fill.ts", may: false },
-  { file: "origin/site.ts", target: "bucket/contract/bucket.ts", may: false },
+  { file: "origin/kinds/site.ts", target: "bucket/contract/bucket.ts", may: false },
   { file: "sign/token.ts", target: "settings/schema.ts", may: false },
   { file: "http/server.ts", target: "settings/schema.ts", may: false },
   { file: "http/download.ts", target: "sign/token.ts", may: true },

@@ -1,6 +1,6 @@
 // How the origin answers other questions about one good image: again, HEAD, a range, a condition, compressed, with a
 // query, for another kind of browser.
-import type { Probe, ProbeReply, ProbeRequest } from "../../origin/probe.ts";
+import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
 import type { Fetched } from "./check-samples.ts";
 import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
 

@@ -1,5 +1,5 @@
 // Whether the origin can be reached, how fast, and what its TLS is like.
-import type { Connection, Probe } from "../../origin/probe.ts";
+import type { Connection, Probe } from "../../origin/kinds/probe.ts";
 import { type Finding, type Notes, originFailure, span } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 

@@ -1,7 +1,7 @@
 // What the origin says of an image that it cannot have. A mirror believes a 404, and nothing else, to mean absence.
 import { randomBytes } from "node:crypto";
 import { toKey } from "../../core/object.ts";
-import type { Probe, ProbeReply } from "../../origin/probe.ts";
+import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { type Finding, type Notes, originFailure } from "./finding.ts";
 
 export async function checkMissing(probe: Probe, notes: Notes): Promise<void> {

@@ -1,5 +1,5 @@
 // Names beyond ASCII: the mirror asks for them in UTF-8, and old Chinese sites have their files under GBK names.
-import type { Probe } from "../../origin/probe.ts";
+import type { Probe } from "../../origin/kinds/probe.ts";
 import { type Finding, type Notes, originFailure } from "./finding.ts";
 import { gbkPath } from "./gbk.ts";
 import type { Sample } from "./samples.ts";

@@ -1,5 +1,5 @@
 // Whether images that are refused come when the request says that it comes from the site's own pages (Referer 防盗链).
-import type { Probe } from "../../origin/probe.ts";
+import type { Probe } from "../../origin/kinds/probe.ts";
 import { type Notes, originFailure } from "./finding.ts";
 import { type Sample, targetOf } from "./samples.ts";
 

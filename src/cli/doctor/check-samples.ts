@@ -1,6 +1,6 @@
 // Each sample, fetched as the mirror fetches: is it a whole image, and what is odd about the answers.
 import { MEDIA_TYPES } from "../../core/object.ts";
-import type { Probe, ProbeReply } from "../../origin/probe.ts";
+import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { amount, type Finding, type Hints, type Notes, originFailure, span } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 import { type Sample, targetOf } from "./samples.ts";

@@ -1,5 +1,5 @@
 // The whole examination of one origin, check after check, within its time and its bytes. It prints nothing.
-import type { Probe } from "../../origin/probe.ts";
+import type { Probe } from "../../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { checkConnection } from "./check-connection.ts";
 import { checkMissing } from "./check-missing.ts";

@@ -1,6 +1,6 @@
 // What each way in which an origin may fail means for its operator, in a newcomer's words. Pure.
 import type { ErrorCode } from "../../core/errors.ts";
-import type { ProbeVerdict } from "../../origin/probe.ts";
+import type { ProbeVerdict } from "../../origin/kinds/probe.ts";
 
 const MEANINGS: Partial<Record<ErrorCode, string>> = {
   origin_blocked:

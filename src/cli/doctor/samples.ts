@@ -1,7 +1,7 @@
 // The images that an origin is tried with: how they are named on the command line, and how one is found where none is.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, toKey } from "../../core/object.ts";
-import type { Probe } from "../../origin/probe.ts";
+import type { Probe } from "../../origin/kinds/probe.ts";
 import { pictureOn } from "../find-picture.ts";
 
 /** `gbk`: its path is no UTF-8, as browsers never send it and no key can have it. */

@@ -1,0 +1,44 @@
+// So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
+// it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
+import { PassingSet } from "../../async/live-map.ts";
+import type { Lifetime } from "./lifetime.ts";
+
+export interface Slots {
+  /**
+   * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
+   * as long as there are requests, which whoever asks bounds.
+   */
+  take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
+}
+
+export function createSlots(count: number): Slots {
+  let free = count;
+  const waiting = new PassingSet<() => void>();
+  const give = () => {
+    const { first } = waiting;
+    if (first === undefined) free += 1;
+    else first();
+  };
+  return {
+    take(lifetime) {
+      return new Promise((resolve, reject) => {
+        let leave: (() => void) | undefined;
+        const enter = () => {
+          leave?.();
+          resolve(give);
+        };
+        lifetime.watch((reason) => {
+          leave?.();
+          reject(reason);
+        });
+        if (lifetime.failure !== undefined) return;
+        if (free === 0) {
+          leave = waiting.add(enter);
+          return;
+        }
+        free -= 1;
+        enter();
+      });
+    },
+  };
+}

@@ -1,0 +1,107 @@
+// The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Validators } from "../origin.ts";
+import { carryMarks, type LoopMarks, markOf } from "./via-headers.ts";
+
+/** What the operator configured for an origin's own host, and no other host gets. */
+export interface OwnHeaders {
+  /** Sent as Host instead of the URL's own. */
+  readonly host?: string | undefined;
+  readonly referer?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface RequestHeadOptions extends OwnHeaders {
+  readonly userAgent: string;
+  readonly serverId: string;
+}
+
+/** What differs from request to request: the marks of the client's request, which are carried on, and conditions of ours. */
+export interface RequestMarks extends LoopMarks {
+  readonly unless?: Validators | undefined;
+}
+
+export interface RequestHead {
+  /**
+   * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer, configured headers
+   * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop as
+   * carryMarks() does.
+   */
+  headers(marks: RequestMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
+}
+
+/** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
+const RESERVED =
+  /^(host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|expect|range|if-.*|accept-encoding|via|cdn-loop)$/;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VISIBLE = /^[\t\x20-\x7e]*$/;
+
+/** Throws settings_invalid for a header that cannot be sent or may not be configured. */
+export function createRequestHead(options: RequestHeadOptions): RequestHead {
+  const mark = markOf(options.serverId);
+  if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
+  const foreign = new Map([
+    ["accept", ["Accept", "*/*"]],
+    ["accept-encoding", ["Accept-Encoding", "identity"]],
+    ["user-agent", ["User-Agent", options.userAgent]],
+  ]);
+  const home = new Map(foreign);
+  if (options.host !== undefined) home.set("host", ["Host", options.host]);
+  if (options.referer !== undefined) home.set("referer", ["Referer", options.referer]);
+  for (const [name, value] of Object.entries(options.headers ?? {})) {
+    if (!TOKEN.test(name) || RESERVED.test(name.toLowerCase())) throw invalid("the header name", name);
+    home.set(name.toLowerCase(), [name, value]);
+  }
+  for (const [name, value = ""] of home.values()) {
+    if (!VISIBLE.test(value)) throw invalid(`the value of ${name}`, value);
+  }
+  const homeHeaders = [...home.values()].flat();
+  const foreignHeaders = [...foreign.values()].flat();
+
+  return {
+    headers(marks, isHome, added = {}) {
+      const { via, cdnLoop } = carryMarks(marks, mark);
+      const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
+      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
+    },
+  };
+}
+
+/** What a client sent may be among the added ones: what cannot be sent again is left out. */
+function withAdded(
+  home: ReadonlyMap<string, readonly string[]>,
+  homeHeaders: readonly string[],
+  added: Readonly<Record<string, string>>,
+): readonly string[] {
+  const entries = Object.entries(added).filter(([name, value]) => isSendable(name, value));
+  if (entries.length === 0) return homeHeaders;
+  const all = new Map(home);
+  for (const [name, value] of entries) all.set(name, [name, value]);
+  return [...all.values()].flat();
+}
+
+/** Names and values in turn; what is `put` (lower-case names) stands alone under its name. */
+export function withHeaders(headers: readonly string[], put: Readonly<Record<string, string>>): string[] {
+  const kept = headers.filter((_, index) => {
+    const name = headers[index - (index % 2)] ?? "";
+    return !(name.toLowerCase() in put);
+  });
+  return [...kept, ...Object.entries(put).flat()];
+}
+
+function isSendable(name: string, value: string): boolean {
+  return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
+}
+
+/** Of both a server takes the entity tag (RFC 9110 §13.2.2). */
+function conditions(unless: Validators | undefined): string[] {
+  const { etag, lastModified } = unless ?? {};
+  return [
+    ...(etag === undefined ? [] : ["If-None-Match", etag]),
+    ...(lastModified === undefined ? [] : ["If-Modified-Since", lastModified]),
+  ];
+}
+
+function invalid(what: string, value: string): HuiyuanError {
+  return new HuiyuanError("settings_invalid", `Cannot send ${what}: ${JSON.stringify(value)} is not allowed there`);
+}

@@ -1,0 +1,187 @@
+// What an origin's response head means: absent, a redirect, the good answer, or an error by its code. Pure.
+// Whether the body is whole is not judged here.
+import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { parseHttpDate } from "../../core/http-date.ts";
+import { type DeclaredLife, STORED_HEADERS } from "../../core/object.ts";
+import type { Validators } from "../origin.ts";
+import { readDigests } from "./digests.ts";
+import { REDIRECT_STATUSES } from "./redirect.ts";
+
+/** Lower-case names; an array where the origin repeated a header. Bytes as Latin-1. */
+export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The facts of a good answer. */
+export interface AnswerFacts {
+  readonly size: number | undefined;
+  readonly framing: Framing;
+  readonly digests: DeclaredDigests;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly life: DeclaredLife;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type HeadVerdict =
+  | { readonly kind: "absent" }
+  | { readonly kind: "redirect"; readonly location: string | undefined }
+  | { readonly kind: "not-modified"; readonly facts: Pick<AnswerFacts, "etag" | "lastModified" | "life"> }
+  | { readonly kind: "answer"; readonly facts: AnswerFacts };
+
+const MAX_RETRY_AFTER_S = 86_400;
+const MAX_VALUE_BYTES = 1024;
+const VISIBLE = /^[\x20-\x7e]+$/;
+
+/** What the request was. */
+export interface Asked {
+  readonly maxBytes: number;
+  /** Names the request in messages. */
+  readonly label: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** Only then is a 304 an answer. */
+  readonly isConditional: boolean;
+  /** What the body of a failing answer says, where it was read; a 404 alone then says nothing. */
+  readonly meaning?: ErrorMeaning | undefined;
+}
+
+export interface ErrorMeaning {
+  readonly isAbsent: boolean;
+  /** For the message: short, printable, without secrets. */
+  readonly says: string | undefined;
+}
+
+/**
+ * Judges a final head (status 200 and above) to an un-ranged request. Throws origin_status,
+ * origin_unexpected, origin_encoded, origin_too_large.
+ */
+export function judgeHead(head: { readonly status: number; readonly headers: RawHeaders }, asked: Asked): HeadVerdict {
+  const { status, headers } = head;
+  if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
+  if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };
+  const found = `Cannot use the answer to "${asked.label}"`;
+  if (status === 304 && asked.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
+  if (status !== 200) {
+    if (status < 300 || status === 304) {
+      throw new HuiyuanError("origin_unexpected", `${found}: status ${status}, 200 is wanted`, {
+        originStatus: status,
+      });
+    }
+    const wait = retryAfterSeconds(firstValue(headers, "retry-after"), asked.now);
+    const says = asked.meaning?.says === undefined ? "" : ` (${asked.meaning.says})`;
+    throw new HuiyuanError("origin_status", `${found}: status ${status}${says}, 200 is wanted`, {
+      originStatus: status,
+      ...(wait === undefined ? {} : { retryAfterSeconds: wait }),
+    });
+  }
+  const coding = foreignCoding(headers);
+  if (coding !== undefined) throw new HuiyuanError("origin_encoded", `${found}: it is coded as ${coding}`);
+  const size = declaredLength(headers);
+  if (size !== undefined && size > asked.maxBytes) {
+    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${asked.maxBytes}`);
+  }
+  const { etag, lastModified, life } = validationFacts(headers);
+  return {
+    kind: "answer",
+    facts: {
+      size,
+      framing: framingOf(headers),
+      digests: readDigests((name) => allValues(headers, name)),
+      headers: storedHeaders(headers),
+      etag,
+      lastModified,
+      life,
+    },
+  };
+}
+
+/**
+ * Whether a 304 speaks of what the request named. One that names another entity tag does not (RFC 9111 §4.3.4), and comes
+ * of servers that judge by the date alone. Compared weakly, as If-None-Match is (RFC 9110 §13.1.2).
+ */
+export function speaksOf(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
+  if (etag === undefined || unless.etag === undefined) return true;
+  return opaque(etag) === opaque(unless.etag);
+}
+
+function opaque(etag: string): string {
+  return etag.startsWith("W/") ? etag.slice(2) : etag;
+}
+
+function validationFacts(headers: RawHeaders) {
+  return {
+    etag: boundedValue(headers, "etag"),
+    lastModified: boundedValue(headers, "last-modified"),
+    life: declaredLife(headers),
+  };
+}
+
+function declaredLife(headers: RawHeaders): DeclaredLife {
+  const life: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
+  // A list: a second line may say no-store.
+  const cacheControl = allValues(headers, "cache-control").join(", ");
+  if (cacheControl !== "" && isKeepable(cacheControl)) life.cacheControl = cacheControl;
+  for (const name of ["expires", "date", "age"] as const) {
+    const value = boundedValue(headers, name);
+    if (value !== undefined) life[name] = value;
+  }
+  return life;
+}
+
+/** The declared body length in bytes; undefined without one and where Transfer-Encoding overrules it. */
+export function declaredLength(headers: RawHeaders): number | undefined {
+  if (headers["transfer-encoding"] !== undefined) return undefined;
+  const text = firstValue(headers, "content-length");
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** How a message with a body is delimited. */
+export function framingOf(headers: RawHeaders): Framing {
+  if (headers["transfer-encoding"] !== undefined) return "chunked";
+  return declaredLength(headers) === undefined ? "close" : "length";
+}
+
+/** Any coding but identity, and any transfer coding but chunked: the bytes would not be the image's own. */
+function foreignCoding(headers: RawHeaders): string | undefined {
+  const content = allValues(headers, "content-encoding").filter((coding) => coding.toLowerCase() !== "identity");
+  const transfer = allValues(headers, "transfer-encoding").filter((coding) => coding.toLowerCase() !== "chunked");
+  return [...content, ...transfer][0]?.slice(0, 40);
+}
+
+function retryAfterSeconds(text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((parseHttpDate(text, now) ?? Number.NaN) - now / 1_000);
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_S);
+}
+
+function storedHeaders(headers: RawHeaders): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of STORED_HEADERS) {
+    const value = boundedValue(headers, name);
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/** A value that is safe to keep and to send: visible ASCII, at most 1 KiB; else it counts as not sent. */
+function boundedValue(headers: RawHeaders, name: string): string | undefined {
+  const value = firstValue(headers, name);
+  return value !== undefined && isKeepable(value) ? value : undefined;
+}
+
+function isKeepable(value: string): boolean {
+  return value.length <= MAX_VALUE_BYTES && VISIBLE.test(value);
+}
+
+function firstValue(headers: RawHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "object" ? value[0] : value;
+}
+
+/** The members of a comma-separated list header, over all its lines. */
+function allValues(headers: RawHeaders, name: string): string[] {
+  const value = headers[name];
+  if (value === undefined) return [];
+  const lines = typeof value === "object" ? value : [value];
+  return lines.flatMap((line) => line.split(",").map((member) => member.trim())).filter((member) => member !== "");
+}

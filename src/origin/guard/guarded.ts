@@ -1,0 +1,97 @@
+// An origin behind its breaker and its budget: nobody asks it while it is left alone, and what it answers is noted for
+// the next who asks. Several of them may stand before one origin, one for each kind of traffic.
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { noticeEnd } from "../exchange/body-end.ts";
+import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
+import type { Breaker, Pass } from "./breaker.ts";
+import type { Budget, Traffic } from "./budget.ts";
+import { failureKind } from "./failure-kind.ts";
+
+// It lives, whatever one thinks of what it said.
+const ANSWERED: readonly ErrorCode[] = [
+  "origin_unexpected",
+  "origin_head_invalid",
+  "origin_redirect",
+  "origin_moved",
+  "origin_too_large",
+  "origin_encoded",
+];
+
+export interface Guards {
+  readonly breaker: Breaker;
+  readonly budget: Budget;
+  readonly traffic: Traffic;
+}
+
+/** fetch() throws, beside the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
+export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards): Origin {
+  async function ask(request: OriginRequest, pass: Pass): ReturnType<Origin["fetch"]> {
+    try {
+      return await origin.fetch(request);
+    } catch (caught) {
+      budget.leave();
+      const error = asHuiyuanError(caught);
+      note(error, pass, request);
+      throw leftAlone(error) ?? error;
+    }
+  }
+
+  function note(error: HuiyuanError, pass: Pass, { key }: OriginRequest): void {
+    const { originStatus = 0, retryAfterSeconds } = error;
+    if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
+      budget.pause(originStatus, retryAfterSeconds);
+    if (isFailure(error)) breaker.failed(pass, { key, error });
+    else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
+    else breaker.left(pass);
+  }
+
+  /** Once the origin is known to be down, all that it fails at reads alike, whether it was asked or not. */
+  function leftAlone(cause: HuiyuanError): HuiyuanError | undefined {
+    const refusal = isFailure(cause) ? breaker.refusal() : undefined;
+    if (refusal === undefined) return undefined;
+    const { code, message, retryAfterSeconds = 1 } = refusal;
+    return new HuiyuanError(code, message, { cause, retryAfterSeconds });
+  }
+
+  return {
+    id: origin.id,
+    async fetch(request) {
+      const pass = breaker.enter();
+      try {
+        const waiting = budget.enter(traffic, request.signal);
+        if (waiting !== undefined) await waiting;
+      } catch (error) {
+        breaker.left(pass);
+        throw error;
+      }
+      const answer = await ask(request, pass);
+      breaker.answered(pass);
+      if (answer === undefined || answer.isNotModified) {
+        budget.leave();
+        return answer;
+      }
+      const { key } = request;
+      const body = noticeEnd(answer.body, (failure) => {
+        budget.leave();
+        if (failure === undefined) return;
+        const error = asHuiyuanError(failure);
+        if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
+      });
+      return { ...answer, body };
+    },
+    refusal: () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined),
+    ...(origin.preview && {
+      async preview(request: PreviewRequest) {
+        const refusal = breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined);
+        return ((await origin.preview?.(request)) ?? []).map((each) => ({ ...each, refusal }));
+      },
+    }),
+    close: () => origin.close(),
+  };
+}
+
+/** What counts against an origin: no answer, or its own error. */
+function isFailure(error: HuiyuanError): boolean {
+  const kind = failureKind(error);
+  return typeof kind === "string" || (kind ?? 0) >= 500;
+}

@@ -1,0 +1,275 @@
+// What every origin over HTTP does alike: the guarded dial, redirects by hand, one retry before the head, one deadline
+// over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
+// qiniu.ts and s3.ts each make some.
+
+import { createSharedSignals } from "../../async/shared-signals.ts";
+import type { AddressClass } from "../../core/addresses.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import { createDialer } from "../dial/dialer.ts";
+import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
+import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
+import { createSlots } from "../dial/semaphore.ts";
+import { exchange, type Reply } from "../exchange/exchange.ts";
+import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/hop.ts";
+import { nextHop, sameHost } from "../exchange/redirect.ts";
+import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead, speaksOf } from "../exchange/response-head.ts";
+import { readShortBody } from "../exchange/short-body.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
+import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
+import { previewRequest } from "./preview.ts";
+
+/** Milliseconds. */
+export interface OriginTimeouts {
+  /** Name, TCP and TLS together. */
+  readonly connect: number;
+  /** From the request's dispatch on a connection to the response head. */
+  readonly firstByte: number;
+  /** Between two pieces of the body, our own pauses left out. */
+  readonly idle: number;
+  /** From the call to the end of the body, redirects and the retry included. */
+  readonly total: number;
+}
+
+/** What all kinds of origin are given alike. */
+export interface HttpOriginOptions {
+  /** Private addresses may be dialled for the origin's host and port, and redirects within them; for nothing else. */
+  readonly allowPrivate: boolean;
+  /** Requests at once, to the origin and to where it redirects; further ones wait in order. */
+  readonly connections: number;
+  readonly timeouts: OriginTimeouts;
+  readonly userAgent: string;
+  /** Names this server in Via and CDN-Loop: a token, the same on every node of one installation. */
+  readonly serverId: string;
+  readonly log: Log;
+  /** Called when a request is sent once more before its head. */
+  readonly onRetry?: () => void;
+  /** Default: derived from all that decides what the origin answers. */
+  readonly id?: string | undefined;
+  readonly resolve?: Resolve;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  /** See DialerOptions. */
+  readonly classify?: (address: string) => AddressClass;
+}
+
+/** The same place is to be asked in another way. */
+interface AskAgain {
+  readonly kind: "ask-again";
+  readonly request: OriginRequest;
+}
+
+/** The part of a failing answer that is read for its meaning, bytes. */
+const MAX_ERROR_BYTES = 16_384;
+
+/**
+ * An origin over HTTP/1.1. Throws settings_invalid for headers that cannot be sent. fetch() throws, beside the codes that
+ * Origin names, origin_loop, overloaded, draining once closed, and the signal's reason.
+ */
+export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
+  const { timeouts, log } = options;
+  const { id, home } = rules;
+  const maker = createRequestMaker(rules, options);
+  const homeEndpoint = hopEndpoint({ ...home, target: "/", isHome: true }, undefined);
+  const dialer = createDialer({
+    allowPrivate: (hostname, port) =>
+      options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
+    resolve: options.resolve ?? createSystemResolve({ log }),
+    connectTimeoutMs: timeouts.connect,
+    connections: options.connections,
+    ca: options.ca,
+    onSurplus({ hostname, port }, ms) {
+      const about = { origin: id, host: `${hostname}:${port}` };
+      const text = "an origin sends bytes that nobody asked for, which could pass for other answers";
+      log.warn(about, `${text}; for ${ms / 60_000} minutes each request has a connection of its own`);
+    },
+    ...(options.classify === undefined ? {} : { classify: options.classify }),
+  });
+  const slots = createSlots(options.connections);
+  const share = createSharedSignals();
+  let closing: Promise<void> | undefined;
+  let running = 0;
+  let onIdle: (() => void) | undefined;
+
+  const over = (lifetime: Lifetime) => {
+    lifetime.end();
+    running -= 1;
+    if (running === 0) onIdle?.();
+  };
+
+  const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+    const head = maker.head(request, hop);
+    const give = await slots.take(lifetime);
+    try {
+      const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
+      const reply = await exchange(
+        dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
+        { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
+        { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
+      );
+      void reply.body.over.then(give);
+      return reply;
+    } catch (error) {
+      give();
+      throw error;
+    }
+  };
+
+  /** Spends the fetch's one retry on the first failure that another dial may mend. */
+  const askTwice = async (hop: Hop, request: OriginRequest, lifetime: Lifetime, fetch: { hasRetried: boolean }) => {
+    try {
+      return await ask(hop, request, lifetime);
+    } catch (error) {
+      if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
+      fetch.hasRetried = true;
+      options.onRetry?.();
+      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
+      return await ask(hop, request, lifetime);
+    }
+  };
+
+  const judge = async (
+    reply: Reply,
+    hop: Hop,
+    request: OriginRequest,
+    lifetime: Lifetime,
+  ): Promise<HeadVerdict | AskAgain> => {
+    const { maxBytes, unless } = request;
+    const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
+    const isRefusal = reply.status >= 400 && reply.status < 500;
+    if (!isRefusal || rules.readError === undefined || !hop.isHome) {
+      return orWithoutConditions(judgeOrDiscard(reply, asked), request);
+    }
+    if (reply.status === 404 && request.method === "HEAD") {
+      return { kind: "ask-again", request: { ...request, method: "GET" } };
+    }
+    const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
+    return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
+  };
+
+  /** The hop to follow. Throws where the rules or the request follow none. */
+  const redirected = (
+    hops: readonly [Hop, ...Hop[]],
+    location: string | undefined,
+    reply: Reply,
+    asked: OriginTarget,
+  ) => {
+    const from = hops.at(-1) ?? hops[0];
+    rules.refuseRedirect?.(hopUrl(from), reply.headers);
+    const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
+    if (asked.followsRedirects) return next;
+    throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
+  };
+
+  /** Follows redirects to the last reply. */
+  const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
+    const first = homeHop(home, rules.target(asked));
+    const hops: [Hop, ...Hop[]] = [first];
+    const fetch = { hasRetried: false };
+    let request = asked;
+    for (;;) {
+      const hop = hops.at(-1) ?? first;
+      const reply = await askTwice(hop, request, lifetime, fetch);
+      const verdict = await judge(reply, hop, request, lifetime);
+      if (verdict.kind === "answer") {
+        return { kind: "answer", hop, reply, facts: verdict.facts } as const;
+      }
+      reply.body.discard();
+      if (verdict.kind === "ask-again") {
+        ({ request } = verdict);
+        continue;
+      }
+      if (verdict.kind === "absent") return undefined;
+      if (verdict.kind === "not-modified") return verdict;
+      hops.push(redirected(hops, verdict.location, reply, request));
+    }
+  };
+
+  const closeAll = async () => {
+    if (running > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
+    await dialer.close();
+  };
+
+  return {
+    id,
+    async fetch(request): Promise<OriginAnswer | NotModified | undefined> {
+      if (closing !== undefined)
+        throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
+      const startedAt = performance.now();
+      const lifetime = createLifetime(share(request.signal), timeouts.total, () => {
+        const message = `Cannot fetch "${request.key}" from ${hopOrigin(home)}: not done in ${timeouts.total} ms`;
+        return new HuiyuanError("origin_timeout", message);
+      });
+      running += 1;
+      let isAnswered = false;
+      try {
+        const answer = await walk(request, lifetime);
+        if (answer === undefined) return undefined;
+        const headMs = performance.now() - startedAt;
+        if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
+        isAnswered = true;
+        const { body, headers, doubt } = answer.reply;
+        void body.over.then(() => over(lifetime));
+        return answerOf(answer.facts, {
+          url: hopUrl(answer.hop),
+          digests:
+            rules.digests === undefined ? answer.facts.digests : { ...rules.digests(headers), ...answer.facts.digests },
+          headMs,
+          body,
+          doubt,
+        });
+      } finally {
+        if (!isAnswered) over(lifetime);
+      }
+    },
+    preview: async (request) => [await previewRequest(rules, maker, request)],
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
+  };
+}
+
+/** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
+function answerOf(
+  { size, framing, etag, lastModified, life, headers }: AnswerFacts,
+  { url, digests, headMs, body, doubt }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "doubt">,
+): OriginAnswer {
+  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, doubt };
+}
+
+/** What a 304 of another version means is known only to who asks for all of it. */
+function orWithoutConditions(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | AskAgain {
+  const isOfAnother =
+    verdict.kind === "not-modified" && request.unless !== undefined && !speaksOf(request.unless, verdict.facts);
+  return isOfAnother ? { kind: "ask-again", request: { ...request, unless: undefined } } : verdict;
+}
+
+function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {
+  try {
+    return judgeHead(reply, asked);
+  } catch (error) {
+    reply.body.discard();
+    throw error;
+  }
+}
+
+function moved(from: Hop, to: Hop, status: number): HuiyuanError {
+  return new HuiyuanError("origin_moved", `Cannot fetch "${hopUrl(from)}": it has moved, redirects are passed on`, {
+    originStatus: status,
+    location: hopOrigin(to) + to.target,
+  });
+}
+
+function movedInSecret(from: Hop): HuiyuanError {
+  const message = `Cannot pass on the redirect of "${hopUrl(from)}": the origin is private, and it may repeat a credential`;
+  return new HuiyuanError("origin_redirect", message);
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  return error instanceof HuiyuanError && (error.code === "origin_refused" || error.code === "origin_reset");
+}

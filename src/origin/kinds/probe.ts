@@ -1,0 +1,270 @@
+// Single requests to an origin for whoever wants to know what it is like: made, dialled, redirected and judged by the
+// mirror's own rules, but nothing is retried, shared, hidden or kept. What the answers mean for an operator is not said here.
+import { createHash } from "node:crypto";
+import { TLSSocket } from "node:tls";
+import { createSharedSignals } from "../../async/shared-signals.ts";
+import { createGate, type Framing } from "../../body/gate/gate.ts";
+import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import type { ImageFacts, Key } from "../../core/object.ts";
+import { connectGuarded } from "../dial/connect.ts";
+import { createDialer } from "../dial/dialer.ts";
+import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
+import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
+import { exchange, type Reply } from "../exchange/exchange.ts";
+import { type Hop, homeHop, hopEndpoint, hopUrl } from "../exchange/hop.ts";
+import { nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/redirect.ts";
+import { withHeaders } from "../exchange/request-head.ts";
+import { framingOf, judgeHead, type RawHeaders } from "../exchange/response-head.ts";
+import type { OriginTimeouts } from "./http-origin.ts";
+import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
+
+export interface ProbeOptions {
+  readonly allowPrivate: boolean;
+  readonly timeouts: OriginTimeouts;
+  readonly userAgent: string;
+  readonly serverId: string;
+  /** Bytes of one body. */
+  readonly maxBytes: number;
+  /** Bytes of all bodies together; then overloaded. */
+  readonly maxTotalBytes: number;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+  readonly resolve?: Resolve;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  readonly classify?: (address: string) => AddressClass;
+}
+
+export interface ProbeRequest {
+  readonly method: "GET" | "HEAD";
+  /** Path and query at the origin, percent-encoded. */
+  readonly target: string;
+  /** Lower-case names; they replace the mirror's own. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What the mirror would make of an answer. `suspect`: passed on but not stored. */
+export type ProbeVerdict = "whole" | "suspect" | "absent" | "not-modified" | ErrorCode;
+
+export interface ProbeReply {
+  /** Every request of the walk; the last one's answer is told here. Without queries. */
+  readonly hops: readonly { readonly url: string; readonly status: number }[];
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly framing: Framing;
+  readonly verdict: ProbeVerdict;
+  /** More than the verdict, where that is a code. Names the origin's host. */
+  readonly message: string | undefined;
+  readonly image: ImageFacts | undefined;
+  /** Bytes that came. */
+  readonly bytes: number;
+  readonly sha256: string;
+  /** At most 512 KiB of the body. */
+  readonly beginning: Buffer;
+  /** Milliseconds to the last head, redirects included, and from there to the end. */
+  readonly headMs: number;
+  readonly bodyMs: number;
+  /** Nothing had to be dialled. */
+  readonly isReused: boolean;
+}
+
+export interface Connection {
+  readonly address: string;
+  /** Milliseconds for name, TCP and TLS. */
+  readonly milliseconds: number;
+  readonly tls: { readonly protocol: string; readonly issuer: string; readonly validTo: number } | undefined;
+}
+
+export interface Probe {
+  /** As the mirror asks for a key. */
+  target(path: Key, query: string): string;
+  /** A path that no key has, such as one in GBK; percent-encoded, with its slash. */
+  rawTarget(path: string): string;
+  /** Throws the codes of connectGuarded(). */
+  connect(): Promise<Connection>;
+  /** Throws what keeps a head from coming: the codes of Origin.fetch. What is wrong with an answer is its verdict. */
+  ask(request: ProbeRequest): Promise<ProbeReply>;
+  close(): Promise<void>;
+}
+
+const BEGINNING_BYTES = 524_288;
+
+/** Throws settings_invalid for rules that cannot work. */
+export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {
+  const { timeouts, signal, classify: rule = classifyAddress, resolve = createSystemResolve(), ca } = options;
+  const { home } = rules;
+  const maker = createRequestMaker(rules, options);
+  const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
+  const allowPrivate = (hostname: string, port: number) =>
+    options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
+  let dials = 0;
+  // The guard looks at an address whenever one is dialled.
+  const classify = (address: string) => {
+    dials += 1;
+    return rule(address);
+  };
+  const connectTimeoutMs = timeouts.connect;
+  const dialer = createDialer({ allowPrivate, resolve, classify, connectTimeoutMs, connections: 4, ca });
+  let left = options.maxTotalBytes;
+
+  async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
+    const head = maker.head({ via: undefined, cdnLoop: undefined, headers: {} }, hop);
+    const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
+    const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
+    const maxBytes = Math.min(options.maxBytes, left);
+    if (maxBytes <= 0) throw new HuiyuanError("overloaded", "Cannot ask more: enough bytes have been read");
+    const limits = { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes, lifetime };
+    return exchange(dispatcher, { method: request.method, target: hop.target, headers, label: hopUrl(hop) }, limits);
+  }
+
+  /** Follows redirects as the mirror does. */
+  async function walk(request: ProbeRequest, lifetime: Lifetime) {
+    const first = homeHop(home, request.target);
+    const hops: [Hop, ...Hop[]] = [first];
+    const told: { url: string; status: number }[] = [];
+    for (;;) {
+      const hop = hops.at(-1) ?? first;
+      const reply = await send(hop, request, lifetime);
+      told.push({ url: hopUrl(hop), status: reply.status });
+      if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, told };
+      const { location } = reply.headers;
+      try {
+        rules.refuseRedirect?.(hopUrl(hop), reply.headers);
+        const to = typeof location === "object" ? location[0] : location;
+        hops.push(nextHop(hops, to, { hop: first, isPrivate: options.allowPrivate }));
+      } catch (error) {
+        return { hop, reply, told, refusal: asHuiyuanError(error) };
+      }
+      reply.body.discard();
+    }
+  }
+
+  function judge(reply: Reply, body: ReadBody, { hop, request }: { hop: Hop; request: ProbeRequest }) {
+    const { status, headers } = reply;
+    const isRefusal = status >= 400 && status < 500 && hop.isHome;
+    const meaning = isRefusal
+      ? rules.readError?.(status, body.failure ? undefined : body.beginning.toString("utf8"))
+      : undefined;
+    const isConditional = Object.keys(request.headers ?? {}).some((name) => name.startsWith("if-"));
+    const verdict = judgeHead(
+      { status, headers },
+      { maxBytes: options.maxBytes, label: hopUrl(hop), now: Date.now(), isConditional, meaning },
+    );
+    if (verdict.kind === "absent" || verdict.kind === "not-modified") return verdict.kind;
+    if (verdict.kind === "redirect" || request.method === "HEAD") return "whole";
+    if (body.failure !== undefined) throw body.failure;
+    const { framing, digests } = verdict.facts;
+    const isHashRight = digests.md5 === undefined || digests.md5.equals(body.md5);
+    const gated = body.gate.verdict({ framing, isFramingWhole: true, isHashRight });
+    return gated.kind === "broken" ? gated.code : gated.kind;
+  }
+
+  async function askOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
+    const before = dials;
+    const startedAt = performance.now();
+    const { hop, reply, told, refusal } = await walk(request, lifetime);
+    const headAt = performance.now();
+    const body = await readBody(reply);
+    left -= body.bytes;
+    const found = outcomeOf(() => {
+      if (refusal !== undefined) throw refusal;
+      return judge(reply, body, { hop, request });
+    });
+    return {
+      hops: told,
+      status: reply.status,
+      headers: reply.headers,
+      framing: framingOf(reply.headers),
+      ...found,
+      image: body.gate.image,
+      bytes: body.bytes,
+      sha256: body.sha256,
+      beginning: body.beginning,
+      headMs: headAt - startedAt,
+      bodyMs: performance.now() - headAt,
+      isReused: dials === before,
+    };
+  }
+
+  return {
+    target: (path, query) => rules.target({ path, query }),
+    rawTarget: (path) => home.basePath + path,
+    async connect() {
+      const startedAt = performance.now();
+      const socket = await connectGuarded(homeEndpoint, {
+        ...{ resolve, classify: rule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
+        onSession() {},
+      });
+      const milliseconds = performance.now() - startedAt;
+      const tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined;
+      const address = socket.remoteAddress ?? "";
+      socket.destroy();
+      return { address, milliseconds, tls };
+    },
+    async ask(request) {
+      const lifetime = createLifetime(createSharedSignals()(signal), timeouts.total, () => {
+        return new HuiyuanError("origin_timeout", `Cannot fetch "${request.target}": not done in ${timeouts.total} ms`);
+      });
+      try {
+        return await askOnce(request, lifetime);
+      } finally {
+        lifetime.end();
+      }
+    },
+    close: () => dialer.close(),
+  };
+}
+
+function tlsFacts(socket: TLSSocket): Connection["tls"] {
+  const { issuer, valid_to } = socket.getPeerCertificate();
+  return {
+    protocol: socket.getProtocol() ?? "unknown",
+    issuer: String(issuer?.O ?? issuer?.CN ?? "unknown"),
+    validTo: Date.parse(valid_to),
+  };
+}
+
+function outcomeOf(judge: () => ProbeVerdict): Pick<ProbeReply, "verdict" | "message"> {
+  try {
+    return { verdict: judge(), message: undefined };
+  } catch (error) {
+    const { code, message } = asHuiyuanError(error);
+    return { verdict: code, message };
+  }
+}
+
+interface ReadBody {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly md5: Buffer;
+  readonly beginning: Buffer;
+  readonly gate: ReturnType<typeof createGate>;
+  /** Why it did not end as its framing says. */
+  readonly failure: Error | undefined;
+}
+
+function readBody({ body }: Reply): Promise<ReadBody> {
+  return new Promise((resolve) => {
+    const gate = createGate();
+    const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+    const kept: Buffer[] = [];
+    let bytes = 0;
+    const done = (failure: Error | undefined) => {
+      const beginning = Buffer.concat(kept).subarray(0, BEGINNING_BYTES);
+      resolve({ bytes, sha256: sha256.digest("hex"), md5: md5.digest(), beginning, gate, failure });
+    };
+    body.start({
+      data(chunk) {
+        if (bytes < BEGINNING_BYTES) kept.push(chunk);
+        bytes += chunk.length;
+        gate.push(chunk);
+        sha256.update(chunk);
+        md5.update(chunk);
+        return true;
+      },
+      end: () => done(undefined),
+      error: done,
+    });
+  });
+}

@@ -1,0 +1,84 @@
+// The origin `qiniu`: a bucket of Qiniu (七牛云存储), public or private, behind one of its download domains.
+import { createHmac } from "node:crypto";
+import { HuiyuanError } from "../../core/errors.ts";
+import { hopOrigin, keyPath, parseHome } from "../exchange/hop.ts";
+import type { Origin } from "../origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, hashedId } from "./http-rules.ts";
+
+export interface QiniuOptions extends HttpOriginOptions {
+  /** The download domain as a URL, such as http://x.clouddn.com. */
+  readonly domain: string;
+  /** Signs every request; needs both keys. */
+  readonly private: boolean;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
+  readonly referer?: string | undefined;
+  /** Unix milliseconds; default Date.now. */
+  readonly now?: () => number;
+}
+
+interface QiniuKeys {
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** Long enough for a fetch with its retry and for a clock that is wrong by some minutes. */
+const TOKEN_LIFE_S = 3_600;
+
+/** Throws settings_invalid for options that cannot work. */
+export function createQiniu(options: QiniuOptions): Origin {
+  return createHttpOrigin(options, qiniuRules(options));
+}
+
+/** Throws settings_invalid. */
+export function qiniuRules(options: QiniuOptions): HttpOriginRules {
+  const home = parseHome(options.domain);
+  const { accessKey, secretKey, now = Date.now } = options;
+  const keys = options.private ? bothKeys(options.domain, accessKey, secretKey) : undefined;
+  const { domain, referer, allowPrivate } = options;
+  return {
+    id: options.id ?? hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
+    home,
+    head: { referer: referer || undefined },
+    isQuerySecret: keys !== undefined,
+    target({ path, query }) {
+      const target = keyPath(home, path) + (query === "" ? "" : `?${query}`);
+      return keys === undefined ? target : signQiniuTarget(hopOrigin(home), target, keys, deadline(now()));
+    },
+  };
+}
+
+/**
+ * `target` (path and perhaps a query) with `e`, the deadline in Unix seconds, and `token` at its end, where it must stand.
+ * `origin`: scheme and host as the request has them. https://developer.qiniu.com/kodo/1202/download-token
+ */
+export function signQiniuTarget(origin: string, target: string, keys: QiniuKeys, deadlineSeconds: number): string {
+  const dated = `${target}${target.includes("?") ? "&" : "?"}e=${deadlineSeconds}`;
+  const mac = createHmac("sha1", keys.secretKey)
+    .update(origin + dated)
+    .digest("base64");
+  // URL-safe with its padding, which Node's base64url leaves out.
+  const urlSafe = mac.replaceAll("+", "-").replaceAll("/", "_");
+  return `${dated}&token=${keys.accessKey}:${urlSafe}`;
+}
+
+function deadline(now: number): number {
+  return Math.floor(now / 1_000) + TOKEN_LIFE_S;
+}
+
+function bothKeys(domain: string, accessKey: string | undefined, secretKey: string | undefined): QiniuKeys {
+  if (!accessKey || !secretKey) {
+    throw new HuiyuanError(
+      "settings_invalid",
+      `Cannot use "${domain}": a private bucket needs accessKey and secretKey`,
+    );
+  }
+  if (!/^[\w-]+$/.test(accessKey)) {
+    throw new HuiyuanError(
+      "settings_invalid",
+      `Cannot use "${domain}": accessKey has other characters than A-Za-z0-9_-`,
+    );
+  }
+  return { accessKey, secretKey };
+}

@@ -1,0 +1,41 @@
+// The origin `site`: any web server that answers GET <base>/<key>. What it shares with the clouds is http-origin.ts.
+import { keyPath, parseHome } from "../exchange/hop.ts";
+import type { Origin } from "../origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, hashedId } from "./http-rules.ts";
+
+export interface SiteOptions extends HttpOriginOptions {
+  /** http or https; a path is put before every key. No userinfo, query or fragment. */
+  readonly url: string;
+  /** Sent as Host instead of the URL's own; also the TLS name where the URL has a literal address. */
+  readonly host?: string | undefined;
+  readonly referer?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Throws settings_invalid for options that cannot work. */
+export function createSite(options: SiteOptions): Origin {
+  return createHttpOrigin(options, siteRules(options));
+}
+
+/** Throws settings_invalid. */
+export function siteRules(options: SiteOptions): HttpOriginRules {
+  const home = parseHome(options.url);
+  return {
+    id: options.id ?? identityOf(options),
+    home,
+    head: {
+      host: options.host || undefined,
+      referer: options.referer || undefined,
+      headers: options.headers,
+    },
+    tlsName: options.host?.replace(/:\d+$/, "") || undefined,
+    target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
+  };
+}
+
+function identityOf(options: SiteOptions): string {
+  const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
+  const facts = [options.url, options.host || "", options.referer || "", options.allowPrivate, headers.sort()];
+  return hashedId("site", facts);
+}

@@ -1,0 +1,198 @@
+// The resolver with a system that hangs and a real name server. What the system's own threads do with a silent one is
+// test/e2e/silent-names.test.ts.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { classifyAddress } from "../../../../src/core/addresses.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../../src/core/errors.ts";
+import { createDirectLookup } from "../../../../src/origin/dial/direct-lookup.ts";
+import { createSystemResolve, type Resolve } from "../../../../src/origin/dial/lookup.ts";
+import { type NameServer, type NameTable, startNameServer } from "../../../helpers/name-server.ts";
+import { response, startScriptedOrigin } from "../../../helpers/scripted-origin.ts";
+import { fetchWhole, siteAt } from "../../../helpers/site-under-test.ts";
+
+const clean: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const step of clean.splice(0).reverse()) await step();
+});
+
+interface Lab {
+  readonly resolve: Resolve;
+  readonly names: NameServer;
+  /** What the system was asked for, in turn. */
+  readonly onThreads: readonly string[];
+}
+
+/** `system` hangs unless it is said. */
+async function lab(
+  table: NameTable,
+  {
+    system = () => new Promise(() => {}),
+    hosts = "",
+    resolvConf = "",
+  }: { system?: Resolve; hosts?: string; resolvConf?: string } = {},
+): Promise<Lab> {
+  const names = await startNameServer(table);
+  clean.push(() => names.close());
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-names-"));
+  clean.push(() => rm(folder, { recursive: true }));
+  const files = { hosts: join(folder, "hosts"), resolvConf: join(folder, "resolv.conf") };
+  await writeFile(files.hosts, hosts);
+  await writeFile(files.resolvConf, resolvConf);
+  const onThreads: string[] = [];
+  const watched: Resolve = (hostname) => {
+    onThreads.push(hostname);
+    return system(hostname);
+  };
+  const direct = createDirectLookup({ ...files, servers: [names.address] });
+  return { resolve: createSystemResolve({ system: watched, direct }), names, onThreads };
+}
+
+const codeOf = (asked: Promise<unknown>) =>
+  asked.then(
+    () => "found",
+    (error: unknown) => asHuiyuanError(error).code,
+  );
+
+const after =
+  (ms: number, answer: readonly string[] | HuiyuanError): Resolve =>
+  async () => {
+    await delay(ms);
+    if (answer instanceof HuiyuanError) throw answer;
+    return answer;
+  };
+
+const unasked = new HuiyuanError("origin_dns_failed", "as the test wants");
+const unknown = new HuiyuanError("origin_name_unknown", "as the test wants");
+
+test("a name for which the system is silent is found by asking directly, both families in turns", async () => {
+  const { resolve } = await lab({ "good.test": ["192.0.2.1", "192.0.2.2", "2001:db8::1"] });
+  const began = performance.now();
+  expect(await resolve("good.test")).toEqual(["192.0.2.1", "2001:db8::1", "192.0.2.2"]);
+  expect(performance.now() - began).toBeGreaterThan(150);
+  expect(performance.now() - began).toBeLessThan(1_500);
+});
+
+test("nobody is asked directly while the system answers", async () => {
+  const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { system: after(20, ["192.0.2.9"]) });
+  expect(await resolve("good.test")).toEqual(["192.0.2.9"]);
+  await delay(300);
+  expect(names.asked("good.test")).toBe(0);
+});
+
+test.each([unasked, unknown])("a failure of the system that comes at once is told at once: $code", async (failure) => {
+  const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { system: after(20, failure) });
+  expect([await codeOf(resolve("good.test")), names.asked("good.test")]).toEqual([failure.code, 0]);
+});
+
+test.each(["silent", "failing", "unknown"] as const)(
+  "a family that is %s holds up the other for a moment only",
+  async (aaaa) => {
+    const { resolve } = await lab({ "good.test": { a: ["192.0.2.1"], aaaa } });
+    const began = performance.now();
+    expect(await resolve("good.test")).toEqual(["192.0.2.1"]);
+    expect(performance.now() - began).toBeLessThan(900);
+  },
+);
+
+test.each(["silent", "failing", "unknown"] as const)(
+  "a name server for which the name is %s proves nothing",
+  async (answer) => {
+    const { resolve } = await lab({ "near.test": answer }, { system: after(600, ["192.0.2.9"]) });
+    expect(await resolve("near.test")).toEqual(["192.0.2.9"]);
+  },
+);
+
+test("a name that the system calls unknown is unknown, whatever is asked beside it", async () => {
+  const { resolve } = await lab({ "gone.test": "silent" }, { system: after(400, unknown) });
+  const began = performance.now();
+  expect(await codeOf(resolve("gone.test"))).toBe("origin_name_unknown");
+  expect(performance.now() - began).toBeLessThan(900);
+});
+
+test("a system that gives up does not end a search that has begun", async () => {
+  // The second question is that of the second try, after the system has given up.
+  const { resolve } = await lab(
+    { "slow.test": { inTurn: ["silent", ["192.0.2.1"]] } },
+    { system: after(300, unasked) },
+  );
+  expect(await resolve("slow.test")).toEqual(["192.0.2.1"]);
+  const silent = await lab({ "dead.test": "silent" }, { system: after(300, unasked) });
+  expect(await codeOf(silent.resolve("dead.test"))).toBe("origin_dns_failed");
+});
+
+test("a name of the hosts file gets what stands there", async () => {
+  const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { hosts: "10.0.0.1 good.test" });
+  expect([await resolve("good.test"), names.asked("good.test")]).toEqual([["10.0.0.1"], 0]);
+});
+
+test("search domains come first where the system asks them first, and a failure there ends the search", async () => {
+  const table = {
+    "db.in.test": "unknown",
+    "db.out.test": ["10.0.0.1"],
+    db: ["192.0.2.1"],
+    "kv.in.test": "failing",
+    kv: ["192.0.2.1"],
+  } as const;
+  const { resolve, names } = await lab(table, { resolvConf: "search in.test out.test" });
+  expect(await resolve("db")).toEqual(["10.0.0.1"]);
+  expect(await Promise.race([resolve("kv"), delay(800, "nothing")])).toBe("nothing");
+  expect([names.asked("kv.in.test") > 0, names.asked("kv")]).toEqual([true, 0]);
+});
+
+test.each(["alias", "failing", "silent"] as const)(
+  "a name with one family, and %s in the other, is no name that is not there, however late its addresses come",
+  async (aaaa) => {
+    const table = { "db.in.test": { a: ["10.0.0.1"], aMs: 300, aaaa }, db: ["192.0.2.1"] } as const;
+    const { resolve } = await lab(table, { resolvConf: "search in.test" });
+    expect(await resolve("db")).toEqual(["10.0.0.1"]);
+  },
+);
+
+test("an alias without an address is no name that is there", async () => {
+  const { resolve } = await lab({ "db.in.test": "alias", db: ["192.0.2.1"] }, { resolvConf: "search in.test" });
+  expect(await resolve("db")).toEqual(["192.0.2.1"]);
+});
+
+test("nothing is kept: every look-up asks again, while the system is asked once", async () => {
+  const { resolve, onThreads } = await lab({ "flip.test": { inTurn: [["192.0.2.1"], ["127.0.0.1"], ["192.0.2.2"]] } });
+  const found = [await resolve("flip.test"), await resolve("flip.test"), await resolve("flip.test")];
+  expect(found).toEqual([["192.0.2.1"], ["127.0.0.1"], ["192.0.2.2"]]);
+  expect(onThreads).toEqual(["flip.test"]);
+});
+
+test("each dial checks what was found directly for it", async () => {
+  const server = await startScriptedOrigin({ "*": [response("x"), "FIN"] }, { host: "127.0.0.2" });
+  clean.push(() => server.close());
+  const { resolve } = await lab({ "flip.test": { inTurn: [["127.0.0.2"], ["127.0.0.1"], ["127.0.0.2", "::1"]] } });
+  const classify = (address: string) => (address === "127.0.0.2" ? "public" : classifyAddress(address));
+  const site = siteAt(`http://flip.test:${server.port}`, { resolve, classify, allowPrivate: false });
+  clean.push(() => site.close());
+  const codes: string[] = [];
+  for (const key of ["a", "b", "c"]) {
+    codes.push(await codeOf(fetchWhole(site, key)));
+    await server.closedDownTo(0);
+  }
+  expect([codes, server.requests.length]).toEqual([["found", "origin_blocked", "origin_blocked"], 1]);
+});
+
+test("while the system hangs, a search that failed does not keep the next from being made", async () => {
+  const { resolve } = await lab({ "back.test": { inTurn: ["failing", ["192.0.2.1"]] } });
+  const first = resolve("back.test");
+  expect(await Promise.race([first, delay(600, "nothing")])).toBe("nothing");
+  expect(await resolve("back.test")).toEqual(["192.0.2.1"]);
+});
+
+test("of one dialer's names 8 wait for a thread, up to 64 are asked directly, and no more", async () => {
+  const many = Array.from({ length: 64 }, (_, at) => `n${at}.test`);
+  const table = Object.fromEntries(many.map((name, at) => [name, at < 63 ? "silent" : ["192.0.2.1"]] as const));
+  const { resolve, onThreads } = await lab(table);
+  const asked = many.map((name) => resolve(name));
+  const codes = asked.map(codeOf);
+  expect(await codeOf(resolve("one-more.test"))).toBe("origin_dns_failed");
+  expect(await asked.at(-1)).toEqual(["192.0.2.1"]);
+  expect(onThreads).toEqual(many.slice(0, 8));
+  expect(await Promise.all(codes.slice(8, 63))).toEqual(Array(55).fill("origin_dns_failed"));
+});

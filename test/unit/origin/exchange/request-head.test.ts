@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { createRequestHead, type RequestMarks } from "../../../../src/origin/exchange/request-head.ts";
+
+const OPTIONS = { userAgent: "Huiyuan/1", serverId: "a1", host: undefined, referer: undefined, headers: {} };
+const NONE: RequestMarks = { via: undefined, cdnLoop: undefined };
+
+test("headers() sends its own four headers and the two loop marks, and nothing else", () => {
+  expect(createRequestHead(OPTIONS).headers(NONE, true)).toEqual(
+    [
+      ["Accept", "*/*"],
+      ["Accept-Encoding", "identity"],
+      ["User-Agent", "Huiyuan/1"],
+      ["Via", "1.1 huiyuan-a1"],
+      ["CDN-Loop", "huiyuan-a1"],
+    ].flat(),
+  );
+});
+
+test("headers() sends Host, Referer and configured headers home only, and lets them replace its own", () => {
+  const head = createRequestHead({
+    ...OPTIONS,
+    host: "img.example.com",
+    referer: "https://example.com/",
+    headers: { "user-agent": "Mozilla/5.0", Authorization: "Basic eA==" },
+  });
+  const home = head.headers(NONE, true).join("|");
+  expect(home).toContain("Host|img.example.com|Referer|https://example.com/|Authorization|Basic eA==");
+  expect(home).toContain("|user-agent|Mozilla/5.0|");
+  expect(head.headers(NONE, false)).toEqual(createRequestHead(OPTIONS).headers(NONE, false));
+});
+
+test("headers() adds itself to the marks that came", () => {
+  const headers = createRequestHead(OPTIONS).headers({ via: "1.1 edge (x)", cdnLoop: "cdn; abc" }, true);
+  expect(headers.slice(-4)).toEqual(["Via", "1.1 edge (x), 1.1 huiyuan-a1", "CDN-Loop", "cdn; abc, huiyuan-a1"]);
+});
+
+const LOOPS: readonly RequestMarks[] = [
+  { via: "1.1 huiyuan-a1", cdnLoop: undefined },
+  { via: "1.0 fred, HTTP/1.1  huiyuan-a1 (nginx)", cdnLoop: undefined },
+  { via: undefined, cdnLoop: "huiyuan-a1" },
+  { via: undefined, cdnLoop: "cdn; a=1,huiyuan-a1; x" },
+  { via: "1.1 x".padEnd(3000, ", 1.1 x"), cdnLoop: undefined },
+];
+
+for (const marks of LOOPS) {
+  test(`headers() refuses ${JSON.stringify(marks).slice(0, 60)} as a loop`, () => {
+    expect(() => createRequestHead(OPTIONS).headers(marks, true)).toThrow(
+      expect.objectContaining({ code: "origin_loop" }),
+    );
+  });
+}
+
+test("headers() takes another server of the family for no loop, and drops a mark that cannot be sent", () => {
+  const head = createRequestHead(OPTIONS);
+  expect(head.headers({ via: "1.1 huiyuan-a11", cdnLoop: "huiyuan-a" }, true)).toContain("huiyuan-a, huiyuan-a1");
+  expect(head.headers({ via: "1.1 \u00e9", cdnLoop: undefined }, true)).toContain("1.1 huiyuan-a1");
+});
+
+const BAD_HEADERS = [
+  "Host",
+  "range",
+  "If-None-Match",
+  "Accept-Encoding",
+  "Connection",
+  "Via",
+  "Content-Length",
+  "a b",
+  "",
+];
+
+for (const name of BAD_HEADERS) {
+  test(`createRequestHead() refuses to be configured with the header ${JSON.stringify(name)}`, () => {
+    expect(() => createRequestHead({ ...OPTIONS, headers: { [name]: "x" } })).toThrow(
+      expect.objectContaining({ code: "settings_invalid" }),
+    );
+  });
+}
+
+test("createRequestHead() refuses values that would break out of their line", () => {
+  for (const change of [{ headers: { X: "a\r\nY: b" } }, { host: "h\r\n" }, { referer: "x\n" }, { serverId: "a b" }]) {
+    expect(() => createRequestHead({ ...OPTIONS, ...change })).toThrow(
+      expect.objectContaining({ code: "settings_invalid" }),
+    );
+  }
+});

@@ -1,0 +1,196 @@
+// Who may ask an origin when, by a clock of the test's own.
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Budget, type BudgetRules, createBudget, type Traffic } from "../../../../src/origin/guard/budget.ts";
+import { linesOf } from "../../../helpers/log-lines.ts";
+
+let log: ReturnType<typeof linesOf>;
+
+beforeEach(() => {
+  log = linesOf();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function budgetOf(rules: Partial<BudgetRules>): Budget {
+  return createBudget({
+    rules: { connections: 8, requestsPerSecond: 0, waitMs: 1_000, ...rules },
+    name: "http://a.example",
+    now: () => performance.now(),
+    log,
+  });
+}
+
+/** What has become of each request so far: `in`, `waits`, or the code of its failure. */
+function asking(budget: Budget) {
+  const outcomes: string[] = [];
+  return {
+    outcomes,
+    async ask(traffic: Traffic, signal = new AbortController().signal): Promise<void> {
+      const index = outcomes.push("waits") - 1;
+      const entering = budget.enter(traffic, signal);
+      if (entering === undefined) outcomes[index] = "in";
+      else {
+        void entering.then(
+          () => {
+            outcomes[index] = "in";
+          },
+          (error: { code?: string }) => {
+            outcomes[index] = error.code ?? String(error);
+          },
+        );
+      }
+      await settle();
+    },
+  };
+}
+
+/** Lets promises run, and time pass by so much. */
+const settle = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+
+describe("connections", () => {
+  test("are taken in order of arrival", async () => {
+    const budget = budgetOf({ connections: 2 });
+    const { outcomes, ask } = asking(budget);
+    for (const _ of "abcd") await ask("client");
+    expect(outcomes).toEqual(["in", "in", "waits", "waits"]);
+    expect(budget.usage()).toMatchObject({ running: 2, waiting: 2 });
+    budget.leave();
+    await settle();
+    expect(outcomes).toEqual(["in", "in", "in", "waits"]);
+  });
+
+  test("are left in part to clients, who go first", async () => {
+    const budget = budgetOf({ connections: 4 });
+    const { outcomes, ask } = asking(budget);
+    for (const _ of "abcd") await ask("bulk");
+    expect(outcomes).toEqual(["in", "in", "in", "waits"]);
+    await ask("client");
+    await ask("client");
+    expect(outcomes.slice(4)).toEqual(["in", "waits"]);
+    budget.leave();
+    await settle();
+    // Three bulk requests were running, one has left: the client is let in, not the one that came before it.
+    expect(outcomes).toEqual(["in", "in", "in", "waits", "in", "in"]);
+    budget.leave();
+    budget.leave();
+    await settle();
+    expect(outcomes[3]).toBe("in");
+  });
+
+  test("a single one serves both kinds", async () => {
+    const budget = budgetOf({ connections: 1 });
+    const { outcomes, ask } = asking(budget);
+    await ask("bulk");
+    budget.leave();
+    await ask("client");
+    expect(outcomes).toEqual(["in", "in"]);
+  });
+});
+
+describe("waiting", () => {
+  test("ends overloaded for a client, never for bulk work", async () => {
+    const budget = budgetOf({ connections: 1 });
+    const { outcomes, ask } = asking(budget);
+    for (const traffic of ["client", "client", "bulk"] as const) await ask(traffic);
+    await settle(999);
+    expect(outcomes).toEqual(["in", "waits", "waits"]);
+    await settle(1);
+    expect(outcomes).toEqual(["in", "overloaded", "waits"]);
+    await settle(3_600_000);
+    expect(outcomes[2]).toBe("waits");
+    budget.leave();
+    await settle();
+    expect(outcomes[2]).toBe("in");
+  });
+
+  test("ends with the signal, before and while it waits", async () => {
+    const budget = budgetOf({ connections: 1 });
+    const { outcomes, ask } = asking(budget);
+    await ask("client");
+    const leaving = new AbortController();
+    await ask("client", leaving.signal);
+    await ask("client");
+    leaving.abort("left");
+    await settle();
+    await ask("client", AbortSignal.abort("gone"));
+    expect(outcomes).toEqual(["in", "left", "waits", "gone"]);
+    budget.leave();
+    await settle();
+    expect(outcomes[2]).toBe("in");
+    expect(budget.usage()).toMatchObject({ running: 1, waiting: 0 });
+  });
+
+  test("is refused where a thousand wait", async () => {
+    const budget = budgetOf({ connections: 1 });
+    const { outcomes, ask } = asking(budget);
+    for (let index = 0; index < 1_002; index += 1) await ask("client");
+    expect(outcomes.filter((outcome) => outcome === "waits")).toHaveLength(1_000);
+    expect(outcomes.at(-1)).toBe("overloaded");
+  });
+});
+
+describe("requests a second", () => {
+  test("go out at the rate, clients before bulk work", async () => {
+    const budget = budgetOf({ connections: 100, requestsPerSecond: 4, waitMs: 10_000 });
+    const { outcomes, ask } = asking(budget);
+    for (const traffic of ["bulk", "client", "client", "client", "bulk", "client", "client"] as const)
+      await ask(traffic);
+    const ins = () => outcomes.flatMap((outcome, index) => (outcome === "in" ? [index] : []));
+    expect(ins()).toEqual([0, 1, 2, 3]);
+    await settle(251);
+    expect(ins()).toEqual([0, 1, 2, 3, 5]);
+    await settle(250);
+    expect(ins()).toEqual([0, 1, 2, 3, 5, 6]);
+    // Bulk work leaves half a second's worth to clients.
+    await settle(500);
+    expect(ins()).toHaveLength(6);
+    await settle(251);
+    expect(ins()).toHaveLength(7);
+  });
+});
+
+describe("pause()", () => {
+  test("refuses clients, those who wait too, and holds bulk work until it is over", async () => {
+    const budget = budgetOf({ connections: 1, waitMs: 60_000 });
+    const { outcomes, ask } = asking(budget);
+    await ask("client");
+    await ask("client");
+    budget.pause(429, 30);
+    await settle();
+    expect(budget.refusal()).toMatchObject({ code: "origin_busy", originStatus: 429, retryAfterSeconds: 30 });
+    expect(budget.usage().pausedMs).toBe(30_000);
+    budget.leave();
+    await ask("client");
+    await ask("bulk");
+    expect(outcomes).toEqual(["in", "origin_busy", "origin_busy", "waits"]);
+    await settle(30_000);
+    expect(outcomes[3]).toBe("in");
+    expect(budget.refusal()).toBeUndefined();
+  });
+
+  test.each([
+    [[0], 0],
+    [[1], 1_000],
+    [[86_400], 300_000],
+    [[30, 10], 30_000],
+    [[10, 30], 30_000],
+  ])("of %j seconds lasts %d ms", (seconds, expected) => {
+    const budget = budgetOf({});
+    for (const each of seconds) budget.pause(503, each);
+    expect(budget.usage().pausedMs).toBe(expected);
+  });
+
+  test("is told once, those that follow within a minute with it", async () => {
+    const budget = budgetOf({});
+    for (let second = 0; second < 90; second += 1) {
+      budget.pause(429, 1);
+      await settle(1_000);
+    }
+    expect(log.lines.map(({ fields }) => fields)).toEqual([
+      { origin: "http://a.example", status: 429, seconds: 1 },
+      { origin: "http://a.example", status: 429, seconds: 1 },
+    ]);
+  });
+});
