@@ -3,7 +3,7 @@
 import type { HuiyuanError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
-import type { Recipe } from "../image/recipe.ts";
+import type { Recipe } from "../image/grammar/recipe.ts";
 import type { MirrorPreview } from "../mirror/preview.ts";
 import { createDownloads } from "./download.ts";
 import type { DownloadRequest, Exchange } from "./exchange.ts";

@@ -3,9 +3,9 @@
 
 import type { Leaving } from "../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
-import { WANTED_MARK } from "../image/blame.ts";
-import { markName } from "../image/mark-token.ts";
-import { MARK_PARAMETER } from "../image/recipe.ts";
+import { MARK_PARAMETER } from "../image/grammar/recipe.ts";
+import { markName } from "../image/grammar/watermark-token.ts";
+import { WANTED_MARK } from "../image/limits/blame.ts";
 import { MAX_MARK_BYTES } from "../image/renderer.ts";
 import { absent } from "../mirror/recent.ts";
 import { askedUnder } from "../mirror/rules.ts";

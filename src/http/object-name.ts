@@ -2,7 +2,7 @@
 // of another. No I/O.
 
 import type { Key } from "../core/object.ts";
-import type { NamedRecipe } from "../image/named-recipe.ts";
+import type { NamedRecipe } from "../image/grammar/named-recipe.ts";
 import { keyUnder, type ObjectRequest } from "../mirror/rules.ts";
 import { readInstruction, splitStyle } from "./instruction.ts";
 import type { Route, Site } from "./site.ts";

@@ -2,7 +2,7 @@
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
 import { HuiyuanError } from "../core/errors.ts";
 import { type ObjectInfo, toKey } from "../core/object.ts";
-import { mayPass, mayServeOriginal } from "../image/recipe.ts";
+import { mayPass, mayServeOriginal } from "../image/grammar/recipe.ts";
 import type { ImageBytes } from "../mirror/image-bytes.ts";
 import type { MissAnswer } from "../mirror/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";

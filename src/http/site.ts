@@ -1,8 +1,8 @@
 // What the download server knows of one domain: a snapshot made from the settings, replaced as a whole on a reload.
 
 import type { Key } from "../core/object.ts";
-import type { NamedRecipe } from "../image/named-recipe.ts";
-import type { Era } from "../image/recipe.ts";
+import type { NamedRecipe } from "../image/grammar/named-recipe.ts";
+import type { Era } from "../image/grammar/recipe.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import type { RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored.ts";

@@ -1,10 +1,10 @@
 // What a URL asks to be made, and of which original: by an instruction in its query, or by an alias behind its name. No I/O.
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
-import { ignoresErrors, parseInstruction } from "../image/grammar.ts";
-import { type NamedRecipe, nameRecipe } from "../image/named-recipe.ts";
-import { acceptedFormat } from "../image/negotiate.ts";
-import type { Era } from "../image/recipe.ts";
+import { ignoresErrors, parseInstruction } from "../image/grammar/grammar.ts";
+import { type NamedRecipe, nameRecipe } from "../image/grammar/named-recipe.ts";
+import { acceptedFormat } from "../image/grammar/negotiate.ts";
+import type { Era } from "../image/grammar/recipe.ts";
 import { keyUnder } from "../mirror/rules.ts";
 import { aliasIn, type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
 import { remember } from "./remember.ts";

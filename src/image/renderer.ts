@@ -4,8 +4,6 @@
 import { abortable, type Leaving } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
-import { blamed, blaming, WANTED_MARK } from "./blame.ts";
-import { createDoneGroups } from "./done-groups.ts";
 import {
   type KnownFacts,
   type RasterFacts,
@@ -13,16 +11,18 @@ import {
   type SourceLimits,
   walkSource,
   weighedFacts,
-} from "./loaders.ts";
-import { MAX_MARK_PIXELS } from "./mark-size.ts";
-import type { PipelineLimits, Rendered } from "./pipeline.ts";
-import type { ProofBody } from "./proof.ts";
-import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./recipe.ts";
-import { createRenderLines, type Turn } from "./render-lines.ts";
-import { createRenderPool, PROCESS_BYTES } from "./render-pool.ts";
-import { createRenderQueue } from "./render-queue.ts";
-import { inStrides } from "./strides.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, heldImage } from "./weight.ts";
+} from "./formats/loaders.ts";
+import { inStrides } from "./formats/yielding-scan.ts";
+import { MAX_MARK_PIXELS } from "./geometry/watermark-size.ts";
+import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./grammar/recipe.ts";
+import { blamed, blaming, WANTED_MARK } from "./limits/blame.ts";
+import { createRenderLines, type Turn } from "./limits/render-lines.ts";
+import { createRenderQueue } from "./limits/render-queue.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, heldImage } from "./limits/weight.ts";
+import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
+import type { ProofBody } from "./process/verify-decodable.ts";
+import { createDoneGroups } from "./workers/done-groups.ts";
+import { createRenderPool, PROCESS_BYTES } from "./workers/render-pool.ts";
 
 /** What is known of an image before it is read. */
 interface Claims {

@@ -2,7 +2,7 @@
 // for it. Pure; the settings have been checked, and what a client sends has not.
 
 import { type Key, toKey } from "../core/object.ts";
-import { withoutMarkTokens } from "../image/mark-token.ts";
+import { withoutMarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../src/core/errors.ts";
-import { parseInstruction } from "../../src/image/grammar.ts";
+import { parseInstruction } from "../../src/image/grammar/grammar.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { blackPng } from "../helpers/hostile-images.ts";
 import { grey, HOSTILE_ORDERS, THUMBNAIL } from "../helpers/hostile-menu.ts";

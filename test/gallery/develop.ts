@@ -1,8 +1,8 @@
 // Renders the examples of the sheet in render processes, as the server does, and says what came out. It makes no page.
 import { HuiyuanError } from "../../src/core/errors.ts";
-import { parseInstruction } from "../../src/image/grammar.ts";
-import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
-import { mayServeOriginal, type Recipe } from "../../src/image/recipe.ts";
+import { parseInstruction } from "../../src/image/grammar/grammar.ts";
+import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { mayServeOriginal, type Recipe } from "../../src/image/grammar/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { claimsOf } from "../helpers/rendering.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";

@@ -1,7 +1,7 @@
 // The contact sheet: one HTML file that needs nothing beside itself. Before and after stand side by side at one scale, on a
 // chequered ground that shows what is clear.
 import sharp from "sharp";
-import { readBmp } from "../../src/image/bmp.ts";
+import { readBmp } from "../../src/image/formats/bmp.ts";
 import type { Developed } from "./develop.ts";
 import type { Sources } from "./sources.ts";
 

@@ -1,5 +1,5 @@
 // The words of the gallery's sheet: what an example is, what all of them together must show, and short ways to write them.
-import type { Inspection, Output, StepName } from "../../src/image/recipe.ts";
+import type { Inspection, Output, StepName } from "../../src/image/grammar/recipe.ts";
 import { b64 } from "../helpers/rendering.ts";
 
 /** One picture before and after. */

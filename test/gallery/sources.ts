@@ -2,7 +2,7 @@
 // pictures in place of photographs, and the awkward kinds (turned by EXIF, CMYK, wide gamut, 16 bits, clear, moving).
 import sharp, { type Sharp } from "sharp";
 import { readSamplePictures } from "../../src/cli/sample-pictures.ts";
-import { writeBmp } from "../../src/image/bmp.ts";
+import { writeBmp } from "../../src/image/formats/bmp.ts";
 
 /** A picture of the gallery: a file as a site would have it. */
 export interface Source {

@@ -1,5 +1,5 @@
 // A renderer without processes: a real line in front of one place, and results that a test lets go. For tests only.
-import { createRenderQueue } from "../../src/image/render-queue.ts";
+import { createRenderQueue } from "../../src/image/limits/render-queue.ts";
 import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
 import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";

@@ -2,11 +2,11 @@
 import sharp, { type Sharp } from "sharp";
 import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
-import { parseInstruction } from "../../src/image/grammar.ts";
-import { readSource } from "../../src/image/loaders.ts";
-import { dependsOnAccept, settleAs } from "../../src/image/negotiate.ts";
-import { type Rendered, renderImage } from "../../src/image/pipeline.ts";
-import type { AutoFormat, Era } from "../../src/image/recipe.ts";
+import { readSource } from "../../src/image/formats/loaders.ts";
+import { parseInstruction } from "../../src/image/grammar/grammar.ts";
+import { dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
+import { type Rendered, renderImage } from "../../src/image/process/pipeline.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,

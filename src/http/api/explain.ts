@@ -2,7 +2,7 @@
 // and how it would be answered. It is decided by a dry run of the download itself, so that the two cannot disagree.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import { canonicalText } from "../../image/canonical-text.ts";
+import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { type DryAsk, type DryRun, runDry } from "../dry-run.ts";
 import type { DownloadRequest } from "../exchange.ts";

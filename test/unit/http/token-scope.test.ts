@@ -6,8 +6,8 @@ import type { NamedObject } from "../../../src/http/object-name.ts";
 import type { Admission } from "../../../src/http/site.ts";
 import { admitNamed, admittedByBoth } from "../../../src/http/token-scope.ts";
 import type { Wish } from "../../../src/http/wish.ts";
-import { parseInstruction } from "../../../src/image/grammar.ts";
-import { nameRecipe } from "../../../src/image/named-recipe.ts";
+import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../src/image/grammar/named-recipe.ts";
 
 /** Takes tokens that are the name of the file that they are for; empty: any. */
 function door() {

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { parseInstruction } from "../../../src/image/grammar.ts";
+import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
 import { createRenderOrigin, type RenderJob } from "../../../src/image/render-origin.ts";
 import { fakeRenderer } from "../../helpers/fake-renderer.ts";
 import { answerOf, ask, codeOf, gather } from "../../helpers/site-under-test.ts";

@@ -3,7 +3,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { toKey } from "../../../src/core/object.ts";
-import { parseInstruction } from "../../../src/image/grammar.ts";
+import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
 import { createRenderOrigin } from "../../../src/image/render-origin.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
 import { blackPng } from "../../helpers/hostile-images.ts";

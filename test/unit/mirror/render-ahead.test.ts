@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { parseInstruction } from "../../../src/image/grammar.ts";
-import { nameRecipe } from "../../../src/image/named-recipe.ts";
+import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../src/image/grammar/named-recipe.ts";
 import { createRenderAhead } from "../../../src/mirror/render-ahead.ts";
 import type { Variants } from "../../../src/mirror/variants.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";

@@ -1,0 +1,262 @@
+// BMP, which libvips neither reads nor writes: uncompressed and bit-field images of 1 to 32 bits, RLE4 and RLE8, either
+// way up, in; 24 bits, bottom up, out. Embedded JPEG and PNG, and colour profiles, are not read.
+import { HuiyuanError } from "../../core/errors.ts";
+import { roomFor } from "../pixels/memory.ts";
+import type { Pixels } from "../pixels/pixels.ts";
+
+const FILE_HEAD_BYTES = 14;
+const CORE_HEAD_BYTES = 12;
+const INFO_HEAD_BYTES = 40;
+
+const RGB = 0;
+const RLE8 = 1;
+const RLE4 = 2;
+const BIT_FIELDS = 3;
+const ALPHA_BIT_FIELDS = 6;
+
+interface Head {
+  readonly width: number;
+  readonly height: number;
+  readonly isTopDown: boolean;
+  readonly bits: number;
+  readonly compression: number;
+  /** Where the pixels begin. */
+  readonly at: number;
+  /** Red, green, blue, alpha of each index; for up to 8 bits. */
+  readonly palette: Buffer;
+  /** Of red, green, blue, alpha; for 16 and 32 bits. */
+  readonly masks: readonly number[];
+}
+
+/** Width, height and top-to-bottom order are checked by the caller's bounds first. Throws image_not_processable. */
+export function readBmp(bytes: Buffer): Pixels {
+  try {
+    const head = readHead(bytes);
+    if (head.compression === RLE4 || head.compression === RLE8) return readRuns(bytes, head);
+    return readRows(bytes, head);
+  } catch (error) {
+    if (error instanceof HuiyuanError) throw error;
+    throw unreadable("it is cut short", error); // a RangeError of Buffer
+  }
+}
+
+/** 24 bits, bottom up. */
+export function writeBmp({ data, width, height, channels }: Pixels): Buffer {
+  const rowBytes = (width * 3 + 3) & ~3;
+  const head = FILE_HEAD_BYTES + INFO_HEAD_BYTES;
+  const bytes = Buffer.alloc(head + rowBytes * height);
+  bytes.write("BM", 0, "latin1");
+  bytes.writeUInt32LE(bytes.length, 2);
+  bytes.writeUInt32LE(head, 10);
+  bytes.writeUInt32LE(INFO_HEAD_BYTES, 14);
+  bytes.writeInt32LE(width, 18);
+  bytes.writeInt32LE(height, 22);
+  bytes.writeUInt16LE(1, 26);
+  bytes.writeUInt16LE(24, 28);
+  bytes.writeUInt32LE(rowBytes * height, 34);
+  for (let y = 0; y < height; y += 1) {
+    let to = head + (height - 1 - y) * rowBytes;
+    let from = y * width * channels;
+    for (let x = 0; x < width; x += 1, from += channels, to += 3) {
+      bytes[to] = data[from + 2]!;
+      bytes[to + 1] = data[from + 1]!;
+      bytes[to + 2] = data[from]!;
+    }
+  }
+  return bytes;
+}
+
+function readHead(bytes: Buffer): Head {
+  const headBytes = bytes.readUInt32LE(14);
+  const isCore = headBytes === CORE_HEAD_BYTES;
+  if (!isCore && headBytes < INFO_HEAD_BYTES) throw unreadable(`its header has ${headBytes} bytes`);
+  const width = isCore ? bytes.readUInt16LE(18) : bytes.readInt32LE(18);
+  const signedHeight = isCore ? bytes.readUInt16LE(20) : bytes.readInt32LE(22);
+  const bits = bytes.readUInt16LE(isCore ? 24 : 28);
+  const compression = isCore ? RGB : bytes.readUInt32LE(30);
+  if (width < 1 || signedHeight === 0) throw unreadable("it has no pixels");
+  if (!isKnown(bits, compression)) throw unreadable(`it has ${bits} bits in compression ${compression}`);
+  const { masks, afterHead } = readMasks(bytes, { headBytes, bits, compression });
+  const colours = isCore ? 0 : bytes.readUInt32LE(46);
+  const palette = bits <= 8 ? readPalette(bytes, afterHead, { bits, colours, entryBytes: isCore ? 3 : 4 }) : NOTHING;
+  const height = Math.abs(signedHeight);
+  return { width, height, isTopDown: signedHeight < 0, bits, compression, at: bytes.readUInt32LE(10), palette, masks };
+}
+
+function isKnown(bits: number, compression: number): boolean {
+  if (compression === RLE8) return bits === 8;
+  if (compression === RLE4) return bits === 4;
+  if (compression === BIT_FIELDS || compression === ALPHA_BIT_FIELDS) return bits === 16 || bits === 32;
+  return compression === RGB && [1, 2, 4, 8, 16, 24, 32].includes(bits);
+}
+
+function readMasks(
+  bytes: Buffer,
+  { headBytes, bits, compression }: { headBytes: number; bits: number; compression: number },
+): { readonly masks: readonly number[]; readonly afterHead: number } {
+  const end = FILE_HEAD_BYTES + headBytes;
+  if (compression !== BIT_FIELDS && compression !== ALPHA_BIT_FIELDS)
+    return { masks: bits === 16 ? [0x7c00, 0x3e0, 0x1f, 0] : [0xff0000, 0xff00, 0xff, 0], afterHead: end };
+  // Inside longer headers, behind the shortest one.
+  const hasAlpha = headBytes >= 56 || compression === ALPHA_BIT_FIELDS;
+  const count = hasAlpha ? 4 : 3;
+  const masks = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(54 + index * 4));
+  return { masks: hasAlpha ? masks : [...masks, 0], afterHead: headBytes > INFO_HEAD_BYTES ? end : end + count * 4 };
+}
+
+function readPalette(
+  bytes: Buffer,
+  at: number,
+  { bits, colours, entryBytes }: { bits: number; colours: number; entryBytes: number },
+): Buffer {
+  const size = 1 << bits;
+  const count = colours === 0 ? size : Math.min(colours, size);
+  // An index without an entry is black.
+  const palette = Buffer.alloc(size * 3);
+  for (let index = 0; index < count; index += 1) {
+    const entry = at + index * entryBytes;
+    palette[index * 3] = bytes.readUInt8(entry + 2);
+    palette[index * 3 + 1] = bytes.readUInt8(entry + 1);
+    palette[index * 3 + 2] = bytes.readUInt8(entry);
+  }
+  return palette;
+}
+
+function readRows(bytes: Buffer, head: Head): Pixels {
+  const { width, height, bits, at } = head;
+  const rowBytes = Math.floor((width * bits + 31) / 32) * 4;
+  // The last row's padding may be missing.
+  if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
+  const channels = hasClearParts(bytes, head, rowBytes) ? 4 : 3;
+  const data = roomFor(width * height * channels);
+  const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
+  for (let y = 0; y < height; y += 1) {
+    const from = at + (head.isTopDown ? y : height - 1 - y) * rowBytes;
+    copyRow({ bytes, from, data, to: y * width * channels, width, channels });
+  }
+  return { data, width, height, channels, frames: 1 };
+}
+
+/** Alpha that is 0 throughout was never written: browsers show such an image, of which nothing would be seen, solid. */
+function hasClearParts(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
+  const [, , , mask = 0] = masks;
+  if (mask === 0) return false;
+  for (let y = 0; y < height; y += 1)
+    for (let x = 0, from = at + y * rowBytes; x < width; x += 1) {
+      const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
+      if ((value & mask) !== 0) return true;
+    }
+  return false;
+}
+
+interface RowCopy {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly data: Buffer;
+  readonly to: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+function indexedRow({ bits, palette }: Head): (copy: RowCopy) => void {
+  const mask = (1 << bits) - 1;
+  return ({ bytes, from, data, to, width }) => {
+    for (let x = 0; x < width; x += 1) {
+      const bit = x * bits;
+      const index = (bytes[from + (bit >> 3)]! >> (8 - bits - (bit & 7))) & mask;
+      data[to + x * 3] = palette[index * 3]!;
+      data[to + x * 3 + 1] = palette[index * 3 + 1]!;
+      data[to + x * 3 + 2] = palette[index * 3 + 2]!;
+    }
+  };
+}
+
+function trueColourRow({ bytes, from, data, to, width }: RowCopy): void {
+  for (let x = 0; x < width * 3; x += 3) {
+    data[to + x] = bytes[from + x + 2]!;
+    data[to + x + 1] = bytes[from + x + 1]!;
+    data[to + x + 2] = bytes[from + x]!;
+  }
+}
+
+/** 16 and 32 bits by masks. */
+function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
+  const fields = masks.map((mask) => {
+    const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
+    return { mask, shift, most: mask >>> shift };
+  });
+  return ({ bytes, from, data, to, width, channels }) => {
+    for (let x = 0; x < width; x += 1) {
+      const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
+      for (let channel = 0; channel < channels; channel += 1) {
+        const { mask, shift, most } = fields[channel]!;
+        data[to + x * channels + channel] = Math.round((((value & mask) >>> shift) * 255) / (most || 1));
+      }
+    }
+  };
+}
+
+/** RLE4 and RLE8; pixels that are skipped have index 0. */
+function readRuns(bytes: Buffer, head: Head): Pixels {
+  const { width, height, isTopDown } = head;
+  const indexes = decodeRuns(bytes, head);
+  const data = roomFor(width * height * 3);
+  const copyRow = indexedRow({ ...head, bits: 8 });
+  for (let y = 0; y < height; y += 1) {
+    const from = (isTopDown ? y : height - 1 - y) * width;
+    copyRow({ bytes: indexes, from, data, to: y * width * 3, width, channels: 3 });
+  }
+  return { data, width, height, channels: 3, frames: 1 };
+}
+
+/** Indexes in the file's order of rows, a byte each. Runs past the edge are cut, and cost nothing there. */
+function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
+  const indexes = Buffer.alloc(width * height);
+  const isHalf = bits === 4;
+  let [from, x, y] = [at, 0, 0];
+
+  while (y < height) {
+    const [count, value] = [bytes.readUInt8(from), bytes.readUInt8(from + 1)];
+    from += 2;
+    const start = y * width + Math.min(x, width);
+    const left = Math.max(0, width - x);
+    if (count > 0) {
+      if (isHalf) putHalves(indexes, start, Math.min(count, left), () => value);
+      else indexes.fill(value, start, start + Math.min(count, left));
+      x += count;
+    } else if (value === END_OF_LINE) {
+      [x, y] = [0, y + 1];
+    } else if (value === END_OF_IMAGE) {
+      break;
+    } else if (value === MOVE) {
+      x += bytes.readUInt8(from);
+      y += bytes.readUInt8(from + 1);
+      from += 2;
+    } else {
+      const used = isHalf ? (value + 1) >> 1 : value;
+      const literal = bytes.subarray(from, from + used);
+      if (isHalf) putHalves(indexes, start, Math.min(value, left), (byte) => literal[byte] ?? 0);
+      else literal.copy(indexes, start, 0, Math.min(value, left));
+      x += value;
+      from += used + (used & 1);
+    }
+  }
+  return indexes;
+}
+
+/** Two pixels share a byte in RLE4, the first one the higher half of it. */
+function putHalves(indexes: Buffer, start: number, count: number, byteAt: (number: number) => number): void {
+  for (let number = 0; number < count; number += 1) {
+    const byte = byteAt(number >> 1);
+    indexes[start + number] = number % 2 === 0 ? byte >> 4 : byte & 15;
+  }
+}
+
+const END_OF_LINE = 0;
+const END_OF_IMAGE = 1;
+const MOVE = 2;
+const NOTHING = Buffer.alloc(0);
+
+function unreadable(found: string, cause?: unknown): HuiyuanError {
+  return new HuiyuanError("image_not_processable", `Cannot read the BMP: ${found}`, { cause });
+}

@@ -1,0 +1,70 @@
+// Where the EXIF blocks of a file are that libvips may read, in every format that has any. Of PNG the texts in which other
+// programs put them are none: it does not look into those.
+import { EOI, findMarker, isBare, SOS } from "../../body/formats/jpeg.ts";
+import type { Sniffed } from "../../body/formats/sniff.ts";
+import { avifExif } from "./avif-exif.ts";
+
+export interface ExifPlace {
+  /** Offset of the four letters that it is found by. */
+  readonly nameAt: number;
+  /** With or without its magic; undefined where it is said to be, but not in one piece of the file. */
+  readonly block: Buffer | undefined;
+}
+
+/** `file`: whole. In its order; of formats without EXIF none. */
+export function exifPlaces(file: Buffer, format: Sniffed): Iterable<ExifPlace> {
+  return PLACES[format]?.(file) ?? [];
+}
+
+const PLACES: Readonly<Partial<Record<Sniffed, (file: Buffer) => Iterable<ExifPlace>>>> = {
+  jpeg: jpegExif,
+  png: pngExif,
+  webp: webpExif,
+  avif: avifExif,
+};
+
+const APP1 = 0xe1;
+const MAGIC = Buffer.from("Exif\0\0", "latin1");
+/** A marker and a length, which counts itself. */
+const SEGMENT_HEAD_BYTES = 4;
+
+/** All segments before the first scan. */
+function* jpegExif(jpeg: Buffer): Generator<ExifPlace> {
+  for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
+    const marker = jpeg[at + 1]!;
+    if (marker === SOS || marker === EOI) return;
+    const [begin, end] = [at + SEGMENT_HEAD_BYTES, at + 2 + Math.max(2, jpeg.readUInt16BE(at + 2))];
+    if (marker === APP1 && end >= begin + MAGIC.length && hasMagic(jpeg, begin))
+      yield { nameAt: begin, block: jpeg.subarray(begin, end) };
+    at = findMarker(jpeg, isBare(marker) ? at + 2 : end);
+  }
+}
+
+function hasMagic(jpeg: Buffer, at: number): boolean {
+  return jpeg.compare(MAGIC, 0, MAGIC.length, at, Math.min(jpeg.length, at + MAGIC.length)) === 0;
+}
+
+const SIGNATURE_BYTES = 8;
+/** Length, name and checksum of a chunk. */
+const CHUNK_BYTES = 12;
+const EXIF_NAME = Buffer.from("eXIf", "latin1").readUInt32BE();
+
+/** The chunks of a PNG. */
+export function* pngExif(png: Buffer): Generator<ExifPlace & { readonly block: Buffer }> {
+  for (let at = SIGNATURE_BYTES; at + CHUNK_BYTES <= png.length; ) {
+    const end = at + CHUNK_BYTES + png.readUInt32BE(at);
+    if (png.readUInt32BE(at + 4) === EXIF_NAME && end <= png.length)
+      yield { nameAt: at + 4, block: png.subarray(at + 8, end - 4) };
+    at = end;
+  }
+}
+
+function* webpExif(webp: Buffer): Generator<ExifPlace> {
+  const end = Math.min(webp.length, webp.readUInt32LE(4) + 8);
+  for (let at = 12; at + 8 <= end; ) {
+    const length = webp.readUInt32LE(at + 4);
+    if (webp.toString("latin1", at, at + 4) === "EXIF")
+      yield { nameAt: at, block: webp.subarray(at + 8, Math.min(end, at + 8 + length)) };
+    at += 8 + length + (length & 1);
+  }
+}

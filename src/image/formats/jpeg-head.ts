@@ -1,0 +1,133 @@
+// What the segments before a JPEG's first scan tell: its EXIF block, and the quality that it was written with. Encoders scale
+// the luminance table of ITU-T T.81 annex K.1 by the quality; tables of other makes give the nearest value.
+import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
+import { feed, type Input, type Scan } from "../../body/formats/scan.ts";
+import { atOnce, type Walk, walkThrough } from "./yielding-scan.ts";
+
+const STANDARD_LUMINANCE = [
+  16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
+  60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87, 95, 98, 103, 104, 103, 62, 77, 113, 121,
+  112, 100, 120, 92, 101, 103, 99,
+]; // in the file's zigzag order
+const DQT = 0xdb;
+const APP1 = 0xe1;
+/** `Exif\0\0`, the first four bytes and the last two. */
+const [EXIF, EXIF_END] = [0x4578_6966, 0];
+const EXIF_MAGIC_BYTES = 6;
+
+/** What the head of a JPEG tells beside its claims. */
+export interface JpegHead {
+  /** The first EXIF block, with its magic. */
+  readonly exif: Buffer | undefined;
+  /** Its pixels have one sample. */
+  readonly isGrey: boolean;
+  /** 1–100; undefined where there is no luminance table before the first scan. */
+  readonly quality: number | undefined;
+  /** Bytes a pixel that a decoder holds until it has read all scans, where there are several; 0 where one has all of it. */
+  readonly coefficientBytes: number;
+}
+
+/** The walk is over at the first scan. */
+export function* walkJpegHead(bytes: Buffer): Walk<JpegHead> {
+  const found: Found = { exif: undefined, quality: undefined, frame: undefined, scanned: undefined };
+  yield* walkThrough(bytes, feed(scanJpegHead, found));
+  return { exif: found.exif, quality: found.quality, ...readFrame(found) };
+}
+
+/** The walk of walkJpegHead(), at once. */
+export function readJpegHead(bytes: Buffer): JpegHead {
+  return atOnce(walkJpegHead(bytes));
+}
+
+interface Found {
+  exif: Buffer | undefined;
+  quality: number | undefined;
+  /** The first one, behind its length. */
+  frame: { readonly marker: number; readonly bytes: Buffer } | undefined;
+  /** How many components of the frame the first scan has. */
+  scanned: number | undefined;
+}
+
+function* scanJpegHead(found: Found, input: Input): Scan {
+  input.skip(2);
+  for (;;) {
+    while (!input.find(findMarker, 2)) yield;
+    const marker = input.byte(1);
+    if (marker === EOI) return;
+    if (marker === SOS) break;
+    if (marker === FILL) input.skip(-1);
+    if (isBare(marker)) continue;
+    while (!input.take(2)) yield;
+    const length = Math.max(0, input.uint16BE(0) - 2);
+    if (!isWanted(found, marker, length)) {
+      input.skip(length);
+      continue;
+    }
+    while (!input.take(length)) yield;
+    noteSegment(found, marker, input);
+  }
+  // Behind its length.
+  while (!input.take(3)) yield;
+  found.scanned = input.byte(2);
+}
+
+function isWanted({ exif, quality, frame }: Found, marker: number, length: number): boolean {
+  if (marker === APP1) return exif === undefined && length >= EXIF_MAGIC_BYTES;
+  if (marker === DQT) return quality === undefined && length > STANDARD_LUMINANCE.length;
+  return frame === undefined && isFrame(marker);
+}
+
+function noteSegment(found: Found, marker: number, input: Input): void {
+  if (marker === DQT) found.quality = qualityIn(input.taken());
+  else if (marker !== APP1) found.frame = { marker, bytes: Buffer.from(input.taken()) };
+  else if (input.uint32BE(0) === EXIF && input.uint16BE(4) === EXIF_END) found.exif = Buffer.from(input.taken());
+}
+
+/** Of a frame: how many components it has, and the first of them. */
+const [COMPONENTS_AT, FIRST_COMPONENT_AT, COMPONENT_BYTES] = [5, 6, 3];
+/** 16 bits each. */
+const COEFFICIENT_BYTES = 2;
+
+function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
+  if (frame === undefined || scanned === undefined) return { isGrey: false, coefficientBytes: 0 };
+  const isGrey = frame.bytes[COMPONENTS_AT] === 1;
+  return { isGrey, coefficientBytes: coefficientBytesOf(frame, scanned) };
+}
+
+function coefficientBytesOf({ marker, bytes }: NonNullable<Found["frame"]>, scanned: number): number {
+  const components = bytes[COMPONENTS_AT] ?? 0;
+  // Of progressive frames, with whatever coding, the number ends in 2, 6, 10 or 14 (T.81 B.1.1.3).
+  const isProgressive = (marker & 3) === 2;
+  if (!isProgressive && scanned >= components) return 0;
+  let [samples, across, down] = [0, 1, 1];
+  for (let index = 0; index < components; index += 1) {
+    const factors = bytes[FIRST_COMPONENT_AT + index * COMPONENT_BYTES + 1] ?? 0x11;
+    samples += (factors >> 4) * (factors & 15);
+    [across, down] = [Math.max(across, factors >> 4), Math.max(down, factors & 15)];
+  }
+  return (COEFFICIENT_BYTES * samples) / (across * down);
+}
+
+/** Of a table segment, of which only the first table is looked at: that of luminance stands first. */
+function qualityIn(bytes: Buffer): number | undefined {
+  // Half a byte each: whether its values have 16 bits, and its number; that of luminance is 0.
+  const kind = bytes[0];
+  if (kind !== 0x00 && kind !== 0x10) return undefined;
+  const [size, largest] = kind === 0x00 ? [1, 255] : [2, 32_767];
+  if (bytes.length < 1 + STANDARD_LUMINANCE.length * size) return undefined;
+  let [total, found, highest] = [0, 0, 0];
+  for (let index = 0; index < STANDARD_LUMINANCE.length; index += 1) {
+    const value = bytes.readUIntBE(1 + index * size, size);
+    highest = Math.max(highest, value);
+    // What has reached the largest value says nothing any more.
+    if (value >= largest) continue;
+    total += STANDARD_LUMINANCE[index] ?? 0;
+    found += value;
+  }
+  if (total === 0) return 1;
+  // Encoders round all that comes to less than 1 up to it, so that ones throughout are the best there is.
+  if (highest === 1) return 100;
+  const perCent = (found * 100) / total;
+  const quality = perCent <= 100 ? (200 - perCent) / 2 : 5000 / perCent;
+  return Math.min(100, Math.max(1, Math.round(quality)));
+}

@@ -1,0 +1,155 @@
+// Which images are processed at all, and what their heads claim, told from the bytes alone before any decoder sees them:
+// the format by its magic, the structure's wholeness, sides and frames. SVG, PDF and all other kinds are refused here.
+import { scanBmp } from "../../body/formats/bmp.ts";
+import { scanGif } from "../../body/formats/gif.ts";
+import { scanAvif } from "../../body/formats/iso-media.ts";
+import { scanJpeg } from "../../body/formats/jpeg.ts";
+import { scanPng } from "../../body/formats/png.ts";
+import { type Findings, feed, nothingFound, type Scanner } from "../../body/formats/scan.ts";
+import { sniff } from "../../body/formats/sniff.ts";
+import { scanWebp } from "../../body/formats/webp.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { OutputFormat } from "../grammar/recipe.ts";
+import { mayBeTurned } from "./exif.ts";
+import { walkJpegHead } from "./jpeg-head.ts";
+import { atOnce, STEP_BYTES, type Walk, walkThrough } from "./yielding-scan.ts";
+
+/** What an image is; of a source, what its head claims. */
+export interface RasterFacts {
+  /** Every format that can be read can be written. */
+  readonly format: OutputFormat;
+  /** Pixels, as stored. */
+  readonly width: number;
+  readonly height: number;
+  /** 1 for a still image. */
+  readonly frames: number;
+}
+
+/** What only a file tells besides. */
+export interface WeighedFacts extends RasterFacts {
+  /** Bytes a pixel that a JPEG of several scans is held as until the last of these is read. */
+  readonly coefficientBytes?: number;
+}
+
+/** `bytes`: of the file. */
+export function* weighedFacts(facts: RasterFacts, bytes: Buffer): Walk<WeighedFacts> {
+  if (facts.format !== "jpeg") return facts;
+  const { coefficientBytes } = yield* walkJpegHead(bytes);
+  return { ...facts, coefficientBytes };
+}
+
+export interface SourceLimits {
+  /** Bytes of the file. */
+  readonly sourceBytes: number;
+  /** Pixels of a side. */
+  readonly sourceSide: number;
+  /** Width × height × frames. */
+  readonly pixels: number;
+  readonly frames: number;
+}
+
+const SCANNERS: Readonly<Record<OutputFormat, Scanner>> = {
+  jpeg: scanJpeg,
+  png: scanPng,
+  gif: scanGif,
+  webp: scanWebp,
+  avif: scanAvif,
+  bmp: scanBmp,
+};
+
+/** What has been found out about images that are still in memory. */
+export type KnownFacts = WeakMap<Buffer, RasterFacts>;
+
+/**
+ * Allocates nothing that depends on what the image claims. `known`: where it is looked up first, since to find a structure
+ * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
+ * image_too_large.
+ */
+export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): Walk<RasterFacts> {
+  refuseHeavy(bytes.length, limits);
+  const facts = known?.get(bytes) ?? (yield* factsOf(bytes));
+  known?.set(bytes, facts);
+  refuseBeyond(facts, limits);
+  return facts;
+}
+
+/** The walk of walkSource(), at once. */
+export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
+  return atOnce(walkSource(bytes, limits, known));
+}
+
+/** Throws image_too_heavy. */
+export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "sourceBytes">): void {
+  if (bytes <= sourceBytes) return;
+  throw new HuiyuanError("image_too_heavy", `Cannot process: ${bytes} bytes, the limit is ${sourceBytes}`);
+}
+
+function* factsOf(bytes: Buffer): Walk<RasterFacts> {
+  const kind = sniff(bytes.subarray(0, 64));
+  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
+  const { width, height, structure, ...found } = yield* scanned(kind, bytes);
+  if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
+  if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
+  return {
+    format: kind,
+    // A frame that is larger than the canvas enlarges it.
+    width: Math.max(width, found.framesWidth),
+    height: Math.max(height, found.framesHeight),
+    frames: Math.max(1, found.frames),
+  };
+}
+
+function isAllowed(kind: string): kind is OutputFormat {
+  return Object.hasOwn(SCANNERS, kind);
+}
+
+function* scanned(format: OutputFormat, bytes: Buffer): Walk<Findings> {
+  const findings = nothingFound();
+  yield* walkThrough(bytes, feed(SCANNERS[format], findings));
+  return findings;
+}
+
+/** Frames of a whole image of this format, counted in its file; 1 for a still one. */
+export function framesIn(format: OutputFormat, bytes: Buffer): number {
+  return Math.max(1, atOnce(scanned(format, bytes)).frames);
+}
+
+/** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
+export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): Walk<boolean> {
+  if (format === "jpeg") {
+    const { exif } = yield* walkJpegHead(bytes);
+    return exif !== undefined && mayBeTurned(exif);
+  }
+  const signs = TURNED_BY[format] ?? [];
+  const overlap = Math.max(0, ...signs.map(({ length }) => length - 1));
+  for (let at = 0; at < bytes.length && signs.length > 0; at += STEP_BYTES) {
+    const step = bytes.subarray(at, at + STEP_BYTES + overlap);
+    if (signs.some((sign) => step.includes(sign, 0, "latin1"))) return true;
+    yield;
+  }
+  return false;
+}
+
+/** What stands in a file that says so: EXIF, or of an AVIF a property. */
+const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
+  png: ["eXIf", "Raw profile type"],
+  webp: ["EXIF"],
+  avif: ["irot"],
+};
+
+/** What the head of an image claims. Throws image_too_large. */
+export function refuseBeyond(
+  { width, height, frames }: Omit<RasterFacts, "format">,
+  limits: Omit<SourceLimits, "sourceBytes">,
+): void {
+  const isWithin =
+    Math.max(width, height) <= limits.sourceSide && frames <= limits.frames && width * height * frames <= limits.pixels;
+  if (isWithin) return;
+  const found = `${width}×${height} pixels in ${frames} frames`;
+  const most = `sides of ${limits.sourceSide}, ${limits.frames} frames and ${limits.pixels} pixels in all`;
+  throw new HuiyuanError("image_too_large", `Cannot process: ${found}, the limits are ${most}`);
+}
+
+function unusable(found: string): HuiyuanError {
+  return new HuiyuanError("image_not_processable", `Cannot process the image: ${found}`);
+}

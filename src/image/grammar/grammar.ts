@@ -1,0 +1,86 @@
+// Reads a processing instruction: operations joined by `|`, in the spelling of either era, into a Recipe. Every bound that
+// can be known without the image is checked here. It does not know the image, aliases, or the URL around the text.
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Draft } from "./draft.ts";
+import { readMogr } from "./mogr.ts";
+import type { Era, Inspection, Recipe } from "./recipe.ts";
+import { readView } from "./view.ts";
+import { readWatermark } from "./watermark.ts";
+
+/** Operations of one pipeline, and steps and image marks of one recipe. */
+const MAX_OPERATIONS = 10;
+const MAX_STEPS = 40;
+const MAX_IMAGE_MARKS = 10;
+const MAX_TEXT_LENGTH = 8192;
+
+/** What an operation's reader gets: the segments after its name. */
+type OperationReader = (draft: Draft, segments: readonly string[]) => void;
+
+const READERS = {
+  imageView2: readView,
+  imageMogr2: readMogr,
+  watermark: readWatermark,
+} as const satisfies Record<string, OperationReader>;
+
+const INSPECTIONS: readonly string[] = ["imageInfo", "exif", "imageAve"] satisfies readonly Inspection[];
+
+/**
+ * `text`: the instruction, percent-decoded once, beginning with a known operation. Throws processing_invalid, with the
+ * faulty `parameter` as the manual names it.
+ */
+export function parseInstruction(text: string, { era }: { readonly era: Era }): Recipe {
+  if (text.length > MAX_TEXT_LENGTH) throw fault("the instruction", `at most ${MAX_TEXT_LENGTH} characters`);
+  const operations = text.split("|");
+  if (operations.length > MAX_OPERATIONS) throw fault("the pipeline", `at most ${MAX_OPERATIONS} operations`);
+  const draft: Draft = { era, steps: [], output: {}, ignoresErrors: false };
+  let inspection: Inspection | undefined;
+  operations.forEach((operation, index) => {
+    const [name = "", ...segments] = operation.split("/");
+    if (isInspection(name)) {
+      if (segments.length > 0) throw fault(name, "no parameters");
+      if (index < operations.length - 1) throw fault(name, "as the last operation");
+      inspection = name;
+    } else if (isReadable(name)) READERS[name](draft, segments);
+    else
+      throw fault(JSON.stringify(name.slice(0, 40)), `one of ${[...Object.keys(READERS), ...INSPECTIONS].join(", ")}`);
+  });
+  checkAmounts(draft);
+  const { steps, output } = draft;
+  return {
+    steps,
+    output,
+    ...(inspection !== undefined && { inspection }),
+    ...(draft.ignoresErrors && { ignoresErrors: true }),
+  };
+}
+
+/** Whether an instruction that may be faulty anywhere else says, the last time it speaks of it, that the original is to be the answer then. */
+export function ignoresErrors(text: string): boolean {
+  const said = text.split("|").flatMap((operation) => {
+    const [name = "", ...segments] = operation.split("/");
+    if (name !== "imageView2" && name !== "imageMogr2") return [];
+    return segments.flatMap((segment, at) => (segment === "ignore-error" ? [segments[at + 1]] : []));
+  });
+  return said.at(-1) === "1";
+}
+
+function isInspection(name: string): name is Inspection {
+  return INSPECTIONS.includes(name);
+}
+
+function isReadable(name: string): name is keyof typeof READERS {
+  return Object.hasOwn(READERS, name);
+}
+
+function checkAmounts({ steps }: Draft): void {
+  if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
+  const marks = steps.filter(({ name }) => name === "imageMark").length;
+  if (marks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
+}
+
+function fault(parameter: string, wanted: string): HuiyuanError {
+  return new HuiyuanError("processing_invalid", `Cannot process: ${parameter}, wanted ${wanted}`, {
+    parameter,
+    wanted,
+  });
+}

@@ -1,0 +1,105 @@
+// watermark/1 (an image) and watermark/2 (text). The order of the keys is free, each stands once. Blind watermarks (3, 4)
+// are not supported.
+import type { Draft } from "./draft.ts";
+import { DEFAULT_FONT, fontFamily } from "./fonts.ts";
+import { type Era, GRAVITIES, type MarkScale, type Step, type StepOf } from "./recipe.ts";
+import {
+  MAX_SIDE,
+  type Parameter,
+  readBase64,
+  readColour,
+  readInteger,
+  readSwitch,
+  readWord,
+  refuse,
+} from "./values.ts";
+import { keyedValues } from "./view.ts";
+import { markName } from "./watermark-token.ts";
+
+const MAX_TEXT_BYTES = 1024;
+const MAX_URL_BYTES = 2048;
+const MAX_FONT_BYTES = 64;
+const MAX_FONT_SIZE = 1000;
+const DEFAULT_FONT_SIZE = 13;
+const DEFAULT_COLOUR = "#3d3d3d";
+const DEFAULT_SPACING = 10;
+/** Later manual only: in 2015 marks are opaque. */
+const LATER_OPACITY = 90;
+
+const PLACE_KEYS = ["gravity", "dx", "dy", "dissolve", "batch", "degree", "scatype", "spcent"];
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  "1": [...PLACE_KEYS, "image", "blogo"],
+  "2": [...PLACE_KEYS, "text", "font", "fontsize", "fill", "shadow", "spacing"],
+};
+
+/** One watermark's parameters by key. */
+type Find = (key: string) => Parameter | undefined;
+
+/** Throws processing_invalid: another type, an unknown or repeated key, no text or image, a value outside its bounds. */
+export function readWatermark(draft: Draft, [type = "", ...rest]: readonly string[]): void {
+  const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
+  if (known === undefined) refuse({ name: "watermark", value: type }, "1 (an image) or 2 (text)");
+  const values = keyedValues("watermark", rest);
+  for (const [key, value] of values)
+    if (!known.includes(key)) refuse({ name: `watermark/${key.slice(0, 40)}`, value }, `a key of watermark/${type}`);
+  const find: Find = (key) => {
+    const value = values.get(key);
+    return value === undefined ? undefined : { name: `watermark/${key}`, value };
+  };
+  draft.steps.push(type === "1" ? readImageMark(find, draft.era) : readTextMark(find, draft.era));
+}
+
+function readImageMark(find: Find, era: Era): Step {
+  const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
+  const url = readBase64(image, MAX_URL_BYTES);
+  if (!/^https?:\/\/[^/]/i.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
+  const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
+  const plain = markName(url);
+  const mark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
+  return plain === url ? mark : { ...mark, signedUrl: url };
+}
+
+function readTextMark(find: Find, era: Era): Step {
+  const text = readBase64(find("text") ?? refuse({ name: "watermark/text", value: "" }, "a text"), MAX_TEXT_BYTES);
+  const font = find("font");
+  const fill = find("fill");
+  return {
+    name: "textMark",
+    text,
+    family: fontFamily(font === undefined ? DEFAULT_FONT : readBase64(font, MAX_FONT_BYTES)),
+    fontSize: integer(find("fontsize"), 1, MAX_FONT_SIZE, DEFAULT_FONT_SIZE),
+    colour: fill === undefined ? DEFAULT_COLOUR : readColour(fill),
+    shadow: integer(find("shadow"), 0, 100, 0),
+    spacing: integer(find("spacing"), 0, 100, DEFAULT_SPACING),
+    ...readPlace(find, era),
+  };
+}
+
+function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "url" | "signedUrl" | "oversize"> {
+  const gravity = find("gravity");
+  const batch = find("batch");
+  const scale = readScale(find("scatype"), find("spcent"));
+  return {
+    gravity: gravity === undefined ? "southeast" : readWord(gravity, GRAVITIES),
+    dx: integer(find("dx"), 0, MAX_SIDE, 0),
+    dy: integer(find("dy"), 0, MAX_SIDE, 0),
+    opacity: integer(find("dissolve"), 1, 100, era === 2015 ? 100 : LATER_OPACITY),
+    degrees: integer(find("degree"), 0, 360, 0) % 360,
+    isTiled: batch !== undefined && readSwitch(batch),
+    ...(scale !== undefined && { scale }),
+  };
+}
+
+const SCALED_BY = ["width", "height", "area"] as const;
+
+function readScale(type: Parameter | undefined, share: Parameter | undefined): MarkScale | undefined {
+  if (type === undefined && share === undefined) return undefined;
+  if (type === undefined) return refuse({ name: "watermark/scatype", value: "" }, "1, 2 or 3 beside spcent");
+  if (share === undefined) return refuse({ name: "watermark/spcent", value: "" }, "a permille beside scatype");
+  const by = SCALED_BY[readInteger(type, 1, 3) - 1] ?? "area";
+  return { by, permille: readInteger(share, 1, by === "area" ? 250 : 1000) };
+}
+
+function integer(parameter: Parameter | undefined, least: number, most: number, otherwise: number): number {
+  return parameter === undefined ? otherwise : readInteger(parameter, least, most);
+}

@@ -1,0 +1,148 @@
+// Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
+// samples; whatever is large is libvips' work.
+import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Size, Window } from "../geometry/geometry.ts";
+import { roomFor } from "./memory.ts";
+
+/** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
+export interface Pixels extends Size {
+  readonly data: Buffer;
+  readonly channels: 3 | 4;
+  /** `height` is that of one frame. */
+  readonly frames: number;
+}
+
+/** How the samples of an encoded image are meant. */
+export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
+
+/**
+ * The image as it may be opened for its colours to become sRGB: sharp takes no heed of the profile of grey with 16 bits, so that
+ * becomes grey with 8 bits, and keeps its profile.
+ */
+export async function withReadableProfile(
+  bytes: Buffer,
+  samples: Samples & Partial<Pick<Metadata, "channels">>,
+): Promise<{ readonly bytes: Buffer; readonly samples: Samples }> {
+  const { depth, hasProfile, channels = 3 } = samples;
+  if (depth !== "ushort" || hasProfile !== true || channels > 2) return { bytes, samples };
+  const open = { limitInputPixels: false, failOn: "error" } as const; // its head was checked
+  const eight = sharp(bytes, open).toColourspace("b-w").keepMetadata().png({ compressionLevel: 0 });
+  return { bytes: await eight.toBuffer(), samples: { depth: "uchar", hasProfile } };
+}
+
+/**
+ * An image that was just opened, whose colours become sRGB. sharp takes 16 bits with a profile to Display P3, which would be
+ * right only where that is written beside them: so they become 8 bits first.
+ */
+export function intoSrgb(image: Sharp, { depth, hasProfile }: Samples): Sharp {
+  return depth === "ushort" && hasProfile === true ? image.pipelineColourspace("srgb") : image;
+}
+
+/**
+ * What a pipeline gives, as sRGB. `frames`: of which it consists. `known`: the size of one, where it is known: sharp tells
+ * another where an image is scaled, cut and then extended. Throws render_failed where the bytes are not so many pixels.
+ */
+export async function toPixels(image: Sharp, frames: number, known?: Size): Promise<Pixels> {
+  const { data, info } = await image.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  const size = known ?? { width: info.width, height: info.height / frames };
+  const pixels = size.width * size.height * frames;
+  if (data.length !== pixels * info.channels)
+    throw new HuiyuanError("render_failed", `Cannot process: ${data.length} bytes are not ${pixels} pixels`);
+  if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
+  // One or two channels: grey, with or without alpha.
+  return { data: spread(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
+}
+
+/** Grey → RGB, grey with alpha → RGBA. */
+function spread(grey: Buffer, channels: number): Buffer {
+  const pixels = grey.length / channels;
+  const wide = channels === 1 ? 3 : 4;
+  const data = roomFor(pixels * wide);
+  for (let pixel = 0; pixel < pixels; pixel += 1) {
+    const value = grey[pixel * channels]!;
+    data.fill(value, pixel * wide, pixel * wide + 3);
+    if (wide === 4) data[pixel * 4 + 3] = grey[pixel * channels + 1]!;
+  }
+  return data;
+}
+
+/** What is laid over an image: 4 channels, one frame. */
+export type Overlay = Size & { readonly data: Buffer };
+
+/** A part of an overlay. */
+export function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
+  if (width === overlay.width && height === overlay.height) return overlay;
+  const data = roomFor(width * height * 4);
+  for (let row = 0; row < height; row += 1) {
+    const from = ((top + row) * overlay.width + left) * 4;
+    overlay.data.copy(data, row * width * 4, from, from + width * 4);
+  }
+  return { data, width, height };
+}
+
+/** An overlay for sharp to repeat from the upper left corner over an image that is at least as large. */
+export function asTile({ data, width, height }: Overlay): OverlayOptions {
+  return { input: data, raw: { width, height, channels: 4 }, tile: true, gravity: "northwest" };
+}
+
+/** So large an overlay of nothing but the tile, which is not larger. */
+export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
+  const background = { r: 0, g: 0, b: 0, alpha: 0 };
+  const ground = sharp({ create: { width, height, channels: 4, background } });
+  return {
+    width,
+    height,
+    data: await ground
+      .composite([asTile(tile)])
+      .raw()
+      .toBuffer(),
+  };
+}
+
+/** Leaves so many per cent of the overlay's opacity. */
+export function fade({ data }: Overlay, perCent: number): void {
+  if (perCent >= 100) return;
+  for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
+}
+
+export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;
+type Corner = (typeof CORNERS)[number];
+
+/** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
+export function cornerMask(radius: number, corner: Corner): Overlay {
+  const data = roomFor(radius * radius * 4).fill(0xff);
+  const isEast = corner.endsWith("east");
+  const isSouth = corner.startsWith("south");
+  for (let y = 0; y < radius; y += 1) {
+    const down = (isSouth ? y : radius - 1 - y) + 0.5;
+    for (let x = 0; x < radius; x += 1) {
+      const across = (isEast ? x : radius - 1 - x) + 0.5;
+      const outside = Math.hypot(across, down) - radius + 0.5;
+      data[(y * radius + x) * 4 + 3] = Math.round(Math.min(1, Math.max(0, outside)) * 255);
+    }
+  }
+  return { data, width: radius, height: radius };
+}
+
+/** Whatever shows an animation takes a frame of at most 10 ms for one without a time, and so do we. Milliseconds. */
+export const shownFor = (delay: number) => (delay <= 10 ? 100 : delay);
+
+/** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
+export function thinned(
+  pixels: Pixels,
+  delays: readonly number[],
+  count: number,
+): { readonly pixels: Pixels; readonly delays: readonly number[] } {
+  if (count >= pixels.frames) return { pixels, delays };
+  const frameBytes = pixels.width * pixels.height * pixels.channels;
+  const starts = Array.from({ length: count }, (_, index) => Math.floor((index * pixels.frames) / count));
+  const data = roomFor(count * frameBytes);
+  for (const [index, start] of starts.entries())
+    pixels.data.copy(data, index * frameBytes, start * frameBytes, (start + 1) * frameBytes);
+  const ends = [...starts.slice(1), pixels.frames];
+  const summed = starts.map((start, index) =>
+    delays.slice(start, ends[index]).reduce((sum, delay) => sum + shownFor(delay), 0),
+  );
+  return { pixels: { ...pixels, data, frames: count }, delays: summed };
+}

@@ -1,0 +1,157 @@
+// Makes pictures larger. libvips does so too, but lays everything half a pixel of the result to the lower right, and so blurs a
+// side that keeps its length. The curve is the same (Catmull-Rom): sides one after the other, alpha premultiplied, edges carried on.
+import type { Size, Window } from "../geometry/geometry.ts";
+import { roomFor } from "../pixels/memory.ts";
+import type { Pixels } from "../pixels/pixels.ts";
+
+/** A side of a whole picture and of the larger one, and the part of the latter that is wanted. Pixels. */
+interface Side {
+  readonly from: number;
+  readonly to: number;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A picture of one size, at least as large in another, and the part of the latter that is wanted. */
+export interface Enlargement {
+  readonly from: Size;
+  readonly to: Size;
+  readonly window: Window;
+}
+
+/** What is reduced before the rest of a scaling makes nothing smaller. */
+export function reducedFirst(from: Size, to: Size): Size {
+  return { width: Math.min(from.width, to.width), height: Math.min(from.height, to.height) };
+}
+
+/** The part of the picture that the wanted part is made of. */
+export function neededPart(enlargement: Enlargement): Window {
+  const [left, right] = reach(across(enlargement));
+  const [top, bottom] = reach(down(enlargement));
+  return { left, top, width: right - left, height: bottom - top };
+}
+
+/** `part`: one frame, of at least what is needed, from this corner of the picture on. Throws image_too_large. */
+export function enlarged(
+  part: Pixels,
+  enlargement: Enlargement,
+  { left, top }: { readonly left: number; readonly top: number },
+): Pixels {
+  const { window } = enlargement;
+  const { channels } = part;
+  const data = roomFor(window.width * window.height * channels);
+  const rows = widenedRows(part, taps(across(enlargement), { skipped: left, given: part.width, step: channels }));
+  const { at, weights } = taps(down(enlargement), { skipped: top, given: part.height, step: 1 });
+  const length = window.width * channels;
+  const join = channels === 4 ? joinClear : joinOpaque;
+  for (let y = 0, tap = 0; y < window.height; y += 1, tap += TAPS) {
+    const four = [rows(at[tap]!), rows(at[tap + 1]!), rows(at[tap + 2]!), rows(at[tap + 3]!)] as const;
+    // Rounds, and ends at 0 and 255.
+    join(
+      new Uint8ClampedArray(data.buffer, data.byteOffset + y * length, length),
+      four,
+      weights.subarray(tap, tap + TAPS),
+    );
+  }
+  return { data, width: window.width, height: window.height, channels, frames: 1 };
+}
+
+const TAPS = 4;
+
+function across({ from, to, window }: Enlargement): Side {
+  return { from: from.width, to: to.width, start: window.left, length: window.width };
+}
+
+function down({ from, to, window }: Enlargement): Side {
+  return { from: from.height, to: to.height, start: window.top, length: window.height };
+}
+
+/** Where the middle of a pixel of the result lies, in pixels of the source, whose middles are whole numbers. */
+function middle({ from, to, start }: Side, index: number): number {
+  return ((start + index + 0.5) * from) / to - 0.5;
+}
+
+function reach(side: Side): readonly [first: number, end: number] {
+  const first = Math.floor(middle(side, 0)) - 1;
+  const last = Math.floor(middle(side, side.length - 1)) + 2;
+  return [Math.max(0, first), Math.min(side.from, last + 1)];
+}
+
+interface Taps {
+  /** Of each pixel of the result, the four of the source, times the step. */
+  readonly at: Int32Array;
+  readonly weights: Float32Array;
+}
+
+function taps(side: Side, part: { readonly skipped: number; readonly given: number; readonly step: number }): Taps {
+  const at = new Int32Array(side.length * TAPS);
+  const weights = new Float32Array(side.length * TAPS);
+  for (let index = 0; index < side.length; index += 1) {
+    const here = middle(side, index);
+    const first = Math.floor(here) - 1;
+    for (let tap = 0; tap < TAPS; tap += 1) {
+      const given = Math.min(part.given - 1, Math.max(0, first + tap - part.skipped));
+      at[index * TAPS + tap] = given * part.step;
+      weights[index * TAPS + tap] = catmullRom(Math.abs(here - first - tap));
+    }
+  }
+  return { at, weights };
+}
+
+function catmullRom(distance: number): number {
+  if (distance < 1) return (1.5 * distance - 2.5) * distance * distance + 1;
+  return distance < 2 ? ((-0.5 * distance + 2.5) * distance - 4) * distance + 2 : 0;
+}
+
+/** Rows in their new width, asked for in the order of neighbours: four are kept. */
+function widenedRows({ data, width, channels }: Pixels, { at, weights }: Taps): (y: number) => Float32Array {
+  const source = new Float32Array(width * channels);
+  const kept = Array.from({ length: TAPS }, () => ({ y: -1, row: new Float32Array((at.length / TAPS) * channels) }));
+  return (y) => {
+    const slot = kept[y % TAPS]!;
+    if (slot.y === y) return slot.row;
+    slot.y = y;
+    readRow(source, data.subarray(y * source.length, (y + 1) * source.length), channels);
+    for (let tap = 0, to = 0; tap < at.length; tap += TAPS) {
+      const [one, two, three, four] = [at[tap]!, at[tap + 1]!, at[tap + 2]!, at[tap + 3]!];
+      for (let channel = 0; channel < channels; channel += 1, to += 1)
+        slot.row[to] =
+          source[one + channel]! * weights[tap]! +
+          source[two + channel]! * weights[tap + 1]! +
+          source[three + channel]! * weights[tap + 2]! +
+          source[four + channel]! * weights[tap + 3]!;
+    }
+    return slot.row;
+  };
+}
+
+/** Premultiplied where there is alpha. */
+function readRow(row: Float32Array, bytes: Buffer, channels: Pixels["channels"]): void {
+  row.set(bytes);
+  if (channels === 3) return;
+  for (let at = 0; at < row.length; at += 4) {
+    const share = row[at + 3]! / 255;
+    row[at] = row[at]! * share;
+    row[at + 1] = row[at + 1]! * share;
+    row[at + 2] = row[at + 2]! * share;
+  }
+}
+
+type FourRows = readonly [Float32Array, Float32Array, Float32Array, Float32Array];
+
+function joinOpaque(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
+  const [a, b, c, d] = [weights[0]!, weights[1]!, weights[2]!, weights[3]!];
+  for (let at = 0; at < to.length; at += 1) to[at] = one[at]! * a + two[at]! * b + three[at]! * c + four[at]! * d;
+}
+
+function joinClear(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
+  const [a, b, c, d] = [weights[0]!, weights[1]!, weights[2]!, weights[3]!];
+  for (let pixel = 0; pixel < to.length; pixel += 4) {
+    const at = pixel + 3;
+    const alpha = one[at]! * a + two[at]! * b + three[at]! * c + four[at]! * d;
+    to[at] = alpha;
+    const straight = alpha > 0 ? 255 / alpha : 0;
+    for (let at = pixel; at < pixel + 3; at += 1)
+      to[at] = (one[at]! * a + two[at]! * b + three[at]! * c + four[at]! * d) * straight;
+  }
+}

@@ -1,0 +1,80 @@
+// The one table of what is done to pixels: a row a step, complete by the compiler's word. Sizes come from geometry.ts, the
+// pixels from canvas.ts; a new operation is a row here and a key in the grammar.
+import { HuiyuanError } from "../../core/errors.ts";
+import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "../geometry/geometry.ts";
+import { blameStep } from "../geometry/result-size.ts";
+import { MARK_PARAMETER, type Step, type StepName, type StepOf } from "../grammar/recipe.ts";
+import { CORNERS, cornerMask } from "../pixels/pixels.ts";
+import type { Canvas } from "./canvas-shape.ts";
+import { layImage, layText } from "./watermark.ts";
+
+/** What a step may use beside its own parameters. */
+export interface Work {
+  readonly canvas: Canvas;
+  /** The source is a GIF, for which the manual leaves some operations out. */
+  readonly isGif: boolean;
+  /** The result has no transparency: what would become clear becomes white. */
+  readonly isOpaque: boolean;
+  /** The bytes of an image mark by its URL. */
+  readonly marks: ReadonlyMap<string, Buffer>;
+}
+
+type Operation<Name extends StepName> = (step: StepOf<Name>, work: Work) => Promise<void>;
+
+const OPERATIONS = {
+  autoOrient: (_step, { canvas }) => canvas.autoOrient(),
+  resize: ({ rule }, { canvas }) => canvas.resize(scaledSize(canvas.size, rule)),
+  coverCrop: (step, { canvas }) => {
+    const { scaled, window } = coverWindow(canvas.size, step, step.gravity);
+    return canvas.resize(scaled, window);
+  },
+  attentionCrop: (step, { canvas }) => {
+    const { scaled, window } = coverWindow(canvas.size, step, "center");
+    return canvas.attentionCrop(scaled, window);
+  },
+  window: (step, { canvas }) => canvas.crop(plainWindow(canvas.size, step)),
+  pad: ({ width, height, colour }, { canvas }) => canvas.pad({ width, height }, colour),
+  circle: async (step, work) => {
+    if (work.isGif) return;
+    refuseLargeRadius(step, work.canvas.size);
+    const square = { width: step.radius * 2, height: step.radius * 2 };
+    await work.canvas.crop({ ...square, ...aligned(work.canvas.size, square, "center") });
+    await roundCorners(step.radius, work);
+  },
+  roundCorners: async (step, work) => {
+    if (work.isGif) return;
+    refuseLargeRadius(step, work.canvas.size);
+    await roundCorners(step.radius, work);
+  },
+  rotate: ({ degrees }, { canvas, isOpaque }) => canvas.rotate(degrees, isOpaque ? "#ffffff" : "#00000000"),
+  blur: async ({ radius, sigma }, { canvas, isGif }) => {
+    // Below this libvips has no blur to give, and none would be seen.
+    if (isGif || sigma < 0.3) return;
+    await canvas.blur({ radius, sigma });
+  },
+  sharpen: ({ amount }, { canvas }) => canvas.sharpen(amount),
+  textMark: (step, { canvas }) => layText(canvas, step),
+  imageMark: async (step, { canvas, marks }) => {
+    const bytes = marks.get(step.url);
+    if (bytes !== undefined) return layImage(canvas, step, bytes);
+    throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
+      parameter: MARK_PARAMETER,
+    });
+  },
+} as const satisfies { readonly [Name in StepName]: Operation<Name> };
+
+/** Throws processing_invalid, image_not_processable, output_too_large. */
+export async function applySteps(steps: readonly Step[], work: Work): Promise<void> {
+  for (const step of steps) {
+    // The table's own type says that the row of a step takes that step.
+    const operation = OPERATIONS[step.name] as Operation<StepName>;
+    await operation(step, work).catch(blameStep(step));
+  }
+}
+
+async function roundCorners(radius: number, { canvas, isOpaque }: Work): Promise<void> {
+  for (const corner of CORNERS) {
+    const mask = cornerMask(radius, corner);
+    await canvas.lay(mask, aligned(canvas.size, mask, corner), isOpaque ? "over" : "cut");
+  }
+}

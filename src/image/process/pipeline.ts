@@ -1,0 +1,267 @@
+// Bytes and a recipe in, bytes and facts out: decode once, do the steps, encode once. Runs in a render process; bounds on
+// what the head claims are checked before (loaders.ts), time and memory by whoever started the process.
+import sharp, { type Metadata, type Sharp } from "sharp";
+import { HuiyuanError } from "../../core/errors.ts";
+import { MEDIA_TYPES } from "../../core/object.ts";
+import { readBmp } from "../formats/bmp.ts";
+import { mayBeTurned } from "../formats/exif.ts";
+import { withoutThumbnail } from "../formats/exif-thumbnail.ts";
+import { readJpegHead } from "../formats/jpeg-head.ts";
+import { framesIn, type RasterFacts } from "../formats/loaders.ts";
+import { readableFile } from "../formats/readable-file.ts";
+import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
+import { outputFormat } from "../grammar/negotiate.ts";
+import { makesClear, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
+import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
+import { createCanvas } from "./canvas.ts";
+import type { Canvas, CanvasSource } from "./canvas-shape.ts";
+import { encode } from "./encode.ts";
+import { inspect } from "./inspect.ts";
+import { applySteps } from "./operations.ts";
+
+export interface PipelineLimits {
+  /** Width × height × frames of the source and of every intermediate image. */
+  readonly pixels: number;
+  /** Pixels of a side of the result. */
+  readonly outputSide: number;
+  /** Of the result. */
+  readonly outputBytes: number;
+}
+
+export interface PipelineRequest {
+  readonly bytes: Buffer;
+  readonly facts: RasterFacts;
+  readonly recipe: Recipe;
+  /** The files of the recipe's image marks, by URL, within bounds. */
+  readonly marks: ReadonlyMap<string, Buffer>;
+  readonly limits: PipelineLimits;
+}
+
+/** What a recipe made. */
+export interface Rendered {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+  /** Of the image, or of the one that the JSON of an inspection is about. Pixels of one frame. */
+  readonly image: RasterFacts;
+}
+
+/** What the source is besides its claims. */
+interface Source {
+  /** The file, or a copy that sharp understands the colours, the ground and the screen of, and reads the EXIF of in time. */
+  readonly bytes: Buffer;
+  /** What sharp counts its first frame as; 0 where nothing is said. */
+  readonly firstPage?: number;
+  readonly facts: RasterFacts;
+  readonly pixels: Pixels | undefined;
+  /** With or without alpha. */
+  readonly isGrey: boolean;
+  readonly samples: Samples;
+  /** That a JPEG was written with, 1–100, where it tells. */
+  readonly quality: number | undefined;
+  readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">>;
+}
+
+/** Only the decoders of allowed formats, one thread, nothing kept between images. For a process that renders. */
+export function restrictDecoders(): void {
+  sharp.cache(false);
+  sharp.concurrency(1);
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({ operation: DECODERS });
+}
+
+const DECODERS = [
+  "VipsForeignLoadJpegBuffer",
+  "VipsForeignLoadPngBuffer",
+  "VipsForeignLoadNsgifBuffer",
+  "VipsForeignLoadWebpBuffer",
+  "VipsForeignLoadHeifBuffer",
+];
+
+/** Throws processing_invalid, image_not_processable, image_too_large, output_too_large. */
+export async function renderImage(request: PipelineRequest): Promise<Rendered> {
+  try {
+    const source = await open(request);
+    if (isUntouched(request.recipe)) return await answer(request, source, request.bytes, source.facts);
+    const { bytes, image } = await processImage(request, source);
+    return await answer(request, source, bytes, image);
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+function isUntouched({ steps, output }: Recipe): boolean {
+  return steps.length === 0 && Object.keys(output).length === 0;
+}
+
+/** Of a JPEG without EXIF. */
+const PLAIN: Source["metadata"] = { hasAlpha: false };
+
+async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
+  const { bytes, firstPage } = readableFile(file, facts.format);
+  if (facts.format === "bmp") {
+    if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
+    const pixels = readBmp(bytes);
+    const metadata = { hasAlpha: pixels.channels === 4 };
+    return { bytes, facts, pixels, isGrey: false, samples: {}, quality: undefined, metadata };
+  }
+  // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
+  const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
+  const quality = head?.quality;
+  if (head !== undefined && !(head.exif && mayBeTurned(head.exif))) {
+    const { exif, isGrey } = head;
+    const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
+    return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
+  }
+  const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
+  const metadata = await sharp(bytes, shown).metadata();
+  // AVIF is turned by its decoder, and what a decoder sees counts in any format.
+  const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
+  const isGrey = metadata.channels < 3;
+  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
+  return { ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
+}
+
+async function processImage(
+  request: PipelineRequest,
+  source: Source,
+): Promise<{ readonly bytes: Buffer; readonly image: RasterFacts }> {
+  const { recipe, limits, marks } = request;
+  const { facts, metadata } = source;
+  const isOpaqueSource = !metadata.hasAlpha;
+  const shown = {
+    format: facts.format,
+    isAnimated: facts.frames > 1,
+    isOpaque: isOpaqueSource && !makesClear(recipe),
+  };
+  const format = outputFormat(recipe.output.format, shown);
+  const isOpaque = format === "jpeg" || format === "bmp";
+  const canvas = createCanvas(canvasSource(source, format), {
+    maxPixels: limits.pixels,
+    ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
+  });
+  await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
+  refuseLargeResult(canvas.size, recipe, limits.outputSide);
+  const pixels = canvas.size.width * canvas.size.height * canvas.frames;
+  const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
+  // Of a BMP the size is known before it is made.
+  if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
+  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
+  const encoded = await encode(canvas, {
+    format: written,
+    isLarge: pixels > LARGE_PIXELS,
+    output: recipe.output,
+    sourceQuality: source.quality,
+    hasExif: canvas.hasExif,
+    isUnworked: recipe.steps.length === 0,
+    delays: canvas.frames > 1 ? delays : [],
+    loop: metadata.loop ?? 0,
+  });
+  refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
+  if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
+    return { bytes: source.bytes, image: facts };
+  const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
+  // Encoders make one frame of neighbours that look alike.
+  return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };
+}
+
+/** An AVIF says so outside its metadata, and its decoder turns it. */
+function liesOnItsSide({ steps }: Recipe, { orientation = 1 }: Source["metadata"]): boolean {
+  return orientation >= 5 && !steps.some(({ name }) => name === "autoOrient");
+}
+
+function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
+  return { width: height, height: width };
+}
+
+/** `size-limit/<n>!`: nothing is done to the picture, and what it is stored with may stay. */
+function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
+  const isOnlyWritten = steps.length === 0 && format === "jpeg" && written === "jpeg" && !output.isStripped;
+  return output.keepsSmaller === true && isOnlyWritten;
+}
+
+const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
+const WHITE = "#ffffff";
+/** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
+const MAX_AUTO_AVIF_PIXELS = 2_000_000;
+/** WebP takes 6 bytes of memory a pixel, 20 where some of it is clear: nobody who did not ask for it shall be refused for that. */
+const MAX_AUTO_WEBP_PIXELS = { opaque: 20_000_000, clear: 8_000_000 };
+
+/** What a large picture is written as in place of what its client would take, too. */
+function writtenAs(
+  format: OutputFormat,
+  wanted: Recipe["output"]["format"],
+  { pixels, ...shown }: Parameters<typeof outputFormat>[1] & { readonly pixels: number },
+): OutputFormat {
+  if (wanted !== "autoAvif" && wanted !== "autoWebp") return format;
+  const most = MAX_AUTO_WEBP_PIXELS[shown.isOpaque ? "opaque" : "clear"];
+  if (!shown.isAnimated && pixels > most) return outputFormat("autoPlain", shown);
+  return format === "avif" && pixels > MAX_AUTO_AVIF_PIXELS ? "webp" : format;
+}
+const LARGE_PIXELS = 1_000_000;
+
+function canvasSource(source: Source, format: OutputFormat): CanvasSource {
+  const { bytes, firstPage = 0, facts, pixels, isGrey, samples, metadata } = source;
+  const size = { width: facts.width, height: facts.height };
+  const isOpaque = !metadata.hasAlpha;
+  if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
+  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
+  const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
+  return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
+}
+
+/** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */
+async function keepGifFrames(
+  canvas: Canvas,
+  format: OutputFormat,
+  { output }: Recipe,
+  delays: readonly number[],
+): Promise<readonly number[]> {
+  const { gifFrames } = output;
+  if (gifFrames === undefined || format !== "gif" || canvas.frames <= gifFrames) return delays;
+  const kept = thinned(await canvas.pixels(), delays, gifFrames);
+  canvas.replace(kept.pixels);
+  return kept.delays;
+}
+
+async function answer(
+  { recipe, limits }: PipelineRequest,
+  source: Source,
+  bytes: Buffer,
+  image: RasterFacts,
+): Promise<Rendered> {
+  const { inspection } = recipe;
+  if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
+  // What a recipe has made is sRGB with 8 bits.
+  const made = isUntouched(recipe) ? source : { bytes, samples: {}, pixels: undefined };
+  const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
+  const openShown = () => intoSrgb(readable(made, image.format, limits), made.samples);
+  const text = await inspect(inspection, { ...image, bytes, exif }, openShown);
+  return { bytes: Buffer.from(text), mediaType: "application/json", image };
+}
+
+async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | undefined> {
+  return format === "bmp" ? undefined : (await sharp(bytes).metadata()).exif;
+}
+
+function readable(
+  { bytes, firstPage = 0, pixels }: Pick<Source, "bytes" | "firstPage" | "pixels">,
+  format: OutputFormat,
+  limits: PipelineLimits,
+): Sharp {
+  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error", page: firstPage });
+  const { data, width, height, channels } = pixels ?? readBmp(bytes);
+  return sharp(data, { raw: { width, height, channels } });
+}
+
+/** libvips throws plain errors; which of its parts failed cannot be told, and it is the image's fault nearly always. */
+export function translated(error: unknown): HuiyuanError {
+  if (error instanceof HuiyuanError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  if (isOurs) return new HuiyuanError("render_failed", `Cannot process: ${message}`, { cause: error });
+  const isTooLarge = message.includes("exceeds pixel limit");
+  return new HuiyuanError(isTooLarge ? "image_too_large" : "image_not_processable", `Cannot process: ${message}`, {
+    cause: error,
+  });
+}

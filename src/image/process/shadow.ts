@@ -1,0 +1,42 @@
+// The shadow behind a text mark: one channel is blurred, since a shadow is black and differs in nothing but its opacity.
+import sharp from "sharp";
+import { roomFor } from "../pixels/memory.ts";
+import type { Overlay } from "../pixels/pixels.ts";
+
+/** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
+export async function withShadow(mark: Overlay, perCent: number, fontSize: number): Promise<Overlay> {
+  const distance = Math.max(1, Math.round(fontSize / 20));
+  const width = mark.width + distance * 3;
+  const height = mark.height + distance * 3;
+  const data = roomFor(width * height * 4);
+  const dark = await blurred(silhouette(mark, perCent), mark, distance);
+  for (let y = 0, at = 0; y < height; y += 1)
+    for (let x = 0; x < width; x += 1, at += 4) {
+      const from = x < mark.width && y < mark.height ? (y * mark.width + x) * 4 : -1;
+      const opacity = from === -1 ? 0 : mark.data[from + 3]!;
+      // The mark over what is black.
+      const both = opacity + (dark[at / 4]! * (255 - opacity)) / 255;
+      data[at + 3] = Math.round(both);
+      for (let channel = 0; channel < 3; channel += 1)
+        data[at + channel] = opacity === 0 ? 0 : Math.round((mark.data[from + channel]! * opacity) / both);
+    }
+  return { data, width, height };
+}
+
+/** The opacity of each pixel, reduced. */
+function silhouette({ data, width, height }: Overlay, perCent: number): Buffer {
+  const opacity = roomFor(width * height);
+  for (let at = 0; at < opacity.length; at += 1) opacity[at] = Math.round((data[at * 4 + 3]! * perCent) / 100);
+  return opacity;
+}
+
+/** With room for the blur, and moved. */
+async function blurred(opacity: Buffer, { width, height }: Overlay, distance: number): Promise<Buffer> {
+  const [near, far] = [distance, distance * 2];
+  return sharp(opacity, { raw: { width, height, channels: 1 } })
+    .extend({ top: near, left: near, bottom: far, right: far, background: "#000000" })
+    .blur(0.3 + distance / 2)
+    .toColourspace("b-w")
+    .raw()
+    .toBuffer();
+}

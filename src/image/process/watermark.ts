@@ -1,0 +1,141 @@
+// Makes watermarks: a text set by pango, or an image of the bucket, scaled, turned, faded, with shadow, and laid on a canvas
+// once or as tiles. Where a mark's bytes come from is the caller's affair.
+import sharp, { type Sharp } from "sharp";
+import { sniff } from "../../body/formats/sniff.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { readBmp } from "../formats/bmp.ts";
+import { readableFile } from "../formats/readable-file.ts";
+import { markPosition, markSize, type Size, tileSize } from "../geometry/geometry.ts";
+import { refuseLargeText, tooLargeText, WANTED_TEXT } from "../geometry/text-size.ts";
+import {
+  laidSize,
+  MAX_MARK_PIXELS,
+  refuseLargeMark,
+  refuseLargeScale,
+  refuseLargeTurn,
+} from "../geometry/watermark-size.ts";
+import { MARK_PARAMETER, type StepOf } from "../grammar/recipe.ts";
+import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
+import type { Canvas } from "./canvas-shape.ts";
+import { enlarged, reducedFirst } from "./enlarge.ts";
+import { withShadow } from "./shadow.ts";
+
+type TextMark = StepOf<"textMark">;
+type ImageMark = StepOf<"imageMark">;
+
+/** Points and pixels are the same. */
+const DOTS_PER_INCH = 72;
+
+/** Throws processing_invalid: nothing to draw, or too much. */
+export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
+  const draw = async (fontSize: number, isScaled: boolean) => {
+    const text = await drawText(step, fontSize, isScaled);
+    return step.shadow > 0 ? withShadow(text, step.shadow, fontSize) : text;
+  };
+  let mark = await draw(step.fontSize, false);
+  if (step.scale !== undefined) {
+    const wanted = markSize(canvas.size, mark, step.scale);
+    refuseLargeScale(wanted);
+    // Set anew at the wanted size, since enlarged letters are blurred.
+    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
+    mark = await resized(await draw(fontSize, true), wanted);
+  }
+  refuseLargeTurn(mark, step.degrees, { parameter: "watermark/degree", wanted: WANTED_TEXT });
+  await lay(canvas, mark, step, step.spacing);
+}
+
+/** `bytes`: the mark's file, whose pixels are within bounds already. Throws processing_invalid: too large, or cannot be decoded. */
+export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): Promise<void> {
+  await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
+}
+
+/** Nothing holds what was decoded after that. */
+async function atLaidSize(image: Size, step: ImageMark, bytes: Buffer): Promise<Overlay> {
+  const mark = await decoded(bytes, step.url);
+  const laid = laidSize(image, mark, step);
+  refuseLargeMark(laid, step);
+  return resized(mark, laid);
+}
+
+/** The mark is used up. */
+async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, gapPerCent: number): Promise<void> {
+  fade(mark, step.opacity);
+  const turned = step.degrees === 0 ? mark : await toOverlay(fromOverlay(mark).rotate(step.degrees, CLEAR));
+  if (!step.isTiled) return canvas.lay(turned, markPosition(canvas.size, turned, step));
+  const { dx, dy } = step;
+  const tile = tileSize(canvas.size, turned, { dx, dy, gapPerCent });
+  const seen = { width: Math.min(tile.width, turned.width), height: Math.min(tile.height, turned.height) };
+  const shown = fromOverlay(cutOut(turned, { left: 0, top: 0, ...seen }));
+  const gaps = { right: tile.width - seen.width, bottom: tile.height - seen.height };
+  await canvas.tile(await toOverlay(shown.extend({ ...gaps, ...CLEAR })));
+}
+
+/** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
+async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Promise<Overlay> {
+  const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
+  // One line, since its size is reckoned as one: the separators of lines and paragraphs break it as line feeds do.
+  const text = step.text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
+  refuseLargeText(text, fontSize, sizedBy);
+  const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
+  const options = { text: markup, font: `${step.family} ${fontSize}`, dpi: DOTS_PER_INCH, rgba: true };
+  try {
+    return await toOverlay(sharp({ text: options }));
+  } catch (error) {
+    // Cairo draws 32767 pixels across at the most.
+    if (String(error).includes("too big")) throw tooLargeText(text, fontSize, sizedBy, error);
+    // Blanks, or characters without a glyph.
+    const details = { parameter: "watermark/text", wanted: "letters that can be seen", cause: error };
+    throw new HuiyuanError("processing_invalid", "Cannot make a watermark: there is nothing to draw", details);
+  }
+}
+
+/** Text, not markup: `<b>` is printed as it stands. */
+function escapeMarkup(text: string): string {
+  const names: Readonly<Record<string, string>> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
+  return text.replace(/[&<>"']/g, (sign) => names[sign] ?? sign);
+}
+
+async function decoded(file: Buffer, url: string): Promise<Overlay> {
+  try {
+    const { bytes, firstPage } = readableFile(file, sniff(file.subarray(0, 64)));
+    if (bytes.toString("latin1", 0, 2) === "BM") {
+      const { data, width, height, channels } = readBmp(bytes);
+      return await toOverlay(sharp(data, { raw: { width, height, channels } }));
+    }
+    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error", page: firstPage } as const;
+    const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
+    return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
+  } catch (error) {
+    const wanted = "an image of this bucket that can be decoded";
+    const message = `Cannot lay "${url}" over the image: it cannot be decoded`;
+    throw new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted, cause: error });
+  }
+}
+
+async function resized(mark: Overlay, size: Size): Promise<Overlay> {
+  if (mark.width === size.width && mark.height === size.height) return mark;
+  const from = reducedFirst(mark, size);
+  const isReduced = from.width < mark.width || from.height < mark.height;
+  const scaled = isReduced ? fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }) : undefined;
+  const reduced = scaled === undefined ? mark : await toOverlay(scaled);
+  if (from.width === size.width && from.height === size.height) return reduced;
+  const corner = { left: 0, top: 0 };
+  return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);
+}
+
+const CLEAR = { background: { r: 0, g: 0, b: 0, alpha: 0 } } as const;
+
+function fromOverlay({ data, width, height }: Overlay): Sharp {
+  return sharp(data, { raw: { width, height, channels: 4 } });
+}
+
+async function toOverlay(image: Sharp): Promise<Overlay> {
+  const { data, info } = await image.toColourspace("srgb").ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}

@@ -1,0 +1,149 @@
+// What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
+// the bytes behind it as they are, so that an image is copied by the kernel alone.
+import { bodyRoom } from "../../body/body-room.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { RasterFacts, SourceLimits } from "../formats/loaders.ts";
+import type { Recipe } from "../grammar/recipe.ts";
+import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";
+import type { ProofBody } from "../process/verify-decodable.ts";
+
+/** One at a time; the next is sent after the answer. */
+export type ToProcess = RenderOrder | ProofOrder;
+
+/** The image's bytes follow unless it has them, then those of its marks. */
+interface RenderOrder {
+  readonly kind: "render";
+  readonly facts: RasterFacts;
+  readonly recipe: Recipe;
+  readonly limits: PipelineLimits;
+  readonly imageBytes: number;
+  /** The image is that of the request before, which was at most SHARED_BYTES long. */
+  readonly isHeld: boolean;
+  readonly marks: readonly { readonly url: string; readonly bytes: number }[];
+}
+
+/** The image's bytes follow, unless they are in the file `path`. */
+interface ProofOrder {
+  readonly kind: "prove";
+  readonly limits: SourceLimits;
+  readonly path: string | undefined;
+}
+
+export type FromProcess =
+  | { readonly kind: "ready" }
+  | { readonly kind: "proven"; readonly residentBytes: number }
+  /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
+  | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
+  | {
+      readonly kind: "refused";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly parameter?: string | undefined;
+      readonly wanted?: string | undefined;
+      readonly residentBytes: number;
+    }
+  /** The last word: the render needs more memory than it may. */
+  | { readonly kind: "exhausted" };
+
+/** The argument of the process: bytes of memory that it may have. */
+export type ProcessArguments = readonly [maxResidentBytes: string];
+
+/** The descriptor of the socket in the render process. */
+export const SOCKET = 3;
+
+/** Images up to this size share one buffer of the process, which would be garbage after each otherwise. */
+export const SHARED_BYTES = 4 * 1024 * 1024;
+
+/** Lengths of head and body, 4 bytes each, big-endian. */
+export const PREFIX_BYTES = 8;
+
+/** The parts of a message, to be written one after the other. */
+export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[] = []): readonly Buffer[] {
+  const text = JSON.stringify(head);
+  const headBytes = Buffer.byteLength(text);
+  const first = Buffer.allocUnsafe(PREFIX_BYTES + headBytes);
+  first.writeUInt32BE(headBytes, 0);
+  first.writeUInt32BE(
+    bodies.reduce((sum, { length }) => sum + length, 0),
+    4,
+  );
+  first.write(text, PREFIX_BYTES);
+  return [first, ...bodies];
+}
+
+/** What is left of the parts when so many bytes of them are written. */
+export function partsAfter(parts: readonly Buffer[], written: number): readonly Buffer[] {
+  let passed = written;
+  return parts.flatMap((part) => {
+    const done = Math.min(passed, part.length);
+    passed -= done;
+    return done === part.length ? [] : [part.subarray(done)];
+  });
+}
+
+/** Puts messages together from what arrives; `said` is called with each whole one. A body is gathered in its own place, once. */
+export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
+  let begun: Buffer = Buffer.alloc(0);
+  let message: { readonly head: FromProcess; readonly body: Buffer; filled: number } | undefined;
+
+  /** Takes what it can use, and gives the rest. */
+  function take(chunk: Buffer): Buffer {
+    if (message !== undefined) {
+      const copied = chunk.copy(message.body, message.filled);
+      message.filled += copied;
+      return chunk.subarray(copied);
+    }
+    const all = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+    const bodyAt = all.length < PREFIX_BYTES ? Number.POSITIVE_INFINITY : PREFIX_BYTES + all.readUInt32BE(0);
+    if (all.length < bodyAt) {
+      begun = all;
+      return all.subarray(all.length);
+    }
+    begun = Buffer.alloc(0);
+    const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
+    message = { head, body: bodyRoom(all.readUInt32BE(4)), filled: 0 };
+    return all.subarray(bodyAt);
+  }
+
+  return (chunk) => {
+    for (let rest = chunk; rest.length > 0; ) {
+      rest = take(rest);
+      if (message === undefined || message.filled < message.body.length) continue;
+      const { head, body } = message;
+      message = undefined;
+      said(head, body);
+    }
+  };
+}
+
+export function requestFrame(
+  { bytes, facts, recipe, limits, marks }: PipelineRequest,
+  isHeld: boolean,
+): readonly Buffer[] {
+  const head: RenderOrder = {
+    kind: "render",
+    ...{ facts, recipe, limits, isHeld },
+    imageBytes: bytes.length,
+    marks: [...marks].map(([url, mark]) => ({ url, bytes: mark.length })),
+  };
+  return frameOf(head, isHeld ? [...marks.values()] : [bytes, ...marks.values()]);
+}
+
+export function proofFrame(body: ProofBody, limits: SourceLimits): readonly Buffer[] {
+  const path = body.kind === "file" ? body.path : undefined;
+  return frameOf({ kind: "prove", limits, path } satisfies ProofOrder, body.kind === "file" ? [] : [body.buffer]);
+}
+
+/** `marksBody`: the bytes of all marks, one behind the other. */
+export function requestOf(
+  { facts, recipe, limits, marks }: RenderOrder,
+  bytes: Buffer,
+  marksBody: Buffer,
+): PipelineRequest {
+  let at = 0;
+  const files = marks.map(({ url, bytes: length }) => {
+    at += length;
+    return [url, marksBody.subarray(at - length, at)] as const;
+  });
+  return { ...{ bytes, facts, recipe, limits }, marks: new Map(files) };
+}

@@ -1,0 +1,118 @@
+import sharp from "sharp";
+import { beforeAll, describe, expect, test } from "vitest";
+import { readJpegHead } from "../../../../src/image/formats/jpeg-head.ts";
+import { segment } from "../../../helpers/images.ts";
+
+const DQT = 0xdb;
+let photo: Buffer;
+beforeAll(async () => {
+  photo = await sharp({ create: { width: 60, height: 40, channels: 3, background: "#c83200" } })
+    .withExif({ IFD0: { Artist: "Somebody" } })
+    .jpeg({ quality: 70 })
+    .toBuffer();
+});
+
+/** Behind the start of the image. */
+const withBytes = (...bytes: readonly number[]) =>
+  Buffer.concat([photo.subarray(0, 2), Buffer.from(bytes), photo.subarray(2)]);
+
+/** The same values in tables of 16 bits. */
+function withWideTables(bytes: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (
+    let at = bytes.indexOf(Buffer.from([0xff, DQT]));
+    at !== -1;
+    at = bytes.indexOf(Buffer.from([0xff, DQT]), at + 2)
+  ) {
+    const length = bytes.readUInt16BE(at + 2);
+    const table = bytes.subarray(at + 5, at + 2 + length);
+    const wide = Buffer.alloc(5 + table.length * 2);
+    wide.set([0xff, DQT, 0, 3 + table.length * 2, 0x10 | (bytes[at + 4] ?? 0)]);
+    for (const [index, value] of table.entries()) wide.writeUInt16BE(value, 5 + index * 2);
+    parts.push(bytes.subarray(from, at), wide);
+    from = at + 2 + length;
+  }
+  return Buffer.concat([...parts, bytes.subarray(from)]);
+}
+
+describe("readJpegHead()", () => {
+  test("tells the same wherever the head lies in a large file", () => {
+    const head = readJpegHead(photo);
+    const scan = photo.indexOf("\xff\xda", 0, "latin1");
+    // It is walked through in steps of 64 KiB.
+    for (let at = 65_536 - scan - 8; at <= 65_536; at += 1) {
+      const padding = Array.from({ length: 2 }, (_, index) =>
+        segment(0xfe, Buffer.alloc(index === 0 ? 40_000 : at - 40_010)),
+      );
+      const bytes = Buffer.concat([photo.subarray(0, 2), ...padding, photo.subarray(2)]);
+      expect(readJpegHead(bytes)).toEqual(head);
+    }
+  });
+
+  test("tells EXIF, colour and quality", async () => {
+    expect(readJpegHead(photo)).toMatchObject({ isGrey: false, quality: 70 });
+    expect(readJpegHead(photo).exif?.toString("latin1")).toMatch(/^Exif\0\0.*Somebody/s);
+    const grey = await sharp(photo).toColourspace("b-w").jpeg({ quality: 40 }).toBuffer();
+    expect(readJpegHead(grey)).toEqual({ exif: undefined, isGrey: true, quality: 40, coefficientBytes: 0 });
+  });
+
+  test.each([
+    ["4:2:0", { chromaSubsampling: "4:2:0" }, 3],
+    ["4:4:4", { chromaSubsampling: "4:4:4" }, 6],
+  ])("tells what is held of %s while its scans are read", async (_, options, expected) => {
+    const [one, several] = await Promise.all(
+      [false, true].map((progressive) =>
+        sharp(photo)
+          .jpeg({ ...options, progressive })
+          .toBuffer(),
+      ),
+    );
+    expect([one, several].map((bytes) => readJpegHead(bytes as Buffer).coefficientBytes)).toEqual([0, expected]);
+    const cmyk = await sharp(photo).toColourspace("cmyk").jpeg({ progressive: true }).toBuffer();
+    expect(readJpegHead(cmyk).coefficientBytes).toBe(8);
+    const grey = await sharp(photo).toColourspace("b-w").jpeg({ progressive: true }).toBuffer();
+    expect(readJpegHead(grey).coefficientBytes).toBe(2);
+    // A baseline JPEG whose first scan has but some of its components.
+    const scan = (one as Buffer).indexOf(Buffer.from([0xff, 0xda]));
+    expect(readJpegHead(Buffer.from(one as Buffer).fill(1, scan + 4, scan + 5)).coefficientBytes).toBe(expected);
+  });
+
+  test.each([
+    ["fill bytes", [0xff, 0xff]],
+    ["a marker without a length", [0xff, 0x01, 0xff, 0xd0]],
+    ["bytes that are no marker", [0, 0, 0, 0xff, 0]],
+  ])("passes over %s, as decoders do", (_, bytes) => {
+    expect(readJpegHead(withBytes(...bytes))).toEqual(readJpegHead(photo));
+  });
+
+  test("reads each quality as it was written, of tables of 8 and of 16 bits", async () => {
+    const qualities = Array.from({ length: 100 }, (_, index) => index + 1);
+    const written = await Promise.all(qualities.map((quality) => sharp(photo).jpeg({ quality }).toBuffer()));
+    expect(written.map((bytes) => readJpegHead(bytes).quality)).toEqual(qualities);
+    // What ended at 255 there says nothing of it here: below, the nearest is found.
+    const wide = qualities.filter((quality) => quality >= 25);
+    expect(wide.map((quality) => readJpegHead(withWideTables(written[quality - 1] as Buffer)).quality)).toEqual(wide);
+  });
+
+  test.each([
+    ["nothing but the least value", () => 1, 100],
+    ["one value beside the least", (index: number) => (index === 63 ? 2 : 1), 99],
+    ["nothing but the largest value", () => 255, 1],
+    ["the least value and the largest", (index: number) => (index === 63 ? 255 : 1), 99],
+  ])("reads the quality of tables of %s", (_what, valueAt, quality) => {
+    const table = Buffer.from(Array.from({ length: 64 }, (_, index) => valueAt(index)));
+    const segment = Buffer.concat([Buffer.from([0xff, DQT, 0, 67, 0]), table]);
+    const bytes = withBytes(...segment);
+    expect(readJpegHead(bytes).quality).toBe(quality);
+  });
+
+  test.each([0, 2, 3, 5])("of a file that ends after %i bytes it tells nothing", (length) => {
+    expect(readJpegHead(photo.subarray(0, length))).toEqual({
+      exif: undefined,
+      isGrey: false,
+      quality: undefined,
+      coefficientBytes: 0,
+    });
+  });
+});

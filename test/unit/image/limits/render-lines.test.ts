@@ -1,0 +1,152 @@
+import { expect, test } from "vitest";
+import { createRenderLines, type RenderLinesOptions } from "../../../../src/image/limits/render-lines.ts";
+
+const OPTIONS: RenderLinesOptions = {
+  places: 2,
+  maxWaiting: 9,
+  waitMs: 60_000,
+  maxBytes: 100,
+  largeBytes: 50,
+  largePlaces: 1,
+};
+const [SMALL, LARGE] = [20, 90];
+const NEVER = new AbortController().signal;
+
+/** What has happened by the time all that can happen at once has. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Renders that begin as soon as lines and memory allow, and end when they are told to. */
+function lab(options: Partial<RenderLinesOptions> = {}) {
+  const lines = createRenderLines({ ...OPTIONS, ...options });
+  const begun: string[] = [];
+  const ends = new Map<string, () => void>();
+  const failed = new Map<string, unknown>();
+  async function render(name: string, bytes: number, signal: AbortSignal): Promise<void> {
+    const turn = await lines.enter(bytes, signal);
+    try {
+      await turn.weigh(bytes, signal);
+      begun.push(name);
+      await new Promise<void>((resolve) => ends.set(name, resolve));
+    } finally {
+      turn.leave();
+    }
+  }
+  return {
+    lines,
+    begun,
+    failed,
+    ask: (name: string, bytes: number, signal: AbortSignal = NEVER) =>
+      void render(name, bytes, signal).catch((error: unknown) => failed.set(name, error)),
+    async end(name: string) {
+      ends.get(name)?.();
+      await settled();
+    },
+  };
+}
+
+test("three large ones at once take one place, and a small one that comes later is before the second", async () => {
+  const { lines, begun, ask, end } = lab();
+  for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
+  await settled();
+  expect([begun, lines.running, lines.waiting]).toEqual([["large 1"], 1, 2]);
+  ask("small", SMALL);
+  await settled();
+  // It has the other place, and waits for memory alone.
+  expect([begun, lines.running, lines.waiting]).toEqual([["large 1"], 2, 2]);
+  await end("large 1");
+  expect(begun).toEqual(["large 1", "small"]);
+  await end("small");
+  expect([begun.slice(2), lines.running, lines.waiting]).toEqual([["large 2"], 1, 1]);
+  await end("large 2");
+  await end("large 3");
+  expect([begun.slice(2), lines.running, lines.waiting]).toEqual([["large 2", "large 3"], 0, 0]);
+});
+
+test("as many large ones render at once as there are places for them", async () => {
+  const { begun, ask, end } = lab({ places: 8, maxBytes: 200, largePlaces: 2 });
+  for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
+  ask("small", SMALL);
+  await settled();
+  expect(begun.toSorted()).toEqual(["large 1", "large 2", "small"]);
+  await end("large 1");
+  expect(begun.slice(3)).toEqual(["large 3"]);
+});
+
+test("small ones that fit beside a large one do not wait, however many large ones do", async () => {
+  const { begun, ask, end } = lab();
+  for (const name of ["large 1", "large 2", "large 3"]) ask(name, 60);
+  await settled();
+  for (const name of ["small 1", "small 2"]) ask(name, SMALL);
+  await settled();
+  expect(begun).toEqual(["large 1", "small 1"]);
+  await end("small 1");
+  expect(begun).toEqual(["large 1", "small 1", "small 2"]);
+});
+
+test("the next large one comes behind the small ones that wait already", async () => {
+  const { begun, ask, end } = lab({ places: 1 });
+  ask("large 1", LARGE);
+  ask("large 2", LARGE);
+  await settled();
+  for (const name of ["small 1", "small 2"]) ask(name, SMALL);
+  await settled();
+  await end("large 1");
+  await end("small 1");
+  expect(begun).toEqual(["large 1", "small 1", "small 2"]);
+  await end("small 2");
+  expect(begun.at(-1)).toBe("large 2");
+});
+
+test("an abort leaves either line at once", async () => {
+  const { lines, begun, failed, ask, end } = lab({ places: 1 });
+  const clients = [new AbortController(), new AbortController(), new AbortController()] as const;
+  ask("small", SMALL);
+  await settled();
+  ask("in the common line", LARGE, clients[0].signal);
+  ask("in that of large ones", LARGE, clients[1].signal);
+  ask("the next", LARGE, clients[2].signal);
+  await settled();
+  expect([lines.running, lines.waiting]).toEqual([1, 3]);
+  clients[1].abort(new Error("gone"));
+  await settled();
+  expect([lines.running, lines.waiting, failed.get("in that of large ones")]).toEqual([1, 2, new Error("gone")]);
+  clients[0].abort(new Error("gone"));
+  await settled();
+  expect([lines.running, lines.waiting, failed.get("in the common line")]).toEqual([1, 1, new Error("gone")]);
+  await end("small");
+  expect(begun).toEqual(["small", "the next"]);
+});
+
+test("a large one that gives up while it waits for memory frees the place of the large ones", async () => {
+  const { begun, ask, lines } = lab();
+  const client = new AbortController();
+  ask("small", SMALL);
+  ask("large 1", LARGE, client.signal);
+  ask("large 2", 60);
+  await settled();
+  expect([begun, lines.waiting]).toEqual([["small"], 1]);
+  client.abort(new Error("gone"));
+  await settled();
+  expect([begun, lines.waiting]).toEqual([["small", "large 2"], 0]);
+});
+
+test("admits() lets one that is large after all go on only where it is the only one", async () => {
+  const { enter } = createRenderLines(OPTIONS);
+  const [first, second] = [await enter(SMALL, NEVER), await enter(SMALL, NEVER)];
+  expect([await first.admits(SMALL, NEVER), await first.admits(LARGE, NEVER)]).toEqual([true, true]);
+  expect([await second.admits(SMALL, NEVER), await second.admits(LARGE, NEVER)]).toEqual([true, false]);
+  second.leave();
+  const anew = enter(LARGE, NEVER);
+  first.leave();
+  expect(await (await anew).admits(LARGE, NEVER)).toBe(true);
+});
+
+test("each line refuses when it is full", async () => {
+  const { ask, failed } = lab({ places: 1, maxWaiting: 1 });
+  for (const name of ["running", "waiting", "refused"]) ask(name, LARGE);
+  await settled();
+  for (const name of ["small waiting", "small refused"]) ask(name, SMALL);
+  await settled();
+  expect([...failed.keys()].sort()).toEqual(["refused", "small refused"]);
+  expect([...failed.values()]).toMatchObject([{ code: "render_overloaded" }, { code: "render_overloaded" }]);
+});

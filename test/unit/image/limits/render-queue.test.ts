@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { createRenderQueue, type RenderQueueOptions } from "../../../../src/image/limits/render-queue.ts";
+
+const OPTIONS: RenderQueueOptions = { places: 2, maxWaiting: 2, waitMs: 60_000, maxBytes: 100 };
+const NEVER = new AbortController().signal;
+
+/** What has happened by the time all that can happen at once has. */
+async function settled<Value>(promise: Promise<Value>): Promise<Value | "waits"> {
+  return Promise.race([promise, new Promise<"waits">((resolve) => setImmediate(resolve, "waits"))]);
+}
+
+test("enter() gives places, then keeps the order of those who wait", async () => {
+  const queue = createRenderQueue(OPTIONS);
+  const [first, second] = [await queue.enter(NEVER), await queue.enter(NEVER)];
+  const order: number[] = [];
+  const third = queue.enter(NEVER).then((place) => {
+    order.push(3);
+    return place;
+  });
+  const fourth = queue.enter(NEVER).then(() => order.push(4));
+  expect([queue.running, queue.waiting, await settled(third)]).toEqual([2, 2, "waits"]);
+  first.leave();
+  first.leave();
+  await third;
+  expect([order, queue.running, queue.waiting]).toEqual([[3], 2, 1]);
+  second.leave();
+  await fourth;
+  expect(order).toEqual([3, 4]);
+});
+
+test("enter() refuses with Retry-After when the line is full, and when the wait was too long", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, places: 1, maxWaiting: 1, waitMs: 1 });
+  await queue.enter(NEVER);
+  const waiting = queue.enter(NEVER);
+  await expect(queue.enter(NEVER)).rejects.toMatchObject({ code: "render_overloaded", retryAfterSeconds: 2 });
+  await expect(waiting).rejects.toMatchObject({ code: "render_overloaded" });
+  expect(queue.waiting).toBe(0);
+});
+
+test("an abort leaves the line at once and takes no place", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, places: 1 });
+  const place = await queue.enter(NEVER);
+  const client = new AbortController();
+  const waiting = queue.enter(client.signal);
+  const patient = queue.enter(NEVER);
+  client.abort(new Error("gone"));
+  await expect(waiting).rejects.toThrow("gone");
+  expect(queue.waiting).toBe(1);
+  place.leave();
+  await patient;
+  await expect(queue.enter(client.signal)).rejects.toThrow("gone");
+  expect(queue.running).toBe(1);
+});
+
+test("weigh() lets together only what fits, and one alone whatever it needs", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, places: 4 });
+  const places = await Promise.all([1, 2, 3, 4].map(() => queue.enter(NEVER)));
+  const [huge, small, large, late] = places as [
+    (typeof places)[0],
+    (typeof places)[0],
+    (typeof places)[0],
+    (typeof places)[0],
+  ];
+  await huge.weigh(1000, NEVER);
+  const smallOne = small.weigh(1, NEVER);
+  const largeOne = large.weigh(100, NEVER);
+  expect(await settled(smallOne)).toBe("waits");
+  huge.leave();
+  await smallOne;
+  expect(await settled(largeOne)).toBe("waits");
+  // Nobody overtakes, else a large one would wait for ever.
+  const lateOne = late.weigh(1, NEVER);
+  expect(await settled(lateOne)).toBe("waits");
+  small.leave();
+  await largeOne;
+  large.leave();
+  await lateOne;
+});
+
+test("when the first of the line gives up, those behind get their chance", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, places: 3 });
+  const [one, two, three] = await Promise.all([queue.enter(NEVER), queue.enter(NEVER), queue.enter(NEVER)]);
+  await one.weigh(50, NEVER);
+  const client = new AbortController();
+  const tooLarge = two.weigh(90, client.signal);
+  const fitting = three.weigh(10, NEVER);
+  client.abort(new Error("gone"));
+  await expect(tooLarge).rejects.toThrow("gone");
+  await fitting;
+});

@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createGate } from "../../../../src/body/gate/gate.ts";
+import { writeBmp } from "../../../../src/image/formats/bmp.ts";
+import type { ProofBody } from "../../../../src/image/process/verify-decodable.ts";
+import { createRenderer, type Renderer } from "../../../../src/image/renderer.ts";
+import { claimingPng } from "../../../helpers/hostile-images.ts";
+
+const OPTIONS = { renders: 2, renderMs: 8000, pixels: 4_000_000, frames: 20 };
+
+let renderer: Renderer;
+const whole: Record<string, Buffer> = {};
+
+beforeAll(async () => {
+  renderer = createRenderer(OPTIONS);
+  const raw = { width: 400, height: 300, channels: 3 } as const;
+  const pixels = await sharp(randomBytes(400 * 300 * 3), { raw })
+    .blur(2)
+    .raw()
+    .toBuffer();
+  const picture = () => sharp(pixels, { raw });
+  whole.jpeg = await picture().jpeg().toBuffer();
+  whole["progressive jpeg"] = await picture().jpeg({ progressive: true }).toBuffer();
+  whole["cmyk jpeg"] = await picture().toColourspace("cmyk").jpeg().toBuffer();
+  whole.png = await picture().png().toBuffer();
+  whole["interlaced png"] = await picture().png({ progressive: true }).toBuffer();
+  whole.webp = await picture().webp().toBuffer();
+  whole.gif = await picture().gif().toBuffer();
+  const frames = sharp(pixels, { raw: { ...raw, height: 30, pageHeight: 30 } as never });
+  whole["moving webp"] = await sharp(await frames.gif().toBuffer(), { animated: true })
+    .webp()
+    .toBuffer();
+  whole.avif = await picture().avif({ effort: 0 }).toBuffer();
+  whole.bmp = writeBmp({ data: pixels, width: 400, height: 300, channels: 3, frames: 1 });
+});
+afterAll(() => renderer.close());
+
+function prove(bytes: Buffer, body: ProofBody = { kind: "buffer", buffer: bytes }): Promise<void> {
+  const gate = createGate();
+  gate.push(bytes);
+  const { image } = gate;
+  if (image === undefined) throw new Error("its magic is gone");
+  return renderer.prove({ size: bytes.length, image, load: async () => body, signal: new AbortController().signal });
+}
+
+/** The same head and end, and nothing between that makes sense. */
+function hollow(bytes: Buffer): Buffer {
+  return Buffer.from(bytes).fill(0, Math.floor(bytes.length / 3), Math.floor((bytes.length * 9) / 10));
+}
+
+test("an image that decodes is proven, of every kind, in memory and in a file", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "huiyuan-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  for (const [name, bytes] of Object.entries(whole)) {
+    await expect(prove(bytes), name).resolves.toBeUndefined();
+    const path = join(dir, name);
+    writeFileSync(path, bytes);
+    await expect(prove(bytes, { kind: "file", path }), name).resolves.toBeUndefined();
+  }
+});
+
+describe("an image without its pixels is refused", () => {
+  test.each(["jpeg", "progressive jpeg", "png", "interlaced png", "gif", "avif"])("%s", async (name) => {
+    await expect(prove(hollow(whole[name]!))).rejects.toMatchObject({ code: "image_not_processable" });
+  });
+  // Its decoder makes pixels of any bits; only what cannot be their beginning is told.
+  test.each(["webp", "moving webp"])("%s", async (name) => {
+    const bytes = Buffer.from(whole[name]!);
+    const pixelsAt = bytes.indexOf("VP8") + 18;
+    bytes.fill(0x55, pixelsAt, bytes.length - 2);
+    await expect(prove(bytes)).rejects.toMatchObject({ code: "image_not_processable" });
+  });
+  test("a BMP that says it is larger", async () => {
+    const bytes = Buffer.from(whole.bmp!);
+    bytes.writeUInt32LE(3000, 18);
+    await expect(prove(bytes)).rejects.toMatchObject({ code: "image_not_processable" });
+  });
+  test("a PNG that holds a few of its pixels", async () => {
+    await expect(prove(claimingPng(1000, 1000))).rejects.toMatchObject({ code: "image_not_processable" });
+  });
+});
+
+test("what a camera pads its pixels with does no harm", async () => {
+  const jpeg = whole.jpeg!;
+  const end = jpeg.lastIndexOf(Buffer.from([0xff, 0xd9]));
+  const padded = Buffer.concat([jpeg.subarray(0, end), Buffer.alloc(200), jpeg.subarray(end)]);
+  await expect(prove(padded)).resolves.toBeUndefined();
+});
+
+test("kinds that have no decoder are refused, and what is beyond the limits is said so, without a process", async () => {
+  const image = (format: "tiff" | "png", width: number) => ({
+    size: 100,
+    image: { format, width, height: 3000 },
+    load: () => Promise.reject(new Error("it was loaded")),
+    signal: new AbortController().signal,
+  });
+  await expect(renderer.prove(image("tiff", 10))).rejects.toMatchObject({ code: "image_not_processable" });
+  await expect(renderer.prove(image("png", 3000))).rejects.toMatchObject({ code: "image_too_large" });
+  await expect(renderer.prove({ ...image("png", 1), size: 21_000_000 })).rejects.toMatchObject({
+    code: "image_too_heavy",
+  });
+});
+
+test("a file that is gone is a fault of the store", async () => {
+  const gone = prove(whole.png!, { kind: "file", path: "/nonexistent/a.png" });
+  await expect(gone).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test("large files are proven one at a time, and nothing is held while they wait", async () => {
+  let [loading, most] = [0, 0];
+  const bytes = whole.png!;
+  const one = async () => {
+    const load = async () => {
+      loading += 1;
+      most = Math.max(most, loading);
+      return { kind: "buffer", buffer: bytes } as const;
+    };
+    const image = { format: "png", width: 400, height: 300 } as const;
+    await renderer.prove({ size: 5_000_000, image, load, signal: new AbortController().signal });
+    loading -= 1;
+  };
+  await Promise.all(Array.from({ length: 8 }, one));
+  expect([most, loading, renderer.running]).toEqual([1, 0, 0]);
+});

@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createDoneGroups } from "../../../../src/image/workers/done-groups.ts";
+
+const SMALL = 20_000;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Those that are done, one after the other, of so many; and which of them have gone on. */
+function renders(total: number) {
+  const wentOn: number[] = [];
+  let waiting = total - 1;
+  const groups = createDoneGroups(() => waiting);
+  let count = 0;
+  return {
+    wentOn,
+    async done(bytes = SMALL) {
+      const number = count;
+      count += 1;
+      // The next one has the place before this one is asked.
+      waiting = Math.max(0, waiting - 1);
+      void groups.gather(bytes).then(() => wentOn.push(number));
+      await vi.advanceTimersByTimeAsync(0);
+    },
+  };
+}
+
+test("what is done goes on at once while nobody waits", async () => {
+  const { wentOn, done } = renders(1);
+  await done();
+  expect(wentOn).toEqual([0]);
+});
+
+test("under load eight go on together", async () => {
+  const { wentOn, done } = renders(30);
+  for (let index = 0; index < 7; index += 1) await done();
+  expect(wentOn).toEqual([]);
+  await done();
+  expect(wentOn).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  await done();
+  expect(wentOn).toHaveLength(8);
+});
+
+test("no more are gathered than wait still", async () => {
+  const { wentOn, done } = renders(6);
+  await done();
+  await done();
+  expect(wentOn).toEqual([]);
+  await done();
+  expect(wentOn).toEqual([0, 1, 2]);
+  await done();
+  await done();
+  await done();
+  expect(wentOn).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test("none waits for slow ones longer than 75 ms", async () => {
+  const { wentOn, done } = renders(30);
+  await done();
+  await vi.advanceTimersByTimeAsync(40);
+  await done();
+  await vi.advanceTimersByTimeAsync(34);
+  expect(wentOn).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(wentOn).toEqual([0, 1]);
+  await done();
+  await vi.advanceTimersByTimeAsync(74);
+  expect(wentOn).toEqual([0, 1]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(wentOn).toEqual([0, 1, 2]);
+});
+
+test("a large one goes on at once, and takes along those that were gathered", async () => {
+  const { wentOn, done } = renders(30);
+  await done();
+  await done(2 * 1024 * 1024);
+  expect(wentOn).toEqual([0, 1]);
+});
