@@ -8,7 +8,7 @@ import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./insigh
 import { createUsage, type Held, USAGE_PLAN, type Usage } from "./insight/usage.ts";
 import { createLedgers } from "./ledger/ledger.ts";
 import { createSystemResolve } from "./origin/dial/lookup.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 import type { SiteRegistry } from "./sites.ts";
 import type { Uploaded } from "./upload/callback.ts";
 import type { CallbackTarget } from "./upload/delivery.ts";

@@ -18,7 +18,7 @@ import { startServer } from "./http/server.ts";
 import { openService, UPLOAD_PATIENCE } from "./service.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 
 export interface AppOptions {
   readonly settings: Settings;

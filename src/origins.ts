@@ -15,8 +15,8 @@ import { createQiniu, qiniuRules } from "./origin/kinds/qiniu.ts";
 import { createS3, s3Rules } from "./origin/kinds/s3.ts";
 import { createSite, siteRules } from "./origin/kinds/site.ts";
 import type { Origin } from "./origin/origin.ts";
-import { identityOf } from "./settings/identity.ts";
-import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "./settings/schema.ts";
+import { identityOf } from "./settings/fingerprint.ts";
+import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "./settings/schema/schema.ts";
 
 export interface OriginParts {
   readonly log: Log;

@@ -2,7 +2,7 @@
 import type { ManagedBucket, Project, Projects } from "./http/photos/project.ts";
 import type { Site } from "./http/site.ts";
 import { publicDomain } from "./settings/domains.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 
 /** `domains`: every site of the settings, `*` last. Each bucket has one at least, that of its default domain. */
 export function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {

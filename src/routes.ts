@@ -5,9 +5,9 @@ import { toKey } from "./core/object.ts";
 import type { MirrorSource, Route } from "./http/site.ts";
 import type { Mirror } from "./mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "./mirror/rules.ts";
+import { passedHeaderFault } from "./settings/checks/origin-rules.ts";
 import { underRule } from "./settings/effective.ts";
-import { passedHeaderFault } from "./settings/origin-rules.ts";
-import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/schema.ts";
+import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/schema/schema.ts";
 
 /** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
 export function keepsQueries(domain: MirrorSettings): boolean {

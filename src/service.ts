@@ -19,7 +19,7 @@ import { createRescueRoom } from "./mirror/rescue.ts";
 import { createSlots } from "./mirror/slots.ts";
 import { roomToWait } from "./mirror/waiting-room.ts";
 import { createWriteBack } from "./mirror/write-back.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 import { createKnownMd5 } from "./upload/known-md5.ts";

@@ -12,7 +12,7 @@ import { SILENT_METER as meter } from "./mirror/meter.ts";
 import { createRescueRoom } from "./mirror/rescue.ts";
 import { createSlots } from "./mirror/slots.ts";
 import { createWriteBack } from "./mirror/write-back.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 import { createMemoryOnceLedger } from "./sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 

@@ -14,7 +14,7 @@ import type { DigestName, Key } from "./core/object.ts";
 import { s3Place } from "./core/s3-place.ts";
 import { createSystemResolve } from "./origin/dial/lookup.ts";
 import { createCaller } from "./origin/exchange/caller.ts";
-import type { Settings } from "./settings/schema.ts";
+import type { Settings } from "./settings/schema/schema.ts";
 import type { OnceLedger } from "./sign/once.ts";
 
 /** Everything of a data folder. */

@@ -4,7 +4,7 @@ import { isPublicPortKnown, publicBase } from "../http/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { Settings } from "../settings/schema/schema.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
 interface CheckOptions {

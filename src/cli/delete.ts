@@ -1,6 +1,6 @@
 // `huiyuan delete`: objects go and stay gone, also where the origin still has them.
 import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../settings/quantities.ts";
+import { parseDuration } from "../settings/schema/quantities.ts";
 import { adminCommand, withServer } from "./admin-command.ts";
 import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./changing.ts";
 import type { Terminal } from "./terminal.ts";

@@ -8,7 +8,7 @@ import { readVersion } from "../core/version.ts";
 import { nameOf, probeOrigin } from "../origins.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
-import type { OriginSettings, Settings } from "../settings/schema.ts";
+import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { examine } from "./doctor/examination.ts";
 import type { Finding, Hints, Notes } from "./doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "./doctor/proposal.ts";

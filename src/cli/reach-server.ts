@@ -4,7 +4,7 @@
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
 import { loadSettings } from "../settings/load.ts";
-import type { ServerSettings } from "../settings/schema.ts";
+import type { ServerSettings } from "../settings/schema/schema.ts";
 import { type AdminClient, type Ask, createAdminClient } from "./admin-client.ts";
 import type { Terminal } from "./terminal.ts";
 

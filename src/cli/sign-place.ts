@@ -4,7 +4,7 @@ import { isPublicPortKnown, type PublicPlace } from "../http/public-url.ts";
 import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
-import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema.ts";
+import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema/schema.ts";
 
 /** Where the SecretKey is taken from when no settings file is read. */
 export const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { HuiyuanError } from "../core/errors.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { parseSettings } from "../settings/load.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { Settings } from "../settings/schema/schema.ts";
 import { makeToken } from "../sign/token.ts";
 import { SAMPLE_ALIAS } from "./sample-processing.ts";
 

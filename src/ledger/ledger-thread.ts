@@ -1,7 +1,7 @@
 // The thread that alone opens the ledgers and waits for their fsyncs. Started by ledger.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../core/errors.ts";
-import { type Book, createBook } from "./book.ts";
+import { type Book, createBook } from "./database.ts";
 import type { FromLedgers, LedgerThreadData, ToLedgers } from "./ledger.ts";
 
 function serve(port: NonNullable<typeof parentPort>, { dir, plans }: LedgerThreadData): void {

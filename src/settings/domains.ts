@@ -1,5 +1,5 @@
 // Which bucket answers which host, and with which mirror. Pure: settings in, table out.
-import type { BucketSettings, MirrorSettings, ProjectSettings, ServerSettings, Settings } from "./schema.ts";
+import type { BucketSettings, MirrorSettings, ProjectSettings, ServerSettings, Settings } from "./schema/schema.ts";
 
 /** What a host stands for. */
 export interface Binding {

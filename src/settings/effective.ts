@@ -1,5 +1,5 @@
 // What a rule makes of its domain's mirror source: the rule's own settings over the domain's. Pure.
-import type { MirrorSettings, RuleSettings } from "./schema.ts";
+import type { MirrorSettings, RuleSettings } from "./schema/schema.ts";
 
 /** The mirror source under a rule. A scalar or list of the rule replaces the domain's; of a mapping each key does. */
 export function underRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSettings {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
-import { type BucketSettings, type Settings, settingsSchema } from "./schema.ts";
+import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
 import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
 import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 

@@ -1,6 +1,6 @@
 // Which changes of the settings a running server cannot take over. Pure.
 import { isDeepStrictEqual } from "node:util";
-import type { ServerSettings, Settings } from "./schema.ts";
+import type { ServerSettings, Settings } from "./schema/schema.ts";
 
 const SERVER_KEYS = ["host", "port", "adminHost", "adminPort", "workers"] as const satisfies (keyof ServerSettings)[];
 const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];

@@ -3,7 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
-import type { Settings } from "../../src/settings/schema.ts";
+import type { Settings } from "../../src/settings/schema/schema.ts";
 import { type GetResult, get } from "../helpers/get.ts";
 import { animatedGif, noisyBmp, noisyJpeg, segment } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";

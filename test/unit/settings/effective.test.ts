@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { underRule } from "../../../src/settings/effective.ts";
-import type { MirrorSettings } from "../../../src/settings/schema.ts";
+import type { MirrorSettings } from "../../../src/settings/schema/schema.ts";
 import { parse, withMirror } from "./parse.ts";
 
 function mirrorWith(keys: string, rule: string): MirrorSettings {

@@ -2,7 +2,7 @@
 import type { Fault } from "../../../src/settings/faults.ts";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
-import type { MirrorSettings, Settings, SiteOriginSettings } from "../../../src/settings/schema.ts";
+import type { MirrorSettings, Settings, SiteOriginSettings } from "../../../src/settings/schema/schema.ts";
 
 /** The shortest good file: one project, one bucket, no domain. */
 export const MINIMAL = `projects:

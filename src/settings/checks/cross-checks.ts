@@ -1,10 +1,10 @@
 // Rules that need more than one key of the settings; those of origins and mirror sources are in origin-checks.ts and
 // rule-checks.ts.
-import type { PathFault } from "./faults.ts";
-import { isLoopbackHost } from "./hosts.ts";
+import type { PathFault } from "../faults.ts";
+import { isLoopbackHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
-import { child, isMapping, items, type Place, text } from "./places.ts";
+import { child, isMapping, items, type Place, text } from "./path-nodes.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 import { styleFaults } from "./style-checks.ts";
 

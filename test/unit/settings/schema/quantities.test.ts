@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseDuration, parseSize } from "../../../src/settings/quantities.ts";
-import { faultsOf, MINIMAL, parse } from "./parse.ts";
+import { parseDuration, parseSize } from "../../../../src/settings/schema/quantities.ts";
+import { faultsOf, MINIMAL, parse } from "../parse.ts";
 
 test.each([
   ["64MB", 64_000_000],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pathsOf, withBucket, withMirror, withOrigin } from "./parse.ts";
+import { pathsOf, withBucket, withMirror, withOrigin } from "../parse.ts";
 
 const mirror = "projects[0].buckets[0].domains[0].mirror";
 const rule = `${mirror}.rules[0]`;

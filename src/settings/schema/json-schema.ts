@@ -1,6 +1,6 @@
 // The settings schema as JSON Schema (draft 2020-12), for editors and the console.
 import * as z from "zod";
-import { NOT_YET } from "./not-yet.ts";
+import { NOT_YET } from "../checks/not-yet.ts";
 import { settingsSchema } from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;

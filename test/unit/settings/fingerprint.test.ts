@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { identityOf } from "../../../src/settings/identity.ts";
+import { identityOf } from "../../../src/settings/fingerprint.ts";
 import { parse, withOrigin } from "./parse.ts";
 
 const text = withOrigin('url: "https://h", headers: { Authorization: one }');

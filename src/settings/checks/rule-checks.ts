@@ -1,9 +1,9 @@
 // Rules between the keys of a mirror source, its rules among them. Pure.
-import { isKey } from "../core/object.ts";
-import type { PathFault } from "./faults.ts";
+import { isKey } from "../../core/object.ts";
+import type { PathFault } from "../faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
 import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";
-import { child, items, type Place, text } from "./places.ts";
+import { child, items, type Place, text } from "./path-nodes.ts";
 
 export function mirrorFaults(mirror: Place, own: OwnAddresses): readonly PathFault[] {
   return [

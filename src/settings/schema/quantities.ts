@@ -1,6 +1,6 @@
 // Sizes and durations as people write them: "64MiB" → bytes, "30s" → milliseconds. Numbers with units only; no dates.
 import * as z from "zod";
-import { wanted } from "./faults.ts";
+import { wanted } from "../faults.ts";
 
 const SIZE_UNITS = {
   B: 1,

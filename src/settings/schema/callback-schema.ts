@@ -1,6 +1,6 @@
 // The keys of a bucket's `callback`: whom uploads are told to. How that is done is upload/'s.
 import * as z from "zod";
-import { callbackUrlFault } from "./origin-rules.ts";
+import { callbackUrlFault } from "../checks/origin-rules.ts";
 import { duration } from "./quantities.ts";
 import { flag, secret } from "./values.ts";
 

@@ -1,6 +1,6 @@
 // Walking a tree of settings that may be faulty: whatever does not have the expected shape is passed over, because the
 // schema reports it.
-import type { SettingsPath } from "./faults.ts";
+import type { SettingsPath } from "../faults.ts";
 
 type Mapping = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { settingsJsonSchema } from "../../../src/settings/json-schema.ts";
-import { parseSettings } from "../../../src/settings/load.ts";
+import { parseSettings } from "../../../../src/settings/load.ts";
+import { settingsJsonSchema } from "../../../../src/settings/schema/json-schema.ts";
 
-const config = (name: string) => readFileSync(new URL(`../../../config/${name}`, import.meta.url), "utf8");
+const config = (name: string) => readFileSync(new URL(`../../../../config/${name}`, import.meta.url), "utf8");
 
 test("config/huiyuan.schema.json is current (npx tsx config/make-schema.ts)", () => {
   expect(config("huiyuan.schema.json")).toBe(`${JSON.stringify(settingsJsonSchema(), null, 2)}\n`);

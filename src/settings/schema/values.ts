@@ -1,8 +1,8 @@
 // Kinds of values that several parts of the settings have in common, with the words for what is wanted of them.
 import * as z from "zod";
-import { wanted } from "./faults.ts";
-import { normalizeHost } from "./hosts.ts";
-import { isHeaderValue, originUrlFault } from "./origin-rules.ts";
+import { isHeaderValue, originUrlFault } from "../checks/origin-rules.ts";
+import { wanted } from "../faults.ts";
+import { normalizeHost } from "../hosts.ts";
 
 export const flag = () => z.boolean();
 

@@ -1,8 +1,8 @@
 // Aliases and styles of a bucket: one namespace, names that separators can split off, and instructions that can be read.
-import { HuiyuanError } from "../core/errors.ts";
-import { parseInstruction } from "../image/grammar/grammar.ts";
-import type { PathFault } from "./faults.ts";
-import { child, type Place } from "./places.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { parseInstruction } from "../../image/grammar/grammar.ts";
+import type { PathFault } from "../faults.ts";
+import { child, type Place } from "./path-nodes.ts";
 
 /** Each is rendered of every uploaded image. */
 const MAX_STYLES = 100;

@@ -1,7 +1,7 @@
 // THE ONE LIST of what the settings name and this version cannot do yet. A setting is never accepted and then ignored:
 // whatever stands here takes only the values that are given. Whoever builds a part removes its row.
 import { isDeepStrictEqual } from "node:util";
-import { type PathFault, type SettingsPath, show } from "./faults.ts";
+import { type PathFault, type SettingsPath, show } from "../faults.ts";
 
 /** `path`: `*` stands for any key or list position. `takes`: as parsed, so durations are milliseconds. */
 export interface NotYet {

@@ -1,9 +1,9 @@
 // The keys of one origin (源站): a web site, Qiniu, or any S3-compatible store. Rules between keys are in
 // cross-checks.ts.
 import * as z from "zod";
-import { S3_PRESET_NAMES } from "../core/s3-place.ts";
-import { wanted } from "./faults.ts";
-import { normalizeHost } from "./hosts.ts";
+import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
+import { wanted } from "../faults.ts";
+import { normalizeHost } from "../hosts.ts";
 import { baseUrl, count, flag, headerValue, optionalHeader, secret } from "./values.ts";
 
 /** What every origin has beside its address. */

@@ -2,11 +2,11 @@
 // stores are in the files beside. Rules that need two keys at once are in cross-checks.ts.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
+import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
+import { unsupportedFaults } from "../checks/not-yet.ts";
+import { wanted } from "../faults.ts";
+import { normalizeHost } from "../hosts.ts";
 import { callbackSchema } from "./callback-schema.ts";
-import { crossFaults, MAX_KEYS } from "./cross-checks.ts";
-import { wanted } from "./faults.ts";
-import { normalizeHost } from "./hosts.ts";
-import { unsupportedFaults } from "./not-yet.ts";
 import { storeSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";

@@ -1,6 +1,6 @@
 // What the settings of an origin may say: its URL and its extra headers. Pure; it never looks a name up.
-import { isForbiddenPort } from "../core/ports.ts";
-import { isNeverDialled, isPrivateHost } from "./hosts.ts";
+import { isForbiddenPort } from "../../core/ports.ts";
+import { isNeverDialled, isPrivateHost } from "../hosts.ts";
 
 /** Why the text cannot be an origin's base URL; undefined when it can. The text is never repeated: it may hold a password. */
 export function originUrlFault(text: string): string | undefined {

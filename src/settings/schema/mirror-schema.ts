@@ -1,7 +1,7 @@
 // The keys of a mirror source (镜像源): what a domain does on a miss. Each is defined once; a rule may set any of them
 // over the domain's (rule-schema.ts), where nothing has a default.
 import * as z from "zod";
-import { wanted } from "./faults.ts";
+import { wanted } from "../faults.ts";
 import { originSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
 import { count, flag } from "./values.ts";

@@ -1,7 +1,7 @@
 // The keys of a rule: which requests it is for, what becomes of a miss, and how the origin is asked. The first rule that
 // matches wins; what it leaves out is the domain's own.
 import * as z from "zod";
-import { wanted } from "./faults.ts";
+import { wanted } from "../faults.ts";
 import { mirrorShape, overridingShape } from "./mirror-schema.ts";
 import { baseUrl, count, flag, headerValue } from "./values.ts";
 

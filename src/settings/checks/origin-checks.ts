@@ -1,10 +1,10 @@
 // Rules between the keys of one origin, and between an origin and this server. Pure; names are never looked up.
 
-import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../core/s3-place.ts";
-import type { PathFault } from "./faults.ts";
-import { isLoopbackHost, isPrivateHost, normalizeHost } from "./hosts.ts";
+import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-place.ts";
+import type { PathFault } from "../faults.ts";
+import { isLoopbackHost, isPrivateHost, normalizeHost } from "../hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
-import { child, type Place, text } from "./places.ts";
+import { child, type Place, text } from "./path-nodes.ts";
 
 /** Where this server itself is reached. */
 export interface OwnAddresses {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { faultsOf, MINIMAL, withMirror } from "./parse.ts";
+import { faultsOf, MINIMAL, withMirror } from "../parse.ts";
 
 test.each([
   [`server: { workers: auto }\n${MINIMAL}`, "server.workers"],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { faultsOf, MINIMAL, pathsOf, withBucket, withMirror, withOrigin } from "./parse.ts";
+import { faultsOf, MINIMAL, pathsOf, withBucket, withMirror, withOrigin } from "../parse.ts";
 
 const KEY = "{ secretId: AKID, secretKey: SECRET }";
 const bucket = "projects[0].buckets[0]";
