@@ -10,10 +10,10 @@ import { createLedgers } from "./ledger/ledger.ts";
 import { createSystemResolve } from "./origin/dial/lookup.ts";
 import type { Settings } from "./settings/schema/schema.ts";
 import type { SiteRegistry } from "./sites.ts";
-import type { Uploaded } from "./upload/callback.ts";
-import type { CallbackTarget } from "./upload/delivery.ts";
-import { type CallbackMeter, createNotices, type Notices } from "./upload/notices.ts";
-import { createOutbox, OUTBOX_PLAN, type Outbox } from "./upload/outbox.ts";
+import type { Uploaded } from "./upload/callback/callback.ts";
+import type { CallbackTarget } from "./upload/callback/delivery.ts";
+import { type CallbackMeter, createNotices, type Notices } from "./upload/callback/notices.ts";
+import { createOutbox, OUTBOX_PLAN, type Outbox } from "./upload/callback/outbox.ts";
 
 export interface Accounts {
   /** Tells business servers of uploads; sends what is owed from before once it is told to. */

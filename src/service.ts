@@ -23,9 +23,9 @@ import type { Settings } from "./settings/schema/schema.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 import { createKnownMd5 } from "./upload/known-md5.ts";
-import { createProof } from "./upload/proof.ts";
-import { createSliceFolder } from "./upload/slice-folder.ts";
-import { openSlices, type Slices } from "./upload/slices.ts";
+import { createSliceFolder } from "./upload/slices/slice-folder.ts";
+import { openSlices, type Slices } from "./upload/slices/slices.ts";
+import { createProof } from "./upload/verify-decodable.ts";
 
 export interface ServiceOptions {
   readonly settings: Settings;

@@ -6,8 +6,8 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { RenderMeter } from "../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../mirror/meter.ts";
 import type { OriginHealth } from "../origin/guard/health.ts";
-import type { CallbackMeter } from "../upload/notices.ts";
-import { OWED_STATES, type OwedState } from "../upload/outbox.ts";
+import type { CallbackMeter } from "../upload/callback/notices.ts";
+import { OWED_STATES, type OwedState } from "../upload/callback/outbox.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AnsweredCall } from "./photos/photos.ts";
 

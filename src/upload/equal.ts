@@ -3,8 +3,8 @@ import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import type { Prove } from "./proof.ts";
 import { type AnnounceFile, exists, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
+import type { Prove } from "./verify-decodable.ts";
 
 /**
  * Undefined: none of the bucket's own, or only a damaged one, which its reader has set aside. Throws upload_exists,

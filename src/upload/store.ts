@@ -4,10 +4,10 @@ import type { Bucket } from "../bucket/contract/bucket.ts";
 import { describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import type { Announce, Announcement } from "./callback.ts";
+import type { Announce, Announcement } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
-import type { Prove } from "./proof.ts";
 import type { Received } from "./receive.ts";
+import type { Prove } from "./verify-decodable.ts";
 
 /** Where uploads go: a bucket, and whatever must know of its changes. */
 export interface Place extends Pick<Bucket, "put" | "copy"> {

@@ -1,8 +1,8 @@
 // The admin API of upload callbacks: the notices that business servers are owed, listed, ordered anew or dropped.
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
-import type { Notices } from "../../upload/notices.ts";
-import { type Outbox, OWED_STATES, type Owed, type Selection } from "../../upload/outbox.ts";
+import type { Notices } from "../../upload/callback/notices.ts";
+import { type Outbox, OWED_STATES, type Owed, type Selection } from "../../upload/callback/outbox.ts";
 import { noticePage, noticesChanged } from "./answers.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";

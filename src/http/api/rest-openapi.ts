@@ -2,7 +2,7 @@
 // the codes are made of the one table of errors, and a test holds real answers against the schemas. Pure.
 import * as z from "zod";
 import { ERROR_CODES, errorRow, restError } from "../../core/errors.ts";
-import { CALLBACK_FAILED } from "../../upload/callback.ts";
+import { CALLBACK_FAILED } from "../../upload/callback/callback.ts";
 import { bareSchemaOf as bare } from "./input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });

@@ -8,7 +8,7 @@ import { type Key, toKey } from "../../core/object.ts";
 import type { Authentic } from "../../sign/token.ts";
 import { type Form, type FormFields, isForm, readForm } from "../../upload/form.ts";
 import { type Received, receiveFile } from "../../upload/receive.ts";
-import { MAX_SLICE_BYTES, takePacket } from "../../upload/slice-packet.ts";
+import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../continue.ts";
 import { type ApiAnswer, success } from "./answer.ts";

@@ -1,5 +1,5 @@
 // What is written down of an upload in slices, so that it goes on after a restart: a note beside its bytes. Pure.
-import { isKey, type Key } from "../core/object.ts";
+import { isKey, type Key } from "../../core/object.ts";
 
 /** What the client announced, and what was agreed. */
 export interface SliceOrder {

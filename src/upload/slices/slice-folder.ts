@@ -2,7 +2,7 @@
 // they are being stored as `<id>.lent` too. What is acknowledged is on the disk. Which slice may come when is said in slices.ts.
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { storeFailure } from "../bucket/fs/failure.ts";
+import { storeFailure } from "../../bucket/fs/failure.ts";
 import { readNote, type SliceNote, writeNote } from "./slice-note.ts";
 
 /** A found upload. `bytes`: of its file, which may end in a slice that was never acknowledged; undefined: it has none. */

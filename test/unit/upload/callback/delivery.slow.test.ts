@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/core/errors.ts";
-import { verifyCallback } from "../../../src/sign/callback.ts";
-import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../src/upload/delivery.ts";
-import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
-import { within } from "../../helpers/program.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { verifyCallback } from "../../../../src/sign/callback.ts";
+import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../../src/upload/callback/delivery.ts";
+import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../../helpers/inside-hosts.ts";
+import { within } from "../../../helpers/program.ts";
 import {
   chunk,
   head,
@@ -12,9 +12,9 @@ import {
   type Script,
   type ScriptedOrigin,
   startScriptedOrigin,
-} from "../../helpers/scripted-origin.ts";
-import { freePort } from "../../helpers/services.ts";
-import { UPLOADED } from "../../helpers/uploaded.ts";
+} from "../../../helpers/scripted-origin.ts";
+import { freePort } from "../../../helpers/services.ts";
+import { UPLOADED } from "../../../helpers/uploaded.ts";
 
 const NOW = 1_450_000_000;
 const NOTICE = { ...UPLOADED, timestamp: NOW, attempt: 1 };
@@ -185,7 +185,7 @@ test("deliver() tells what a name server said or did not say", async () => {
 
 test("deliver() speaks to nobody whose certificate it cannot verify", async () => {
   const [key, cert] = ["key", "cert"].map((name) =>
-    readFileSync(new URL(`../../fixtures/tls/${name}.pem`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), "utf8"),
   );
   const receiver = await startScriptedOrigin({ "*": json("1") }, { tls: { key: key ?? "", cert: cert ?? "" } });
   expect(await deliver({ url: receiver.url })).toEqual(failed("tls"));

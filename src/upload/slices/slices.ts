@@ -1,9 +1,9 @@
 // Uploads in slices (分片上传) that are under way: at most so many of each project, for 24 hours at most, across restarts.
 // A stored one is remembered as long, since a client that missed the answer to its last slice sends that again.
 import { randomBytes } from "node:crypto";
-import type { FreeSpace } from "../bucket/fs/free-space.ts";
-import { HuiyuanError } from "../core/errors.ts";
-import type { Log } from "../core/log.ts";
+import type { FreeSpace } from "../../bucket/fs/free-space.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import type { FoundSlices, SliceFolder } from "./slice-folder.ts";
 import type { SliceOrder, SlicePhase } from "./slice-note.ts";
 

@@ -1,6 +1,6 @@
 // What the log says of callbacks that fail: when it begins, once a minute while it goes on, and when it is over. A receiver
 // that is down must not fill the disk with lines.
-import type { Log } from "../core/log.ts";
+import type { Log } from "../../core/log.ts";
 import type { Delivery } from "./delivery.ts";
 
 export interface FailureLog {

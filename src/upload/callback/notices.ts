@@ -1,11 +1,11 @@
 // Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
 // The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
-import { createCarried } from "../async/reload-cache.ts";
-import { createSharedSignals } from "../async/shared-signals.ts";
-import type { Log } from "../core/log.ts";
-import { createLifetime } from "../origin/dial/lifetime.ts";
-import type { Resolve } from "../origin/dial/lookup.ts";
-import { createSlots, type Slots } from "../origin/dial/semaphore.ts";
+import { createCarried } from "../../async/reload-cache.ts";
+import { createSharedSignals } from "../../async/shared-signals.ts";
+import type { Log } from "../../core/log.ts";
+import { createLifetime } from "../../origin/dial/lifetime.ts";
+import type { Resolve } from "../../origin/dial/lookup.ts";
+import { createSlots, type Slots } from "../../origin/dial/semaphore.ts";
 import {
   type Announce,
   CALLBACK_FAILED,

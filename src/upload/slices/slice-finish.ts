@@ -1,14 +1,14 @@
 // The end of an upload in slices: all bytes have come, are read back as one file, and become an image of the bucket. Whatever
 // an earlier attempt has done, or lived to say, it comes to the same.
 import { createReadStream } from "node:fs";
-import { createGate } from "../body/gate/gate.ts";
-import { createBodyHasher } from "../body/spool/hashing.ts";
-import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
-import type { Prove } from "./proof.ts";
-import type { Received } from "./receive.ts";
+import { createGate } from "../../body/gate/gate.ts";
+import { createBodyHasher } from "../../body/spool/hashing.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import type { Received } from "../receive.ts";
+import { type AnnounceFile, type Place, type Stored, storeUpload } from "../store.ts";
+import type { Prove } from "../verify-decodable.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { SliceUpload } from "./slices.ts";
-import { type AnnounceFile, type Place, type Stored, storeUpload } from "./store.ts";
 
 export interface FinishParts {
   readonly place: Place;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nextAttempt } from "../../../src/upload/redelivery.ts";
+import { nextAttempt } from "../../../../src/upload/callback/redelivery.ts";
 
 test("nextAttempt() is after 10 s, 1 min, 10 min, 1 h, then every hour, until 24 h are over", () => {
   const seconds: number[] = [];

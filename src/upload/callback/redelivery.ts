@@ -2,7 +2,7 @@
 // so that one receiver's silence is not another's. How one is sent is the caller's.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Log } from "../core/log.ts";
+import type { Log } from "../../core/log.ts";
 import type { Outbox, Owed } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;

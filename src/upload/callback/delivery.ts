@@ -1,10 +1,10 @@
 // One attempt to deliver a notice: the request, the guarded connection, the deadline, and what may come back. It decides
 // what an answer means, and nothing of what follows from it.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, type ErrorCode } from "../core/errors.ts";
-import type { Resolve } from "../origin/dial/lookup.ts";
-import { type CallReply, createCaller } from "../origin/exchange/caller.ts";
-import { type CallbackNotice, callbackBody } from "../sign/callback.ts";
+import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
+import type { Resolve } from "../../origin/dial/lookup.ts";
+import { type CallReply, createCaller } from "../../origin/exchange/caller.ts";
+import { type CallbackNotice, callbackBody } from "../../sign/callback.ts";
 import type { CallbackFailure } from "./callback.ts";
 
 /** Where a bucket's notices go, as its settings say. */

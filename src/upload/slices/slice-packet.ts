@@ -1,16 +1,16 @@
 // What one packet of an upload in slices does: a control packet begins one, asks how far it is, or finds that its bucket has
 // the bytes already (秒传); a data packet brings the next slice, or one again that was taken before.
 import { randomUUID } from "node:crypto";
-import type { Spool } from "../body/spool/spool.ts";
-import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
-import { type Key, toKey } from "../core/object.ts";
-import { storeEqual } from "./equal.ts";
-import type { FormFields } from "./form.ts";
-import type { Prove } from "./proof.ts";
+import type { Spool } from "../../body/spool/spool.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { storeEqual } from "../equal.ts";
+import type { FormFields } from "../form.ts";
+import { type AnnounceFile, type Place, refuseExisting, type Stored } from "../store.ts";
+import type { Prove } from "../verify-decodable.ts";
 import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
-import { type AnnounceFile, type Place, refuseExisting, type Stored } from "./store.ts";
 
 /** `begun`: go on from `offset`. `taken`: the slice at `offset` was. `stored`: there is the image. */
 export type SliceAnswer =

@@ -1,6 +1,6 @@
 // The notices that business servers are owed, durable: one row each, from before the first attempt until it is delivered or
 // dropped. When and how they are sent is notices.ts; this file only remembers.
-import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
+import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { CallbackFailure, Uploaded } from "./callback.ts";
 
 /** A notice that has not been delivered. Times are Unix milliseconds. */
