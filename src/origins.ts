@@ -3,9 +3,9 @@
 import { performance } from "node:perf_hooks";
 import { type Carried, createCarried } from "./async/reload-cache.ts";
 import type { Log } from "./core/log.ts";
-import { createFailover } from "./mirror/failover.ts";
+import { createFailover } from "./mirror/fill/failover.ts";
+import { withTransparentErrors } from "./mirror/fill/transparent-errors.ts";
 import type { MirrorMeter } from "./mirror/meter.ts";
-import { withTransparentErrors } from "./mirror/transparent-errors.ts";
 import { type Breaker, createBreaker } from "./origin/guard/breaker.ts";
 import { type Budget, createBudget, type Traffic } from "./origin/guard/budget.ts";
 import { guardOrigin } from "./origin/guard/guarded.ts";

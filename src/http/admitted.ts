@@ -1,6 +1,6 @@
 // A download that may be served, and what its answer says beside the object's own headers.
 import type { HuiyuanError } from "../core/errors.ts";
-import type { Found } from "../mirror/stored.ts";
+import type { Found } from "../mirror/stored/stored.ts";
 import { type AnswerContext, answerObject } from "./answer.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import type { AnswerLife, AnswerState } from "./cache-control.ts";

@@ -3,10 +3,10 @@
 
 import type { Leaving } from "../async/cancellation.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import type { MissAnswer } from "../mirror/join.ts";
-import type { Kept } from "../mirror/refreshed.ts";
+import type { MissAnswer } from "../mirror/fill/join.ts";
+import type { Kept } from "../mirror/freshness/revalidation-outcome.ts";
 import { askedForKey } from "../mirror/rules.ts";
-import type { StoredObject } from "../mirror/stored.ts";
+import type { StoredObject } from "../mirror/stored/stored.ts";
 import type { LoopMarks } from "../origin/exchange/via-headers.ts";
 import { type Admitted, clientOf } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";

@@ -3,9 +3,9 @@
 // has gone out yet it is an error like any other.
 import { HuiyuanError } from "../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../core/object.ts";
-import { damageOf, type FillHead } from "../mirror/fill.ts";
-import type { MissAnswer } from "../mirror/join.ts";
-import type { Rescued } from "../mirror/rescue.ts";
+import { damageOf, type FillHead } from "../mirror/fill/fill.ts";
+import type { MissAnswer } from "../mirror/fill/join.ts";
+import type { Rescued } from "../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";

@@ -1,8 +1,8 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../core/errors.ts";
-import { isLate, type MissAnswer } from "../mirror/join.ts";
-import type { Kept } from "../mirror/refreshed.ts";
-import type { Found, StoredObject } from "../mirror/stored.ts";
+import { isLate, type MissAnswer } from "../mirror/fill/join.ts";
+import type { Kept } from "../mirror/freshness/revalidation-outcome.ts";
+import type { Found, StoredObject } from "../mirror/stored/stored.ts";
 import { type Admitted, answerFound, CACHE_STATUS, contextOf, FROM_MEMORY, fetching, unsurely } from "./admitted.ts";
 import { ageOf, askerOf, askFirst, askingRoute } from "./age.ts";
 import type { AnswerLife } from "./cache-control.ts";

@@ -1,5 +1,5 @@
 // What is made of an original for one request, with the images that are laid over it.
-import type { Variant, VariantRequest } from "../mirror/variants.ts";
+import type { Variant, VariantRequest } from "../mirror/variants/variants.ts";
 import { type Admitted, clientOf } from "./admitted.ts";
 import type { AnswerLife } from "./cache-control.ts";
 import { type FoundMarks, findMarks } from "./marks.ts";

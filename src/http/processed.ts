@@ -3,11 +3,11 @@
 import { HuiyuanError } from "../core/errors.ts";
 import { type ObjectInfo, toKey } from "../core/object.ts";
 import { mayPass, mayServeOriginal } from "../image/grammar/recipe.ts";
-import type { ImageBytes } from "../mirror/image-bytes.ts";
-import type { MissAnswer } from "../mirror/join.ts";
+import type { MissAnswer } from "../mirror/fill/join.ts";
 import { askedProcessed, askedUnder } from "../mirror/rules.ts";
-import type { StoredObject } from "../mirror/stored.ts";
-import type { Variant } from "../mirror/variants.ts";
+import type { StoredObject } from "../mirror/stored/stored.ts";
+import type { ImageBytes } from "../mirror/variants/image-bytes.ts";
+import type { Variant } from "../mirror/variants/variants.ts";
 import {
   type Admitted,
   answerFound,

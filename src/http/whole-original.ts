@@ -4,7 +4,7 @@ import { bodyRoom } from "../body/body-room.ts";
 import type { Spool } from "../body/spool/spool.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import type { MissAnswer } from "../mirror/join.ts";
+import type { MissAnswer } from "../mirror/fill/join.ts";
 
 type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
 

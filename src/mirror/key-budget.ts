@@ -3,7 +3,7 @@
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
-import type { Fill } from "./fill.ts";
+import type { Fill } from "./fill/fill.ts";
 import type { MirrorMeter } from "./meter.ts";
 
 export interface KeyBudget {

@@ -8,10 +8,9 @@ import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { carryMarks, markOf } from "../origin/exchange/via-headers.ts";
 import type { Origin } from "../origin/origin.ts";
-import { createAdmission } from "./admission.ts";
-import { createBulkhead } from "./bulkhead.ts";
-import { describeFetched } from "./describe-fetched.ts";
 import { createFailureLog } from "./failure-log.ts";
+import { createAdmission } from "./fill/admission.ts";
+import { describeFetched } from "./fill/describe-fetched.ts";
 import {
   type BodyFacts,
   type Fill,
@@ -20,23 +19,24 @@ import {
   type FillParts,
   isDoubted,
   startFill,
-} from "./fill.ts";
-import { createFillEffects } from "./fill-effects.ts";
-import { type FreshnessRules, mayBeKept } from "./freshness.ts";
-import { createHeads, type HeadRequest } from "./heads.ts";
-import { type Join, joinFill, type MissAnswer, type Patience } from "./join.ts";
+} from "./fill/fill.ts";
+import { createFillEffects } from "./fill/fill-effects.ts";
+import { createHeads, type HeadRequest } from "./fill/heads.ts";
+import { type Join, joinFill, type MissAnswer, type Patience } from "./fill/join.ts";
+import { createBulkhead } from "./fill/semaphore.ts";
+import type { Slots } from "./fill/slots.ts";
+import type { RescueRoom } from "./fill/transient.ts";
+import { type FreshnessRules, mayBeKept } from "./freshness/freshness.ts";
+import { createRefresh, type Refresh, type RefreshRequest } from "./freshness/revalidation.ts";
+import type { Kept, Refreshed } from "./freshness/revalidation-outcome.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { createRecent, fetchOf, type RecentRules } from "./negative-cache.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
-import { createRecent, fetchOf, type RecentRules } from "./recent.ts";
-import { createRefresh, type Refresh, type RefreshRequest } from "./refresh.ts";
-import type { Kept, Refreshed } from "./refreshed.ts";
-import type { RescueRoom } from "./rescue.ts";
 import { type Asked, fillId } from "./rules.ts";
-import type { Slots } from "./slots.ts";
-import type { Stored, StoredObject } from "./stored.ts";
-import { createTakeBack } from "./take-back.ts";
-import type { WriteBack } from "./write-back.ts";
+import type { Stored, StoredObject } from "./stored/stored.ts";
+import { createTakeBack } from "./storing/invalidate.ts";
+import type { WriteBack } from "./storing/write-back.ts";
 
 export interface MissRequest extends HeadRequest {
   readonly method: "GET" | "HEAD";

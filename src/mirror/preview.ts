@@ -3,13 +3,13 @@
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { carryMarks } from "../origin/exchange/via-headers.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
+import { type RefreshRequest, validatorsOf } from "./freshness/revalidation.ts";
+import type { Outcome } from "./freshness/revalidation-effects.ts";
+import type { Kept } from "./freshness/revalidation-outcome.ts";
 import type { MissRequest } from "./mirror.ts";
-import type { Recent } from "./recent.ts";
-import { type RefreshRequest, validatorsOf } from "./refresh.ts";
-import type { Outcome } from "./refresh-effects.ts";
-import type { Kept } from "./refreshed.ts";
+import type { Recent } from "./negative-cache.ts";
 import { fillId } from "./rules.ts";
-import type { StoredObject } from "./stored.ts";
+import type { StoredObject } from "./stored/stored.ts";
 
 export type PreviewedMiss = Omit<MissRequest, "signal">;
 

@@ -12,7 +12,7 @@ import { type AnsweredCall, createPhotos } from "../../src/http/photos/photos.ts
 import type { ManagedBucket } from "../../src/http/photos/project.ts";
 import { createRequestIds } from "../../src/http/request-id.ts";
 import { startServer } from "../../src/http/server.ts";
-import { createSlots } from "../../src/mirror/slots.ts";
+import { createSlots } from "../../src/mirror/fill/slots.ts";
 import { createMemoryOnceLedger } from "../../src/sign/once.ts";
 import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";

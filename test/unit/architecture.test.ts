@@ -73,9 +73,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "cli-progress": ["cli/warm.ts"],
   commander: ["cli/", "main.ts"],
   hono: ["http/"],
-  "http-cache-semantics": ["mirror/freshness.ts"],
+  "http-cache-semantics": ["mirror/freshness/freshness.ts"],
   "ipaddr.js": ["core/addresses.ts", "origin/", "settings/", "http/"],
-  "lru-cache": ["mirror/hot.ts", "sign/verified.ts", "bucket/fs/"],
+  "lru-cache": ["mirror/stored/memory-cache.ts", "sign/verified.ts", "bucket/fs/"],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],
   "prom-client": ["http/metrics.ts"],
@@ -172,9 +172,9 @@ new Worker(new URL("./j.ts", import.meta.url));
 });
 
 test.each([
-  { file: "mirror/fill.ts", target: "body/spool/spool.ts", may: true },
+  { file: "mirror/fill/fill.ts", target: "body/spool/spool.ts", may: true },
   { file: "core/log.ts", target: "core/errors.ts", may: true },
-  { file: "body/spool/spool.ts", target: "mirror/fill.ts", may: false },
+  { file: "body/spool/spool.ts", target: "mirror/fill/fill.ts", may: false },
   { file: "origin/kinds/site.ts", target: "bucket/contract/bucket.ts", may: false },
   { file: "sign/token.ts", target: "settings/schema/schema.ts", may: false },
   { file: "http/server.ts", target: "settings/schema/schema.ts", may: false },

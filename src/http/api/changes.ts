@@ -2,7 +2,7 @@
 // that counts; a key that cannot be changed does not stop the others.
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { Stored } from "../../mirror/stored.ts";
+import type { Stored } from "../../mirror/stored/stored.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";
 import { type Domains, findNamed, type NamedObject } from "./naming.ts";
 

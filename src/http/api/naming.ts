@@ -1,7 +1,7 @@
 // Which bucket and which object a caller means: by the URL under which clients ask for it, or by bucket and key.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Stored } from "../../mirror/stored.ts";
+import type { Stored } from "../../mirror/stored/stored.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { aliasIn, nameObject, type ObjectUrl } from "../object-name.ts";
 import type { Site, Sites } from "../site.ts";

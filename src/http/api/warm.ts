@@ -3,9 +3,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
-import type { MissAnswer } from "../../mirror/join.ts";
+import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { Kept } from "../../mirror/freshness/revalidation-outcome.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import type { Kept } from "../../mirror/refreshed.ts";
 import { askedForKey } from "../../mirror/rules.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
 import type { Site } from "../site.ts";

@@ -2,8 +2,8 @@
 // has a mirror, and go on when it is stored.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { damageOf } from "../../mirror/fill.ts";
-import type { MissAnswer } from "../../mirror/join.ts";
+import { damageOf } from "../../mirror/fill/fill.ts";
+import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type Asked, askedForKey } from "../../mirror/rules.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../object-name.ts";

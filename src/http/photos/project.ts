@@ -1,5 +1,5 @@
 // What the REST API knows of projects and their buckets: a snapshot made from the settings, replaced as a whole on a reload.
-import type { Stored } from "../../mirror/stored.ts";
+import type { Stored } from "../../mirror/stored/stored.ts";
 import type { CorsRules } from "../cors.ts";
 import type { Site } from "../site.ts";
 

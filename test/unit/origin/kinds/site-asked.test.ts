@@ -1,7 +1,7 @@
 // What is asked of a site beside the key: another path, a query, headers, redirects that are not followed, conditions.
 import { afterEach, describe, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { createFailover } from "../../../../src/mirror/failover.ts";
+import { createFailover } from "../../../../src/mirror/fill/failover.ts";
 import { failing, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../../../helpers/scripted-origin.ts";
 import { ask, fetchWhole, siteAt } from "../../../helpers/site-under-test.ts";

@@ -1,0 +1,26 @@
+// What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
+import { describeObject } from "../../bucket/contract/bucket.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { BodyFacts, FillHead } from "./fill.ts";
+
+/** `now`: Unix milliseconds. */
+export function describeFetched(parts: {
+  readonly key: Key;
+  readonly head: FillHead;
+  readonly body: BodyFacts;
+  readonly now: number;
+  readonly isSuspect?: boolean;
+}): ObjectInfo {
+  const { key, body, now, isSuspect = false } = parts;
+  const { answer, askedAt, image } = parts.head;
+  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
+  const provenance = {
+    via: "mirror",
+    originUrl,
+    originEtag,
+    originLastModified: lastModified,
+    fetchedAt: now,
+    validated: { at: askedAt, life },
+  } as const;
+  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
+}

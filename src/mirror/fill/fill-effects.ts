@@ -1,0 +1,128 @@
+// What becomes of the fill of a missing image once it has ended: it is stored, remembered for a moment, or given up. It
+// asks nobody; mirror.ts does.
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { HuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { Origin } from "../../origin/origin.ts";
+import type { FailureLog } from "../failure-log.ts";
+import type { MirrorMeter } from "../meter.ts";
+import type { Recent } from "../negative-cache.ts";
+import type { Stored } from "../stored/stored.ts";
+import type { TakenBack, WaitingImage } from "../storing/pending-writes.ts";
+import { createSuspects } from "../storing/suspects.ts";
+import type { WriteBack, WriteBackTask } from "../storing/write-back.ts";
+import { describeFetched } from "./describe-fetched.ts";
+import type { Fill, FillEnd, FillHead } from "./fill.ts";
+
+export interface FillEffects {
+  /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `askedAt`: Unix milliseconds. */
+  settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void>;
+}
+
+export interface FillEffectsOptions {
+  readonly stored: Stored;
+  readonly origin: Pick<Origin, "refusal">;
+  readonly suspects: "pass" | "keep";
+  /** What a 404 or 410 does to what waits for the store. */
+  readonly onGone: "keep" | "remove";
+  readonly writeBack: WriteBack;
+  readonly takeBack: (told: TakenBack) => void;
+  readonly recent: Recent;
+  readonly failures: FailureLog;
+  readonly meter: MirrorMeter;
+  /** Unix milliseconds, and as performance.now(). */
+  readonly now: () => number;
+  readonly ticks: () => number;
+  /** Whether the origin lets its answer be kept. */
+  readonly isKept: (head: FillHead) => boolean;
+  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
+  readonly mayStore: (fill: Fill) => boolean;
+}
+
+type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
+
+export function createFillEffects(options: FillEffectsOptions): FillEffects {
+  const { stored, origin, writeBack, takeBack, recent, failures, meter, now, ticks, isKept, mayStore } = options;
+  const suspects = createSuspects();
+
+  /** What the end says of an image that waits for the store; undefined: nothing. */
+  function fateBy(end: FillEnd): TakenBack["fate"] | undefined {
+    if (end.kind === "absent") return options.onGone === "remove" ? "gone" : undefined;
+    return end.kind === "whole" && !isKept(end.head) ? "superseded" : undefined;
+  }
+
+  async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
+    const image: WaitingImage = { fill, info: end.info, fate: "wanted" };
+    const kept = store(fill, end, end.info, () => image.fate);
+    stored.waiting.add(image, kept);
+    await kept;
+  }
+
+  /** By the policy of `suspects`. */
+  function isGoodEnough({ isStored, key }: Fill, { body }: Ended<"suspect">): boolean {
+    return isStored && options.suspects === "keep" && suspects.mayBeKept(key, body.hashes.sha256, ticks());
+  }
+
+  async function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
+    const { head, body } = end;
+    await store(fill, end, describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }), undefined);
+  }
+
+  function store(
+    { epoch }: Fill,
+    { body, head }: { readonly body: WholeBody; readonly head: FillHead },
+    info: ObjectInfo,
+    fate: WriteBackTask["fate"],
+  ): Promise<unknown> {
+    // Name by name: V8 takes microseconds and kilobytes to add to a spread object.
+    return writeBack.store({ stored, info, epoch, body, spool: head.spool, doubt: head.answer.doubt, fate });
+  }
+
+  function remember(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
+    const { key } = fill;
+    if (end.kind === "absent") {
+      meter.refused("not_found");
+      recent.absent(fill);
+    } else if (end.kind === "failed") {
+      meter.refused(end.error.code);
+      tellFailure(key, end.error);
+      recent.failed(fill, end.error);
+    } else if (end.kind === "suspect" || end.damage !== undefined) {
+      meter.refused("suspect");
+      const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
+      failures.warn("suspect", about, "an image is not stored: it came damaged");
+    } else {
+      meter.notStored(end.error.code);
+      const about = { bucket: stored.bucketId, key, err: end.error };
+      failures.error("not_kept", about, "an image was passed on but could not be kept");
+    }
+  }
+
+  /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
+  function tellFailure(key: Key, err: HuiyuanError): void {
+    if (origin.refusal?.() !== undefined) return;
+    const about = { bucket: stored.bucketId, key, code: err.code, err };
+    failures.warn(err.code, about, "an image could not be fetched");
+  }
+
+  /** After the followers, who were woken in this same turn, have taken their own holds. */
+  function letGo({ spool }: FillHead): void {
+    setImmediate(() => spool.release());
+  }
+
+  return {
+    async settle(fill, end, askedAt) {
+      const fate = fateBy(end);
+      if (fate !== undefined && fill.isStored) takeBack({ key: fill.key, epoch: fill.epoch, askedAt, fate });
+      if (end.kind === "whole") {
+        if (isKept(end.head) && mayStore(fill)) await keep(fill, end);
+        else letGo(end.head);
+      } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
+        await keepDoubtful(fill, end);
+      } else if (end.kind !== "current") {
+        remember(fill, end);
+        if ("head" in end) letGo(end.head);
+      }
+    },
+  };
+}

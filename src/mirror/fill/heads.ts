@@ -1,0 +1,110 @@
+// HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
+// nothing stored.
+
+import { abortable, type Leaving } from "../../async/cancellation.ts";
+import { PassingMap, PassingSet } from "../../async/live-map.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Origin, OriginAnswer } from "../../origin/origin.ts";
+import type { MirrorMeter } from "../meter.ts";
+import { absent, fetchOf, type Recent } from "../negative-cache.ts";
+import { type Asked, fillId } from "../rules.ts";
+import type { TakenBack } from "../storing/pending-writes.ts";
+import type { Admission } from "./admission.ts";
+import type { MissAnswer } from "./join.ts";
+
+/** Of a miss: the bucket said `absent` with this epoch. */
+export interface HeadRequest extends Asked {
+  readonly epoch: number;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** Aborts when the client leaves; what was begun goes on, for it has the origin's deadlines. */
+  readonly signal: Leaving;
+}
+
+export interface Heads {
+  /** Undefined: the origin refuses the method, and a fetch may find out what it has. Throws not_found and the codes of Origin.fetch. */
+  ask(request: HeadRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
+  /** Those under way; they may reject. */
+  pending(): Iterable<Promise<unknown>>;
+}
+
+export interface HeadsParts {
+  readonly origin: Origin;
+  readonly admission: Admission;
+  readonly recent: Recent;
+  readonly takeBack: (told: TakenBack) => void;
+  /** What a 404 or 410 does to what waits for the store. */
+  readonly onGone: "keep" | "remove";
+  readonly meter: MirrorMeter;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  readonly maxBytes: number;
+}
+
+interface AskedHead {
+  readonly epoch: number;
+  /** Unix milliseconds. */
+  readonly askedAt: number;
+  readonly asked: Promise<OriginAnswer | undefined>;
+}
+
+// Statuses that refuse the method rather than the image.
+const REFUSALS: readonly number[] = [400, 403, 405, 501];
+
+export function createHeads(parts: HeadsParts): Heads {
+  const { origin, admission, recent, takeBack, onGone, meter, now, signal, maxBytes } = parts;
+  const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
+  const heads = new PassingMap<string, AskedHead>();
+
+  function begin(id: string, request: HeadRequest): AskedHead {
+    const asked = askOrigin(request).finally(() => {
+      answered();
+      if (heads.get(id)?.asked === asked) heads.delete(id);
+    });
+    asked.catch(() => undefined); // Perhaps nobody waits any more.
+    const answered = asking.add(asked);
+    const head = { epoch: request.epoch, askedAt: now(), asked };
+    heads.set(id, head);
+    return head;
+  }
+
+  /** Undefined where the method is refused. */
+  async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
+    const leave = await admission();
+    const askedAt = now();
+    let answer: OriginAnswer | undefined;
+    try {
+      const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
+      // A 304 only answers conditions, and there were none.
+      if (said?.isNotModified) return undefined;
+      answer = said;
+    } catch (error) {
+      if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return undefined;
+      throw error;
+    } finally {
+      leave();
+    }
+    if (answer === undefined) {
+      recent.absent(fetchOf(request));
+      const { key, epoch, isStored } = request;
+      if (isStored && onGone === "remove") takeBack({ key, epoch, askedAt, fate: "gone" });
+      throw absent(request.key);
+    }
+    answer.body.destroy();
+    return answer;
+  }
+
+  return {
+    async ask(request) {
+      const id = fillId(request);
+      const running = heads.get(id);
+      const isShared = running !== undefined && running.epoch >= request.epoch;
+      if (isShared) meter.collapsed();
+      const { askedAt, asked } = isShared ? running : begin(id, request);
+      const answer = await abortable(asked, request.signal);
+      return answer && { kind: "asked", answer, askedAt, how: isShared ? "collapsed" : "first" };
+    },
+    pending: () => asking,
+  };
+}

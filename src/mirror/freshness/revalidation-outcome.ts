@@ -1,0 +1,59 @@
+// What one who asked for something newer than a stored object gets of the question that was put to its origin.
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
+import type { Fill } from "../fill/fill.ts";
+import type { Late } from "../fill/join.ts";
+import { absent } from "../negative-cache.ts";
+import type { WaitingImage } from "../storing/pending-writes.ts";
+import type { Outcome } from "./revalidation-effects.ts";
+
+/** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
+export interface Kept {
+  readonly kind: "kept";
+  readonly why: "current" | "gone" | "failed";
+}
+
+/** `new`: the fill has ended, with bytes that are to be served; those of an earlier question wait for the store. */
+export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
+
+/** `mayHelp`: the stored object. */
+export function refreshed(key: Key, outcome: Outcome, mayHelp: boolean): Refreshed {
+  switch (outcome.kind) {
+    case "current":
+    case "gone":
+      return { kind: "kept", why: outcome.kind };
+    case "removed":
+      throw absent(key);
+    case "failed":
+      if (mayHelp) return { kind: "kept", why: "failed" };
+      throw outcome.error;
+    case "suspect":
+      return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: outcome.fill, how: "first" };
+    case "new":
+      return { kind: "new", fill: outcome.fill, how: "first" };
+  }
+}
+
+/** What waits for the store, before what is stored. */
+export function instead({ fill }: WaitingImage, how: Late): Refreshed {
+  return { kind: "new", fill, how };
+}
+
+export function isNothingNew({ kind }: Outcome): boolean {
+  return kind === "failed" || kind === "suspect" || kind === "gone";
+}
+
+/** The wait of one client; the question goes on. */
+export async function inTime(outcome: Outcome | Promise<Outcome>, key: Key, patienceMs: number): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Outcome>((resolve) => {
+    const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
+    const error = new HuiyuanError("origin_timeout", message);
+    timer = setTimeout(resolve, patienceMs, { kind: "failed", error });
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,144 @@
+// The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
+// has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
+import { LRUCache } from "lru-cache";
+import { createPieces, type Pieces } from "../../body/chunks.ts";
+import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
+import { createScratch, type Scratch } from "../../body/scratch.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import { createExpiring } from "../expiring.ts";
+import { createSeenOnce } from "./admission-filter.ts";
+
+/** An object in memory. Never mutated; a new version is a new HotObject. */
+export interface HotObject {
+  readonly info: ObjectInfo;
+  readonly body: Buffer;
+  /** The key's, as in Entry. */
+  readonly epoch: number;
+}
+
+export interface Hot {
+  /** Synchronous, for the hot path. */
+  get(bucketId: string, key: Key): HotObject | undefined;
+  /** Whether `get` has found it since this was asked last: the disk sees nothing of what memory serves. */
+  wasUsed(bucketId: string, key: Key): boolean;
+  /**
+   * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: what was
+   * read from the bucket before a delete must not come back after it.
+   */
+  set(bucketId: string, object: HotObject, generation: number): void;
+  /**
+   * Told of each read of an object from the bucket: whether it is worth keeping. It is the second time, while there is room, and then
+   * only where no more bytes were read in between than memory holds: else it would leave again before it is asked for.
+   */
+  wants(bucketId: string, info: ObjectInfo): boolean;
+  /** What a look-up found a moment ago. One of another generation is refused as by `set`, and clears the note. */
+  noted(bucketId: string, key: Key): Note | undefined;
+  note(bucketId: string, key: Key, note: Note, generation: number): void;
+  drop(bucketId: string, key: Key): void;
+  /** Read it before reading from the bucket, hand it to `set`. */
+  readonly generation: number;
+  /** For objects that are read from the bucket and not kept. */
+  readonly scratch: Scratch;
+  readonly pieces: Pieces;
+  /** Largest object kept, bytes. */
+  readonly maxObjectBytes: number;
+  usage(): { readonly objects: number; readonly bytes: number };
+  /** Objects are evicted until the new bounds hold. */
+  resize(bounds: HotBounds): void;
+}
+
+interface Kept {
+  readonly object: HotObject;
+  isUsed: boolean;
+}
+
+/** An object, never a stale one; or that there is none under the key. */
+export type Note = Pick<HotObject, "info" | "epoch"> | "absent";
+
+/** Bytes. */
+export interface HotBounds {
+  readonly maxBytes: number;
+  readonly maxObjectBytes: number;
+}
+
+// What an entry costs beside its body: key, info, header block, what is known of the requests that it answers, measured with
+// small variants; and the room for a head.
+const ENTRY_OVERHEAD_BYTES = 4_096 + HEAD_ROOM_BYTES;
+
+/** Other servers may change a remote store, so that no note holds for long. Milliseconds. */
+const NOTE_MS = 10_000;
+/** Some 600 bytes each. */
+const MAX_NOTES = 16_384;
+const MAX_SEEN_ONCE = 16_384;
+
+/** An empty memory tier. `ticks`: as performance.now(). */
+export function createHot(initial: HotBounds, ticks = () => performance.now()): Hot {
+  let bounds = initial;
+  let generation = 0;
+  const create = (maxBytes: number) =>
+    new LRUCache<string, Kept>({
+      maxSize: Math.max(1, maxBytes),
+      sizeCalculation: ({ object }) => costOf(object.body.byteLength),
+    });
+  let objects = create(bounds.maxBytes);
+  const notes = createExpiring<Note>(MAX_NOTES);
+  const seenOnce = createSeenOnce(MAX_SEEN_ONCE);
+  return {
+    get(bucketId, key) {
+      const kept = objects.get(`${bucketId}\n${key}`);
+      if (kept === undefined) return undefined;
+      kept.isUsed = true;
+      return kept.object;
+    },
+    wasUsed(bucketId, key) {
+      const kept = objects.peek(`${bucketId}\n${key}`);
+      if (kept?.isUsed !== true) return false;
+      kept.isUsed = false;
+      return true;
+    },
+    set(bucketId, object, readAt) {
+      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
+      const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
+      objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
+    },
+    wants(bucketId, { key, size }) {
+      const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
+      return seenOnce.again(`${bucketId}\n${key}`, costOf(size), hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
+    },
+    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
+    note(bucketId, key, note, readAt) {
+      const id = `${bucketId}\n${key}`;
+      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
+      else notes.delete(id);
+    },
+    scratch: createScratch(),
+    pieces: createPieces(),
+    drop(bucketId, key) {
+      generation += 1;
+      const id = `${bucketId}\n${key}`;
+      objects.delete(id);
+      notes.delete(id);
+    },
+    get generation() {
+      return generation;
+    },
+    get maxObjectBytes() {
+      return bounds.maxObjectBytes;
+    },
+    usage: () => ({ objects: objects.size, bytes: objects.calculatedSize }),
+    resize(next) {
+      if (next.maxBytes === bounds.maxBytes && next.maxObjectBytes === bounds.maxObjectBytes) return;
+      bounds = next;
+      const old = objects;
+      objects = create(next.maxBytes);
+      // Oldest first, so that the most recent survive a smaller bound.
+      for (const [key, kept] of [...old.entries()].reverse()) {
+        if (kept.object.body.byteLength <= bounds.maxObjectBytes) objects.set(key, kept);
+      }
+    },
+  };
+}
+
+function costOf(bodyBytes: number): number {
+  return bodyBytes + ENTRY_OVERHEAD_BYTES;
+}

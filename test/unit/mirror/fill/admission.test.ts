@@ -1,0 +1,142 @@
+// Who may fetch, who waits and who is told to come again: slots, the bulkhead, and one before the other.
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { createAdmission } from "../../../../src/mirror/fill/admission.ts";
+import { createBulkhead } from "../../../../src/mirror/fill/semaphore.ts";
+import { createSlots } from "../../../../src/mirror/fill/slots.ts";
+import { NEVER } from "../../../helpers/spools.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Everything that is waiting on promises alone goes on. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("slots", () => {
+  test("take() says no when all are taken, and yes again after free()", () => {
+    const slots = createSlots(2);
+    expect([slots.take(), slots.take(), slots.take(), slots.taken]).toEqual([true, true, false, 2]);
+    slots.free();
+    expect([slots.take(), slots.take()]).toEqual([true, false]);
+  });
+
+  test("resize() to fewer takes none away, and none are given until enough are free", () => {
+    const slots = createSlots(3);
+    for (let count = 0; count < 3; count += 1) slots.take();
+    slots.resize(1);
+    expect(slots.taken).toBe(3);
+    slots.free();
+    slots.free();
+    expect(slots.take()).toBe(false);
+    slots.free();
+    expect(slots.take()).toBe(true);
+    slots.resize(2);
+    expect(slots.take()).toBe(true);
+  });
+
+  test("empty() resolves when the last is freed, and at once where none is taken", async () => {
+    const slots = createSlots(2);
+    await slots.empty();
+    slots.take();
+    slots.take();
+    let isEmpty = false;
+    const emptied = slots.empty().then(() => {
+      isEmpty = true;
+    });
+    slots.free();
+    await turn();
+    expect(isEmpty).toBe(false);
+    slots.free();
+    await emptied;
+  });
+});
+
+describe("a bulkhead", () => {
+  const options = { places: 1, maxWaiting: 2, waitMs: 1_000 };
+
+  test("enter() takes a free place at once, and leave() gives it to whoever has waited longest", async () => {
+    const bulkhead = createBulkhead(options);
+    expect(bulkhead.enter()).toBeUndefined();
+    const order: string[] = [];
+    const first = bulkhead.enter()?.then(() => order.push("first"));
+    const second = bulkhead.enter()?.then(() => order.push("second"));
+    expect(bulkhead.waiting).toBe(2);
+    bulkhead.leave();
+    await first;
+    expect([order, bulkhead.waiting]).toEqual([["first"], 1]);
+    bulkhead.leave();
+    await second;
+    expect([order, bulkhead.waiting, vi.getTimerCount()]).toEqual([["first", "second"], 0, 0]);
+    bulkhead.leave();
+    expect(bulkhead.enter()).toBeUndefined();
+  });
+
+  test("enter() rejects with overloaded and Retry-After when the wait is over; the place goes to the next", async () => {
+    const bulkhead = createBulkhead(options);
+    expect(bulkhead.enter()).toBeUndefined();
+    const late = bulkhead.enter();
+    vi.advanceTimersByTime(500);
+    const next = bulkhead.enter();
+    vi.advanceTimersByTime(500);
+    await expect(late).rejects.toMatchObject({ code: "overloaded", retryAfterSeconds: 2 });
+    bulkhead.leave();
+    await next;
+    expect([bulkhead.waiting, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
+  test("enter() rejects with overloaded at once when the line is full", async () => {
+    const bulkhead = createBulkhead(options);
+    expect(bulkhead.enter()).toBeUndefined();
+    const waiting = [bulkhead.enter(), bulkhead.enter()];
+    await expect(bulkhead.enter()).rejects.toMatchObject({ code: "overloaded" });
+    expect(bulkhead.waiting).toBe(2);
+    for (const each of waiting) {
+      bulkhead.leave();
+      await each;
+    }
+  });
+});
+
+describe("admission", () => {
+  const options = { places: 1, maxWaiting: 10, waitMs: 1_000 };
+
+  test("what waits at the bulkhead takes no slot", async () => {
+    const bulkhead = createBulkhead(options);
+    const slots = createSlots(10);
+    const admission = createAdmission({ bulkhead, slots, signal: NEVER });
+    const leave = await admission();
+    const waiting = admission();
+    await turn();
+    expect([slots.taken, bulkhead.waiting]).toEqual([1, 1]);
+    leave();
+    (await waiting)();
+    expect([slots.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
+  });
+
+  test("without a free slot it is overloaded, and the bulkhead's place is given back", async () => {
+    const bulkhead = createBulkhead(options);
+    const slots = createSlots(1);
+    slots.take();
+    const admission = createAdmission({ bulkhead, slots, signal: NEVER });
+    await expect(admission()).rejects.toMatchObject({ code: "overloaded", retryAfterSeconds: 1 });
+    expect(bulkhead.enter()).toBeUndefined();
+  });
+
+  test("nobody is let in while the program stops, nor who was waiting then", async () => {
+    const stopping = new AbortController();
+    const bulkhead = createBulkhead(options);
+    const slots = createSlots(10);
+    const admission = createAdmission({ bulkhead, slots, signal: stopping.signal });
+    const leave = await admission();
+    const waiting = [admission(), admission()];
+    stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
+    await expect(admission()).rejects.toMatchObject({ code: "draining" });
+    leave();
+    for (const each of waiting) await expect(each).rejects.toMatchObject({ code: "draining" });
+    expect([slots.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
+  });
+});

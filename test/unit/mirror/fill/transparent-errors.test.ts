@@ -1,0 +1,53 @@
+// Which of an origin's statuses a client may see, and that it sees nothing else of its answer.
+import { expect, test } from "vitest";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { transparentStatus, withTransparentErrors } from "../../../../src/mirror/fill/transparent-errors.ts";
+import { failing, fakeOrigin } from "../../../helpers/fake-origins.ts";
+import { ask } from "../../../helpers/site-under-test.ts";
+
+test.each([
+  [undefined, undefined],
+  [200, undefined],
+  [206, undefined],
+  [302, undefined],
+  [304, undefined],
+  [399, undefined],
+  [400, 400],
+  [401, 401],
+  [403, 403],
+  [404, undefined],
+  [407, undefined],
+  [410, undefined],
+  [418, 418],
+  [429, 429],
+  [499, 499],
+  [500, 500],
+  [503, 503],
+  [599, 599],
+  [600, undefined],
+  [999, undefined],
+])("transparentStatus(%s) is %s", (originStatus, expected) => {
+  expect(transparentStatus(originStatus)).toBe(expected);
+});
+
+test("withTransparentErrors() marks the status and keeps the rest of the error", async () => {
+  const details = { originStatus: 503, retryAfterSeconds: 7 };
+  const origin = withTransparentErrors(fakeOrigin(failing("origin_status", details)));
+  await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({
+    code: "origin_status",
+    answerStatus: 503,
+    ...details,
+  });
+});
+
+test("withTransparentErrors() marks what an origin that is left alone had answered", () => {
+  const refusal = () => new HuiyuanError("origin_busy", "left alone", { originStatus: 429, retryAfterSeconds: 3 });
+  const origin = withTransparentErrors({ ...fakeOrigin(), refusal });
+  expect(origin.refusal?.()).toMatchObject({ code: "origin_busy", answerStatus: 429, retryAfterSeconds: 3 });
+});
+
+test("withTransparentErrors() leaves failures without a status alone", async () => {
+  const origin = withTransparentErrors(fakeOrigin(failing("origin_timeout")));
+  await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_timeout", answerStatus: undefined });
+  expect(origin.refusal?.()).toBeUndefined();
+});

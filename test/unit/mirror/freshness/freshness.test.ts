@@ -1,0 +1,176 @@
+import { describe, expect, test } from "vitest";
+import type { DeclaredLife } from "../../../../src/core/object.ts";
+import {
+  confirmedLife,
+  createLives,
+  type FreshnessRules,
+  isYoung,
+  mayBeKept,
+  reckonLife,
+  type Standing,
+  standingOf,
+  tellLife,
+} from "../../../../src/mirror/freshness/freshness.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
+
+const S = 1_000;
+/** Every answer of these tests came at this second. */
+const AT = Date.parse("2026-01-01T00:00:00Z");
+const TTL: FreshnessRules = { mode: "ttl", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S };
+const ORIGIN: FreshnessRules = { mode: "origin", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S };
+const BODY = wholeBody(Buffer.from("one"));
+
+/** Seconds from the answer to the end of each age. */
+function seconds(life: DeclaredLife, rules = ORIGIN): number[] {
+  const { bornAt, freshUntil, staleUntil, helpUntil } = reckonLife({ at: AT, life }, rules);
+  return [bornAt, freshUntil, staleUntil, helpUntil].map((at) => (at - AT) / S);
+}
+
+const cc = (cacheControl: string): DeclaredLife => ({ cacheControl });
+
+describe("reckonLife()", () => {
+  test.each<[string, DeclaredLife]>([
+    ["nothing", {}],
+    ["a lifetime", cc("max-age=5")],
+    ["no-store", cc("no-store")],
+  ])("goes by the clock alone under mode ttl, where the origin says %s", (_what, life) => {
+    expect(seconds(life, TTL)).toEqual([0, 100, 1_100, 1_100]);
+  });
+
+  const table: readonly [life: DeclaredLife, born: number, fresh: number, stale: number, help: number][] = [
+    // Nothing said: the settings decide.
+    [{}, 0, 100, 1_100, 1_100],
+    [cc("public"), 0, 100, 1_100, 1_100],
+    [cc("immutable"), 0, 100, 1_100, 1_100],
+    // max-age, whatever its case, before Expires
+    [cc("max-age=60"), 0, 60, 1_060, 1_060],
+    [cc("Public, MAX-AGE=60"), 0, 60, 1_060, 1_060],
+    [cc('max-age="60"'), 0, 60, 1_060, 1_060],
+    [cc("max-age=0"), 0, 0, 1_000, 1_000],
+    [cc("max-age=soon"), 0, 0, 1_000, 1_000],
+    [cc("max-age=-9"), 0, 0, 1_000, 1_000],
+    [{ cacheControl: "max-age=60", expires: "Thu, 01 Jan 2026 01:00:00 GMT" }, 0, 60, 1_060, 1_060],
+    [cc("max-age=99999999999999999999"), 0, 2_147_483_648, 2_147_484_648, 2_147_484_648],
+    // Expires counts from Date, and from the answer without one
+    [{ expires: "Thu, 01 Jan 2026 00:00:30 GMT" }, 0, 30, 1_030, 1_030],
+    [{ expires: "Thu, 01 Jan 2026 00:00:30 GMT", date: "Thu, 01 Jan 2026 00:00:10 GMT" }, 0, 20, 1_020, 1_020],
+    [{ expires: "Thu, 01 Jan 2026 00:00:30 GMT", date: "soon" }, 0, 30, 1_030, 1_030],
+    [{ expires: "0" }, 0, 0, 1_000, 1_000],
+    // Age has passed already
+    [{ cacheControl: "max-age=60", age: "50" }, -50, 10, 1_010, 1_010],
+    [{ cacheControl: "max-age=60", age: "90" }, -90, -30, 970, 970],
+    [{ cacheControl: "max-age=60", age: "old" }, 0, 60, 1_060, 1_060],
+    // The windows of RFC 5861, each beginning where freshness ends
+    [cc("max-age=60, stale-while-revalidate=5"), 0, 60, 65, 1_060],
+    [cc("max-age=60, stale-while-revalidate=0"), 0, 60, 60, 1_060],
+    [cc("max-age=60, stale-if-error=7"), 0, 60, 1_060, 1_060],
+    [cc("max-age=60, stale-while-revalidate=5, stale-if-error=7"), 0, 60, 65, 67],
+    [cc("max-age=60, stale-while-revalidate=9, stale-if-error=7"), 0, 60, 69, 69],
+    // For shared caches
+    [cc("max-age=60, s-maxage=20"), 0, 20, 20, 20],
+    [cc("s-maxage=20, stale-while-revalidate=5"), 0, 20, 25, 25],
+    // What forbids to serve stale
+    [cc("max-age=60, must-revalidate"), 0, 60, 60, 60],
+    [cc("max-age=60, Proxy-Revalidate"), 0, 60, 60, 60],
+    [cc("max-age=60, must-revalidate, stale-if-error=7"), 0, 60, 60, 60],
+    [cc("no-cache"), 0, 0, 0, 0],
+    [cc("no-cache, max-age=60"), 0, 0, 0, 0],
+    [cc("No-Store"), 0, 0, 0, 0],
+    [cc("private, max-age=60"), 0, 0, 0, 0],
+    // With a list of fields they speak of those fields only
+    [cc('no-cache="set-cookie, x", max-age=60'), 0, 60, 1_060, 1_060],
+    [cc('private="set-cookie", max-age=60'), 0, 60, 1_060, 1_060],
+  ];
+  test.each(table)("takes %j under mode origin", (life, ...ends) => {
+    expect(seconds(life)).toEqual(ends);
+  });
+
+  test("takes a header that is hostile for one that says nothing of use", () => {
+    for (const text of ["__proto__=1", "=,=,=", "constructor, toString=5", "max-age".repeat(30)]) {
+      expect(seconds(cc(text)), text).toEqual([0, 100, 1_100, 1_100]);
+    }
+  });
+});
+
+test("standingOf() goes from age to age, and asks first for what was purged", () => {
+  const life = { bornAt: 0, freshUntil: 10, staleUntil: 20, helpUntil: 30 };
+  const table: readonly [now: number, standing: Standing, ifPurged: Standing][] = [
+    [0, "fresh", "ask-first"],
+    [9, "fresh", "ask-first"],
+    [10, "stale", "ask-first"],
+    [19, "stale", "ask-first"],
+    [20, "ask-first", "ask-first"],
+    [29, "ask-first", "ask-first"],
+    [30, "must-ask", "must-ask"],
+  ];
+  for (const [now, standing, ifPurged] of table) {
+    expect([standingOf(life, now, false), standingOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
+  }
+});
+
+test("a life that was told while the clock was ahead is asked about first, and nothing is left of it", () => {
+  const life = { bornAt: 1_000_000, freshUntil: 2_000_000, staleUntil: 3_000_000, helpUntil: 4_000_000 };
+  for (const [now, isTold] of [
+    [940_000, true],
+    [939_999, false],
+  ] as const) {
+    const { leftSeconds } = tellLife(life, now, false);
+    expect([isYoung(life, now), standingOf(life, now, false), leftSeconds]).toEqual(
+      isTold ? [true, "fresh", 1_060] : [false, "ask-first", 0],
+    );
+  }
+});
+
+test("mayBeKept() is false for no-store and private alone, and where the origin is heeded", () => {
+  const kept = [
+    "",
+    "public",
+    "no-cache",
+    "max-age=0, must-revalidate",
+    'private="x-user"',
+    "x-no-store",
+    "foo=no-store",
+  ];
+  for (const text of kept) expect(mayBeKept(cc(text), ORIGIN), text).toBe(true);
+  for (const text of ["no-store", "NO-STORE", "private", "max-age=9, Private", "public, no-store"]) {
+    expect(
+      [ORIGIN, TTL, undefined].map((rules) => mayBeKept(cc(text), rules)),
+      text,
+    ).toEqual([false, true, true]);
+  }
+  expect(mayBeKept({}, ORIGIN)).toBe(true);
+});
+
+test("confirmedLife() keeps what a 304 does not repeat, but for what was of its moment", () => {
+  const stored = { cacheControl: "max-age=60", expires: "then", date: "then", age: "7" };
+  expect(confirmedLife(stored, {})).toEqual({ cacheControl: "max-age=60", expires: "then" });
+  expect(confirmedLife(stored, { cacheControl: "no-cache", date: "now" })).toEqual({
+    cacheControl: "no-cache",
+    expires: "then",
+    date: "now",
+  });
+});
+
+test("tellLife() rounds down, is below 0 from the end of the life on, and leaves nothing of a purged object", () => {
+  const life = { bornAt: 1_000, freshUntil: 61_000, staleUntil: 61_000, helpUntil: 61_000 };
+  const left = (now: number, isPurged = false) => tellLife(life, now, isPurged).leftSeconds;
+  expect([0, 1_000, 1_001, 2_000, 59_999].map((now) => left(now))).toEqual([61, 60, 59, 59, 1]);
+  expect([60_000, 60_001, 60_999].map((now) => left(now))).toEqual([1, 0, 0]);
+  expect([61_000, 61_001, 62_000, 62_001].map((now) => left(now))).toEqual([-1, -1, -1, -2]);
+  expect([1_000, 61_000].map((now) => left(now, true))).toEqual([0, -1]);
+});
+
+describe("createLives()", () => {
+  test("knows no life of what no mirror brought", () => {
+    const lifeOf = createLives(TTL);
+    expect(lifeOf(infoOf("a", BODY, "upload"))).toBeUndefined();
+    expect(lifeOf(infoOf("a", BODY, "migration"))).toBeUndefined();
+  });
+
+  test("counts from the fetch where nothing newer is recorded, as in a catalogue of earlier days", () => {
+    const info = infoOf("a", BODY);
+    const old = { ...info, provenance: { ...info.provenance, fetchedAt: 5_000, validated: undefined } };
+    expect(createLives(TTL)(old)).toMatchObject({ bornAt: 5_000, freshUntil: 105_000 });
+    expect(createLives(ORIGIN)(info)).toMatchObject({ bornAt: -4_000, freshUntil: 56_000 });
+  });
+});

@@ -1,0 +1,28 @@
+// What is remembered of keys for a moment, and that it takes little memory whatever clients ask for.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
+import { createRecent } from "../../../src/mirror/negative-cache.ts";
+
+const at = (id: string) => ({ id, key: toKey("a.jpg"), epoch: 0 });
+const recentOf = () => createRecent({ negativeTtlMs: 60_000 }, () => 1_000);
+
+test.each(["a.jpg", `a.jpg\0${"x".repeat(5_000)}`])("an absence is remembered of its own id alone (%#)", (id) => {
+  const recent = recentOf();
+  recent.absent(at(id));
+  expect(() => recent.refuseIfKnown(at(id))).toThrow("the origin has no such image");
+  for (const other of [`${id}y`, id.slice(0, -1), "b.jpg"]) expect(() => recent.refuseIfKnown(at(other))).not.toThrow();
+});
+
+test("ids of kilobytes are not kept as they are", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const recent = recentOf();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let index = 0; index < 5_000; index += 1) recent.absent(at(`${index}?${Buffer.alloc(8_000, "q").toString()}`));
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(5_000_000);
+  expect(() => recent.refuseIfKnown(at(`4999?${"q".repeat(8_000)}`))).toThrow();
+});

@@ -1,0 +1,515 @@
+// The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { etagOf, type ObjectInfo, toKey } from "../../../../src/core/object.ts";
+import { createStored, type Found, type Stored } from "../../../../src/mirror/stored/stored.ts";
+import { storedLab } from "../../../helpers/mirror-lab.ts";
+import { createLatch } from "../../../helpers/spools.ts";
+import { infoOf, randomBytes, readAll, wholeBody } from "../../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+const ALWAYS = { when: "always" } as const;
+
+afterEach(() => void vi.useRealTimers());
+
+/** Into the bucket, past the memory. */
+async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo> {
+  const body = wholeBody(bytes);
+  const info = infoOf(KEY, body);
+  await bucket.put(info, body, ALWAYS);
+  return info;
+}
+
+/** Puts what is read where it is wanted, as the store's own readers do. */
+const readingInto = (driver: BucketDriver): Partial<BucketDriver> => ({
+  async open(info) {
+    const reader = await driver.open(info);
+    const read = async (start: number, end: number, into?: Buffer) => {
+      const bytes = (await reader?.read(start, end)) ?? Buffer.alloc(0);
+      if (into === undefined) return bytes;
+      bytes.copy(into);
+      return into;
+    };
+    return { read, close: () => reader?.close() };
+  },
+});
+
+const bytesOf = (found: Found) => ("object" in found ? found.object.body : undefined);
+
+describe("find()", () => {
+  test("an object of the bucket is loaded, and in memory from the second time on", async () => {
+    const { stored, hot } = storedLab();
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    const states: string[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      const found = await stored.find(KEY);
+      states.push(found.state);
+      expect(bytesOf(found)?.equals(bytes)).toBe(true);
+    }
+    expect(states).toEqual(["loaded", "loaded", "memory"]);
+    expect([stored.peek(KEY)?.body.equals(bytes), hot.usage().objects]).toEqual([true, 1]);
+  });
+
+  test("what memory does not keep lies where it may be used again, and what it keeps does not", async () => {
+    const { stored } = storedLab({ over: readingInto });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    const found = async () => {
+      const each = await stored.find(KEY);
+      if (each.state !== "loaded") throw new Error(each.state);
+      expect(each.object.body.equals(bytes)).toBe(true);
+      return each;
+    };
+    await stored.purge(KEY, { hard: false });
+    const first = await found();
+    const second = await found();
+    expect(second.object.body.buffer).not.toBe(first.object.body.buffer);
+    first.free?.();
+    expect((await found()).object.body.buffer).toBe(first.object.body.buffer);
+
+    await putBehind(stored, bytes);
+    (await found()).free?.();
+    const kept = await found();
+    expect(kept.free).toBeUndefined();
+    await putBehind(stored, randomBytes(50_000));
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+  });
+
+  test("who waits for all of what a far store gives slowly is told in time, and memory has it when it has come", async () => {
+    const [wanted, rest] = [createLatch(), createLatch()];
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          const read: typeof reader.read = async (start, end) => {
+            wanted.open();
+            await rest.opened;
+            return reader.read(start, end);
+          };
+          return { read, proven: async () => {}, close: reader.close };
+        },
+      }),
+    });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    await stored.lookup(KEY);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const told = Promise.all(
+      [stored.find(KEY), stored.find(KEY)].map((found) =>
+        expect(found).rejects.toMatchObject({ code: "store_failed" }),
+      ),
+    );
+    await wanted.opened;
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(45_000);
+    await told;
+    vi.useRealTimers();
+    rest.open();
+    await expect.poll(() => stored.peek(KEY)?.body.equals(bytes)).toBe(true);
+  });
+
+  test("an object above the memory's bound is given to be read, every time", async () => {
+    const { stored, hot } = storedLab({ maxHotObjectBytes: 49_999 });
+    const bytes = randomBytes(50_000);
+    await putBehind(stored, bytes);
+    for (let time = 0; time < 3; time += 1) {
+      const found = await stored.find(KEY);
+      if (found.state !== "large") throw new Error(found.state);
+      expect((await readAll(found.reader, bytes.byteLength)).equals(bytes)).toBe(true);
+    }
+    expect(hot.usage().objects).toBe(0);
+  });
+
+  test("an object of more than one read is loaded whole", async () => {
+    const { stored } = storedLab({ maxHotObjectBytes: 3_000_000 });
+    const bytes = randomBytes(2_500_001);
+    await putBehind(stored, bytes);
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+  });
+
+  test("a purged object is told to be stale every time, and never gets into memory", async () => {
+    const { stored } = storedLab();
+    await stored.put(infoOf(KEY, wholeBody(Buffer.from("x"))), wholeBody(Buffer.from("x")), {
+      when: "absent",
+      epoch: 0,
+    });
+    expect(stored.peek(KEY)).toBeDefined();
+    await stored.purge(KEY, { hard: false });
+    for (let time = 0; time < 4; time += 1) {
+      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", isStale: true, object: { epoch: 1 } });
+    }
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("what is absent has its epoch, and what was deleted is a tombstone", async () => {
+    const { stored } = storedLab();
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 0 });
+    await stored.delete(KEY, "test");
+    expect(await stored.find(KEY)).toEqual({ state: "tombstone" });
+    await stored.undelete(KEY);
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 1 });
+  });
+
+  test("a damaged object, which the store sets aside, is absent and its reader closed", async () => {
+    let opened = 0;
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          opened += 1;
+          return {
+            async read() {
+              await driver.purge(info.key, { hard: true });
+              throw new HuiyuanError("store_corrupt", "Cannot read: the test says so");
+            },
+            close() {
+              opened -= 1;
+            },
+          };
+        },
+      }),
+    });
+    await putBehind(stored, randomBytes(100));
+    expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 2 });
+    expect(opened).toBe(0);
+  });
+
+  test("an object that vanishes before it is opened is looked up again, and a key that never holds still is a failure", async () => {
+    let vanishings = 2;
+    const { stored } = storedLab({
+      over: (driver) => ({ open: async (info) => (vanishings-- > 0 ? undefined : driver.open(info)) }),
+    });
+    const bytes = randomBytes(100);
+    await putBehind(stored, bytes);
+    expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
+    vanishings = 3;
+    await expect(stored.find(KEY)).rejects.toMatchObject({ code: "store_failed" });
+  });
+
+  test("a failure of the store is thrown", async () => {
+    const failed = new HuiyuanError("store_failed", "Cannot look up: the test says so");
+    const { stored } = storedLab({ over: () => ({ lookup: () => Promise.reject(failed) }) });
+    await expect(stored.find(KEY)).rejects.toBe(failed);
+  });
+});
+
+describe("put()", () => {
+  test("a body in memory is kept there at once, if the bucket took it", async () => {
+    const { stored } = storedLab();
+    const first = wholeBody(randomBytes(100));
+    const second = wholeBody(randomBytes(100));
+    expect(await stored.put(infoOf(KEY, first), first, { when: "absent", epoch: 0 })).toBe("stored");
+    expect(await stored.put(infoOf(KEY, second), second, { when: "absent", epoch: 0 })).toBe("exists");
+    expect(stored.peek(KEY)?.info.hashes).toEqual(first.hashes);
+  });
+
+  test("memory lets go of an object that another replaces", async () => {
+    const { stored } = storedLab({ maxHotObjectBytes: 1_000 });
+    const old = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, old), old, { when: "absent", epoch: 0 });
+    expect(stored.peek(KEY)).toBeDefined();
+    // Too large for memory, so nothing takes the place of what was there.
+    const next = wholeBody(randomBytes(2_000));
+    await stored.put(infoOf(KEY, next), next, ALWAYS);
+    expect(stored.peek(KEY)).toBeUndefined();
+    const found = await stored.find(KEY);
+    expect(found.state === "large" && found.info.hashes).toEqual(next.hashes);
+  });
+});
+
+/** The three ways in which an object stops being what it was. */
+const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>, Found["state"]])[] = [
+  ["delete()", (stored) => stored.delete(KEY, "test"), "tombstone"],
+  ["purge() hard", (stored) => stored.purge(KEY, { hard: true }), "absent"],
+  ["purge() soft", (stored) => stored.purge(KEY, { hard: false }), "loaded"],
+];
+
+describe.each(CHANGES)("%s", (_name, change, after) => {
+  /** A bucket whose reads wait for `reading`, with the object in it. */
+  async function slowBucket() {
+    const reading = createLatch();
+    const lab = storedLab({
+      over: (driver: BucketDriver) => ({
+        async open(info) {
+          const reader = await driver.open(info);
+          if (reader === undefined) return undefined;
+          const read = async (start: number, end: number) => {
+            await reading.opened;
+            return reader.read(start, end);
+          };
+          return { read, close: () => reader.close() };
+        },
+      }),
+    });
+    await putBehind(lab.stored, randomBytes(100));
+    return { ...lab, reading };
+  }
+
+  test("memory lets go of the object", async () => {
+    const { stored } = storedLab();
+    const body = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
+    expect(stored.peek(KEY)).toBeDefined();
+    expect(await change(stored)).toBe(true);
+    expect(stored.peek(KEY)).toBeUndefined();
+    expect((await stored.find(KEY)).state).toBe(after);
+  });
+
+  test("a reader that began before does not bring it back into memory", async () => {
+    const { stored, reading } = await slowBucket();
+    // Two of them: the second would keep it.
+    const readers = [stored.find(KEY), stored.find(KEY)];
+    await new Promise((resolve) => setImmediate(resolve));
+    await change(stored);
+    reading.open();
+    expect((await Promise.all(readers)).map(({ state }) => state)).toEqual(["loaded", "loaded"]);
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("memory lets go also when the store fails in it: nobody knows then whether it was done", async () => {
+    const failed = new HuiyuanError("store_failed", "Cannot delete: the test says so");
+    const fail = () => Promise.reject(failed);
+    const { stored } = storedLab({ over: () => ({ delete: fail, purge: fail }) });
+    const body = wholeBody(randomBytes(100));
+    await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
+    await expect(change(stored)).rejects.toBe(failed);
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+});
+
+describe("what is known without asking the bucket", () => {
+  test("is what a look-up found, until it changes", async () => {
+    const { stored } = storedLab();
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBe("absent");
+    const info = await put(stored, "first");
+    expect(stored.peekInfo(KEY)).toEqual(info);
+    await stored.purge(KEY, { hard: false });
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    // A stale object is never known so: the origin is to be asked.
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+    await stored.delete(KEY, "test");
+    await stored.lookup(KEY);
+    expect(stored.peekInfo(KEY)).toBeUndefined();
+  });
+
+  test("is renewed with the object", async () => {
+    const { stored } = storedLab({ hotBytes: 0 });
+    const { hashes } = await put(stored, "first");
+    await stored.lookup(KEY);
+    const validated = { at: 5_000, life: {} };
+    await stored.renew(KEY, {
+      etag: etagOf(hashes),
+      epoch: 0,
+      originEtag: "x",
+      originLastModified: undefined,
+      validated,
+    });
+    expect(stored.peekInfo(KEY)).toMatchObject({ provenance: { validated } });
+  });
+
+  async function put(stored: Stored, text: string): Promise<ObjectInfo> {
+    const body = wholeBody(Buffer.from(text));
+    const info = infoOf(KEY, body);
+    await stored.put(info, body, { when: "absent", epoch: 0 });
+    return info;
+  }
+});
+
+describe("load()", () => {
+  test("gives the whole of what was looked up, and nothing else of the same name", async () => {
+    const { stored } = storedLab({ hotBytes: 0 });
+    const bytes = randomBytes(2_500_001);
+    const info = await putBehind(stored, bytes);
+    expect((await stored.load(info)).equals(bytes)).toBe(true);
+    await putBehind(stored, randomBytes(10));
+    await expect(stored.load(info)).rejects.toMatchObject({ code: "original_replaced", retryAfterSeconds: 1 });
+  });
+
+  test("gives what has been replaced while its bytes are there", async () => {
+    const bytes = randomBytes(50_000);
+    const reader = { read: async (start: number, end: number) => bytes.subarray(start, end + 1), close() {} };
+    const open: BucketDriver["open"] = async (_info, options) => (options?.mayBeReplaced ? reader : undefined);
+    const { stored } = storedLab({ hotBytes: 0, over: () => ({ open }) });
+    const info = await putBehind(stored, bytes);
+    await putBehind(stored, randomBytes(10));
+    expect((await stored.load(info)).equals(bytes)).toBe(true);
+  });
+
+  test("what has been looked up is in memory from the second time on", async () => {
+    const { stored, hot } = storedLab();
+    const info = await putBehind(stored, randomBytes(50_000));
+    const held: number[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      await stored.lookup(KEY);
+      expect((await stored.load(info)).length).toBe(50_000);
+      held.push(hot.usage().objects);
+    }
+    expect(held).toEqual([0, 1, 1]);
+  });
+
+  test("a version that is stale, or another than was looked up, never gets into memory", async () => {
+    const { stored, hot } = storedLab();
+    const info = await putBehind(stored, randomBytes(50_000));
+    await stored.purge(KEY, { hard: false });
+    for (let time = 0; time < 3; time += 1) {
+      await stored.lookup(KEY);
+      await stored.load(info);
+    }
+    expect(hot.usage().objects).toBe(0);
+  });
+});
+
+describe("bytesOf()", () => {
+  test("of a bucket that lies here loads and brings nothing", async () => {
+    const { stored } = storedLab();
+    const bytes = randomBytes(1_000);
+    const { load, bring } = stored.bytesOf(await putBehind(stored, bytes));
+    expect([bring, (await load()).equals(bytes)]).toEqual([undefined, true]);
+  });
+
+  test("of one that lies far away brings what memory has not, and closes it when it is released", async () => {
+    const told: string[] = [];
+    const { stored } = storedLab({
+      over: (driver) => ({
+        async bring(info) {
+          told.push("brought");
+          const reader = await driver.open(info);
+          return reader && { ...reader, close: () => void told.push("closed") };
+        },
+      }),
+    });
+    const bytes = randomBytes(1_000);
+    const info = await putBehind(stored, bytes);
+    for (let time = 0; time < 2; time += 1) {
+      await stored.lookup(KEY);
+      const held = await stored.bytesOf(info).bring?.();
+      expect((await held?.load())?.equals(bytes)).toBe(true);
+      held?.release();
+    }
+    expect(told).toEqual(["brought", "closed", "brought", "closed"]);
+    // It was asked for twice, and is in memory by now.
+    expect(await stored.bytesOf(info).bring?.()).toBeUndefined();
+  });
+});
+
+/** A tier, and the versions that it has told to have gone. */
+function noting() {
+  const { driver, hot } = storedLab();
+  const gone: string[] = [];
+  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
+  const stored = createStored("10001234/photos", bucket, hot, {
+    gone: async ({ hashes }) => void gone.push(hashes.sha256),
+  });
+  return { stored, gone };
+}
+
+test("whoever changes an object is told which version has gone, before the change ends", async () => {
+  const { stored, gone } = noting();
+  const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
+  if (first === undefined || second === undefined) throw new Error("no bodies");
+  await stored.put(infoOf(KEY, first), first, { when: "absent", epoch: 0 });
+  await stored.put(infoOf(KEY, first), first, ALWAYS);
+  expect(gone).toEqual([]);
+  await stored.put(infoOf(KEY, second), second, ALWAYS);
+  expect(gone).toEqual([first.hashes.sha256]);
+  await stored.purge(KEY, { hard: false });
+  await stored.delete(KEY, "test");
+  await stored.undelete(KEY);
+  expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
+});
+
+test("memory has let go of a version before anybody is told that it has gone", async () => {
+  const { driver, hot } = storedLab();
+  const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
+  const found: unknown[] = [];
+  const stored: Stored = createStored("10001234/photos", bucket, hot, {
+    async gone() {
+      found.push(stored.peek(KEY), stored.peekInfo(KEY));
+    },
+  });
+  const body = wholeBody(Buffer.from("first"));
+  await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
+  await stored.lookup(KEY);
+  expect(stored.peekInfo(KEY)).toBeDefined();
+  await stored.delete(KEY, "test");
+  expect(found).toEqual([undefined, undefined]);
+});
+
+test("what memory has knows its epoch, whether it was put, read or loaded for something that is made of it", async () => {
+  const { stored } = storedLab();
+  const body = wholeBody(randomBytes(100));
+  const info = infoOf(KEY, body);
+  await stored.purge(KEY, { hard: false });
+  await stored.put(info, body, { when: "absent", epoch: 1 });
+  expect(stored.peek(KEY)?.epoch).toBe(1);
+  const bring = { read: () => stored.find(KEY), load: async () => stored.lookup(KEY).then(() => stored.load(info)) };
+  for (const way of [bring.read, bring.load]) {
+    await stored.purge(KEY, { hard: true });
+    const { epoch } = await stored.lookup(KEY);
+    await stored.bucket.put(info, body, { when: "absent", epoch });
+    for (let time = 0; time < 2; time += 1) await way();
+    expect(stored.peek(KEY)?.epoch).toBe(epoch);
+  }
+});
+
+test("undo() is of one version: of another nothing goes, and nobody is told", async () => {
+  const { stored, gone } = noting();
+  const body = wholeBody(Buffer.from("old"));
+  const info = infoOf(KEY, body);
+  await stored.put(info, body, { when: "absent", epoch: 0 });
+  await stored.purge(KEY, { hard: true });
+  gone.length = 0;
+  await stored.put(info, body, { when: "absent", epoch: 1 });
+  const said = { ...info, provenance: { ...info.provenance, validated: { at: 5, life: {} } } };
+  for (const [version, epoch] of [
+    [info, 0],
+    [said, 1],
+  ] as const) {
+    expect([await stored.undo(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
+      false,
+      [],
+      "loaded",
+    ]);
+  }
+  expect([await stored.undo(info, 1, "superseded"), gone]).toEqual([true, []]);
+  expect([await stored.lookup(KEY), stored.peek(KEY)]).toMatchObject([{ isStale: true, epoch: 2 }, undefined]);
+  expect([await stored.undo(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
+  expect([(await stored.find(KEY)).state, stored.peek(KEY)]).toEqual(["absent", undefined]);
+});
+
+test("undo() of what has not come in tells of it, for something may have been made of it", async () => {
+  const { stored, gone } = noting();
+  const info = infoOf(KEY, wholeBody(Buffer.from("old")));
+  expect([await stored.undo(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
+});
+
+test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
+  const { stored, gone } = noting();
+  const [late, uploaded] = ["late", "uploaded"].map((text) => wholeBody(Buffer.from(text)));
+  if (late === undefined || uploaded === undefined) throw new Error("no bodies");
+  const { sha256 } = late.hashes;
+  const putLate = () => stored.put(infoOf(KEY, late), late, { when: "absent", epoch: 0 });
+  await stored.purge(KEY, { hard: true });
+  expect([await putLate(), gone]).toEqual(["outdated", [sha256]]);
+  await stored.delete(KEY, "test");
+  expect([await putLate(), gone]).toEqual(["deleted", [sha256, sha256]]);
+  await stored.put(infoOf(KEY, uploaded), uploaded, ALWAYS);
+  expect([await putLate(), gone]).toEqual(["exists", [sha256, sha256, sha256]]);
+  // Which a refresh would have put in the place of another.
+  expect([await stored.put(infoOf(KEY, late), late, { when: "etag", etag: '"other"' }), gone.at(-1)]).toEqual([
+    "exists",
+    sha256,
+  ]);
+  // The same bytes have come by another way.
+  await stored.put(infoOf(KEY, late), late, ALWAYS);
+  gone.length = 0;
+  expect([await putLate(), gone]).toEqual(["exists", []]);
+});

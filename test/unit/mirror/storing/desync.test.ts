@@ -1,0 +1,149 @@
+// What becomes of images that may be another one's while the store takes no change.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { beforeAll, expect, test } from "vitest";
+import type { Spool } from "../../../../src/body/spool/spool.ts";
+import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import type { Doubt } from "../../../../src/origin/dial/desync.ts";
+import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";
+import { noisyJpeg } from "../../../helpers/images.ts";
+import { mirrorLab } from "../../../helpers/mirror-lab.ts";
+import { eventually } from "../../../helpers/program.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+
+let alien: Buffer;
+let right: Buffer;
+beforeAll(async () => {
+  [alien, right] = await Promise.all([noisyJpeg(64, 48), noisyJpeg(48, 64)]);
+});
+
+function createDoubt(): Doubt & { raise(): void } {
+  let listener = () => {};
+  return {
+    isRaised: false,
+    onRaised(next) {
+      listener = next;
+    },
+    raise() {
+      Object.assign(this, { isRaised: true });
+      listener();
+    },
+  };
+}
+
+/** A store that takes no changes while it is away, or no puts but others'; its origin gives the alien image first, then the right one. */
+function labOf(doubt: Doubt, takesPuts = false) {
+  const store = { isAway: false, refused: 0 };
+  const check = () => {
+    if (!store.isAway) return;
+    store.refused += 1;
+    throw new HuiyuanError("store_full", "Cannot write: the test says so");
+  };
+  const over = (driver: BucketDriver): Partial<BucketDriver> => ({
+    put: async (...put) => {
+      if (!takesPuts) check();
+      return driver.put(...put);
+    },
+    purge: async (...purge) => {
+      check();
+      return driver.purge(...purge);
+    },
+  });
+  const origin = fakeOrigin(image(alien, { doubt }), image(right));
+  const lab = mirrorLab({ origins: [origin], over, retryMs: Array.from({ length: 400 }, () => 5) });
+  const bytesOf = async () => {
+    const found = await lab.stored.find(KEY);
+    if (found.state === "absent") return lab.fetch("a.jpg");
+    if (found.state !== "memory" && found.state !== "loaded") throw new Error(`it is ${found.state}`);
+    return found.object.body;
+  };
+  const isTriedAgain = () => {
+    const { refused } = store;
+    return eventually(() => store.refused > refused + 4, "the store is tried again");
+  };
+  return { lab, store, origin, bytesOf, isTriedAgain };
+}
+
+test("what waits for the store is given to nobody once it is doubted, and never stored", async () => {
+  const doubt = createDoubt();
+  const { lab, store, origin, bytesOf, isTriedAgain } = labOf(doubt);
+  store.isAway = true;
+  expect(await bytesOf()).toEqual(alien);
+  await isTriedAgain();
+  doubt.raise();
+  expect(await bytesOf()).toEqual(right);
+  await isTriedAgain();
+  store.isAway = false;
+  await lab.settled();
+  expect(await bytesOf()).toEqual(right);
+  await lab.settled();
+  expect((await lab.object("a.jpg"))?.size ?? right.length).toBe(right.length);
+  expect(origin.requests.length).toBeLessThanOrEqual(3);
+});
+
+test("what is stored counts as missing once it is doubted, until the store lets it go", async () => {
+  const doubt = createDoubt();
+  const { lab, store, bytesOf, isTriedAgain } = labOf(doubt);
+  expect(await bytesOf()).toEqual(alien);
+  await lab.settled();
+  expect(await bytesOf()).toEqual(alien);
+  store.isAway = true;
+  doubt.raise();
+  for (let round = 0; round < 3; round += 1) {
+    expect(await bytesOf()).toEqual(right);
+    expect((await lab.stored.lookup(KEY)).state).toBe("absent");
+    await isTriedAgain();
+  }
+  expect((await lab.object("a.jpg"))?.size).toBe(alien.length);
+  store.isAway = false;
+  await eventually(async () => (await lab.object("a.jpg"))?.size !== alien.length, "it has gone");
+  await lab.settled();
+  expect(await bytesOf()).toEqual(right);
+  await lab.writeBack.drain(1_000);
+  await lab.settled();
+  expect((await lab.stored.lookup(KEY)).state).toBe("object");
+});
+
+test("an upload under its key is seen all the time", async () => {
+  const doubt = createDoubt();
+  const { lab, store, bytesOf, isTriedAgain } = labOf(doubt, true);
+  expect(await bytesOf()).toEqual(alien);
+  await lab.settled();
+  store.isAway = true;
+  doubt.raise();
+  await isTriedAgain();
+  const body = wholeBody(right);
+  await lab.stored.put(infoOf("a.jpg", body, "upload"), body, { when: "always" });
+  expect((await lab.stored.lookup(KEY)).state).toBe("object");
+  store.isAway = false;
+  await lab.writeBack.drain(1_000);
+  expect((await lab.object("a.jpg"))?.size).toBe(right.length);
+  expect(await bytesOf()).toEqual(right);
+});
+
+test("a doubt that lives on keeps no body of what was stored", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const doubt = createDoubt();
+  const { lab } = labOf(doubt);
+  const store = async () => {
+    const bytes = await noisyJpeg(80, 60);
+    const body = wholeBody(bytes);
+    const spool = { release: () => undefined } as Spool;
+    await lab.writeBack.store({ stored: lab.stored, info: infoOf("b.jpg", body), epoch: 0, body, spool, doubt });
+    lab.hot.drop(lab.stored.bucketId, toKey("b.jpg"));
+    await lab.driver.purge(toKey("b.jpg"), { hard: true });
+    return new WeakRef(body);
+  };
+  const body = await store();
+  await eventually(async () => {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return body.deref() === undefined;
+  }, "the body has gone");
+  doubt.raise();
+});

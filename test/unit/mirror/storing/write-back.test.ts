@@ -1,0 +1,517 @@
+// Storing behind the client's back: tried again, given up in the end, and what a stop leaves for the next start.
+import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import type { Spool, WholeBody } from "../../../../src/body/spool/spool.ts";
+import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import type { Fate } from "../../../../src/mirror/storing/pending-writes.ts";
+import {
+  createWriteBack,
+  type WriteBackOptions,
+  type WriteBackTask,
+} from "../../../../src/mirror/storing/write-back.ts";
+import { countingMeter, storedLab } from "../../../helpers/mirror-lab.ts";
+import { createLatch, type TestPool, testPool, writeAll } from "../../../helpers/spools.ts";
+import { infoOf, randomBytes } from "../../../helpers/whole-body.ts";
+
+const KEY = toKey("a.jpg");
+const AN_HOUR = 3_600_000;
+
+interface Lab {
+  readonly perSpoolBytes?: number;
+  readonly options?: Partial<WriteBackOptions>;
+  readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+}
+
+/** A write-back over an empty bucket, and `store()` for a new body, under KEY where no other is named. */
+function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
+  const pool = testPool({ perSpoolBytes });
+  const { stored, driver } = storedLab(over === undefined ? {} : { over });
+  const meter = countingMeter();
+  const clock = { now: 1_000 };
+  const waiting = createLatch();
+  const log = { ...SILENT_LOG, warn: () => waiting.open() };
+  const writeBack = createWriteBack({ now: () => clock.now, log, meter, retryMs: [1, 1], ...options });
+  const store = async (
+    epoch = 0,
+    key = KEY,
+    { at = 1_000, ...more }: Pick<WriteBackTask, "fate"> & { readonly at?: number } = {},
+  ) => {
+    const { spool, body } = await finished(pool);
+    const described = infoOf(key, body);
+    const info = { ...described, provenance: { ...described.provenance, validated: { at, life: {} } } };
+    const done = writeBack.store({ stored, info, body, spool, epoch, ...more });
+    return { done, body, spool };
+  };
+  /** Resolves when the first try has failed and another will follow. */
+  const isWaiting = waiting.opened;
+  return { pool, stored, driver, meter, clock, writeBack, store, isWaiting };
+}
+
+async function finished(pool: TestPool): Promise<{ spool: Spool; body: WholeBody }> {
+  const spool = pool.open();
+  await writeAll(spool, randomBytes(10_000));
+  return { spool, body: await spool.finish() };
+}
+
+/** A store that refuses the first `count` puts; `Infinity`: all of them. */
+const refusing = (count: number) => {
+  let left = count;
+  return (driver: BucketDriver): Partial<BucketDriver> => ({
+    put: (...put) =>
+      left-- > 0
+        ? Promise.reject(new HuiyuanError("store_full", "Cannot store: the test says so"))
+        : driver.put(...put),
+  });
+};
+
+test.each([
+  ["in memory", 262_144],
+  ["on disk", 0],
+])("store() of a body %s puts it into the bucket, and lets go of the spool", async (_name, perSpoolBytes) => {
+  const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes });
+  const { done, body } = await store();
+  await done;
+  expect(await driver.lookup(KEY)).toMatchObject({ state: "object", info: { hashes: body.hashes } });
+  expect(meter.told).toEqual(["stored 10000"]);
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("bodies that come while others gather are put together, when the time is over", async () => {
+  let puts = 0;
+  const gathering = writeBackLab({
+    options: { gatherMs: 400 },
+    over: (driver) => ({
+      put(...put) {
+        puts += 1;
+        return driver.put(...put);
+      },
+    }),
+  });
+  const first = await gathering.store();
+  const second = await gathering.store();
+  expect([puts, gathering.writeBack.backlog().depth]).toEqual([0, 2]);
+  await first.done;
+  // Put in one turn, so that the bucket commits them in one.
+  expect(puts).toBe(2);
+  await second.done;
+});
+
+test("who has waited alone for a while does not wait to the end", async () => {
+  const { store, driver } = writeBackLab({ options: { gatherMs: AN_HOUR, quietMs: 20 } });
+  await (await store()).done;
+  expect((await driver.lookup(KEY)).state).toBe("object");
+});
+
+test("as long as others come, all wait, but not beyond the time", async () => {
+  const { store, writeBack } = writeBackLab({ options: { gatherMs: 1_000, quietMs: 600 } });
+  const began = performance.now();
+  const first = await store();
+  let isOver = false;
+  const over = first.done.then(() => {
+    isOver = true;
+    return performance.now() - began;
+  });
+  while (!isOver) {
+    await delay(10);
+    void store();
+  }
+  expect(await over).toBeGreaterThanOrEqual(990);
+  await writeBack.drain(5_000);
+});
+
+test("tried() resolves when what is on its way to the key has been stored, or refused for the first time", async () => {
+  const one = writeBackLab({ options: { gatherMs: 50 } });
+  await one.store();
+  await one.writeBack.tried(one.stored.bucketId, toKey("other.jpg"));
+  await one.writeBack.tried("10001234/other", KEY);
+  expect((await one.driver.lookup(KEY)).state).toBe("absent");
+  await one.writeBack.tried(one.stored.bucketId, KEY);
+  expect((await one.driver.lookup(KEY)).state).toBe("object");
+
+  const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  await other.store(3);
+  for (const _time of [1, 2])
+    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
+  expect((await other.driver.lookup(KEY)).state).toBe("absent");
+  await other.writeBack.drain(1_000);
+});
+
+test("what is no longer wanted is let go of at once, its file and note too", async () => {
+  let fate: Fate = "wanted";
+  const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const { done } = await lab.store(0, KEY, { fate: () => fate });
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  expect(lab.pool.files().length).toBe(2);
+  fate = "gone";
+  lab.writeBack.tryAgain(lab.stored.bucketId, toKey("other.jpg"));
+  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  expect(await done).toBeUndefined();
+  await lab.pool.close();
+  expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
+});
+
+test.each([
+  ["gone", "absent"],
+  ["superseded", "object"],
+] as const)("what becomes %s while it is put is undone, also where that is refused at first", async (fate, state) => {
+  let now: Fate = "wanted";
+  let refusals = 1;
+  const lab = writeBackLab({
+    options: { retryMs: [1, 1] },
+    over: (driver) => ({
+      async put(...put) {
+        const result = await driver.put(...put);
+        now = fate;
+        return result;
+      },
+      purge: (...purge) =>
+        refusals-- > 0 ? Promise.reject(new HuiyuanError("store_full", "the test says so")) : driver.purge(...purge),
+    }),
+  });
+  await (await lab.store(0, KEY, { fate: () => now })).done;
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ state, ...(state === "object" && { isStale: true }) });
+});
+
+test("what is taken back while it is tried does not wait for another try", async () => {
+  let fate: Fate = "wanted";
+  const lab = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [AN_HOUR] },
+    over: () => ({
+      async put() {
+        fate = "gone";
+        throw new HuiyuanError("store_full", "the test says so");
+      },
+    }),
+  });
+  expect(await (await lab.store(0, KEY, { fate: () => fate })).done).toBeUndefined();
+  await lab.pool.close();
+  expect(lab.pool.files()).toEqual([]);
+});
+
+test("an earlier version that waits is let go of when a later one is stored", async () => {
+  const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const earlier = await lab.store(0);
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  const later = await lab.store(0);
+  await Promise.all([earlier.done, later.done]);
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
+});
+
+test("of two versions that wait the one that was asked for later stays, whichever comes last", async () => {
+  const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const later = await lab.store(0, KEY, { at: 9 });
+  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  const earlier = await lab.store(0, KEY, { at: 8 });
+  await earlier.done;
+  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  await later.done;
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
+});
+
+test("of versions that come one after another while the store is busy the last alone is put", async () => {
+  const latch = createLatch();
+  let puts = 0;
+  const lab = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        puts += 1;
+        await latch.opened;
+        return driver.put(...put);
+      },
+    }),
+  });
+  const all = [];
+  for (let at = 1; at <= 50; at += 1) {
+    all.push(await lab.store(0, KEY, { at }));
+    await delay(1);
+  }
+  latch.open();
+  await Promise.all(all.map(({ done }) => done));
+  expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: all.at(-1)?.body.hashes } });
+  // The first, and the last: over nothing, then over the first.
+  expect(puts).toBeLessThanOrEqual(3);
+});
+
+test("store() resolves with why a body was given up", async () => {
+  const lab = writeBackLab({ over: refusing(Number.POSITIVE_INFINITY), options: { retryMs: [] } });
+  expect(await (await lab.store()).done).toMatchObject({ code: "store_full" });
+  const late = writeBackLab({ options: { maxQueued: 0 } });
+  expect(await (await late.store()).done).toMatchObject({ code: "overloaded" });
+});
+
+test("a body on disk does not wait for others", async () => {
+  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { gatherMs: AN_HOUR } });
+  await (await store()).done;
+  expect((await driver.lookup(KEY)).state).toBe("object");
+});
+
+test("a stop does not wait for others to gather", async () => {
+  const { store, driver, writeBack } = writeBackLab({ options: { gatherMs: AN_HOUR } });
+  await store();
+  await writeBack.drain(5_000);
+  expect((await driver.lookup(KEY)).state).toBe("object");
+  await (await store()).done;
+});
+
+test("store() tries again until the bucket takes it", async () => {
+  const { store, driver, meter } = writeBackLab({ over: refusing(2) });
+  await (await store()).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["object", ["stored 10000"]]);
+});
+
+test("store() gives up after the last try, and says why", async () => {
+  const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes: 0, over: refusing(3) });
+  await (await store()).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", ["not stored store_full"]]);
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("store() of a key that has moved on stores nothing, and is no failure", async () => {
+  const { store, stored, driver, meter } = writeBackLab();
+  await stored.purge(KEY, { hard: true });
+  await (await store(0)).done;
+  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", []]);
+  await (await store(1)).done;
+  const first = await driver.lookup(KEY);
+  await (await store(1)).done;
+  expect([await driver.lookup(KEY), meter.told]).toEqual([first, ["stored 10000"]]);
+});
+
+test("a body on disk has a note beside it while it waits, and one in memory has none", async () => {
+  for (const [perSpoolBytes, hasNote] of [
+    [0, true],
+    [262_144, false],
+  ] as const) {
+    const putting = createLatch();
+    const begun = createLatch();
+    const { store, pool } = writeBackLab({
+      perSpoolBytes,
+      over: (driver) => ({
+        async put(...put) {
+          begun.open();
+          await putting.opened;
+          return driver.put(...put);
+        },
+      }),
+    });
+    const { done } = await store();
+    await begun.opened;
+    expect(pool.files().some((name) => name.endsWith(".part.json"))).toBe(hasNote);
+    putting.open();
+    await done;
+    await pool.close();
+    expect(pool.files()).toEqual([]);
+  }
+});
+
+test("backlog() counts what is not stored yet, and how long the oldest has waited", async () => {
+  const putting = createLatch();
+  const { store, clock, writeBack } = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        await putting.opened;
+        return driver.put(...put);
+      },
+    }),
+  });
+  expect(writeBack.backlog()).toEqual({ depth: 0, oldestMs: 0 });
+  const first = await store();
+  clock.now += 300;
+  const second = await store();
+  clock.now += 50;
+  expect(writeBack.backlog()).toEqual({ depth: 2, oldestMs: 350 });
+  putting.open();
+  await Promise.all([first.done, second.done]);
+  expect(writeBack.backlog()).toEqual({ depth: 0, oldestMs: 0 });
+});
+
+test("above its bound a body is given up at once instead of waiting for another try", async () => {
+  const { store, meter, writeBack, isWaiting } = writeBackLab({
+    options: { maxWaiting: 1, retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await store();
+  await isWaiting;
+  await (await store()).done;
+  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 1]);
+});
+
+test.each<[string, number, Partial<WriteBackOptions>]>([
+  ["enough bytes in memory wait", 262_144, { maxWaitingBytes: 20_000 }],
+  ["enough bytes in files wait", 0, { maxWaitingBytes: 20_000 }],
+  ["files that wait take half of the room", 0, { room: () => 40_000 }],
+])("where %s, a body is given up at once, and the others go on waiting", async (_name, perSpoolBytes, options) => {
+  const { store, meter, writeBack, driver, pool } = writeBackLab({
+    perSpoolBytes,
+    options: { retryMs: [AN_HOUR], ...options },
+    over: refusing(3),
+  });
+  const all = [await store(), await store(0, toKey("b.jpg")), await store(0, toKey("c.jpg"))];
+  // The third of 10000 bytes.
+  await Promise.race(all.map(({ done }) => done));
+  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 2]);
+  await writeBack.drain(5_000);
+  expect((await driver.usage()).objects).toBe(2);
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test.each([
+  ["in memory", 262_144],
+  ["on disk", 0],
+])("of several bodies %s for a key that wait, the last one alone goes on waiting", async (_name, perSpoolBytes) => {
+  const { store, meter, writeBack, driver, pool } = writeBackLab({
+    perSpoolBytes,
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(4),
+  });
+  const other = await store(0, toKey("b.jpg"));
+  const earlier = [await store(), await store()];
+  const last = await store();
+  await Promise.all(earlier.map(({ done }) => done));
+  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 2]);
+  await writeBack.drain(5_000);
+  expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
+  expect(await driver.lookup(toKey("b.jpg"))).toMatchObject({ info: { hashes: other.body.hashes } });
+  await pool.close();
+  expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
+});
+
+test("a body of an earlier epoch does not take the place of one that waits", async () => {
+  const { store, writeBack } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await store(1);
+  await (await store(0)).done;
+  expect(writeBack.backlog().depth).toBe(1);
+  await writeBack.drain(5_000);
+});
+
+test("bodies in memory wait whatever room the disk has", async () => {
+  const { store, meter, writeBack, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR], room: () => 0 },
+    over: refusing(1),
+  });
+  await store();
+  await isWaiting;
+  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 1]);
+  await writeBack.drain(5_000);
+});
+
+test("a body that waits is given up at the next try where the room has become less", async () => {
+  const rooms = [40_000];
+  const { store, meter, pool } = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [1, AN_HOUR], room: () => rooms.shift() ?? 0 },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  await (await store()).done;
+  expect([meter.told, rooms]).toEqual([["not stored store_full"], []]);
+  await pool.close();
+  expect(pool.files()).toEqual([]);
+});
+
+test("drain() tries at once what waits for another try, and resolves when all is stored", async () => {
+  const { store, driver, writeBack, meter, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(1),
+  });
+  const { done } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  expect([(await driver.lookup(KEY)).state, meter.told, writeBack.backlog().depth]).toEqual([
+    "object",
+    ["stored 10000"],
+    0,
+  ]);
+});
+
+test("drain() also waits for what is handed over in the same turn", async () => {
+  const { pool, stored, driver, writeBack } = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        // As a store that writes to a disk, not within the turn.
+        await new Promise((resolve) => setImmediate(resolve));
+        return driver.put(...put);
+      },
+    }),
+  });
+  const { spool, body } = await finished(pool);
+  const drained = writeBack.drain(5_000);
+  void writeBack.store({ stored, info: infoOf(KEY, body), body, spool, epoch: 0 });
+  await drained;
+  expect((await driver.lookup(KEY)).state).toBe("object");
+});
+
+test("what cannot be stored at the stop stays on disk with its note, for the next start", async () => {
+  const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
+    perSpoolBytes: 0,
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  const { done, body } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  await pool.close();
+  if (body.content.kind !== "file") throw new Error("the body is not on disk");
+  expect([existsSync(body.content.path), existsSync(`${body.content.path}.json`), meter.told]).toEqual([
+    true,
+    true,
+    [],
+  ]);
+});
+
+test("what cannot be stored at the stop and is in memory is counted as not stored", async () => {
+  const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  const { done } = await store();
+  await isWaiting;
+  await writeBack.drain(5_000);
+  await done;
+  expect([meter.told, pool.usage.spools]).toEqual([["not stored store_full"], 0]);
+});
+
+test("store() gives up at once what is beyond maxQueued", async () => {
+  const { store, writeBack, meter, pool } = writeBackLab({
+    options: { maxQueued: 1 },
+    over: () => ({ put: () => new Promise(() => {}) }),
+  });
+  await store();
+  await (await store()).done;
+  expect([writeBack.backlog().depth, meter.told]).toEqual([1, ["not stored overloaded"]]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(pool.usage.spools).toBe(1);
+});
+
+test("drain() gives up waiting when its time is over", async () => {
+  const { store, writeBack } = writeBackLab({ over: () => ({ put: () => new Promise(() => {}) }) });
+  await store();
+  await writeBack.drain(1);
+  expect(writeBack.backlog().depth).toBe(1);
+});
+
+test("many bodies may wait without a warning of Node", async () => {
+  const warned: string[] = [];
+  const note = (warning: Error) => warned.push(warning.name);
+  process.on("warning", note);
+  onTestFinished(() => void process.off("warning", note));
+  const { store, writeBack } = writeBackLab({
+    options: { retryMs: [AN_HOUR] },
+    over: refusing(Number.POSITIVE_INFINITY),
+  });
+  for (let count = 0; count < 20; count += 1) await store();
+  await writeBack.drain(5_000);
+  expect(warned).toEqual([]);
+});

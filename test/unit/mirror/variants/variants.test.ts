@@ -1,0 +1,460 @@
+// Variants as a mirror of the renderer: one render for all, one name for one version, and what a failure costs.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { beforeEach, expect, test } from "vitest";
+import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import { createMemoryStore } from "../../../../src/bucket/memory.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
+import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
+import { markUrls } from "../../../../src/image/grammar/recipe.ts";
+import { createSlots } from "../../../../src/mirror/fill/slots.ts";
+import { createRescueRoom } from "../../../../src/mirror/fill/transient.ts";
+import { createHot } from "../../../../src/mirror/stored/memory-cache.ts";
+import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
+import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
+import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
+import { noisyPng } from "../../../helpers/images.ts";
+import { countingMeter } from "../../../helpers/mirror-lab.ts";
+import { eventually } from "../../../helpers/program.ts";
+import { b64 } from "../../../helpers/rendering.ts";
+import { codeOf } from "../../../helpers/site-under-test.ts";
+import { createLatch, diskError, readToEnd, testPool } from "../../../helpers/spools.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
+
+const VERSION = infoOf("a.jpg", wholeBody(Buffer.from("original")));
+const OTHER_VERSION = infoOf("a.jpg", wholeBody(Buffer.from("another")));
+const named = (text: string) => nameRecipe(parseInstruction(text, { era: 2015 }));
+const SMALL = named("imageView2/2/w/9");
+
+let small: Buffer;
+let large: Buffer;
+let clock: number;
+beforeEach(async () => {
+  [small, large] = await Promise.all([noisyPng(20, 20), noisyPng(400, 400)]);
+  clock = 1_700_000_000_000;
+});
+
+function lab(
+  renderer: FakeRenderer,
+  pool = testPool(),
+  over: (driver: BucketDriver) => Partial<BucketDriver> = () => ({}),
+  log: Log = SILENT_LOG,
+) {
+  const now = () => clock;
+  const memory = createMemoryStore(now).bucket("variants");
+  const driver = { ...memory, ...over(memory) };
+  const hot = createHot({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const meter = countingMeter();
+  const variants = createVariants({
+    bucketId: "10001234/photos",
+    store: {
+      driver,
+      async *forget(prefix) {
+        const { objects } = await driver.list({ prefix, after: undefined, limit: 1_000 });
+        for (const { key } of objects) {
+          await driver.purge(key, { hard: true });
+          yield key;
+        }
+      },
+    },
+    hot,
+    renderer,
+    meter: { rendered() {}, failed() {} },
+    mirror: {
+      spools: pool,
+      rescues: createRescueRoom(),
+      writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
+      slots: createSlots(100),
+      meter,
+      log,
+      now,
+      ticks: now,
+      serverId: "lab",
+      signal: new AbortController().signal,
+    },
+  });
+  const keys = async () =>
+    (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
+  return { variants, hot, meter, keys, pool };
+}
+
+function request(more: Partial<VariantRequest> = {}): VariantRequest {
+  return {
+    version: VERSION,
+    since: Number.POSITIVE_INFINITY,
+    named: SMALL,
+    marks: new Map(),
+    bytes: { load: async () => Buffer.from("original") },
+    isStored: true,
+    signal: new AbortController().signal,
+    ...more,
+  };
+}
+
+async function bytesOf(variant: Variant): Promise<Buffer> {
+  if (variant.kind === "found") {
+    if (variant.found.state === "large") throw new Error("large");
+    return variant.found.object.body;
+  }
+  try {
+    return variant.body ?? (await readToEnd(variant.spool));
+  } finally {
+    variant.release();
+  }
+}
+
+test("get() renders once for all who come, and never again", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys, pool } = lab(renderer);
+  const made = await Promise.all(Array.from({ length: 50 }, () => variants.get(request())));
+  for (const variant of made) expect((await bytesOf(variant)).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "it is stored");
+  const again = await variants.get(request());
+  expect([again.kind, (await bytesOf(again)).equals(small), renderer.begun.length]).toEqual(["found", true, 1]);
+  expect(variants.peek(VERSION, SMALL)?.body.equals(small)).toBe(true);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("get() of a result on disk is whole before it is given", async () => {
+  const { variants, pool } = lab(fakeRenderer(() => large));
+  const variant = await variants.get(request());
+  expect(variant).toMatchObject({ kind: "made", body: undefined, info: { size: large.length } });
+  expect((await bytesOf(variant)).equals(large)).toBe(true);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("a result on disk is in nobody's memory while clients read it", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let rendered: WeakRef<Buffer> | undefined;
+  const make = () => {
+    const bytes = Buffer.from(large);
+    rendered = new WeakRef(bytes);
+    return bytes;
+  };
+  const { variants } = lab(fakeRenderer(make));
+  const all = await Promise.all([variants.get(request()), variants.get(request())]);
+  await eventually(() => {
+    collect();
+    return rendered !== undefined && rendered.deref() === undefined;
+  }, "the result is garbage");
+  for (const each of all) expect((await bytesOf(each)).equals(large)).toBe(true);
+});
+
+test("get() goes on serving where the disk takes nothing", async () => {
+  const disk = { open: () => Promise.reject(diskError("ENOSPC")) };
+  const { variants, keys, pool } = lab(
+    fakeRenderer(() => large),
+    testPool({ disk }),
+  );
+  const variant = await variants.get(request());
+  expect((await bytesOf(variant)).equals(large)).toBe(true);
+  expect([variant.kind === "made" && variant.info.size, await keys()]).toEqual([large.length, []]);
+  await eventually(() => pool.usage.spools === 0, "no spool is held");
+});
+
+test("another version, another recipe and another mark are other variants", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys } = lab(renderer);
+  const url = "http://h/m.png";
+  const marked = named(`watermark/1/image/${b64(url)}`);
+  const mark = (sha256: string) => new Map([[url, { sha256, bytes: { load: async () => small } }]]);
+  const requests = [
+    request(),
+    request({ version: OTHER_VERSION }),
+    request({ named: named("imageView2/2/w/8") }),
+    request({ named: marked, marks: mark("11") }),
+    request({ named: marked, marks: mark("22") }),
+  ];
+  for (const each of [...requests, ...requests]) await bytesOf(await variants.get(each));
+  expect(renderer.begun.length).toBe(5);
+  await eventually(async () => (await keys()).length === 5, "all are stored");
+  for (const key of await keys()) expect(key).toMatch(/^[0-9a-f]{64}\/[0-9a-f]{32}$/);
+});
+
+test("drop() lets go of what was made of one version, and of no other", async () => {
+  const { variants, keys, hot } = lab(fakeRenderer(() => small));
+  for (const version of [VERSION, OTHER_VERSION]) await bytesOf(await variants.get(request({ version })));
+  await eventually(async () => (await keys()).length === 2, "both are stored");
+  await variants.drop(VERSION);
+  expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
+  expect([variants.peek(VERSION, SMALL), variants.peek(OTHER_VERSION, SMALL) === undefined]).toEqual([
+    undefined,
+    false,
+  ]);
+  expect(hot.usage().objects).toBe(1);
+});
+
+test("get() of what may not be kept keeps nothing, and still renders once for all who come", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys } = lab(renderer);
+  const made = await Promise.all(Array.from({ length: 5 }, () => variants.get(request({ isStored: false }))));
+  for (const variant of made) expect((await bytesOf(variant)).equals(small)).toBe(true);
+  expect([renderer.begun.length, await keys()]).toEqual([1, []]);
+});
+
+test("get() refuses a source that is too heavy before it is read", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants } = lab(renderer);
+  const version = { ...VERSION, size: 1_000_001 };
+  expect(await codeOf(variants.get(request({ version })))).toBe("image_too_heavy");
+  expect(renderer.begun).toEqual([]);
+});
+
+test.each([
+  ["render_timeout", 9_999, 10_001],
+  ["image_not_processable", 9_999, 10_001],
+] as const)("%s is told again for a while without another render", async (code, within, after) => {
+  const renderer = fakeRenderer(() => Promise.reject(new HuiyuanError(code, "it fails")));
+  const { variants } = lab(renderer);
+  const ask = () => codeOf(variants.get(request()));
+  expect(await ask()).toBe(code);
+  clock += within;
+  expect([await ask(), renderer.begun.length]).toEqual([code, 1]);
+  clock += after - within;
+  expect([await ask(), renderer.begun.length]).toEqual([code, 2]);
+});
+
+test.each(["render_overloaded", "store_failed", "store_corrupt"] as const)(
+  "%s is no failure of the image",
+  async (code) => {
+    let fails = true;
+    const failure = new HuiyuanError(code, "not now");
+    const { variants } = lab(fakeRenderer(() => (fails ? Promise.reject(failure) : small)));
+    expect(await codeOf(variants.get(request()))).toBe(code);
+    fails = false;
+    expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+  },
+);
+
+test("whoever joins a render just as it is given up has it made all the same", async () => {
+  const renderer = fakeRenderer(() => small);
+  renderer.holds = true;
+  const { variants } = lab(renderer);
+  const busy = variants.get(request({ named: named("imageView2/2/w/1") }));
+  const leaver = new AbortController();
+  const left = codeOf(variants.get(request({ signal: leaver.signal })));
+  await eventually(() => renderer.waiting === 1, "it waits");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  const joined = variants.get(request());
+  expect(await left).toBe("client_gone");
+  renderer.holds = false;
+  renderer.letGo(0);
+  await bytesOf(await busy);
+  expect((await bytesOf(await joined)).equals(small)).toBe(true);
+});
+
+test("a mark is found for a render whose first client, with a token of its own in the mark's URL, has left", async () => {
+  const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
+    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    return laid.some((mark) => mark === undefined) ? bytes : small;
+  });
+  renderer.holds = true;
+  const { variants } = lab(renderer);
+  const busy = variants.get(request());
+  const plain = "http://h/m.png";
+  const marks = new Map([[plain, { sha256: "11", bytes: { load: async () => small } }]]);
+  const ask = (token: string, signal = new AbortController().signal) =>
+    variants.get(request({ named: named(`watermark/1/image/${b64(`${plain}?sign=${token}`)}`), marks, signal }));
+  const leaver = new AbortController();
+  const left = codeOf(ask("one", leaver.signal));
+  const stays = ask("two");
+  await eventually(() => renderer.waiting === 1, "both wait for one render");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  expect(await left).toBe("client_gone");
+  renderer.holds = false;
+  renderer.letGo(0);
+  await bytesOf(await busy);
+  expect((await bytesOf(await stays)).equals(small)).toBe(true);
+  expect(renderer.begun.length).toBe(2);
+});
+
+/** Bytes that lie far away until `arrive`. */
+function farBytes(bytes: Buffer) {
+  const latch = createLatch();
+  const told: string[] = [];
+  const load = () => Promise.reject(new Error("it is far away"));
+  async function bring() {
+    told.push("asked for");
+    await latch.opened;
+    told.push("here");
+    return { load: async () => bytes, release: () => void told.push("released") };
+  }
+  return { bytes: { load, bring }, told, arrive: () => latch.open() };
+}
+
+test("what lies far away comes here before its turn, which others have meanwhile", async () => {
+  const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
+    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    return laid.some((mark) => mark === undefined) || bytes.length === 0 ? Buffer.alloc(0) : small;
+  });
+  const { variants } = lab(renderer);
+  const [original, mark] = [farBytes(Buffer.from("original")), farBytes(small)];
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: mark.bytes }]]);
+  const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
+  const far = variants.get(request({ named: marked, marks, bytes: original.bytes }));
+  await eventually(() => original.told.length + mark.told.length === 2, "both are asked for");
+  await bytesOf(await variants.get(request()));
+  expect(renderer.begun.length).toBe(1);
+  original.arrive();
+  mark.arrive();
+  expect((await bytesOf(await far)).equals(small)).toBe(true);
+  for (const { told } of [original, mark]) expect(told).toEqual(["asked for", "here", "released"]);
+});
+
+test("whoever leaves while an image comes from far away is let go at once, and the image when it is here", async () => {
+  const { variants } = lab(fakeRenderer(() => small));
+  const original = farBytes(Buffer.from("original"));
+  const leaver = new AbortController();
+  const left = codeOf(variants.get(request({ bytes: original.bytes, signal: leaver.signal })));
+  await eventually(() => original.told.length === 1, "it is asked for");
+  leaver.abort(new HuiyuanError("client_gone", "left"));
+  expect(await left).toBe("client_gone");
+  original.arrive();
+  await eventually(() => original.told.at(-1) === "released", "it is let go");
+});
+
+test("of several images from far away of which one cannot be had none is kept waiting", async () => {
+  const { variants } = lab(fakeRenderer(() => small));
+  const original = farBytes(Buffer.from("original"));
+  const failure = () => Promise.reject(new HuiyuanError("store_failed", "it cannot be asked"));
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, bring: failure } }]]);
+  const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
+  original.arrive();
+  expect(await codeOf(variants.get(request({ named: marked, marks, bytes: original.bytes })))).toBe("store_failed");
+  expect(original.told.at(-1)).toBe("released");
+});
+
+test("of those who want one render whoever has lost its bytes has it made of another's, and the others do too", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants } = lab(renderer);
+  const [began, latch] = [createLatch(), createLatch()];
+  const load = async () => {
+    began.open();
+    await latch.opened;
+    throw new HuiyuanError("original_replaced", "it has gone");
+  };
+  // More than one render after another would have found out.
+  const losers = Array.from({ length: 8 }, () => variants.get(request({ bytes: { load } })));
+  await began.opened;
+  const joined = variants.get(request());
+  await new Promise((resolve) => setImmediate(resolve));
+  latch.open();
+  for (const made of [...losers, joined]) expect((await bytesOf(await made)).equals(small)).toBe(true);
+  expect(renderer.begun).toHaveLength(1);
+});
+
+test("get() of something that is no image, and no JSON, fails", async () => {
+  const { variants, keys } = lab(fakeRenderer(() => Buffer.from("<html>")));
+  expect(await codeOf(variants.get(request()))).toBe("render_failed");
+  expect(await keys()).toEqual([]);
+});
+
+test("facts are variants too", async () => {
+  const json = Buffer.from('{"format":"png"}');
+  const { variants, keys } = lab(fakeRenderer(() => json));
+  const facts = named("imageInfo");
+  const made = await variants.get(request({ named: facts }));
+  expect([made.kind === "made" && made.info.image.format, (await bytesOf(made)).equals(json)]).toEqual(["json", true]);
+  await eventually(async () => (await keys()).length === 1, "they are stored");
+});
+
+test("what is being made while its original goes is given to those who wait, and not kept", async () => {
+  const renderer = fakeRenderer(() => small);
+  renderer.holds = true;
+  const { variants, keys, meter } = lab(renderer);
+  const before = variants.get(request());
+  await eventually(() => renderer.running === 1, "it is being made");
+  await variants.drop(VERSION);
+  // Whoever comes after the drop does not join what was begun before.
+  const after = variants.get(request());
+  await eventually(() => renderer.waiting === 1, "it is made once more");
+  renderer.letGo(0);
+  expect((await bytesOf(await before)).equals(small)).toBe(true);
+  await eventually(() => renderer.running === 1 && renderer.waiting === 0, "the second has its turn");
+  expect([await keys(), variants.peek(VERSION, SMALL), meter.told.filter((text) => text.startsWith("stored"))]).toEqual(
+    [[], undefined, []],
+  );
+  renderer.letGo(1);
+  expect((await bytesOf(await after)).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "the second is kept");
+});
+
+test("what is made of a version that has gone between its look-up and the render is not kept", async () => {
+  const { variants, keys, meter } = lab(fakeRenderer(() => small));
+  const since = variants.moment();
+  await variants.drop(VERSION);
+  expect((await bytesOf(await variants.get(request({ since })))).equals(small)).toBe(true);
+  const others = request({ since, version: OTHER_VERSION });
+  expect((await bytesOf(await variants.get(others))).equals(small)).toBe(true);
+  await eventually(async () => (await keys()).length === 1, "what is made of another version is kept");
+  expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
+  expect(meter.told.filter((text) => text.startsWith("stored"))).toHaveLength(1);
+});
+
+test("what is being written while its original goes is taken away again", async () => {
+  const latch = createLatch();
+  const { variants, keys } = lab(
+    fakeRenderer(() => small),
+    testPool(),
+    (driver) => ({
+      async put(...parts) {
+        const result = await driver.put(...parts);
+        await latch.opened;
+        return result;
+      },
+    }),
+  );
+  await bytesOf(await variants.get(request()));
+  await eventually(async () => (await keys()).length === 1, "it is being written");
+  const dropped = variants.drop(VERSION);
+  latch.open();
+  await dropped;
+  await eventually(async () => (await keys()).length === 0, "nothing is left");
+  expect(variants.peek(VERSION, SMALL)).toBeUndefined();
+});
+
+test("while the disk takes nothing what was made is kept in memory, until its original goes", async () => {
+  const renderer = fakeRenderer(() => small);
+  const full = new HuiyuanError("store_full", "no room");
+  const { variants, hot, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
+  for (let time = 0; time < 3; time += 1) {
+    expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+    await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
+  }
+  expect([renderer.begun.length, await keys()]).toEqual([1, []]);
+  await variants.drop(VERSION);
+  expect([variants.peek(VERSION, SMALL), hot.usage().objects]).toEqual([undefined, 0]);
+});
+
+/** As real loggers are: methods that call others of the same object. */
+class ListLog implements Log {
+  readonly errors: string[] = [];
+  #write(level: string, message: string): void {
+    if (level === "error") this.errors.push(message);
+  }
+  debug(_fields: object, message: string): void {
+    this.#write("debug", message);
+  }
+  info(_fields: object, message: string): void {
+    this.#write("info", message);
+  }
+  warn(_fields: object, message: string): void {
+    this.#write("warn", message);
+  }
+  error(_fields: object, message: string): void {
+    this.#write("error", message);
+  }
+}
+
+test("what no disk takes on its way is served, and told in the log", async () => {
+  const renderer = fakeRenderer(() => large);
+  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const log = new ListLog();
+  const { variants } = lab(renderer, testPool({ perSpoolBytes: 0, disk }), undefined, log);
+  expect((await bytesOf(await variants.get(request()))).equals(large)).toBe(true);
+  await eventually(() => log.errors.length > 0, "it is told");
+  expect(log.errors).toEqual(["an image was passed on but could not be kept"]);
+});
