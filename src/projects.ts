@@ -1,6 +1,7 @@
 // Part of the composition root: from the settings to what the REST API knows of projects and buckets.
-import type { ManagedBucket, Project, Projects } from "./http/photos/project.ts";
-import type { Site } from "./http/site.ts";
+
+import type { Site } from "./http/request/site.ts";
+import type { ManagedBucket, Project, Projects } from "./http/rest/project.ts";
 import { publicDomain } from "./settings/domains.ts";
 import type { Settings } from "./settings/schema/schema.ts";
 

@@ -2,7 +2,7 @@
 // the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
 
 import { toKey } from "./core/object.ts";
-import type { MirrorSource, Route } from "./http/site.ts";
+import type { MirrorSource, Route } from "./http/request/site.ts";
 import type { Mirror } from "./mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "./mirror/rules.ts";
 import { passedHeaderFault } from "./settings/checks/origin-rules.ts";

@@ -5,7 +5,7 @@ import { createSpoolPool } from "./body/spool/spool-pool.ts";
 import { createMemoryStore } from "./bucket/memory.ts";
 import { SILENT_LOG as log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
-import type { Sites } from "./http/site.ts";
+import type { Sites } from "./http/request/site.ts";
 import { createRenderer } from "./image/renderer.ts";
 import { createSlots } from "./mirror/fill/slots.ts";
 import { createRescueRoom } from "./mirror/fill/transient.ts";

@@ -1,6 +1,6 @@
 // `huiyuan check`: says whether a settings file is good and where its buckets are reached, or everything that is wrong.
 import { Command } from "commander";
-import { isPublicPortKnown, publicBase } from "../http/public-url.ts";
+import { isPublicPortKnown, publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";

@@ -70,7 +70,7 @@ const openData: Alone = async ({ config, base, data }, terminal) => {
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../service.ts"),
     import("../http/api/api.ts"),
-    import("../http/request-id.ts"),
+    import("../http/wire/request-id.ts"),
     import("./logger.ts"),
   ]);
   const settings = await loadSettings(config, { env: process.env });

@@ -1,6 +1,6 @@
 // Finds what `huiyuan sign` signs for: the bucket, the key pair, and where the bucket's downloads are. Makes no token.
 import type { Command } from "commander";
-import { isPublicPortKnown, type PublicPlace } from "../http/public-url.ts";
+import { isPublicPortKnown, type PublicPlace } from "../http/response/public-url.ts";
 import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";

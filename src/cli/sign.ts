@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
-import { publicUrl } from "../http/public-url.ts";
+import { publicUrl } from "../http/response/public-url.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
 import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
 import { findSignPlace, type PlaceOptions, SECRET_KEY_VARIABLE, type SignPlace } from "./sign-place.ts";

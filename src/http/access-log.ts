@@ -5,7 +5,7 @@ import ipaddr from "ipaddr.js";
 import type { Log } from "../core/log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./request/exchange.ts";
 
 export interface AccessLogRules {
   /** `misses`: all but plain hits, and what an origin that is left alone could not bring: that has lines of its own. */

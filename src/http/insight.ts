@@ -5,9 +5,9 @@ import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
 import { redactTarget } from "../sign/redact.ts";
 import { clientAddress } from "./access-log.ts";
-import type { Exchange } from "./exchange.ts";
-import type { AnsweredCall } from "./photos/photos.ts";
-import { apiBase, type PublicPlace } from "./public-url.ts";
+import type { Exchange } from "./request/exchange.ts";
+import { apiBase, type PublicPlace } from "./response/public-url.ts";
+import type { AnsweredCall } from "./rest/rest.ts";
 
 export interface InsightParts {
   readonly operations: Pick<OperationLog, "record">;

@@ -3,9 +3,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import type { DownloadRequest } from "../../src/http/exchange.ts";
-import { type DownloadResponse, nodeResponse } from "../../src/http/response.ts";
-import { startServer } from "../../src/http/server.ts";
+import type { DownloadRequest } from "../../src/http/request/exchange.ts";
+import { type DownloadResponse, nodeResponse } from "../../src/http/response/response.ts";
+import { startServer } from "../../src/http/wire/server.ts";
 import { within } from "./program.ts";
 
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;

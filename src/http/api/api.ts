@@ -6,7 +6,6 @@ import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
-import { bucketsAnswer, explanation, originsAnswer } from "./answers.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { createCalls } from "./calls.ts";
 import type { ApiEnv } from "./env.ts";
@@ -14,11 +13,12 @@ import { explain } from "./explain.ts";
 import { headerFields, text } from "./fields.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
 import type { Domains } from "./naming.ts";
-import { addObjectCalls } from "./object-calls.ts";
-import { describeApi } from "./openapi.ts";
+import { addObjectCalls } from "./objects/object-calls.ts";
+import { addWarmCall } from "./objects/warm-call.ts";
+import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
+import { describeApi } from "./openapi/openapi.ts";
+import { describeRestApi } from "./openapi/rest-openapi.ts";
 import { problemOf } from "./problem.ts";
-import { describeRestApi } from "./rest-openapi.ts";
-import { addWarmCall } from "./warm-call.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };

@@ -3,12 +3,12 @@ import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
 import { type Outbox, OWED_STATES, type Owed, type Selection } from "../../upload/callback/outbox.ts";
-import { noticePage, noticesChanged } from "./answers.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, whole, word } from "./fields.ts";
 import { invalid } from "./input.ts";
 import { bucketNamed, type Domains } from "./naming.ts";
+import { noticePage, noticesChanged } from "./openapi/answers.ts";
 
 export interface CallbackParts {
   readonly outbox: Outbox;

@@ -4,16 +4,16 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { type DryAsk, type DryRun, runDry } from "../dry-run.ts";
-import type { DownloadRequest } from "../exchange.ts";
-import { nameObject, type ObjectUrl, routeOf } from "../object-name.ts";
-import { readApiRequest } from "../photos/target.ts";
-import { refererVerdict } from "../referer.ts";
-import type { Site, Sites } from "../site.ts";
-import { parseTarget } from "../target.ts";
-import { settledFor, type Wish, wishOfAlias, wishOfQuery } from "../wish.ts";
+import { type DryAsk, type DryRun, runDry } from "../dry-run/dry-run.ts";
+import type { DownloadRequest } from "../request/exchange.ts";
+import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
+import { settledFor, type Wish, wishOfAlias, wishOfQuery } from "../request/processing-request.ts";
+import { refererVerdict } from "../request/referer.ts";
+import type { Site, Sites } from "../request/site.ts";
+import { parseTarget } from "../request/target.ts";
+import { readApiRequest } from "../rest/target.ts";
 import { invalid } from "./input.ts";
-import { entryView } from "./object-view.ts";
+import { entryView } from "./objects/object-view.ts";
 
 export interface ExplainOrder {
   /** http or https, with a host. */

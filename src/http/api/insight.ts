@@ -11,13 +11,13 @@ import {
 } from "../../insight/operation.ts";
 import type { OperationFilter, OperationLog } from "../../insight/operation-log.ts";
 import { dayOf, type Usage } from "../../insight/usage.ts";
-import { logPage, usageAnswer } from "./answers.ts";
 import type { Calls } from "./calls.ts";
-import type { ChangeLine } from "./changes.ts";
 import type { ApiEnv } from "./env.ts";
 import { bucket as bucketField, day, text, time, whole, word } from "./fields.ts";
 import { invalid } from "./input.ts";
 import { bucketNamed, type Domains } from "./naming.ts";
+import type { ChangeLine } from "./objects/changes.ts";
+import { logPage, usageAnswer } from "./openapi/answers.ts";
 
 export interface InsightParts {
   readonly operations: OperationLog;

@@ -3,9 +3,9 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { aliasIn, nameObject, type ObjectUrl } from "../object-name.ts";
-import type { Site, Sites } from "../site.ts";
-import { parseTarget, type Target } from "../target.ts";
+import { aliasIn, nameObject, type ObjectUrl } from "../request/object-name.ts";
+import type { Site, Sites } from "../request/site.ts";
+import { parseTarget, type Target } from "../request/target.ts";
 import { invalid } from "./input.ts";
 
 /** The domains in force. */

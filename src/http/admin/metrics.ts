@@ -1,0 +1,232 @@
+// The Prometheus series. Counted as plain numbers where it is hot and read when scraped. Label values are few and
+// fixed: outcomes, tiers, error codes and the origins of the settings, never keys, clients or hosts that were asked for.
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { RenderMeter } from "../../image/render-origin.ts";
+import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
+import type { OriginHealth } from "../../origin/guard/health.ts";
+import type { CallbackMeter } from "../../upload/callback/notices.ts";
+import { OWED_STATES, type OwedState } from "../../upload/callback/outbox.ts";
+import type { Exchange } from "../request/exchange.ts";
+import type { AnsweredCall } from "../rest/rest.ts";
+
+/** What is asked only when somebody scrapes. */
+export interface MetricSources {
+  readonly memory: () => { readonly objects: number; readonly bytes: number };
+  readonly spool: () => { readonly spools: number; readonly bytes: number };
+  readonly storing: () => { readonly depth: number; readonly oldestMs: number };
+  /** Undefined where that cannot be read. */
+  readonly damaged: () => number | undefined;
+  readonly fills: () => number;
+  readonly uploads: () => number;
+  readonly sliceUploads: () => number;
+  readonly origins: () => readonly OriginHealth[];
+  /** Undefined where that cannot be read. */
+  readonly owed: () => Promise<readonly { readonly state: OwedState; readonly count: number }[] | undefined>;
+  readonly renders: () => { readonly running: number; readonly waiting: number };
+}
+
+export interface Metrics {
+  readonly mirror: MirrorMeter;
+  readonly callbacks: CallbackMeter;
+  /** Of the mirrors whose origin is the renderer. */
+  readonly variants: MirrorMeter;
+  readonly renders: RenderMeter;
+  /** One answered download. */
+  answered(exchange: Exchange): void;
+  /** One answered call of the REST API. */
+  called(call: AnsweredCall): void;
+  /** A request that never became one. */
+  refused(code: ErrorCode): void;
+  /** Prometheus text format. */
+  scrape(sources: MetricSources): Promise<{ readonly mediaType: string; readonly text: string }>;
+  stop(): void;
+}
+
+const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
+const LOOP_RESOLUTION_MS = 20;
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  loopDelay.enable();
+
+  const requests = new Map<string, number>();
+  let savedBytes = 0;
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `huiyuan_${name}`, help, labelNames, registers });
+
+  const requestSeries = counter("requests_total", "Downloads by outcome and the tier they were answered from", [
+    "outcome",
+    "tier",
+  ]);
+  const savedSeries = counter("saved_bytes_total", "Bytes answered without asking an origin");
+  const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
+  const calls = counter("api_calls_total", "Calls of the REST API by operation and the code of the answer", [
+    "operation",
+    "code",
+  ]);
+  const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
+  const uploadsRunning = gauge("uploads_running", "Images that are being uploaded");
+  const sliceUploads = gauge("slice_uploads", "Uploads in slices that are not stored yet");
+  const fills = counter("fills_total", "Fetches begun at an origin");
+  const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
+  const refreshes = counter("refreshes_total", "Questions to origins about stored images, by what came of them", [
+    "outcome",
+  ]);
+  const failovers = counter("failovers_total", "Further origins asked because the one before had failed");
+  const refused = counter("refused_total", "Fetches that ended without an image to store, by reason", ["reason"]);
+  const stored = counter("stored_total", "Images stored by the mirror");
+  const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
+  const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
+  const callbacks = counter(
+    "callbacks_total",
+    "Attempts to tell a business server of an upload, by what came of them",
+    ["outcome"],
+  );
+  const lostNotices = counter("notices_lost_total", "Notices that failed and could not be kept for later");
+  const owedNotices = gauge(
+    "notices_owed",
+    "Notices that have not been delivered: waiting for an attempt, or given up",
+    ["state"],
+  );
+  const originSeconds = new Histogram({
+    name: "huiyuan_origin_seconds",
+    help: "Seconds from the first dial to the origin's response head",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const retries = counter(
+    "origin_retries_total",
+    "Requests sent to an origin once more, before anybody had any of its answer",
+  );
+  const ofOrigin = (name: string, help: string) => gauge(`origin_${name}`, help, ["origin"]);
+  const breakerState = ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open");
+  const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");
+  const originWaiting = ofOrigin("waiting", "Requests in line for an origin's connections or rate");
+  const originPaused = ofOrigin("paused_seconds", "How long an origin has asked to be left alone");
+  const renderSeconds = new Histogram({
+    name: "huiyuan_render_seconds",
+    help: "Seconds to make an image or facts of another, from its turn to its end",
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const renderFailures = counter("render_failures_total", "Renders that brought nothing, by code", ["code"]);
+  const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
+  const variantsStored = counter("variants_stored_total", "Processed images stored");
+  const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
+  const rendersRunning = gauge("renders_running", "Renders that run now");
+  const rendersWaiting = gauge("renders_waiting", "Renders in line for a place");
+  const fillsRunning = gauge("fills_running", "Fetches that run now");
+  const storingDepth = gauge("storing_depth", "Images that wait to be stored");
+  const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
+  const damaged = gauge("damaged_objects", "Uploaded images whose stored bytes are damaged: they are answered 500");
+  const memoryBytes = gauge("memory_tier_bytes", "Bytes in the memory tier");
+  const memoryObjects = gauge("memory_tier_objects", "Images in the memory tier");
+  const spoolBytes = gauge("spool_memory_bytes", "Bytes of arriving images in memory");
+  const spools = gauge("spools", "Arriving images held");
+  const loopLag = gauge("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape");
+
+  // Not prom-client's own set: its garbage collection observer costs 3 µs a request.
+  const processCpu = counter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds");
+  const processMemory = gauge("process_resident_memory_bytes", "Resident memory of the process");
+  const heapUsed = gauge("heap_used_bytes", "JavaScript heap in use");
+  const startTime = gauge("process_start_time_seconds", "Unix time at which the process began");
+  startTime.set(Date.now() / 1_000 - process.uptime());
+
+  return {
+    mirror: {
+      fillStarted: () => fills.inc(),
+      collapsed: () => collapsed.inc(),
+      failedOver: () => failovers.inc(),
+      retried: () => retries.inc(),
+      refreshed: (outcome) => refreshes.inc({ outcome }),
+      originAnswered: (milliseconds) => originSeconds.observe(milliseconds / 1_000),
+      refused: (reason) => refused.inc({ reason }),
+      stored(bytes) {
+        stored.inc();
+        storedBytes.inc(bytes);
+      },
+      notStored: (reason) => notStored.inc({ reason }),
+    },
+    callbacks: {
+      attempted: (outcome) => callbacks.inc({ outcome }),
+      lost: () => lostNotices.inc(),
+    },
+    variants: {
+      ...SILENT_METER,
+      collapsed: () => rendersCollapsed.inc(),
+      stored: () => variantsStored.inc(),
+      notStored: () => variantsNotStored.inc(),
+    },
+    renders: {
+      rendered: (milliseconds) => renderSeconds.observe(milliseconds / 1_000),
+      failed: ({ code }) => renderFailures.inc({ code }),
+    },
+    answered({ outcome, errorCode, bodyBytes }) {
+      const label = `${outcome.kind} ${outcome.tier}`;
+      requests.set(label, (requests.get(label) ?? 0) + 1);
+      if (errorCode !== undefined) errors.inc({ code: errorCode });
+      if (outcome.kind === "hit") savedBytes += bodyBytes;
+    },
+    called({ name, code, bytes }) {
+      calls.inc({ operation: name, code: code ?? "client_gone" });
+      uploadedBytes.inc(bytes);
+    },
+    refused: (code) => errors.inc({ code }),
+    async scrape(sources) {
+      requestSeries.reset();
+      for (const [label, count] of requests) {
+        const [outcome = "", tier = ""] = label.split(" ");
+        requestSeries.inc({ outcome, tier }, count);
+      }
+      savedSeries.reset();
+      savedSeries.inc(savedBytes);
+      const memory = sources.memory();
+      memoryBytes.set(memory.bytes);
+      memoryObjects.set(memory.objects);
+      const spool = sources.spool();
+      spoolBytes.set(spool.bytes);
+      spools.set(spool.spools);
+      const storing = sources.storing();
+      storingDepth.set(storing.depth);
+      storingAge.set(storing.oldestMs / 1_000);
+      damaged.reset();
+      const damagedObjects = sources.damaged();
+      if (damagedObjects !== undefined) damaged.set(damagedObjects);
+      fillsRunning.set(sources.fills());
+      uploadsRunning.set(sources.uploads());
+      sliceUploads.set(sources.sliceUploads());
+      const renders = sources.renders();
+      rendersRunning.set(renders.running);
+      rendersWaiting.set(renders.waiting);
+      // Those of earlier settings go.
+      for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
+      for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {
+        breakerState.set({ origin }, BREAKER_STATES.indexOf(state));
+        originRunning.set({ origin }, running);
+        originWaiting.set({ origin }, waiting);
+        originPaused.set({ origin }, pausedMs / 1_000);
+      }
+      const owed = await sources.owed();
+      owedNotices.reset();
+      for (const state of owed === undefined ? [] : OWED_STATES) owedNotices.set({ state }, 0);
+      for (const { state, count } of owed ?? []) owedNotices.inc({ state }, count);
+      // The histogram counts from timer to timer, its own pace included.
+      loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
+      loopDelay.reset();
+      const cpu = process.cpuUsage();
+      processCpu.reset();
+      processCpu.inc((cpu.user + cpu.system) / 1e6);
+      const memoryUse = process.memoryUsage();
+      processMemory.set(memoryUse.rss);
+      heapUsed.set(memoryUse.heapUsed);
+      return { mediaType: registry.contentType, text: await registry.metrics() };
+    },
+    stop: () => void loopDelay.disable(),
+  };
+}

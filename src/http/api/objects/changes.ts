@@ -1,0 +1,100 @@
+// Deleting, undeleting and purging many objects: those that are named, or all of a prefix. A line for each, and a last one
+// that counts; a key that cannot be changed does not stop the others.
+import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
+import type { Key } from "../../../core/object.ts";
+import type { Stored } from "../../../mirror/stored/stored.ts";
+import { inParallel, untilAborted } from "../in-parallel.ts";
+import { type Domains, findNamed, type NamedObject } from "../naming.ts";
+
+/** `forMs`: how long a deletion holds; undefined: until it is lifted. */
+export type Change =
+  | { readonly kind: "delete"; readonly reason: string; readonly forMs: number | undefined }
+  | { readonly kind: "undelete" }
+  | { readonly kind: "purge"; readonly hard: boolean };
+
+/** `names`: URLs, and keys of `bucket`. `prefix`: all objects of `bucket` whose keys begin so. */
+export type Selection =
+  | { readonly names: readonly string[]; readonly bucket: () => Stored }
+  | { readonly prefix: string; readonly bucket: () => Stored };
+
+/** `changed` false: there was nothing to delete, undelete or purge. */
+export type ChangeLine =
+  | { readonly bucket: string; readonly key: Key; readonly changed: boolean }
+  | { readonly name: string; readonly code: string; readonly message: string };
+
+/** Counts lines. */
+export interface ChangeCounts {
+  changed: number;
+  unchanged: number;
+  failed: number;
+}
+
+// The store commits what comes together as one.
+const PLACES = 32;
+const PAGE = 1_000;
+
+/** A line for each key as its change is durable; `counts` follows. Ends early when the signal aborts. */
+export async function* changeAll(
+  selection: Selection,
+  change: Change,
+  parts: { readonly domains: Domains; readonly counts: ChangeCounts; readonly signal: AbortSignal },
+): AsyncGenerator<ChangeLine, void, undefined> {
+  const { domains, counts, signal } = parts;
+  const work = async ({ name, find }: Wanted): Promise<ChangeLine> => {
+    try {
+      const { stored, key } = await find();
+      return { bucket: stored.bucketId, key, changed: await apply(change, stored, key) };
+    } catch (error) {
+      const { code, message } = asHuiyuanError(error);
+      const { status, text } = errorRow(code);
+      return { name, code, message: status < 500 ? message : text };
+    }
+  };
+  const wanted = "names" in selection ? named(selection, domains) : below(selection, signal);
+  for await (const line of inParallel(untilAborted(wanted, signal), { places: PLACES, work })) {
+    count(line, counts);
+    yield line;
+  }
+}
+
+function apply(change: Change, stored: Stored, key: Key): Promise<boolean> {
+  switch (change.kind) {
+    case "delete":
+      return stored.delete(key, change.reason, change.forMs);
+    case "undelete":
+      return stored.undelete(key);
+    case "purge":
+      return stored.purge(key, { hard: change.hard });
+  }
+}
+
+function count(line: ChangeLine, counts: ChangeCounts): void {
+  if ("code" in line) counts.failed += 1;
+  else if (line.changed) counts.changed += 1;
+  else counts.unchanged += 1;
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly find: () => Promise<NamedObject>;
+}
+
+async function* named(
+  { names, bucket }: Extract<Selection, { readonly names: readonly string[] }>,
+  domains: Domains,
+): AsyncGenerator<Wanted, void, undefined> {
+  for (const name of names) yield { name, find: () => findNamed(name, bucket, domains) };
+}
+
+async function* below(
+  { prefix, bucket }: Extract<Selection, { readonly prefix: string }>,
+  signal: AbortSignal,
+): AsyncGenerator<Wanted, void, undefined> {
+  const stored = bucket();
+  let after: Key | undefined;
+  do {
+    const page = await stored.bucket.list({ prefix, after, limit: PAGE, signal });
+    for (const { key } of page.objects) yield { name: key, find: async () => ({ stored, key }) };
+    after = page.next;
+  } while (after !== undefined);
+}

@@ -1,0 +1,145 @@
+// The calls of the admin API about stored objects: list, look at, delete, undelete, purge.
+import type { Context } from "hono";
+import * as z from "zod";
+import type { Log } from "../../../core/log.ts";
+import { isKey } from "../../../core/object.ts";
+import { auditOf, loggedName } from "../audit.ts";
+import type { Calls } from "../calls.ts";
+import type { ApiEnv } from "../env.ts";
+import { bucket as bucketField, flag, names, text, whole } from "../fields.ts";
+import { invalid } from "../input.ts";
+import { type InsightParts, noting } from "../insight.ts";
+import { bucketNamed, type Domains, findNamed } from "../naming.ts";
+import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
+import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
+import { entryView, objectView } from "./object-view.ts";
+import { loggedNames, orderStream } from "./order-stream.ts";
+
+export interface ObjectParts extends InsightParts {
+  readonly registry: Domains;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+const MAX_LISTED = 1_000;
+const LISTED = 100;
+const DELETED_BY_OPERATOR = "deleted by an operator";
+const MAX_LIFE_MS = 100 * 365 * 86_400_000;
+
+/** Either names or a prefix; which of the two is seen when it is read. */
+const SELECTION = {
+  bucket: bucketField(),
+  names: names().optional().describe("URLs under which clients ask for the objects, or keys of the bucket."),
+  prefix: text().optional().describe("Instead of names: all stored objects of the bucket whose keys begin so."),
+};
+
+export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
+  const { registry } = parts;
+  calls.add(
+    {
+      method: "get",
+      path: "/objects",
+      summary: "A page of a bucket's objects, by ascending keys",
+      input: z.object({
+        bucket: bucketField(),
+        prefix: text().optional().describe("Of the keys."),
+        after: text().optional().describe("The `next` of the page before."),
+        limit: whole(1, MAX_LISTED).default(LISTED),
+      }),
+      answer: { kind: "json", schema: objectPage },
+    },
+    async (context, { prefix = "", after, limit, ...query }) => {
+      const { bucketId, bucket } = bucketNamed(query.bucket, registry);
+      if (after !== undefined && !isKey(after)) throw invalid('"after" is not a key');
+      const page = await bucket.list({ prefix, after, limit, signal: context.req.raw.signal });
+      return context.json({ bucket: bucketId, objects: page.objects.map(objectView), next: page.next });
+    },
+  );
+  calls.add(
+    {
+      method: "get",
+      path: "/objects/stat",
+      summary: "What is known of one object, or that it was deleted, or that it is not there",
+      input: z.object({
+        bucket: bucketField(),
+        name: text().describe("A URL under which clients ask for it, or a key."),
+      }),
+      answer: { kind: "json", schema: statAnswer },
+    },
+    async (context, { bucket, name }) => {
+      const { stored, key } = await findNamed(name, () => bucketNamed(bucket, registry), registry);
+      const entry = await stored.bucket.lookup(key);
+      const isInMemory = stored.peek(key) !== undefined;
+      return context.json({ bucket: stored.bucketId, key, ...entryView(entry), isInMemory });
+    },
+  );
+  addChange(calls, parts, {
+    kind: "delete",
+    summary: "Delete objects, so that the origin does not bring them back",
+    fields: {
+      reason: text().default(DELETED_BY_OPERATOR),
+      forMs: whole(1, MAX_LIFE_MS).optional().describe("Milliseconds until the deletion lifts itself."),
+    },
+    read: ({ reason, forMs }) => ({ kind: "delete", reason, forMs }),
+  });
+  addChange(calls, parts, {
+    kind: "undelete",
+    summary: "Lift deletions, so that the origin may be asked again",
+    fields: {},
+    read: () => ({ kind: "undelete" }),
+  });
+  addChange(calls, parts, {
+    kind: "purge",
+    summary: "Have objects that the mirror brought asked for again at the origin",
+    fields: { hard: flag().default(false).describe("true: the stored bytes go at once.") },
+    read: ({ hard }) => ({ kind: "purge", hard }),
+  });
+}
+
+function addChange<Fields extends z.ZodRawShape>(
+  calls: Calls,
+  { registry, log, now, operations, usage }: ObjectParts,
+  order: {
+    readonly kind: Change["kind"];
+    readonly summary: string;
+    readonly fields: Fields;
+    readonly read: (input: z.output<z.ZodObject<Fields>>) => Change;
+  },
+): void {
+  const { kind, summary, fields, read } = order;
+  const answer = { kind: "lines", line: changeLine, end: changeCounts } as const;
+  const input = z.object({ ...SELECTION, ...fields });
+  calls.add({ method: "post", path: `/objects/${kind}`, summary, input, answer }, (context, body) => {
+    // TypeScript does not see that the output of both shapes together is that of each.
+    const selection = selectionOf(body as z.output<z.ZodObject<typeof SELECTION>>, registry);
+    const change = read(body as z.output<z.ZodObject<Fields>>);
+    return changeStream(context, selection, change);
+  });
+
+  function changeStream(context: Context<ApiEnv>, selection: Selection, change: Change): Response {
+    const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
+    const { kind: operation, ...how } = change;
+    const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
+    return orderStream(context, { audit, counts }, (signal) =>
+      noting(changeAll(selection, change, { domains: registry, counts, signal }), {
+        ...{ operations, usage, operation, context, now },
+      }),
+    );
+  }
+}
+
+/** Refused before anything is changed: no bucket, or neither names nor a prefix. */
+function selectionOf(body: z.output<z.ZodObject<typeof SELECTION>>, domains: Domains): Selection {
+  const { names: given, prefix, bucket: name } = body;
+  if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
+  const bucket = () => bucketNamed(name, domains);
+  if (name !== undefined || prefix !== undefined) bucket();
+  // One of the two is given.
+  return given === undefined ? { prefix: prefix as string, bucket } : { names: given, bucket };
+}
+
+function loggedSelection(selection: Selection): object {
+  if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: loggedName(selection.prefix) };
+  return loggedNames(selection.names);
+}

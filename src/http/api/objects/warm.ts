@@ -1,0 +1,138 @@
+// Fetching objects ahead, through the mirrors that clients would use, as slowly as is asked for. What the bucket has
+// already is left alone; what was purged is asked for again.
+import { setTimeout as delay } from "node:timers/promises";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
+import { toKey } from "../../../core/object.ts";
+import type { MissAnswer } from "../../../mirror/fill/join.ts";
+import type { Kept } from "../../../mirror/freshness/revalidation-outcome.ts";
+import { urlOfKey } from "../../../mirror/object-keys.ts";
+import { askedForKey } from "../../../mirror/rules.ts";
+import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../../request/object-name.ts";
+import type { Site } from "../../request/site.ts";
+import { inParallel, untilAborted } from "../in-parallel.ts";
+import { type Domains, readUrl, siteOf, urlOf } from "../naming.ts";
+
+/**
+ * `fetched`: whole, stored or on its way. `present`: nothing to do. `confirmed`: purged, but still the origin's.
+ * `missing`: the origin has none. `deleted`: an operator's tombstone. `unmirrored`: no origin is asked for it. `unstored`:
+ * the origin gave something that may not be stored.
+ */
+export type WarmResult =
+  | "fetched"
+  | "present"
+  | "confirmed"
+  | "missing"
+  | "deleted"
+  | "unmirrored"
+  | "unstored"
+  | "failed";
+
+/** One name's line. `code` and `message` belong to `failed`. */
+export interface WarmLine {
+  readonly name: string;
+  readonly result: WarmResult;
+  /** Of what was fetched. */
+  readonly bytes?: number;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+export interface WarmOrder {
+  /** URLs, and keys of `site`. */
+  readonly names: readonly string[];
+  readonly site: () => Site;
+  /** Names at work at the same time. */
+  readonly concurrency: number;
+  /** Names a second; undefined: as they come. */
+  readonly rate: number | undefined;
+}
+
+/** A line for each name as it is done. Ends early when the signal aborts. */
+export async function* warmAll(
+  { names, site, concurrency, rate }: WarmOrder,
+  { domains, signal }: { readonly domains: Domains; readonly signal: AbortSignal },
+): AsyncGenerator<WarmLine, void, undefined> {
+  const work = async (name: string): Promise<WarmLine> => {
+    try {
+      return { name, ...(await warm(wanted(name, site, domains), signal)) };
+    } catch (error) {
+      return { name, ...failure(asHuiyuanError(error)) };
+    }
+  };
+  yield* inParallel(untilAborted(names, signal), {
+    places: concurrency,
+    work,
+    ...(rate !== undefined && { pace: createPace(rate, signal) }),
+  });
+}
+
+/** At most `rate` a second, evenly. */
+function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
+  let next = performance.now();
+  return async () => {
+    const wait = next - performance.now();
+    next = Math.max(next, performance.now()) + 1_000 / rate;
+    if (wait > 0) await delay(wait, undefined, { signal }).catch(() => undefined); // The next name sees the abort.
+  };
+}
+
+interface Wanted {
+  readonly site: Site;
+  readonly url: ObjectUrl;
+}
+
+function wanted(name: string, site: () => Site, { sites }: Domains): Wanted {
+  const target = readUrl(name);
+  if (target === undefined) {
+    const own = site();
+    const { path, query } = urlOfKey(toKey(name), own.source?.keysHaveQueries === true);
+    return { site: own, url: { host: own.domain === "*" ? "" : own.domain, path, query, method: "GET" } };
+  }
+  const named = siteOf(target, sites);
+  const url = urlOf(target);
+  const original = aliasIn(named, url)?.base;
+  return { site: named, url: original === undefined ? url : { ...url, path: original } };
+}
+
+async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
+  const { stored } = site;
+  const object = nameObject(site, url);
+  const entry = await stored.bucket.lookup(object.key);
+  if (entry.state === "tombstone") return { result: "deleted" };
+  if (entry.state === "absent" && entry.isTaken === true) return { result: "unstored" };
+  if (entry.state === "object" && !entry.isStale) return { result: "present" };
+  const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
+  if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
+  const asked = askedForKey(route, object.request, {});
+  if (!asked.isStored) return { result: "unmirrored" };
+  const request = { ...asked, via: undefined, cdnLoop: undefined, signal };
+  const { mirror } = route;
+  const answer =
+    entry.state === "object"
+      ? await mirror.revalidate(entry, { ...request, mayHelp: false })
+      : await mirror.fetch({ ...request, method: "GET", epoch: entry.epoch });
+  return outcome(answer);
+}
+
+async function outcome(answer: MissAnswer | Kept): Promise<Omit<WarmLine, "name">> {
+  if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
+  if (answer.kind === "asked") return { result: "unstored" }; // Only a HEAD is answered so.
+  try {
+    if (answer.kind === "finished") {
+      return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
+    }
+    const end = await answer.follower.end();
+    if (end.kind === "failed") return failure(end.error);
+    if (end.kind === "whole") return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
+    return { result: "unstored" };
+  } finally {
+    answer.release();
+  }
+}
+
+function failure(error: HuiyuanError): Omit<WarmLine, "name"> {
+  if (error.code === "not_found") return { result: "missing" };
+  const { status, text } = errorRow(error.code);
+  // What the origin did is told in full; of faults in here only the log tells more.
+  return { result: "failed", code: error.code, message: status === 500 ? text : error.message };
+}

@@ -1,0 +1,80 @@
+// The admin API in OpenAPI 3.1, made of the very schemas that read what callers send. Pure.
+import type * as z from "zod";
+import type { Call, CallAnswer } from "../calls.ts";
+import { bareSchemaOf as bare, schemaOf } from "../input.ts";
+import { problem } from "./answers.ts";
+
+export function describeApi(calls: readonly Call[], version: string): object {
+  const paths: Record<string, object> = {};
+  for (const call of calls) paths[`/api/v1${call.path}`] = { [call.method]: operation(call) };
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Huiyuan admin API",
+      version,
+      description: "On the admin port. Changes and fetches of many objects answer with one JSON object a line.",
+    },
+    servers: [{ url: "http://127.0.0.1:8081" }],
+    security: [{ adminToken: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        adminToken: { type: "http", scheme: "bearer", description: "server.adminToken, where one is set." },
+      },
+      responses: { Problem: { description: "Refused; nothing was changed.", content: json(problem) } },
+    },
+  };
+}
+
+function operation({ method, path, summary, input, answer }: Call): object {
+  const fields = Object.keys(input.shape);
+  return {
+    operationId: `${method}${path.replace(/[^a-z]+(.)/g, (_, letter: string) => letter.toUpperCase())}`,
+    summary,
+    ...(method === "get" && fields.length > 0 && { parameters: parameters(input) }),
+    ...(method === "post" && { requestBody: { required: true, content: json(input) } }),
+    responses: {
+      200: { description: "Done, or being done.", content: content(answer) },
+      400: { $ref: "#/components/responses/Problem" },
+      401: { $ref: "#/components/responses/Problem" },
+      ...(method === "post" && {
+        413: { $ref: "#/components/responses/Problem" },
+        415: { $ref: "#/components/responses/Problem" },
+      }),
+      500: { $ref: "#/components/responses/Problem" },
+    },
+  };
+}
+
+function parameters(input: z.ZodObject): readonly object[] {
+  const { properties = {}, required = [] } = schemaOf(input);
+  return Object.entries(properties).map(([name, schema]) => {
+    const { description, ...rest } = schema as { description?: string };
+    return { name, in: "query", required: required.includes(name), ...(description && { description }), schema: rest };
+  });
+}
+
+function content(answer: CallAnswer): object {
+  switch (answer.kind) {
+    case "json":
+      return json(answer.schema);
+    case "text":
+      return { [answer.mediaType]: { schema: { type: "string" } } };
+    case "lines": {
+      const line = bare(answer.line);
+      const last = ["end", "error"] as const;
+      const [end, error] = last.map((name) => ({
+        type: "object",
+        properties: { [name]: bare(name === "end" ? answer.end : problem) },
+        required: [name],
+      }));
+      const description =
+        "One line. The last is `end` with the counts, or `error`; without either the answer is not whole.";
+      return { "application/x-ndjson": { schema: { description, anyOf: [line, end, error] } } };
+    }
+  }
+}
+
+function json(schema: z.ZodType): object {
+  return { "application/json": { schema: bare(schema) } };
+}

@@ -1,0 +1,158 @@
+// The REST API of uploads (http/photos/) in OpenAPI 3.1. Its forms and paths are read as clients of 2015 write them, by no schema; so
+// the codes are made of the one table of errors, and a test holds real answers against the schemas. Pure.
+import * as z from "zod";
+import { ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
+import { CALLBACK_FAILED } from "../../../upload/callback/callback.ts";
+import { bareSchemaOf as bare } from "../input.ts";
+
+const size = z.object({ width: z.number(), height: z.number() });
+const callback = z.unknown().optional().describe("What your server answered, where the bucket has a callback.");
+
+const uploaded = z.object({
+  url: z.string().describe("Of the API, for stat, copy and delete."),
+  download_url: z.string(),
+  fileid: z.string(),
+  info: z.array(z.object({ 0: size })),
+  callback,
+});
+
+const begun = z.object({
+  session: z.string(),
+  offset: z.number().describe("From where to send on."),
+  slice_size: z.number().describe("Bytes of each slice but the last."),
+});
+
+const taken = z.object({ session: z.string(), offset: z.number().describe("Of the slice that was sent.") });
+
+const copied = z.object({ url: z.string(), download_url: z.string(), fileid: z.string() });
+
+const told = z.object({
+  file_url: z.string(),
+  file_fileid: z.string(),
+  file_upload_time: z.string().describe("Unix seconds."),
+  file_size: z.string().describe("Bytes."),
+  file_md5: z.string(),
+  photo_width: z.string(),
+  photo_height: z.string(),
+});
+
+const uploadForm = z.object({
+  FileContent: z.string().optional().meta({ contentMediaType: "application/octet-stream" }),
+  MagicContext: z.string().optional().describe("At most 16 KB, handed to your server with the callback."),
+  Md5: z.string().optional().describe("Hex; the upload is refused where the file has another."),
+  sha: z.string().optional().describe("SHA-1, hex; likewise. Of slices: of the whole file."),
+  op: z.enum(["", "upload_slice"]).optional(),
+  filesize: z.string().optional().describe("Of the whole file, to begin slices."),
+  slice_size: z.string().optional(),
+  session: z.string().optional(),
+  offset: z.string().optional(),
+});
+
+export function describeRestApi(version: string): object {
+  const paths = {
+    "/photos/v2/{appid}/{bucket}/{userid}": {
+      post: { ...upload("uploadUnnamed", "Upload an image; the server makes its name"), parameters: named(false) },
+    },
+    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}": {
+      get: {
+        operationId: "stat",
+        summary: "What is known of an image",
+        security: [],
+        parameters: named(true),
+        responses: answers(told),
+      },
+      post: { ...upload("upload", "Upload an image, at once or in slices"), parameters: named(true) },
+    },
+    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/copy": {
+      post: { ...once("copy", "Copy to a new name, which the server makes"), responses: answers(copied) },
+    },
+    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/del": {
+      post: { ...once("delete", "Delete, so that no origin brings it back"), responses: answers(z.object({})) },
+    },
+  };
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Huiyuan REST API (万象优图 V2)",
+      version,
+      description:
+        "On the download port, on every host name that serves no downloads. /photos/v1/{appid}/{userid} means the project's first bucket.",
+    },
+    servers: [{ url: "http://127.0.0.1:8080" }],
+    security: [{ header: [] }, { query: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        header: {
+          ...{ type: "apiKey", in: "header", name: "Authorization" },
+          description: "`QCloud <signature>`; the word may be left out.",
+        },
+        query: { type: "apiKey", in: "query", name: "sign", description: "The signature, URL-encoded." },
+      },
+      responses: { Failure: { description: codeTable(), content: json(failed()) } },
+    },
+  };
+}
+
+function upload(operationId: string, summary: string): object {
+  const content = { "multipart/form-data": { schema: bare(uploadForm) } };
+  return {
+    operationId,
+    summary,
+    requestBody: { required: true, content },
+    responses: answers(z.union([uploaded, begun, taken])),
+  };
+}
+
+function once(operationId: string, summary: string): object {
+  return {
+    operationId,
+    summary,
+    description: "The signature is one-time and bound to the fileid.",
+    parameters: named(true),
+  };
+}
+
+function named(hasFileid: boolean): readonly object[] {
+  const parts = [
+    { name: "appid", description: "The project's." },
+    { name: "bucket", description: "Its name alone." },
+    { name: "userid", description: "`0`." },
+    ...(hasFileid
+      ? [{ name: "fileid", description: "1 to 128 bytes of UTF-8, percent-encoded, a slash as %2F." }]
+      : []),
+  ];
+  return parts.map((part) => ({ ...part, in: "path", required: true, schema: { type: "string" } }));
+}
+
+function answers(data: z.ZodType): object {
+  const good = z.object({ code: z.literal(0), message: z.string(), data });
+  return {
+    200: { description: "Done.", content: json(good) },
+    400: { $ref: "#/components/responses/Failure" },
+  };
+}
+
+/** Every code that a failure may have, and what is said with it. */
+function failureCodes(): ReadonlyMap<number, string> {
+  const rows = ERROR_CODES.filter((code) => errorRow(code).rest !== undefined).map((code) => restError(code));
+  const all = [...rows, { code: CALLBACK_FAILED, message: "stored, but your server did not take the callback" }];
+  return new Map(all.toSorted((a, b) => a.code - b.code).map(({ code, message }) => [code, message]));
+}
+
+function failed(): z.ZodType {
+  return z.object({
+    code: z.literal([...failureCodes().keys()]),
+    message: z.string(),
+    data: z.record(z.string(), z.unknown()),
+  });
+}
+
+function codeTable(): string {
+  const rows = [...failureCodes()].map(([code, message]) => `| ${code} | ${message} |`);
+  return ["Refused or failed.", "", "| code | message |", "| --- | --- |", ...rows].join("\n");
+}
+
+function json(schema: z.ZodType): object {
+  return { "application/json": { schema: bare(schema) } };
+}

@@ -1,0 +1,211 @@
+// The walk of one download, top to bottom: host → token and Referer → key and instruction → memory → bucket → origin.
+// A hit in memory runs through the same lines as every other request, synchronously.
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import { createFailureLog } from "../../mirror/failure-log.ts";
+import { tokenFromQuery } from "../../sign/token.ts";
+import { beginExchange, type DownloadRequest, type Exchange } from "../request/exchange.ts";
+import { nameObject } from "../request/object-name.ts";
+import { type Wish, wishOfAlias, wishOfQuery } from "../request/processing-request.ts";
+import { doorOfOriginal, queryWithoutEscape } from "../request/protection.ts";
+import { refererVerdict } from "../request/referer.ts";
+import { remember } from "../request/remember.ts";
+import type { Sites } from "../request/site.ts";
+import { targetOf } from "../request/target.ts";
+import { type Admitting, admitNamed } from "../request/token-scope.ts";
+import { answerObject } from "../response/answer.ts";
+import { preflightHeaders } from "../response/cors.ts";
+import { sendError } from "../response/error-answer.ts";
+import type { DownloadResponse } from "../response/response.ts";
+import { freshLife } from "./age.ts";
+import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./download-context.ts";
+import { serveFound, serveUnread } from "./located.ts";
+import { serveWish } from "./processed.ts";
+import { isGoneBy } from "./whole-original.ts";
+
+export interface DownloadOptions {
+  /** The snapshot in force; replaced by a reload. */
+  readonly sites: () => Sites;
+  readonly nextRequestId: () => string;
+  readonly log: Log;
+  /** Called once for every request, when its answer has been decided and its head written. */
+  readonly answered: (exchange: Exchange) => void;
+  /** Called with each failure before it is answered. */
+  readonly failed?: (error: HuiyuanError) => void;
+}
+
+const queryOf = remember(tokenFromQuery);
+
+/** An image that a full disk does not keep is fetched so often for one request, where others get ahead each time. */
+const MAX_NOT_KEPT = 3;
+/** Times that what was found may have changed before its first byte was read. */
+const MAX_REPLACED = 3;
+/** The bucket has it, and the store does not give it. */
+const UNREAD: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
+
+const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
+
+/** What the download port does with a request, whoever read it. */
+export function createDownloads(
+  options: DownloadOptions,
+): (request: DownloadRequest, response: DownloadResponse) => void {
+  const { answered } = options;
+  // A store that is away fails every request that it is needed for.
+  const failures = createFailureLog(options.log, {}, "requests");
+  const fail = (exchange: Exchange, error: unknown) => {
+    const known = asHuiyuanError(error);
+    options.failed?.(known);
+    const { response, requestId } = exchange;
+    const isGone = known.code === "client_gone";
+    exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };
+    exchange.errorCode = known.code;
+    const about = { requestId, err: known };
+    if (errorRow(known.code).status === 500) failures.error(known.code, about, "a request failed");
+    else if (response.headersSent && !isGone) failures.warn(known.code, about, "an answer was broken off");
+    // Once the head is out never a clean end: the client must see that the body is not whole.
+    if (response.headersSent || response.destroyed) response.destroy();
+    else sendError(exchange, known);
+  };
+
+  /** Undefined: answered within this turn. */
+  const begin = (exchange: Exchange): void | Promise<void> => {
+    try {
+      const admitted = admit(exchange, options.sites());
+      return admitted === undefined ? undefined : serve(admitted);
+    } catch (error) {
+      return fail(exchange, error);
+    }
+  };
+
+  return (request, response) => {
+    const exchange = beginExchange(request, response, options.nextRequestId());
+    const rest = begin(exchange);
+    if (rest === undefined) answered(exchange);
+    else void rest.catch((error: unknown) => fail(exchange, error)).then(() => answered(exchange));
+  };
+}
+
+/** Undefined: answered already (a CORS preflight). Throws the 4xx codes; no I/O. */
+function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
+  const { request } = exchange;
+  const target = targetOf(request);
+  const site = sites.find(target.host);
+  if (site === undefined)
+    throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
+  exchange.site = site;
+  if (request.method === "OPTIONS") {
+    exchange.response.writeHead(204, [
+      ...preflightHeaders(site.cors, request.headers),
+      "X-Request-Id",
+      exchange.requestId,
+    ]);
+    exchange.response.end();
+    return undefined;
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new HuiyuanError("method_not_allowed", `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are`);
+  }
+  if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
+  const { key: path } = target;
+  if (path === undefined) throw new HuiyuanError("path_missing", "Cannot serve: the URL names no image");
+  const { sign, rest } = queryOf(target.rawQuery);
+  const referer = refererVerdict(request.headers.referer, site.referers);
+  const query = queryWithoutEscape(site, rest);
+  const url = { host: target.host, path, query, method: request.method } as const;
+  const object = nameObject(site, url);
+  const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
+  exchange.isByAccept = wish?.named.settled !== undefined;
+  // The URL is read first, so that the refusal has the Vary of the image.
+  if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
+  const asksForOriginal = query !== rest;
+  const ownDoor = site.originalDoor && doorOfOriginal(site.originalDoor, { object, wish, asksForOriginal });
+  const door = ownDoor ?? (referer === "listed" ? undefined : site.door);
+  const alias = wish?.isAlias === true ? wish : undefined;
+  const { admission, isForOriginal } = door === undefined ? OPEN : admitNamed(door, sign, { object, alias });
+  // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
+  const isNameFirst = alias !== undefined && !isForOriginal && site.originalDoor === undefined;
+  const token = door === undefined ? undefined : { sign };
+  return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
+}
+
+/** Undefined when the answer went out synchronously, from memory. */
+function serve(admitted: Admitted): void | Promise<void> {
+  const { key } = admitted.object;
+  const { wish } = admitted;
+  if (wish !== undefined && !admitted.isNameFirst) return serveWish(admitted, wish);
+  const object = admitted.site.stored.peek(key);
+  if (wish !== undefined && object === undefined) return serveAlias(admitted, wish);
+  const fresh = object === undefined ? undefined : freshLife(admitted, object.info);
+  if (object === undefined || fresh === undefined) return serveCold(admitted);
+  const { exchange } = admitted;
+  exchange.outcome = FROM_MEMORY;
+  return answerObject(
+    exchange,
+    object.info,
+    { kind: "memory", body: object.body },
+    contextOf(admitted, "stored", CACHE_STATUS.memory, fresh.life),
+  );
+}
+
+/** An object that is really named like an original with its alias comes first; one that was deleted is none. */
+function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
+  const { stored } = admitted.site;
+  const { key } = admitted.object;
+  if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
+  return stored.lookup(key).then((entry) => {
+    if (entry.state === "object") return serveCold(admitted);
+    const failure = entry.state === "absent" ? entry.failure : undefined;
+    return failure === undefined ? serveWish(admitted, wish) : serveAliasUnsurely(admitted, wish, failure);
+  });
+}
+
+/** The store, which could not be asked, may have an object that is really named so. */
+async function serveAliasUnsurely(admitted: Admitted, wish: Wish, failure: HuiyuanError): Promise<void> {
+  try {
+    await serveWish(unsurely(admitted), wish);
+  } catch (error) {
+    throw isNone(error) ? failure : error;
+  }
+}
+
+async function serveCold(admitted: Admitted): Promise<void> {
+  try {
+    await serveNamed(admitted);
+  } catch (error) {
+    const { wish, exchange } = admitted;
+    // It has gone since it was looked up, and its name means the alias again.
+    if (wish === undefined || !isNone(error) || exchange.response.headersSent) throw error;
+    await serveWish(admitted, wish);
+  }
+}
+
+function isNone(error: unknown): boolean {
+  return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
+}
+
+async function serveNamed(admitted: Admitted, repeats = MAX_REPLACED): Promise<void> {
+  const { stored } = admitted.site;
+  const { key } = admitted.object;
+  try {
+    await serveFound(admitted, await stored.find(key));
+  } catch (error) {
+    if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
+    // A far store lets go of an object that was found and of which nothing was read.
+    if (error.code === "original_replaced" && repeats > 0) return serveNamed(admitted, repeats - 1);
+    // The store has set the damaged object aside; the origin may still have it.
+    if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
+    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(admitted, error);
+    throw error;
+  }
+}
+
+/** By the origin, from the first byte on: what is on its way to others cannot be kept, as little as it was the last time. */
+async function serveAnew(admitted: Admitted, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
+  try {
+    await serveUnread(admitted, failure);
+  } catch (error) {
+    const isOver = repeats === 1 || admitted.exchange.response.headersSent;
+    if (isOver || !isGoneBy(error)) throw error;
+    await serveAnew(admitted, error, repeats - 1);
+  }
+}

@@ -1,0 +1,191 @@
+// A domain whose mirrors, bucket and tokens only look: for dry-run.ts, which hands it to the download port's own functions.
+
+import type { ObjectReader } from "../../bucket/contract/driver.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { Mirror } from "../../mirror/mirror.ts";
+import type { MirrorPreview } from "../../mirror/preview.ts";
+import type { Asked } from "../../mirror/rules.ts";
+import type { Found, Stored } from "../../mirror/stored/stored.ts";
+import type { Variants } from "../../mirror/variants/variants.ts";
+import { HIDDEN } from "../../origin/kinds/preview.ts";
+import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
+import type { DownloadRequest } from "../request/exchange.ts";
+import type { Admission, MirrorSource, Route, Site, TokenDoor } from "../request/site.ts";
+import type { DryAsk, DryNotes } from "./dry-run.ts";
+
+export function tieSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
+  const { door, originalDoor, source } = site;
+  return {
+    ...site,
+    stored: tieStored(site.stored, notes),
+    door: door && tieDoor(door, notes),
+    originalDoor: originalDoor && tieDoor(originalDoor, notes),
+    source: source && tieSource(source, request, notes),
+    variants: tieVariants(site.variants, notes),
+  };
+}
+
+function tieDoor(door: TokenDoor, notes: DryNotes): TokenDoor {
+  return { ...door, admit: (sign, key) => tieAdmission(() => door.admit(sign, key), notes) };
+}
+
+function tieAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {
+  try {
+    const admission = admit();
+    tokens.push({ admission, failure: undefined });
+    const { spend, isSpent } = admission;
+    return { ...admission, spend: spend && (async () => isSpent?.() !== true) };
+  } catch (error) {
+    if (error instanceof HuiyuanError) tokens.push({ admission: undefined, failure: error });
+    throw error;
+  }
+}
+
+/** Looks keys up and reads no bytes: an object of the bucket is as long as it is, and nothing but zeros. */
+function tieStored(stored: Stored, notes: DryNotes): Stored {
+  // Not its own lookup(), which remembers.
+  const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
+  const never = async (): Promise<never> => {
+    throw new HuiyuanError("internal", "Cannot change or read a bucket: this is a dry run");
+  };
+  const changes = { put: never, renew: never, delete: never, undelete: never, purge: never };
+  return {
+    ...stored,
+    ...changes,
+    load: never,
+    bytesOf: () => ({ load: never }),
+    lookup,
+    bucket: { ...stored.bucket, ...changes, copy: never, lookup },
+    async find(key): Promise<Found> {
+      const object = stored.peek(key);
+      if (object !== undefined) return { state: "memory", object };
+      const entry = await lookup(key);
+      if (entry.state === "tombstone") return { state: "tombstone" };
+      if (entry.state === "absent") {
+        const { epoch, failure, isTaken } = entry;
+        return { state: "absent", epoch, failure, isTaken };
+      }
+      refuseDamaged(entry.info);
+      return { ...entry, state: "large", reader: ZEROS };
+    },
+  };
+}
+
+/** As its reader would. */
+function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
+  if (isDamaged === true) throw new HuiyuanError("store_corrupt", "Cannot read an object: its bytes are damaged");
+}
+
+const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
+
+/** What is there is found, and what would be made is noted. */
+function tieVariants(variants: Variants, notes: DryNotes): Variants {
+  return {
+    ...variants,
+    async get(request) {
+      const { found, refusal } = await variants.preview(request);
+      if (refusal !== undefined) throw refusal;
+      if (found === undefined) {
+        refuseDamaged(request.version);
+        notes.renders.push(request.named.recipe);
+        throw new HuiyuanError("internal", "Cannot make a variant: this is a dry run");
+      }
+      if ("body" in found) return { kind: "found", found: { state: "memory", object: found } };
+      return { kind: "found", found: { state: "large", info: found, reader: ZEROS, isStale: false, epoch: 0 } };
+    },
+    async drop() {},
+  };
+}
+
+function tieSource(source: MirrorSource, request: DownloadRequest, notes: DryNotes): MirrorSource {
+  return {
+    ...source,
+    route(wanted) {
+      const route = source.route(wanted);
+      notes.routes.push(route);
+      return { ...route, mirror: tieMirror(route, request, notes) };
+    },
+  };
+}
+
+function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes): Mirror {
+  const { mirror } = route;
+  const note = (
+    why: DryAsk["why"],
+    asked: Omit<Asked, "isStored">,
+    preview: MirrorPreview & { isStored?: boolean },
+  ) => {
+    const asks = preview.asks.map((ask) => masked(ask, { route, asked, client: headers }));
+    notes.asks.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
+  };
+  return {
+    ...mirror,
+    async fetch(request) {
+      const preview = await mirror.preview.miss(request);
+      note("miss", request, { ...preview, isStored: request.isStored });
+      if (preview.refusal !== undefined) throw preview.refusal;
+      // As if it had only been asked for, so that what is begun behind the answer is begun.
+      return { kind: "asked", answer: UNKNOWN, askedAt: Date.now(), how: "first" };
+    },
+    async revalidate(object, request) {
+      const preview = await mirror.preview.refresh(object, request);
+      if (preview.kept !== undefined) return preview.kept;
+      note("refresh", request, preview);
+      if (preview.refusal !== undefined && !request.mayHelp) throw preview.refusal;
+      return { kind: "kept", why: preview.refusal === undefined ? "current" : "failed" };
+    },
+    begin(request) {
+      const preview = mirror.preview.miss({ ...request, method: "GET" });
+      // It would not be begun where the request has come back to this server.
+      notes
+        .track(preview.then((seen) => note("behind", request, { ...seen, isStored: request.isStored })))
+        .catch(() => undefined);
+    },
+    refresh: {
+      ...mirror.refresh,
+      begin(object, request) {
+        const preview = mirror.preview.refresh(object, request);
+        notes.track(preview.then((seen) => seen.kept ?? note("behind", request, seen))).catch(() => undefined);
+      },
+    },
+  };
+}
+
+/** Stands for what the origin would say. */
+const UNKNOWN: OriginAnswer = {
+  isNotModified: false,
+  url: "",
+  size: undefined,
+  framing: "length",
+  digests: {},
+  etag: undefined,
+  lastModified: undefined,
+  life: {},
+  headers: {},
+  headMs: 0,
+  body: { start() {}, resume() {}, destroy() {} },
+};
+
+/** Without the values that the operator adds to queries; with those that the client sent itself. */
+function masked(
+  ask: OriginPreview,
+  parts: {
+    readonly route: Route;
+    readonly asked: Pick<Asked, "headers">;
+    readonly client: DownloadRequest["headers"];
+  },
+): OriginPreview {
+  const { setQuery, setHeaders } = parts.route;
+  const secrets = new Set(Object.entries(setQuery).map(([name, value]) => `${name}=${value}`));
+  const mark = ask.url.indexOf("?");
+  const query = mark === -1 ? [] : ask.url.slice(mark + 1).split("&");
+  const shown = query.map((part) => (secrets.has(part) ? `${part.split("=", 1)[0]}=${HIDDEN}` : part));
+  const headers = ask.headers.map(([name, value]): readonly [string, string] => {
+    const lower = name.toLowerCase();
+    const own = parts.client[lower];
+    const isClients = typeof own === "string" && own === parts.asked.headers[lower] && !(lower in setHeaders);
+    return [name, isClients ? own : value];
+  });
+  return { ...ask, headers, url: mark === -1 ? ask.url : `${ask.url.slice(0, mark)}?${shown.join("&")}` };
+}

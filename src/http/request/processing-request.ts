@@ -1,0 +1,93 @@
+// What a URL asks to be made, and of which original: by an instruction in its query, or by an alias behind its name. No I/O.
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
+import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts";
+import { type NamedRecipe, nameRecipe } from "../../image/grammar/named-recipe.ts";
+import { acceptedFormat } from "../../image/grammar/negotiate.ts";
+import type { Era } from "../../image/grammar/recipe.ts";
+import { keyUnder } from "../../mirror/rules.ts";
+import { aliasIn, type NamedObject, type ObjectUrl, routeOf } from "./object-name.ts";
+import { remember } from "./remember.ts";
+import type { Site } from "./site.ts";
+import { percentDecoded } from "./target.ts";
+
+/** An image to be made. */
+export interface Wish {
+  readonly named: NamedRecipe;
+  /** The path of the original's own URL. */
+  readonly path: Key;
+  readonly original: NamedObject;
+  /** What the URL's path has more: separator and alias; empty for an instruction. */
+  readonly suffix: string;
+  /** The operator's own choice of what is made. */
+  readonly isAlias: boolean;
+}
+
+/**
+ * What the instruction of the query asks for; undefined where there is none, and where it cannot be read and says itself that
+ * the original will do then. Throws processing_invalid.
+ */
+export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): Wish | undefined {
+  const { instruction } = object;
+  if (instruction === undefined) return undefined;
+  try {
+    return { named: readRecipe[site.era](instruction), path, original: object, suffix: "", isAlias: false };
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "processing_invalid" && ignoresErrors(instruction))
+      return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What the alias at the end of the path asks for, unless an object is really named so; of a protected bucket also the alias
+ * that is the whole query. Undefined where there is none.
+ */
+export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
+  const { aliases, originalDoor } = site;
+  if (aliases.size === 0) return undefined;
+  const byQuery = originalDoor === undefined ? undefined : aliases.get(decodedQuery(url.query));
+  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
+  const alias = aliasIn(site, url);
+  return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
+}
+
+/** What cannot be decoded names no alias. */
+function decodedQuery(query: string): string {
+  try {
+    return percentDecoded(query);
+  } catch {
+    return query;
+  }
+}
+
+/** Under `everything` an alias is a name like any other. */
+function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named" | "path">): Wish | undefined {
+  const request = { path, query: url.query, instruction: undefined };
+  const route = routeOf(site, url, path);
+  if (route?.type === "everything") return undefined;
+  const key = route === undefined ? path : keyUnder(route, request);
+  const original = { key, request, instruction: undefined };
+  return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
+}
+
+/** Throws where a URL has an alias and behind it an instruction or one more, which nobody has said what to make of. */
+export function refuseBoth({ path, isAlias }: Pick<Wish, "path" | "isAlias">): never {
+  const more = isAlias ? "another one" : "an instruction";
+  const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
+  throw new HuiyuanError("processing_invalid", message, {
+    parameter: `an alias and ${more} together`,
+    wanted: "one of them",
+  });
+}
+
+/** The recipe for a client with this Accept header. */
+export function settledFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
+  return named.settled?.(formatOf(accept ?? "")) ?? named;
+}
+
+const formatOf = remember(acceptedFormat);
+/** Forty steps are some 8 KB. */
+const MAX_RECIPES = 1_024;
+const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
+const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

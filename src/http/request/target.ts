@@ -1,0 +1,172 @@
+// The request-target, read byte for byte: host, key, query. The key is decoded once and exactly; nothing is collapsed,
+// resolved or repaired. No I/O.
+import type { IncomingMessage } from "node:http";
+import { isIPv6 } from "node:net";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { remember } from "./remember.ts";
+
+export interface Target extends RequestTarget {
+  readonly key: Key;
+}
+
+export interface RequestTarget extends PathAndQuery {
+  /** Lower case, without port and trailing dot; empty where the request has no Host, or an empty one. */
+  readonly host: string;
+}
+
+interface PathAndQuery {
+  /** Undefined if the path is `/`. */
+  readonly key: Key | undefined;
+  /** Without `?`; empty where there is none. */
+  readonly rawQuery: string;
+}
+
+const MAX_TARGET_CHARACTERS = 8_192;
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+const MAX_HOST_CHARACTERS = 253;
+// A name, perhaps with the root's dot, or an IPv6 address in brackets; then perhaps a port.
+const AUTHORITY = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::\d{0,5})?$/i;
+
+/** As readTarget(), of an object. Throws url_invalid too if the path is `/`. */
+export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
+  const { key, ...rest } = readTarget(rawTarget, hosts);
+  if (key === undefined) throw invalid("it names no object");
+  return { ...rest, key };
+}
+
+/** That of a request. Throws as readTarget(), and host_invalid if HTTP/1.1 comes without a Host (RFC 9112 §3.2). */
+export function targetOf({
+  url = "",
+  rawHeaders,
+  httpVersion,
+}: Pick<IncomingMessage, "url" | "rawHeaders" | "httpVersion">): RequestTarget {
+  const hosts: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string; // rawHeaders holds pairs
+    if (name.length === 4 && name.toLowerCase() === "host") hosts.push(rawHeaders[index + 1] as string);
+  }
+  if (hosts.length === 0 && httpVersion !== "1.0")
+    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
+  return readTarget(url, hosts);
+}
+
+/**
+ * `rawTarget` as node gives it: one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
+ * url_too_long, host_invalid (two Hosts, garbage), request_invalid (an absolute target that disagrees with Host).
+ */
+export function readTarget(rawTarget: string, hosts: readonly string[]): RequestTarget {
+  if (rawTarget.length > MAX_TARGET_CHARACTERS) {
+    throw new HuiyuanError(
+      "url_too_long",
+      `Cannot read a URL of ${rawTarget.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`,
+    );
+  }
+  if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
+  const [hostHeader = ""] = hosts;
+  let host = hostOf(hostHeader);
+  let rest = rawTarget;
+  if (rawTarget.charCodeAt(0) !== SLASH) {
+    const [whole = "", authority = ""] = ABSOLUTE.exec(rawTarget) ?? [];
+    if (whole === "") throw invalid("it is neither a path nor an http URL");
+    const named = hostOf(authority);
+    if (named === "") throw invalid("it names no host");
+    if (hosts.length === 1 && named !== host) {
+      throw new HuiyuanError("request_invalid", `Cannot serve "${named}": the Host header says "${host}"`);
+    }
+    host = named;
+    rest = rawTarget.slice(whole.length);
+    if (rest.charCodeAt(0) !== SLASH) rest = `/${rest}`;
+  }
+  const { key, rawQuery } = pathAndQuery(rest);
+  return { host, key, rawQuery };
+}
+
+const SLASH = 0x2f;
+const PERCENT = 0x25;
+// No control character, blank or DEL, and no fragment, which is not for servers: neither in the path nor in the query.
+const ALLOWED = /^[!"$-~\x80-\xff]*$/;
+
+/** Of what begins with the path's first slash. */
+const pathAndQuery = remember((rest): PathAndQuery => {
+  if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
+  const mark = rest.indexOf("?");
+  const rawPath = mark === -1 ? rest : rest.slice(0, mark);
+  const key = rawPath === "/" ? undefined : decodeKey(rawPath.slice(1));
+  return { key, rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
+});
+
+/** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */
+export const hostOf = remember(readHost);
+
+function readHost(authority: string): string {
+  if (authority === "") return "";
+  const [, name, address] = AUTHORITY.exec(authority) ?? [];
+  const host = name ?? address;
+  const isRight = host !== undefined && host.length <= MAX_HOST_CHARACTERS;
+  if (!isRight || (address !== undefined && !isIPv6(address.slice(1, -1))))
+    throw new HuiyuanError("host_invalid", "Cannot read the Host header: it is no host name");
+  return host.toLowerCase();
+}
+
+const BEYOND_ASCII = /[\x80-\xff]/;
+const ENCODED = /[%\x80-\xff]/;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The key that a raw path without its first slash names. `%XX` is decoded once, `+` stays `+`, slashes are literal.
+ * Raw bytes beyond ASCII are taken where they are UTF-8: browsers escape them, some old clients do not.
+ */
+function decodeKey(raw: string): Key {
+  return toKey(percentDecoded(raw));
+}
+
+/** `%XX` decoded once, as UTF-8; `raw` has one character a byte. Throws url_invalid. */
+export function percentDecoded(raw: string): string {
+  return ENCODED.test(raw) ? decodeBytes(raw) : raw;
+}
+
+function decodeBytes(raw: string): string {
+  const bytes = Buffer.allocUnsafe(raw.length);
+  let length = 0;
+  for (let index = 0; index < raw.length; index += 1) {
+    const code = raw.charCodeAt(index);
+    bytes[length] = code === PERCENT ? readEscape(raw, index) : code;
+    length += 1;
+    if (code === PERCENT) index += 2;
+  }
+  try {
+    return utf8.decode(bytes.subarray(0, length));
+  } catch {
+    throw invalid("its bytes are not UTF-8");
+  }
+}
+
+function readEscape(raw: string, index: number): number {
+  const digits = raw.slice(index + 1, index + 3);
+  if (!/^[0-9A-Fa-f]{2}$/.test(digits)) throw invalid("it holds a broken percent escape");
+  return Number.parseInt(digits, 16);
+}
+
+/**
+ * The path of a key, to follow a slash: everything but slashes and the unreserved characters of RFC 3986 is escaped, so
+ * that the URL may also stand in quotes in a shell or a page.
+ */
+export function encodeKeyForPath(key: Key): string {
+  return encodeURIComponent(key)
+    .replaceAll("%2F", "/")
+    .replace(/[!'()*]/g, escapeCharacter);
+}
+
+/** `text` with one character a byte: what is beyond ASCII as `%XX`. */
+export function escapeBeyondAscii(text: string): string {
+  return BEYOND_ASCII.test(text) ? text.replace(/[\x80-\xff]/g, escapeCharacter) : text;
+}
+
+function escapeCharacter(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+function invalid(why: string): HuiyuanError {
+  return new HuiyuanError("url_invalid", `Cannot read the URL: ${why}`);
+}

@@ -1,0 +1,204 @@
+// Answers a download from a fill that still runs, or that ended without proof. No validators: a resume must never mix
+// two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld. Where none
+// has gone out yet it is an error like any other.
+import { HuiyuanError } from "../../core/errors.ts";
+import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
+import { damageOf, type FillHead } from "../../mirror/fill/fill.ts";
+import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { Rescued } from "../../mirror/fill/transient.ts";
+import type { OriginAnswer } from "../../origin/origin.ts";
+import { wantsVersion } from "../request/conditional.ts";
+import type { Exchange } from "../request/exchange.ts";
+import { parseRange } from "../request/range.ts";
+import { type AnswerContext, answerObject, spend } from "./answer.ts";
+import type { AnswerState } from "./cache-control.ts";
+import { pump, type ReadAt } from "./pump.ts";
+import type { HeaderList } from "./response.ts";
+
+/** Bytes. */
+const PIECE_BYTES = 262_144;
+
+type Filling = Extract<MissAnswer, { kind: "filling" }>;
+
+/** What the answer carries, once it is known how good the body is. `isProven`: the gate has passed before the head. */
+export type ContextFor = (state: AnswerState, isProven: boolean) => AnswerContext;
+
+/** Sends what arrives as it arrives. The caller releases `filling`, and destroys the response when this throws. */
+export async function answerFilling(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
+  const { request } = exchange;
+  const { size } = filling.head;
+  const range = requestedRange(exchange);
+  // Without a length an HTTP/1.0 client could not tell a broken body from a whole one, and a range has no meaning.
+  const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
+  const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
+  if (mustEnd) return answerEnded(exchange, filling, contextFor);
+  if (range === undefined || size === undefined) return stream(exchange, filling, { contextFor, span: undefined });
+  const set = parseRange(range, size);
+  if (set?.kind === "unsatisfiable") throw outside(size);
+  if (set !== undefined && set.ranges.length > 1) return answerEnded(exchange, filling, contextFor);
+  return stream(exchange, filling, { contextFor, span: set?.ranges[0] });
+}
+
+/** An answer without validators meets no If-Range. */
+function requestedRange({ request }: Exchange): string | undefined {
+  const { range, "if-range": ifRange } = request.headers;
+  return request.method === "GET" && ifRange === undefined ? range : undefined;
+}
+
+/** While the body arrives it is not known which version it is. */
+export function isForOneVersion({ request }: Exchange): boolean {
+  const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
+  return wantsVersion({ ifMatch, ifUnmodifiedSince });
+}
+
+/**
+ * Waits for the end of the fill, then answers as from a stored object where it is one. What the disk cannot keep is not there at
+ * the end any more: who wanted parts of it gets the whole as it arrives, for ranges need not be heeded (RFC 9110 §14.2), and for who
+ * can do nothing with less than all of it, it is gathered.
+ */
+async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
+  const { follower } = filling;
+  const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.whole());
+  if (end === "unkept") return stream(exchange, filling, { contextFor, span: undefined });
+  if (end.kind === "rescued") return answerRescued(exchange, end, contextFor("filling", false));
+  if (end.kind === "failed") throw end.error;
+  if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
+  const { spool } = end.head;
+  if (end.kind === "whole") {
+    const context = contextFor("stored", true);
+    const read: ReadAt = (offset) => spool.peek(offset) ?? spool.read(offset, context.client());
+    await answerObject(exchange, end.info, { kind: "read", read }, context);
+    return;
+  }
+  if (isForOneVersion(exchange)) throw unproven();
+  const range = requestedRange(exchange);
+  const set = range === undefined ? undefined : parseRange(range, spool.received);
+  if (set?.kind === "unsatisfiable") throw outside(spool.received);
+  // Several ranges of a body that will not be stored: the whole is allowed, and simple.
+  const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
+  // What is in memory at the end stays there; no disk has all that came before it.
+  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notKept(end.error);
+  await stream(exchange, { ...filling, head: end.head, isSuspect: damageOf(end) !== undefined }, { contextFor, span });
+}
+
+/** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
+function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
+  return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
+}
+
+/** Read as from a store, piece by piece: its room is given back when the client has taken nearly all. */
+async function answerRescued(exchange: Exchange, { info, bytes }: Rescued, context: AnswerContext): Promise<void> {
+  const read: ReadAt = (offset) => bytes.subarray(offset, offset + PIECE_BYTES);
+  await answerObject(exchange, info, { kind: "read", read }, context);
+}
+
+async function stream(
+  exchange: Exchange,
+  { head, follower, isSuspect }: Filling,
+  { contextFor, span }: { readonly contextFor: ContextFor; readonly span: ByteRange | undefined },
+): Promise<void> {
+  const { request, response, requestId } = exchange;
+  const size = head.size ?? Number.POSITIVE_INFINITY;
+  const writeHead = ({ headers }: AnswerContext) =>
+    response.writeHead(span === undefined ? 200 : 206, bodyHeaders(head, span), ...headers, [
+      "X-Request-Id",
+      requestId,
+    ]);
+  if (request.method === "HEAD") {
+    writeHead(contextFor(isSuspect ? "suspect" : "filling", false));
+    response.end();
+    return;
+  }
+  const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
+  const part = span ?? { start: 0, end: size - 1 };
+  const isLast = (offset: number, chunk: Buffer | undefined) =>
+    chunk !== undefined && offset + chunk.byteLength >= size;
+  const ended = async () => {
+    const end = await follower.end();
+    if (end.kind === "failed") throw end.error;
+    // What was known when this request came is marked as such; what turns out now is refused, or told by breaking off.
+    if (damageOf(end) !== "hash" || isSuspect) return end;
+    throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
+  };
+  // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
+  // answer and an error. Where nothing would go out before the end, so does the end.
+  const first = await firstOf(head, read(part.start, part.end));
+  const end = isLast(part.start, first) ? await ended() : undefined;
+  const context = contextFor(isSuspect || damageOf(end) !== undefined ? "suspect" : "filling", false);
+  await spend(context);
+  writeHead(context);
+  // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
+  const held = async (offset: number, last: number, ready: ReturnType<ReadAt>) => {
+    const chunk = await ready;
+    if (isLast(offset, chunk)) await ended();
+    exchange.bodyBytes += Math.min(chunk?.byteLength ?? 0, last - offset + 1);
+    return chunk;
+  };
+  await pump(
+    response,
+    (offset, last) => held(offset, last, offset === part.start ? first : read(offset, last)),
+    part,
+    context.client(),
+  );
+  if (head.size === undefined) await ended();
+  response.end();
+}
+
+/** Throws not_kept where others have been too fast. */
+async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promise<Buffer | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw error instanceof HuiyuanError && error.code === "store_failed" && !spool.hasAll() ? notKept(error) : error;
+  }
+}
+
+/** Whoever reads it from its first byte on, as it arrives, has all of it. */
+function notKept(cause: HuiyuanError): HuiyuanError {
+  return new HuiyuanError("not_kept", "Cannot answer from an image that is passed on only: its beginning is gone", {
+    cause,
+    retryAfterSeconds: 1,
+  });
+}
+
+function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
+  const headers = [
+    "Content-Type",
+    MEDIA_TYPES[head.image.format],
+    "X-Content-Type-Options",
+    "nosniff",
+    "Accept-Ranges",
+    "bytes",
+  ];
+  headers.push(...Object.entries(head.answer.headers).flat());
+  if (span !== undefined) {
+    headers.push(
+      "Content-Length",
+      String(span.end - span.start + 1),
+      "Content-Range",
+      `bytes ${span.start}-${span.end}/${head.size}`,
+    );
+  } else if (head.size !== undefined) {
+    headers.push("Content-Length", String(head.size));
+  }
+  return headers;
+}
+
+/** The origin's answer to a HEAD: its type is not proven by any byte, so none is said. */
+export function answerAsked(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
+  const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
+  if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
+  exchange.response.writeHead(200, headers, ...context.headers);
+  exchange.response.end();
+}
+
+function outside(size: number): HuiyuanError {
+  return new HuiyuanError("range_unsatisfiable", `Cannot answer the range: the object has ${size} bytes`, {
+    objectBytes: size,
+  });
+}
+
+/** A part of a version that has no validators fits to no other part. */
+function unproven(): HuiyuanError {
+  return new HuiyuanError("precondition_failed", "Cannot answer: a version was asked for, and the image has no proof");
+}

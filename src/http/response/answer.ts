@@ -1,0 +1,232 @@
+// Answers a download with an object whose size and validators are known: conditions, ranges, HEAD, whole. The same
+// function serves memory, bucket and finished spools; what still arrives is answer-filling.ts.
+import { randomBytes } from "node:crypto";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../core/object.ts";
+import { evaluate } from "../request/conditional.ts";
+import type { Exchange } from "../request/exchange.ts";
+import { parseRange } from "../request/range.ts";
+import { createMultipart } from "./multipart.ts";
+import { pump, type ReadAt } from "./pump.ts";
+import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
+
+/** The bytes of an object: whole in memory, or read by offset. `taken`: as in DownloadResponse.end, of the body. */
+export type ObjectBytes =
+  | { readonly kind: "memory"; readonly body: Buffer; readonly taken?: (() => void) | undefined }
+  | { readonly kind: "read"; readonly read: ReadAt };
+
+/** What the answer carries beside the object's own headers. */
+export interface AnswerContext {
+  /** Cache-Control, Cache-Status, CORS, Vary: everything that does not depend on the object. */
+  readonly headers: readonly Headers[];
+  /** A token that works once: awaited just before a 2xx head of a GET; false → sign_spent. */
+  readonly spend: (() => Promise<boolean>) | undefined;
+  readonly client: () => AbortSignal;
+  /** Instead of 200, for an object that is shown for another one; conditions and ranges then mean nothing. */
+  readonly status?: 404;
+}
+
+type Plan =
+  | { readonly kind: "full" }
+  | { readonly kind: "not-modified" }
+  | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
+
+/** Some text, then some bytes of the object; either may be missing. */
+interface Part {
+  readonly before?: Buffer | undefined;
+  readonly span?: ByteRange;
+}
+
+/** An answer laid out: what its head says and which parts its body is made of. */
+interface Layout {
+  readonly status: 200 | 206;
+  /** Bytes of the body. */
+  readonly length: number;
+  /** What depends on the object alone, Content-Length included. */
+  readonly headers: Headers;
+  readonly parts: readonly Part[];
+}
+
+/** What answers say of an object whoever asks. Kept for each object in memory, so it is small. */
+interface Prepared {
+  readonly etag: string;
+  readonly modifiedAt: number;
+  readonly isDateStrong: boolean;
+  readonly isMade: boolean;
+  readonly whole: Layout;
+}
+
+const prepared = new WeakMap<ObjectInfo, Prepared>();
+
+const WHOLE: Plan = { kind: "full" };
+
+/** Built once per object and kept as long as the object is. */
+function prepare(info: ObjectInfo): Prepared {
+  const known = prepared.get(info);
+  if (known !== undefined) return known;
+  const { size, modifiedAt, storedAt, provenance } = info;
+  const etag = etagOf(info.hashes);
+  const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
+  const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
+  const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
+  // Before it was stored nobody had it from here.
+  const isDateStrong = storedAt - modifiedAt >= 1_000;
+  const built = { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
+  prepared.set(info, built);
+  return built;
+}
+
+/** For a 304. */
+function validatorsOf({ modifiedAt }: ObjectInfo, etag: string): HeaderList {
+  return ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
+}
+
+/** For any part of it. */
+function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
+  const own = [...validatorsOf(info, etag), "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
+  for (const name in info.headers) own.push(name, info.headers[name] as string);
+  return own;
+}
+
+/** What the request's conditions and Range ask for. Throws range_unsatisfiable, precondition_failed. */
+function plan(exchange: Exchange, info: ObjectInfo): Plan {
+  const { headers, method } = exchange.request;
+  const verdict = evaluate(
+    {
+      method: method ?? "GET",
+      ifMatch: headers["if-match"],
+      ifNoneMatch: headers["if-none-match"],
+      ifModifiedSince: headers["if-modified-since"],
+      ifUnmodifiedSince: headers["if-unmodified-since"],
+      ifRange: headers["if-range"] as string | undefined,
+      range: headers.range,
+    },
+    prepare(info),
+  );
+  if (verdict === "precondition-failed")
+    throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
+  if (verdict === "not-modified") return { kind: "not-modified" };
+  if (verdict === "full" || headers.range === undefined) return { kind: "full" };
+  const range = parseRange(headers.range, info.size);
+  if (range === undefined) return { kind: "full" };
+  if (range.kind === "unsatisfiable") {
+    throw new HuiyuanError("range_unsatisfiable", `Cannot answer ${headers.range}: the object has ${info.size} bytes`, {
+      objectBytes: info.size,
+    });
+  }
+  return range;
+}
+
+/** Sends the object. Synchronous up to the last byte when it is in memory and nothing has to be spent. */
+export function answerObject(
+  exchange: Exchange,
+  info: ObjectInfo,
+  bytes: ObjectBytes,
+  context: AnswerContext,
+): void | Promise<void> {
+  const planned = context.status === undefined ? plan(exchange, info) : WHOLE;
+  const { response, requestId } = exchange;
+  if (planned.kind === "not-modified") {
+    response.writeHead(304, validatorsOf(info, prepare(info).etag), ...context.headers, ["X-Request-Id", requestId]);
+    response.end();
+    return;
+  }
+  return sendPlanned(exchange, info, { bytes, context, planned });
+}
+
+/** Before a 2xx head of a GET. Throws sign_spent. */
+export async function spend(context: AnswerContext): Promise<void> {
+  if (context.spend === undefined || (await context.spend())) return;
+  throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
+}
+
+function layOut(info: ObjectInfo, planned: Exclude<Plan, { kind: "not-modified" }>): Layout {
+  const { etag, whole } = prepare(info);
+  if (planned.kind === "full") return whole;
+  const { size } = info;
+  const own = ownHeaders(info, etag);
+  const mediaType = MEDIA_TYPES[info.image.format];
+  const [only, second] = planned.ranges;
+  if (only !== undefined && second === undefined) {
+    const length = only.end - only.start + 1;
+    const type = ["Content-Type", mediaType, "Content-Range", `bytes ${only.start}-${only.end}/${size}`];
+    return { status: 206, length, headers: withLength(type, own, length), parts: [{ span: only }] };
+  }
+  const multipart = createMultipart(planned.ranges, { size, mediaType, boundary: randomBytes(12).toString("hex") });
+  const parts: Part[] = planned.ranges.map((span, index) => ({ before: multipart.heads[index], span }));
+  parts.push({ before: multipart.trailer });
+  const headers = withLength(["Content-Type", multipart.mediaType], own, multipart.length);
+  return { status: 206, length: multipart.length, headers, parts };
+}
+
+function withLength(type: HeaderList, own: HeaderList, length: number): HeaderList {
+  return [...type, ...own, "Content-Length", String(length)];
+}
+
+function sendPlanned(
+  exchange: Exchange,
+  info: ObjectInfo,
+  {
+    bytes,
+    context,
+    planned,
+  }: { bytes: ObjectBytes; context: AnswerContext; planned: Exclude<Plan, { kind: "not-modified" }> },
+): void | Promise<void> {
+  const { request, response, requestId } = exchange;
+  const layout = layOut(info, planned);
+  const writeHead = () =>
+    response.writeHead(context.status ?? layout.status, layout.headers, ...context.headers, [
+      "X-Request-Id",
+      requestId,
+    ]);
+  if (request.method === "HEAD") {
+    writeHead();
+    response.end();
+    return;
+  }
+  exchange.bodyBytes = layout.length;
+  if (bytes.kind === "read") return stream(response, { layout, writeHead, read: bytes.read, context });
+  const send = () => {
+    writeHead();
+    sendParts(response, layout.parts, bytes);
+  };
+  return context.spend === undefined ? send() : spend(context).then(send);
+}
+
+function sendParts(
+  response: DownloadResponse,
+  parts: readonly Part[],
+  { body, taken }: Extract<ObjectBytes, { readonly kind: "memory" }>,
+): void {
+  const pieces: Buffer[] = [];
+  for (const { before, span } of parts) {
+    if (before !== undefined) pieces.push(before);
+    if (span !== undefined) pieces.push(slice(body, span));
+  }
+  const last = pieces.pop();
+  for (const piece of pieces) response.write(piece);
+  // The usual answer is one piece, and one `end` with the bytes costs least.
+  response.end(last, taken);
+}
+
+function slice(body: Buffer, span: ByteRange): Buffer {
+  return span.start === 0 && span.end === body.byteLength - 1 ? body : body.subarray(span.start, span.end + 1);
+}
+
+async function stream(
+  response: DownloadResponse,
+  { layout, writeHead, read, context }: { layout: Layout; writeHead: () => void; read: ReadAt; context: AnswerContext },
+): Promise<void> {
+  // The first bytes are read before the head goes out: damage found there is still repaired or told.
+  const start = layout.parts.find((part) => part.span !== undefined)?.span;
+  const first = start === undefined ? undefined : await read(start.start, start.end);
+  await spend(context);
+  writeHead();
+  for (const { before, span } of layout.parts) {
+    if (before !== undefined) response.write(before);
+    if (span === undefined) continue;
+    const readPart: ReadAt = (offset, end) => (span === start && offset === span.start ? first : read(offset, end));
+    await pump(response, readPart, span, context.client());
+  }
+  response.end();
+}

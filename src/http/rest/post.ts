@@ -1,0 +1,189 @@
+// A POST: an upload, a slice of one, a copy or a delete. Which of them may show only in the body, since an upload may be
+// named `…/copy` as well; the signature is read before it, and what needs to be refused is refused before the file comes.
+import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Spool } from "../../body/spool/spool.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import type { Authentic } from "../../sign/token.ts";
+import { type Form, type FormFields, isForm, readForm } from "../../upload/form.ts";
+import { type Received, receiveFile } from "../../upload/receive.ts";
+import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
+import { refuseExisting, storeUpload } from "../../upload/store.ts";
+import { awaitsContinue } from "../wire/continue.ts";
+import { type ApiAnswer, success } from "./answer.ts";
+import { announceUpload, answerUploaded, bucketOf, type Call, type PhotosParts } from "./call.ts";
+import { readFileid } from "./fileid.ts";
+import { operate } from "./operations.ts";
+import type { ManagedBucket } from "./project.ts";
+import { authenticate, authorizeUpload } from "./sign.ts";
+import { splitOperation } from "./target.ts";
+
+/** What a form has beside its file. Bytes. */
+const FORM_EXTRA_BYTES = 1_048_576;
+const SLICES = "upload_slice";
+
+export async function post(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
+  const { headers } = call.request;
+  const operation = splitOperation(call.target.rest);
+  const hasForm = hasBody(call) && isForm(headers["content-type"]);
+  if (operation !== undefined && !hasForm) return operate(call, operation, parts);
+  call.about.name = "upload";
+  const fileid = fileidOf(call);
+  call.about.fileid = fileid;
+  const token = authenticate(call.sign, parts.tokens);
+  const early = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
+  if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is no multipart form");
+  refuseTooLong(call, parts);
+  const form = openForm(call, parts);
+  try {
+    if (operation !== undefined && (await isOperation(form))) return await operate(call, operation, parts);
+    const bucket = early ?? admitUpload(call, token, fileid, parts);
+    return await upload(call, form, { bucket, fileid }, parts);
+  } finally {
+    form.stop();
+  }
+}
+
+function hasBody({ request: { headers } }: Call): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+/** Undefined: the server makes it. Throws rest_path_invalid. */
+function fileidOf({ target: { rest }, bound }: Call): Key | undefined {
+  return rest === "" ? undefined : readFileid(rest, bound);
+}
+
+/** The bucket that takes it. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
+function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: PhotosParts): ManagedBucket {
+  call.about.fileid = fileid;
+  authorizeUpload(token, { ...call, now: Math.floor(parts.now() / 1_000) }, fileid);
+  const bucket = bucketOf(call);
+  if (!bucket.takesUploads) {
+    throw new HuiyuanError("operation_unsupported", `Cannot upload to "${bucket.name}": it is for downloads only`);
+  }
+  return bucket;
+}
+
+/** Before anything of it is read. */
+function refuseTooLong({ request }: Call, { maxImageBytes }: PhotosParts): void {
+  const declared = Number(request.headers["content-length"] ?? 0);
+  if (declared > maxImageBytes() + FORM_EXTRA_BYTES) {
+    throw new HuiyuanError("upload_size", `Cannot upload ${declared} bytes, the limit is ${maxImageBytes()}`);
+  }
+}
+
+/** Tells a client that waits for it that it may send. */
+function openForm({ request, response, about }: Call, { maxImageBytes, patience }: PhotosParts): Form {
+  const form = readForm(request, {
+    contentType: request.headers["content-type"] ?? "",
+    maxBytes: maxImageBytes() + FORM_EXTRA_BYTES,
+    ...patience,
+  });
+  if (awaitsContinue(request)) response.writeContinue();
+  about.hasContinued = true;
+  return form;
+}
+
+/** True: the form has neither a file nor the word that makes it an upload; what else is in it does not matter. */
+async function isOperation(form: Form): Promise<boolean> {
+  try {
+    return (await form.file()) === undefined && form.fields.op !== SLICES;
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "form_broken") return true;
+    throw error;
+  }
+}
+
+interface Wanted {
+  readonly bucket: ManagedBucket;
+  /** Undefined: the server makes it. */
+  readonly fileid: Key | undefined;
+}
+
+async function upload(call: Call, form: Form, wanted: Wanted, parts: PhotosParts): Promise<ApiAnswer> {
+  if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are under way");
+  const spool = parts.spools.open(["sha1", "md5"]);
+  try {
+    const file = await form.file();
+    const received = file === undefined ? undefined : await receive(file, form, { ...wanted, spool }, parts);
+    const fields = await form.end();
+    const arrived = { ...wanted, fields, spool, received };
+    if (fields.op === SLICES) return await slice(call, arrived, parts);
+    if (fields.op !== undefined && fields.op !== "") {
+      throw new HuiyuanError("rest_route_unknown", `Cannot do "${fields.op.slice(0, 40)}": there is no such operation`);
+    }
+    return await whole(call, arrived, parts);
+  } finally {
+    spool.release();
+    parts.uploads.free();
+  }
+}
+
+/** A slice of an image that is there already may be one that is sent again. */
+async function receive(
+  file: Readable,
+  form: Form,
+  { bucket, fileid, spool }: Wanted & { readonly spool: Spool },
+  { maxImageBytes }: PhotosParts,
+): Promise<Received> {
+  if (form.fields.op === SLICES) {
+    return receiveFile(file, { spool, maxBytes: MAX_SLICE_BYTES, tooLarge: "slice_too_large" });
+  }
+  if (fileid !== undefined) await refuseExisting(bucket.stored, fileid);
+  return receiveFile(file, { spool, maxBytes: maxImageBytes(), tooLarge: "upload_size" });
+}
+
+interface Arrived extends Wanted {
+  readonly fields: FormFields;
+  readonly spool: Spool;
+  readonly received: Received | undefined;
+}
+
+async function whole(
+  call: Call,
+  { bucket, fileid, fields, received }: Arrived,
+  parts: PhotosParts,
+): Promise<ApiAnswer> {
+  if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
+  const stored = await storeUpload({
+    place: bucket.stored,
+    fileid: fileid ?? toKey(randomUUID()),
+    received,
+    fields,
+    magicContext: fields.magiccontext ?? "",
+    prove: parts.prove,
+    announce: (file) => announceUpload(call, bucket, file, parts),
+    now: parts.now(),
+  });
+  return answerUploaded(call, bucket, stored, parts);
+}
+
+async function slice(
+  call: Call,
+  { bucket, fileid: requested, fields, spool, received }: Arrived,
+  parts: PhotosParts,
+): Promise<ApiAnswer> {
+  call.about.name = "slice";
+  const { stored: place } = bucket;
+  const answer = await takePacket(
+    {
+      place,
+      appid: call.project.appid,
+      bucketId: place.bucketId,
+      requested,
+      fields,
+      slice: received === undefined ? undefined : { size: received.body.size, spool },
+    },
+    {
+      slices: parts.slices,
+      maxImageBytes: parts.maxImageBytes(),
+      prove: parts.prove,
+      announce: (file) => announceUpload(call, bucket, file, parts),
+      now: parts.now(),
+    },
+  );
+  if (answer.kind === "stored") return answerUploaded(call, bucket, answer, parts);
+  const { session, offset } = answer;
+  return success(answer.kind === "begun" ? { session, offset, slice_size: answer.sliceSize } : { session, offset });
+}

@@ -1,0 +1,161 @@
+// The REST API of uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`): the walk of one call, top to bottom. Every host
+// that serves no downloads by name is asked the same way. What is answered is in the files beside.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
+import { createFailureLog } from "../../mirror/failure-log.ts";
+import { corsHeaders } from "../response/cors.ts";
+import { awaitsContinue } from "../wire/continue.ts";
+import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
+import type { Call, CallName, CallNotes, PhotosParts } from "./call.ts";
+import { discardRest } from "./discard.ts";
+import { stat } from "./operations.ts";
+import { post } from "./post.ts";
+import { callPreflight } from "./preflight.ts";
+import type { ManagedBucket, Project } from "./project.ts";
+import { signOf, softlyBound } from "./sign.ts";
+import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
+
+export interface PhotosOptions extends PhotosParts {
+  readonly nextRequestId: () => string;
+  /** Called once for every call, when its answer is decided. */
+  readonly answered: (call: AnsweredCall) => void;
+}
+
+/** How a call was answered, for counters and logs. */
+export interface AnsweredCall extends Readonly<CallNotes> {
+  readonly name: CallName;
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  /** Of the answer; undefined where the client has left before it. */
+  readonly code: number | undefined;
+  readonly message: string | undefined;
+  /** The monotonic clock. */
+  readonly milliseconds: number;
+}
+
+export interface Photos {
+  /** False: the request is none of the API's, and nothing was done. */
+  answer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+export function createPhotos(options: PhotosOptions): Photos {
+  const { log, nextRequestId } = options;
+  const failures = createFailureLog(log, {}, "API calls");
+
+  async function run(request: IncomingMessage, response: ServerResponse, asked: () => ApiRequest): Promise<void> {
+    const startedAt = performance.now();
+    const requestId = nextRequestId();
+    const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
+    const exchange = { request, response, requestId, about };
+    let cors: readonly string[] = [];
+    let answer: ApiAnswer | undefined;
+    try {
+      const begun = begin(exchange, asked(), options);
+      cors = begun.known === undefined ? [] : corsHeaders(begun.known.cors, request.headers.origin);
+      answer = await serve(begun, options);
+    } catch (error) {
+      const known = asHuiyuanError(error);
+      tell(known, requestId);
+      if (known.code !== "client_gone") answer = failure(known);
+    }
+    if (answer !== undefined && !response.headersSent) {
+      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...connectionAfter(exchange)]);
+    }
+    discardRest(request);
+    const code = about.name === "preflight" ? 0 : answer?.code;
+    const milliseconds = performance.now() - startedAt;
+    options.answered({ ...about, request, requestId, code, message: answer?.message, milliseconds });
+  }
+
+  function tell(error: HuiyuanError, requestId: string): void {
+    const isOurs = errorRow(error.code).status === 500 || FAULTS.has(error.code);
+    if (isOurs) failures.error(error.code, { requestId, err: error }, "an API call failed");
+  }
+
+  return {
+    answer(request, response) {
+      const { isDomain } = options.projects();
+      let asked: () => ApiRequest;
+      try {
+        const found = readApiRequest(request.url ?? "", hostsOf(request), isDomain);
+        if (found === undefined) return false;
+        asked = () => found;
+      } catch (error) {
+        asked = () => {
+          throw error;
+        };
+      }
+      run(request, response, asked).catch((error: unknown) => {
+        // A fault of ours in answering: it must not end the program.
+        log.error({ err: asHuiyuanError(error) }, "an API call could not be answered");
+        response.destroy();
+      });
+      return true;
+    },
+  };
+}
+
+type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; readonly project: Project | undefined };
+
+/** Throws rest_path_invalid, url_too_long, host_invalid. */
+function begin(
+  exchange: Pick<Call, "request" | "response" | "requestId" | "about">,
+  { host, path }: ApiRequest,
+  { projects, tokens }: PhotosParts,
+): Begun {
+  const { request, response, about } = exchange;
+  if (host === "" && request.httpVersion !== "1.0") {
+    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
+  }
+  const target = parseApiPath(path);
+  const project = projects().find(target.appid);
+  const known: ManagedBucket | undefined =
+    target.bucket === undefined ? project?.firstBucket : project?.buckets.get(target.bucket);
+  about.bucketId = known?.stored.bucketId;
+  const sign = signOf(request.headers.authorization, target.rawQuery);
+  const bound = softlyBound(sign, tokens);
+  const signal = leavingOf(response);
+  const bucketName = known?.name ?? target.bucket ?? "";
+  return { ...exchange, host, target, project, bucketName, known, sign, bound, signal };
+}
+
+async function serve(begun: Begun, parts: PhotosParts): Promise<ApiAnswer | undefined> {
+  const { request, response, requestId, known, project, target, about } = begun;
+  if (request.method === "OPTIONS") {
+    about.name = "preflight";
+    response.writeHead(204, [...callPreflight(known?.cors ?? [], request.headers), "X-Request-Id", requestId]);
+    response.end();
+    return undefined;
+  }
+  if (request.method !== "GET" && request.method !== "POST") {
+    throw new HuiyuanError("rest_method_refused", `Cannot do ${request.method}: only GET, POST and OPTIONS`);
+  }
+  if (project === undefined) throw new HuiyuanError("appid_unknown", `Cannot serve: no project ${target.appid}`);
+  if (!project.isEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
+  const call: Call = { ...begun, project };
+  return request.method === "GET" ? stat(call, parts) : post(call, parts);
+}
+
+/** Not the fault of whoever calls. */
+const FAULTS: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
+
+/** It may send its body or not now: where the next request begins cannot be known. */
+function connectionAfter({ request, about }: Pick<Call, "request" | "about">): readonly string[] {
+  return awaitsContinue(request) && !about.hasContinued ? ["Connection", "close"] : [];
+}
+
+function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
+  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
+}
+
+/** The request itself tells nothing: one that has waited for its turn has been read to its end, and is destroyed. */
+function leavingOf(response: ServerResponse): AbortSignal {
+  const leaving = new AbortController();
+  const leave = () => {
+    if (!response.writableFinished)
+      leaving.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
+  };
+  if (response.destroyed) leave();
+  else response.once("close", leave);
+  return leaving.signal;
+}

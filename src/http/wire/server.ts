@@ -1,0 +1,287 @@
+// A listening HTTP/1.1 socket with the limits that keep hostile clients bounded, and a stop that lets the others
+// finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
+// listener's affair.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { PassingSet } from "../../async/live-map.ts";
+import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
+import { errorBody } from "../response/error-answer.ts";
+import { bodyOf, failure } from "../rest/answer.ts";
+import { isCallHead } from "../rest/target.ts";
+import { createGoingOn } from "./fairness.ts";
+import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./fast-path/fast-path.ts";
+import { createEndings, type Endings } from "./lingering-close.ts";
+import { createIntake, type Intake } from "./parser-feed.ts";
+import { createTurns, type Turns } from "./pipelining.ts";
+import { type Body, gatherSmallChunks } from "./small-chunks.ts";
+import { passOverOffers } from "./upgrades.ts";
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** For plain requests; must answer them as `listener` would. */
+  readonly lane?: Pick<LaneOptions, "listener" | "takes">;
+  readonly nextRequestId: () => string;
+  /** True: the listener says "100 Continue" itself, or refuses the body before it comes. */
+  readonly continues?: boolean;
+  /** How long a request may take to come whole, if the listener lets it. Milliseconds; default 30 s. */
+  readonly requestMs?: number;
+  /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
+  readonly idleMs?: number;
+  /** Told of what was refused before there was a request. */
+  readonly refused?: (code: ErrorCode) => void;
+}
+
+export interface HttpServer {
+  /** The port that is really bound; for port 0 the system's choice. */
+  readonly port: number;
+  /** Changes `idleMs` for connections to come. */
+  setIdle(milliseconds: number): void;
+  /** No new connections; requests under way get `graceMs` to finish, then their sockets are closed. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const HEAD_MS = 30_000;
+const KEEP_ALIVE_MS = 65_000;
+const MAX_HEAD_BYTES = 16_384;
+const MAX_CONNECTIONS = 20_000;
+/** Clients that come at once while the program is busy; the kernel takes no more than net.core.somaxconn. */
+const BACKLOG = 4_096;
+const IDLE_MS = 60_000;
+const SWEEP_MS = 100;
+/** Turns of the loop before a sweep: requests that came while the program was busy have then been read. */
+const SWEEP_TURNS = 3;
+
+/** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
+export async function startServer(options: ServerOptions): Promise<HttpServer> {
+  const endings = createEndings();
+  const connections = new WeakMap<Socket, Connection>();
+  const goingOn = createGoingOn();
+  const connectionOf = (socket: Socket): Connection => {
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const turns = createTurns(socket);
+    const made: Connection = {
+      turns,
+      intake: createIntake(socket, { takeOver, isFull: turns.isFull, goingOn, newest: () => made.newest }),
+      newest: undefined,
+    };
+    connections.set(socket, made);
+    return made;
+  };
+  const turnsOf = (socket: Socket): Turns => connectionOf(socket).turns;
+  const refuse = (code: ErrorCode, socket: Socket, head = "") => {
+    turnsOf(socket).refuse((broken) => {
+      // Bytes of an answer are out, and no other can follow.
+      if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
+      if (broken?.headersSent === true || !socket.writable) return endings.end(socket);
+      const about = broken === undefined ? head : headOf(broken.req);
+      const isCall = isCallHead(about);
+      const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
+      options.refused?.(told);
+      const isHead = about.startsWith("HEAD ");
+      socket.write(refusal(told, { requestId: options.nextRequestId(), isCall, isHead }));
+      endings.end(socket);
+    });
+  };
+  const takeOver = (socket: Socket) => {
+    nodes?.call(server, socket);
+    // Called behind an answer that says it is the last.
+    socket.destroySoon = () => endings.end(socket);
+  };
+  const answering = new PassingSet<ServerResponse>();
+  let isStopping = false;
+  const begin = (request: IncomingMessage, response: ServerResponse) => {
+    response.once("close", answering.add(response));
+    if (isStopping) response.shouldKeepAlive = false;
+    options.listener(request, response);
+  };
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    if (!isHttp1(request) || isForeignCoding(request)) {
+      return refuse("request_invalid", request.socket, headOf(request));
+    }
+    const connection = connectionOf(request.socket);
+    connection.newest = gatherSmallChunks(request);
+    // Nobody reads it, and it would lie there until the request has its turn.
+    if (request.method === "GET" || request.method === "HEAD") request.resume();
+    connection.turns.take(response, () => begin(request, response));
+  };
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_MS,
+      requestTimeout: options.requestMs ?? HEAD_MS,
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // Judged by readTarget, whose refusal has a code and a request id.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    take,
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
+  server.maxHeadersCount = 0;
+  server.timeout = options.idleMs ?? IDLE_MS;
+  const [nodes] = server.listeners("connection"); // node's own is the only one yet
+  const attach = (socket: Socket) => connectionOf(socket).intake.attach();
+  const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).intake.unread(bytes);
+  const late = (socket: Socket) => refuse("request_timeout", socket);
+  const lane = options.lane && openLane(server, { ...options.lane, attach, unread, goingOn, late, end: endings.end });
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: Socket) => {
+    // Read once, or it is unknown by the time a client that has left is logged.
+    void socket.remoteAddress;
+    if (lane === undefined) attach(socket);
+    else lane.accept(socket);
+  });
+  passOverOffers(server, { attach, unread, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
+  server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
+    if (error.code === "ECONNRESET") socket.destroy();
+    // A time-out has no packet, and is answered alike to calls and downloads.
+    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).intake.begun());
+  });
+  if (options.continues === true) server.on("checkContinue", take);
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    // Some clients send the header empty.
+    if (request.headers.expect === "") take(request, response);
+    else refuse("request_invalid", request.socket, headOf(request));
+  });
+  await listen(server, options);
+  return {
+    port: (server.address() as AddressInfo).port, // bound to TCP above
+    setIdle(milliseconds) {
+      server.timeout = milliseconds;
+    },
+    stop(graceMs) {
+      isStopping = true;
+      // Clients that keep their connections busy are told, and need not lose a request.
+      for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
+      lane?.retire();
+      return stop(server, { lane, endings, graceMs });
+    },
+  };
+}
+
+/** A connection that node's server reads. */
+interface Connection {
+  readonly turns: Turns;
+  readonly intake: Intake;
+  /** The body of the newest request. */
+  newest: Body | undefined;
+}
+
+interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "goingOn" | "late" | "end"> {
+  /** Has node's server take a connection. */
+  readonly attach: (socket: Socket) => void;
+  /** Gives it bytes as if they came next. */
+  readonly unread: (socket: Socket, bytes: Buffer) => void;
+}
+
+/** A lane with node's server behind it. */
+function openLane(server: Server, { attach, unread, ...options }: BehindLane): Lane {
+  // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  return createLane({
+    ...options,
+    headMs: HEAD_MS,
+    keepAliveMs: KEEP_ALIVE_MS,
+    idleMs: () => server.timeout,
+    handOver(socket, bytes) {
+      attach(socket);
+      socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
+      unread(socket, bytes);
+    },
+  });
+}
+
+function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const found = error.code === "EADDRINUSE" ? "another program listens there" : (error.code ?? error.message);
+      reject(new HuiyuanError("settings_invalid", `Cannot listen on ${host}:${port}: ${found}`, { cause: error }));
+    });
+    server.listen({ port, host, backlog: BACKLOG }, resolve);
+  });
+}
+
+function headOf({ method, url }: IncomingMessage): string {
+  return `${method} ${url} `;
+}
+
+/**
+ * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
+ * answers of the REST API. `isHead`: the answer goes out without its body.
+ */
+function refusal(
+  code: ErrorCode,
+  { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
+): string {
+  const { status: ownStatus, errNo, text } = errorRow(code);
+  const error = new HuiyuanError(code, text);
+  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${body.byteLength}`,
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    `X-ErrNo: ${errNo}`,
+    `X-Request-Id: ${requestId}`,
+    "Connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
+}
+
+/** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
+function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
+  return httpVersionMajor === 1;
+}
+
+/** Blanks and tabs alone may stand around it (RFC 9110 §5.6.3): `trim` would take other characters too. */
+const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
+
+/**
+ * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
+ * a request through and gives up behind it, when it may have been answered.
+ */
+function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers["transfer-encoding"];
+  return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
+}
+
+function parserFault(code: string | undefined): ErrorCode {
+  if (code === "HPE_HEADER_OVERFLOW") return "headers_too_large";
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
+  return "request_invalid";
+}
+
+interface Stopping {
+  readonly lane: Lane | undefined;
+  readonly endings: Endings;
+  readonly graceMs: number;
+}
+
+async function stop(server: Server, { lane, endings, graceMs }: Stopping): Promise<void> {
+  // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
+  // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  const sweep = setInterval(async () => {
+    for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
+    // Those that end are waited for in any case, and node's server would take them for idle.
+    if (!endings.isAny) server.closeIdleConnections();
+    lane?.closeIdle();
+  }, SWEEP_MS);
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+    lane?.closeAll();
+  }, graceMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(timer);
+  server.close(); // what node's own has beside
+}

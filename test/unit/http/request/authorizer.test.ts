@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { type Key, toKey } from "../../../../src/core/object.ts";
+import { createTokenDoor, type TokenDoorOptions } from "../../../../src/http/request/authorizer.ts";
+
+/** A door at the given moment whose tokens all live until second 100. */
+function doorAt(now: number) {
+  const tokens = { verify: () => ({ kind: "multi-use", expires: 100 }) } as unknown as TokenDoorOptions["tokens"];
+  const once = {} as TokenDoorOptions["once"]; // Nothing is spent here.
+  const rules = { acceptV1: false, oneTimeDownloads: "once", mode: "private" } as const;
+  return createTokenDoor({ appid: "1", bucket: "b", ...rules, tokens, once, now: () => now });
+}
+
+const KEY: Key = toKey("a.jpg");
+
+test.each([
+  [90_000, 10],
+  [90_001, 9],
+  [98_999, 1],
+  [99_000, 1],
+  [99_001, 0],
+  [99_999, 0],
+])("admit() at %i ms lets caches keep the answer for no part of a second more than the token lives", (now, seconds) => {
+  expect(doorAt(now).admit("token", KEY).scope).toMatchObject({ kind: "signed", expiresInSeconds: seconds });
+});

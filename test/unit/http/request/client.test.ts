@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { abortable } from "../../../../src/async/cancellation.ts";
+import { Client } from "../../../../src/http/request/client.ts";
+import type { DownloadResponse } from "../../../../src/http/response/response.ts";
+
+/** As much of a response as a client is known by. */
+function connection(isGone = false) {
+  let leave = () => {};
+  const response = {
+    destroyed: isGone,
+    onceGone(listener: () => void) {
+      leave = listener;
+    },
+  } as DownloadResponse;
+  return { client: new Client(response), leave: () => leave() };
+}
+
+test("Client tells each listener once that it has left, and those that were taken back nothing", () => {
+  const { client, leave } = connection();
+  const told: string[] = [];
+  const back = () => told.push("taken back");
+  client.addEventListener("abort", () => told.push("one"));
+  client.addEventListener("abort", back);
+  client.addEventListener("abort", () => told.push("two"));
+  client.removeEventListener("abort", back);
+  expect([client.aborted, client.reason]).toEqual([false, undefined]);
+  leave();
+  expect(told).toEqual(["one", "two"]);
+  expect([client.aborted, client.reason?.code]).toEqual([true, "client_gone"]);
+});
+
+test("Client gives one signal, made before or after it has left, with the same reason", () => {
+  const { client, leave } = connection();
+  const { signal } = client;
+  expect([signal.aborted, client.signal]).toEqual([false, signal]);
+  leave();
+  expect([signal.aborted, signal.reason]).toEqual([true, client.reason]);
+  const late = connection();
+  late.leave();
+  expect([late.client.signal.aborted, late.client.signal.reason]).toEqual([true, late.client.reason]);
+  expect(connection(true).client.aborted).toBe(true);
+});
+
+test("abortable() takes a Client as it takes a signal", async () => {
+  const { client, leave } = connection();
+  const never = abortable(new Promise(() => {}), client);
+  leave();
+  await expect(never).rejects.toMatchObject({ code: "client_gone" });
+  await expect(abortable(new Promise(() => {}), client)).rejects.toMatchObject({ code: "client_gone" });
+});

@@ -1,0 +1,119 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { isKey, toKey } from "../../../../src/core/object.ts";
+import { readInstruction, splitStyle } from "../../../../src/http/request/instruction.ts";
+import { tokenFromQuery } from "../../../../src/sign/token.ts";
+import { anyText } from "../../../helpers/texts.ts";
+
+test.each([
+  ["imageView2/2/w/200/h/200", "imageView2/2/w/200/h/200"],
+  ["imageMogr2/thumbnail/!50p", "imageMogr2/thumbnail/!50p"],
+  ["watermark/2/text/5paH5a2X", "watermark/2/text/5paH5a2X"],
+  ["watermark/1/image/aHR0cDovL2E=", "watermark/1/image/aHR0cDovL2E="],
+  ["imageInfo", "imageInfo"],
+  ["exif", "exif"],
+  ["imageAve", "imageAve"],
+  ["imageView2", "imageView2"],
+  ["imageView2/2/w/200|watermark/2/text/5paH", "imageView2/2/w/200|watermark/2/text/5paH"],
+  ["imageInfo|exif", "imageInfo|exif"],
+  ["imageView2%2F2%2Fw%2F200%7Cexif", "imageView2/2/w/200|exif"],
+  ["%69mageInfo", "imageInfo"],
+  ["imageMogr2/thumbnail/%2150p", "imageMogr2/thumbnail/!50p"],
+  ["imageMogr2/thumbnail/200x%252F", "imageMogr2/thumbnail/200x%2F"],
+  ["imageMogr2/color/a+b", "imageMogr2/color/a+b"],
+  ["x=1&imageInfo", "imageInfo"],
+  ["imageInfo&x=1", "imageInfo"],
+  ["&&exif&", "exif"],
+  ["imageView2/2/w/%zz", "imageView2/2/w/%zz"],
+])("readInstruction(%j) is processing: %j", (query, text) => {
+  expect(readInstruction(query)).toMatchObject({ kind: "processing", text });
+});
+
+test.each([
+  "a=1",
+  "v",
+  "=",
+  "&",
+  "x=imageView2/2/w/200",
+  "imageview2/2/w/200",
+  "IMAGEINFO",
+  "imageView",
+  "imageView20/2",
+  "imageView3/2",
+  "imageMogr/auto-orient",
+  "imageInfos",
+  "exif2",
+  "exif=1",
+  "aexif",
+  "%zz",
+  "%ffexif",
+  "%2569mageInfo",
+  "?imageInfo",
+])("readInstruction(%j) is unknown: the plain original", (query) => {
+  expect(readInstruction(query)).toEqual({ kind: "unknown" });
+});
+
+test("readInstruction() of no query is none", () => {
+  expect(readInstruction("")).toEqual({ kind: "none" });
+});
+
+test.each([
+  ["sign=abc%3D", { kind: "none" }],
+  ["sign=abc%3D&imageInfo", { kind: "processing", text: "imageInfo" }],
+  ["imageInfo&sign=abc%3D", { kind: "processing", text: "imageInfo" }],
+  ["a=1&sign=abc%3D", { kind: "unknown" }],
+])("readInstruction() of %j without its token is %j", (query, instruction) => {
+  expect(readInstruction(tokenFromQuery(query).rest)).toMatchObject(instruction);
+});
+
+test("readInstruction() takes any text", () => {
+  const piece = fc.constantFrom("imageView2", "exif", "/", "|", "&", "=", "%", "%2F", "%ff", "%E5%9B", "sign=", "a");
+  const query = fc.oneof(
+    anyText(),
+    fc.array(piece).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(query, (text) => {
+      expect(["none", "processing", "unknown"]).toContain(readInstruction(text).kind);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test.each<[string, string[], { base: string; style: string } | undefined]>([
+  ["a.jpg!small", ["!"], { base: "a.jpg", style: "small" }],
+  ["a/b.jpg/160x160.jpeg", ["/"], { base: "a/b.jpg", style: "160x160.jpeg" }],
+  ["a!b!c", ["!"], { base: "a!b", style: "c" }],
+  ["a-b_c!d", ["-", "_", "!"], { base: "a-b_c", style: "d" }],
+  ["a!b_c-d", ["-", "_", "!"], { base: "a!b_c", style: "d" }],
+  ["a!b-c", ["!"], { base: "a", style: "b-c" }],
+  ["图片.jpg!小图", ["!"], { base: "图片.jpg", style: "小图" }],
+  ["a!!small", ["!"], { base: "a!", style: "small" }],
+  ["a.jpg!a=1", ["!"], { base: "a.jpg", style: "a=1" }],
+  ["a.jpg!small", [], undefined],
+  ["a.jpg!small", ["-", "/"], undefined],
+  ["a.jpg!", ["!"], undefined],
+  ["!small", ["!"], undefined],
+  ["a.jpg", ["!"], undefined],
+  ["..!small", ["!"], undefined],
+  ["a/..!small", ["!"], undefined],
+])("splitStyle(%j, %j) is %j", (key, separators, split) => {
+  expect(splitStyle(toKey(key), separators)).toEqual(split);
+});
+
+test("splitStyle() gives a checked base and a style without separators, and joins up again", () => {
+  const key = fc.array(fc.constantFrom("a", "!", "-", "_", "/", ".", "图", "😀"), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(key, fc.subarray(["!", "-", "_", "/"]), (parts, separators) => {
+      const name = parts.join("");
+      fc.pre(isKey(name));
+      const split = splitStyle(toKey(name), separators);
+      if (split === undefined) return;
+      const { base, style } = split;
+      expect(isKey(base)).toBe(true);
+      expect(separators.some((separator) => style.includes(separator))).toBe(false);
+      expect(separators.map((separator) => `${base}${separator}${style}`)).toContain(name);
+    }),
+    { numRuns: 1_000 },
+  );
+});

@@ -1,0 +1,124 @@
+// Every reader of what a stranger sends takes time in proportion to its length: no regular expression of theirs looks
+// at a character again and again. The texts are far longer than a request head may be, so that a quadratic one would
+// need minutes, and the deadline tells the two apart on any machine.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { pictureOn } from "../../../../src/cli/find-picture.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { clientAddress, withoutToken } from "../../../../src/http/access-log.ts";
+import { evaluate } from "../../../../src/http/request/conditional.ts";
+import { readInstruction } from "../../../../src/http/request/instruction.ts";
+import { parseRange } from "../../../../src/http/request/range.ts";
+import { refererVerdict } from "../../../../src/http/request/referer.ts";
+import { hostOf, parseTarget } from "../../../../src/http/request/target.ts";
+import { createCacheControl } from "../../../../src/http/response/cache-control.ts";
+import { corsHeaders } from "../../../../src/http/response/cors.ts";
+import { tokenFromQuery } from "../../../../src/sign/token.ts";
+
+const CHARACTERS = 200_000;
+const DEADLINE_MS = 1_000;
+
+const OBJECT = { etag: '"0123456789abcdef0123456789abcdef"', modifiedAt: 0, isDateStrong: true, isMade: false };
+const judge = (text: string) =>
+  evaluate(
+    {
+      method: "GET",
+      ifMatch: text,
+      ifNoneMatch: text,
+      ifModifiedSince: text,
+      ifUnmodifiedSince: text,
+      ifRange: text,
+      range: text,
+    },
+    OBJECT,
+  );
+
+const READERS: readonly [name: string, read: (text: string) => unknown, pieces: readonly string[]][] = [
+  ["hostOf", hostOf, ["a", "a.", "-", ":", ":1", "[", ":.", "]", ".", " "]],
+  [
+    "parseTarget",
+    (text) => parseTarget(text.slice(0, 8_192), ["a"]),
+    ["http://", "/", "%2", "%41", "a", "?", ".", "./"],
+  ],
+  ["readInstruction", readInstruction, ["imageView2", "&", "%", "%41", "%ff", "/", "|", "a"]],
+  ["tokenFromQuery", tokenFromQuery, ["sign=", "&", "%", "%41", "=", " ", "a"]],
+  ["parseRange", (text) => parseRange(text, 1_000), ["bytes=", "0", "-", ",", " ", "0-1,"]],
+  ["evaluate", judge, ['"', 'W/"', "W/", "*", ",", " ", "a", "Sun, ", "06 ", "Nov "]],
+  ["evaluate, a tag alone", (text) => evaluateTag(text), ['"', 'W/"', "W/", ",", " ", "a"]],
+  [
+    "refererVerdict",
+    (text) => refererVerdict(text, { mode: "allow", domains: ["*.a.example"], allowEmpty: false }),
+    ["https://", "a", ".", "/", "@", ":", "%41"],
+  ],
+  ["corsHeaders", (text) => corsHeaders(["https://a.example"], text), ["https://", "a", "/"]],
+  [
+    "createCacheControl",
+    (text) => createCacheControl(text)({ kind: "none" }, "filling"),
+    ["max-age", "=", " ", '"', "1", ",", "-"],
+  ],
+  [
+    "withoutToken",
+    withoutToken,
+    [
+      "?",
+      "&",
+      "sign=",
+      "a",
+      "/image/",
+      "%2fimage%2f",
+      "%4",
+      "=",
+      "http://",
+      "@",
+      ";",
+      "%73",
+      "%25",
+      "25",
+      "sign",
+      "+",
+      "%40",
+    ],
+  ],
+  [
+    "clientAddress",
+    (text) => clientAddress("10.0.0.1", text, ["10.0.0.0/8"]),
+    ["10.0.0.2,", "1.", ":", "[", "]", ",", " ", "1"],
+  ],
+  [
+    "pictureOn",
+    (text) => pictureOn(text, "http://a.example/", "http://a.example"),
+    ["<img", "<img ", " src", "src=", "=", '"', "'", " ", ">", "a"],
+  ],
+];
+
+function evaluateTag(text: string): string {
+  const none = {
+    method: "GET",
+    ifMatch: undefined,
+    ifModifiedSince: undefined,
+    ifUnmodifiedSince: undefined,
+    ifRange: undefined,
+    range: undefined,
+  };
+  return evaluate({ ...none, ifNoneMatch: text }, OBJECT);
+}
+
+test.each(READERS)("%s() reads 200,000 hostile characters at once", (_name, read, pieces) => {
+  const few = fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 3 }).map((parts) => parts.join(""));
+  const text = fc
+    .tuple(fc.oneof(fc.constant(""), few), few, fc.oneof(fc.constant("!"), few))
+    .map(([start, pump, end]) => `${start}${pump.repeat(Math.ceil(CHARACTERS / pump.length))}${end}`);
+  fc.assert(
+    fc.property(text, (hostile) => {
+      const began = process.cpuUsage(); // a busy machine takes longer, not more of it
+      try {
+        read(hostile);
+      } catch (error) {
+        if (!(error instanceof HuiyuanError)) throw error;
+      }
+      const { user, system } = process.cpuUsage(began);
+      expect((user + system) / 1_000).toBeLessThan(DEADLINE_MS);
+    }),
+    { numRuns: 60, endOnFailure: true },
+  );
+});

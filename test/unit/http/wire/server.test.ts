@@ -1,0 +1,215 @@
+// The listening socket itself; what is answered on it is tested with the whole program.
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type DownloadResponse, nodeResponse } from "../../../../src/http/response/response.ts";
+import { startServer } from "../../../../src/http/wire/server.ts";
+import { eventually, within } from "../../../helpers/program.ts";
+
+const BURST = 1_000;
+const SOCKETS = "/proc/net/tcp";
+const KERNEL_BOUND = "/proc/sys/net/core/somaxconn";
+const isTold = existsSync(SOCKETS) && existsSync(KERNEL_BOUND) && Number(readFileSync(KERNEL_BOUND, "latin1")) >= BURST;
+
+/** Connections that the kernel has taken and the program not yet: the receive queue of a listening socket. */
+function waitingAt(port: number): number {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const listening = readFileSync(SOCKETS, "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, address, , state]) => address === local && state === "0A");
+  return Number.parseInt(listening?.[4]?.split(":")[1] ?? "", 16);
+}
+
+// Beyond its backlog the kernel drops a connection's first packet, and the client tries again after 1, 3 and 7 s.
+test.runIf(isTold)(`startServer() has room for ${BURST} clients that come back at once`, async () => {
+  const server = await startServer({ host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId: () => "test" });
+  const clients = Array.from({ length: BURST }, () => connect(server.port, "127.0.0.1"));
+  try {
+    // Connecting is done in earlier callbacks of this kind, accepting only when this turn of the loop is over.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(waitingAt(server.port)).toBe(BURST);
+    await Promise.all(clients.map((client) => once(client, "connect")));
+  } finally {
+    for (const client of clients) client.destroy();
+    await server.stop(0);
+  }
+});
+
+/** Serves every request without a lane; `bodies` gets what each had for a body. */
+function serveBodies(bodies: string[]) {
+  return startServer({
+    host: "127.0.0.1",
+    port: 0,
+    nextRequestId: () => "test",
+    listener: async (request, response) => {
+      let body = "";
+      for await (const bytes of request) body += bytes.toString("latin1");
+      bodies.push(body);
+      response.end("ok");
+    },
+  });
+}
+
+// Beyond ASCII in what looks like a request line, a last chunk, and an end of a head.
+const BODY = "GET /\xe5\x9b\xbe HTTP/1.1\r\n\r\n0\r\n\r\n\xe5\r\n\r\n\n0\r\n\xe9\r\n\r\n";
+
+test.each([
+  ["of known length", `Content-Length: ${BODY.length}\r\n\r\n${BODY}`],
+  ["in one chunk", `Transfer-Encoding: chunked\r\n\r\n${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`],
+  [
+    "in a chunk each byte",
+    `Transfer-Encoding: \tChunked \r\n\r\n${[...BODY].map((byte) => `1\r\n${byte}\r\n`).join("")}0\r\n\r\n`,
+  ],
+])("startServer() changes nothing of a body %s, wherever it is cut", async (_what, rest) => {
+  const bodies: string[] = [];
+  const server = await serveBodies(bodies);
+  const bytes = `POST /\xe9 HTTP/1.1\r\nHost: a.example\r\n${rest}`;
+  const last = "GET /\xe9 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+  try {
+    for (let at = 1; at < bytes.length; at += 3) {
+      const answers = await sendPieces(server.port, [bytes.slice(0, at), bytes.slice(at) + bytes, last]);
+      expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(Array(3).fill("HTTP/1.1 200"));
+      expect(bodies.splice(0)).toEqual([BODY, BODY, ""]);
+    }
+  } finally {
+    await server.stop(0);
+  }
+});
+
+/** All that is answered until the server closes. */
+async function sendPieces(port: number, pieces: readonly string[]): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let received = "";
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+  });
+  for (const piece of pieces) {
+    socket.write(piece, "latin1");
+    await turn();
+    await turn();
+  }
+  await within(once(socket, "close"), 5_000, () => `the connection did not close behind ${received}`);
+  return received;
+}
+
+test.each([
+  ["a no-break space before it", "\xa0chunked"],
+  ["a no-break space behind it", "chunked\xa0"],
+  ["a no-break space and blanks", " chunked \xa0 "],
+])("startServer() refuses a transfer coding with %s", async (_what, coding) => {
+  const server = await serveBodies([]);
+  const bytes = `POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`;
+  try {
+    expect(await sendPieces(server.port, [bytes])).toMatch(/^HTTP\/1\.1 400 .*\r\n\r\n\{"code":-103,.*\}\n$/s);
+  } finally {
+    await server.stop(0);
+  }
+});
+
+test.each([
+  ["a header without a colon", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nno header\r\n\r\n", 400],
+  ["a foreign coding", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip\r\n\r\n", 400],
+  ["an expectation", "HEAD /a HTTP/1.1\r\nHost: a.example\r\nExpect: tea\r\n\r\n", 400],
+  ["HTTP/2.0", "HEAD /a HTTP/2.0\r\nHost: a.example\r\n\r\n", 400],
+  ["a call with two lengths", "HEAD /photos/v2/1 HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+  ["a large head", `HEAD /a HTTP/1.1\r\nHost: a.example\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
+])("startServer() refuses a HEAD with %s in a head without a body, however it is cut", async (_what, bytes, status) => {
+  const server = await serveBodies([]);
+  const ask = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+  try {
+    for (const pieces of [[bytes], ["\r\n", bytes], [bytes.slice(0, 3), bytes.slice(3, 20), bytes.slice(20)]]) {
+      const answer = await sendPieces(server.port, pieces);
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*\r\nContent-Length: [1-9].*\r\n\r\n$`, "s"));
+    }
+    const behind = await sendPieces(server.port, [ask + bytes]);
+    expect(behind).toMatch(new RegExp(`\r\n\r\nokHTTP/1\\.1 ${status} [^{}]*\r\n\r\n$`));
+  } finally {
+    await server.stop(0);
+  }
+});
+
+describe.each([
+  ["in the lane", ""],
+  // An empty line before the request is allowed, and not plain.
+  ["where node's server answers", "\r\n"],
+])("stop() %s", (_where, before) => {
+  const request = `${before}GET / HTTP/1.1\r\nHost: a.example\r\n\r\n`;
+
+  function serve(answered: () => Promise<void>) {
+    const answer = async (response: DownloadResponse) => {
+      await answered();
+      response.writeHead(200, ["Content-Length", "2"]);
+      response.end(Buffer.from("ok"));
+    };
+    return startServer({
+      host: "127.0.0.1",
+      port: 0,
+      nextRequestId: () => "test",
+      listener: (_request, response) => void answer(nodeResponse(response)),
+      lane: { listener: (_request, response) => void answer(response), takes: () => true },
+    });
+  }
+
+  /** Asks again as soon as it is answered, until it is told that the connection ends. `answered`: each time. */
+  async function busyClient(port: number, answered: () => void): Promise<string> {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    let last = "";
+    socket.on("data", (bytes: Buffer) => {
+      last += bytes.toString("latin1");
+      if (!last.endsWith("\r\n\r\nok") || /^Connection: close\r$/m.test(last)) return;
+      answered();
+      last = "";
+      socket.write(request);
+    });
+    socket.write(request);
+    // Rejects with ECONNRESET where the connection is reset.
+    await once(socket, "end");
+    return last;
+  }
+
+  test.each([
+    ["", 0],
+    [", nor one that has come while the program was busy until the first sweep", 150],
+  ])("tells busy clients that the connection ends, and loses no request of theirs%s", async (_what, busyMs) => {
+    const server = await serve(() => delay(1));
+    const busy = new Set<number>();
+    const clients = Array.from({ length: 20 }, (_, index) => busyClient(server.port, () => busy.add(index)));
+    // What the kernel alone has accepted is reset with the listening socket.
+    await eventually(() => busy.size === clients.length, "all are busy");
+    const stopped = server.stop(5_000);
+    for (const until = performance.now() + busyMs; performance.now() < until; );
+    for (const last of await within(Promise.all(clients), 5_000, () => "a connection did not end")) {
+      expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
+    }
+    await within(stopped, 2_000, () => "it did not stop");
+  });
+
+  test("passes over what is sent behind the last answer, and waits for nobody who sends on", async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const server = await serve(() => released);
+    const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
+    let received = "";
+    socket.on("data", (bytes: Buffer) => {
+      received += bytes.toString("latin1");
+    });
+    socket.on("error", () => {}); // the end of the grace
+    const closed = once(socket, "close");
+    socket.write(request);
+    await delay(50);
+    socket.write(request);
+    await delay(50);
+    const stopped = server.stop(1_000);
+    release();
+    const sending = setInterval(() => socket.write(request), 50);
+    await within(Promise.all([stopped, closed]), 3_000, () => "it did not stop");
+    clearInterval(sending);
+    expect(received.match(/^HTTP\/1\.1 /gm)).toHaveLength(1);
+    expect(received).toMatch(/^Connection: close\r\n\r\nok$/m);
+  });
+});
