@@ -15,10 +15,10 @@ import { createFront } from "./http/wire/front.ts";
 import { withHealth } from "./http/wire/health.ts";
 import { createRequestIds } from "./http/wire/request-id.ts";
 import { startServer } from "./http/wire/server.ts";
-import { openService, UPLOAD_PATIENCE } from "./service.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema/schema.ts";
+import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
   readonly settings: Settings;

@@ -52,7 +52,10 @@ function isRefused(found: unknown): boolean {
 
 /** Of secrets only those are needed that tokens are checked with. */
 const settingsAlone: Alone = async ({ config }) => {
-  const [{ sketchSites }, { explain }] = await Promise.all([import("../sketch.ts"), import("../http/api/explain.ts")]);
+  const [{ sketchSites }, { explain }] = await Promise.all([
+    import("../wiring/dry-run-sites.ts"),
+    import("../http/api/explain.ts"),
+  ]);
   const sites = sketchSites(await loadSettings(config, { env: process.env, needs: "keys" }), Date.now);
   const client = createAdminClient(async (_path, { body }) => {
     try {

@@ -68,7 +68,7 @@ const openData: Alone = async ({ config, base, data }, terminal) => {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} itself\n`);
   // The whole program, which a command that has a server does without.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
-    import("../service.ts"),
+    import("../wiring/service.ts"),
     import("../http/api/api.ts"),
     import("../http/wire/request-id.ts"),
     import("./logger.ts"),

@@ -19,10 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["migrate"],
   ["insight"],
   ["http"],
-  ["origins", "routes", "stores", "projects"],
-  ["sites"],
-  ["accounts"],
-  ["service", "sketch"],
+  ["wiring"],
   ["app"],
   ["cli"],
   ["main"],
@@ -34,9 +31,9 @@ const NOT_BUILT = ["migrate"];
 /** Rooms that fewer may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Whole Settings; every other room takes small option objects.
-  settings: ["origins", "routes", "stores", "projects", "sites", "accounts", "service", "sketch", "app", "cli", "main"],
+  settings: ["wiring", "app", "cli", "main"],
   // What a token allows is decided before the mirror and its stores are asked.
-  sign: ["upload", "http", "stores", "sites", "sketch", "app", "cli", "main"],
+  sign: ["upload", "http", "wiring", "app", "cli", "main"],
   // The SDK is for other people's programs.
   client: [],
 };

@@ -1,19 +1,19 @@
 // The sites of a settings file without what is behind them: no data folder, no connection, nothing stored. For whoever only
 // wants to see how the settings read a request.
 import { tmpdir } from "node:os";
-import { createSpoolPool } from "./body/spool/spool-pool.ts";
-import { createMemoryStore } from "./bucket/memory.ts";
-import { SILENT_LOG as log } from "./core/log.ts";
-import { readVersion } from "./core/version.ts";
-import type { Sites } from "./http/request/site.ts";
-import { createRenderer } from "./image/renderer.ts";
-import { createSlots } from "./mirror/fill/slots.ts";
-import { createRescueRoom } from "./mirror/fill/transient.ts";
-import { SILENT_METER as meter } from "./mirror/meter.ts";
-import { createHot } from "./mirror/stored/memory-cache.ts";
-import { createWriteBack } from "./mirror/storing/write-back.ts";
-import type { Settings } from "./settings/schema/schema.ts";
-import { createMemoryOnceLedger } from "./sign/once.ts";
+import { createSpoolPool } from "../body/spool/spool-pool.ts";
+import { createMemoryStore } from "../bucket/memory.ts";
+import { SILENT_LOG as log } from "../core/log.ts";
+import { readVersion } from "../core/version.ts";
+import type { Sites } from "../http/request/site.ts";
+import { createRenderer } from "../image/renderer.ts";
+import { createSlots } from "../mirror/fill/slots.ts";
+import { createRescueRoom } from "../mirror/fill/transient.ts";
+import { SILENT_METER as meter } from "../mirror/meter.ts";
+import { createHot } from "../mirror/stored/memory-cache.ts";
+import { createWriteBack } from "../mirror/storing/write-back.ts";
+import type { Settings } from "../settings/schema/schema.ts";
+import { createMemoryOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
 /** Throws settings_invalid. Nothing has to be closed while nothing is fetched. */

@@ -1,9 +1,9 @@
 // Part of the composition root: from the settings to what the REST API knows of projects and buckets.
 
-import type { Site } from "./http/request/site.ts";
-import type { ManagedBucket, Project, Projects } from "./http/rest/project.ts";
-import { publicDomain } from "./settings/domains.ts";
-import type { Settings } from "./settings/schema/schema.ts";
+import type { Site } from "../http/request/site.ts";
+import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
+import { publicDomain } from "../settings/domains.ts";
+import type { Settings } from "../settings/schema/schema.ts";
 
 /** `domains`: every site of the settings, `*` last. Each bucket has one at least, that of its default domain. */
 export function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {

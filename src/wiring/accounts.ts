@@ -1,19 +1,19 @@
 // Part of the composition root: what a server owes to business servers, what was done to its buckets and what they were used
 // for. All of it lies in ledgers beside the store.
-import { HuiyuanError } from "./core/errors.ts";
-import type { Log } from "./core/log.ts";
-import { isKey } from "./core/object.ts";
-import { readVersion } from "./core/version.ts";
-import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./insight/operation-log.ts";
-import { createUsage, type Held, USAGE_PLAN, type Usage } from "./insight/usage.ts";
-import { createLedgers } from "./ledger/ledger.ts";
-import { createSystemResolve } from "./origin/dial/lookup.ts";
-import type { Settings } from "./settings/schema/schema.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { isKey } from "../core/object.ts";
+import { readVersion } from "../core/version.ts";
+import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "../insight/operation-log.ts";
+import { createUsage, type Held, USAGE_PLAN, type Usage } from "../insight/usage.ts";
+import { createLedgers } from "../ledger/ledger.ts";
+import { createSystemResolve } from "../origin/dial/lookup.ts";
+import type { Settings } from "../settings/schema/schema.ts";
+import type { Uploaded } from "../upload/callback/callback.ts";
+import type { CallbackTarget } from "../upload/callback/delivery.ts";
+import { type CallbackMeter, createNotices, type Notices } from "../upload/callback/notices.ts";
+import { createOutbox, OUTBOX_PLAN, type Outbox } from "../upload/callback/outbox.ts";
 import type { SiteRegistry } from "./sites.ts";
-import type { Uploaded } from "./upload/callback/callback.ts";
-import type { CallbackTarget } from "./upload/callback/delivery.ts";
-import { type CallbackMeter, createNotices, type Notices } from "./upload/callback/notices.ts";
-import { createOutbox, OUTBOX_PLAN, type Outbox } from "./upload/callback/outbox.ts";
 
 export interface Accounts {
   /** Tells business servers of uploads; sends what is owed from before once it is told to. */

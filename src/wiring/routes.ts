@@ -1,13 +1,13 @@
 // Part of the composition root: from the settings of a mirror source to the routes of a domain, one for each rule and
 // the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
 
-import { toKey } from "./core/object.ts";
-import type { MirrorSource, Route } from "./http/request/site.ts";
-import type { Mirror } from "./mirror/mirror.ts";
-import { createOriginalsFinder, createRuleFinder, keepsQuery } from "./mirror/rules.ts";
-import { passedHeaderFault } from "./settings/checks/origin-rules.ts";
-import { underRule } from "./settings/effective.ts";
-import type { MirrorSettings, OriginSettings, RuleSettings } from "./settings/schema/schema.ts";
+import { toKey } from "../core/object.ts";
+import type { MirrorSource, Route } from "../http/request/site.ts";
+import type { Mirror } from "../mirror/mirror.ts";
+import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
+import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
+import { underRule } from "../settings/effective.ts";
+import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 
 /** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
 export function keepsQueries(domain: MirrorSettings): boolean {

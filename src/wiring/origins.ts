@@ -1,22 +1,22 @@
 // Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
 // breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
 import { performance } from "node:perf_hooks";
-import { type Carried, createCarried } from "./async/reload-cache.ts";
-import type { Log } from "./core/log.ts";
-import { createFailover } from "./mirror/fill/failover.ts";
-import { withTransparentErrors } from "./mirror/fill/transparent-errors.ts";
-import type { MirrorMeter } from "./mirror/meter.ts";
-import { type Breaker, createBreaker } from "./origin/guard/breaker.ts";
-import { type Budget, createBudget, type Traffic } from "./origin/guard/budget.ts";
-import { guardOrigin } from "./origin/guard/guarded.ts";
-import { healthOf, type Named, type OriginHealth } from "./origin/guard/health.ts";
-import { createProbe, type Probe, type ProbeOptions } from "./origin/kinds/probe.ts";
-import { createQiniu, qiniuRules } from "./origin/kinds/qiniu.ts";
-import { createS3, s3Rules } from "./origin/kinds/s3.ts";
-import { createSite, siteRules } from "./origin/kinds/site.ts";
-import type { Origin } from "./origin/origin.ts";
-import { identityOf } from "./settings/fingerprint.ts";
-import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "./settings/schema/schema.ts";
+import { type Carried, createCarried } from "../async/reload-cache.ts";
+import type { Log } from "../core/log.ts";
+import { createFailover } from "../mirror/fill/failover.ts";
+import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
+import type { MirrorMeter } from "../mirror/meter.ts";
+import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
+import { type Budget, createBudget, type Traffic } from "../origin/guard/budget.ts";
+import { guardOrigin } from "../origin/guard/guarded.ts";
+import { healthOf, type Named, type OriginHealth } from "../origin/guard/health.ts";
+import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
+import { createQiniu, qiniuRules } from "../origin/kinds/qiniu.ts";
+import { createS3, s3Rules } from "../origin/kinds/s3.ts";
+import { createSite, siteRules } from "../origin/kinds/site.ts";
+import type { Origin } from "../origin/origin.ts";
+import { identityOf } from "../settings/fingerprint.ts";
+import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
 
 export interface OriginParts {
   readonly log: Log;
