@@ -10,14 +10,14 @@ import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPicture, type HomePage } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
-import { lookAtOrigin } from "./named-origin.ts";
-import { readSamplePictures } from "./sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "./sample-site.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
-import { timedGet } from "./timed-get.ts";
+import { findPicture, type HomePage } from "./trial/find-picture.ts";
+import { lookAtOrigin } from "./trial/named-origin.ts";
+import { readSamplePictures } from "./trial/sample-pictures.ts";
+import { type SampleSite, startSampleSite } from "./trial/sample-site.ts";
+import { timedGet } from "./trial/timed-get.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -25,8 +25,8 @@ import {
   type TrialParts,
   trialSettings,
   trialToken,
-} from "./trial-settings.ts";
-import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./try-report.ts";
+} from "./trial/trial-settings.ts";
+import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./trial/try-report.ts";
 
 interface TryFlags {
   readonly port: number;

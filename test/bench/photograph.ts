@@ -1,6 +1,6 @@
 // The photograph that thumbnails are made of: 2000×1500 pixels with the detail and the grain of one, the same on every run.
 import sharp from "sharp";
-import { readSamplePictures } from "../../src/cli/sample-pictures.ts";
+import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
 import { createDice } from "../fault/proxy.ts";
 
 const [WIDTH, HEIGHT] = [2000, 1500];

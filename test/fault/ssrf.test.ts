@@ -3,7 +3,7 @@
 // this machine sees no connection. Redirects and names of web sites are in rows/guard.ts.
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { findPicture } from "../../src/cli/find-picture.ts";
+import { findPicture } from "../../src/cli/trial/find-picture.ts";
 import { SettingsFaults } from "../../src/settings/faults.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";

@@ -1,7 +1,7 @@
 // The pictures that the gallery begins with: a chart on which every pixel says where it lies and what colour it has, drawn
 // pictures in place of photographs, and the awkward kinds (turned by EXIF, CMYK, wide gamut, 16 bits, clear, moving).
 import sharp, { type Sharp } from "sharp";
-import { readSamplePictures } from "../../src/cli/sample-pictures.ts";
+import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
 import { writeBmp } from "../../src/image/formats/bmp.ts";
 
 /** A picture of the gallery: a file as a site would have it. */

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, toKey } from "../../core/object.ts";
 import type { Probe } from "../../origin/kinds/probe.ts";
-import { pictureOn } from "../find-picture.ts";
+import { pictureOn } from "../trial/find-picture.ts";
 
 /** `gbk`: its path is no UTF-8, as browsers never send it and no key can have it. */
 export type Sample =

@@ -1,10 +1,10 @@
 // Finds one image on the home page of a site that somebody wants to try the mirror with. A guess that may fail: then
 // the trial runs all the same and only has no example to show.
-import { SILENT_LOG } from "../core/log.ts";
-import { type Key, toKey } from "../core/object.ts";
-import { readVersion } from "../core/version.ts";
-import { createProbe } from "../origin/kinds/probe.ts";
-import { siteRules } from "../origin/kinds/site.ts";
+import { SILENT_LOG } from "../../core/log.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { readVersion } from "../../core/version.ts";
+import { createProbe } from "../../origin/kinds/probe.ts";
+import { siteRules } from "../../origin/kinds/site.ts";
 import { describeTrouble } from "./named-origin.ts";
 
 export interface HomePage {

@@ -1,7 +1,7 @@
 // What is known of a site that somebody names for a trial, before it is mirrored: does its name lead to this machine or
 // network, and what is wrong where it cannot be asked. It guards nothing; the dialer does.
 import { lookup } from "node:dns/promises";
-import { classifyAddress } from "../core/addresses.ts";
+import { classifyAddress } from "../../core/addresses.ts";
 
 export interface NamedOrigin {
   /** Its host is, or resolves to, a loopback or private address. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeTrouble, lookAtOrigin } from "../../../src/cli/named-origin.ts";
+import { describeTrouble, lookAtOrigin } from "../../../../src/cli/trial/named-origin.ts";
 
 test.each([
   "http://127.0.0.1:9000",

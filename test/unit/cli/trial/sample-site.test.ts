@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { SamplePicture } from "../../../src/cli/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../../src/cli/sample-site.ts";
+import type { SamplePicture } from "../../../../src/cli/trial/sample-pictures.ts";
+import { type SampleSite, startSampleSite } from "../../../../src/cli/trial/sample-site.ts";
 
 const picture = (name: string, title: string, text: string): SamplePicture => ({
   name,

@@ -1,11 +1,11 @@
 // The settings of a trial, as a person would write them, and the tokens that fit them. It starts nothing.
 import { randomBytes, randomInt } from "node:crypto";
 import { join } from "node:path";
-import { HuiyuanError } from "../core/errors.ts";
-import { SettingsFaults } from "../settings/faults.ts";
-import { parseSettings } from "../settings/load.ts";
-import type { Settings } from "../settings/schema/schema.ts";
-import { makeToken } from "../sign/token.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { SettingsFaults } from "../../settings/faults.ts";
+import { parseSettings } from "../../settings/load.ts";
+import type { Settings } from "../../settings/schema/schema.ts";
+import { makeToken } from "../../sign/token.ts";
 import { SAMPLE_ALIAS } from "./sample-processing.ts";
 
 export interface TrialKeys {
