@@ -10,7 +10,7 @@ import { createApi } from "./http/api/api.ts";
 import { createDownloads } from "./http/download/download.ts";
 import { noteCall, noteDownload } from "./http/insight.ts";
 import { createCallLog } from "./http/rest/call-log.ts";
-import { createPhotos } from "./http/rest/rest.ts";
+import { createRestApi } from "./http/rest/rest.ts";
 import { createFront } from "./http/wire/front.ts";
 import { withHealth } from "./http/wire/health.ts";
 import { createRequestIds } from "./http/wire/request-id.ts";
@@ -90,8 +90,8 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     // Public URLs name the bound port: another one in reloaded settings waits for a restart.
     const place = () => ({ ...settings.server, port: downloadPort });
     const callLog = createCallLog(log);
-    const photos = createPhotos({
-      ...service.photos,
+    const restApi = createRestApi({
+      ...service.restApi,
       place,
       nextRequestId,
       answered(call) {
@@ -106,12 +106,12 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
-      listener: createFront({ photos, download: listener }),
+      listener: createFront({ restApi, download: listener }),
       continues: true,
       // The form's own patience ends it earlier, with an answer.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The REST API's paths are for node's server, which reads bodies.
-      lane: { listener, takes: (url) => !url.startsWith("/photos/") },
+      fastPath: { listener, takes: (url) => !url.startsWith("/photos/") },
     });
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;

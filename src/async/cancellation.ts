@@ -1,7 +1,7 @@
 // Those who wait for something may leave, and whoever works for them is told.
 
 /** As much of an AbortSignal as is asked of a client that may leave; an AbortSignal is one. */
-export interface Leaving {
+export interface Cancellation {
   readonly aborted: boolean;
   readonly reason: unknown;
   addEventListener(event: "abort", listener: () => void): void;
@@ -9,17 +9,17 @@ export interface Leaving {
 }
 
 /** Rejects with the signal's reason when that comes first; the promise goes on. */
-export function abortable<Value>(promise: Promise<Value>, signal: Leaving): Promise<Value> {
+export function abortable<Value>(promise: Promise<Value>, signal: Cancellation): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+    const cancel = () => reject(signal.reason);
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", cancel));
   });
 }
 
 /** What an AbortController and its signal are, at a tenth of their cost. A class, since one is made for every image. */
-export class Departure<Reason = unknown> implements Leaving {
+export class CancellationSource<Reason = unknown> implements Cancellation {
   aborted = false;
   /** Of the one who left, once `aborted`. */
   reason: Reason | undefined;
@@ -36,7 +36,7 @@ export class Departure<Reason = unknown> implements Leaving {
   }
 
   /** The first time counts. */
-  leave(reason: Reason): void {
+  cancel(reason: Reason): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;

@@ -1,6 +1,6 @@
 // One at a time for each key, in the order of asking. As many entries as there are keys at work.
-import { PassingMap } from "./live-map.ts";
-import { waitAtMost } from "./timeouts.ts";
+import { LiveMap } from "./live-map.ts";
+import { withTimeout } from "./timeouts.ts";
 
 export interface KeyLocks {
   /**
@@ -16,7 +16,7 @@ const NOBODY = Promise.resolve();
 
 /** `waitMs`: how long one waits for a key at the most; default for ever. */
 export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): KeyLocks {
-  const last = new PassingMap<string, Promise<unknown>>();
+  const last = new LiveMap<string, Promise<unknown>>();
   return {
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
@@ -34,7 +34,7 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
       };
       try {
         if (waitMs !== undefined && before.length > 0) {
-          await waitAtMost(waitMs, turn, "Cannot use a key: another change of it waits for the store");
+          await withTimeout(waitMs, turn, "Cannot use a key: another change of it waits for the store");
         }
       } catch (error) {
         hasLeft = true;

@@ -8,7 +8,7 @@ interface Cell<Value> {
 }
 
 /** As much of a Map as is wanted of one; `keys` are small, and stay for a while. */
-export class PassingMap<Key, Value extends object> {
+export class LiveMap<Key, Value extends object> {
   readonly #cells = new Map<Key, Cell<Value>>();
 
   get size(): number {
@@ -38,17 +38,17 @@ export class PassingMap<Key, Value extends object> {
   }
 }
 
-interface Place<Value> {
+interface Node<Value> {
   /** Undefined: it has gone. */
   value: Value | undefined;
-  before: Place<Value> | undefined;
-  after: Place<Value> | undefined;
+  before: Node<Value> | undefined;
+  after: Node<Value> | undefined;
 }
 
 /** Keeps the order of arrival, and lets anyone leave at once. */
-export class PassingSet<Value extends object> {
-  #first: Place<Value> | undefined;
-  #last: Place<Value> | undefined;
+export class LiveSet<Value extends object> {
+  #first: Node<Value> | undefined;
+  #last: Node<Value> | undefined;
   #size = 0;
 
   get size(): number {
@@ -62,7 +62,7 @@ export class PassingSet<Value extends object> {
 
   /** Returns what takes it out again, and says whether it was there still. */
   add(value: Value): () => boolean {
-    const place: Place<Value> = { value, before: this.#last, after: undefined };
+    const place: Node<Value> = { value, before: this.#last, after: undefined };
     if (this.#last === undefined) this.#first = place;
     else this.#last.after = place;
     this.#last = place;
@@ -72,12 +72,12 @@ export class PassingSet<Value extends object> {
 
   /** Those who are there now; who leaves meanwhile is passed over. */
   *[Symbol.iterator](): Generator<Value, void, undefined> {
-    const places: Place<Value>[] = [];
+    const places: Node<Value>[] = [];
     for (let place = this.#first; place !== undefined; place = place.after) places.push(place);
     for (const { value } of places) if (value !== undefined) yield value;
   }
 
-  #leave(place: Place<Value>): boolean {
+  #leave(place: Node<Value>): boolean {
     const { before, after } = place;
     if (place.value === undefined) return false;
     if (before === undefined) this.#first = after;

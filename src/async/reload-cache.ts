@@ -1,6 +1,6 @@
 // Values that outlive a reload of the settings: what the next round asks for under the same identity is handed on.
 
-export interface Carried<Value> {
+export interface ReloadCache<Value> {
   get(identity: string): Value | undefined;
   /** The value of this identity, made where there is none yet; it is in this round from now on. */
   take(identity: string, make: () => Value): Value;
@@ -12,7 +12,7 @@ export interface Carried<Value> {
   values(): readonly Value[];
 }
 
-export function createCarried<Value>(): Carried<Value> {
+export function createReloadCache<Value>(): ReloadCache<Value> {
   let old = new Map<string, Value>();
   let current = new Map<string, Value>();
   return {

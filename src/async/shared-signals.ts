@@ -1,6 +1,6 @@
 // One listener on a signal for all who listen to it: an AbortSignal walks through all of its listeners whenever one comes
 // or goes, and every fetch of the program listens to the same one.
-import { PassingSet } from "./live-map.ts";
+import { LiveSet } from "./live-map.ts";
 
 export interface SharedSignal {
   readonly signal: AbortSignal;
@@ -13,7 +13,7 @@ export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
   const shared = new Map<AbortSignal, SharedSignal>();
 
   function share(signal: AbortSignal): SharedSignal {
-    const listeners = new PassingSet<() => void>();
+    const listeners = new LiveSet<() => void>();
     const tell = () => {
       for (const listener of listeners) listener();
     };

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../core/errors.ts";
 
 /** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
-export async function waitAtMost<Result>(
+export async function withTimeout<Result>(
   milliseconds: number,
   promise: Promise<Result>,
   message: string,

@@ -10,24 +10,24 @@ const SMALL_PIECE = BLOCK_BYTES;
 const CROWDED = 33_554_432;
 
 /** What clients hold is bounded by `CROWDED` and a block for each connection. */
-export interface Pieces {
+export interface Chunks {
   /** Whether a body of this size may be read whole. */
   mayBeWhole(bytes: number): boolean;
   /** Bytes that a client has been given. Call the result once, when it has taken them or has gone. */
   hold(bytes: number): () => void;
   /** For one answer. `read`: both ends inclusive; `into`: as in ObjectReader. */
-  open(read: (start: number, end: number, into?: Buffer) => Promise<Buffer>): OpenPieces;
+  open(read: (start: number, end: number, into?: Buffer) => Promise<Buffer>): OpenChunks;
   readonly heldBytes: number;
 }
 
-export interface OpenPieces {
+export interface OpenChunks {
   /** The bytes from `start` on, at most to `end`. The piece before has been taken, and its memory is used again. */
   next(start: number, end: number): Promise<Buffer>;
   /** The last piece has been taken, or the client has gone. */
   close(): void;
 }
 
-export function createPieces(): Pieces {
+export function createChunks(): Chunks {
   let held = 0;
 
   function lastOf(start: number, end: number): number {

@@ -62,11 +62,11 @@ export async function withServer(
   work: (session: Session) => Promise<ExitCode>,
   alone?: Alone,
 ): Promise<void> {
-  const leaving = new AbortController();
-  const { signal } = leaving;
-  void untilStopped().then(() => leaving.abort());
+  const cancellation = new AbortController();
+  const { signal } = cancellation;
+  void untilStopped().then(() => cancellation.abort());
   // The reader has gone (`| head`): that is no fault.
-  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => leaving.abort());
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
   const reached = await reachServer(flags, terminal, alone);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {

@@ -74,14 +74,14 @@ async function runDoctor(
   const settings = await originSettings(url, flags);
   const originUrl = urlOf(settings, url);
   const samples = names.map((name) => readSample(name, originUrl));
-  const leaving = new AbortController();
-  void untilStopped().then(() => leaving.abort());
-  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => leaving.abort());
+  const cancellation = new AbortController();
+  void untilStopped().then(() => cancellation.abort());
+  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
   const progress = createProgress(terminal, flags.json);
   const findings: Finding[] = [];
   const late = AbortSignal.timeout(flags.seconds * 1_000);
   const notes: Notes = {
-    signal: AbortSignal.any([leaving.signal, late]),
+    signal: AbortSignal.any([cancellation.signal, late]),
     hints: {},
     say(finding) {
       findings.push(finding);
@@ -103,7 +103,7 @@ async function runDoctor(
     const mayTryReferer = settings.type === "site" && settings.referer === "";
     isReached = await examine(probe, { originUrl, samples, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES }, notes);
   } catch (error) {
-    if (leaving.signal.aborted) return 1;
+    if (cancellation.signal.aborted) return 1;
     if (!late.aborted) throw error;
     notes.say({
       id: "time",

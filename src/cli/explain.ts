@@ -52,11 +52,11 @@ function isRefused(found: unknown): boolean {
 
 /** Of secrets only those are needed that tokens are checked with. */
 const settingsAlone: Alone = async ({ config }) => {
-  const [{ sketchSites }, { explain }] = await Promise.all([
+  const [{ dryRunSites }, { explain }] = await Promise.all([
     import("../wiring/dry-run-sites.ts"),
     import("../http/api/explain.ts"),
   ]);
-  const sites = sketchSites(await loadSettings(config, { env: process.env, needs: "keys" }), Date.now);
+  const sites = dryRunSites(await loadSettings(config, { env: process.env, needs: "keys" }), Date.now);
   const client = createAdminClient(async (_path, { body }) => {
     try {
       return Response.json({ ...(await explain(JSON.parse(String(body)), sites)), isFromSettings: true });

@@ -30,7 +30,7 @@ interface DownloadTarget {
 }
 
 /** What a token is to say. `lifeSeconds` undefined: one use only; `fileid` empty: any file. */
-interface Wish {
+interface SignRequest {
   readonly fileid: string;
   readonly lifeSeconds: number | undefined;
 }
@@ -54,10 +54,10 @@ export function signCommand(terminal: Terminal): Command {
       const unsigned = unsignedUrl(target, place);
       if (unsigned === undefined)
         command.error("error: without a settings file with a port, give the whole URL to sign");
-      const wish = options.once
+      const request = options.once
         ? { fileid: target.fileid, lifeSeconds: undefined }
-        : multiUseWish(target.fileid, options);
-      const { token, ...facts } = issue(place, wish);
+        : multiUseRequest(target.fileid, options);
+      const { token, ...facts } = issue(place, request);
       const url = `${unsigned}sign=${encodeURIComponent(token)}`;
       terminal.out.write(options.json ? line({ url, token, ...facts }) : `${url}\n`);
     });
@@ -66,7 +66,7 @@ export function signCommand(terminal: Terminal): Command {
     .argument("[fileid]", "the name that is to be uploaded; none: the server makes the name", parseFileid)
     .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
       const place = await findSignPlace(options, undefined, command);
-      printToken(terminal, options, issue(place, multiUseWish(fileid ?? "", options)));
+      printToken(terminal, options, issue(place, multiUseRequest(fileid ?? "", options)));
     });
 
   for (const [operation, object] of [
@@ -150,11 +150,11 @@ function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace):
   return `${url.base}/${path}?${instruction === "" ? "" : `${instruction}&`}`;
 }
 
-function multiUseWish(fileid: string, { expires, unbound }: MultiUseOptions): Wish {
+function multiUseRequest(fileid: string, { expires, unbound }: MultiUseOptions): SignRequest {
   return { fileid: unbound ? "" : fileid, lifeSeconds: expires };
 }
 
-function issue({ appid, bucket, secretId, secretKey }: SignPlace, { fileid, lifeSeconds }: Wish) {
+function issue({ appid, bucket, secretId, secretKey }: SignPlace, { fileid, lifeSeconds }: SignRequest) {
   const issuedAt = Math.floor(Date.now() / 1000);
   const expires = lifeSeconds === undefined ? 0 : issuedAt + lifeSeconds;
   const fields = { appid, bucket, secretId, expires, issuedAt, random: randomInt(2 ** 32), userid: "0", fileid };

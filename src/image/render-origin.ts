@@ -1,8 +1,8 @@
 // The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
 // is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
 
-import { abortable, Departure, type Leaving } from "../async/cancellation.ts";
-import { PassingMap } from "../async/live-map.ts";
+import { abortable, type Cancellation, CancellationSource } from "../async/cancellation.ts";
+import { LiveMap } from "../async/live-map.ts";
 import { createSharedSignals, type SharedSignal } from "../async/shared-signals.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, MADE_HERE } from "../core/object.ts";
@@ -45,13 +45,13 @@ interface Result {
 interface Wanted {
   /** One for each who waits. */
   readonly jobs: Set<RenderJob>;
-  readonly nobody: Departure;
+  readonly nobody: CancellationSource;
   /** A process has it: what is begun is brought to its end, since it is likely to be asked for again. */
   hasBegun: boolean;
 }
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
-  const wanted = new PassingMap<Key, Wanted>();
+  const wanted = new LiveMap<Key, Wanted>();
   const share = createSharedSignals();
   const bodies = new WeakMap<OriginAnswer, Result>();
 
@@ -60,7 +60,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
     { signal, listen }: SharedSignal,
   ): Promise<{ bytes: Buffer; milliseconds: number }> {
     const { jobs, nobody } = item;
-    const stop = () => nobody.leave(signal.reason);
+    const stop = () => nobody.cancel(signal.reason);
     if (signal.aborted) stop();
     const stopListening = listen(stop);
     let beganAt = performance.now();
@@ -90,14 +90,14 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
   return {
     id: "renderer",
     want(key, job) {
-      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new Departure(), hasBegun: false };
+      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new CancellationSource(), hasBegun: false };
       wanted.set(key, item);
       item.jobs.add(job);
       return () => {
         item.jobs.delete(job);
         if (item.jobs.size > 0) return;
         if (wanted.get(key) === item) wanted.delete(key);
-        if (!item.hasBegun) item.nobody.leave(unwanted());
+        if (!item.hasBegun) item.nobody.cancel(unwanted());
       };
     },
     async fetch({ key, signal }) {
@@ -143,7 +143,7 @@ async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob)
 }
 
 /** What comes when nobody waits for it any more is let go. */
-function brought(coming: Promise<BroughtBytes>, nobody: Leaving): Promise<BroughtBytes> {
+function brought(coming: Promise<BroughtBytes>, nobody: Cancellation): Promise<BroughtBytes> {
   return abortable(coming, nobody).catch((error: unknown) => {
     coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
     throw error;

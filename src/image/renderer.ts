@@ -1,7 +1,7 @@
 // The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
 // its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
 
-import { abortable, type Leaving } from "../async/cancellation.ts";
+import { abortable, type Cancellation } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
 import {
@@ -12,10 +12,10 @@ import {
   walkSource,
   weighedFacts,
 } from "./formats/loaders.ts";
-import { inStrides } from "./formats/yielding-scan.ts";
+import { yieldingScan } from "./formats/yielding-scan.ts";
 import { MAX_MARK_PIXELS } from "./geometry/watermark-size.ts";
-import { MARK_PARAMETER, markUrls, type OutputFormat, type Recipe } from "./grammar/recipe.ts";
-import { blamed, blaming, WANTED_MARK } from "./limits/blame.ts";
+import { type OutputFormat, type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
+import { blamed, blaming, WANTED_WATERMARK } from "./limits/blame.ts";
 import { createRenderLines, type Turn } from "./limits/render-lines.ts";
 import { createRenderQueue } from "./limits/render-queue.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, heldImage } from "./limits/weight.ts";
@@ -44,13 +44,13 @@ export interface RenderRequest extends Claims {
   /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
   readonly loadImage: (url: string) => Promise<Buffer | undefined>;
   /** Aborting leaves the line; a render that has begun is not waited for any more. */
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
 }
 
 export interface ProofRequest extends Claims {
   /** Called once, when it is this image's turn. A file must stay until the answer. */
   readonly load: () => Promise<ProofBody>;
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
 }
 
 export interface Renderer {
@@ -63,7 +63,7 @@ export interface Renderer {
    * Resolves when the image can be decoded whole, to its last pixel. Throws image_not_processable, image_too_large,
    * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
    */
-  prove(request: ProofRequest): Promise<void>;
+  verify(request: ProofRequest): Promise<void>;
   /** Of renders that begin now. */
   readonly limits: SourceLimits & PipelineLimits;
   readonly running: number;
@@ -108,8 +108,8 @@ const DEFAULTS = {
 } as const satisfies Partial<RendererLimits>;
 
 /** Of the file of an image mark. */
-export const MAX_MARK_BYTES = 5 * 1024 * 1024;
-const MARK_LIMITS = { sourceBytes: MAX_MARK_BYTES, sourceSide: 10_000, pixels: MAX_MARK_PIXELS, frames: 1 };
+export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
+const MARK_LIMITS = { sourceBytes: MAX_WATERMARK_BYTES, sourceSide: 10_000, pixels: MAX_MARK_PIXELS, frames: 1 };
 /** Most take some 150 ms; one on a busy machine is not to be taken for one that hangs. */
 const START_MS = 10_000;
 const IDLE_MS = 30_000;
@@ -147,22 +147,22 @@ export function createRenderer(options: RendererOptions): Renderer {
     turn: Turn,
   ): Promise<Rendered | Larger> {
     const bytes = await load();
-    const facts = await inStrides(walkSource(bytes, limits, known));
-    const weighed = await inStrides(weighedFacts(facts, bytes));
-    const marks = await loadMarks(recipe, loadImage, { facts, bytes });
+    const facts = await yieldingScan(walkSource(bytes, limits, known));
+    const weighed = await yieldingScan(weighedFacts(facts, bytes));
+    const watermarks = await loadWatermarks(recipe, loadImage, { facts, bytes });
     const held = bytesToHold(bytes.length);
-    const weight = bytesToRender(weighed, recipe) + held + marks.bytesToLay;
+    const weight = bytesToRender(weighed, recipe) + held + watermarks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
     if (!(await turn.admits(allBytes, signal))) return { allBytes };
     await turn.weigh(allBytes, signal);
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
-    const request = { bytes, facts, recipe, marks: marks.files, limits: { pixels, outputSide, outputBytes } };
+    const request = { bytes, facts, recipe, watermarks: watermarks.files, limits: { pixels, outputSide, outputBytes } };
     const rendered = pool.render(request, weight);
     const most = residentBytes - PROCESS_BYTES;
     return rendered.catch((error: unknown) =>
-      blaming(blamed(weighed, recipe, { held, laid: marks.bytesToLay, most }))(error),
+      blaming(blamed(weighed, recipe, { held, laid: watermarks.bytesToLay, most }))(error),
     );
   }
 
@@ -171,13 +171,13 @@ export function createRenderer(options: RendererOptions): Renderer {
     return rendered;
   }
 
-  async function proveInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
+  async function verifyInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
     const weight = bytesToProve(image) + bytesToHold(size);
     const turn = await lines.enter(PROCESS_BYTES + weight, signal);
-    return abortable(proveNow({ load, signal }, weight, turn).finally(turn.leave), signal);
+    return abortable(verifyNow({ load, signal }, weight, turn).finally(turn.leave), signal);
   }
 
-  async function proveNow(
+  async function verifyNow(
     { load, signal }: Pick<ProofRequest, "load" | "signal">,
     weight: number,
     { weigh }: Turn,
@@ -186,15 +186,15 @@ export function createRenderer(options: RendererOptions): Renderer {
     const body = await load();
     if (signal.aborted) throw signal.reason;
     const { sourceBytes, sourceSide, pixels, frames } = limits;
-    return pool.prove(body, { sourceBytes, sourceSide, pixels, frames }, weight);
+    return pool.verify(body, { sourceBytes, sourceSide, pixels, frames }, weight);
   }
 
   return {
-    async prove(request) {
+    async verify(request) {
       refuseUnprovable(request, limits);
-      if (request.size <= LARGE_PROOF_BYTES) return proveInTurn(request);
+      if (request.size <= LARGE_PROOF_BYTES) return verifyInTurn(request);
       const place = await forLargeProofs.enter(request.signal);
-      return proveInTurn(request).finally(place.leave);
+      return verifyInTurn(request).finally(place.leave);
     },
     async render(request) {
       const { signal } = request;
@@ -231,39 +231,43 @@ interface Larger {
   readonly allBytes: number;
 }
 
-async function loadMarks(
+async function loadWatermarks(
   recipe: Recipe,
   loadImage: RenderRequest["loadImage"],
   original: { readonly facts: RasterFacts; readonly bytes: Buffer },
 ): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
   const files = new Map<string, Buffer>();
-  const urls = markUrls(recipe);
+  const urls = watermarkUrls(recipe);
   if (urls.length === 0) return { files, bytesToLay: 0 };
-  const image = await inStrides(heldImage(original.facts, original.bytes));
+  const image = await yieldingScan(heldImage(original.facts, original.bytes));
   let bytesForAll = 0;
   for (const url of urls) {
     const bytes = await loadImage(url);
-    if (bytes === undefined) throw badMark(url, "there is no such image in this bucket");
-    const mark = await inStrides(heldImage(await readMark(url, bytes), bytes));
-    bytesForAll += bytesToLay(mark, url, image, recipe);
+    if (bytes === undefined) throw badWatermark(url, "there is no such image in this bucket");
+    const watermark = await yieldingScan(heldImage(await readWatermarkImage(url, bytes), bytes));
+    bytesForAll += bytesToLay(watermark, url, image, recipe);
     files.set(url, bytes);
   }
   return { files, bytesToLay: bytesForAll };
 }
 
-async function readMark(url: string, bytes: Buffer): Promise<RasterFacts> {
+async function readWatermarkImage(url: string, bytes: Buffer): Promise<RasterFacts> {
   try {
-    return await inStrides(walkSource(bytes, MARK_LIMITS));
+    return await yieldingScan(walkSource(bytes, MARK_LIMITS));
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";
-    throw badMark(url, found, error); // what was found is said of the mark, not of the image
+    throw badWatermark(url, found, error); // what was found is said of the mark, not of the image
   }
 }
 
-function badMark(url: string, found: string, cause?: unknown): HuiyuanError {
+function badWatermark(url: string, found: string, cause?: unknown): HuiyuanError {
   const message = `Cannot lay "${url}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted: WANTED_MARK, cause });
+  return new HuiyuanError("processing_invalid", message, {
+    parameter: WATERMARK_PARAMETER,
+    wanted: WANTED_WATERMARK,
+    cause,
+  });
 }
 
 /** What no process need be asked for. */

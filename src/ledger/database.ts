@@ -5,15 +5,15 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { isDamage, storeFailure } from "../bucket/fs/failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import type { LedgerAnswer, LedgerOrder, LedgerPlan, LedgerRow } from "./ledger.ts";
+import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerStatement } from "./ledger.ts";
 
-export interface Book {
+export interface LedgerDatabase {
   /** All of the orders, or none. Throws store_failed, store_full. */
-  run(orders: readonly LedgerOrder[]): readonly LedgerAnswer[];
+  run(orders: readonly LedgerStatement[]): readonly LedgerAnswer[];
   close(): void;
 }
 
-export interface BookOptions {
+export interface LedgerDatabaseOptions {
   readonly dir: string;
   readonly plan: LedgerPlan<string>;
   /** A damaged file was renamed. Its rows are lost until somebody mends it; whoever wrote it goes on with a new one. */
@@ -26,14 +26,14 @@ type Statement = Database.Statement<[LedgerRow]>;
 const CHECKED_AT_OPEN_BYTES = 32 * 1_048_576;
 const LOG_KEPT_BYTES = 8 * 1_048_576;
 
-export function createBook({ dir, plan, onDamage }: BookOptions): Book {
+export function createDatabase({ dir, plan, onDamage }: LedgerDatabaseOptions): LedgerDatabase {
   const path = join(dir, `${plan.name}.db`);
   let opened: { readonly database: Database.Database; readonly statements: Map<string, Statement> } | undefined;
 
-  function work(orders: readonly LedgerOrder[]): LedgerAnswer[] {
+  function work(orders: readonly LedgerStatement[]): LedgerAnswer[] {
     opened ??= open(path, plan);
     const { database, statements } = opened;
-    return database.transaction(() => orders.map((order) => runOrder(statements.get(order.statement)!, order)))();
+    return database.transaction(() => orders.map((order) => runStatement(statements.get(order.statement)!, order)))();
   }
 
   function close(): void {
@@ -41,7 +41,7 @@ export function createBook({ dir, plan, onDamage }: BookOptions): Book {
     opened = undefined;
   }
 
-  function setAside(error: unknown): void {
+  function quarantine(error: unknown): void {
     close();
     const movedTo = `${path}.damaged-${Date.now()}`;
     for (const end of ["-wal", "-shm", ""]) renameIfThere(`${path}${end}`, `${movedTo}${end}`);
@@ -55,7 +55,7 @@ export function createBook({ dir, plan, onDamage }: BookOptions): Book {
           return work(orders);
         } catch (error) {
           if (!isDamage(error)) throw error;
-          setAside(error);
+          quarantine(error);
           return work(orders);
         }
       } catch (error) {
@@ -66,7 +66,7 @@ export function createBook({ dir, plan, onDamage }: BookOptions): Book {
   };
 }
 
-function runOrder(statement: Statement, { rows }: LedgerOrder): LedgerAnswer {
+function runStatement(statement: Statement, { rows }: LedgerStatement): LedgerAnswer {
   if (!statement.reader) {
     let changes = 0;
     for (const row of rows) changes += statement.run(row).changes;

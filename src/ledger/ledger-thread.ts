@@ -1,22 +1,22 @@
 // The thread that alone opens the ledgers and waits for their fsyncs. Started by ledger.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../core/errors.ts";
-import { type Book, createBook } from "./database.ts";
+import { createDatabase, type LedgerDatabase } from "./database.ts";
 import type { FromLedgers, LedgerThreadData, ToLedgers } from "./ledger.ts";
 
 function serve(port: NonNullable<typeof parentPort>, { dir, plans }: LedgerThreadData): void {
   const answer = (message: FromLedgers) => port.postMessage(message);
   const onDamage = (movedTo: string, found: string) => answer({ kind: "damaged", movedTo, found });
-  const books: readonly Book[] = plans.map((plan) => createBook({ dir, plan, onDamage }));
+  const databases: readonly LedgerDatabase[] = plans.map((plan) => createDatabase({ dir, plan, onDamage }));
   port.on("message", (message: ToLedgers) => {
     if (message.kind === "close") {
-      for (const book of books) book.close();
+      for (const database of databases) database.close();
       port.close();
       return;
     }
     const { ledger, orders } = message;
     try {
-      answer({ kind: "done", ledger, answers: books[ledger]!.run(orders) });
+      answer({ kind: "done", ledger, answers: databases[ledger]!.run(orders) });
     } catch (error) {
       const { code, message: text } = asHuiyuanError(error);
       answer({ kind: "failed", ledger, code, message: text });

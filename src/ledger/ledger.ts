@@ -39,7 +39,7 @@ export interface Ledgers {
   close(): Promise<void>;
 }
 
-export interface LedgerOrder {
+export interface LedgerStatement {
   readonly statement: string;
   readonly rows: readonly LedgerRow[];
 }
@@ -56,7 +56,7 @@ export interface LedgerThreadData {
 
 /** `ledger`: index of its plan. */
 export type ToLedgers =
-  | { readonly kind: "batch"; readonly ledger: number; readonly orders: readonly LedgerOrder[] }
+  | { readonly kind: "batch"; readonly ledger: number; readonly orders: readonly LedgerStatement[] }
   | { readonly kind: "close" };
 
 export type FromLedgers =
@@ -66,7 +66,7 @@ export type FromLedgers =
   | { readonly kind: "damaged"; readonly movedTo: string; readonly found: string };
 
 interface Waiting {
-  readonly order: LedgerOrder;
+  readonly order: LedgerStatement;
   readonly resolve: (answer: LedgerAnswer) => void;
   readonly reject: (error: HuiyuanError) => void;
 }
@@ -142,7 +142,7 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
     if (queues.every(({ running }) => running.length === 0)) becameIdle?.();
   }
 
-  function submit(ledger: number, order: LedgerOrder): Promise<LedgerAnswer> {
+  function submit(ledger: number, order: LedgerStatement): Promise<LedgerAnswer> {
     const queue = queues[ledger]!;
     const what = `Cannot write "${plans[ledger]!.name}.db"`;
     if (isClosed) return Promise.reject(new HuiyuanError("store_failed", `${what}: it is closed`));

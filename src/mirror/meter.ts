@@ -16,7 +16,7 @@ export interface MirrorMeter {
   /** A fill ended without an object: why. `not_found` included. */
   refused(code: ErrorCode | "suspect" | "max_keys"): void;
   /** The origin was asked again for a stored object, and this came of it. */
-  refreshed(outcome: RefreshOutcome): void;
+  revalidated(outcome: RevalidationResult): void;
   /** An object reached the bucket. */
   stored(bytes: number): void;
   /** A whole object could not be stored. */
@@ -27,7 +27,7 @@ export interface MirrorMeter {
  * `current`: the stored bytes are the origin's. `new`: others came. `gone`, `removed`: the origin has none any more, and
  * the stored one was kept or not. `suspect`, `failed`: nothing came that could replace it.
  */
-export type RefreshOutcome = "current" | "new" | "gone" | "removed" | "suspect" | "failed";
+export type RevalidationResult = "current" | "new" | "gone" | "removed" | "suspect" | "failed";
 
 /** Counts nothing. */
 export const SILENT_METER: MirrorMeter = {
@@ -37,7 +37,7 @@ export const SILENT_METER: MirrorMeter = {
   retried() {},
   originAnswered() {},
   refused() {},
-  refreshed() {},
+  revalidated() {},
   stored() {},
   notStored() {},
 };

@@ -1,12 +1,13 @@
 // The mirror source of a domain: what is done for a key that the bucket lacks. Joins or starts the fill of the key; what
 // becomes of that is fill-effects.ts. The bucket is asked first, by the caller (stored.ts).
+// The file is long because the wiring of all parts of a mirror stands in one place.
 
-import type { Leaving } from "../async/cancellation.ts";
-import { PassingMap } from "../async/live-map.ts";
+import type { Cancellation } from "../async/cancellation.ts";
+import { LiveMap } from "../async/live-map.ts";
 import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { carryMarks, markOf } from "../origin/exchange/via-headers.ts";
+import { carryViaHeaders, viaValueOf } from "../origin/exchange/via-headers.ts";
 import type { Origin } from "../origin/origin.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createAdmission } from "./fill/admission.ts";
@@ -17,25 +18,25 @@ import {
   type FillEnd,
   type FillHead,
   type FillParts,
-  isDoubted,
+  isDesynced,
   startFill,
 } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
 import { createHeads, type HeadRequest } from "./fill/heads.ts";
 import { type Join, joinFill, type MissAnswer, type Patience } from "./fill/join.ts";
-import { createBulkhead } from "./fill/semaphore.ts";
-import type { Slots } from "./fill/slots.ts";
-import type { RescueRoom } from "./fill/transient.ts";
-import { type FreshnessRules, mayBeKept } from "./freshness/freshness.ts";
-import { createRefresh, type Refresh, type RefreshRequest } from "./freshness/revalidation.ts";
-import type { Kept, Refreshed } from "./freshness/revalidation-outcome.ts";
+import { createQueuedSemaphore } from "./fill/semaphore.ts";
+import type { FillLimit } from "./fill/slots.ts";
+import type { TransientRoom } from "./fill/transient.ts";
+import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
+import { createRevalidation, type Revalidation, type RevalidationRequest } from "./freshness/revalidation.ts";
+import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation-outcome.ts";
 import { createStoreDecision, type KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { createRecent, fetchOf, type RecentRules } from "./negative-cache.ts";
+import { createNegativeCache, fetchOf, type NegativeCacheRules } from "./negative-cache.ts";
 import { createPreviews, type PreviewedMiss, type Previews } from "./preview.ts";
-import { type Asked, fillId } from "./rules.ts";
+import { fillId, type OriginRequest } from "./rules.ts";
 import type { Stored, StoredObject } from "./stored/stored.ts";
-import { createTakeBack } from "./storing/invalidate.ts";
+import { createInvalidation } from "./storing/invalidate.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
 export interface MissRequest extends HeadRequest {
@@ -50,16 +51,16 @@ export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** What is stored: whether it may be served, and asking for it again behind the client's back. */
-  readonly refresh: Omit<Refresh, "ask" | "pending" | "lookAt" | "mayHelp">;
+  readonly revalidation: Omit<Revalidation, "ask" | "pending" | "lookAt" | "mayServeStale">;
   /** What the two below would do. */
   readonly preview: Previews;
   /**
    * Asks the origin for something newer than a stored object and waits. `kept`: the stored one is to be served, looked up
    * again. `mayHelp`: so too where nothing better comes. Throws as fetch() does.
    */
-  revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | Kept>;
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
   /** Resolves when what runs for this request has ended, and its image is stored or given up. */
-  settled(request: Asked): Promise<void>;
+  settled(request: OriginRequest): Promise<void>;
   /** Begins a fill that nobody waits for, unless one runs or the origin need not be asked. Never throws. */
   begin(request: Omit<MissRequest, "method" | "signal">): void;
   /** Fills that run or wait to be stored. */
@@ -68,12 +69,12 @@ export interface Mirror {
   idle(): Promise<void>;
 }
 
-export interface RevalidateRequest extends RefreshRequest {
-  readonly signal: Leaving;
-  readonly mayHelp: boolean;
+export interface RevalidateRequest extends RevalidationRequest {
+  readonly signal: Cancellation;
+  readonly mayServeStale: boolean;
 }
 
-export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, RecentRules {
+export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, NegativeCacheRules {
   readonly stored: Stored;
   /** One place, or several as one (failover.ts). Its owner closes it. */
   readonly origin: Origin;
@@ -94,9 +95,9 @@ export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, 
 /** What all mirrors of a program share. */
 export interface MirrorParts {
   readonly spools: SpoolPool;
-  readonly rescues: RescueRoom;
+  readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
-  readonly slots: Slots;
+  readonly slots: FillLimit;
   readonly meter: MirrorMeter;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -113,15 +114,15 @@ const MAX_WAITING = 1_000;
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const { stored, origin, timeouts, connections: places } = options;
-  const { spools, rescues, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
-  const bulkhead = createBulkhead({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
-  const admission = createAdmission({ bulkhead, slots, signal });
+  const { spools, transients, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const queue = createQueuedSemaphore({ places, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
+  const admission = createAdmission({ queue, slots, signal });
   /** `settled`: what it brought is stored or given up. */
-  const fills = new PassingMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
-  const mark = markOf(parts.serverId);
-  const recent = createRecent(options, ticks);
+  const fills = new LiveMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
+  const mark = viaValueOf(parts.serverId);
+  const negativeCache = createNegativeCache(options, ticks);
   const failures = createFailureLog(log, { bucket: stored.bucketId });
-  const refresh = createRefresh({
+  const revalidation = createRevalidation({
     ...options,
     ...parts,
     ticks,
@@ -131,18 +132,27 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     // Clients that wait for what is missing come first.
     places: Math.max(1, Math.floor(places / 2)),
   });
-  const takeBack = createTakeBack({ ...parts, stored });
+  const invalidate = createInvalidation({ ...parts, stored });
   const { maxObjectBytes: maxBytes } = options;
-  const heads = createHeads({ ...options, ...parts, admission, recent, takeBack, maxBytes });
+  const heads = createHeads({ ...options, ...parts, admission, negativeCache, invalidate, maxBytes });
   const mayStore = createStoreDecision(options.keyBudget, meter);
-  const isKept = ({ answer }: FillHead) => mayBeKept(answer.life, options.freshness);
-  const effects = createFillEffects({ ...options, ...parts, ticks, takeBack, recent, failures, isKept, mayStore });
-  const { lookAt } = refresh;
+  const isStorable = ({ answer }: FillHead) => mayBeStored(answer.life, options.freshness);
+  const effects = createFillEffects({
+    ...options,
+    ...parts,
+    ticks,
+    invalidate,
+    negativeCache,
+    failures,
+    isStorable,
+    mayStore,
+  });
+  const { lookAt } = revalidation;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
-  const preview = createPreviews({ mark, origin, headMiss: options.headMiss, recent, isRunning, lookAt });
+  const preview = createPreviews({ mark, origin, headMiss: options.headMiss, negativeCache, isRunning, lookAt });
 
   function refuseIfKnown(request: MissRequest): void {
-    recent.refuseIfKnown(fetchOf(request));
+    negativeCache.refuseIfKnown(fetchOf(request));
     // Before a place is waited for: those that wait for a dead origin hold them all.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
@@ -155,14 +165,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const fill = fills.get(fillId(request))?.fill;
     if (fill === undefined || fill.epoch < request.epoch) return undefined;
     const { end } = fill;
-    if (isDoubted(end)) return undefined;
-    return end === undefined || !("head" in end) || refresh.isFreshAnswer(end.head) ? fill : undefined;
+    if (isDesynced(end)) return undefined;
+    return end === undefined || !("head" in end) || revalidation.isFreshAnswer(end.head) ? fill : undefined;
   }
 
   /** One that still has all that the request will read. */
   function joinableFor(request: MissRequest): Fill | undefined {
     const fill = runningFor(request);
-    const isEnough = request.isPatient || (request.wantsWhole && fill?.rescue?.isUnderWay);
+    const isEnough = request.isPatient || (request.wantsWhole && fill?.transient?.isUnderWay);
     return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
   }
 
@@ -189,7 +199,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       admission,
       origin,
       spools,
-      rescues,
+      transients,
       maxBytes,
       describe,
       meter,
@@ -204,13 +214,16 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (fills.get(fill.id)?.fill === fill) fills.delete(fill.id);
   }
 
-  const join = (fill: Fill, how: Join, client: Leaving) => joinFill(fill, how, { timeouts, client, isKept, mayStore });
+  const join = (fill: Fill, how: Join, client: Cancellation) =>
+    joinFill(fill, how, { timeouts, client, isStorable, mayStore });
 
   /** Its key is stored already. */
-  const joinRefresh = ({ fill, how }: Extract<Refreshed, { readonly kind: "new" }>, client: Leaving) =>
-    joinFill(fill, how, { timeouts, client, isKept, mayStore: () => true });
+  const joinRevalidation = (
+    { fill, how }: Extract<RevalidationOutcome, { readonly kind: "new" }>,
+    client: Cancellation,
+  ) => joinFill(fill, how, { timeouts, client, isStorable, mayStore: () => true });
 
-  function joinRunning(fill: Fill, client: Leaving): Promise<MissAnswer> {
+  function joinRunning(fill: Fill, client: Cancellation): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
     meter.collapsed();
     return join(fill, "collapsed", client);
@@ -222,7 +235,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       .values()
       .filter(({ fill }) => fill.end === undefined)
       .map(({ fill }) => fill.done);
-    return [...running, ...heads.pending(), ...refresh.pending()];
+    return [...running, ...heads.pending(), ...revalidation.pending()];
   }
 
   async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
@@ -242,7 +255,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
     const waits = request.isStored && !request.signal.aborted ? stored.waiting.newest(request) : undefined;
     const isGone = asHuiyuanError(error).code === "not_found";
-    const helps = isGone ? options.onGone === "keep" : waits !== undefined && refresh.mayHelp(waits);
+    const helps = isGone ? options.onGone === "keep" : waits !== undefined && revalidation.mayServeStale(waits);
     if (waits === undefined || !helps) throw error;
     return join(waits.fill, isGone ? "gone" : "failed", request.signal);
   }
@@ -250,17 +263,21 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   return {
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
-      carryMarks(request, mark);
+      carryViaHeaders(request, mark);
       if (stored.waiting.size === 0) return fetchOnce(request);
       return fetchOnce(request).catch((error: unknown) => helpOut(request, error));
     },
-    refresh,
+    revalidation,
     preview,
     async revalidate(object, request) {
-      carryMarks(request, mark);
-      const { mayHelp, signal: client } = request;
-      const refreshed = await refresh.ask(object, request, { mayHelp, signal: client, patienceMs: timeouts.total });
-      return refreshed.kind === "kept" ? refreshed : joinRefresh(refreshed, client);
+      carryViaHeaders(request, mark);
+      const { mayServeStale, signal: client } = request;
+      const refreshed = await revalidation.ask(object, request, {
+        mayServeStale,
+        signal: client,
+        patienceMs: timeouts.total,
+      });
+      return refreshed.kind === "kept" ? refreshed : joinRevalidation(refreshed, client);
     },
     async settled(request) {
       await fills.get(fillId(request))?.settled;
@@ -268,7 +285,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {
-        carryMarks(miss, mark);
+        carryViaHeaders(miss, mark);
         if (runningFor(miss) !== undefined) return;
         refuseIfKnown(miss);
         start(miss);

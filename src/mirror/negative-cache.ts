@@ -4,7 +4,7 @@ import { hash } from "node:crypto";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
-import { type Asked, fillId } from "./rules.ts";
+import { fillId, type OriginRequest } from "./rules.ts";
 
 /** A fetch at an epoch of its key. */
 export interface FetchAt {
@@ -14,11 +14,11 @@ export interface FetchAt {
   readonly epoch: number;
 }
 
-export function fetchOf(request: Asked & Pick<FetchAt, "epoch">): FetchAt {
+export function fetchOf(request: OriginRequest & Pick<FetchAt, "epoch">): FetchAt {
   return { id: fillId(request), key: request.key, epoch: request.epoch };
 }
 
-export interface Recent {
+export interface NegativeCache {
   /** Throws not_found or the failure where the origin need not be asked again yet. */
   refuseIfKnown(at: FetchAt): void;
   absent(at: FetchAt): void;
@@ -41,17 +41,17 @@ const NOT_OF_THE_KEY: readonly ErrorCode[] = [
 ];
 
 /** Times are milliseconds. */
-export interface RecentRules {
+export interface NegativeCacheRules {
   readonly negativeTtlMs: number;
   /** How long a failure is remembered; default 500. */
   readonly failureMs?: ((error: HuiyuanError) => number) | undefined;
 }
 
 /** `ticks`: as performance.now(). */
-export function createRecent(
-  { negativeTtlMs, failureMs = () => FAILURE_MS }: RecentRules,
+export function createNegativeCache(
+  { negativeTtlMs, failureMs = () => FAILURE_MS }: NegativeCacheRules,
   ticks: () => number,
-): Recent {
+): NegativeCache {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {

@@ -10,8 +10,8 @@ export type KeyQuery = "drop" | "keep" | readonly string[];
  * (`isKept`) a `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects, and a `.` or `..` between the slashes of the
  * query is `%2E` or `%2E%2E`, since no key has such a segment. Throws url_invalid: over 1024 bytes.
  */
-export function keyOfUrl(path: Key, query: string, isKept: boolean): Key {
-  if (!isKept) return path;
+export function keyOfUrl(path: Key, query: string, isStorable: boolean): Key {
+  if (!isStorable) return path;
   const name = path.includes("?") || path.includes("%") ? escapeMarks(path) : path;
   return query === "" ? toKey(name) : toKey(`${name}?${escapeDots(query)}`);
 }
@@ -22,8 +22,8 @@ function escapeMarks(path: string): string {
 }
 
 /** The path and query of which keyOfUrl() makes the key. Throws url_invalid for a key that it never makes. */
-export function urlOfKey(key: Key, isKept: boolean): { readonly path: Key; readonly query: string } {
-  if (!isKept) return { path: key, query: "" };
+export function urlOfKey(key: Key, isStorable: boolean): { readonly path: Key; readonly query: string } {
+  if (!isStorable) return { path: key, query: "" };
   const mark = key.indexOf("?");
   const name = mark === -1 ? key : key.slice(0, mark);
   return { path: toKey(unescapeMarks(name)), query: mark === -1 ? "" : unescapeDots(key.slice(mark + 1)) };

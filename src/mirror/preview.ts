@@ -1,13 +1,13 @@
 // What a mirror would do with a request now: the same looks as fetch() and revalidate() take, and nothing behind them. It asks
 // no origin, counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { carryMarks } from "../origin/exchange/via-headers.ts";
+import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
-import { type RefreshRequest, validatorsOf } from "./freshness/revalidation.ts";
-import type { Outcome } from "./freshness/revalidation-effects.ts";
-import type { Kept } from "./freshness/revalidation-outcome.ts";
+import { type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
+import type { Effect } from "./freshness/revalidation-effects.ts";
+import type { StaleKept } from "./freshness/revalidation-outcome.ts";
 import type { MissRequest } from "./mirror.ts";
-import type { Recent } from "./negative-cache.ts";
+import type { NegativeCache } from "./negative-cache.ts";
 import { fillId } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
 
@@ -26,32 +26,32 @@ export interface Previews {
   /** Of Mirror.fetch. Throws origin_loop. */
   miss(request: PreviewedMiss): Promise<MirrorPreview>;
   /** Of Mirror.revalidate, or without `mayHelp` of Refresh.begin; `kept`: what the origin has said of it a moment ago. Throws origin_loop. */
-  refresh(
+  revalidation(
     object: StoredObject,
-    request: RefreshRequest & { readonly mayHelp?: boolean },
-  ): Promise<MirrorPreview & { readonly kept: Kept | undefined }>;
+    request: RevalidationRequest & { readonly mayServeStale?: boolean },
+  ): Promise<MirrorPreview & { readonly kept: StaleKept | undefined }>;
 }
 
 export interface PreviewParts {
   readonly mark: string;
   readonly origin: Origin;
   readonly headMiss: "origin" | "store";
-  readonly recent: Pick<Recent, "refuseIfKnown">;
+  readonly negativeCache: Pick<NegativeCache, "refuseIfKnown">;
   isRunning(request: PreviewedMiss): boolean;
   /** `outcome`: what is known of the object's key without asking. */
   lookAt(
     object: StoredObject,
-    mayHelp: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
+    mayServeStale: boolean,
+  ): { readonly isRunning: boolean; readonly outcome: Effect | undefined };
 }
 
 export function createPreviews(parts: PreviewParts): Previews {
-  const { mark, origin, headMiss, recent } = parts;
+  const { mark, origin, headMiss, negativeCache } = parts;
   const asksOf = async (request: PreviewRequest) => (await origin.preview?.(request)) ?? [];
 
   function refusalOf(request: PreviewedMiss): HuiyuanError | undefined {
     try {
-      recent.refuseIfKnown({ ...request, id: fillId(request) });
+      negativeCache.refuseIfKnown({ ...request, id: fillId(request) });
     } catch (error) {
       return asHuiyuanError(error);
     }
@@ -60,21 +60,21 @@ export function createPreviews(parts: PreviewParts): Previews {
 
   return {
     async miss(request) {
-      carryMarks(request, mark);
+      carryViaHeaders(request, mark);
       const isRunning = parts.isRunning(request);
       const method = request.method === "HEAD" && headMiss === "origin" ? "HEAD" : "GET";
       const refusal = isRunning ? undefined : refusalOf(request);
       return { isRunning, refusal, asks: await asksOf({ ...request, method }) };
     },
-    async refresh(object, request) {
-      carryMarks(request, mark);
-      const { isRunning, outcome } = parts.lookAt(object, request.mayHelp ?? true);
+    async revalidation(object, request) {
+      carryViaHeaders(request, mark);
+      const { isRunning, outcome } = parts.lookAt(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
-      const isKept = outcome?.kind === "gone" || outcome?.kind === "current";
+      const isStorable = outcome?.kind === "gone" || outcome?.kind === "current";
       return {
         isRunning,
         refusal: isFailed ? outcome.error : undefined,
-        kept: isKept ? { kind: "kept", why: outcome.kind } : undefined,
+        kept: isStorable ? { kind: "kept", why: outcome.kind } : undefined,
         asks: await asksOf({ ...request, method: "GET", unless: validatorsOf(object.info) }),
       };
     },

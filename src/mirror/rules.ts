@@ -2,7 +2,7 @@
 // for it. Pure; the settings have been checked, and what a client sends has not.
 
 import { type Key, toKey } from "../core/object.ts";
-import { withoutMarkTokens } from "../image/grammar/watermark-token.ts";
+import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";
@@ -62,7 +62,7 @@ export interface ObjectRequest {
 }
 
 /** What the origin is asked for. */
-export interface Asked extends OriginTarget {
+export interface OriginRequest extends OriginTarget {
   /** The key that the answer may be stored under, and that it is named by. */
   readonly key: Key;
   /** False: the answer depends on more than the key. */
@@ -127,7 +127,7 @@ export function askedUnder(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-): Asked {
+): OriginRequest {
   const { kept, sent } = queries(rule, request);
   const isStored = sent === kept && rule.isPassedOn !== true;
   const place = rewrite(rule.path, request.path);
@@ -146,12 +146,12 @@ export function askedForKey(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-): Asked {
+): OriginRequest {
   return askedUnder({ ...rule, passQuery: false }, request, clientHeaders);
 }
 
 /** What an answer depends on, and so who may share it: the key alone where it is stored, else all that is asked. */
-export function fillId({ isStored, key, path, query, headers }: Asked): string {
+export function fillId({ isStored, key, path, query, headers }: OriginRequest): string {
   return isStored ? key : `${key}\0${path}?${query}\0${JSON.stringify(headers)}`;
 }
 
@@ -160,18 +160,18 @@ export function askedProcessed(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-): Asked {
+): OriginRequest {
   const plain = askedUnder(rule, request, clientHeaders);
   return { ...plain, isStored: false, query: joinQueries(sentInstruction(request), plain.query) };
 }
 
 /** Tokens are for this server alone. */
 function sentInstruction({ instruction = "" }: ObjectRequest): string {
-  return asciiQuery(withoutMarkTokens(instruction));
+  return asciiQuery(withoutWatermarkTokens(instruction));
 }
 
 /** Where a client finds the object: path and query below a base, without what is set for the origin alone. */
-export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<Asked, "path" | "query"> {
+export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<OriginRequest, "path" | "query"> {
   const place = rewrite(rule.path, request.path);
   const instruction = rule.type === "everything" ? "" : sentInstruction(request);
   return { path: place.path, query: joinQueries(place.query, instruction, queries(rule, request).sent) };

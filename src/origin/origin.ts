@@ -3,7 +3,7 @@
 import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { DeclaredLife, Key } from "../core/object.ts";
-import type { Doubt } from "./dial/desync.ts";
+import type { Desync } from "./dial/desync.ts";
 
 /** What is asked for at an origin; decided by the rules of the mirror source, never by the client alone. */
 export interface OriginTarget {
@@ -67,7 +67,7 @@ export interface OriginAnswer {
   readonly headMs: number;
   readonly body: OriginBody;
   /** Whether it may be the answer to another request; undefined: surely not. */
-  readonly doubt?: Doubt | undefined;
+  readonly desync?: Desync | undefined;
 }
 
 /** A body that is paused until someone takes it. Its owner calls `start` once, or `destroy`. */

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
  * The same text for equal values, another one when anything in them differs, also a secret or the order of keys. A
  * SHA-256 in hex, so it may be a map's key and be logged.
  */
-export function identityOf(...parts: readonly unknown[]): string {
+export function fingerprintOf(...parts: readonly unknown[]): string {
   return createHash("sha256").update(JSON.stringify(parts, withSecrets)).digest("hex");
 }
 

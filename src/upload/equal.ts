@@ -3,7 +3,7 @@ import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import { type AnnounceFile, exists, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
+import { exists, type MakeFileEntry, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
 import type { Prove } from "./verify-decodable.ts";
 
 /**
@@ -13,7 +13,7 @@ import type { Prove } from "./verify-decodable.ts";
 export async function storeEqual(
   place: Place,
   file: UploadedFile,
-  { announce, prove }: { readonly announce: AnnounceFile; readonly prove: Prove },
+  { announce, verify }: { readonly announce: MakeFileEntry; readonly verify: Prove },
 ): Promise<Stored | undefined> {
   const { sha1, size, fileid } = file;
   const equal = await place.bucket.findBySha1(sha1);
@@ -21,7 +21,7 @@ export async function storeEqual(
   // What was uploaded has been proven; what a mirror brought is taken by its structure.
   if (equal.provenance.via !== "upload") {
     const load = async () => ({ kind: "buffer", buffer: await bytesOf(place, equal) }) as const;
-    await prove({ fileid, size, image: equal.image, load });
+    await verify({ fileid, size, image: equal.image, load });
   }
   const announcement = await announce(file);
   const result = await storing(announcement, () => place.copy(equal.key, fileid, { when: "vacant" }));

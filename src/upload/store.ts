@@ -4,7 +4,7 @@ import type { Bucket } from "../bucket/contract/bucket.ts";
 import { describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import type { Announce, Announcement } from "./callback/callback.ts";
+import type { MakeOutboxEntry, OutboxDraft } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
 import type { Received } from "./receive.ts";
 import type { Prove } from "./verify-decodable.ts";
@@ -22,8 +22,8 @@ export interface StoreOptions {
   /** Unix milliseconds. */
   readonly now: number;
   readonly magicContext: string;
-  readonly prove: Prove;
-  readonly announce: AnnounceFile;
+  readonly verify: Prove;
+  readonly announce: MakeFileEntry;
 }
 
 /** What a business server is told of a file, beside where it is. */
@@ -36,12 +36,12 @@ export interface UploadedFile {
 }
 
 /** Called when nothing but the store can refuse the file any more. As Announce. */
-export type AnnounceFile = (file: UploadedFile) => ReturnType<Announce>;
+export type MakeFileEntry = (file: UploadedFile) => ReturnType<MakeOutboxEntry>;
 
 /** What is in the bucket now, and whoever is to be told. */
 export interface Stored {
   readonly info: ObjectInfo;
-  readonly announcement: Announcement | undefined;
+  readonly announcement: OutboxDraft | undefined;
 }
 
 /**
@@ -54,7 +54,7 @@ export async function storeUpload({
   received,
   fields,
   magicContext,
-  prove,
+  verify,
   announce,
   now,
 }: StoreOptions): Promise<Stored> {
@@ -67,7 +67,7 @@ export async function storeUpload({
     throw new HuiyuanError("upload_sha1_wrong", `Cannot store "${fileid}": its SHA-1 is ${body.hashes.sha1}`);
   }
   if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
-  await prove({ fileid, size: body.size, image, load: async () => body.content });
+  await verify({ fileid, size: body.size, image, load: async () => body.content });
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
   const { size, hashes } = body;
   const announcement = await announce({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });
@@ -78,7 +78,7 @@ export async function storeUpload({
 
 /** What `store` says, and the announcement taken back unless that is `stored`. */
 export async function storing<Result>(
-  announcement: Announcement | undefined,
+  announcement: OutboxDraft | undefined,
   store: () => Promise<Result>,
 ): Promise<Result> {
   try {

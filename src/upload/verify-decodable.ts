@@ -20,12 +20,12 @@ export type Prove = (candidate: Candidate) => Promise<void>;
 /** Too much for the decoder, or for its time. */
 const UNTOLD: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];
 
-export function createProof(renderer: Pick<Renderer, "prove">): Prove {
+export function createProof(renderer: Pick<Renderer, "verify">): Prove {
   return async ({ fileid, ...image }) => {
     try {
       // Whoever has sent all of it may leave: it is stored all the same.
       const { signal } = new AbortController();
-      await renderer.prove({ ...image, signal });
+      await renderer.verify({ ...image, signal });
     } catch (error) {
       const known = asHuiyuanError(error);
       if (UNTOLD.includes(known.code)) return;

@@ -7,30 +7,30 @@ import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createSlots } from "../mirror/fill/slots.ts";
-import { createRescueRoom } from "../mirror/fill/transient.ts";
+import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
-import { createHot } from "../mirror/stored/memory-cache.ts";
+import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { createMemoryOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
 /** Throws settings_invalid. Nothing has to be closed while nothing is fetched. */
-export function sketchSites(settings: Settings, now: () => number): Sites {
+export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const parts = {
     spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
-    rescues: createRescueRoom(),
+    transients: createTransientRoom(),
     writeBack: createWriteBack({ now, log, meter }),
-    slots: createSlots(1),
+    slots: createFillLimit(1),
     ...{ meter, log, now, signal },
     serverId: "000000000000",
   };
   const registry = createSiteRegistry(settings, {
     store: createMemoryStore(now),
     once: createMemoryOnceLedger(),
-    hot: createHot({ maxBytes: 1, maxObjectBytes: 1 }),
+    memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
     mirror: parts,
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),

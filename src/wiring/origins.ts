@@ -1,7 +1,7 @@
 // Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
 // breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
 import { performance } from "node:perf_hooks";
-import { type Carried, createCarried } from "../async/reload-cache.ts";
+import { createReloadCache, type ReloadCache } from "../async/reload-cache.ts";
 import type { Log } from "../core/log.ts";
 import { createFailover } from "../mirror/fill/failover.ts";
 import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
@@ -15,7 +15,7 @@ import { createQiniu, qiniuRules } from "../origin/kinds/qiniu.ts";
 import { createS3, s3Rules } from "../origin/kinds/s3.ts";
 import { createSite, siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
-import { identityOf } from "../settings/fingerprint.ts";
+import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
 
 export interface OriginParts {
@@ -39,10 +39,10 @@ export interface OriginRegistry {
 const BUDGET_WAIT_MS = 5_000;
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
-  const origins = createCarried<Origin>();
-  const budgets = createCarried<Named<Budget>>();
-  const breakers = createCarried<Named<Breaker>>();
-  const all: readonly Carried<unknown>[] = [budgets, breakers];
+  const origins = createReloadCache<Origin>();
+  const budgets = createReloadCache<Named<Budget>>();
+  const breakers = createReloadCache<Named<Breaker>>();
+  const all: readonly ReloadCache<unknown>[] = [budgets, breakers];
   const now = () => performance.now();
 
   function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
@@ -51,12 +51,12 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const bounds = { connections, requestsPerSecond };
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
-    const origin = origins.take(identityOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
-    const budget = budgets.take(identityOf(place, bounds), () => ({
+    const origin = origins.take(fingerprintOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
+    const budget = budgets.take(fingerprintOf(place, bounds), () => ({
       name,
       value: createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now, log: parts.log }),
     }));
-    const breaker = breakers.take(identityOf(place, rules), () => ({
+    const breaker = breakers.take(fingerprintOf(place, rules), () => ({
       name,
       value: createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },

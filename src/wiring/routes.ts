@@ -33,7 +33,7 @@ export function createMirrorSource(
   const all = [...routes, own];
   return {
     keysHaveQueries,
-    ages: all.some(({ mirror: { refresh } }) => refresh.isFresh !== undefined),
+    ages: all.some(({ mirror: { revalidation: refresh } }) => refresh.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
   };

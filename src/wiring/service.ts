@@ -10,11 +10,11 @@ import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
-import type { PhotosParts } from "../http/rest/call.ts";
+import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createSlots } from "../mirror/fill/slots.ts";
-import { createRescueRoom } from "../mirror/fill/transient.ts";
-import { createHot } from "../mirror/stored/memory-cache.ts";
+import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createTransientRoom } from "../mirror/fill/transient.ts";
+import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
 import { roomToWait } from "../mirror/storing/pending-room.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
@@ -38,7 +38,7 @@ export interface Service {
   readonly registry: SiteRegistry;
   readonly metrics: Metrics;
   /** What the REST API works on. */
-  readonly photos: Omit<PhotosParts, "place">;
+  readonly restApi: Omit<RestApiParts, "place">;
   /** What is owed to business servers, what was done, and what buckets were used for. */
   readonly accounts: Accounts;
   /** Prometheus text. */
@@ -64,11 +64,11 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const stopping = new AbortController();
   // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
   setMaxListeners(0, stopping.signal);
-  const hot = createHot(hotBounds(settings));
-  const stores = await openStores(settings, { log, now, changed: hot.drop, wasUsed: hot.wasUsed });
+  const memoryCache = createMemoryCache(memoryCacheBounds(settings));
+  const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
   const { store, spools } = stores;
   const metrics = createMetrics();
-  const slots = createSlots(settings.limits.fills);
+  const slots = createFillLimit(settings.limits.fills);
   const writeBack = createWriteBack({
     now,
     log,
@@ -78,7 +78,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     quietMs: QUIET_MS,
   });
   const renderer = createRenderer(renderLimits(settings));
-  const renders = createSlots(MAX_RENDERS);
+  const renders = createFillLimit(MAX_RENDERS);
   // A variant that could not be stored is made again when it is next asked for.
   const variantWriteBack = createWriteBack({
     now,
@@ -103,11 +103,11 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const common = { spools, rescues: createRescueRoom(), log, now, serverId, signal: stopping.signal };
+    const common = { spools, transients: createTransientRoom(), log, now, serverId, signal: stopping.signal };
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,
-      hot,
+      memoryCache,
       mirror: { ...common, writeBack, slots, meter: metrics.mirror },
       variants: {
         renderer,
@@ -133,7 +133,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
     let { objectSize } = settings.limits;
-    const photos: Service["photos"] = {
+    const restApi: Service["restApi"] = {
       projects: () => sites.projects,
       tokens: sites.tokens,
       once: stores.once,
@@ -141,9 +141,9 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       md5: createKnownMd5(),
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
-      prove: createProof(renderer),
+      verify: createProof(renderer),
       announce: accounts.notices.announce,
-      uploads: createSlots(UPLOADS),
+      uploads: createFillLimit(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
       log,
@@ -152,17 +152,17 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     return {
       registry: sites,
       metrics,
-      photos,
+      restApi,
       accounts,
       scrape: () =>
         metrics.scrape({
-          memory: hot.usage,
+          memory: memoryCache.usage,
           spool: () => spools.usage,
           storing: () => together(writeBack.backlog(), stores.backlog()),
           damaged: stores.damaged,
           fills: () => slots.taken,
-          uploads: () => photos.uploads.taken,
-          sliceUploads: () => photos.slices.running,
+          uploads: () => restApi.uploads.taken,
+          sliceUploads: () => restApi.slices.running,
           origins: sites.originHealth,
           // Whoever writes to it says why not.
           owed: () => accounts.outbox.counts().catch(() => undefined),
@@ -173,7 +173,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       apply(next) {
         sites.apply(next);
         accounts.apply(next);
-        hot.resize(hotBounds(next));
+        memoryCache.resize(memoryCacheBounds(next));
         slots.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
         renderer.resize(renderLimits(next));
@@ -219,7 +219,7 @@ function renderLimits({ limits }: Settings): RendererOptions {
   return { renders: renders === "auto" ? availableParallelism() : renders, renderMs, pixels, frames };
 }
 
-function hotBounds({ limits }: Settings) {
+function memoryCacheBounds({ limits }: Settings) {
   return { maxBytes: limits.memory, maxObjectBytes: limits.hotObjectSize };
 }
 

@@ -3,14 +3,14 @@
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createCarried } from "../async/reload-cache.ts";
+import { createReloadCache } from "../async/reload-cache.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
-import { findMarks } from "../http/download/watermarks.ts";
-import { createTokenDoor, type TokenDoorOptions } from "../http/request/authorizer.ts";
+import { findWatermarks } from "../http/download/watermarks.ts";
+import { type AuthorizerOptions, createAuthorizer } from "../http/request/authorizer.ts";
 import type { Site, Sites } from "../http/request/site.ts";
 import { createCacheControl } from "../http/response/cache-control.ts";
 import type { Projects } from "../http/rest/project.ts";
@@ -19,14 +19,14 @@ import { nameRecipe } from "../image/grammar/named-recipe.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
 import { createMirror, type Mirror, type MirrorParts } from "../mirror/mirror.ts";
 import { keepsQuery } from "../mirror/rules.ts";
-import type { Hot } from "../mirror/stored/memory-cache.ts";
+import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import { createVariants, type Variants, type VariantsOptions } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/health.ts";
 import type { Origin } from "../origin/origin.ts";
 import { type Binding, bindDomains } from "../settings/domains.ts";
-import { identityOf } from "../settings/fingerprint.ts";
+import { fingerprintOf } from "../settings/fingerprint.ts";
 import { MAX_PAGE_BYTES } from "../settings/load.ts";
 import type { MirrorSettings, Settings } from "../settings/schema/schema.ts";
 import type { OnceLedger } from "../sign/once.ts";
@@ -40,7 +40,7 @@ import { createMirrorSource, keepsQueries } from "./routes.ts";
 export interface SiteParts {
   readonly store: Store;
   readonly once: OnceLedger;
-  readonly hot: Hot;
+  readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
   /** What the variants of all buckets share; `mirror`: of their own, for their fetches are renders. */
   readonly variants: Pick<VariantsOptions, "renderer" | "meter" | "mirror"> & {
@@ -72,10 +72,10 @@ export interface SiteRegistry {
 }
 
 export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
-  const buckets = createCarried<BucketParts>();
+  const buckets = createReloadCache<BucketParts>();
   const origins = createOriginRegistry({ ...parts, serverId: parts.mirror.serverId, meter: parts.mirror.meter });
-  const mirrors = createCarried<Mirror>();
-  const budgets = createCarried<KeyBudget>();
+  const mirrors = createReloadCache<Mirror>();
+  const budgets = createReloadCache<KeyBudget>();
   const ahead = createRenderAhead({ log: parts.log, signal: parts.mirror.signal });
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
@@ -100,16 +100,16 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const source =
         binding.mirror &&
         createMirrorSource(binding.mirror, keeping.has(id), (settings) => toMirror(bucket.stored, settings));
-      return makeSite(binding, { domain, ...bucket, source, ...tokenDoors(binding, { tokens, ...parts }) });
+      return makeSite(binding, { domain, ...bucket, source, ...authorizers(binding, { tokens, ...parts }) });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source, "client");
       const { bucketId: id } = bucket;
       const { maxKeys } = source;
-      const keyBudget = budgets.take(identityOf(id, maxKeys), () =>
+      const keyBudget = budgets.take(fingerprintOf(id, maxKeys), () =>
         createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log: parts.log }),
       );
-      return mirrors.take(identityOf(id, limits.objectSize, source), () =>
+      return mirrors.take(fingerprintOf(id, limits.objectSize, source), () =>
         createMirror(
           {
             ...mirrorOptions(source, limits),
@@ -174,8 +174,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       if (site === undefined) return;
       const { stored, variants, styles } = site;
       const search = { sites, stored, client: undefined, via: undefined, cdnLoop: undefined };
-      const findMarksOf: AheadTask["findMarks"] = (urls, signal) => findMarks(urls, { ...search, signal });
-      ahead.begin({ stored, variants, key, styles, findMarks: findMarksOf });
+      const findWatermarksOf: AheadTask["findWatermarks"] = (urls, signal) =>
+        findWatermarks(urls, { ...search, signal });
+      ahead.begin({ stored, variants, key, styles, findWatermarks: findWatermarksOf });
     },
     storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
@@ -197,11 +198,11 @@ interface BucketParts {
   readonly variants: Variants;
 }
 
-function openBucket(bucketId: string, { store, hot, now, variants: shared, mirror }: SiteParts): BucketParts {
-  const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), hot });
+function openBucket(bucketId: string, { store, memoryCache, now, variants: shared, mirror }: SiteParts): BucketParts {
+  const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), memoryCache });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
   const tried = (key: Key) => mirror.writeBack.tried(bucketId, key);
-  return { variants, stored: createStored(bucketId, bucket, hot, { gone: variants.drop, tried }) };
+  return { variants, stored: createStored(bucketId, bucket, memoryCache, { gone: variants.drop, tried }) };
 }
 
 function bucketId({ project, bucket }: Binding): string {
@@ -222,7 +223,7 @@ function mirrorOptions(source: MirrorSettings, limits: Settings["limits"]) {
 
 function makeSite(
   { project, bucket }: Binding,
-  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "door" | "originalDoor">,
+  parts: Pick<Site, "domain" | "stored" | "variants" | "source" | "authorizer" | "originalAuthorizer">,
 ): Site {
   const { grammarEra: era } = bucket;
   const toNamed = ([name, text]: [string, string]) => [name, nameRecipe(parseInstruction(text, { era }))] as const;
@@ -241,14 +242,17 @@ function makeSite(
   };
 }
 
-function tokenDoors(
+function authorizers(
   { project, bucket }: Binding,
-  { tokens, once, now }: Pick<TokenDoorOptions, "tokens" | "once" | "now">,
-): Pick<Site, "door" | "originalDoor"> {
+  { tokens, once, now }: Pick<AuthorizerOptions, "tokens" | "once" | "now">,
+): Pick<Site, "authorizer" | "originalAuthorizer"> {
   const { appid, acceptV1Signature: acceptV1 } = project;
   const { name, oneTimeDownloads, signedCacheControl: mode, token, originalProtection } = bucket;
-  const door = createTokenDoor({ appid, bucket: name, acceptV1, oneTimeDownloads, mode, tokens, once, now });
-  return { door: token === "off" ? undefined : door, originalDoor: originalProtection ? door : undefined };
+  const authorizer = createAuthorizer({ appid, bucket: name, acceptV1, oneTimeDownloads, mode, tokens, once, now });
+  return {
+    authorizer: token === "off" ? undefined : authorizer,
+    originalAuthorizer: originalProtection ? authorizer : undefined,
+  };
 }
 
 function keyLookup(settings: Settings): KeyLookup {

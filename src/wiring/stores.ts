@@ -6,7 +6,7 @@ import type { Store } from "../bucket/contract/driver.ts";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
 import { createFsStore } from "../bucket/fs/store.ts";
 import { openS3Store } from "../bucket/s3/store.ts";
-import { createBoundedDisk, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
+import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
 import { createTieredStore } from "../bucket/tier/store.ts";
 import type { Log } from "../core/log.ts";
@@ -66,7 +66,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     sweepEveryMs: SWEEP_MS,
     copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
   });
-  const disk = createBoundedDisk({
+  const disk = createDiskCache({
     near,
     maxBytes: limits.disk,
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),

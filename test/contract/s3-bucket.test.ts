@@ -47,7 +47,7 @@ describe("S3 bucket", needs("ceph"), () => {
 
   async function clear(key: string): Promise<boolean> {
     const seen = await bucket.head(toKey(key));
-    return bucket.clear(toKey(key), "version" in seen ? seen.version : "");
+    return bucket.removeTombstone(toKey(key), "version" in seen ? seen.version : "");
   }
 
   async function get(key: Key): Promise<Buffer | undefined> {
@@ -81,7 +81,7 @@ describe("S3 bucket", needs("ceph"), () => {
     const seen = await bucket.head(key);
     await put(key, randomBytes(100), { when: "always" });
     const later = await bucket.head(key);
-    expect(await bucket.clear(key, "version" in seen ? seen.version : "")).toBe(false);
+    expect(await bucket.removeTombstone(key, "version" in seen ? seen.version : "")).toBe(false);
     expect(await bucket.head(key)).toEqual(later);
     expect(await clear(key)).toBe(true);
     expect((await bucket.list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);
@@ -148,8 +148,8 @@ describe("S3 bucket", needs("ceph"), () => {
     const one = await bucket.head(toKey("a.jpg"));
     const over: RemoteCondition = { when: "version", version: one.state === "object" ? one.version : "" };
     const tombstone = { deletedAt: 5, reason: "不要了" };
-    expect(await bucket.bury(toKey("a.jpg"), tombstone, ABSENT)).toBe(false);
-    expect(await bucket.bury(toKey("a.jpg"), tombstone, over)).toBe(true);
+    expect(await bucket.putTombstone(toKey("a.jpg"), tombstone, ABSENT)).toBe(false);
+    expect(await bucket.putTombstone(toKey("a.jpg"), tombstone, over)).toBe(true);
     expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "tombstone", deletedAt: 5, reason: "不要了" });
     expect(await put("a.jpg", Buffer.from("one"))).toBe(false);
     expect(await bucket.list({ prefix: "", after: undefined, limit: 10 })).toEqual({ names: [], isEnd: true });
@@ -198,7 +198,7 @@ describe("S3 bucket", needs("ceph"), () => {
     newBucket();
     const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
     for (const key of keys) await put(key, Buffer.from("one"));
-    await bucket.bury(toKey("a0"), { deletedAt: 1, reason: "" }, ABSENT);
+    await bucket.putTombstone(toKey("a0"), { deletedAt: 1, reason: "" }, ABSENT);
     const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     for (const limit of [1, 3, sorted.length, 100]) {
       const seen: Key[] = [];

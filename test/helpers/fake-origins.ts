@@ -31,7 +31,7 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
 
 /** What a head may say beside the length. */
 export type HeadFacts = Partial<
-  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "doubt">
+  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "desync">
 >;
 
 /** 200 with a whole body of declared length, unless `facts` say otherwise. */

@@ -29,7 +29,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
     get waiting() {
       return queue.waiting;
     },
-    prove: () => Promise.resolve(),
+    verify: () => Promise.resolve(),
     async render(request) {
       const place = await queue.enter(request.signal);
       try {

@@ -35,7 +35,7 @@ export async function startLaneLab(listener: Listener, { idleMs = 60_000 } = {})
   };
   const laned = await startServer({
     ...options,
-    lane: { listener: counted, takes: (url) => !url.startsWith("/photos/") },
+    fastPath: { listener: counted, takes: (url) => !url.startsWith("/photos/") },
   });
   const plain = await startServer(options);
   return {

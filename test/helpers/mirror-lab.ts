@@ -7,11 +7,11 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
 import type { MissAnswer } from "../../src/mirror/fill/join.ts";
-import { createSlots, type Slots } from "../../src/mirror/fill/slots.ts";
-import { createRescueRoom } from "../../src/mirror/fill/transient.ts";
+import { createFillLimit, type FillLimit } from "../../src/mirror/fill/slots.ts";
+import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror, type MirrorOptions } from "../../src/mirror/mirror.ts";
-import { createHot, type Hot } from "../../src/mirror/stored/memory-cache.ts";
+import { createMemoryCache, type MemoryCache } from "../../src/mirror/stored/memory-cache.ts";
 import { createStored, type Found, type Stored, type StoredHooks } from "../../src/mirror/stored/stored.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-back.ts";
 import type { Origin } from "../../src/origin/origin.ts";
@@ -22,7 +22,7 @@ export const BUCKET_ID = "10001234/photos";
 
 export interface StoredLab {
   readonly stored: Stored;
-  readonly hot: Hot;
+  readonly hot: MemoryCache;
   readonly driver: BucketDriver;
 }
 
@@ -39,7 +39,7 @@ export function storedLab(
   const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
   const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
-  const hot = createHot({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
+  const hot = createMemoryCache({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
   return { stored: createStored(BUCKET_ID, bucket, hot, hooks), hot, driver };
 }
@@ -56,7 +56,7 @@ export function countingMeter(): MirrorMeter & { readonly told: string[] } {
     retried: () => note("retried"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
-    refreshed: (outcome) => note(`refreshed ${outcome}`),
+    revalidated: (outcome) => note(`refreshed ${outcome}`),
     stored: (bytes) => note(`stored ${bytes}`),
     notStored: (code) => note(`not stored ${code}`),
   };
@@ -81,7 +81,7 @@ export interface MirrorLab extends StoredLab {
   readonly mirror: Mirror;
   readonly pool: TestPool;
   readonly meter: ReturnType<typeof countingMeter>;
-  readonly slots: Slots;
+  readonly slots: FillLimit;
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
@@ -120,7 +120,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const { stored, hot, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
-  const slots = createSlots(options.slots ?? 100);
+  const slots = createFillLimit(options.slots ?? 100);
   const writeBack = createWriteBack({ now, log: SILENT_LOG, meter, retryMs });
   const stopping = new AbortController();
   const mirror = createMirror(
@@ -139,7 +139,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     },
     {
       spools: pool,
-      rescues: createRescueRoom(options.rescuedBytes),
+      transients: createTransientRoom(options.rescuedBytes),
       writeBack,
       slots,
       meter,
@@ -206,7 +206,7 @@ export async function bodyOf(answer: MissAnswer): Promise<Buffer> {
     if (answer.kind === "finished") return await readToEnd(head.spool);
     const pieces: Buffer[] = [];
     for (let offset = 0; ; ) {
-      const piece = await answer.follower.read(head, offset);
+      const piece = await answer.reader.read(head, offset);
       if (piece === undefined) return Buffer.concat(pieces);
       pieces.push(piece);
       offset += piece.byteLength;

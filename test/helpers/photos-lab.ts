@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createFreeSpace } from "../../src/bucket/fs/free-space.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { PhotosParts } from "../../src/http/rest/call.ts";
+import type { RestApiParts } from "../../src/http/rest/call.ts";
 import type { ManagedBucket } from "../../src/http/rest/project.ts";
-import { type AnsweredCall, createPhotos } from "../../src/http/rest/rest.ts";
+import { type AnsweredCall, createRestApi } from "../../src/http/rest/rest.ts";
 import { createFront } from "../../src/http/wire/front.ts";
 import { createRequestIds } from "../../src/http/wire/request-id.ts";
 import { startServer } from "../../src/http/wire/server.ts";
-import { createSlots } from "../../src/mirror/fill/slots.ts";
+import { createFillLimit } from "../../src/mirror/fill/slots.ts";
 import { createMemoryOnceLedger } from "../../src/sign/once.ts";
 import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";
@@ -27,7 +27,7 @@ export interface PhotosLab {
   readonly bucket: ManagedBucket;
   readonly pool: TestPool;
   readonly slices: Slices;
-  readonly uploads: PhotosParts["uploads"];
+  readonly uploads: RestApiParts["uploads"];
   readonly calls: readonly AnsweredCall[];
   /** What was logged as an error. */
   readonly faults: readonly object[];
@@ -48,7 +48,7 @@ export function temporaryFolder(): string {
 }
 
 /** One project with the bucket `photos`. Ends with the test. */
-export async function photosLab(options: Partial<PhotosParts> = {}): Promise<PhotosLab> {
+export async function photosLab(options: Partial<RestApiParts> = {}): Promise<PhotosLab> {
   const { stored } = storedLab({ now: Date.now });
   const bucket: ManagedBucket = {
     name: "photos",
@@ -62,12 +62,12 @@ export async function photosLab(options: Partial<PhotosParts> = {}): Promise<Pho
   const project = { appid: APPID, isEnabled: true, acceptV1: true, buckets, firstBucket: bucket };
   const pool = testPool();
   const slices = await slicesLab();
-  const uploads = createSlots(64);
+  const uploads = createFillLimit(64);
   const calls: AnsweredCall[] = [];
   const faults: object[] = [];
   const nextRequestId = createRequestIds();
   const [key] = KEYS;
-  const photos = createPhotos({
+  const photos = createRestApi({
     projects: () => ({ find: (appid) => (appid === APPID ? project : undefined), isDomain: () => false }),
     tokens: createVerifiedTokens({
       keys: (secretId, appid) =>
@@ -82,7 +82,7 @@ export async function photosLab(options: Partial<PhotosParts> = {}): Promise<Pho
     place: () => ({ publicPort: "auto", port: 80 }),
     patience: { idleMs: 30_000, totalMs: 60_000 },
     // Images of the lab are proven where the renderer is; here the API is looked at.
-    prove: () => Promise.resolve(),
+    verify: () => Promise.resolve(),
     announce: async () => undefined,
     log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },
     now: Date.now,
@@ -96,7 +96,7 @@ export async function photosLab(options: Partial<PhotosParts> = {}): Promise<Pho
     nextRequestId,
     continues: true,
     requestMs: 60_000,
-    listener: createFront({ photos, download: (_, response) => response.destroy() }),
+    listener: createFront({ restApi: photos, download: (_, response) => response.destroy() }),
   });
   onTestFinished(() => server.stop(0));
   return { port: server.port, bucket, pool, slices, uploads, calls, faults };

@@ -38,7 +38,7 @@ export async function renderText(
   const recipe = dependsOnAccept(asked) ? settleAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
-  return renderImage({ bytes, facts, recipe, marks: new Map(Object.entries(marks)), limits });
+  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(marks)), limits });
 }
 
 /** What the catalogue would know of it. */

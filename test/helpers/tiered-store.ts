@@ -2,14 +2,14 @@
 import { createSpoolPool } from "../../src/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
-import { type BoundedDisk, createBoundedDisk } from "../../src/bucket/tier/disk/disk-cache.ts";
+import { createDiskCache, type DiskCache } from "../../src/bucket/tier/disk/disk-cache.ts";
 import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/bucket/tier/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;
   readonly near: FsStore;
-  readonly disk: BoundedDisk;
+  readonly disk: DiskCache;
   /** `bucketId key` of what memory had to let go of. */
   readonly changed: string[];
 }
@@ -27,7 +27,7 @@ export async function openTiered(
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
   const changed: string[] = [];
-  const disk = createBoundedDisk({ near, maxBytes, wasUsed: () => false, log });
+  const disk = createDiskCache({ near, maxBytes, wasUsed: () => false, log });
   const store = createTieredStore({
     near,
     remote,

@@ -204,7 +204,7 @@ export function openSpool(parts: SpoolParts): Spool {
         await arrival.wait(signal);
       }
     },
-    unkept() {
+    notStorable() {
       if (diskError !== undefined) return Promise.resolve();
       failure ??= createWaiters();
       return failure.wait();

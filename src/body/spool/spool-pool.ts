@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { DigestName } from "../../core/object.ts";
@@ -55,7 +55,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   let fileBytes = 0;
   let failureToldAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
-  const discards = new PassingSet<Promise<void>>();
+  const discards = new LiveSet<Promise<void>>();
 
   const memory = {
     count(change: number) {

@@ -78,7 +78,7 @@ export interface Spool {
    * Resolves when the disk has failed: what comes from then on is kept for as long as the fastest reader needs it, so that
    * one who begins at once may have all of the body. Never rejects, and never resolves where the disk takes everything.
    */
-  unkept(): Promise<void>;
+  notStorable(): Promise<void>;
   /** False where bytes that have come are to be had no more: the disk has failed, and there was no memory for who is behind the fastest reader. */
   hasAll(): boolean;
   /** One more user of the spool. */

@@ -1,7 +1,7 @@
 // The portable bucket: what every caller uses and every driver may rely on. It validates, bounds and describes; what is
 // there and what may replace it is decided by the driver, in one step.
 import { createHash } from "node:crypto";
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
@@ -34,7 +34,7 @@ import { readWhole } from "./read-whole.ts";
 export interface Bucket {
   lookup(key: Key): Promise<Entry>;
   /** As in BucketDriver. */
-  isUnsure(key: Key): boolean;
+  isUnknown(key: Key): boolean;
   /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /** As in BucketDriver. */
@@ -69,7 +69,7 @@ export interface Bucket {
     readonly prefix?: string;
     readonly after?: Key | undefined;
     readonly limit?: number;
-    readonly signal?: Leaving;
+    readonly signal?: Cancellation;
   }): Promise<ListPage>;
   /** Objects, and their bytes before equal ones are stored once. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
@@ -123,7 +123,7 @@ const COPY_ATTEMPTS = 3;
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
   return {
     lookup: (key) => driver.lookup(key),
-    isUnsure: (key) => driver.isUnsure?.(key) === true,
+    isUnknown: (key) => driver.isUnknown?.(key) === true,
     open: (info, options) => driver.open(info, options),
     bring: driver.bring && ((info) => driver.bring?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),

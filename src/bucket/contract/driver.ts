@@ -1,7 +1,7 @@
 // What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
 // promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
@@ -18,14 +18,14 @@ export type Entry =
       readonly info: ObjectInfo;
       readonly epoch: number;
       readonly isStale: boolean;
-      readonly isQueued?: boolean;
+      readonly isPending?: boolean;
     }
   | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
   | {
       readonly state: "absent";
       readonly epoch: number;
       readonly failure?: HuiyuanError;
-      readonly isTaken?: boolean;
+      readonly isForeign?: boolean;
     };
 
 /** The mark that a delete leaves. Times are Unix milliseconds; one that has expired counts as absent and may be swept. */
@@ -98,7 +98,7 @@ export interface ListOptions {
   readonly after: Key | undefined;
   readonly limit: number;
   /** Of whoever waits for it: a driver whose listing may take long ends it with client_gone. */
-  readonly signal?: Leaving | undefined;
+  readonly signal?: Cancellation | undefined;
 }
 
 /** One page of a listing, by ascending UTF-8 bytes of the key. */
@@ -115,7 +115,7 @@ export interface BucketDriver {
    * Of a remote store: whether what is queued under the key was taken while it could not be asked, so that it may have another
    * object, or a tombstone, which will win.
    */
-  isUnsure?(key: Key): boolean;
+  isUnknown?(key: Key): boolean;
   /**
    * Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. `mayBeReplaced`: its
    * bytes also where the key has another object by now, if they are still at hand.

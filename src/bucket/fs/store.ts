@@ -137,7 +137,7 @@ function wireStore(parts: StoreParts): FsStore {
   const readers = createBlobReaders({
     dataDir: dir,
     blob: (sha256) => reads.blob(sha256),
-    onDamage: (damage) => setAside(damage, { writer, log, copyFolders }),
+    onDamage: (damage) => quarantine(damage, { writer, log, copyFolders }),
   });
   const newFilePath = () => {
     filesMade += 1;
@@ -173,7 +173,7 @@ function wireStore(parts: StoreParts): FsStore {
     await removeEmptyPacks();
     for (const pack of reads.sparsePacks()) {
       try {
-        await emptyPack(pack);
+        await compactPack(pack);
         await removeEmptyPacks();
       } catch (error) {
         log.warn({ err: error, pack }, "cannot move images out of a pack; will try again");
@@ -186,11 +186,11 @@ function wireStore(parts: StoreParts): FsStore {
     if (removed > 0) readers.forgetPacks();
   }
 
-  async function emptyPack(pack: number): Promise<void> {
+  async function compactPack(pack: number): Promise<void> {
     let moved: readonly string[];
     do {
       if (closing.signal.aborted) return;
-      moved = await writer.submit("emptyPack", { pack, maxBytes: MOVED_AT_ONCE_BYTES });
+      moved = await writer.submit("compactPack", { pack, maxBytes: MOVED_AT_ONCE_BYTES });
       readers.forget(moved);
     } while (moved.length > 0);
   }
@@ -262,12 +262,12 @@ function wireStore(parts: StoreParts): FsStore {
 }
 
 /** The damaged blob goes to quarantine. What can be had again is absent from now on, and the next request fetches it. */
-async function setAside(
+async function quarantine(
   { found, ...damage }: Damage,
   { writer, log, copyFolders }: { writer: Writer; log: Log; copyFolders: readonly string[] },
 ): Promise<void> {
   const { sha256 } = damage;
-  for (const { bucket, key, via, isKept } of await writer.submit("setAside", { ...damage, copyFolders })) {
+  for (const { bucket, key, via, isKept } of await writer.submit("quarantine", { ...damage, copyFolders })) {
     const fields = { bucket, key, sha256, found };
     if (!isKept) log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
     else log.error({ ...fields, via }, "a stored image is damaged and no origin has it; upload it again, or delete it");

@@ -2,7 +2,7 @@
 // second asks whether it is back.
 import type { Log } from "../../core/log.ts";
 
-export interface Reach {
+export interface Availability {
   readonly isDown: boolean;
   /** When the row of failures that is going on began, as performance.now(); undefined when the last request was answered. */
   readonly since: number | undefined;
@@ -13,7 +13,7 @@ export interface Reach {
   close(): void;
 }
 
-export interface ReachOptions {
+export interface AvailabilityOptions {
   /** One cheap request; rejects where S3 does not answer. */
   readonly ask: () => Promise<void>;
   readonly log: Log;
@@ -25,7 +25,7 @@ export interface ReachOptions {
 const FAILURES = 3;
 const EVERY_MS = 1_000;
 
-export function createReach({ ask, log, everyMs = EVERY_MS }: ReachOptions): Reach {
+export function createAvailability({ ask, log, everyMs = EVERY_MS }: AvailabilityOptions): Availability {
   const listeners: (() => void)[] = [];
   let failures = 0;
   let since: number | undefined;

@@ -54,14 +54,14 @@ export interface RemoteBucket {
    * Lays a tombstone over what the caller has just seen, or over whatever is there where the place knows no conditions. False: another
    * is there, and nothing has changed.
    */
-  bury(key: Key, tombstone: Tombstone, condition: RemoteCondition): Promise<boolean>;
+  putTombstone(key: Key, tombstone: Tombstone, condition: RemoteCondition): Promise<boolean>;
   /** The bytes of `from`, if they still are that version, under another description and over whatever is there. */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /**
    * What is there goes, and there is no tombstone that counts; one that has expired may stay. False: another version is there, and
    * nothing has changed.
    */
-  clear(key: Key, version: string): Promise<boolean>;
+  removeTombstone(key: Key, version: string): Promise<boolean>;
   /**
    * By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. Throws client_gone when `signal`
    * aborts, between two requests.

@@ -1,7 +1,7 @@
 // One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
 // its caller has the key alone within this process.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Hashes, isKey, type Key } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
@@ -12,8 +12,8 @@ import type { ObjectNames } from "../remote/names.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote/remote.ts";
 import { isResult, type ListedName, listPage } from "./answers.ts";
 import { readBody } from "./bodies.ts";
-import type { Conditions } from "./capability-probe.ts";
-import { piecesOf } from "./chunks.ts";
+import type { Capabilities } from "./capability-probe.ts";
+import { chunksOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
 import { putInParts } from "./multipart.ts";
@@ -22,7 +22,7 @@ import { mayBeObject, tombstoneBody } from "./tombstone.ts";
 export interface S3BucketParts {
   readonly client: S3Client;
   readonly names: ObjectNames;
-  readonly conditions: () => Promise<Conditions>;
+  readonly conditions: () => Promise<Capabilities>;
   /** The S3 bucket's own name, for copies. */
   readonly s3Bucket: string;
   /** Larger objects are put in parts. Bytes. */
@@ -33,7 +33,7 @@ interface PageOptions {
   /** A name, not a key. */
   readonly after: string | undefined;
   readonly size: number;
-  readonly signal: Leaving | undefined;
+  readonly signal: Cancellation | undefined;
 }
 
 const LOOK_PATIENCE_MS = 2_000;
@@ -114,7 +114,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       method: "PUT",
       name,
       headers: { ...headers, ...wanted, ...contentMd5(hashes) },
-      body: { bytes: source.size, sha256: hashes.sha256, open: () => piecesOf(source) },
+      body: { bytes: source.size, sha256: hashes.sha256, open: () => chunksOf(source) },
       patienceMs: PATIENCE_MS,
     });
     if (reply.status < 300) {
@@ -154,7 +154,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
       return bytes;
     },
-    async bury(key, tombstone, condition) {
+    async putTombstone(key, tombstone, condition) {
       const reply = await putTombstone(key, tombstone, await knownCondition(condition));
       if (reply.status < 300) {
         await client.drop(reply);
@@ -185,7 +185,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (!isResult(result, "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
       return true;
     },
-    async clear(key, version) {
+    async removeTombstone(key, version) {
       const wanted = await conditionHeaders(key, { when: "version", version });
       if (wanted === undefined) return false;
       // Few servers know conditions of a DELETE, and what another writer has just been told is stored must not go.
@@ -246,7 +246,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   }
 
   /** Objects whose key must be read from their metadata; hardly ever any. */
-  async function longNames(signal: Leaving | undefined): Promise<RemoteName[]> {
+  async function longNames(signal: Cancellation | undefined): Promise<RemoteName[]> {
     const listed: ListedName[] = [];
     for (let from: string | undefined; listed.length < MAX_LONG; ) {
       const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
@@ -267,7 +267,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   }
 }
 
-function throwIfLeft(signal: Leaving | undefined): void {
+function throwIfLeft(signal: Cancellation | undefined): void {
   if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
 }
 

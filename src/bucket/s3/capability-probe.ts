@@ -7,7 +7,7 @@ import { isSigned } from "./absence.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
 
-export interface Conditions {
+export interface Capabilities {
   /** `If-None-Match: *` */
   readonly absent: boolean;
   /** `If-Match: <etag>` */
@@ -29,26 +29,26 @@ const LOOKS = 5;
 /** What became of a put. `refused`: S3 does not take such a request. */
 type Outcome = "stored" | "held back" | "refused";
 
-export interface Trial {
+export interface CapabilityProbe {
   /** The answer is kept; while S3 does not answer it throws store_failed or store_full, and the next call asks again. */
-  conditions(): Promise<Conditions>;
+  conditions(): Promise<Capabilities>;
   /** Asks anew behind what goes on, as S3 may say otherwise by now; once a second at the most. What is kept counts until then. */
   again(): void;
 }
 
-export function createTrial(client: S3Client, options: ConditionProbe): Trial {
-  let known: Conditions | undefined;
-  let underWay: Promise<Conditions> | undefined;
+export function createCapabilityProbe(client: S3Client, options: ConditionProbe): CapabilityProbe {
+  let known: Capabilities | undefined;
+  let underWay: Promise<Capabilities> | undefined;
   let endedAt = Number.NEGATIVE_INFINITY;
 
-  async function find(): Promise<Conditions> {
+  async function find(): Promise<Capabilities> {
     const found = await ask(client, options);
     if (found.absent !== known?.absent || found.version !== known?.version) tell(found, options.log);
     known = found;
     return found;
   }
 
-  function start(): Promise<Conditions> {
+  function start(): Promise<Capabilities> {
     underWay ??= find().finally(() => {
       underWay = undefined;
       endedAt = performance.now();
@@ -64,7 +64,7 @@ export function createTrial(client: S3Client, options: ConditionProbe): Trial {
   };
 }
 
-function tell({ absent, version }: Conditions, log: Log): void {
+function tell({ absent, version }: Capabilities, log: Log): void {
   if (absent && version) return;
   const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
   log.warn(
@@ -73,7 +73,7 @@ function tell({ absent, version }: Conditions, log: Log): void {
   );
 }
 
-async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Conditions> {
+async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Capabilities> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
@@ -97,7 +97,7 @@ async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Condit
     try {
       reply = await putText(text, condition);
     } catch (error) {
-      if (client.mayPass(error) || asHuiyuanError(error).code === "store_full") throw error;
+      if (client.mayRetry(error) || asHuiyuanError(error).code === "store_full") throw error;
       return "refused";
     }
     if (reply.status === 412 || reply.status === 409) return "held back";
@@ -108,11 +108,16 @@ async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Condit
   async function isUnsigned(): Promise<boolean> {
     const nothing = `${name}-nothing`;
     try {
-      const reply = await client.send({ method: "HEAD", name: nothing, patienceMs: PATIENCE_MS, isTrial: true });
+      const reply = await client.send({
+        method: "HEAD",
+        name: nothing,
+        patienceMs: PATIENCE_MS,
+        isCapabilityProbe: true,
+      });
       await client.drop(reply);
       return reply.status === 404 && !isSigned(reply);
     } catch (error) {
-      if (client.mayPass(error)) throw error;
+      if (client.mayRetry(error)) throw error;
       return false;
     }
   }

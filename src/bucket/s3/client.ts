@@ -5,12 +5,12 @@ import { createSharedSignals } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
-import { createReach, type Reach } from "../remote/availability.ts";
+import { type Availability, createAvailability } from "../remote/availability.ts";
 import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { isAboutObject, isFull, isPassing } from "./refusals.ts";
+import { isAboutObject, isFull, isRetryable } from "./refusals.ts";
 
 /** Where the S3 bucket is, as from s3Place(), and who asks. */
 export interface S3Access {
@@ -38,18 +38,18 @@ export interface S3Request {
   /** True: is sent also while S3 is known to be down. */
   readonly isProbe?: boolean;
   /** True: a 404 is handed back also where it may not be of S3. */
-  readonly isTrial?: boolean;
+  readonly isCapabilityProbe?: boolean;
 }
 
 export interface S3Client {
-  readonly reach: Reach;
+  readonly availability: Availability;
   /**
    * An answer that the caller must judge: 2xx, of bytes that were put or got with an ETag, 304, 404, 409, 412, 416. A condition may
    * have been broken by an earlier try whose answer was lost. Throws store_failed, store_full; the body of the reply throws store_failed.
    */
   send(request: S3Request): Promise<HttpReply>;
   /** Whether a later request may succeed where one has ended in this error. */
-  mayPass(error: unknown): boolean;
+  mayRetry(error: unknown): boolean;
   /** The store_failed of an answer that S3 does not give to such a request, only what stands before it; it may pass. */
   strange(action: string, status: number): HuiyuanError;
   /** The whole body as text, of at most 8 MiB, within a minute or `ms`. Throws store_failed. */
@@ -64,7 +64,7 @@ export interface S3Client {
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
   /** Called for each 404 that was not believed. */
-  readonly onDoubt?: () => void;
+  readonly onDesync?: () => void;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -94,8 +94,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
   const sharedClosing = createSharedSignals()(closing.signal);
-  const reach = createReach({ ask: askBucket, log });
-  const passing = new WeakSet<HuiyuanError>();
+  const availability = createAvailability({ ask: askBucket, log });
+  const retryable = new WeakSet<HuiyuanError>();
   const absence = createAbsence();
 
   async function askBucket(): Promise<void> {
@@ -110,7 +110,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   /** An answer without an end is as good as none. */
   function unended(error: unknown): never {
-    throw markPassing(asHuiyuanError(error));
+    throw markRetryable(asHuiyuanError(error));
   }
 
   async function sendOnce(request: S3Request): Promise<HttpReply> {
@@ -148,12 +148,12 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       yield* pieces;
     } catch (error) {
       const failure = failed(request, `the answer broke off: ${messageOf(error)}`, error);
-      throw closing.signal.aborted ? failure : markPassing(failure);
+      throw closing.signal.aborted ? failure : markRetryable(failure);
     }
   }
 
   /** The reply, or why another try may help; throws where none can. */
-  async function attempt(request: S3Request): Promise<HttpReply | Passing> {
+  async function attempt(request: S3Request): Promise<HttpReply | Retryable> {
     let reply: HttpReply;
     try {
       reply = await sendOnce(request);
@@ -162,7 +162,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     }
     if (lacksEtag(request, reply)) throw await notFromS3(request, reply, `${reply.status} with no ETag`);
     if (reply.status < 300) {
-      reach.answered();
+      availability.answered();
       return reply;
     }
     return judge(request, reply);
@@ -171,45 +171,45 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** What stands before S3 may answer in its place, as with a page of its own: that says nothing of the object. */
   async function notFromS3(request: S3Request, reply: HttpReply, found: string): Promise<HuiyuanError> {
     await readAway(reply, SHORT_BOUNDS).catch(() => undefined); // It is of no use whole either.
-    return markPassing(failed(request, `the answer was ${found}, which is none of S3`));
+    return markRetryable(failed(request, `the answer was ${found}, which is none of S3`));
   }
 
   /** No answer came. Throws where no other try may help. */
-  function unanswered(request: S3Request, error: unknown): Passing {
+  function unanswered(request: S3Request, error: unknown): Retryable {
     const code = error instanceof HuiyuanError ? error.code : undefined;
     // What is to be sent could not be read: that says nothing of S3.
     if (code?.startsWith("store_")) throw error;
     const failure = failed(request, messageOf(error), error);
     // The address is not allowed, and no other try will find another; or nobody waits any more.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
-    reach.failed(failure);
+    availability.failed(failure);
     return { failure, status: undefined, silentMs: error instanceof Silence ? error.milliseconds : 0 };
   }
 
   /** As attempt(), for an answer that says no. */
-  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Passing> {
+  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Retryable> {
     const { status } = reply;
-    if (status === 404 && !absence.isBelieved(reply) && request.isTrial !== true) {
-      options.onDoubt?.();
+    if (status === 404 && !absence.isBelieved(reply) && request.isCapabilityProbe !== true) {
+      options.onDesync?.();
       throw await notFromS3(request, reply, "404 with no request id");
     }
     const said = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(said ?? "") ?? "";
     const failure = refused(request, status, code);
-    const mayPass = isPassing(status, code);
-    if (!mayPass || status < 500) reach.answered();
-    if (mayPass) return { failure, status };
+    const mayRetry = isRetryable(status, code);
+    if (!mayRetry || status < 500) availability.answered();
+    if (mayRetry) return { failure, status };
     if (isAboutObject(status, code)) return reply;
     // S3 says why, but to a HEAD; a page that does not is of what stands before it.
     const isPage = said !== undefined && code === "" && request.method !== "HEAD";
-    throw isPage ? markPassing(failure) : failure;
+    throw isPage ? markRetryable(failure) : failure;
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
     let silentMs = 0;
     for (let tried = 1; ; tried += 1) {
-      if (reach.isDown && request.isProbe !== true)
-        throw markPassing(failed(request, "it has not answered for a while"));
+      if (availability.isDown && request.isProbe !== true)
+        throw markRetryable(failed(request, "it has not answered for a while"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
       silentMs += outcome.silentMs ?? 0;
@@ -218,19 +218,19 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     }
   }
 
-  function givenUp({ failure, status }: Passing): HuiyuanError {
+  function givenUp({ failure, status }: Retryable): HuiyuanError {
     // Not sooner: many who are refused once at the same moment say nothing of whether S3 is there.
-    if (status !== undefined && status >= 500) reach.failed(failure);
-    return markPassing(failure);
+    if (status !== undefined && status >= 500) availability.failed(failure);
+    return markRetryable(failure);
   }
 
-  function markPassing(failure: HuiyuanError): HuiyuanError {
-    passing.add(failure);
+  function markRetryable(failure: HuiyuanError): HuiyuanError {
+    retryable.add(failure);
     return failure;
   }
 
   function close(): void {
-    reach.close();
+    availability.close();
     closing.abort(new Error("the store is closed"));
   }
 
@@ -249,14 +249,14 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   function strange(action: string, status: number): HuiyuanError {
     const message = `Cannot ${action} in the S3 bucket ${options.url}: the answer was ${status}, which is none of S3`;
-    return markPassing(new HuiyuanError("store_failed", message));
+    return markRetryable(new HuiyuanError("store_failed", message));
   }
 
-  const mayPass = (error: unknown) => error instanceof HuiyuanError && passing.has(error);
-  return { reach, send, mayPass, strange, text, drop, absence, close };
+  const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
+  return { availability, send, mayRetry, strange, text, drop, absence, close };
 }
 
-function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Passing): number {
+function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Retryable): number {
   if (status === undefined) return tries;
   return isProbe ? 1 : REFUSED_TRIES;
 }
@@ -268,7 +268,7 @@ function lacksEtag({ method, name, body }: S3Request, { status, header }: HttpRe
 }
 
 /** Another try may help. */
-interface Passing {
+interface Retryable {
   readonly failure: HuiyuanError;
   /** Of what was answered; undefined: nothing was. */
   readonly status: number | undefined;

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ByteSource } from "../remote/remote.ts";
 import { errorCode, isResult, uploadId } from "./answers.ts";
-import { piecesOf } from "./chunks.ts";
+import { chunksOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
 
 export interface MultipartPut {
@@ -35,12 +35,12 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
       const end = Math.min(start + PART_BYTES, source.size) - 1;
       const partNumber = String(etags.length + 1);
       const hash = createHash("sha256");
-      for await (const piece of piecesOf(source, start, end)) hash.update(piece);
+      for await (const piece of chunksOf(source, start, end)) hash.update(piece);
       const reply = await client.send({
         method: "PUT",
         name,
         query: { partNumber, uploadId: upload },
-        body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => piecesOf(source, start, end) },
+        body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => chunksOf(source, start, end) },
         patienceMs: PATIENCE_MS,
       });
       await client.drop(reply);

@@ -13,7 +13,7 @@ const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "Insufficie
 const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
 
 /** Whether another try may help. */
-export function isPassing(status: number, code: string): boolean {
+export function isRetryable(status: number, code: string): boolean {
   return PASSING_CODES.has(code) || status === 429 || (status >= 500 && status !== 501 && status !== 507);
 }
 

@@ -2,14 +2,14 @@
 // bucket does is in bucket.ts, what a request is in client.ts.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { waitAtMost } from "../../async/timeouts.ts";
+import { withTimeout } from "../../async/timeouts.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { objectNames } from "../remote/names.ts";
 import type { RemoteBucket, RemoteStore } from "../remote/remote.ts";
 import { isResult } from "./answers.ts";
 import { createS3Bucket } from "./bucket.ts";
-import { createTrial } from "./capability-probe.ts";
+import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import type { HttpCaller } from "./http-call.ts";
 
@@ -39,10 +39,10 @@ const PUT_WAITS_MS = 8_000;
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
   // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
-  const client = createS3Client({ ...options, onDoubt: () => trial.again() });
-  const trial = createTrial(client, { prefix, log });
+  const client = createS3Client({ ...options, onDesync: () => probe.again() });
+  const probe = createCapabilityProbe(client, { prefix, log });
   // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
-  client.reach.onReturn(() => void trial.conditions().catch(() => undefined));
+  client.availability.onReturn(() => void probe.conditions().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
     await check();
@@ -52,7 +52,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   }
 
   const inTime = () =>
-    waitAtMost(PUT_WAITS_MS, trial.conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
+    withTimeout(PUT_WAITS_MS, probe.conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
 
   async function check(): Promise<void> {
     try {
@@ -61,19 +61,19 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
       if (!isListed) throw client.strange("list what is", reply.status);
-      await firstTrial();
+      await firstProbe();
     } catch (error) {
-      if (!client.mayPass(error)) throw error;
-      client.reach.failed(asHuiyuanError(error), true);
+      if (!client.mayRetry(error)) throw error;
+      client.availability.failed(asHuiyuanError(error), true);
     }
   }
 
   /** An S3 that takes no put has what it has, and may take the next: each that is wanted makes the trial again. */
-  async function firstTrial(): Promise<void> {
+  async function firstProbe(): Promise<void> {
     try {
-      await Promise.race([trial.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+      await Promise.race([probe.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
     } catch (error) {
-      if (client.mayPass(error)) throw error;
+      if (client.mayRetry(error)) throw error;
       log.error({ err: error }, "S3 takes no puts: what it has is served, uploads fail, new images wait on disk");
     }
   }
@@ -88,10 +88,10 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       return known;
     },
     get isDown() {
-      return client.reach.isDown;
+      return client.availability.isDown;
     },
-    outageSince: () => client.reach.since,
-    onReturn: (listener) => client.reach.onReturn(listener),
+    outageSince: () => client.availability.since,
+    onReturn: (listener) => client.availability.onReturn(listener),
     async close() {
       client.close();
     },

@@ -45,7 +45,7 @@ export interface TieredBucketParts {
 
 export interface TieredBucket extends BucketDriver {
   /** An earlier run has queued it, perhaps while the remote store could not be asked. */
-  doubt(key: Key): void;
+  desync(key: Key): void;
   /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
   upload(key: Key): Promise<void>;
 }
@@ -153,7 +153,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   async function entryHere(key: Key): Promise<Entry> {
     const queued = await queue.lookup(key);
     const kept = await edge.driver.lookup(key);
-    return queued.state === "object" ? { ...queued, epoch: kept.epoch, isQueued: true } : kept;
+    return queued.state === "object" ? { ...queued, epoch: kept.epoch, isPending: true } : kept;
   }
 
   async function openNear(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
@@ -174,7 +174,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     async lookup(key) {
       const kept = await entryHere(key);
       if (kept.state === "object") {
-        if (kept.isQueued !== true && !edge.isTrusted(key)) checkBehind(kept.info);
+        if (kept.isPending !== true && !edge.isTrusted(key)) checkBehind(kept.info);
         return kept;
       }
       if (kept.state === "tombstone" && isDown()) return kept;
@@ -184,7 +184,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       const since = await entryHere(key);
       return since.state === "absent" ? found : since;
     },
-    isUnsure: (key) => unsure.has(key),
+    isUnknown: (key) => unsure.has(key),
     async open(info, options) {
       const near = await openNear(info, options);
       if (near !== undefined) return near;
@@ -209,7 +209,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
-    doubt: (key) => void unsure.add(key),
+    desync: (key) => void unsure.add(key),
     upload: (key) => alone(key, () => changes.upload(key)),
   };
 }

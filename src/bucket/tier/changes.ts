@@ -101,13 +101,13 @@ export function createChanges(parts: ChangesParts): Changes {
     const { queued, kept } = await occupantHere(key);
     let state: Entry["state"] | undefined = queued === undefined ? kept.state : "object";
     if (state === "absent") state = isDown() ? undefined : await stateThere(key);
-    const isUnsure = state === undefined;
+    const isUnknown = state === undefined;
     const result = decidePut({ state: state ?? "absent", epoch: kept.epoch, sha256: undefined }, condition);
     if (result !== "stored") return result;
     checkRoom(body.size);
     const stored = await queue.put(info, body, { when: "absent" });
     if (stored === "stored") {
-      if (isUnsure) unsure.add(key);
+      if (isUnknown) unsure.add(key);
       learn(body);
       uploads.add({ bucketId: id, key, size: info.size, since: now() });
     }
@@ -219,7 +219,7 @@ export function createChanges(parts: ChangesParts): Changes {
 
   /** False: another writer has changed what was found. */
   async function takeAway(key: Key, there: RemoteEntry, queued: ObjectInfo | undefined): Promise<boolean> {
-    if (there.state === "object" && !(await remote.clear(key, there.version))) return false;
+    if (there.state === "object" && !(await remote.removeTombstone(key, there.version))) return false;
     if (queued !== undefined) await unqueue(queued, "nowhere");
     return true;
   }
@@ -247,12 +247,12 @@ export function createChanges(parts: ChangesParts): Changes {
     return isMirrored;
   }
 
-  async function bury(key: Key, tombstone: Tombstone, mayRepeat = true): Promise<boolean> {
+  async function putTombstone(key: Key, tombstone: Tombstone, mayRepeat = true): Promise<boolean> {
     const { queued } = await occupantHere(key);
     const there = await remote.head(key);
     // Over what was seen only: a request that is carried out late would bury what was uploaded since.
-    if (!(await remote.bury(key, tombstone, overOf(there)))) {
-      if (mayRepeat) return bury(key, tombstone, false);
+    if (!(await remote.putTombstone(key, tombstone, overOf(there)))) {
+      if (mayRepeat) return putTombstone(key, tombstone, false);
       throw new HuiyuanError("store_failed", `Cannot delete "${key}": what is there keeps changing`);
     }
     if (queued !== undefined) await unqueue(queued, "nowhere");
@@ -264,7 +264,7 @@ export function createChanges(parts: ChangesParts): Changes {
   async function undelete(key: Key): Promise<boolean> {
     const there = await remote.head(key);
     const isDeleted = there.state === "tombstone" && !hasExpired(there, now());
-    const isLifted = isDeleted && (await remote.clear(key, there.version));
+    const isLifted = isDeleted && (await remote.removeTombstone(key, there.version));
     await edge.driver.undelete(key);
     return isLifted;
   }
@@ -282,7 +282,16 @@ export function createChanges(parts: ChangesParts): Changes {
     throw new HuiyuanError("store_failed", `Cannot upload "${key}": what is there keeps changing`);
   }
 
-  return { putLater, putNow, copy, delete: (key, tombstone) => bury(key, tombstone), undelete, renew, purge, upload };
+  return {
+    putLater,
+    putNow,
+    copy,
+    delete: (key, tombstone) => putTombstone(key, tombstone),
+    undelete,
+    renew,
+    purge,
+    upload,
+  };
 }
 
 /** Over exactly what was found. */

@@ -1,6 +1,6 @@
 // What the remote store has, as the rest of the program sees it; described where another tool has put it.
 
-import { PassingMap } from "../../async/live-map.ts";
+import { LiveMap } from "../../async/live-map.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
@@ -51,7 +51,7 @@ export function createLooks(parts: LookParts): Looks {
   // Both are gone with the description.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
-  const describing = new PassingMap<string, ReturnType<typeof describeForeign>>();
+  const describing = new LiveMap<string, ReturnType<typeof describeForeign>>();
 
   function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
     const { info, version, isStale } = found;
@@ -67,10 +67,10 @@ export function createLooks(parts: LookParts): Looks {
   async function entryOfForeign(key: Key, found: ForeignEntry, epoch: number): Promise<Entry> {
     const { version, size } = found;
     if (size === 0) return { state: "absent", epoch };
-    if (unusable.has(key, version)) return { state: "absent", epoch, isTaken: true };
+    if (unusable.has(key, version)) return { state: "absent", epoch, isForeign: true };
     if (size > maxKeptBytes()) {
       unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
-      return { state: "absent", epoch, isTaken: true };
+      return { state: "absent", epoch, isForeign: true };
     }
     const share = `${key}\n${version}`;
     const described =
@@ -81,7 +81,7 @@ export function createLooks(parts: LookParts): Looks {
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
       unusable.note({ key, version, why: "it is no whole image" });
-      return { state: "absent", epoch, isTaken: true };
+      return { state: "absent", epoch, isForeign: true };
     }
     versions.set(info, version);
     return { state: "object", info, epoch, isStale: false };

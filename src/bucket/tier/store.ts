@@ -10,7 +10,7 @@ import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { type BoundedDisk, EDGE_FOLDER } from "./disk/disk-cache.ts";
+import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
@@ -21,7 +21,7 @@ export interface TieredStoreOptions {
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
   /** Where copies lie, and what the queue is counted in. The caller closes it, after the tier. */
-  readonly disk: BoundedDisk;
+  readonly disk: DiskCache;
   /** Larger objects are read in ranges and have no copy; a copy never takes more than a quarter of the tier. Bytes. */
   readonly maxCopyBytes?: number;
   /** An object is not what this server said it is: memory must let go of it. */
@@ -132,7 +132,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       else {
         const bucketId = id.slice(queueFolder.length);
         for await (const { key, size, storedAt } of objectsOf(id)) {
-          bucketOf(bucketId).doubt(key);
+          bucketOf(bucketId).desync(key);
           uploads.add({ bucketId, key, size, since: storedAt });
         }
       }

@@ -7,7 +7,7 @@ import type { RenderMeter } from "../../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
-import { OWED_STATES, type OwedState } from "../../upload/callback/outbox.ts";
+import { type OutboxState, OWED_STATES } from "../../upload/callback/outbox.ts";
 import type { Exchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
 
@@ -23,7 +23,7 @@ export interface MetricSources {
   readonly sliceUploads: () => number;
   readonly origins: () => readonly OriginHealth[];
   /** Undefined where that cannot be read. */
-  readonly owed: () => Promise<readonly { readonly state: OwedState; readonly count: number }[] | undefined>;
+  readonly owed: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   readonly renders: () => { readonly running: number; readonly waiting: number };
 }
 
@@ -144,7 +144,7 @@ export function createMetrics(): Metrics {
       collapsed: () => collapsed.inc(),
       failedOver: () => failovers.inc(),
       retried: () => retries.inc(),
-      refreshed: (outcome) => refreshes.inc({ outcome }),
+      revalidated: (outcome) => refreshes.inc({ outcome }),
       originAnswered: (milliseconds) => originSeconds.observe(milliseconds / 1_000),
       refused: (reason) => refused.inc({ reason }),
       stored(bytes) {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
-import { type Outbox, OWED_STATES, type Owed, type Selection } from "../../upload/callback/outbox.ts";
+import { type Outbox, type OutboxEntry, OWED_STATES, type Selection } from "../../upload/callback/outbox.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, whole, word } from "./fields.ts";
@@ -104,7 +104,7 @@ function noticeView({
   attempts,
   dueAt,
   failure,
-}: Owed): object {
+}: OutboxEntry): object {
   return {
     id,
     bucket: `${appid}/${bucket}`,

@@ -7,7 +7,12 @@ import { tokenFromQuery } from "../../sign/token.ts";
 import { type DryAsk, type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
-import { settledFor, type Wish, wishOfAlias, wishOfQuery } from "../request/processing-request.ts";
+import {
+  type ProcessingRequest,
+  processingOfAlias,
+  processingOfQuery,
+  settledFor,
+} from "../request/processing-request.ts";
 import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
@@ -87,7 +92,7 @@ async function objectOf(site: Site, request: WireRequest): Promise<object> {
   const { path, query } = url;
   const read = readUrl(site, url);
   if (read === undefined) return { path, query };
-  const { key, wish } = read;
+  const { key, processing } = read;
   const entry = await site.stored.bucket.lookup(key).catch((error: unknown) => ({
     ...({ state: "absent", epoch: 0 } as const),
     failure: asHuiyuanError(error),
@@ -95,23 +100,26 @@ async function objectOf(site: Site, request: WireRequest): Promise<object> {
   return {
     path,
     ...(query !== "" && { query }),
-    ...(wish && wishView(wish, request)),
+    ...(processing && processingView(processing, request)),
     key,
     stored: { ...entryView(entry), isInMemory: site.stored.peek(key) !== undefined },
   };
 }
 
 /** Undefined where they cannot be read; the answer says why. */
-function readUrl(site: Site, url: ObjectUrl): { readonly key: Key; readonly wish: Wish | undefined } | undefined {
+function readUrl(
+  site: Site,
+  url: ObjectUrl,
+): { readonly key: Key; readonly processing: ProcessingRequest | undefined } | undefined {
   try {
     const object = nameObject(site, url);
-    return { key: object.key, wish: wishOfQuery(site, url, object) ?? wishOfAlias(site, url) };
+    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
   } catch {
     return undefined;
   }
 }
 
-function wishView({ named, suffix, original }: Wish, { headers }: WireRequest): object {
+function processingView({ named, suffix, original }: ProcessingRequest, { headers }: WireRequest): object {
   const { recipe } = settledFor(named, headers.accept);
   const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
   return {
@@ -126,8 +134,8 @@ function refererOf({ referers }: Site, { headers }: WireRequest): string {
 }
 
 /** `unseen`: the request is refused before, or a listed Referer stands for it. */
-function tokenOf({ door }: Site, { tokens }: DryRun): object {
-  if (door === undefined && tokens.length === 0) return { verdict: "off" };
+function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
+  if (authorizer === undefined && tokens.length === 0) return { verdict: "off" };
   // Several names are tried until one fits; those of image marks come after it.
   const token = tokens.find(({ admission }) => admission !== undefined) ?? tokens.at(-1);
   if (token === undefined) return { verdict: "unseen" };

@@ -16,8 +16,8 @@ export function ndjson(
   lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
   describe: (error: HuiyuanError) => object,
 ): Response {
-  const leaving = new AbortController();
-  const iterator = lines(leaving.signal);
+  const cancellation = new AbortController();
+  const iterator = lines(cancellation.signal);
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<object, void>> | undefined;
   const body = new ReadableStream<Uint8Array>({
@@ -33,13 +33,13 @@ export function ndjson(
         if (result.done === true) controller.close();
         else controller.enqueue(encoder.encode(`${JSON.stringify(result.value)}\n`));
       } catch (error) {
-        if (leaving.signal.aborted) return;
+        if (cancellation.signal.aborted) return;
         controller.enqueue(encoder.encode(`${JSON.stringify(describe(asHuiyuanError(error)))}\n`));
         controller.close();
       }
     },
     async cancel(reason) {
-      leaving.abort(reason);
+      cancellation.abort(reason);
       await iterator.return().catch(() => undefined); // Nobody is there to be told.
     },
   });

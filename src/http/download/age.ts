@@ -1,42 +1,42 @@
 // How the age of what is stored is heeded, whether it is shown or something is made of it: it is used as it is, while the
 // origin is asked again behind the client's back, or only after that. How old is too old is decided by mirror/freshness.ts.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
-import type { Kept } from "../../mirror/freshness/revalidation-outcome.ts";
+import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
 import { askedForKey } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
-import type { LoopMarks } from "../../origin/exchange/via-headers.ts";
+import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { routeOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
-import { type Admitted, clientOf } from "./download-context.ts";
-import { marksOf } from "./miss.ts";
+import { clientOf, type DownloadContext } from "./download-context.ts";
+import { viaHeadersOf } from "./miss.ts";
 
 /** By which URL, and for whom, a stored object is wanted. */
-export interface Asker extends Pick<Admitted, "site" | "url" | "object">, LoopMarks {
+export interface OriginAsker extends Pick<DownloadContext, "site" | "url" | "object">, ViaHeaders {
   /** Of the client's request; what of them the rule passes on goes along. */
   readonly headers: DownloadRequest["headers"];
-  readonly leaving: () => Leaving;
+  readonly cancellation: () => Cancellation;
 }
 
-export function askerOf({ site, url, object, exchange }: Admitted): Asker {
+export function askerOf({ site, url, object, exchange }: DownloadContext): OriginAsker {
   const { headers } = exchange.request;
-  const { via, cdnLoop } = marksOf(exchange);
-  return { site, url, object, headers, via, cdnLoop, leaving: () => clientOf(exchange) };
+  const { via, cdnLoop } = viaHeadersOf(exchange);
+  return { site, url, object, headers, via, cdnLoop, cancellation: () => clientOf(exchange) };
 }
 
 /** What memory has, for the hot path: undefined where another look is needed, since it is stale. */
 export function freshLife(
-  asker: Pick<Asker, "site" | "url">,
+  asker: Pick<OriginAsker, "site" | "url">,
   info: ObjectInfo,
 ): { readonly life: AnswerLife | undefined } | undefined {
   if (asker.site.source?.ages !== true) return AGELESS;
-  const refresh = askingRoute(asker)?.mirror.refresh;
-  if (refresh?.isFresh === undefined) return AGELESS;
-  return refresh.isFresh(info) ? { life: refresh.lifeOf(inMemory(info)) } : undefined;
+  const revalidation = askingRoute(asker)?.mirror.revalidation;
+  if (revalidation?.isFresh === undefined) return AGELESS;
+  return revalidation.isFresh(info) ? { life: revalidation.lifeOf(inMemory(info)) } : undefined;
 }
 
 const AGELESS = { life: undefined };
@@ -44,18 +44,18 @@ const AGELESS = { life: undefined };
 /** Whether a stored object may be used as it is, or the origin is asked for a newer one first. */
 export type Age =
   | { readonly kind: "serve"; readonly life: AnswerLife | undefined; readonly isStale: boolean }
-  | { readonly kind: "ask"; readonly route: Route; readonly mayHelp: boolean };
+  | { readonly kind: "ask"; readonly route: Route; readonly mayServeStale: boolean };
 
 /** Of what is stale and used all the same a newer version is asked for behind the answer. */
-export function ageOf(asker: Asker, object: StoredObject): Age {
+export function ageOf(asker: OriginAsker, object: StoredObject): Age {
   const route = object.isStale || asker.site.source?.ages === true ? askingRoute(asker) : undefined;
   if (route === undefined) return FRESH;
-  const { refresh } = route.mirror;
-  const standing = refresh.standingOf(object);
-  const life = refresh.lifeOf(object);
+  const { revalidation } = route.mirror;
+  const standing = revalidation.standingOf(object);
+  const life = revalidation.lifeOf(object);
   if (standing === "fresh") return { kind: "serve", life, isStale: false };
-  if (standing !== "stale") return { kind: "ask", route, mayHelp: standing === "ask-first" };
-  refresh.begin(object, question(asker, route));
+  if (standing !== "stale") return { kind: "ask", route, mayServeStale: standing === "ask-first" };
+  revalidation.begin(object, question(asker, route));
   return { kind: "serve", life, isStale: true };
 }
 
@@ -63,11 +63,11 @@ const FRESH: Age = { kind: "serve", life: undefined, isStale: false };
 
 /** Throws the codes of Mirror.fetch. */
 export function askFirst(
-  asker: Asker,
+  asker: OriginAsker,
   object: StoredObject,
-  { route, mayHelp }: Extract<Age, { readonly kind: "ask" }>,
-): Promise<MissAnswer | Kept> {
-  return route.mirror.revalidate(object, { ...question(asker, route), mayHelp, signal: asker.leaving() });
+  { route, mayServeStale }: Extract<Age, { readonly kind: "ask" }>,
+): Promise<MissAnswer | StaleKept> {
+  return route.mirror.revalidate(object, { ...question(asker, route), mayServeStale, signal: asker.cancellation() });
 }
 
 /**
@@ -79,13 +79,13 @@ export type Current =
       readonly kind: "stored";
       readonly info: ObjectInfo;
       readonly life: AnswerLife | undefined;
-      readonly kept: Kept["why"] | undefined;
+      readonly kept: StaleKept["why"] | undefined;
     }
   | { readonly kind: "fetched"; readonly answer: MissAnswer; readonly route: Route }
   | { readonly kind: "gone" };
 
 /** Throws the codes of Mirror.fetch where the origin must be asked. */
-export async function currentOf(asker: Asker, object: StoredObject): Promise<Current> {
+export async function currentOf(asker: OriginAsker, object: StoredObject): Promise<Current> {
   const { info } = object;
   const age = ageOf(asker, object);
   if (age.kind === "serve") return { kind: "stored", info, life: age.life, kept: undefined };
@@ -94,16 +94,16 @@ export async function currentOf(asker: Asker, object: StoredObject): Promise<Cur
   if (answer.kind !== "kept") return { kind: "fetched", answer, route };
   const entry = await asker.site.stored.lookup(info.key);
   if (entry.state !== "object") return { kind: "gone" };
-  return { kind: "stored", info: entry.info, life: route.mirror.refresh.lifeOf(entry), kept: answer.why };
+  return { kind: "stored", info: entry.info, life: route.mirror.revalidation.lifeOf(entry), kept: answer.why };
 }
 
 /** The route by which the object may be asked for again; undefined where its domain asks no origin for it. */
-export function askingRoute({ site, url }: Pick<Asker, "site" | "url">): Route | undefined {
+export function askingRoute({ site, url }: Pick<OriginAsker, "site" | "url">): Route | undefined {
   const route = routeOf(site, url);
   return route?.action === "mirror" || route?.action === "async" ? route : undefined;
 }
 
-function question({ object, headers, via, cdnLoop }: Asker, route: Route) {
+function question({ object, headers, via, cdnLoop }: OriginAsker, route: Route) {
   return { ...askedForKey(route, object.request, headers), via, cdnLoop };
 }
 

@@ -4,14 +4,14 @@ import type { Found } from "../../mirror/stored/stored.ts";
 import { Client } from "../request/client.ts";
 import type { Exchange, Outcome } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
-import type { Wish } from "../request/processing-request.ts";
+import type { ProcessingRequest } from "../request/processing-request.ts";
 import type { Admission, Site, Sites } from "../request/site.ts";
 import { type AnswerContext, answerObject } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 
 /** From where, what, and under which token. */
-export interface Admitted {
+export interface DownloadContext {
   readonly site: Site;
   /** All sites, of the same settings. */
   readonly sites: Sites;
@@ -22,29 +22,29 @@ export interface Admitted {
   readonly admission: Admission;
   readonly exchange: Exchange;
   /** What is to be made of an original; undefined: the object itself is wanted. */
-  readonly wish?: Wish | undefined;
+  readonly processing?: ProcessingRequest | undefined;
   /** The wish is that of an alias, and an object that is really named so comes first. */
   readonly isNameFirst?: boolean | undefined;
   /** The object is shown in place of what could not be made of it now, and may be soon: for this once. */
   readonly isStandIn?: boolean | undefined;
   /** The store, which could not be asked, may have another object, or a tombstone. */
-  readonly isUnsure?: boolean | undefined;
+  readonly isUnknown?: boolean | undefined;
   /** As in Entry: what an origin brings is passed on and not stored. */
-  readonly isTaken?: boolean | undefined;
+  readonly isForeign?: boolean | undefined;
 }
 
 /** What is answered is soon asked for again, and not said to be stored. */
-export function unsurely(admitted: Admitted): Admitted {
-  return { ...admitted, isUnsure: true };
+export function unsurely(download: DownloadContext): DownloadContext {
+  return { ...download, isUnknown: true };
 }
 
 /** As what the bucket says of an absent object wants it to be fetched. */
 export function fetching(
-  admitted: Admitted,
-  { failure, isTaken }: { readonly failure?: HuiyuanError | undefined; readonly isTaken?: boolean | undefined },
-): Admitted {
-  if (isTaken === true) return { ...unsurely(admitted), isTaken };
-  return failure === undefined ? admitted : unsurely(admitted);
+  download: DownloadContext,
+  { failure, isForeign }: { readonly failure?: HuiyuanError | undefined; readonly isForeign?: boolean | undefined },
+): DownloadContext {
+  if (isForeign === true) return { ...unsurely(download), isForeign };
+  return failure === undefined ? download : unsurely(download);
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
@@ -68,13 +68,13 @@ export const CACHE_STATUS = {
 
 /** `life`: of what ages; undefined: it does not. */
 export function contextOf(
-  admitted: Admitted,
+  download: DownloadContext,
   state: AnswerState,
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission, isStandIn, isUnsure } = admitted;
-  const proven = isUnsure === true && state === "stored" ? "filling" : state;
+  const { site, exchange, admission, isStandIn, isUnknown } = download;
+  const proven = isUnknown === true && state === "stored" ? "filling" : state;
   const shown = isStandIn === true && state !== "suspect" ? "stand-in" : proven;
   const { origin } = exchange.request.headers;
   const { isByAccept } = exchange;
@@ -86,7 +86,7 @@ export function contextOf(
 }
 
 /** Answers with an object of the bucket. The reader of a large one is closed behind it. */
-export async function answerFound(
+export async function answerLocated(
   exchange: Exchange,
   found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
   context: AnswerContext,

@@ -6,8 +6,8 @@ import { createFailureLog } from "../../mirror/failure-log.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { beginExchange, type DownloadRequest, type Exchange } from "../request/exchange.ts";
 import { nameObject } from "../request/object-name.ts";
-import { type Wish, wishOfAlias, wishOfQuery } from "../request/processing-request.ts";
-import { doorOfOriginal, queryWithoutEscape } from "../request/protection.ts";
+import { type ProcessingRequest, processingOfAlias, processingOfQuery } from "../request/processing-request.ts";
+import { authorizerOfOriginal, queryWithoutEscape } from "../request/protection.ts";
 import { refererVerdict } from "../request/referer.ts";
 import { remember } from "../request/remember.ts";
 import type { Sites } from "../request/site.ts";
@@ -18,9 +18,9 @@ import { preflightHeaders } from "../response/cors.ts";
 import { sendError } from "../response/error-answer.ts";
 import type { DownloadResponse } from "../response/response.ts";
 import { freshLife } from "./age.ts";
-import { type Admitted, CACHE_STATUS, contextOf, FROM_MEMORY, unsurely } from "./download-context.ts";
-import { serveFound, serveUnread } from "./located.ts";
-import { serveWish } from "./processed.ts";
+import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, unsurely } from "./download-context.ts";
+import { serveLocated, serveUnread } from "./located.ts";
+import { serveProcessed } from "./processed.ts";
 import { isGoneBy } from "./whole-original.ts";
 
 export interface DownloadOptions {
@@ -70,8 +70,8 @@ export function createDownloads(
   /** Undefined: answered within this turn. */
   const begin = (exchange: Exchange): void | Promise<void> => {
     try {
-      const admitted = admit(exchange, options.sites());
-      return admitted === undefined ? undefined : serve(admitted);
+      const download = admit(exchange, options.sites());
+      return download === undefined ? undefined : serve(download);
     } catch (error) {
       return fail(exchange, error);
     }
@@ -86,7 +86,7 @@ export function createDownloads(
 }
 
 /** Undefined: answered already (a CORS preflight). Throws the 4xx codes; no I/O. */
-function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
+function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
   const { request } = exchange;
   const target = targetOf(request);
   const site = sites.find(target.host);
@@ -113,69 +113,77 @@ function admit(exchange: Exchange, sites: Sites): Admitted | undefined {
   const query = queryWithoutEscape(site, rest);
   const url = { host: target.host, path, query, method: request.method } as const;
   const object = nameObject(site, url);
-  const wish = wishOfQuery(site, url, object) ?? wishOfAlias(site, url);
-  exchange.isByAccept = wish?.named.settled !== undefined;
+  const processing = processingOfQuery(site, url, object) ?? processingOfAlias(site, url);
+  exchange.isByAccept = processing?.named.settled !== undefined;
   // The URL is read first, so that the refusal has the Vary of the image.
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;
-  const ownDoor = site.originalDoor && doorOfOriginal(site.originalDoor, { object, wish, asksForOriginal });
-  const door = ownDoor ?? (referer === "listed" ? undefined : site.door);
-  const alias = wish?.isAlias === true ? wish : undefined;
-  const { admission, isForOriginal } = door === undefined ? OPEN : admitNamed(door, sign, { object, alias });
+  const ownAuthorizer =
+    site.originalAuthorizer && authorizerOfOriginal(site.originalAuthorizer, { object, processing, asksForOriginal });
+  const authorizer = ownAuthorizer ?? (referer === "listed" ? undefined : site.authorizer);
+  const alias = processing?.isAlias === true ? processing : undefined;
+  const { admission, isForOriginal } =
+    authorizer === undefined ? OPEN : admitNamed(authorizer, sign, { object, alias });
   // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
-  const isNameFirst = alias !== undefined && !isForOriginal && site.originalDoor === undefined;
-  const token = door === undefined ? undefined : { sign };
-  return { exchange, sites, site, url, object, token, admission, wish, isNameFirst };
+  const isNameFirst = alias !== undefined && !isForOriginal && site.originalAuthorizer === undefined;
+  const token = authorizer === undefined ? undefined : { sign };
+  return { exchange, sites, site, url, object, token, admission, processing, isNameFirst };
 }
 
 /** Undefined when the answer went out synchronously, from memory. */
-function serve(admitted: Admitted): void | Promise<void> {
-  const { key } = admitted.object;
-  const { wish } = admitted;
-  if (wish !== undefined && !admitted.isNameFirst) return serveWish(admitted, wish);
-  const object = admitted.site.stored.peek(key);
-  if (wish !== undefined && object === undefined) return serveAlias(admitted, wish);
-  const fresh = object === undefined ? undefined : freshLife(admitted, object.info);
-  if (object === undefined || fresh === undefined) return serveCold(admitted);
-  const { exchange } = admitted;
+function serve(download: DownloadContext): void | Promise<void> {
+  const { key } = download.object;
+  const { processing } = download;
+  if (processing !== undefined && !download.isNameFirst) return serveProcessed(download, processing);
+  const object = download.site.stored.peek(key);
+  if (processing !== undefined && object === undefined) return serveAlias(download, processing);
+  const fresh = object === undefined ? undefined : freshLife(download, object.info);
+  if (object === undefined || fresh === undefined) return serveCold(download);
+  const { exchange } = download;
   exchange.outcome = FROM_MEMORY;
   return answerObject(
     exchange,
     object.info,
     { kind: "memory", body: object.body },
-    contextOf(admitted, "stored", CACHE_STATUS.memory, fresh.life),
+    contextOf(download, "stored", CACHE_STATUS.memory, fresh.life),
   );
 }
 
 /** An object that is really named like an original with its alias comes first; one that was deleted is none. */
-function serveAlias(admitted: Admitted, wish: Wish): void | Promise<void> {
-  const { stored } = admitted.site;
-  const { key } = admitted.object;
-  if (stored.peekInfo(key) === "absent") return serveWish(admitted, wish);
+function serveAlias(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
+  const { stored } = download.site;
+  const { key } = download.object;
+  if (stored.peekInfo(key) === "absent") return serveProcessed(download, processing);
   return stored.lookup(key).then((entry) => {
-    if (entry.state === "object") return serveCold(admitted);
+    if (entry.state === "object") return serveCold(download);
     const failure = entry.state === "absent" ? entry.failure : undefined;
-    return failure === undefined ? serveWish(admitted, wish) : serveAliasUnsurely(admitted, wish, failure);
+    return failure === undefined
+      ? serveProcessed(download, processing)
+      : serveAliasUnsurely(download, processing, failure);
   });
 }
 
 /** The store, which could not be asked, may have an object that is really named so. */
-async function serveAliasUnsurely(admitted: Admitted, wish: Wish, failure: HuiyuanError): Promise<void> {
+async function serveAliasUnsurely(
+  download: DownloadContext,
+  processing: ProcessingRequest,
+  failure: HuiyuanError,
+): Promise<void> {
   try {
-    await serveWish(unsurely(admitted), wish);
+    await serveProcessed(unsurely(download), processing);
   } catch (error) {
     throw isNone(error) ? failure : error;
   }
 }
 
-async function serveCold(admitted: Admitted): Promise<void> {
+async function serveCold(download: DownloadContext): Promise<void> {
   try {
-    await serveNamed(admitted);
+    await serveNamed(download);
   } catch (error) {
-    const { wish, exchange } = admitted;
+    const { processing, exchange } = download;
     // It has gone since it was looked up, and its name means the alias again.
-    if (wish === undefined || !isNone(error) || exchange.response.headersSent) throw error;
-    await serveWish(admitted, wish);
+    if (processing === undefined || !isNone(error) || exchange.response.headersSent) throw error;
+    await serveProcessed(download, processing);
   }
 }
 
@@ -183,29 +191,29 @@ function isNone(error: unknown): boolean {
   return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
 }
 
-async function serveNamed(admitted: Admitted, repeats = MAX_REPLACED): Promise<void> {
-  const { stored } = admitted.site;
-  const { key } = admitted.object;
+async function serveNamed(download: DownloadContext, repeats = MAX_REPLACED): Promise<void> {
+  const { stored } = download.site;
+  const { key } = download.object;
   try {
-    await serveFound(admitted, await stored.find(key));
+    await serveLocated(download, await stored.find(key));
   } catch (error) {
-    if (!(error instanceof HuiyuanError) || admitted.exchange.response.headersSent) throw error;
+    if (!(error instanceof HuiyuanError) || download.exchange.response.headersSent) throw error;
     // A far store lets go of an object that was found and of which nothing was read.
-    if (error.code === "original_replaced" && repeats > 0) return serveNamed(admitted, repeats - 1);
+    if (error.code === "original_replaced" && repeats > 0) return serveNamed(download, repeats - 1);
     // The store has set the damaged object aside; the origin may still have it.
-    if (error.code === "store_corrupt") return serveFound(admitted, await stored.find(key));
-    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(admitted, error);
+    if (error.code === "store_corrupt") return serveLocated(download, await stored.find(key));
+    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(download, error);
     throw error;
   }
 }
 
 /** By the origin, from the first byte on: what is on its way to others cannot be kept, as little as it was the last time. */
-async function serveAnew(admitted: Admitted, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
+async function serveAnew(download: DownloadContext, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
   try {
-    await serveUnread(admitted, failure);
+    await serveUnread(download, failure);
   } catch (error) {
-    const isOver = repeats === 1 || admitted.exchange.response.headersSent;
+    const isOver = repeats === 1 || download.exchange.response.headersSent;
     if (isOver || !isGoneBy(error)) throw error;
-    await serveAnew(admitted, error, repeats - 1);
+    await serveAnew(download, error, repeats - 1);
   }
 }

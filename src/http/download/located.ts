@@ -1,45 +1,45 @@
 // Answers a download with what was found under its key, as its age allows (age.ts).
 import { HuiyuanError } from "../../core/errors.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/join.ts";
-import type { Kept } from "../../mirror/freshness/revalidation-outcome.ts";
+import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
 import type { Found, StoredObject } from "../../mirror/stored/stored.ts";
 import type { Route } from "../request/site.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { ageOf, askerOf, askFirst, askingRoute } from "./age.ts";
 import {
-  type Admitted,
-  answerFound,
+  answerLocated,
   CACHE_STATUS,
   contextOf,
+  type DownloadContext,
   FROM_MEMORY,
   fetching,
   unsurely,
 } from "./download-context.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
 
-type FoundObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
+type LocatedObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
 
 /** Throws deleted, and the codes of Mirror.fetch where the origin must be asked. */
-export async function serveFound(admitted: Admitted, found: Found): Promise<void> {
+export async function serveLocated(download: DownloadContext, found: Found): Promise<void> {
   if (found.state === "absent") {
     const { epoch, failure } = found;
-    return serveMissing(fetching(admitted, found), epoch).catch((error: unknown) => {
+    return serveMissing(fetching(download, found), epoch).catch((error: unknown) => {
       throw unlessUnknown(error, failure);
     });
   }
-  const { key } = admitted.object;
+  const { key } = download.object;
   if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   const object = storedObject(found);
-  const asker = askerOf(admitted);
+  const asker = askerOf(download);
   const age = ageOf(asker, object);
   if (age.kind === "serve") {
     const status = age.isStale ? staleStatus(tierOf(found), age.life) : CACHE_STATUS[tierOf(found)];
-    return serveStored(admitted, found, { life: age.life, status });
+    return serveStored(download, found, { life: age.life, status });
   }
   if (found.state === "large") found.reader.close();
   const answer = await askFirst(asker, object, age);
-  if (answer.kind === "kept") return serveKept(admitted, age.route, answer);
-  await serveMiss(admitted, answer, { route: age.route, status: replacedStatus(answer) });
+  if (answer.kind === "kept") return serveKept(download, age.route, answer);
+  await serveMiss(download, answer, { route: age.route, status: replacedStatus(answer) });
 }
 
 /** Of what the origin gave in place of a stored object; undefined where that was earlier: it waits for the store, as a miss may. */
@@ -51,14 +51,14 @@ export function replacedStatus({ how }: MissAnswer): string | undefined {
  * The store does not give what the bucket has: the origin may have it too, and its answer is passed on without being
  * stored. An upload is nobody else's. Throws `failure` where the origin cannot help.
  */
-export async function serveUnread(admitted: Admitted, failure: HuiyuanError): Promise<void> {
-  if (askingRoute(admitted) === undefined) throw failure;
-  await askInstead(admitted, failure, (epoch) => serveMissing(unsurely(admitted), epoch));
+export async function serveUnread(download: DownloadContext, failure: HuiyuanError): Promise<void> {
+  if (askingRoute(download) === undefined) throw failure;
+  await askInstead(download, failure, (epoch) => serveMissing(unsurely(download), epoch));
 }
 
 /** `ask`: of the origin, at the key's epoch. Throws `failure` for what the origin cannot have, or does not. */
 export async function askInstead(
-  { site, object }: Admitted,
+  { site, object }: DownloadContext,
   failure: HuiyuanError,
   ask: (epoch: number) => Promise<void>,
 ): Promise<void> {
@@ -73,36 +73,36 @@ export async function askInstead(
 }
 
 /** What is stored now, whatever its age: the origin was asked. */
-async function serveKept(admitted: Admitted, route: Route, { why }: Kept): Promise<void> {
-  const found = await admitted.site.stored.find(admitted.object.key);
+async function serveKept(download: DownloadContext, route: Route, { why }: StaleKept): Promise<void> {
+  const found = await download.site.stored.find(download.object.key);
   // Deleted, or purged for good, while the origin was asked.
-  if (found.state === "tombstone" || found.state === "absent") return serveFound(admitted, found);
-  const life = route.mirror.refresh.lifeOf(storedObject(found));
-  await serveStored(admitted, found, { life, status: CACHE_STATUS.kept[why] });
+  if (found.state === "tombstone" || found.state === "absent") return serveLocated(download, found);
+  const life = route.mirror.revalidation.lifeOf(storedObject(found));
+  await serveStored(download, found, { life, status: CACHE_STATUS.kept[why] });
 }
 
 async function serveStored(
-  admitted: Admitted,
-  found: FoundObject,
+  download: DownloadContext,
+  found: LocatedObject,
   { life, status }: { readonly life: AnswerLife | undefined; readonly status: string },
 ): Promise<void> {
-  const { exchange } = admitted;
+  const { exchange } = download;
   const tier = tierOf(found);
-  const isUnsure = tier === "spool" && admitted.site.stored.bucket.isUnsure(admitted.object.key);
+  const isUnknown = tier === "spool" && download.site.stored.bucket.isUnknown(download.object.key);
   exchange.outcome = tier === "memory" ? FROM_MEMORY : { kind: "hit", tier };
-  await answerFound(exchange, found, contextOf(isUnsure ? unsurely(admitted) : admitted, "stored", status, life));
+  await answerLocated(exchange, found, contextOf(isUnknown ? unsurely(download) : download, "stored", status, life));
 }
 
-function storedObject(found: FoundObject): StoredObject {
+function storedObject(found: LocatedObject): StoredObject {
   if (found.state === "large") return found;
   const { info, epoch } = found.object;
   return { info, isStale: found.state === "loaded" && found.isStale, epoch };
 }
 
 /** What still waits to be uploaded is a hit in the spool. */
-function tierOf(found: FoundObject): "memory" | "spool" | "bucket" {
+function tierOf(found: LocatedObject): "memory" | "spool" | "bucket" {
   if (found.state === "memory") return "memory";
-  return found.isQueued ? "spool" : "bucket";
+  return found.isPending ? "spool" : "bucket";
 }
 
 /** What says that there is no such image, while the store could not be asked (`failure`): that may have what the origin lacks. */

@@ -1,15 +1,15 @@
 // What is made of an original for one request, with the images that are laid over it.
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
-import type { Wish } from "../request/processing-request.ts";
+import type { ProcessingRequest } from "../request/processing-request.ts";
 import type { Admission } from "../request/site.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
-import { type Admitted, clientOf } from "./download-context.ts";
-import { marksOf } from "./miss.ts";
-import { type FoundMarks, findMarks } from "./watermarks.ts";
+import { clientOf, type DownloadContext } from "./download-context.ts";
+import { viaHeadersOf } from "./miss.ts";
+import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 
 export interface Made {
   /** False: the origin of the original or of a mark forbids to keep it. */
-  readonly isKept: boolean;
+  readonly isStorable: boolean;
   readonly variant: Variant;
   /** Of what was laid over. */
   readonly life: AnswerLife | undefined;
@@ -19,30 +19,36 @@ export interface Made {
 
 /** Throws the codes of Variants.get and of findMarks. */
 export async function makeVariant(
-  { site, sites, exchange, token }: Admitted,
-  { isAlias }: Wish,
-  request: Omit<VariantRequest, "marks" | "signal">,
+  { site, sites, exchange, token }: DownloadContext,
+  { isAlias }: ProcessingRequest,
+  request: Omit<VariantRequest, "watermarks" | "signal">,
 ): Promise<Made> {
   const signal = clientOf(exchange);
   const { variants, stored } = site;
-  const urls = request.named.signedMarks;
-  const { via, cdnLoop } = marksOf(exchange);
+  const urls = request.named.signedWatermarks;
+  const { via, cdnLoop } = viaHeadersOf(exchange);
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;
-  const found = urls.length === 0 ? NO_MARKS : await findMarks(urls, { sites, stored, client, via, cdnLoop, signal });
-  const { marks, life, admission } = found;
-  const isKept = request.isStored && found.isKept;
+  const found =
+    urls.length === 0 ? NO_MARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
+  const { watermarks, life, admission } = found;
+  const isStorable = request.isStored && found.isStorable;
   try {
-    return { variant: await variants.get({ ...request, marks, isStored: isKept, signal }), isKept, life, admission };
+    return {
+      variant: await variants.get({ ...request, watermarks, isStored: isStorable, signal }),
+      isStorable,
+      life,
+      admission,
+    };
   } finally {
     found.release();
   }
 }
 
-const NO_MARKS: FoundMarks = {
-  marks: new Map(),
+const NO_MARKS: FoundWatermarks = {
+  watermarks: new Map(),
   life: undefined,
-  isKept: true,
+  isStorable: true,
   admission: undefined,
   release() {},
 };

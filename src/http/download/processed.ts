@@ -1,5 +1,6 @@
 // Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
+// The file is long because one walk from the original to the variant stays together.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
 import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
@@ -10,7 +11,7 @@ import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
-import { refuseBoth, settledFor, type Wish } from "../request/processing-request.ts";
+import { type ProcessingRequest, refuseBoth, settledFor } from "../request/processing-request.ts";
 import type { Admission, Route } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
@@ -18,39 +19,39 @@ import { answerFilling } from "../response/answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
 import { askerOf, currentOf, freshLife } from "./age.ts";
 import {
-  type Admitted,
-  answerFound,
+  answerLocated,
   CACHE_STATUS,
   clientSignal,
   contextOf,
+  type DownloadContext,
   FROM_MEMORY,
   fetching,
   unsurely,
 } from "./download-context.ts";
-import { askInstead, replacedStatus, serveFound, staleStatus, unlessUnknown } from "./located.ts";
+import { askInstead, replacedStatus, serveLocated, staleStatus, unlessUnknown } from "./located.ts";
 import { type Made, makeVariant } from "./make-variant.ts";
 import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
 import { isGoneBy, suspectOriginal, wholeOf } from "./whole-original.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
-export function serveWish(admitted: Admitted, wish: Wish): void | Promise<void> {
-  const { site, exchange } = admitted;
-  const original = originalOf(admitted, wish);
-  const info = site.stored.peekInfo(wish.original.key);
-  const named = settledFor(wish.named, exchange.request.headers.accept);
-  if (info === undefined || info === "absent" || named.marks.length > 0) return serveCold(original, wish);
+export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
+  const { site, exchange } = download;
+  const original = originalOf(download, processing);
+  const info = site.stored.peekInfo(processing.original.key);
+  const named = settledFor(processing.named, exchange.request.headers.accept);
+  if (info === undefined || info === "absent" || named.watermarks.length > 0) return serveCold(original, processing);
   const fresh = freshLife(original, info);
-  if (fresh === undefined) return serveCold(original, wish);
+  if (fresh === undefined) return serveCold(original, processing);
   const variant = site.variants.peek(info, named);
-  if (variant === undefined) return serveKnown(original, wish, { info, life: fresh.life });
+  if (variant === undefined) return serveKnown(original, processing, { info, life: fresh.life });
   exchange.outcome = FROM_MEMORY;
   const context = contextOf(original, "stored", CACHE_STATUS.memory, fresh.life);
   return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
 }
 
 /** The same request, for the original. */
-function originalOf(admitted: Admitted, { path, original }: Wish): Admitted {
-  return { ...admitted, url: { ...admitted.url, path }, object: original };
+function originalOf(download: DownloadContext, { path, original }: ProcessingRequest): DownloadContext {
+  return { ...download, url: { ...download.url, path }, object: original };
 }
 
 /** What a variant is made of, and how its answer differs from that of another. */
@@ -60,7 +61,7 @@ interface Source {
   readonly since: number;
   readonly bytes: ImageBytes;
   /** False: the origin forbids to keep it. */
-  readonly isKept: boolean;
+  readonly isStorable: boolean;
   readonly life: AnswerLife | undefined;
   /** Where the origin was asked; undefined: the tier of the variant says it. */
   readonly status?: string | undefined;
@@ -72,84 +73,98 @@ const MAX_NOT_KEPT = 3;
 /** Times that an original may be replaced, and be gone, before what is made of it is given up. */
 const MAX_REPLACED = 3;
 
-async function serveCold(original: Admitted, wish: Wish, repeats = MAX_REPLACED): Promise<void> {
+async function serveCold(
+  original: DownloadContext,
+  processing: ProcessingRequest,
+  repeats = MAX_REPLACED,
+): Promise<void> {
   const { stored, variants } = original.site;
-  const { key } = wish.original;
+  const { key } = processing.original;
   const since = variants.moment();
   const entry = await stored.lookup(key);
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
-    return serveUnstored(fetching(original, entry), wish, { epoch, since }).catch((error: unknown) => {
+    return serveUnstored(fetching(original, entry), processing, { epoch, since }).catch((error: unknown) => {
       const isReplaced = error instanceof HuiyuanError && error.code === "original_replaced";
       // What was fetched cannot go, but what is laid over it can.
-      if (isReplaced && repeats > 0) return serveAgain(original, wish, error, repeats);
+      if (isReplaced && repeats > 0) return serveAgain(original, processing, error, repeats);
       throw unlessUnknown(error, failure);
     });
   }
   try {
-    const isUnsure = entry.isQueued === true && stored.bucket.isUnsure(key);
-    await serveStored(isUnsure ? unsurely(original) : original, wish, entry, since);
+    const isUnknown = entry.isPending === true && stored.bucket.isUnknown(key);
+    await serveStored(isUnknown ? unsurely(original) : original, processing, entry, since);
   } catch (error) {
     if (repeats === 0) throw error;
-    await serveAgain(original, wish, error, repeats);
+    await serveAgain(original, processing, error, repeats);
   }
 }
 
 /** Made of what is known to be stored and fresh without another look. */
 async function serveKnown(
-  original: Admitted,
-  wish: Wish,
+  original: DownloadContext,
+  processing: ProcessingRequest,
   { info, life }: Pick<Source, "info" | "life">,
 ): Promise<void> {
   try {
     const { stored, variants } = original.site;
-    const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isKept: true, life };
-    await serveMade(original, wish, source, showStored(info));
+    const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isStorable: true, life };
+    await serveMade(original, processing, source, showStored(info));
   } catch (error) {
-    await serveAgain(original, wish, error);
+    await serveAgain(original, processing, error);
   }
 }
 
 /** Rethrows unless the damaged object was set aside, there is another by now, or the origin has what the store does not give. */
-async function serveAgain(original: Admitted, wish: Wish, error: unknown, repeats = MAX_REPLACED): Promise<void> {
+async function serveAgain(
+  original: DownloadContext,
+  processing: ProcessingRequest,
+  error: unknown,
+  repeats = MAX_REPLACED,
+): Promise<void> {
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
-  if (error.code === "original_replaced") return serveCold(original, wish, repeats - 1);
+  if (error.code === "original_replaced") return serveCold(original, processing, repeats - 1);
   // What was set aside has gone by now; what is damaged and stays need not be waited for again.
-  if (error.code === "store_corrupt") return serveCold(original, wish, 0);
+  if (error.code === "store_corrupt") return serveCold(original, processing, 0);
   if (error.code !== "store_failed") throw error;
   const since = original.site.variants.moment();
-  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), wish, { epoch, since }));
+  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), processing, { epoch, since }));
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */
-async function serveStored(original: Admitted, wish: Wish, object: StoredObject, since: number): Promise<void> {
+async function serveStored(
+  original: DownloadContext,
+  processing: ProcessingRequest,
+  object: StoredObject,
+  since: number,
+): Promise<void> {
   const current = await currentOf(askerOf(original), object);
-  if (current.kind === "gone") return serveCold(original, wish);
+  if (current.kind === "gone") return serveCold(original, processing);
   if (current.kind === "fetched")
-    return serveFetched(original, wish, { ...current, since, status: replacedStatus(current.answer) });
+    return serveFetched(original, processing, { ...current, since, status: replacedStatus(current.answer) });
   const { info, life, kept } = current;
   const source: Source = {
     info,
     since,
     bytes: original.site.stored.bytesOf(info),
-    isKept: true,
+    isStorable: true,
     life,
     ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
   };
-  await serveMade(original, wish, source, showStored(info));
+  await serveMade(original, processing, source, showStored(info));
 }
 
 /** The bucket lacks the original. */
 async function serveUnstored(
-  original: Admitted,
-  wish: Wish,
+  original: DownloadContext,
+  processing: ProcessingRequest,
   { epoch, since }: Pick<Miss, "epoch"> & Pick<Source, "since">,
 ): Promise<void> {
   const { site, url, exchange } = original;
-  const { key, request } = wish.original;
+  const { key, request } = processing.original;
   // What S3 may have under that name is an original like any other.
-  if (original.isUnsure !== true && aliasIn(site, url) !== undefined) refuseBoth(wish);
+  if (original.isUnknown !== true && aliasIn(site, url) !== undefined) refuseBoth(processing);
   const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError(
@@ -158,10 +173,10 @@ async function serveUnstored(
     );
   }
   const asked = askedUnder(route, request, exchange.request.headers);
-  const { suffix } = wish;
+  const { suffix } = processing;
   if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
   // Facts are no image, and no origin is asked for them.
-  if (route.processedMiss === "origin" && wish.named.recipe.inspection === undefined) {
+  if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
     const processed = askedProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
     return serveFrom(original, { route, asked: target, epoch, behind: asked });
@@ -170,7 +185,7 @@ async function serveUnstored(
     const answer = await fetchOriginal(original, { route, asked, epoch });
     if (answer === undefined) return;
     try {
-      return await serveFetched(original, wish, { answer, route, since });
+      return await serveFetched(original, processing, { answer, route, since });
     } catch (error) {
       if (fetches === MAX_NOT_KEPT || exchange.response.headersSent || !isGoneBy(error)) throw error;
     }
@@ -178,7 +193,10 @@ async function serveUnstored(
 }
 
 /** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
-async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss): Promise<MissAnswer | undefined> {
+async function fetchOriginal(
+  original: DownloadContext,
+  { route, asked, epoch }: Miss,
+): Promise<MissAnswer | undefined> {
   try {
     return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", wantsWhole: true });
   } catch (error) {
@@ -192,34 +210,35 @@ async function fetchOriginal(original: Admitted, { route, asked, epoch }: Miss):
 
 /** Made of what has just come, once it is proven whole. */
 async function serveFetched(
-  original: Admitted,
-  wish: Wish,
+  original: DownloadContext,
+  processing: ProcessingRequest,
   fetched: Pick<Source, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
   const { answer, route, since, status } = fetched;
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
   const { exchange } = original;
   const { spool } = answer.head;
-  const life = route.mirror.refresh.lifeOfAnswer(answer.head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnsure !== true);
+  const life = route.mirror.revalidation.lifeOfAnswer(answer.head);
+  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnknown !== true);
   try {
     const whole = await wholeOf(answer);
     if (whole === undefined) {
       // The answer all the same, where the instruction says so.
-      if (!wish.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginal();
+      if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginal();
       exchange.outcome = { kind: "miss", tier: "origin" };
       const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
       await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
       return;
     }
-    const { info, unkept } = whole;
-    const status = missed(unkept === undefined && answer.isStored());
-    const source = { isKept: answer.isKept, life, status, isMiss: true };
-    await serveMade(original, wish, { ...source, info, since, bytes: whole }, (shown) => {
+    const { info, notStorable } = whole;
+    const status = missed(notStorable === undefined && answer.isStored());
+    const source = { isStorable: answer.isStorable, life, status, isMiss: true };
+    await serveMade(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
-      const context = contextOf(shown, source.isKept ? "stored" : "unkept", source.status, life);
-      const bytes: ObjectBytes = unkept === undefined ? { kind: "read", read } : { kind: "memory", body: unkept };
+      const context = contextOf(shown, source.isStorable ? "stored" : "not-storable", source.status, life);
+      const bytes: ObjectBytes =
+        notStorable === undefined ? { kind: "read", read } : { kind: "memory", body: notStorable };
       return answerObject(exchange, info, bytes, context);
     });
   } finally {
@@ -229,46 +248,46 @@ async function serveFetched(
 
 /** `instead` shows the original where it cannot be made and the instruction wants the original then. */
 async function serveMade(
-  original: Admitted,
-  wish: Wish,
+  original: DownloadContext,
+  processing: ProcessingRequest,
   source: Source,
-  instead: (shown: Admitted) => void | Promise<void>,
+  instead: (shown: DownloadContext) => void | Promise<void>,
 ): Promise<void> {
-  const named = settledFor(wish.named, original.exchange.request.headers.accept);
-  const { info: version, since, bytes, isKept: isStored } = source;
+  const named = settledFor(processing.named, original.exchange.request.headers.accept);
+  const { info: version, since, bytes, isStorable: isStored } = source;
   let made: Made;
   try {
-    made = await makeVariant(original, wish, { version, since, named, bytes, isStored });
+    made = await makeVariant(original, processing, { version, since, named, bytes, isStored });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
     return instead({ ...original, isStandIn: mayPass(error) });
   }
-  const { variant, isKept, life, admission } = made;
-  const admitted = admission === undefined ? original : withAdmission(original, admission);
-  await answerVariant(admitted, variant, { ...source, isKept, life: shorterLife(source.life, life) });
+  const { variant, isStorable, life, admission } = made;
+  const download = admission === undefined ? original : withAdmission(original, admission);
+  await answerVariant(download, variant, { ...source, isStorable, life: shorterLife(source.life, life) });
 }
 
-function isOriginalFree({ site }: Admitted): boolean {
-  return site.originalDoor === undefined;
+function isOriginalFree({ site }: DownloadContext): boolean {
+  return site.originalAuthorizer === undefined;
 }
 
 /** The original as the bucket has it. */
-function showStored({ key }: ObjectInfo): (shown: Admitted) => Promise<void> {
-  return async (shown) => serveFound(shown, await shown.site.stored.find(key));
+function showStored({ key }: ObjectInfo): (shown: DownloadContext) => Promise<void> {
+  return async (shown) => serveLocated(shown, await shown.site.stored.find(key));
 }
 
-function withAdmission(original: Admitted, admission: Admission): Admitted {
+function withAdmission(original: DownloadContext, admission: Admission): DownloadContext {
   return { ...original, admission: admittedByBoth(original.admission, admission) };
 }
 
-async function answerVariant(original: Admitted, variant: Variant, source: Source): Promise<void> {
+async function answerVariant(original: DownloadContext, variant: Variant, source: Source): Promise<void> {
   const { exchange } = original;
   const tier = tierOf(variant);
   exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
-  const state: AnswerState = source.isKept ? "stored" : "unkept";
+  const state: AnswerState = source.isStorable ? "stored" : "not-storable";
   const context = contextOf(original, state, source.status ?? statusOf(tier, source.life), source.life);
-  if (variant.kind === "found") return answerFound(exchange, variant.found, context);
+  if (variant.kind === "found") return answerLocated(exchange, variant.found, context);
   const { info, body, spool, release } = variant;
   const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
   try {

@@ -2,7 +2,7 @@
 // by anyone, for the object may be in the bucket a moment later.
 
 import { classifyAddress } from "../../core/addresses.ts";
-import type { Asked } from "../../mirror/rules.ts";
+import type { OriginRequest } from "../../mirror/rules.ts";
 import { encodeKey } from "../../origin/exchange/hop.ts";
 import { type Exchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";
@@ -10,7 +10,7 @@ import { siteHeaders } from "../response/answer-headers.ts";
 const NOTHING = Buffer.alloc(0);
 
 /** `base`: without a slash at its end. */
-export function locationOf(base: string, { path, query }: Pick<Asked, "path" | "query">): string {
+export function locationOf(base: string, { path, query }: Pick<OriginRequest, "path" | "query">): string {
   return `${base}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`;
 }
 

@@ -1,46 +1,46 @@
 // The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
 // the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import { MARK_PARAMETER } from "../../image/grammar/recipe.ts";
-import { markName } from "../../image/grammar/watermark-token.ts";
-import { WANTED_MARK } from "../../image/limits/blame.ts";
-import { MAX_MARK_BYTES } from "../../image/renderer.ts";
+import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
+import { watermarkName } from "../../image/grammar/watermark-token.ts";
+import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
+import { MAX_WATERMARK_BYTES } from "../../image/renderer.ts";
 import { absent } from "../../mirror/negative-cache.ts";
 import { askedUnder } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
-import type { Mark } from "../../mirror/variants/variants.ts";
+import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
-import type { Admission, Site, Sites, TokenDoor } from "../request/site.ts";
+import type { Admission, Authorizer, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
-import { type Asker, type Current, currentOf } from "./age.ts";
-import type { Admitted } from "./download-context.ts";
+import { type Current, currentOf, type OriginAsker } from "./age.ts";
+import type { DownloadContext } from "./download-context.ts";
 import { unlessUnknown } from "./located.ts";
 import { suspectOriginal, wholeOf } from "./whole-original.ts";
 
-export interface MarkSearch {
+export interface WatermarkSearch {
   readonly sites: Sites;
   /** The bucket of the image that they are laid over. */
   readonly stored: Stored;
   /** Of a client that brings its own instruction: its token must be for the mark too, or the mark's URL has one. */
-  readonly client: Admitted["token"];
+  readonly client: DownloadContext["token"];
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
 }
 
-export interface FoundMarks {
+export interface FoundWatermarks {
   /** By `markName`. */
-  readonly marks: ReadonlyMap<string, Mark>;
+  readonly watermarks: ReadonlyMap<string, WatermarkImage>;
   /** That of the mark which ages first; what is made of them lives no longer. */
   readonly life: AnswerLife | undefined;
   /** False: the origin of one forbids to keep it, and so what is made of it. */
-  readonly isKept: boolean;
+  readonly isStorable: boolean;
   /** Of the marks that have tokens of their own; undefined: none has. */
   readonly admission: Admission | undefined;
   /** To be called when the marks are not needed any more. */
@@ -48,85 +48,90 @@ export interface FoundMarks {
 }
 
 /** `urls`: as written. Throws processing_invalid, the sign_* codes, and those of Mirror.fetch but not_found. */
-export async function findMarks(urls: readonly string[], search: MarkSearch): Promise<FoundMarks> {
+export async function findWatermarks(urls: readonly string[], search: WatermarkSearch): Promise<FoundWatermarks> {
   const counted = new Set<string>();
-  const searches = await Promise.allSettled(urls.map((url) => findMark(url, search, counted)));
+  const searches = await Promise.allSettled(urls.map((url) => findWatermark(url, search, counted)));
   const release = () => {
     for (const each of searches) if (each.status === "fulfilled") each.value.letGo?.();
   };
-  const marks = new Map<string, Mark>();
+  const watermarks = new Map<string, WatermarkImage>();
   let life: AnswerLife | undefined;
-  let isKept = true;
+  let isStorable = true;
   let admission: Admission | undefined;
   for (const [index, each] of searches.entries()) {
     if (each.status === "rejected") {
       release();
       throw each.reason;
     }
-    marks.set(markName(urls[index] as string), each.value.mark); // a search for each URL
+    watermarks.set(watermarkName(urls[index] as string), each.value.watermark); // a search for each URL
     life = shorterLife(life, each.value.life);
-    isKept &&= each.value.isKept;
+    isStorable &&= each.value.isStorable;
     const own = each.value.admission;
     admission = admission === undefined || own === undefined ? (admission ?? own) : admittedByBoth(admission, own);
   }
-  return { marks, life, isKept, admission, release };
+  return { watermarks, life, isStorable, admission, release };
 }
 
-interface FoundMark extends Pick<FoundMarks, "life" | "isKept" | "admission"> {
-  readonly mark: Mark;
+interface FoundWatermark extends Pick<FoundWatermarks, "life" | "isStorable" | "admission"> {
+  readonly watermark: WatermarkImage;
   readonly letGo?: () => void;
 }
 
 /** `counted`: tokens of other marks, each of which is spent but once. */
-async function findMark(text: string, search: MarkSearch, counted: Set<string>): Promise<FoundMark> {
-  const { site, url, sign } = readMarkUrl(text, search);
+async function findWatermark(text: string, search: WatermarkSearch, counted: Set<string>): Promise<FoundWatermark> {
+  const { site, url, sign } = readWatermarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
   const { via, cdnLoop, signal } = search;
-  const admission = admitMark(search.client, { door: site.door, sign, object, counted });
+  const admission = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // Nothing of what the client's headers say of another image.
-  const asker = { site, url, object, headers: {}, via, cdnLoop, leaving: () => signal };
+  const asker = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal };
   const version = await versionOf(asker).catch((error: unknown) => {
-    throw faultOfMark(text, error);
+    throw faultOfWatermark(text, error);
   });
   if (version.kind === "stored") {
     const { info, life } = version;
     refuseHeavy(text, info.size);
-    return { mark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) }, life, isKept: true, admission };
+    return {
+      watermark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) },
+      life,
+      isStorable: true,
+      admission,
+    };
   }
   const { answer, route } = version;
-  if (answer.kind === "asked") throw badMark(text, NOT_THERE);
-  const { head, isKept, release: letGo } = answer;
+  if (answer.kind === "asked") throw badWatermark(text, NOT_THERE);
+  const { head, isStorable, release: letGo } = answer;
   try {
     const bytes = await wholeOf(answer);
     if (bytes === undefined) throw suspectOriginal();
     const { info } = bytes;
     refuseHeavy(text, info.size);
-    const life = route.mirror.refresh.lifeOfAnswer(head);
-    return { mark: { sha256: info.hashes.sha256, bytes }, life, isKept, admission, letGo };
+    const life = route.mirror.revalidation.lifeOfAnswer(head);
+    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, admission, letGo };
   } catch (error) {
     letGo();
-    throw faultOfMark(text, error);
+    throw faultOfWatermark(text, error);
   }
 }
 
 /** What the mark's own token allows; undefined: there is none, or none is needed. Throws the sign_* codes. */
-function admitMark(
-  client: MarkSearch["client"],
+function admitWatermark(
+  client: WatermarkSearch["client"],
   {
-    door,
+    authorizer,
     sign,
     object,
     counted,
   }: {
-    readonly door: TokenDoor | undefined;
+    readonly authorizer: Authorizer | undefined;
     readonly sign: string | undefined;
     readonly object: NamedObject;
     readonly counted: Set<string>;
   },
 ): Admission | undefined {
-  if (client === undefined || door === undefined) return undefined;
-  const { admission } = admitNamed(door, sign ?? client.sign, { object });
+  if (client === undefined || authorizer === undefined) return undefined;
+  const { admission } = admitNamed(authorizer, sign ?? client.sign, { object });
   // The client's token counts for its request as a whole.
   if (sign === undefined || sign === client.sign || counted.has(sign)) return undefined;
   counted.add(sign);
@@ -136,7 +141,7 @@ function admitMark(
 }
 
 /** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch, store_failed. */
-async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
+async function versionOf(asker: OriginAsker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
   const { site, url, object, headers, via, cdnLoop } = asker;
   const entry = await site.stored.lookup(object.key);
   if (entry.state === "object") {
@@ -148,7 +153,7 @@ async function versionOf(asker: Asker): Promise<Exclude<Current, { readonly kind
   if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
   const asked = askedUnder(route, object.request, headers);
-  const signal = asker.leaving();
+  const signal = asker.cancellation();
   const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {
     throw unlessUnknown(error, failure);
@@ -164,23 +169,23 @@ const UNUSABLE: readonly ErrorCode[] = [
 ];
 
 /** Whose fault it is must be told: the client has asked for another image. */
-function faultOfMark(text: string, error: unknown): unknown {
+function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
-  if (code === "not_found") return badMark(text, NOT_THERE, error);
-  if (UNUSABLE.includes(code)) return badMark(text, message, error);
+  if (code === "not_found") return badWatermark(text, NOT_THERE, error);
+  if (UNUSABLE.includes(code)) return badWatermark(text, message, error);
   if (!code.startsWith("origin_")) return error;
   const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;
   return new HuiyuanError(code, found, {
-    parameter: MARK_PARAMETER,
+    parameter: WATERMARK_PARAMETER,
     cause: error,
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   });
 }
 
-function readMarkUrl(
+function readWatermarkUrl(
   text: string,
-  { sites, stored }: MarkSearch,
+  { sites, stored }: WatermarkSearch,
 ): { readonly site: Site; readonly url: ObjectUrl; readonly sign: string | undefined } {
   if (!/^https?:\/\//i.test(text)) throw badUrl(text, "it does not begin with http://");
   try {
@@ -197,16 +202,17 @@ function readMarkUrl(
 }
 
 function refuseHeavy(text: string, bytes: number): void {
-  if (bytes > MAX_MARK_BYTES) throw badMark(text, `it has ${bytes} bytes, the limit is ${MAX_MARK_BYTES}`);
+  if (bytes > MAX_WATERMARK_BYTES)
+    throw badWatermark(text, `it has ${bytes} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
 }
 
 const WANTED_URL = "the URL of an image at a host of this bucket, without an instruction";
 
 function badUrl(text: string, found: string, cause?: unknown): HuiyuanError {
-  return badMark(text, found, cause, WANTED_URL);
+  return badWatermark(text, found, cause, WANTED_URL);
 }
 
-function badMark(text: string, found: string, cause?: unknown, wanted = WANTED_MARK): HuiyuanError {
+function badWatermark(text: string, found: string, cause?: unknown, wanted = WANTED_WATERMARK): HuiyuanError {
   const message = `Cannot lay "${redactTarget(text)}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted, cause });
+  return new HuiyuanError("processing_invalid", message, { parameter: WATERMARK_PARAMETER, wanted, cause });
 }

@@ -13,16 +13,16 @@ export interface WholeOriginal {
   readonly info: ObjectInfo;
   load(): Promise<Buffer>;
   /** All of it, where it is in memory and in no spool any more: no disk keeps it. */
-  readonly unkept: Buffer | undefined;
+  readonly notStorable: Buffer | undefined;
 }
 
 /** Undefined for a body that is suspect. Throws for one that is broken, and not_kept as Follower.whole. */
 export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefined> {
   const { spool } = answer.head;
-  const kept = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), unkept: undefined });
+  const kept = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), notStorable: undefined });
   if (answer.kind === "finished") return kept(answer.info);
-  const end = await answer.follower.whole();
-  if (end.kind === "rescued") return { info: end.info, load: async () => end.bytes, unkept: end.bytes };
+  const end = await answer.reader.whole();
+  if (end.kind === "rescued") return { info: end.info, load: async () => end.bytes, notStorable: end.bytes };
   if (end.kind === "whole") return kept(end.info);
   if (end.kind === "failed") throw end.error;
   return undefined;

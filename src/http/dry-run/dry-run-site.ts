@@ -5,32 +5,32 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { Mirror } from "../../mirror/mirror.ts";
 import type { MirrorPreview } from "../../mirror/preview.ts";
-import type { Asked } from "../../mirror/rules.ts";
+import type { OriginRequest } from "../../mirror/rules.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
 import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
-import type { Admission, MirrorSource, Route, Site, TokenDoor } from "../request/site.ts";
+import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
 import type { DryAsk, DryNotes } from "./dry-run.ts";
 
-export function tieSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
-  const { door, originalDoor, source } = site;
+export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
+  const { authorizer, originalAuthorizer, source } = site;
   return {
     ...site,
     stored: tieStored(site.stored, notes),
-    door: door && tieDoor(door, notes),
-    originalDoor: originalDoor && tieDoor(originalDoor, notes),
+    authorizer: authorizer && dryRunAuthorizer(authorizer, notes),
+    originalAuthorizer: originalAuthorizer && dryRunAuthorizer(originalAuthorizer, notes),
     source: source && tieSource(source, request, notes),
     variants: tieVariants(site.variants, notes),
   };
 }
 
-function tieDoor(door: TokenDoor, notes: DryNotes): TokenDoor {
-  return { ...door, admit: (sign, key) => tieAdmission(() => door.admit(sign, key), notes) };
+function dryRunAuthorizer(authorizer: Authorizer, notes: DryNotes): Authorizer {
+  return { ...authorizer, admit: (sign, key) => dryRunAdmission(() => authorizer.admit(sign, key), notes) };
 }
 
-function tieAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {
+function dryRunAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {
   try {
     const admission = admit();
     tokens.push({ admission, failure: undefined });
@@ -63,8 +63,8 @@ function tieStored(stored: Stored, notes: DryNotes): Stored {
       const entry = await lookup(key);
       if (entry.state === "tombstone") return { state: "tombstone" };
       if (entry.state === "absent") {
-        const { epoch, failure, isTaken } = entry;
-        return { state: "absent", epoch, failure, isTaken };
+        const { epoch, failure, isForeign } = entry;
+        return { state: "absent", epoch, failure, isForeign };
       }
       refuseDamaged(entry.info);
       return { ...entry, state: "large", reader: ZEROS };
@@ -113,7 +113,7 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
   const { mirror } = route;
   const note = (
     why: DryAsk["why"],
-    asked: Omit<Asked, "isStored">,
+    asked: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & { isStored?: boolean },
   ) => {
     const asks = preview.asks.map((ask) => masked(ask, { route, asked, client: headers }));
@@ -129,10 +129,10 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
       return { kind: "asked", answer: UNKNOWN, askedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
-      const preview = await mirror.preview.refresh(object, request);
+      const preview = await mirror.preview.revalidation(object, request);
       if (preview.kept !== undefined) return preview.kept;
       note("refresh", request, preview);
-      if (preview.refusal !== undefined && !request.mayHelp) throw preview.refusal;
+      if (preview.refusal !== undefined && !request.mayServeStale) throw preview.refusal;
       return { kind: "kept", why: preview.refusal === undefined ? "current" : "failed" };
     },
     begin(request) {
@@ -142,10 +142,10 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
         .track(preview.then((seen) => note("behind", request, { ...seen, isStored: request.isStored })))
         .catch(() => undefined);
     },
-    refresh: {
-      ...mirror.refresh,
+    revalidation: {
+      ...mirror.revalidation,
       begin(object, request) {
-        const preview = mirror.preview.refresh(object, request);
+        const preview = mirror.preview.revalidation(object, request);
         notes.track(preview.then((seen) => seen.kept ?? note("behind", request, seen))).catch(() => undefined);
       },
     },
@@ -172,7 +172,7 @@ function masked(
   ask: OriginPreview,
   parts: {
     readonly route: Route;
-    readonly asked: Pick<Asked, "headers">;
+    readonly asked: Pick<OriginRequest, "headers">;
     readonly client: DownloadRequest["headers"];
   },
 ): OriginPreview {

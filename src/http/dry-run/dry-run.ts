@@ -9,7 +9,7 @@ import { createDownloads } from "../download/download.ts";
 import type { DownloadRequest, Exchange } from "../request/exchange.ts";
 import type { Admission, Route, Site, Sites } from "../request/site.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
-import { tieSite } from "./dry-run-site.ts";
+import { createDryRunSite } from "./dry-run-site.ts";
 
 /**
  * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
@@ -65,12 +65,12 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     },
   };
   let site: Site | undefined;
-  const tied: Sites = {
+  const dryRunSite: Sites = {
     find(host) {
       const found = sites.find(host);
       // The first is the request's own; those of image marks come after it.
       site ??= found;
-      return found && tieSite(found, request, notes);
+      return found && createDryRunSite(found, request, notes);
     },
   };
   const response = createDryResponse();
@@ -79,7 +79,13 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     const failed = (error: HuiyuanError) => {
       failure = error;
     };
-    const options = { sites: () => tied, nextRequestId: () => "explained", log: SILENT_LOG, answered: resolve, failed };
+    const options = {
+      sites: () => dryRunSite,
+      nextRequestId: () => "explained",
+      log: SILENT_LOG,
+      answered: resolve,
+      failed,
+    };
     createDownloads(options)(request, response);
   });
   while (pending.size > 0) await Promise.allSettled(pending);

@@ -4,9 +4,9 @@ import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import type { Admission, TokenDoor } from "./site.ts";
+import type { Admission, Authorizer } from "./site.ts";
 
-export interface TokenDoorOptions {
+export interface AuthorizerOptions {
   readonly appid: string;
   /** The bucket's name. */
   readonly bucket: string;
@@ -20,7 +20,7 @@ export interface TokenDoorOptions {
   readonly now: () => number;
 }
 
-export function createTokenDoor(options: TokenDoorOptions): TokenDoor {
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { appid, bucket, acceptV1, oneTimeDownloads, mode, tokens, once, now } = options;
   return {
     admit(sign: string | undefined, key: Key): Admission {

@@ -1,18 +1,18 @@
 // Whether the client of one answer is still there. Who waits for a fill listens here; who reads a stream is given a true
 // AbortSignal, which costs ten times as much and is made then.
 
-import { Departure } from "../../async/cancellation.ts";
+import { CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse } from "../response/response.ts";
 
 /** `reason`: client_gone. */
-export class Client extends Departure<HuiyuanError> {
+export class Client extends CancellationSource<HuiyuanError> {
   #controller: AbortController | undefined;
 
   constructor(response: DownloadResponse) {
     super();
-    if (response.destroyed) this.leave(clientGone());
-    else response.onceGone(() => this.leave(clientGone()));
+    if (response.destroyed) this.cancel(clientGone());
+    else response.onceGone(() => this.cancel(clientGone()));
   }
 
   /** Aborts with `reason` when the client has left. */

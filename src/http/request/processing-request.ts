@@ -12,7 +12,7 @@ import type { Site } from "./site.ts";
 import { percentDecoded } from "./target.ts";
 
 /** An image to be made. */
-export interface Wish {
+export interface ProcessingRequest {
   readonly named: NamedRecipe;
   /** The path of the original's own URL. */
   readonly path: Key;
@@ -27,7 +27,7 @@ export interface Wish {
  * What the instruction of the query asks for; undefined where there is none, and where it cannot be read and says itself that
  * the original will do then. Throws processing_invalid.
  */
-export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): Wish | undefined {
+export function processingOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
   const { instruction } = object;
   if (instruction === undefined) return undefined;
   try {
@@ -43,10 +43,10 @@ export function wishOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject
  * What the alias at the end of the path asks for, unless an object is really named so; of a protected bucket also the alias
  * that is the whole query. Undefined where there is none.
  */
-export function wishOfAlias(site: Site, url: ObjectUrl): Wish | undefined {
-  const { aliases, originalDoor } = site;
+export function processingOfAlias(site: Site, url: ObjectUrl): ProcessingRequest | undefined {
+  const { aliases, originalAuthorizer } = site;
   if (aliases.size === 0) return undefined;
-  const byQuery = originalDoor === undefined ? undefined : aliases.get(decodedQuery(url.query));
+  const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
   if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
   const alias = aliasIn(site, url);
   return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
@@ -62,7 +62,11 @@ function decodedQuery(query: string): string {
 }
 
 /** Under `everything` an alias is a name like any other. */
-function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named" | "path">): Wish | undefined {
+function aliasOf(
+  site: Site,
+  url: ObjectUrl,
+  { named, path }: Pick<ProcessingRequest, "named" | "path">,
+): ProcessingRequest | undefined {
   const request = { path, query: url.query, instruction: undefined };
   const route = routeOf(site, url, path);
   if (route?.type === "everything") return undefined;
@@ -72,7 +76,7 @@ function aliasOf(site: Site, url: ObjectUrl, { named, path }: Pick<Wish, "named"
 }
 
 /** Throws where a URL has an alias and behind it an instruction or one more, which nobody has said what to make of. */
-export function refuseBoth({ path, isAlias }: Pick<Wish, "path" | "isAlias">): never {
+export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "isAlias">): never {
   const more = isAlias ? "another one" : "an instruction";
   const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
   throw new HuiyuanError("processing_invalid", message, {

@@ -20,7 +20,7 @@ export interface Admission {
 }
 
 /** Who may have what. */
-export interface TokenDoor {
+export interface Authorizer {
   /** Throws the sign_* codes. */
   admit(sign: string | undefined, key: Key): Admission;
   /** The file that an authentic token is bound to, empty for any; undefined for every other text. Never throws. */
@@ -68,11 +68,11 @@ export interface Site {
   /** Which manual instructions are read by. */
   readonly era: Era;
   /** 原图保护: only aliases are served, and originals only through this door. Undefined: they are not protected. */
-  readonly originalDoor: TokenDoor | undefined;
+  readonly originalAuthorizer: Authorizer | undefined;
   readonly variants: Variants;
   readonly referers: RefererRules;
   /** Undefined: Token 防盗链 is off and a token is ignored. */
-  readonly door: TokenDoor | undefined;
+  readonly authorizer: Authorizer | undefined;
   readonly cacheControl: CacheControl;
   readonly cors: CorsRules;
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;

@@ -3,8 +3,8 @@
 import type { Key } from "../../core/object.ts";
 import type { TokenScope } from "../response/cache-control.ts";
 import type { NamedObject } from "./object-name.ts";
-import type { Wish } from "./processing-request.ts";
-import type { Admission, TokenDoor } from "./site.ts";
+import type { ProcessingRequest } from "./processing-request.ts";
+import type { Admission, Authorizer } from "./site.ts";
 
 export interface Admitting {
   readonly admission: Admission;
@@ -14,19 +14,22 @@ export interface Admitting {
 
 /** Throws the sign_* codes. */
 export function admitNamed(
-  door: TokenDoor,
+  authorizer: Authorizer,
   sign: string | undefined,
-  { object, alias }: { readonly object: Pick<NamedObject, "key" | "request">; readonly alias?: Wish | undefined },
+  {
+    object,
+    alias,
+  }: { readonly object: Pick<NamedObject, "key" | "request">; readonly alias?: ProcessingRequest | undefined },
 ): Admitting {
   const { path } = object.request;
   const own: readonly Key[] = [path, object.key];
   const originals: readonly Key[] = alias === undefined ? [] : [alias.path, alias.original.key];
   // Most URLs have one name, and need not be asked about twice.
   const isOne = alias === undefined && object.key === path;
-  const bound = isOne || sign === undefined ? undefined : door.boundFile(sign);
+  const bound = isOne || sign === undefined ? undefined : authorizer.boundFile(sign);
   const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
   const isForOriginal = name !== undefined && !own.includes(name);
-  return { admission: door.admit(sign, name ?? path), isForOriginal };
+  return { admission: authorizer.admit(sign, name ?? path), isForOriginal };
 }
 
 /** What is made of two images goes out under both tokens: caches heed the stricter, and each that works once is spent. */

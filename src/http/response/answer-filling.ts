@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
 import { damageOf, type FillHead } from "../../mirror/fill/fill.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
-import type { Rescued } from "../../mirror/fill/transient.ts";
+import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { Exchange } from "../request/exchange.ts";
@@ -57,10 +57,10 @@ export function isForOneVersion({ request }: Exchange): boolean {
  * can do nothing with less than all of it, it is gathered.
  */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
-  const { follower } = filling;
-  const end = await (mayTakeWhole(exchange, filling) ? follower.endOrUnkept() : follower.whole());
-  if (end === "unkept") return stream(exchange, filling, { contextFor, span: undefined });
-  if (end.kind === "rescued") return answerRescued(exchange, end, contextFor("filling", false));
+  const { reader } = filling;
+  const end = await (mayTakeWhole(exchange, filling) ? reader.endOrNotStorable() : reader.whole());
+  if (end === "not-storable") return stream(exchange, filling, { contextFor, span: undefined });
+  if (end.kind === "rescued") return answerTransient(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
@@ -77,7 +77,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   // Several ranges of a body that will not be stored: the whole is allowed, and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
   // What is in memory at the end stays there; no disk has all that came before it.
-  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notKept(end.error);
+  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notStorableError(end.error);
   await stream(exchange, { ...filling, head: end.head, isSuspect: damageOf(end) !== undefined }, { contextFor, span });
 }
 
@@ -87,14 +87,18 @@ function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
 }
 
 /** Read as from a store, piece by piece: its room is given back when the client has taken nearly all. */
-async function answerRescued(exchange: Exchange, { info, bytes }: Rescued, context: AnswerContext): Promise<void> {
+async function answerTransient(
+  exchange: Exchange,
+  { info, bytes }: TransientBody,
+  context: AnswerContext,
+): Promise<void> {
   const read: ReadAt = (offset) => bytes.subarray(offset, offset + PIECE_BYTES);
   await answerObject(exchange, info, { kind: "read", read }, context);
 }
 
 async function stream(
   exchange: Exchange,
-  { head, follower, isSuspect }: Filling,
+  { head, reader, isSuspect }: Filling,
   { contextFor, span }: { readonly contextFor: ContextFor; readonly span: ByteRange | undefined },
 ): Promise<void> {
   const { request, response, requestId } = exchange;
@@ -109,12 +113,12 @@ async function stream(
     response.end();
     return;
   }
-  const read: ReadAt = (offset) => head.spool.peek(offset) ?? follower.read(head, offset);
+  const read: ReadAt = (offset) => head.spool.peek(offset) ?? reader.read(head, offset);
   const part = span ?? { start: 0, end: size - 1 };
   const isLast = (offset: number, chunk: Buffer | undefined) =>
     chunk !== undefined && offset + chunk.byteLength >= size;
   const ended = async () => {
-    const end = await follower.end();
+    const end = await reader.end();
     if (end.kind === "failed") throw end.error;
     // What was known when this request came is marked as such; what turns out now is refused, or told by breaking off.
     if (damageOf(end) !== "hash" || isSuspect) return end;
@@ -149,12 +153,14 @@ async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promis
   try {
     return await reading;
   } catch (error) {
-    throw error instanceof HuiyuanError && error.code === "store_failed" && !spool.hasAll() ? notKept(error) : error;
+    throw error instanceof HuiyuanError && error.code === "store_failed" && !spool.hasAll()
+      ? notStorableError(error)
+      : error;
   }
 }
 
 /** Whoever reads it from its first byte on, as it arrives, has all of it. */
-function notKept(cause: HuiyuanError): HuiyuanError {
+function notStorableError(cause: HuiyuanError): HuiyuanError {
   return new HuiyuanError("not_kept", "Cannot answer from an image that is passed on only: its beginning is gone", {
     cause,
     retryAfterSeconds: 1,

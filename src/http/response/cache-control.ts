@@ -12,7 +12,7 @@ export type TokenScope =
  * `filling`: its end is not proven, or not that it is what the store has. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. `stand-in`: shown for
  * what could not be made now, and may be soon.
  */
-export type AnswerState = "stored" | "filling" | "suspect" | "unkept" | "stand-in";
+export type AnswerState = "stored" | "filling" | "suspect" | "not-storable" | "stand-in";
 
 /** Says how long an image may still be served as it is. It counts from now: nginx ignores `Age`, so none is sent. */
 export interface AnswerLife {
@@ -26,7 +26,7 @@ export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | und
   return other.leftSeconds < one.leftSeconds ? other : one;
 }
 
-const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "unkept", "stand-in"]);
+const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "not-storable", "stand-in"]);
 const MAX_UNPROVEN_SECONDS = 60;
 
 /** Says the Cache-Control of a 2xx or 304. No lifetime ends after `life`; undefined: it does not age. */

@@ -4,10 +4,10 @@ import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { Slots } from "../../mirror/fill/slots.ts";
+import type { FillLimit } from "../../mirror/fill/slots.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import { type Announce, joinCallback } from "../../upload/callback/callback.ts";
+import { joinCallback, type MakeOutboxEntry } from "../../upload/callback/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
@@ -19,7 +19,7 @@ import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
 
 /** The same for every call. */
-export interface PhotosParts {
+export interface RestApiParts {
   /** The snapshot in force. */
   readonly projects: () => Projects;
   readonly tokens: VerifiedTokens;
@@ -28,15 +28,15 @@ export interface PhotosParts {
   readonly md5: KnownMd5;
   readonly slices: Slices;
   /** Uploads at the same time. */
-  readonly uploads: Slots;
+  readonly uploads: FillLimit;
   /** Bytes of an image that is uploaded. */
   readonly maxImageBytes: () => number;
   /** Where clients reach the server, as the settings in force say. */
   readonly place: () => PublicPlace;
   /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
-  readonly prove: Prove;
-  readonly announce: Announce;
+  readonly verify: Prove;
+  readonly announce: MakeOutboxEntry;
   /** Told of every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
   readonly log: Log;
@@ -85,7 +85,7 @@ export function bucketOf({ known, bucketName }: Call): ManagedBucket {
   return known;
 }
 
-export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: PhotosParts): Links {
+export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestApiParts): Links {
   const { target, host, project } = call;
   const { publicDomain } = bucket;
   const place = parts.place();
@@ -100,8 +100,8 @@ export function announceUpload(
   call: Call,
   bucket: ManagedBucket,
   { fileid, sha1, size, magicContext }: UploadedFile,
-  parts: PhotosParts,
-): ReturnType<Announce> {
+  parts: RestApiParts,
+): ReturnType<MakeOutboxEntry> {
   const { project, target, requestId } = call;
   return parts.announce({
     appid: project.appid,
@@ -121,7 +121,7 @@ export async function answerUploaded(
   call: Call,
   bucket: ManagedBucket,
   { info, announcement }: Stored,
-  parts: PhotosParts,
+  parts: RestApiParts,
 ): Promise<ApiAnswer> {
   const { about } = call;
   const { key, size } = info;

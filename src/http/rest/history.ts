@@ -5,7 +5,7 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import { type Asked, askedForKey } from "../../mirror/rules.ts";
+import { askedForKey, type OriginRequest } from "../../mirror/rules.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Route, Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -45,7 +45,7 @@ async function findOrFetch(
   const before = await stored.bucket.lookup(key);
   if (before.state === "object") return before.info;
   // What the origin has could not be stored over what another tool has put there.
-  if (before.state === "tombstone" || before.isTaken === true) return undefined;
+  if (before.state === "tombstone" || before.isForeign === true) return undefined;
   const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
   if (asking === undefined || !(await bring(asking, before.epoch, signal))) {
     // The store may have it for all that anybody knows.
@@ -55,7 +55,7 @@ async function findOrFetch(
   const after = await stored.bucket.lookup(key);
   if (after.state === "object") return after.info;
   // The disk is full, for example.
-  if (after.state === "absent" && after.isTaken !== true && after.epoch === before.epoch) {
+  if (after.state === "absent" && after.isForeign !== true && after.epoch === before.epoch) {
     throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
   }
   return "overtaken";
@@ -63,7 +63,7 @@ async function findOrFetch(
 
 interface Asking {
   readonly route: Route;
-  readonly asked: Asked;
+  readonly asked: OriginRequest;
 }
 
 /** Undefined where the domain's rules ask no origin for the key, or nothing of its answer would be stored. */
@@ -101,13 +101,13 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
   }
   if (answer.kind === "asked") return false; // Only a HEAD is answered so.
   try {
-    const end = answer.kind === "finished" ? undefined : await answer.follower.end();
+    const end = answer.kind === "finished" ? undefined : await answer.reader.end();
     if (damageOf(end) !== undefined) {
       throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
     }
     if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
     if (!answer.isStored())
-      throw unkept(asked.key, answer.isKept ? "the mirror has its maxKeys" : "the origin forbids it");
+      throw notStorable(asked.key, answer.isStorable ? "the mirror has its maxKeys" : "the origin forbids it");
   } finally {
     answer.release();
   }
@@ -117,7 +117,7 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
 }
 
 /** Nothing has failed: the bucket has no such image, and will have none. */
-function unkept(key: Key, why: string): HuiyuanError {
+function notStorable(key: Key, why: string): HuiyuanError {
   return new HuiyuanError("not_found", `Cannot use "${key}": the origin has it, and it is not kept here: ${why}`);
 }
 

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
-import { bucketOf, type Call, linksOf, type PhotosParts } from "./call.ts";
+import { bucketOf, type Call, linksOf, type RestApiParts } from "./call.ts";
 import { readFileid, statFileids } from "./fileid.ts";
 import { useImage } from "./history.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -11,7 +11,7 @@ import { authenticate, authorizeOnce } from "./sign.ts";
 import type { Operation } from "./target.ts";
 
 /** For everybody: a signature that is sent is only asked how the client spells names. Throws not_found. */
-export async function stat(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
+export async function stat(call: Call, parts: RestApiParts): Promise<ApiAnswer> {
   call.about.name = "stat";
   const fileids = statFileids(call.target.rest, call.bound);
   call.about.fileid = fileids[0];
@@ -36,7 +36,7 @@ async function toldFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Pr
 }
 
 /** Undefined where it was found damaged, purged or deleted since it was looked up. */
-async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: known }: PhotosParts) {
+async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: known }: RestApiParts) {
   if (info.isDamaged === true) {
     throw new HuiyuanError("store_corrupt", `Cannot tell of "${info.key}": its bytes are damaged`);
   }
@@ -48,7 +48,7 @@ async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: know
 export async function operate(
   call: Call,
   { operation, source }: { readonly operation: Operation; readonly source: string },
-  parts: PhotosParts,
+  parts: RestApiParts,
 ): Promise<ApiAnswer> {
   call.about.name = operation;
   const fileid = readFileid(source, call.bound);
@@ -64,7 +64,7 @@ export async function operate(
   });
 }
 
-async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: PhotosParts): Promise<ApiAnswer> {
+async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestApiParts): Promise<ApiAnswer> {
   const target = toKey(randomUUID());
   const result = await useImage(bucket, fileid, {
     signal: call.signal,

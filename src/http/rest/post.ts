@@ -12,7 +12,7 @@ import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../wire/continue.ts";
 import { type ApiAnswer, success } from "./answer.ts";
-import { announceUpload, answerUploaded, bucketOf, type Call, type PhotosParts } from "./call.ts";
+import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";
 import { operate } from "./operations.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -23,7 +23,7 @@ import { splitOperation } from "./target.ts";
 const FORM_EXTRA_BYTES = 1_048_576;
 const SLICES = "upload_slice";
 
-export async function post(call: Call, parts: PhotosParts): Promise<ApiAnswer> {
+export async function post(call: Call, parts: RestApiParts): Promise<ApiAnswer> {
   const { headers } = call.request;
   const operation = splitOperation(call.target.rest);
   const hasForm = hasBody(call) && isForm(headers["content-type"]);
@@ -55,7 +55,7 @@ function fileidOf({ target: { rest }, bound }: Call): Key | undefined {
 }
 
 /** The bucket that takes it. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
-function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: PhotosParts): ManagedBucket {
+function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: RestApiParts): ManagedBucket {
   call.about.fileid = fileid;
   authorizeUpload(token, { ...call, now: Math.floor(parts.now() / 1_000) }, fileid);
   const bucket = bucketOf(call);
@@ -66,7 +66,7 @@ function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, part
 }
 
 /** Before anything of it is read. */
-function refuseTooLong({ request }: Call, { maxImageBytes }: PhotosParts): void {
+function refuseTooLong({ request }: Call, { maxImageBytes }: RestApiParts): void {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > maxImageBytes() + FORM_EXTRA_BYTES) {
     throw new HuiyuanError("upload_size", `Cannot upload ${declared} bytes, the limit is ${maxImageBytes()}`);
@@ -74,7 +74,7 @@ function refuseTooLong({ request }: Call, { maxImageBytes }: PhotosParts): void 
 }
 
 /** Tells a client that waits for it that it may send. */
-function openForm({ request, response, about }: Call, { maxImageBytes, patience }: PhotosParts): Form {
+function openForm({ request, response, about }: Call, { maxImageBytes, patience }: RestApiParts): Form {
   const form = readForm(request, {
     contentType: request.headers["content-type"] ?? "",
     maxBytes: maxImageBytes() + FORM_EXTRA_BYTES,
@@ -101,7 +101,7 @@ interface Wanted {
   readonly fileid: Key | undefined;
 }
 
-async function upload(call: Call, form: Form, wanted: Wanted, parts: PhotosParts): Promise<ApiAnswer> {
+async function upload(call: Call, form: Form, wanted: Wanted, parts: RestApiParts): Promise<ApiAnswer> {
   if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are under way");
   const spool = parts.spools.open(["sha1", "md5"]);
   try {
@@ -125,7 +125,7 @@ async function receive(
   file: Readable,
   form: Form,
   { bucket, fileid, spool }: Wanted & { readonly spool: Spool },
-  { maxImageBytes }: PhotosParts,
+  { maxImageBytes }: RestApiParts,
 ): Promise<Received> {
   if (form.fields.op === SLICES) {
     return receiveFile(file, { spool, maxBytes: MAX_SLICE_BYTES, tooLarge: "slice_too_large" });
@@ -143,7 +143,7 @@ interface Arrived extends Wanted {
 async function whole(
   call: Call,
   { bucket, fileid, fields, received }: Arrived,
-  parts: PhotosParts,
+  parts: RestApiParts,
 ): Promise<ApiAnswer> {
   if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
   const stored = await storeUpload({
@@ -152,7 +152,7 @@ async function whole(
     received,
     fields,
     magicContext: fields.magiccontext ?? "",
-    prove: parts.prove,
+    verify: parts.verify,
     announce: (file) => announceUpload(call, bucket, file, parts),
     now: parts.now(),
   });
@@ -162,7 +162,7 @@ async function whole(
 async function slice(
   call: Call,
   { bucket, fileid: requested, fields, spool, received }: Arrived,
-  parts: PhotosParts,
+  parts: RestApiParts,
 ): Promise<ApiAnswer> {
   call.about.name = "slice";
   const { stored: place } = bucket;
@@ -178,7 +178,7 @@ async function slice(
     {
       slices: parts.slices,
       maxImageBytes: parts.maxImageBytes(),
-      prove: parts.prove,
+      verify: parts.verify,
       announce: (file) => announceUpload(call, bucket, file, parts),
       now: parts.now(),
     },

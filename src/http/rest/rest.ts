@@ -6,7 +6,7 @@ import { createFailureLog } from "../../mirror/failure-log.ts";
 import { corsHeaders } from "../response/cors.ts";
 import { awaitsContinue } from "../wire/continue.ts";
 import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
-import type { Call, CallName, CallNotes, PhotosParts } from "./call.ts";
+import type { Call, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { discardRest } from "./discard.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
@@ -15,7 +15,7 @@ import type { ManagedBucket, Project } from "./project.ts";
 import { signOf, softlyBound } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 
-export interface PhotosOptions extends PhotosParts {
+export interface RestApiOptions extends RestApiParts {
   readonly nextRequestId: () => string;
   /** Called once for every call, when its answer is decided. */
   readonly answered: (call: AnsweredCall) => void;
@@ -33,12 +33,12 @@ export interface AnsweredCall extends Readonly<CallNotes> {
   readonly milliseconds: number;
 }
 
-export interface Photos {
+export interface RestApi {
   /** False: the request is none of the API's, and nothing was done. */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
-export function createPhotos(options: PhotosOptions): Photos {
+export function createRestApi(options: RestApiOptions): RestApi {
   const { log, nextRequestId } = options;
   const failures = createFailureLog(log, {}, "API calls");
 
@@ -101,7 +101,7 @@ type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; re
 function begin(
   exchange: Pick<Call, "request" | "response" | "requestId" | "about">,
   { host, path }: ApiRequest,
-  { projects, tokens }: PhotosParts,
+  { projects, tokens }: RestApiParts,
 ): Begun {
   const { request, response, about } = exchange;
   if (host === "" && request.httpVersion !== "1.0") {
@@ -114,12 +114,12 @@ function begin(
   about.bucketId = known?.stored.bucketId;
   const sign = signOf(request.headers.authorization, target.rawQuery);
   const bound = softlyBound(sign, tokens);
-  const signal = leavingOf(response);
+  const signal = cancellationOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
   return { ...exchange, host, target, project, bucketName, known, sign, bound, signal };
 }
 
-async function serve(begun: Begun, parts: PhotosParts): Promise<ApiAnswer | undefined> {
+async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | undefined> {
   const { request, response, requestId, known, project, target, about } = begun;
   if (request.method === "OPTIONS") {
     about.name = "preflight";
@@ -149,13 +149,13 @@ function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
 }
 
 /** The request itself tells nothing: one that has waited for its turn has been read to its end, and is destroyed. */
-function leavingOf(response: ServerResponse): AbortSignal {
-  const leaving = new AbortController();
+function cancellationOf(response: ServerResponse): AbortSignal {
+  const cancellation = new AbortController();
   const leave = () => {
     if (!response.writableFinished)
-      leaving.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
+      cancellation.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
   };
   if (response.destroyed) leave();
   else response.once("close", leave);
-  return leaving.signal;
+  return cancellation.signal;
 }

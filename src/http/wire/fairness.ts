@@ -1,12 +1,12 @@
 // Connections that have sent far ahead go on one after the other, one in each turn of the event loop: libuv accepts one connection in
 // each, so that five hundred such clients that all went on in one would have everybody else wait for seconds.
 
-export interface GoingOn {
+export interface Fairness {
   /** Calls `next` when its turn has come, in another turn of the loop. */
   wait(next: () => void): void;
 }
 
-export function createGoingOn(): GoingOn {
+export function createFairness(): Fairness {
   const waiting = new Set<() => void>();
 
   function run(): void {

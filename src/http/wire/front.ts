@@ -3,11 +3,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { type DownloadResponse, nodeResponse } from "../response/response.ts";
-import type { Photos } from "../rest/rest.ts";
+import type { RestApi } from "../rest/rest.ts";
 import { awaitsContinue } from "./continue.ts";
 
 export interface FrontOptions {
-  readonly photos: Photos;
+  readonly restApi: RestApi;
   readonly download: (request: DownloadRequest, response: DownloadResponse) => void;
 }
 
@@ -15,9 +15,9 @@ export interface FrontOptions {
 const BODY_MS = 30_000;
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-export function createFront({ photos, download }: FrontOptions) {
+export function createFront({ restApi, download }: FrontOptions) {
   return (request: IncomingMessage, response: ServerResponse): void => {
-    if (photos.answer(request, response)) return;
+    if (restApi.answer(request, response)) return;
     if (awaitsContinue(request)) continueOrNot(request, response);
     const { headers } = request;
     if (headers["transfer-encoding"] !== undefined || headers["content-length"] !== undefined) limitBody(request);

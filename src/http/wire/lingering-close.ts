@@ -2,7 +2,7 @@
 // bytes unread, or that come later, it would be reset, and the client lose what it has not read of the answer.
 import type { Socket } from "node:net";
 
-export interface Endings {
+export interface LingeringCloses {
   /** Whether any connection is being ended. */
   readonly isAny: boolean;
   /**
@@ -18,7 +18,7 @@ export const MAX_READING_AWAY_MS = 60_000;
 /** Without a byte; so long nginx waits. */
 const QUIET_MS = 5_000;
 
-export function createEndings(): Endings {
+export function createLingeringCloses(): LingeringCloses {
   const ending = new WeakSet<Socket>();
   let left = 0;
   return {

@@ -2,22 +2,22 @@
 // is given, some 2 KB for each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
 import type { Socket } from "node:net";
 import { escapeBeyondAscii } from "../request/target.ts";
-import type { GoingOn } from "./fairness.ts";
+import type { Fairness } from "./fairness.ts";
 import type { Body } from "./small-chunks.ts";
 
-export interface IntakeOptions {
+export interface ParserFeedOptions {
   /** Has node's server take the connection. */
   readonly takeOver: (socket: Socket) => void;
   /** As many requests as may wait are waiting; `resume` of the socket follows when there are fewer. */
   readonly isFull: () => boolean;
   /** Of all connections. */
-  readonly goingOn: GoingOn;
+  readonly fairness: Fairness;
   /** The newest request that the parser has brought. */
   readonly newest: () => Body | undefined;
 }
 
 /** Of one connection. */
-export interface Intake {
+export interface ParserFeed {
   /** Has node's server take the connection, from the bytes on that its parser has not seen. */
   attach(): void;
   /** Bytes that were taken from the parser, or from the socket before: they come before all others. */
@@ -44,7 +44,10 @@ type Listener = (bytes: Buffer) => void;
 /** Node's server pauses the parser with the socket while much is to be written, and then wants to be given nothing. */
 type Pausing = Socket & { readonly _paused?: boolean };
 
-export function createIntake(socket: Socket, { takeOver, isFull, goingOn, newest }: IntakeOptions): Intake {
+export function createParserFeed(
+  socket: Socket,
+  { takeOver, isFull, fairness, newest }: ParserFeedOptions,
+): ParserFeed {
   let held: Buffer | undefined;
   let isFeeding = false;
   let slices = SLICES_AT_ONCE;
@@ -130,7 +133,7 @@ export function createIntake(socket: Socket, { takeOver, isFull, goingOn, newest
   /** Whoever makes room resumes the socket, but for what is made sure of here. */
   function comeBack(): void {
     socket.pause();
-    if (slices === 0) yieldTo(goingOn.wait);
+    if (slices === 0) yieldTo(fairness.wait);
     // Nothing tells of it: a stream that has asked for more asks no second time.
     else if (newest()?.isCrowded() === true) yieldTo((then) => setTimeout(then, CROWDED_MS));
   }

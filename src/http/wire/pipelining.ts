@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /** Of one connection. */
-export interface Turns {
+export interface Pipelining {
   /** Calls `begin` when everything before is answered; never if the connection closes first, or will after `refuse`. */
   take(response: ServerResponse, begin: () => void): void;
   /** More requests are not to be begun; the socket is resumed when they are. */
@@ -26,7 +26,7 @@ interface Turn {
 /** Beyond these the connection is not read on. */
 const MAX_WAITING = 4;
 
-export function createTurns(socket: Socket): Turns {
+export function createPipelining(socket: Socket): Pipelining {
   const waiting: Turn[] = [];
   let current: ServerResponse | undefined;
   let latest: ServerResponse | undefined;

@@ -5,25 +5,25 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { errorBody } from "../response/error-answer.ts";
 import { bodyOf, failure } from "../rest/answer.ts";
 import { isCallHead } from "../rest/target.ts";
-import { createGoingOn } from "./fairness.ts";
-import { createLane, HALF_CLOSED_MS, type Lane, type LaneOptions } from "./fast-path/fast-path.ts";
-import { createEndings, type Endings } from "./lingering-close.ts";
-import { createIntake, type Intake } from "./parser-feed.ts";
-import { createTurns, type Turns } from "./pipelining.ts";
+import { createFairness } from "./fairness.ts";
+import { createFastPath, type FastPath, type FastPathOptions, HALF_CLOSED_MS } from "./fast-path/fast-path.ts";
+import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
+import { createParserFeed, type ParserFeed } from "./parser-feed.ts";
+import { createPipelining, type Pipelining } from "./pipelining.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
-import { passOverOffers } from "./upgrades.ts";
+import { ignoreUpgrades } from "./upgrades.ts";
 
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   /** For plain requests; must answer them as `listener` would. */
-  readonly lane?: Pick<LaneOptions, "listener" | "takes">;
+  readonly fastPath?: Pick<FastPathOptions, "listener" | "takes">;
   readonly nextRequestId: () => string;
   /** True: the listener says "100 Continue" itself, or refuses the body before it comes. */
   readonly continues?: boolean;
@@ -57,42 +57,47 @@ const SWEEP_TURNS = 3;
 
 /** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
-  const endings = createEndings();
+  const lingeringCloses = createLingeringCloses();
   const connections = new WeakMap<Socket, Connection>();
-  const goingOn = createGoingOn();
+  const fairness = createFairness();
   const connectionOf = (socket: Socket): Connection => {
     const known = connections.get(socket);
     if (known !== undefined) return known;
-    const turns = createTurns(socket);
+    const pipelining = createPipelining(socket);
     const made: Connection = {
-      turns,
-      intake: createIntake(socket, { takeOver, isFull: turns.isFull, goingOn, newest: () => made.newest }),
+      pipelining,
+      parserFeed: createParserFeed(socket, {
+        takeOver,
+        isFull: pipelining.isFull,
+        fairness,
+        newest: () => made.newest,
+      }),
       newest: undefined,
     };
     connections.set(socket, made);
     return made;
   };
-  const turnsOf = (socket: Socket): Turns => connectionOf(socket).turns;
+  const pipeliningOf = (socket: Socket): Pipelining => connectionOf(socket).pipelining;
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
-    turnsOf(socket).refuse((broken) => {
+    pipeliningOf(socket).refuse((broken) => {
       // Bytes of an answer are out, and no other can follow.
       if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
-      if (broken?.headersSent === true || !socket.writable) return endings.end(socket);
+      if (broken?.headersSent === true || !socket.writable) return lingeringCloses.end(socket);
       const about = broken === undefined ? head : headOf(broken.req);
       const isCall = isCallHead(about);
       const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
       options.refused?.(told);
       const isHead = about.startsWith("HEAD ");
       socket.write(refusal(told, { requestId: options.nextRequestId(), isCall, isHead }));
-      endings.end(socket);
+      lingeringCloses.end(socket);
     });
   };
   const takeOver = (socket: Socket) => {
     nodes?.call(server, socket);
     // Called behind an answer that says it is the last.
-    socket.destroySoon = () => endings.end(socket);
+    socket.destroySoon = () => lingeringCloses.end(socket);
   };
-  const answering = new PassingSet<ServerResponse>();
+  const answering = new LiveSet<ServerResponse>();
   let isStopping = false;
   const begin = (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", answering.add(response));
@@ -107,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     connection.newest = gatherSmallChunks(request);
     // Nobody reads it, and it would lie there until the request has its turn.
     if (request.method === "GET" || request.method === "HEAD") request.resume();
-    connection.turns.take(response, () => begin(request, response));
+    connection.pipelining.take(response, () => begin(request, response));
   };
   const server = createServer(
     {
@@ -127,22 +132,29 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
   const [nodes] = server.listeners("connection"); // node's own is the only one yet
-  const attach = (socket: Socket) => connectionOf(socket).intake.attach();
-  const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).intake.unread(bytes);
+  const attach = (socket: Socket) => connectionOf(socket).parserFeed.attach();
+  const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).parserFeed.unread(bytes);
   const late = (socket: Socket) => refuse("request_timeout", socket);
-  const lane = options.lane && openLane(server, { ...options.lane, attach, unread, goingOn, late, end: endings.end });
+  const fastPath =
+    options.fastPath &&
+    openFastPath(server, { ...options.fastPath, attach, unread, fairness, late, end: lingeringCloses.end });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     // Read once, or it is unknown by the time a client that has left is logged.
     void socket.remoteAddress;
-    if (lane === undefined) attach(socket);
-    else lane.accept(socket);
+    if (fastPath === undefined) attach(socket);
+    else fastPath.accept(socket);
   });
-  passOverOffers(server, { attach, unread, turnsOf, connectAsked: (socket) => refuse("method_not_allowed", socket) });
+  ignoreUpgrades(server, {
+    attach,
+    unread,
+    pipeliningOf,
+    connectAsked: (socket) => refuse("method_not_allowed", socket),
+  });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
     // A time-out has no packet, and is answered alike to calls and downloads.
-    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).intake.begun());
+    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).parserFeed.begun());
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -160,21 +172,21 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       isStopping = true;
       // Clients that keep their connections busy are told, and need not lose a request.
       for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
-      lane?.retire();
-      return stop(server, { lane, endings, graceMs });
+      fastPath?.retire();
+      return stop(server, { fastPath, lingeringCloses, graceMs });
     },
   };
 }
 
 /** A connection that node's server reads. */
 interface Connection {
-  readonly turns: Turns;
-  readonly intake: Intake;
+  readonly pipelining: Pipelining;
+  readonly parserFeed: ParserFeed;
   /** The body of the newest request. */
   newest: Body | undefined;
 }
 
-interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "goingOn" | "late" | "end"> {
+interface BehindFastPath extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end"> {
   /** Has node's server take a connection. */
   readonly attach: (socket: Socket) => void;
   /** Gives it bytes as if they came next. */
@@ -182,10 +194,10 @@ interface BehindLane extends Pick<LaneOptions, "listener" | "takes" | "goingOn" 
 }
 
 /** A lane with node's server behind it. */
-function openLane(server: Server, { attach, unread, ...options }: BehindLane): Lane {
+function openFastPath(server: Server, { attach, unread, ...options }: BehindFastPath): FastPath {
   // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
   Object.assign(server, { httpAllowHalfOpen: true });
-  return createLane({
+  return createFastPath({
     ...options,
     headMs: HEAD_MS,
     keepAliveMs: KEEP_ALIVE_MS,
@@ -261,24 +273,24 @@ function parserFault(code: string | undefined): ErrorCode {
 }
 
 interface Stopping {
-  readonly lane: Lane | undefined;
-  readonly endings: Endings;
+  readonly fastPath: FastPath | undefined;
+  readonly lingeringCloses: LingeringCloses;
   readonly graceMs: number;
 }
 
-async function stop(server: Server, { lane, endings, graceMs }: Stopping): Promise<void> {
+async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stopping): Promise<void> {
   // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
   // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   const sweep = setInterval(async () => {
     for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
     // Those that end are waited for in any case, and node's server would take them for idle.
-    if (!endings.isAny) server.closeIdleConnections();
-    lane?.closeIdle();
+    if (!lingeringCloses.isAny) server.closeIdleConnections();
+    fastPath?.closeIdle();
   }, SWEEP_MS);
   const timer = setTimeout(() => {
     server.closeAllConnections();
-    lane?.closeAll();
+    fastPath?.closeAll();
   }, graceMs);
   await closed;
   clearInterval(sweep);

@@ -2,23 +2,23 @@
 // CONNECT. Node's server takes the connection anew, since answers under way need it, and what is sent behind is read.
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
-import type { Turns } from "./pipelining.ts";
+import type { Pipelining } from "./pipelining.ts";
 
-export interface OfferOptions {
+export interface UpgradeOptions {
   /** Has node's server take a connection. */
   readonly attach: (socket: Socket) => void;
   /** Gives it bytes as if they came next. */
   readonly unread: (socket: Socket, bytes: Buffer) => void;
-  readonly turnsOf: (socket: Socket) => Turns;
+  readonly pipeliningOf: (socket: Socket) => Pipelining;
   /** Of a connection that is taken anew; nothing behind the request has been read. */
   readonly connectAsked: (socket: Socket) => void;
 }
 
-export function passOverOffers(server: Server, { attach, unread, turnsOf, connectAsked }: OfferOptions): void {
+export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, connectAsked }: UpgradeOptions): void {
   server.on("upgrade", (request, socket: Socket, rest: Buffer) => {
     attach(socket);
     // Node's server knows nothing of the answers before, and would write this one among them.
-    turnsOf(socket).hold(() => unread(socket, Buffer.concat([headWithoutOffer(request), rest])));
+    pipeliningOf(socket).hold(() => unread(socket, Buffer.concat([headWithoutUpgrade(request), rest])));
   });
   server.on("connect", (_request, socket: Socket) => {
     attach(socket);
@@ -27,7 +27,7 @@ export function passOverOffers(server: Server, { attach, unread, turnsOf, connec
 }
 
 /** No longer than it was, or it might be too long now. Parsed lines have no line ends within. */
-function headWithoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string; // names and values in turn

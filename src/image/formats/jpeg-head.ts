@@ -2,7 +2,7 @@
 // the luminance table of ITU-T T.81 annex K.1 by the quality; tables of other makes give the nearest value.
 import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
 import { feed, type Input, type Scan } from "../../body/formats/scan.ts";
-import { atOnce, type Walk, walkThrough } from "./yielding-scan.ts";
+import { atOnce, type ScanSteps, walkThrough } from "./yielding-scan.ts";
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
@@ -28,7 +28,7 @@ export interface JpegHead {
 }
 
 /** The walk is over at the first scan. */
-export function* walkJpegHead(bytes: Buffer): Walk<JpegHead> {
+export function* walkJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
   const found: Found = { exif: undefined, quality: undefined, frame: undefined, scanned: undefined };
   yield* walkThrough(bytes, feed(scanJpegHead, found));
   return { exif: found.exif, quality: found.quality, ...readFrame(found) };

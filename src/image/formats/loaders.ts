@@ -12,7 +12,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
 import { mayBeTurned } from "./exif.ts";
 import { walkJpegHead } from "./jpeg-head.ts";
-import { atOnce, STEP_BYTES, type Walk, walkThrough } from "./yielding-scan.ts";
+import { atOnce, type ScanSteps, STEP_BYTES, walkThrough } from "./yielding-scan.ts";
 
 /** What an image is; of a source, what its head claims. */
 export interface RasterFacts {
@@ -32,7 +32,7 @@ export interface WeighedFacts extends RasterFacts {
 }
 
 /** `bytes`: of the file. */
-export function* weighedFacts(facts: RasterFacts, bytes: Buffer): Walk<WeighedFacts> {
+export function* weighedFacts(facts: RasterFacts, bytes: Buffer): ScanSteps<WeighedFacts> {
   if (facts.format !== "jpeg") return facts;
   const { coefficientBytes } = yield* walkJpegHead(bytes);
   return { ...facts, coefficientBytes };
@@ -65,7 +65,7 @@ export type KnownFacts = WeakMap<Buffer, RasterFacts>;
  * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
  * image_too_large.
  */
-export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): Walk<RasterFacts> {
+export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): ScanSteps<RasterFacts> {
   refuseHeavy(bytes.length, limits);
   const facts = known?.get(bytes) ?? (yield* factsOf(bytes));
   known?.set(bytes, facts);
@@ -84,7 +84,7 @@ export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "
   throw new HuiyuanError("image_too_heavy", `Cannot process: ${bytes} bytes, the limit is ${sourceBytes}`);
 }
 
-function* factsOf(bytes: Buffer): Walk<RasterFacts> {
+function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   const kind = sniff(bytes.subarray(0, 64));
   if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
   const { width, height, structure, ...found } = yield* scanned(kind, bytes);
@@ -103,7 +103,7 @@ function isAllowed(kind: string): kind is OutputFormat {
   return Object.hasOwn(SCANNERS, kind);
 }
 
-function* scanned(format: OutputFormat, bytes: Buffer): Walk<Findings> {
+function* scanned(format: OutputFormat, bytes: Buffer): ScanSteps<Findings> {
   const findings = nothingFound();
   yield* walkThrough(bytes, feed(SCANNERS[format], findings));
   return findings;
@@ -115,7 +115,7 @@ export function framesIn(format: OutputFormat, bytes: Buffer): number {
 }
 
 /** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
-export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): Walk<boolean> {
+export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
   if (format === "jpeg") {
     const { exif } = yield* walkJpegHead(bytes);
     return exif !== undefined && mayBeTurned(exif);

@@ -3,13 +3,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** Yields now and then, at least once a millisecond or so, and returns what it has found. */
-export type Walk<Found> = Generator<undefined, Found, undefined>;
+export type ScanSteps<Found> = Generator<undefined, Found, undefined>;
 
 /** Bytes that are looked at before others may have their turn. */
 export const STEP_BYTES = 65_536;
 
 /** Gives `push` the bytes in chunks, each good until the next, as long as it wants more. */
-export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): Walk<void> {
+export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {
   if (bytes.length <= STEP_BYTES) {
     push(bytes);
     return;
@@ -27,7 +27,7 @@ export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): W
 const STRIDE_MS = 5;
 
 /** For the thread that answers clients: others have their turn in between. A short walk takes no turn of its own. */
-export async function inStrides<Found>(walk: Walk<Found>): Promise<Found> {
+export async function yieldingScan<Found>(walk: ScanSteps<Found>): Promise<Found> {
   let until = performance.now() + STRIDE_MS;
   for (;;) {
     const step = walk.next();
@@ -39,7 +39,7 @@ export async function inStrides<Found>(walk: Walk<Found>): Promise<Found> {
 }
 
 /** For a process that has nothing else to do. */
-export function atOnce<Found>(walk: Walk<Found>): Found {
+export function atOnce<Found>(walk: ScanSteps<Found>): Found {
   for (;;) {
     const step = walk.next();
     if (step.done === true) return step.value;

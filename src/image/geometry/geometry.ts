@@ -1,7 +1,7 @@
 // The size rules of the manual: how large a scaled image is, where a crop or a mark lies. Pure integers; rounding is half
 // up, and no side is ever shorter than one pixel.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Box, Gravity, MarkScale, SizeRule, StepOf } from "../grammar/recipe.ts";
+import type { Box, Gravity, SizeRule, StepOf, WatermarkScale } from "../grammar/recipe.ts";
 
 /** Pixels. */
 export interface Size {
@@ -111,42 +111,42 @@ export function centredOn(
 /** What is repeated of a mark: it and the gaps to the next ones, `dx` and `dy` wider than their part of it. None is larger than the image. */
 export function tileSize(
   image: Size,
-  mark: Size,
+  watermark: Size,
   { dx, dy, gapPerCent }: { readonly dx: number; readonly dy: number; readonly gapPerCent: number },
 ): Size {
   const side = (pixels: number, more: number, most: number) =>
     Math.min(most, pixels + Math.round((pixels * gapPerCent) / 100) + more);
-  return { width: side(mark.width, dx, image.width), height: side(mark.height, dy, image.height) };
+  return { width: side(watermark.width, dx, image.width), height: side(watermark.height, dy, image.height) };
 }
 
 /** Where a mark lies: `dx` and `dy` are distances from the edges that the gravity names, and ignored where it names none. */
-export function markPosition(
+export function watermarkPosition(
   image: Size,
-  mark: Size,
+  watermark: Size,
   { gravity, dx, dy }: { readonly gravity: Gravity; readonly dx: number; readonly dy: number },
 ): { readonly left: number; readonly top: number } {
-  const { left, top } = aligned(image, mark, gravity);
+  const { left, top } = aligned(image, watermark, gravity);
   const moveRight = gravity.endsWith("west") ? dx : gravity.endsWith("east") ? -dx : 0;
   const moveDown = gravity.startsWith("north") ? dy : gravity.startsWith("south") ? -dy : 0;
   return { left: left + moveRight, top: top + moveDown };
 }
 
 /** How large a mark is by `scatype` and `spcent`. */
-export function markSize(image: Size, mark: Size, { by, permille }: MarkScale): Size {
-  if (by === "width") return scale(mark, [image.width * permille, 1000 * mark.width]);
-  if (by === "height") return scale(mark, [image.height * permille, 1000 * mark.height]);
-  const factor = Math.sqrt((image.width * image.height * permille) / (1000 * mark.width * mark.height));
-  return scale(mark, [factor, 1]);
+export function watermarkSize(image: Size, watermark: Size, { by, permille }: WatermarkScale): Size {
+  if (by === "width") return scale(watermark, [image.width * permille, 1000 * watermark.width]);
+  if (by === "height") return scale(watermark, [image.height * permille, 1000 * watermark.height]);
+  const factor = Math.sqrt((image.width * image.height * permille) / (1000 * watermark.width * watermark.height));
+  return scale(watermark, [factor, 1]);
 }
 
 /** The part of a mark at `left`, `top` that lies on the image, in the mark's own pixels; undefined: none of it. */
 export function visiblePart(
   image: Size,
-  mark: Size,
+  watermark: Size,
   { left, top }: { readonly left: number; readonly top: number },
 ): Window | undefined {
-  const [x, width] = overlap(image.width, mark.width, left);
-  const [y, height] = overlap(image.height, mark.height, top);
+  const [x, width] = overlap(image.width, watermark.width, left);
+  const [y, height] = overlap(image.height, watermark.height, top);
   return width > 0 && height > 0 ? { left: x, top: y, width, height } : undefined;
 }
 

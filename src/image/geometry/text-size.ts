@@ -2,10 +2,10 @@
 // wait for each other, and by its pixels before it is turned. Pure; the text is set in watermark.ts.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { StepOf } from "../grammar/recipe.ts";
-import { areaOf, markSize, type Size, turnedSize } from "./geometry.ts";
+import { areaOf, type Size, turnedSize, watermarkSize } from "./geometry.ts";
 import { MAX_TURNED_PIXELS } from "./watermark-size.ts";
 
-type TextMark = StepOf<"textMark">;
+type TextWatermark = StepOf<"textMark">;
 
 /** Of a text as it is set; all of it is made before it is clipped. */
 const MAX_SET_PIXELS = 16_000_000;
@@ -32,7 +32,7 @@ export function tooLargeText(text: string, fontSize: number, parameter: string, 
 }
 
 /** Bytes to make the text for an image of this size. What is larger than it may be is refused before it takes more. */
-export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextMark, image: Size): number {
+export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextWatermark, image: Size): number {
   const first = setSize(text, fontSize);
   const last = sizeBefore(first, scale, image);
   const pixels = Math.min(MAX_SET_PIXELS, Math.max(areaOf(first), areaOf(last)));
@@ -41,13 +41,13 @@ export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextMark,
 }
 
 /** The size that it has on the image at the most. */
-export function textSize({ text, fontSize, scale, degrees }: TextMark, image: Size): Size {
+export function textSize({ text, fontSize, scale, degrees }: TextWatermark, image: Size): Size {
   return turnedSize(sizeBefore(setSize(text, fontSize), scale, image), degrees);
 }
 
 /** Before it is turned. */
-function sizeBefore(set: Size, scale: TextMark["scale"], image: Size): Size {
-  return scale === undefined ? set : markSize(image, set, scale);
+function sizeBefore(set: Size, scale: TextWatermark["scale"], image: Size): Size {
+  return scale === undefined ? set : watermarkSize(image, set, scale);
 }
 
 /** Few letters are wider than their font size. */

@@ -2,9 +2,9 @@
 // worked on. Pure. How large a text becomes that is set: text-size.ts.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { StepOf } from "../grammar/recipe.ts";
-import { areaOf, markSize, type Size, turnedSize } from "./geometry.ts";
+import { areaOf, type Size, turnedSize, watermarkSize } from "./geometry.ts";
 
-type ImageMark = StepOf<"imageMark">;
+type ImageWatermark = StepOf<"imageMark">;
 
 /** Of the file of an image mark, and of any mark that is scaled. */
 export const MAX_MARK_PIXELS = 25_000_000;
@@ -14,10 +14,10 @@ export const MAX_TURNED_PIXELS = 32_000_000;
 /** The size that an image mark has on the image before it is turned. Shrinking heeds the room that it takes then. */
 export function laidSize(
   image: Size,
-  mark: Size,
-  { scale, oversize, degrees }: Pick<ImageMark, "scale" | "oversize" | "degrees">,
+  watermark: Size,
+  { scale, oversize, degrees }: Pick<ImageWatermark, "scale" | "oversize" | "degrees">,
 ): Size {
-  const scaled = scale === undefined ? mark : markSize(image, mark, scale);
+  const scaled = scale === undefined ? watermark : watermarkSize(image, watermark, scale);
   const turned = turnedSize(scaled, degrees);
   const fits = turned.width <= image.width && turned.height <= image.height;
   if (oversize !== "shrink" || fits) return scaled;
@@ -32,7 +32,7 @@ export function mayBeLaid(laid: Size, degrees: number): boolean {
 }
 
 /** `laid`: the size of an image mark before it is turned. Throws processing_invalid, which names what makes it too large. */
-export function refuseLargeMark(laid: Size, { scale, degrees }: Pick<ImageMark, "scale" | "degrees">): void {
+export function refuseLargeWatermark(laid: Size, { scale, degrees }: Pick<ImageWatermark, "scale" | "degrees">): void {
   // One that is not scaled is no larger than its file may be.
   if (scale !== undefined) refuseLargeScale(laid);
   const blamed =
@@ -50,10 +50,10 @@ export function refuseLargeScale(scaled: Size): void {
 }
 
 /** `mark`: before it is turned. `blamed`: what makes it too large, and what that should be. Throws processing_invalid. */
-export function refuseLargeTurn(mark: Size, degrees: number, { parameter, wanted }: Blamed): void {
-  const turned = turnedSize(mark, degrees);
+export function refuseLargeTurn(watermark: Size, degrees: number, { parameter, wanted }: Blamed): void {
+  const turned = turnedSize(watermark, degrees);
   if (areaOf(turned) <= MAX_TURNED_PIXELS) return;
-  const found = `${sidesOf(mark)} pixels turned by ${degrees} degrees are ${sidesOf(turned)}`;
+  const found = `${sidesOf(watermark)} pixels turned by ${degrees} degrees are ${sidesOf(turned)}`;
   const leaves = `a turn that leaves at most ${MAX_TURNED_PIXELS / 1e6} megapixels`;
   throw tooLarge(found, { parameter, wanted: `${wanted}, or ${leaves}` });
 }

@@ -74,8 +74,8 @@ function isReadable(name: string): name is keyof typeof READERS {
 
 function checkAmounts({ steps }: Draft): void {
   if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
-  const marks = steps.filter(({ name }) => name === "imageMark").length;
-  if (marks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
+  const watermarks = steps.filter(({ name }) => name === "imageMark").length;
+  if (watermarks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
 }
 
 function fault(parameter: string, wanted: string): HuiyuanError {

@@ -3,7 +3,7 @@
 import { hash } from "node:crypto";
 import { canonicalText } from "./canonical-text.ts";
 import { dependsOnAccept, settleAs } from "./negotiate.ts";
-import { type AutoFormat, markUrls, type Recipe, signedMarkUrls } from "./recipe.ts";
+import { type AutoFormat, type Recipe, signedWatermarkUrls, watermarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
 const RENDERING = 7;
@@ -13,16 +13,16 @@ export interface NamedRecipe {
   /** 32 hex digits. Means nothing while the recipe depends on the Accept header. */
   readonly name: string;
   /** The URLs of its image marks, as written: with their tokens. */
-  readonly signedMarks: readonly string[];
+  readonly signedWatermarks: readonly string[];
   /** The same without, each once. */
-  readonly marks: readonly string[];
+  readonly watermarks: readonly string[];
   /** Undefined: the recipe does not depend on the Accept header. Else the one for clients that take this. */
   readonly settled: ((format: AutoFormat) => NamedRecipe) | undefined;
 }
 
 export function nameRecipe(recipe: Recipe): NamedRecipe {
   const name = shortHash(`${RENDERING}|${canonicalText(recipe)}`);
-  const named = { recipe, name, signedMarks: signedMarkUrls(recipe), marks: markUrls(recipe) };
+  const named = { recipe, name, signedWatermarks: signedWatermarkUrls(recipe), watermarks: watermarkUrls(recipe) };
   return { ...named, settled: dependsOnAccept(recipe) ? settling(recipe) : undefined };
 }
 

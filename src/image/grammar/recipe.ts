@@ -46,12 +46,12 @@ export type SizeRule =
   | { readonly kind: "area"; readonly pixels: number };
 
 /** How the size of a watermark follows from the image's: permille of its width, height or area. */
-export interface MarkScale {
+export interface WatermarkScale {
   readonly by: "width" | "height" | "area";
   readonly permille: number;
 }
 
-interface MarkPlace {
+interface WatermarkPlace {
   readonly gravity: Gravity;
   /** Pixels. */
   readonly dx: number;
@@ -62,7 +62,7 @@ interface MarkPlace {
   readonly degrees: number;
   /** Repeated all over the image. */
   readonly isTiled: boolean;
-  readonly scale?: MarkScale;
+  readonly scale?: WatermarkScale;
 }
 
 /** Things that are done to pixels, in order. Sizes are pixels of the image as it then is. */
@@ -103,7 +103,7 @@ export type Step =
       readonly shadow: number;
       /** Gap between tiles, per cent of the mark's own size. */
       readonly spacing: number;
-    } & MarkPlace)
+    } & WatermarkPlace)
   | ({
       readonly name: "imageMark";
       /** As `markName` has it; the caller of the renderer finds the object in its own bucket. */
@@ -112,7 +112,7 @@ export type Step =
       readonly signedUrl?: string;
       /** What is done to a mark that is larger than the image. `clip` cuts it where it lies. */
       readonly oversize: "clip" | "shrink";
-    } & MarkPlace);
+    } & WatermarkPlace);
 
 export type StepName = Step["name"];
 export type StepOf<Name extends StepName> = Extract<Step, { readonly name: Name }>;
@@ -164,29 +164,29 @@ export function makesClear({ steps }: Recipe): boolean {
 }
 
 /** The URLs of the images that the recipe lays over another, without their tokens. */
-export function markUrls(recipe: Recipe): readonly string[] {
+export function watermarkUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];
 }
 
 /** The same as written: one image under two tokens, or two spellings, is two of these. */
-export function signedMarkUrls(recipe: Recipe): readonly string[] {
+export function signedWatermarkUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : [])))];
 }
 
 /** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */
 export function mayPass({ code, parameter }: HuiyuanError): boolean {
-  if (parameter === MARK_PARAMETER) return true;
+  if (parameter === WATERMARK_PARAMETER) return true;
   return code === "render_timeout" || code === "render_failed";
 }
 
 /** Named by every error that a mark's image is to blame for. */
-export const MARK_PARAMETER = "watermark/image";
+export const WATERMARK_PARAMETER = "watermark/image";
 
 /** Whether `ignore-error/1` covers this failure: one of the image or of its processing, not of the server's state. */
 export function mayServeOriginal(recipe: Recipe, error: HuiyuanError): boolean {
   if (!recipe.ignoresErrors) return false;
   // Whatever its origin says: the image itself is there.
-  if (error.parameter === MARK_PARAMETER) return true;
+  if (error.parameter === WATERMARK_PARAMETER) return true;
   switch (error.code) {
     case "processing_invalid":
     case "image_not_processable":

@@ -2,18 +2,18 @@
 // of a variant, no line of the log and no origin has it. Nor does how else a URL is written make another variant.
 
 /** The URL of a mark without its token. */
-export function markWithoutToken(url: string): string {
-  const mark = url.indexOf("?");
-  if (mark === -1) return url;
-  const parts = url.slice(mark + 1).split("&");
+export function watermarkWithoutToken(url: string): string {
+  const watermark = url.indexOf("?");
+  if (watermark === -1) return url;
+  const parts = url.slice(watermark + 1).split("&");
   const rest = parts.filter((part) => !part.startsWith("sign="));
   if (rest.length === parts.length) return url;
-  return rest.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark + 1)}${rest.join("&")}`;
+  return rest.length === 0 ? url.slice(0, watermark) : `${url.slice(0, watermark + 1)}${rest.join("&")}`;
 }
 
 /** The URL by which a mark is known, however it was written: without its token, and without what chooses no other image. */
-export function markName(url: string): string {
-  return markWithoutToken(url).replace(AUTHORITY, (_whole, host: string) => `http://${host.toLowerCase()}`);
+export function watermarkName(url: string): string {
+  return watermarkWithoutToken(url).replace(AUTHORITY, (_whole, host: string) => `http://${host.toLowerCase()}`);
 }
 
 /** As the Host header is read: a name in any case, perhaps with the root's dot, and a port. */
@@ -26,13 +26,13 @@ const AUTHORITY = /^https?:\/\/([\w-]+(?:\.[\w-]+)*)\.?(?::\d{0,5})?(?=[/?]|$)/i
 const IMAGE = /((?:\/|%2f)image(?:\/|%2f))((?:[^/|&%]|%(?!2f|7c|26))+)/gi;
 
 /** An instruction, raw or decoded, or a URL that has one: with the URLs of its marks without their tokens. */
-export function withoutMarkTokens(text: string): string {
+export function withoutWatermarkTokens(text: string): string {
   return text.replace(IMAGE, (_whole, before: string, encoded: string) => `${before}${encodedWithoutToken(encoded)}`);
 }
 
 function encodedWithoutToken(encoded: string): string {
   const url = decoded(encoded);
-  const plain = markWithoutToken(url);
+  const plain = watermarkWithoutToken(url);
   return plain === url ? encoded : Buffer.from(plain, "latin1").toString("base64url");
 }
 

@@ -2,7 +2,7 @@
 // are not supported.
 import type { Draft } from "./draft.ts";
 import { DEFAULT_FONT, fontFamily } from "./fonts.ts";
-import { type Era, GRAVITIES, type MarkScale, type Step, type StepOf } from "./recipe.ts";
+import { type Era, GRAVITIES, type Step, type StepOf, type WatermarkScale } from "./recipe.ts";
 import {
   MAX_SIDE,
   type Parameter,
@@ -14,7 +14,7 @@ import {
   refuse,
 } from "./values.ts";
 import { keyedValues } from "./view.ts";
-import { markName } from "./watermark-token.ts";
+import { watermarkName } from "./watermark-token.ts";
 
 const MAX_TEXT_BYTES = 1024;
 const MAX_URL_BYTES = 2048;
@@ -46,20 +46,20 @@ export function readWatermark(draft: Draft, [type = "", ...rest]: readonly strin
     const value = values.get(key);
     return value === undefined ? undefined : { name: `watermark/${key}`, value };
   };
-  draft.steps.push(type === "1" ? readImageMark(find, draft.era) : readTextMark(find, draft.era));
+  draft.steps.push(type === "1" ? readImageWatermark(find, draft.era) : readTextWatermark(find, draft.era));
 }
 
-function readImageMark(find: Find, era: Era): Step {
+function readImageWatermark(find: Find, era: Era): Step {
   const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
   const url = readBase64(image, MAX_URL_BYTES);
   if (!/^https?:\/\/[^/]/i.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
   const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
-  const plain = markName(url);
-  const mark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
-  return plain === url ? mark : { ...mark, signedUrl: url };
+  const plain = watermarkName(url);
+  const watermark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
+  return plain === url ? watermark : { ...watermark, signedUrl: url };
 }
 
-function readTextMark(find: Find, era: Era): Step {
+function readTextWatermark(find: Find, era: Era): Step {
   const text = readBase64(find("text") ?? refuse({ name: "watermark/text", value: "" }, "a text"), MAX_TEXT_BYTES);
   const font = find("font");
   const fill = find("fill");
@@ -92,7 +92,7 @@ function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "ur
 
 const SCALED_BY = ["width", "height", "area"] as const;
 
-function readScale(type: Parameter | undefined, share: Parameter | undefined): MarkScale | undefined {
+function readScale(type: Parameter | undefined, share: Parameter | undefined): WatermarkScale | undefined {
   if (type === undefined && share === undefined) return undefined;
   if (type === undefined) return refuse({ name: "watermark/scatype", value: "" }, "1, 2 or 3 beside spcent");
   if (share === undefined) return refuse({ name: "watermark/spcent", value: "" }, "a permille beside scatype");

@@ -6,11 +6,11 @@ import { areaOf, type Size } from "../geometry/geometry.ts";
 import { FORMAT_PARAMETER } from "../geometry/result-size.ts";
 import { sizeAfter } from "../geometry/step-size.ts";
 import { WANTED_TEXT } from "../geometry/text-size.ts";
-import { MARK_PARAMETER, type Recipe, type Step, type StepName } from "../grammar/recipe.ts";
+import { type Recipe, type Step, type StepName, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg } from "./weight.ts";
 
 /** In place of the image of a mark. */
-export const WANTED_MARK =
+export const WANTED_WATERMARK =
   "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
 
 /** As the manual names them. */
@@ -27,7 +27,7 @@ const PARAMETERS: Readonly<Record<StepName, string>> = {
   blur: "imageMogr2/blur",
   sharpen: "imageMogr2/sharpen",
   textMark: "watermark/text",
-  imageMark: MARK_PARAMETER,
+  imageMark: WATERMARK_PARAMETER,
 };
 
 interface Blamed {
@@ -49,7 +49,8 @@ interface RenderWeight {
 /** Undefined: it is nothing that a parameter says. */
 export function blamed(facts: WeighedFacts, recipe: Recipe, { held, laid, most }: RenderWeight): Blamed | undefined {
   const alone = bytesToRender(facts, recipe) + held;
-  if (laid > alone || (alone <= most && alone + laid > most)) return { parameter: MARK_PARAMETER, wanted: WANTED_MARK };
+  if (laid > alone || (alone <= most && alone + laid > most))
+    return { parameter: WATERMARK_PARAMETER, wanted: WANTED_WATERMARK };
   if (bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe))
     return { parameter: "watermark/fontsize", wanted: WANTED_TEXT };
   // Estimates are the most that was found: an image that is a little beyond by them may well be read.

@@ -1,26 +1,26 @@
 // A line of those who wait for something: in order of arrival, for a bounded time, and anyone may leave. What they wait for
 // is the caller's affair.
-import type { Leaving } from "../../async/cancellation.ts";
-import { PassingSet } from "../../async/live-map.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
+import { LiveSet } from "../../async/live-map.ts";
 
-export interface Line {
+export interface Semaphore {
   readonly length: number;
   /**
    * Takes at once when nobody waits and it may, else when its turn has come. Rejects with `expired()` after the time, with
    * the signal's reason when that aborts.
    */
-  join<Taken>(signal: Leaving, wish: Wish<Taken>): Promise<Taken>;
+  join<Taken>(signal: Cancellation, claim: Claim<Taken>): Promise<Taken>;
   /** Lets go who may, from the front; to be called whenever something was given back. */
   admit(): void;
 }
 
-export interface Wish<Taken> {
+export interface Claim<Taken> {
   mayTake(): boolean;
   /** Runs in the same turn as `mayTake`, so that nobody comes between. */
   take(): Taken;
 }
 
-export interface LineOptions {
+export interface SemaphoreOptions {
   /** Milliseconds. */
   readonly waitMs: number;
   readonly expired: () => Error;
@@ -31,14 +31,14 @@ interface Waiter {
   admit(): void;
 }
 
-export function createLine({ waitMs, expired }: LineOptions): Line {
-  const waiters = new PassingSet<Waiter>();
+export function createSemaphore({ waitMs, expired }: SemaphoreOptions): Semaphore {
+  const waiters = new LiveSet<Waiter>();
 
   function admit(): void {
     for (let { first } = waiters; first?.mayTake() === true; { first } = waiters) first.admit();
   }
 
-  function wait<Taken>(signal: Leaving, { mayTake, take }: Wish<Taken>): Promise<Taken> {
+  function wait<Taken>(signal: Cancellation, { mayTake, take }: Claim<Taken>): Promise<Taken> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
@@ -69,9 +69,9 @@ export function createLine({ waitMs, expired }: LineOptions): Line {
     get length() {
       return waiters.size;
     },
-    async join(signal, wish) {
+    async join(signal, claim) {
       if (signal.aborted) throw signal.reason;
-      return waiters.size === 0 && wish.mayTake() ? wish.take() : wait(signal, wish);
+      return waiters.size === 0 && claim.mayTake() ? claim.take() : wait(signal, claim);
     },
     admit,
   };

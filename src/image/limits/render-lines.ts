@@ -1,12 +1,12 @@
 // In which lines an image stands before it is rendered. Large ones have but as many places as there is memory for them, one up
 // to six cores, and wait for these in a line of their own: others would take a place only to wait there for memory, and small
 // ones would wait for all of them.
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { createRenderQueue, type Place, type RenderQueue, type RenderQueueOptions } from "./render-queue.ts";
 
 export interface RenderLines extends Pick<RenderQueue, "resize" | "running" | "waiting"> {
   /** `bytes`: that it is expected to take of memory. Resolves, and throws, as RenderQueue.enter; leaves either line at once. */
-  enter(bytes: number, signal: Leaving): Promise<Turn>;
+  enter(bytes: number, signal: Cancellation): Promise<Turn>;
 }
 
 export interface Turn extends Place {
@@ -14,7 +14,7 @@ export interface Turn extends Place {
    * Whether one that takes so many bytes after all may go on, to be asked once before it is weighed. False: it is large, and there
    * is no place for another; it must leave and enter anew.
    */
-  admits(bytes: number, signal: Leaving): Promise<boolean>;
+  admits(bytes: number, signal: Cancellation): Promise<boolean>;
 }
 
 export interface RenderLinesOptions extends RenderQueueOptions {

@@ -1,16 +1,16 @@
 // Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
 // crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { createLine } from "./line.ts";
+import { createSemaphore } from "./line.ts";
 
 export interface RenderQueue {
   /**
    * Resolves when a place is free. Throws render_overloaded: the line is full, or `waitMs` has passed; and the signal's
    * reason when it aborts, which frees the place in the line at once.
    */
-  enter(signal: Leaving): Promise<Place>;
+  enter(signal: Cancellation): Promise<Place>;
   /** Another number of places; fewer take effect as places are left. */
   resize(places: number): void;
   /** Places that are taken. */
@@ -21,7 +21,7 @@ export interface RenderQueue {
 /** A place that is taken; `leave` gives it back, once. */
 export interface Place {
   /** Resolves when so many bytes fit beside those of the others. Throws as `enter` does. */
-  weigh(bytes: number, signal: Leaving): Promise<void>;
+  weigh(bytes: number, signal: Cancellation): Promise<void>;
   leave(): void;
 }
 
@@ -39,8 +39,8 @@ const RETRY_AFTER_SECONDS = 2;
 export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: RenderQueueOptions): RenderQueue {
   let { places } = options;
   let [running, bytesRunning] = [0, 0];
-  const forPlace = createLine({ waitMs, expired: overloaded });
-  const forBytes = createLine({ waitMs, expired: overloaded });
+  const forPlace = createSemaphore({ waitMs, expired: overloaded });
+  const forBytes = createSemaphore({ waitMs, expired: overloaded });
 
   function overloaded(): HuiyuanError {
     const found = `${running} images are being processed and ${forPlace.length} wait`;
@@ -73,9 +73,9 @@ export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: 
 
   return {
     async enter(signal) {
-      const wish = { mayTake: () => running < places, take: takePlace };
+      const claim = { mayTake: () => running < places, take: takePlace };
       if (running >= places && forPlace.length >= maxWaiting) throw overloaded();
-      return forPlace.join(signal, wish);
+      return forPlace.join(signal, claim);
     },
     resize(next) {
       places = next;

@@ -3,7 +3,7 @@
 // that was found (docs/performance.md).
 
 import { mayLieOnItsSide, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
-import type { Walk } from "../formats/yielding-scan.ts";
+import type { ScanSteps } from "../formats/yielding-scan.ts";
 import { areaOf, coverWindow, type Size, tileSize, turnedSize } from "../geometry/geometry.ts";
 import { sizeAfter } from "../geometry/step-size.ts";
 import { bytesToSet, textSize } from "../geometry/text-size.ts";
@@ -60,7 +60,7 @@ export interface HeldImage {
   readonly mayLie: boolean;
 }
 
-export function* heldImage(facts: RasterFacts, bytes: Buffer): Walk<HeldImage> {
+export function* heldImage(facts: RasterFacts, bytes: Buffer): ScanSteps<HeldImage> {
   return { facts: yield* weighedFacts(facts, bytes), mayLie: yield* mayLieOnItsSide(facts, bytes) };
 }
 
@@ -68,16 +68,16 @@ export function* heldImage(facts: RasterFacts, bytes: Buffer): Walk<HeldImage> {
  * Bytes to lay the mark of this URL over the image wherever the recipe does so: each form that it takes in a step stays beside
  * the one before, and what is seen of it until the image is written.
  */
-export function bytesToLay(mark: HeldImage, url: string, image: HeldImage, { steps }: Recipe): number {
-  const { facts } = mark;
-  const marks = isSizedByImage(url, steps) ? withSidesChanged(facts, mark) : [facts];
+export function bytesToLay(watermark: HeldImage, url: string, image: HeldImage, { steps }: Recipe): number {
+  const { facts } = watermark;
+  const watermarks = isSizedByImage(url, steps) ? withSidesChanged(facts, watermark) : [facts];
   // An AVIF is turned by its decoder, other formats where that is asked for.
   let isUpright = image.facts.format === "avif";
   let canvases = isUpright ? withSidesChanged(image.facts, image) : [image.facts];
   let [bytes, kept] = [bytesToDecode(facts), 0];
   for (const step of steps) {
     if (step.name === "imageMark" && step.url === url) {
-      const ways = canvases.flatMap((canvas) => marks.map((size) => bytesOfMark(canvas, size, step)));
+      const ways = canvases.flatMap((canvas) => watermarks.map((size) => bytesOfWatermark(canvas, size, step)));
       bytes = Math.max(bytes, kept + bytesToDecode(facts) + Math.max(...ways.map(({ worked }) => worked)));
       kept += Math.max(...ways.map(({ seen }) => seen));
     }
@@ -101,15 +101,15 @@ function withSidesChanged({ width, height }: Size, { mayLie }: HeldImage): reado
 }
 
 /** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */
-function bytesOfMark(
+function bytesOfWatermark(
   image: Size,
-  mark: Size,
+  watermark: Size,
   step: StepOf<"imageMark">,
 ): { readonly worked: number; readonly seen: number } {
-  const laid = laidSize(image, mark, step);
+  const laid = laidSize(image, watermark, step);
   if (!mayBeLaid(laid, step.degrees)) return { worked: 0, seen: 0 };
   const turned = turnedSize(laid, step.degrees);
-  const toScale = laid.width === mark.width && laid.height === mark.height ? 0 : areaOf(laid);
+  const toScale = laid.width === watermark.width && laid.height === watermark.height ? 0 : areaOf(laid);
   const toTurn = step.degrees === 0 ? 0 : areaOf(turned);
   return { worked: (toScale + toTurn) * OVERLAY, seen: bytesSeen(image, turned, step, 0) };
 }
@@ -117,11 +117,11 @@ function bytesOfMark(
 /** Bytes of what lies on the image of a mark of this size. */
 function bytesSeen(
   image: Size,
-  mark: Size,
+  watermark: Size,
   { isTiled, dx, dy }: StepOf<"imageMark" | "textMark">,
   gapPerCent: number,
 ): number {
-  const { width, height } = isTiled ? tileSize(image, mark, { dx, dy, gapPerCent }) : mark;
+  const { width, height } = isTiled ? tileSize(image, watermark, { dx, dy, gapPerCent }) : watermark;
   return Math.min(image.width, width) * Math.min(image.height, height) * OVERLAY;
 }
 

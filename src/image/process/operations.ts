@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "../geometry/geometry.ts";
 import { blameStep } from "../geometry/result-size.ts";
-import { MARK_PARAMETER, type Step, type StepName, type StepOf } from "../grammar/recipe.ts";
+import { type Step, type StepName, type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { CORNERS, cornerMask } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { layImage, layText } from "./watermark.ts";
@@ -16,7 +16,7 @@ export interface Work {
   /** The result has no transparency: what would become clear becomes white. */
   readonly isOpaque: boolean;
   /** The bytes of an image mark by its URL. */
-  readonly marks: ReadonlyMap<string, Buffer>;
+  readonly watermarks: ReadonlyMap<string, Buffer>;
 }
 
 type Operation<Name extends StepName> = (step: StepOf<Name>, work: Work) => Promise<void>;
@@ -54,11 +54,11 @@ const OPERATIONS = {
   },
   sharpen: ({ amount }, { canvas }) => canvas.sharpen(amount),
   textMark: (step, { canvas }) => layText(canvas, step),
-  imageMark: async (step, { canvas, marks }) => {
-    const bytes = marks.get(step.url);
+  imageMark: async (step, { canvas, watermarks }) => {
+    const bytes = watermarks.get(step.url);
     if (bytes !== undefined) return layImage(canvas, step, bytes);
     throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
-      parameter: MARK_PARAMETER,
+      parameter: WATERMARK_PARAMETER,
     });
   },
 } as const satisfies { readonly [Name in StepName]: Operation<Name> };

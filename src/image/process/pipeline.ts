@@ -33,7 +33,7 @@ export interface PipelineRequest {
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
   /** The files of the recipe's image marks, by URL, within bounds. */
-  readonly marks: ReadonlyMap<string, Buffer>;
+  readonly watermarks: ReadonlyMap<string, Buffer>;
   readonly limits: PipelineLimits;
 }
 
@@ -125,7 +125,7 @@ async function processImage(
   request: PipelineRequest,
   source: Source,
 ): Promise<{ readonly bytes: Buffer; readonly image: RasterFacts }> {
-  const { recipe, limits, marks } = request;
+  const { recipe, limits, watermarks } = request;
   const { facts, metadata } = source;
   const isOpaqueSource = !metadata.hasAlpha;
   const shown = {
@@ -139,7 +139,7 @@ async function processImage(
     maxPixels: limits.pixels,
     ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
   });
-  await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, marks });
+  await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });

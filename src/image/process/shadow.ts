@@ -4,21 +4,21 @@ import { roomFor } from "../pixels/memory.ts";
 import type { Overlay } from "../pixels/pixels.ts";
 
 /** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
-export async function withShadow(mark: Overlay, perCent: number, fontSize: number): Promise<Overlay> {
+export async function withShadow(watermark: Overlay, perCent: number, fontSize: number): Promise<Overlay> {
   const distance = Math.max(1, Math.round(fontSize / 20));
-  const width = mark.width + distance * 3;
-  const height = mark.height + distance * 3;
+  const width = watermark.width + distance * 3;
+  const height = watermark.height + distance * 3;
   const data = roomFor(width * height * 4);
-  const dark = await blurred(silhouette(mark, perCent), mark, distance);
+  const dark = await blurred(silhouette(watermark, perCent), watermark, distance);
   for (let y = 0, at = 0; y < height; y += 1)
     for (let x = 0; x < width; x += 1, at += 4) {
-      const from = x < mark.width && y < mark.height ? (y * mark.width + x) * 4 : -1;
-      const opacity = from === -1 ? 0 : mark.data[from + 3]!;
+      const from = x < watermark.width && y < watermark.height ? (y * watermark.width + x) * 4 : -1;
+      const opacity = from === -1 ? 0 : watermark.data[from + 3]!;
       // The mark over what is black.
       const both = opacity + (dark[at / 4]! * (255 - opacity)) / 255;
       data[at + 3] = Math.round(both);
       for (let channel = 0; channel < 3; channel += 1)
-        data[at + channel] = opacity === 0 ? 0 : Math.round((mark.data[from + channel]! * opacity) / both);
+        data[at + channel] = opacity === 0 ? 0 : Math.round((watermark.data[from + channel]! * opacity) / both);
     }
   return { data, width, height };
 }

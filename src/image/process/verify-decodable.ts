@@ -17,7 +17,7 @@ const COARSE = 32;
 const MOST_PADDING = 1 / 16;
 
 /** Throws image_not_processable (also kinds that have no decoder here), image_too_large, image_too_heavy. */
-export async function proveImage(bytes: Buffer, limits: SourceLimits): Promise<void> {
+export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Promise<void> {
   const facts = readSource(bytes, limits);
   try {
     if (facts.format === "bmp") {

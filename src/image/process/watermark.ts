@@ -5,63 +5,68 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { readableFile } from "../formats/readable-file.ts";
-import { markPosition, markSize, type Size, tileSize } from "../geometry/geometry.ts";
+import { type Size, tileSize, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";
 import { refuseLargeText, tooLargeText, WANTED_TEXT } from "../geometry/text-size.ts";
 import {
   laidSize,
   MAX_MARK_PIXELS,
-  refuseLargeMark,
   refuseLargeScale,
   refuseLargeTurn,
+  refuseLargeWatermark,
 } from "../geometry/watermark-size.ts";
-import { MARK_PARAMETER, type StepOf } from "../grammar/recipe.ts";
+import { type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { enlarged, reducedFirst } from "./enlarge.ts";
 import { withShadow } from "./shadow.ts";
 
-type TextMark = StepOf<"textMark">;
-type ImageMark = StepOf<"imageMark">;
+type TextWatermark = StepOf<"textMark">;
+type ImageWatermark = StepOf<"imageMark">;
 
 /** Points and pixels are the same. */
 const DOTS_PER_INCH = 72;
 
 /** Throws processing_invalid: nothing to draw, or too much. */
-export async function layText(canvas: Canvas, step: TextMark): Promise<void> {
+export async function layText(canvas: Canvas, step: TextWatermark): Promise<void> {
   const draw = async (fontSize: number, isScaled: boolean) => {
     const text = await drawText(step, fontSize, isScaled);
     return step.shadow > 0 ? withShadow(text, step.shadow, fontSize) : text;
   };
-  let mark = await draw(step.fontSize, false);
+  let watermark = await draw(step.fontSize, false);
   if (step.scale !== undefined) {
-    const wanted = markSize(canvas.size, mark, step.scale);
+    const wanted = watermarkSize(canvas.size, watermark, step.scale);
     refuseLargeScale(wanted);
     // Set anew at the wanted size, since enlarged letters are blurred.
-    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / mark.width));
-    mark = await resized(await draw(fontSize, true), wanted);
+    const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / watermark.width));
+    watermark = await resized(await draw(fontSize, true), wanted);
   }
-  refuseLargeTurn(mark, step.degrees, { parameter: "watermark/degree", wanted: WANTED_TEXT });
-  await lay(canvas, mark, step, step.spacing);
+  refuseLargeTurn(watermark, step.degrees, { parameter: "watermark/degree", wanted: WANTED_TEXT });
+  await lay(canvas, watermark, step, step.spacing);
 }
 
 /** `bytes`: the mark's file, whose pixels are within bounds already. Throws processing_invalid: too large, or cannot be decoded. */
-export async function layImage(canvas: Canvas, step: ImageMark, bytes: Buffer): Promise<void> {
+export async function layImage(canvas: Canvas, step: ImageWatermark, bytes: Buffer): Promise<void> {
   await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
 }
 
 /** Nothing holds what was decoded after that. */
-async function atLaidSize(image: Size, step: ImageMark, bytes: Buffer): Promise<Overlay> {
-  const mark = await decoded(bytes, step.url);
-  const laid = laidSize(image, mark, step);
-  refuseLargeMark(laid, step);
-  return resized(mark, laid);
+async function atLaidSize(image: Size, step: ImageWatermark, bytes: Buffer): Promise<Overlay> {
+  const watermark = await decoded(bytes, step.url);
+  const laid = laidSize(image, watermark, step);
+  refuseLargeWatermark(laid, step);
+  return resized(watermark, laid);
 }
 
 /** The mark is used up. */
-async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, gapPerCent: number): Promise<void> {
-  fade(mark, step.opacity);
-  const turned = step.degrees === 0 ? mark : await toOverlay(fromOverlay(mark).rotate(step.degrees, CLEAR));
-  if (!step.isTiled) return canvas.lay(turned, markPosition(canvas.size, turned, step));
+async function lay(
+  canvas: Canvas,
+  watermark: Overlay,
+  step: TextWatermark | ImageWatermark,
+  gapPerCent: number,
+): Promise<void> {
+  fade(watermark, step.opacity);
+  const turned = step.degrees === 0 ? watermark : await toOverlay(fromOverlay(watermark).rotate(step.degrees, CLEAR));
+  if (!step.isTiled) return canvas.lay(turned, watermarkPosition(canvas.size, turned, step));
   const { dx, dy } = step;
   const tile = tileSize(canvas.size, turned, { dx, dy, gapPerCent });
   const seen = { width: Math.min(tile.width, turned.width), height: Math.min(tile.height, turned.height) };
@@ -71,7 +76,7 @@ async function lay(canvas: Canvas, mark: Overlay, step: TextMark | ImageMark, ga
 }
 
 /** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
-async function drawText(step: TextMark, fontSize: number, isScaled: boolean): Promise<Overlay> {
+async function drawText(step: TextWatermark, fontSize: number, isScaled: boolean): Promise<Overlay> {
   const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
   // One line, since its size is reckoned as one: the separators of lines and paragraphs break it as line feeds do.
   const text = step.text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
@@ -114,16 +119,16 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
   } catch (error) {
     const wanted = "an image of this bucket that can be decoded";
     const message = `Cannot lay "${url}" over the image: it cannot be decoded`;
-    throw new HuiyuanError("processing_invalid", message, { parameter: MARK_PARAMETER, wanted, cause: error });
+    throw new HuiyuanError("processing_invalid", message, { parameter: WATERMARK_PARAMETER, wanted, cause: error });
   }
 }
 
-async function resized(mark: Overlay, size: Size): Promise<Overlay> {
-  if (mark.width === size.width && mark.height === size.height) return mark;
-  const from = reducedFirst(mark, size);
-  const isReduced = from.width < mark.width || from.height < mark.height;
-  const scaled = isReduced ? fromOverlay(mark).resize(from.width, from.height, { fit: "fill" }) : undefined;
-  const reduced = scaled === undefined ? mark : await toOverlay(scaled);
+async function resized(watermark: Overlay, size: Size): Promise<Overlay> {
+  if (watermark.width === size.width && watermark.height === size.height) return watermark;
+  const from = reducedFirst(watermark, size);
+  const isReduced = from.width < watermark.width || from.height < watermark.height;
+  const scaled = isReduced ? fromOverlay(watermark).resize(from.width, from.height, { fit: "fill" }) : undefined;
+  const reduced = scaled === undefined ? watermark : await toOverlay(scaled);
   if (from.width === size.width && from.height === size.height) return reduced;
   const corner = { left: 0, top: 0 };
   return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);

@@ -8,7 +8,7 @@ import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipel
 import type { ProofBody } from "../process/verify-decodable.ts";
 
 /** One at a time; the next is sent after the answer. */
-export type ToProcess = RenderOrder | ProofOrder;
+export type ToProcess = RenderOrder | VerifyOrder;
 
 /** The image's bytes follow unless it has them, then those of its marks. */
 interface RenderOrder {
@@ -19,12 +19,12 @@ interface RenderOrder {
   readonly imageBytes: number;
   /** The image is that of the request before, which was at most SHARED_BYTES long. */
   readonly isHeld: boolean;
-  readonly marks: readonly { readonly url: string; readonly bytes: number }[];
+  readonly watermarks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
 /** The image's bytes follow, unless they are in the file `path`. */
-interface ProofOrder {
-  readonly kind: "prove";
+interface VerifyOrder {
+  readonly kind: "verify";
   readonly limits: SourceLimits;
   readonly path: string | undefined;
 }
@@ -117,33 +117,33 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
 }
 
 export function requestFrame(
-  { bytes, facts, recipe, limits, marks }: PipelineRequest,
+  { bytes, facts, recipe, limits, watermarks }: PipelineRequest,
   isHeld: boolean,
 ): readonly Buffer[] {
   const head: RenderOrder = {
     kind: "render",
     ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
-    marks: [...marks].map(([url, mark]) => ({ url, bytes: mark.length })),
+    watermarks: [...watermarks].map(([url, watermark]) => ({ url, bytes: watermark.length })),
   };
-  return frameOf(head, isHeld ? [...marks.values()] : [bytes, ...marks.values()]);
+  return frameOf(head, isHeld ? [...watermarks.values()] : [bytes, ...watermarks.values()]);
 }
 
 export function proofFrame(body: ProofBody, limits: SourceLimits): readonly Buffer[] {
   const path = body.kind === "file" ? body.path : undefined;
-  return frameOf({ kind: "prove", limits, path } satisfies ProofOrder, body.kind === "file" ? [] : [body.buffer]);
+  return frameOf({ kind: "verify", limits, path } satisfies VerifyOrder, body.kind === "file" ? [] : [body.buffer]);
 }
 
 /** `marksBody`: the bytes of all marks, one behind the other. */
 export function requestOf(
-  { facts, recipe, limits, marks }: RenderOrder,
+  { facts, recipe, limits, watermarks }: RenderOrder,
   bytes: Buffer,
-  marksBody: Buffer,
+  watermarksBody: Buffer,
 ): PipelineRequest {
   let at = 0;
-  const files = marks.map(({ url, bytes: length }) => {
+  const files = watermarks.map(({ url, bytes: length }) => {
     at += length;
-    return [url, marksBody.subarray(at - length, at)] as const;
+    return [url, watermarksBody.subarray(at - length, at)] as const;
   });
-  return { ...{ bytes, facts, recipe, limits }, marks: new Map(files) };
+  return { ...{ bytes, facts, recipe, limits }, watermarks: new Map(files) };
 }

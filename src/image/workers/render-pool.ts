@@ -25,7 +25,7 @@ export interface RenderPool {
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
   /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
-  prove(body: ProofBody, limits: SourceLimits, bytes: number): Promise<void>;
+  verify(body: ProofBody, limits: SourceLimits, bytes: number): Promise<void>;
   /** Another `renderMs` for images to come. */
   setDeadline(renderMs: number): void;
   /** Processes that exist. */
@@ -252,7 +252,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       if (said.kind === "rendered") return { ...said.rendered, bytes: body };
       throw new HuiyuanError("internal", "Cannot process: the render process has done something else");
     },
-    async prove(body, limits, bytesToProve) {
+    async verify(body, limits, bytesToProve) {
       await order((renderer) => {
         renderer.held = undefined;
         return proofFrame(body, limits);

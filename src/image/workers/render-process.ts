@@ -6,7 +6,7 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceLimits } from "../formats/loaders.ts";
 import { limitMemory } from "../pixels/memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "../process/pipeline.ts";
-import { proveImage } from "../process/verify-decodable.ts";
+import { verifyDecodable } from "../process/verify-decodable.ts";
 import {
   type FromProcess,
   frameOf,
@@ -66,16 +66,16 @@ function nextOrder(): Work {
   const prefix = hear(Buffer.alloc(PREFIX_BYTES));
   const head = JSON.parse(hear(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
   const bodyBytes = prefix.readUInt32BE(4);
-  if (head.kind === "prove") {
+  if (head.kind === "verify") {
     const { path, limits } = head;
     const body = hear(placeFor(bodyBytes));
-    return () => prove(path === undefined ? body : read(path), limits);
+    return () => verify(path === undefined ? body : read(path), limits);
   }
   const { imageBytes, isHeld } = head;
   const place = placeFor(imageBytes);
   const image = isHeld ? place : hear(place);
-  const marks = hear(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
-  const request = requestOf(head, image, marks);
+  const watermarks = hear(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
+  const request = requestOf(head, image, watermarks);
   return () => render(request);
 }
 
@@ -91,8 +91,8 @@ async function render(request: PipelineRequest): Promise<void> {
   say({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
 }
 
-async function prove(bytes: Buffer, limits: SourceLimits): Promise<void> {
-  await proveImage(bytes, limits);
+async function verify(bytes: Buffer, limits: SourceLimits): Promise<void> {
+  await verifyDecodable(bytes, limits);
   say({ kind: "proven", residentBytes: resident() });
 }
 

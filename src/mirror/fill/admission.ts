@@ -1,22 +1,22 @@
 // Whether another fetch may begin: the program's own bound on fills, and the mirror's bulkhead before it, so that the
 // fetches that wait for one slow origin take no place of the others.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Bulkhead } from "./semaphore.ts";
-import type { Slots } from "./slots.ts";
+import type { QueuedSemaphore } from "./semaphore.ts";
+import type { FillLimit } from "./slots.ts";
 
 /** Resolves with the function that gives the place back, to be called once. Throws overloaded, draining. */
-export type Admission = () => Promise<() => void>;
+export type BeginFill = () => Promise<() => void>;
 
 export function createAdmission(parts: {
-  readonly bulkhead: Bulkhead;
-  readonly slots: Slots;
+  readonly queue: QueuedSemaphore;
+  readonly slots: FillLimit;
   /** Aborted: the program is stopping. */
   readonly signal: AbortSignal;
-}): Admission {
-  const { bulkhead, slots, signal } = parts;
+}): BeginFill {
+  const { queue, slots, signal } = parts;
   const leave = () => {
     slots.free();
-    bulkhead.leave();
+    queue.leave();
   };
   const refuseIfStopping = () => {
     if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
@@ -30,13 +30,13 @@ export function createAdmission(parts: {
   };
   return async () => {
     refuseIfStopping();
-    const waiting = bulkhead.enter();
+    const waiting = queue.enter();
     if (waiting !== undefined) await waiting;
     try {
       // Once more: the program may have begun to stop while this one waited.
       return takeSlot();
     } catch (error) {
-      bulkhead.leave();
+      queue.leave();
       throw error;
     }
   };

@@ -25,7 +25,7 @@ export async function judge(arrival: Arrival): Promise<FillEnd> {
   try {
     await receive(arrival);
     // What came in the same read behind its end has been seen by now.
-    if (answer.doubt?.isRaised === true) throw doubtful(answer);
+    if (answer.desync?.isRaised === true) throw desyncedEnd(answer);
   } catch (error) {
     const reason = asHuiyuanError(error);
     spool.fail(reason);
@@ -99,7 +99,7 @@ function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arr
   });
 }
 
-function doubtful({ url }: OriginAnswer): HuiyuanError {
+function desyncedEnd({ url }: OriginAnswer): HuiyuanError {
   const found = "more came behind it than was asked for, so that it may belong to another request";
   return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
 }

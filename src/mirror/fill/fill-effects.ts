@@ -6,9 +6,9 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { Origin } from "../../origin/origin.ts";
 import type { FailureLog } from "../failure-log.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { Recent } from "../negative-cache.ts";
+import type { NegativeCache } from "../negative-cache.ts";
 import type { Stored } from "../stored/stored.ts";
-import type { TakenBack, WaitingImage } from "../storing/pending-writes.ts";
+import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
 import type { WriteBack, WriteBackTask } from "../storing/write-back.ts";
 import { describeFetched } from "./describe-fetched.ts";
@@ -26,15 +26,15 @@ export interface FillEffectsOptions {
   /** What a 404 or 410 does to what waits for the store. */
   readonly onGone: "keep" | "remove";
   readonly writeBack: WriteBack;
-  readonly takeBack: (told: TakenBack) => void;
-  readonly recent: Recent;
+  readonly invalidate: (told: Invalidation) => void;
+  readonly negativeCache: NegativeCache;
   readonly failures: FailureLog;
   readonly meter: MirrorMeter;
   /** Unix milliseconds, and as performance.now(). */
   readonly now: () => number;
   readonly ticks: () => number;
   /** Whether the origin lets its answer be kept. */
-  readonly isKept: (head: FillHead) => boolean;
+  readonly isStorable: (head: FillHead) => boolean;
   /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
   readonly mayStore: (fill: Fill) => boolean;
 }
@@ -42,17 +42,18 @@ export interface FillEffectsOptions {
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
 export function createFillEffects(options: FillEffectsOptions): FillEffects {
-  const { stored, origin, writeBack, takeBack, recent, failures, meter, now, ticks, isKept, mayStore } = options;
+  const { stored, origin, writeBack, invalidate, negativeCache, failures, meter, now, ticks, isStorable, mayStore } =
+    options;
   const suspects = createSuspects();
 
   /** What the end says of an image that waits for the store; undefined: nothing. */
-  function fateBy(end: FillEnd): TakenBack["fate"] | undefined {
+  function fateBy(end: FillEnd): Invalidation["fate"] | undefined {
     if (end.kind === "absent") return options.onGone === "remove" ? "gone" : undefined;
-    return end.kind === "whole" && !isKept(end.head) ? "superseded" : undefined;
+    return end.kind === "whole" && !isStorable(end.head) ? "superseded" : undefined;
   }
 
   async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
-    const image: WaitingImage = { fill, info: end.info, fate: "wanted" };
+    const image: PendingWrite = { fill, info: end.info, fate: "wanted" };
     const kept = store(fill, end, end.info, () => image.fate);
     stored.waiting.add(image, kept);
     await kept;
@@ -60,7 +61,7 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
 
   /** By the policy of `suspects`. */
   function isGoodEnough({ isStored, key }: Fill, { body }: Ended<"suspect">): boolean {
-    return isStored && options.suspects === "keep" && suspects.mayBeKept(key, body.hashes.sha256, ticks());
+    return isStored && options.suspects === "keep" && suspects.mayBeStored(key, body.hashes.sha256, ticks());
   }
 
   async function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
@@ -75,18 +76,18 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
     fate: WriteBackTask["fate"],
   ): Promise<unknown> {
     // Name by name: V8 takes microseconds and kilobytes to add to a spread object.
-    return writeBack.store({ stored, info, epoch, body, spool: head.spool, doubt: head.answer.doubt, fate });
+    return writeBack.store({ stored, info, epoch, body, spool: head.spool, desync: head.answer.desync, fate });
   }
 
   function remember(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
     const { key } = fill;
     if (end.kind === "absent") {
       meter.refused("not_found");
-      recent.absent(fill);
+      negativeCache.absent(fill);
     } else if (end.kind === "failed") {
       meter.refused(end.error.code);
       tellFailure(key, end.error);
-      recent.failed(fill, end.error);
+      negativeCache.failed(fill, end.error);
     } else if (end.kind === "suspect" || end.damage !== undefined) {
       meter.refused("suspect");
       const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
@@ -113,9 +114,9 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
   return {
     async settle(fill, end, askedAt) {
       const fate = fateBy(end);
-      if (fate !== undefined && fill.isStored) takeBack({ key: fill.key, epoch: fill.epoch, askedAt, fate });
+      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, askedAt, fate });
       if (end.kind === "whole") {
-        if (isKept(end.head) && mayStore(fill)) await keep(fill, end);
+        if (isStorable(end.head) && mayStore(fill)) await keep(fill, end);
         else letGo(end.head);
       } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
         await keepDoubtful(fill, end);

@@ -14,9 +14,9 @@ import type {
   Validators,
 } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { Admission } from "./admission.ts";
+import type { BeginFill } from "./admission.ts";
 import { judge } from "./arrival.ts";
-import { createRescue, type Rescue, type RescueRoom } from "./transient.ts";
+import { createTransient, type Transient, type TransientRoom } from "./transient.ts";
 
 /** What is known when the head of the answer may go out: magic seen, first bytes there. */
 export interface FillHead {
@@ -62,8 +62,8 @@ export function damageOf(end: FillEnd | undefined): Damage | undefined {
 }
 
 /** Whether its bytes may be another's: what came over its connection since has shown that. */
-export function isDoubted(end: FillEnd | undefined): boolean {
-  return end !== undefined && "head" in end && end.head.answer.doubt?.isRaised === true;
+export function isDesynced(end: FillEnd | undefined): boolean {
+  return end !== undefined && "head" in end && end.head.answer.desync?.isRaised === true;
 }
 
 export interface Fill {
@@ -83,9 +83,9 @@ export interface Fill {
   /** Undefined before the head. */
   readonly spool: Spool | undefined;
   /** Undefined until somebody had to gather it. */
-  rescue: Rescue | undefined;
+  transient: Transient | undefined;
   /** For a body that the disk does not keep. */
-  toRescue(head: FillHead): Rescue;
+  toTransient(head: FillHead): Transient;
 }
 
 /** All that is told of a body beside its bytes. */
@@ -103,10 +103,10 @@ export interface FillParts extends OriginTarget {
   /** Now, Unix milliseconds. */
   readonly askedAt: number;
   /** Entered before the origin is asked, left when the fill has ended. */
-  readonly admission: Admission;
+  readonly admission: BeginFill;
   readonly origin: Origin;
   readonly spools: SpoolPool;
-  readonly rescues: RescueRoom;
+  readonly transients: TransientRoom;
   readonly maxBytes: number;
   /** The validators of what is stored, where only something newer is wanted. */
   readonly unless?: Validators | undefined;
@@ -151,10 +151,10 @@ export function startFill(parts: FillParts): Fill {
     done,
     end: undefined,
     spool: undefined,
-    rescue: undefined,
-    toRescue(known) {
-      fill.rescue ??= createRescue({ spool: known.spool, done, room: parts.rescues });
-      return fill.rescue;
+    transient: undefined,
+    toTransient(known) {
+      fill.transient ??= createTransient({ spool: known.spool, done, room: parts.transients });
+      return fill.transient;
     },
   };
   return fill;

@@ -1,24 +1,24 @@
 // HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
 // nothing stored.
 
-import { abortable, type Leaving } from "../../async/cancellation.ts";
-import { PassingMap, PassingSet } from "../../async/live-map.ts";
+import { abortable, type Cancellation } from "../../async/cancellation.ts";
+import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginAnswer } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import { absent, fetchOf, type Recent } from "../negative-cache.ts";
-import { type Asked, fillId } from "../rules.ts";
-import type { TakenBack } from "../storing/pending-writes.ts";
-import type { Admission } from "./admission.ts";
+import { absent, fetchOf, type NegativeCache } from "../negative-cache.ts";
+import { fillId, type OriginRequest } from "../rules.ts";
+import type { Invalidation } from "../storing/pending-writes.ts";
+import type { BeginFill } from "./admission.ts";
 import type { MissAnswer } from "./join.ts";
 
 /** Of a miss: the bucket said `absent` with this epoch. */
-export interface HeadRequest extends Asked {
+export interface HeadRequest extends OriginRequest {
   readonly epoch: number;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
   /** Aborts when the client leaves; what was begun goes on, for it has the origin's deadlines. */
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
 }
 
 export interface Heads {
@@ -30,9 +30,9 @@ export interface Heads {
 
 export interface HeadsParts {
   readonly origin: Origin;
-  readonly admission: Admission;
-  readonly recent: Recent;
-  readonly takeBack: (told: TakenBack) => void;
+  readonly admission: BeginFill;
+  readonly negativeCache: NegativeCache;
+  readonly invalidate: (told: Invalidation) => void;
   /** What a 404 or 410 does to what waits for the store. */
   readonly onGone: "keep" | "remove";
   readonly meter: MirrorMeter;
@@ -53,9 +53,9 @@ interface AskedHead {
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
 export function createHeads(parts: HeadsParts): Heads {
-  const { origin, admission, recent, takeBack, onGone, meter, now, signal, maxBytes } = parts;
-  const asking = new PassingSet<Promise<OriginAnswer | undefined>>();
-  const heads = new PassingMap<string, AskedHead>();
+  const { origin, admission, negativeCache, invalidate, onGone, meter, now, signal, maxBytes } = parts;
+  const asking = new LiveSet<Promise<OriginAnswer | undefined>>();
+  const heads = new LiveMap<string, AskedHead>();
 
   function begin(id: string, request: HeadRequest): AskedHead {
     const asked = askOrigin(request).finally(() => {
@@ -86,9 +86,9 @@ export function createHeads(parts: HeadsParts): Heads {
       leave();
     }
     if (answer === undefined) {
-      recent.absent(fetchOf(request));
+      negativeCache.absent(fetchOf(request));
       const { key, epoch, isStored } = request;
-      if (isStored && onGone === "remove") takeBack({ key, epoch, askedAt, fate: "gone" });
+      if (isStored && onGone === "remove") invalidate({ key, epoch, askedAt, fate: "gone" });
       throw absent(request.key);
     }
     answer.body.destroy();

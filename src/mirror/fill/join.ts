@@ -1,11 +1,11 @@
 // Joining a fill: what one of those who wait for it gets, as soon as it is known how good it is.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { absent } from "../negative-cache.ts";
 import { damageOf, type Fill, type FillHead } from "./fill.ts";
-import { type Follower, followFill } from "./reader.ts";
+import { type FillReader, followFill } from "./reader.ts";
 
 /**
  * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
@@ -19,18 +19,18 @@ export type MissAnswer =
       readonly head: FillHead;
       readonly how: Join;
       isStored(): boolean;
-      readonly isKept: boolean;
+      readonly isStorable: boolean;
       release(): void;
     }
   | {
       readonly kind: "filling";
       readonly head: FillHead;
-      readonly follower: Follower;
+      readonly reader: FillReader;
       readonly how: Join;
       readonly isSuspect: boolean;
       /** To be asked once the follower has seen a whole end. */
       isStored(): boolean;
-      readonly isKept: boolean;
+      readonly isStorable: boolean;
       release(): void;
     }
   | {
@@ -62,8 +62,8 @@ export interface Patience {
 
 export interface JoinOptions {
   readonly timeouts: Patience;
-  readonly client: Leaving;
-  readonly isKept: (head: FillHead) => boolean;
+  readonly client: Cancellation;
+  readonly isStorable: (head: FillHead) => boolean;
   /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
   readonly mayStore: (fill: Fill) => boolean;
 }
@@ -72,7 +72,7 @@ export interface JoinOptions {
 export async function joinFill(
   fill: Fill,
   how: Join,
-  { timeouts, client, isKept, mayStore }: JoinOptions,
+  { timeouts, client, isStorable, mayStore }: JoinOptions,
 ): Promise<Exclude<MissAnswer, { readonly kind: "asked" }>> {
   // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
   const patience = {
@@ -80,23 +80,24 @@ export async function joinFill(
     idle: timeouts.idle,
     total: timeouts.total,
   };
-  const follower = followFill(fill, patience, client);
+  const reader = followFill(fill, patience, client);
   try {
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
     head.spool.hold();
     const release = () => {
-      follower.close();
+      reader.close();
       head.spool.release();
     };
     const { end } = fill;
-    const kept = isKept(head);
+    const kept = isStorable(head);
     const isStored = () => kept && mayStore(fill);
-    if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isKept: kept, isStored, release };
+    if (end?.kind === "whole")
+      return { kind: "finished", info: end.info, head, how, isStorable: kept, isStored, release };
     const isSuspect = damageOf(end) !== undefined;
-    return { kind: "filling", follower, isSuspect, head, how, isKept: kept, isStored, release };
+    return { kind: "filling", reader, isSuspect, head, how, isStorable: kept, isStored, release };
   } catch (error) {
-    follower.close();
+    reader.close();
     throw error;
   }
 }

@@ -1,19 +1,19 @@
 // One request's view of a fill, with its own deadlines: when they pass the request leaves and the fill goes on.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
-import type { Rescue, Rescued } from "./transient.ts";
+import type { Transient, TransientBody } from "./transient.ts";
 
 /** Milliseconds, each counted from this request's own start or its own last byte. */
-export interface FollowerTimeouts {
+export interface FillReaderTimeouts {
   readonly head: number;
   readonly idle: number;
   readonly total: number;
 }
 
-export interface Follower {
+export interface FillReader {
   /**
    * Undefined: the origin has no such object. Throws the fill's error, or when this request's time is up origin_timeout, store_failed
    * where the origin was stopped because the disk is behind.
@@ -24,12 +24,12 @@ export interface Follower {
   /** Waits for the fill to end, and reads nothing meanwhile. */
   end(): Promise<FillEnd>;
   /** As `end`, but `unkept` as soon as the disk cannot keep the body: who reads on at once has all of it. */
-  endOrUnkept(): Promise<FillEnd | "unkept">;
+  endOrNotStorable(): Promise<FillEnd | "not-storable">;
   /**
    * As `end` of a body that is kept; all of one that the disk does not keep, until `close`. Throws not_kept as Rescue.take. To be
    * called once, after `head`.
    */
-  whole(): Promise<Exclude<FillEnd, { readonly kind: "unstored" }> | Rescued>;
+  whole(): Promise<Exclude<FillEnd, { readonly kind: "unstored" }> | TransientBody>;
   /** Frees the timers. The spool's hold is the caller's own. */
   close(): void;
 }
@@ -37,7 +37,7 @@ export interface Follower {
 const IN_TIME = ["origin_timeout", ""] as const;
 
 /** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */
-export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leaving): Follower {
+export function followFill(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
   const startedAt = performance.now();
   let left: { readonly reason: unknown } | undefined;
   /** Whoever waits for the fill. */
@@ -45,7 +45,7 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
   // Made for a reader that has to wait: most bodies are there when their head is, and an abort signal is dear.
   let patience: AbortController | undefined;
   let known: FillHead | undefined;
-  let rescue: Rescue | undefined;
+  let transient: Transient | undefined;
 
   const leave = (reason: unknown) => {
     left ??= { reason };
@@ -94,9 +94,9 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
     return patience.signal;
   }
 
-  function endOrUnkept(): Promise<FillEnd | "unkept"> {
-    const unkept = known?.spool.unkept().then(() => "unkept" as const);
-    return unlessLeft(unkept === undefined ? fill.done : Promise.race([fill.done, unkept]));
+  function endOrNotStorable(): Promise<FillEnd | "not-storable"> {
+    const notStorable = known?.spool.notStorable().then(() => "not-storable" as const);
+    return unlessLeft(notStorable === undefined ? fill.done : Promise.race([fill.done, notStorable]));
   }
 
   return {
@@ -125,21 +125,21 @@ export function followFill(fill: Fill, timeouts: FollowerTimeouts, client: Leavi
         ended?.();
       }
     },
-    endOrUnkept,
+    endOrNotStorable,
     async whole() {
-      const end = await endOrUnkept();
-      if (end !== "unkept" && end.kind !== "unstored") return end;
+      const end = await endOrNotStorable();
+      if (end !== "not-storable" && end.kind !== "unstored") return end;
       if (known === undefined) throw new HuiyuanError("internal", "Cannot gather a body before its head");
-      rescue = fill.toRescue(known);
-      return unlessLeft(rescue.take());
+      transient = fill.toTransient(known);
+      return unlessLeft(transient.take());
     },
     close() {
       client.removeEventListener("abort", clientLeft);
       clearTimeout(total);
       clearTimeout(waiting);
       clearTimeout(idle);
-      rescue?.release();
-      rescue = undefined;
+      transient?.release();
+      transient = undefined;
     },
   };
 }

@@ -1,10 +1,10 @@
 // Keeps one slow origin from taking every fill: so many fills of a mirror run at once, the next wait a while in line,
 // and what waits too long, or finds the line full, is told to come again.
 
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
-export interface Bulkhead {
+export interface QueuedSemaphore {
   /** Undefined: a place was free and is taken. Else resolves when one is; rejects with overloaded after `waitMs`. */
   enter(): Promise<void> | undefined;
   /** Gives the place to whoever has waited longest. */
@@ -12,7 +12,7 @@ export interface Bulkhead {
   readonly waiting: number;
 }
 
-export interface BulkheadOptions {
+export interface QueuedSemaphoreOptions {
   readonly places: number;
   readonly maxWaiting: number;
   readonly waitMs: number;
@@ -20,9 +20,9 @@ export interface BulkheadOptions {
 
 const RETRY_AFTER_SECONDS = 2;
 
-export function createBulkhead({ places, maxWaiting, waitMs }: BulkheadOptions): Bulkhead {
+export function createQueuedSemaphore({ places, maxWaiting, waitMs }: QueuedSemaphoreOptions): QueuedSemaphore {
   let free = places;
-  const line = new PassingSet<() => void>();
+  const line = new LiveSet<() => void>();
 
   function overloaded(): HuiyuanError {
     const message = `Cannot fetch now: ${places} fetches of this mirror run and ${line.size} wait`;

@@ -1,6 +1,6 @@
 // How many things may happen at once. A request that finds no slot is told so at once; nothing queues here.
 
-export interface Slots {
+export interface FillLimit {
   /** False: all are taken. */
   take(): boolean;
   free(): void;
@@ -11,7 +11,7 @@ export interface Slots {
   resize(max: number): void;
 }
 
-export function createSlots(max: number): Slots {
+export function createFillLimit(max: number): FillLimit {
   let taken = 0;
   let bound = max;
   let waiting: (() => void)[] = [];

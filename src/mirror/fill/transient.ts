@@ -7,40 +7,40 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { Damage, FillEnd } from "./fill.ts";
 
-export interface Rescued {
+export interface TransientBody {
   readonly kind: "rescued";
   readonly info: ObjectInfo;
   readonly bytes: Buffer;
 }
 
-export interface Rescue {
+export interface Transient {
   /** Whoever takes it now has all of it, however much of the body has gone by. */
   readonly isUnderWay: boolean;
   /**
    * To be followed by one `release`, also where it rejects. Throws not_kept where there is no room, or (with a cause) where
    * somebody else has been too fast, and what the body failed with.
    */
-  take(): Promise<Rescued>;
+  take(): Promise<TransientBody>;
   release(): void;
 }
 
 /** Bytes of all bodies that are gathered at the moment. */
-export interface RescueRoom {
+export interface TransientRoom {
   /** False: there is no room, and nothing was taken. */
   take(bytes: number): boolean;
   giveBack(bytes: number): void;
 }
 
-export interface RescueParts {
+export interface TransientParts {
   readonly spool: Spool;
   readonly done: Promise<FillEnd>;
-  readonly room: RescueRoom;
+  readonly room: TransientRoom;
 }
 
 /** At least three of the largest images of the default settings. While a body becomes one piece it is there twice. */
 const MAX_RESCUED_BYTES = 67_108_864;
 
-export function createRescueRoom(maxBytes = MAX_RESCUED_BYTES): RescueRoom {
+export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom {
   let taken = 0;
   return {
     take(bytes) {
@@ -59,20 +59,20 @@ const REFUSALS = {
   hash: ["origin_hash_wrong", "it declared another digest"],
 } as const satisfies Record<Damage, readonly [ErrorCode, string]>;
 
-interface Gathering {
+interface Collecting {
   readonly stop: AbortController;
-  readonly whole: Promise<Rescued>;
+  readonly whole: Promise<TransientBody>;
   isLost: boolean;
 }
 
-export function createRescue({ spool, done, room }: RescueParts): Rescue {
+export function createTransient({ spool, done, room }: TransientParts): Transient {
   let holders = 0;
   let bytes = 0;
-  let gathering: Gathering | undefined;
+  let gathering: Collecting | undefined;
 
-  function begin(): Gathering {
+  function begin(): Collecting {
     const stop = new AbortController();
-    const begun: Gathering = { stop, whole: rescue(stop.signal), isLost: false };
+    const begun: Collecting = { stop, whole: transient(stop.signal), isLost: false };
     // Perhaps everybody has left.
     begun.whole.catch(() => {
       begun.isLost = true;
@@ -80,7 +80,7 @@ export function createRescue({ spool, done, room }: RescueParts): Rescue {
     return begun;
   }
 
-  async function rescue(signal: AbortSignal): Promise<Rescued> {
+  async function transient(signal: AbortSignal): Promise<TransientBody> {
     const bytes = await gather(signal);
     const end = await done;
     if (end.kind === "failed") throw end.error;
@@ -100,7 +100,7 @@ export function createRescue({ spool, done, room }: RescueParts): Rescue {
         const piece = spool.peek(size) ?? (await next(spool, size, signal));
         signal.throwIfAborted();
         if (piece === undefined) break;
-        if (!room.take(piece.length)) throw notKept("there is no room to gather it");
+        if (!room.take(piece.length)) throw notStorableError("there is no room to gather it");
         bytes += piece.length;
         size += piece.length;
         pieces.push(piece);
@@ -139,11 +139,11 @@ async function next(spool: Spool, offset: number, signal: AbortSignal): Promise<
     return await spool.read(offset, signal);
   } catch (error) {
     if (!(error instanceof HuiyuanError) || error.code !== "store_failed" || spool.hasAll()) throw error;
-    throw notKept("its beginning is gone", error);
+    throw notStorableError("its beginning is gone", error);
   }
 }
 
-function notKept(found: string, cause?: HuiyuanError): HuiyuanError {
+function notStorableError(found: string, cause?: HuiyuanError): HuiyuanError {
   return new HuiyuanError("not_kept", `Cannot use an image that is passed on only: ${found}`, {
     ...(cause !== undefined && { cause }),
     retryAfterSeconds: 1,

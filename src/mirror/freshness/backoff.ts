@@ -4,13 +4,13 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 import { FAILURE_MS } from "../negative-cache.ts";
-import type { Outcome } from "./revalidation-effects.ts";
+import type { Effect } from "./revalidation-effects.ts";
 
-export interface RefreshRest {
+export interface Backoff {
   /** What was learnt a moment ago and still holds. `mayHelp`: where the origin has failed, the object is served. */
-  known(at: { readonly key: Key; readonly epoch: number; readonly mayHelp: boolean }): Outcome | undefined;
+  known(at: { readonly key: Key; readonly epoch: number; readonly mayServeStale: boolean }): Effect | undefined;
   /** Notes outcomes that do not make the object fresh; of others it takes no note. */
-  begin(at: { readonly key: Key; readonly epoch: number }, outcome: Outcome): void;
+  begin(at: { readonly key: Key; readonly epoch: number }, outcome: Effect): void;
 }
 
 // While the object helps out. Where it may not, clients get the failure, and it is forgotten as that of a key never stored.
@@ -29,27 +29,26 @@ const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** `ticks`: as performance.now(). */
-export function createRefreshRest(parts: {
-  readonly negativeTtlMs: number;
-  readonly ticks: () => number;
-}): RefreshRest {
+export function createBackoff(parts: { readonly negativeTtlMs: number; readonly ticks: () => number }): Backoff {
   const { negativeTtlMs, ticks } = parts;
-  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Outcome; readonly since: number }>(
+  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Effect; readonly since: number }>(
     MAX_RESTING,
   );
 
-  function restMs(outcome: Outcome): number {
+  function restMs(outcome: Effect): number {
     if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
-    return isBroken(outcome) || isUnkept(outcome) ? IN_VAIN_MS : FAILED_MS;
+    return isBroken(outcome) || isNotStorable(outcome) ? IN_VAIN_MS : FAILED_MS;
   }
 
   return {
-    known({ key, epoch, mayHelp }) {
+    known({ key, epoch, mayServeStale }) {
       const at = ticks();
       const rest = resting.get(key, at);
       if (rest === undefined || rest.epoch < epoch) return undefined;
       const isOver =
-        !mayHelp && rest.outcome.kind === "failed" && (isUnkept(rest.outcome) || at - rest.since >= FAILURE_MS);
+        !mayServeStale &&
+        rest.outcome.kind === "failed" &&
+        (isNotStorable(rest.outcome) || at - rest.since >= FAILURE_MS);
       return isOver ? undefined : rest.outcome;
     },
     begin({ key, epoch }, outcome) {
@@ -62,7 +61,7 @@ export function createRefreshRest(parts: {
 }
 
 /** Bytes that are not kept are not there for those who come later. Undefined where the object is fresh by it, or will be. */
-function lastingOf(key: Key, outcome: Outcome): Outcome | undefined {
+function lastingOf(key: Key, outcome: Effect): Effect | undefined {
   if (outcome.kind === "suspect") return { kind: "failed", error: damaged(key) };
   if (outcome.kind === "new" && outcome.fill.end?.kind === "unstored")
     return { kind: "failed", error: outcome.fill.end.error };
@@ -70,12 +69,12 @@ function lastingOf(key: Key, outcome: Outcome): Outcome | undefined {
 }
 
 /** True where the origin has a new version that is no whole, sound image. */
-export function isBroken(outcome: Outcome): boolean {
+export function isBroken(outcome: Effect): boolean {
   return outcome.kind === "suspect" || (outcome.kind === "failed" && BROKEN.has(outcome.error.code));
 }
 
 /** A good version came, and can be passed on as it comes, but the disk does not keep it. */
-function isUnkept(outcome: Outcome): boolean {
+function isNotStorable(outcome: Effect): boolean {
   return outcome.kind === "failed" && (outcome.error.code === "store_full" || outcome.error.code === "store_failed");
 }
 

@@ -22,9 +22,9 @@ export interface Life {
   /** Until then it is served as it is. */
   readonly freshUntil: number;
   /** Until then it is served at once while the origin is asked behind the client's back. */
-  readonly staleUntil: number;
+  readonly staleWhileRevalidateUntil: number;
   /** Until then it is served where the origin, asked first, gives nothing better. */
-  readonly helpUntil: number;
+  readonly staleIfErrorUntil: number;
 }
 
 /** Says how much of a life is left. */
@@ -54,16 +54,20 @@ export function createLives(rules: FreshnessRules): (info: ObjectInfo) => Life |
 export function reckonLife({ at, life }: Validation, rules: FreshnessRules): Life {
   if (rules.mode === "ttl") {
     const freshUntil = at + rules.ttlMs;
-    const helpUntil = freshUntil + rules.staleIfErrorMs;
-    return { bornAt: at, freshUntil, staleUntil: helpUntil, helpUntil };
+    const staleIfErrorUntil = freshUntil + rules.staleIfErrorMs;
+    return { bornAt: at, freshUntil, staleWhileRevalidateUntil: staleIfErrorUntil, staleIfErrorUntil };
   }
   const declared = readDeclared(life, at);
   const bornAt = at - declared.ageMs;
   const freshUntil = Math.max(bornAt, bornAt + (declared.lifetimeMs ?? rules.ttlMs));
-  if (declared.forbidsStale) return { bornAt, freshUntil, staleUntil: freshUntil, helpUntil: freshUntil };
-  const staleUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
-  const helpUntil = Math.max(staleUntil, freshUntil + (declared.staleIfErrorMs ?? rules.staleIfErrorMs));
-  return { bornAt, freshUntil, staleUntil, helpUntil };
+  if (declared.forbidsStale)
+    return { bornAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
+  const staleWhileRevalidateUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
+  const staleIfErrorUntil = Math.max(
+    staleWhileRevalidateUntil,
+    freshUntil + (declared.staleIfErrorMs ?? rules.staleIfErrorMs),
+  );
+  return { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil };
 }
 
 /** Clocks are set right by less than this now and then. */
@@ -81,8 +85,8 @@ export function isYoung(life: Life, now: number): boolean {
 
 /** `isPurged`: an operator wants it asked for again; the last good copy helps out, but is not served unasked. */
 export function standingOf(life: Life, now: number, isPurged: boolean): Standing {
-  if (now >= life.helpUntil) return "must-ask";
-  if (isPurged || now >= life.staleUntil || isToCome(life, now)) return "ask-first";
+  if (now >= life.staleIfErrorUntil) return "must-ask";
+  if (isPurged || now >= life.staleWhileRevalidateUntil || isToCome(life, now)) return "ask-first";
   return now < life.freshUntil ? "fresh" : "stale";
 }
 
@@ -95,7 +99,7 @@ export function tellLife(life: Life, now: number, isPurged: boolean): ToldLife {
 }
 
 /** False where the origin is heeded and lets no shared cache keep its answer (RFC 9111 §3: `no-store`, `private`). */
-export function mayBeKept(life: DeclaredLife, rules: FreshnessRules | undefined): boolean {
+export function mayBeStored(life: DeclaredLife, rules: FreshnessRules | undefined): boolean {
   return rules?.mode !== "origin" || readPolicy(life, 0).storable();
 }
 

@@ -16,7 +16,7 @@ import type { WriteBack } from "../storing/write-back.ts";
 import { confirmedLife } from "./freshness.ts";
 
 /** What a question came to. */
-export type Outcome =
+export type Effect =
   | { readonly kind: "current" | "gone" | "removed" }
   | { readonly kind: "failed"; readonly error: HuiyuanError }
   /** Good enough to be passed on where nothing else may be served, never to replace the last good one. */
@@ -26,26 +26,26 @@ export type Outcome =
 /** The object that was asked about, as it was then. */
 export type StoredEntry = Extract<Entry, { readonly state: "object" }>;
 
-export interface Asked {
+export interface RevalidatedAnswer {
   readonly fill: Fill;
   readonly end: FillEnd;
-  readonly outcome: Outcome;
+  readonly outcome: Effect;
   /** Unix milliseconds. */
   readonly askedAt: number;
   /** As in WriteBackTask, for a version that is stored. */
   readonly fate: () => Fate;
 }
 
-export interface RefreshEffects {
+export interface RevalidationEffects {
   /**
    * Resolves when it is in effect, or with why a good version could not be stored; never rejects. Lets the fill's spool go.
    */
-  settle(entry: StoredEntry, asked: Asked): Promise<HuiyuanError | undefined>;
+  settle(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined>;
   /** A confirmation of these bytes that is newer than what their description says, or as new. */
   confirmation(info: ObjectInfo): Validation | undefined;
 }
 
-export interface RefreshEffectsOptions {
+export interface RevalidationEffectsOptions {
   readonly stored: Stored;
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
@@ -53,20 +53,20 @@ export interface RefreshEffectsOptions {
   /** As performance.now(). */
   readonly ticks: () => number;
   /** Whether the origin lets its answer be kept. */
-  readonly isKept: (answer: OriginAnswer) => boolean;
+  readonly isStorable: (answer: OriginAnswer) => boolean;
 }
 
 // A confirmation is written at most so often: an object that lives for seconds would else cost a commit for each life.
 const WRITE_EVERY_MS = 60_000;
 const MAX_CONFIRMED = 10_000;
 
-export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEffects {
+export function createRevalidationEffects(options: RevalidationEffectsOptions): RevalidationEffects {
   const { stored, ticks, meter, log } = options;
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
-  async function effect(entry: StoredEntry, asked: Asked): Promise<HuiyuanError | undefined> {
+  async function effect(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
     const { end, outcome } = asked;
-    if (outcome.kind === "new" && end.kind === "whole" && options.isKept(end.head.answer)) {
+    if (outcome.kind === "new" && end.kind === "whole" && options.isStorable(end.head.answer)) {
       return replace(entry, end, asked.fate);
     }
     try {
@@ -79,12 +79,12 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
   }
 
   /** What is known of the object beside its bytes. */
-  async function learn(entry: StoredEntry, { end, outcome, askedAt }: Asked): Promise<void> {
+  async function learn(entry: StoredEntry, { end, outcome, askedAt }: RevalidatedAnswer): Promise<void> {
     if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
     else if (outcome.kind === "removed") await stored.undo(entry.info, entry.epoch, "gone");
     else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
-    else await noteUnkept(entry, answerOf(end));
+    else await noteNotStorable(entry, answerOf(end));
   }
 
   async function replace(
@@ -99,7 +99,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, doubt: answer.doubt });
+    return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
@@ -127,7 +127,7 @@ export function createRefreshEffects(options: RefreshEffectsOptions): RefreshEff
    * The origin has something newer that may not be kept: from now on the last good one lives by those words. They are not about its own
    * bytes, so it is as old as before, and as stale.
    */
-  async function noteUnkept(
+  async function noteNotStorable(
     entry: StoredEntry,
     { life: { age: _age, date: _date, ...life } }: OriginAnswer,
   ): Promise<void> {

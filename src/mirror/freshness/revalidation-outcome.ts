@@ -4,20 +4,22 @@ import type { Key } from "../../core/object.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { Late } from "../fill/join.ts";
 import { absent } from "../negative-cache.ts";
-import type { WaitingImage } from "../storing/pending-writes.ts";
-import type { Outcome } from "./revalidation-effects.ts";
+import type { PendingWrite } from "../storing/pending-writes.ts";
+import type { Effect } from "./revalidation-effects.ts";
 
 /** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
-export interface Kept {
+export interface StaleKept {
   readonly kind: "kept";
   readonly why: "current" | "gone" | "failed";
 }
 
 /** `new`: the fill has ended, with bytes that are to be served; those of an earlier question wait for the store. */
-export type Refreshed = Kept | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
+export type RevalidationOutcome =
+  | StaleKept
+  | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
 /** `mayHelp`: the stored object. */
-export function refreshed(key: Key, outcome: Outcome, mayHelp: boolean): Refreshed {
+export function revalidationOutcome(key: Key, outcome: Effect, mayServeStale: boolean): RevalidationOutcome {
   switch (outcome.kind) {
     case "current":
     case "gone":
@@ -25,28 +27,28 @@ export function refreshed(key: Key, outcome: Outcome, mayHelp: boolean): Refresh
     case "removed":
       throw absent(key);
     case "failed":
-      if (mayHelp) return { kind: "kept", why: "failed" };
+      if (mayServeStale) return { kind: "kept", why: "failed" };
       throw outcome.error;
     case "suspect":
-      return mayHelp ? { kind: "kept", why: "failed" } : { kind: "new", fill: outcome.fill, how: "first" };
+      return mayServeStale ? { kind: "kept", why: "failed" } : { kind: "new", fill: outcome.fill, how: "first" };
     case "new":
       return { kind: "new", fill: outcome.fill, how: "first" };
   }
 }
 
 /** What waits for the store, before what is stored. */
-export function instead({ fill }: WaitingImage, how: Late): Refreshed {
+export function instead({ fill }: PendingWrite, how: Late): RevalidationOutcome {
   return { kind: "new", fill, how };
 }
 
-export function isNothingNew({ kind }: Outcome): boolean {
+export function isNothingNew({ kind }: Effect): boolean {
   return kind === "failed" || kind === "suspect" || kind === "gone";
 }
 
 /** The wait of one client; the question goes on. */
-export async function inTime(outcome: Outcome | Promise<Outcome>, key: Key, patienceMs: number): Promise<Outcome> {
+export async function inTime(outcome: Effect | Promise<Effect>, key: Key, patienceMs: number): Promise<Effect> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Outcome>((resolve) => {
+  const late = new Promise<Effect>((resolve) => {
     const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
     const error = new HuiyuanError("origin_timeout", message);
     timer = setTimeout(resolve, patienceMs, { kind: "failed", error });

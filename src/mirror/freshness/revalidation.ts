@@ -2,68 +2,74 @@
 // line of all fetches. Only a whole, sound and different image replaces the last good one (put-fetched.ts). When a question is
 // due is decided by freshness.ts.
 
-import { abortable, type Leaving } from "../../async/cancellation.ts";
-import { PassingMap } from "../../async/live-map.ts";
+import { abortable, type Cancellation } from "../../async/cancellation.ts";
+import { LiveMap } from "../../async/live-map.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { FailureLog } from "../failure-log.ts";
-import type { Admission } from "../fill/admission.ts";
+import type { BeginFill } from "../fill/admission.ts";
 import { describeFetched } from "../fill/describe-fetched.ts";
 import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { Stored, StoredObject } from "../stored/stored.ts";
-import { createTakeBack } from "../storing/invalidate.ts";
-import type { TakenBack, WaitingImage } from "../storing/pending-writes.ts";
+import { createInvalidation } from "../storing/invalidate.ts";
+import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
 import type { WriteBack } from "../storing/write-back.ts";
 import { type Ages, createAges } from "./ages.ts";
-import { createRefreshRest, isBroken } from "./backoff.ts";
-import { type FreshnessRules, mayBeKept, type Standing } from "./freshness.ts";
-import { createRefreshEffects, type Outcome, type StoredEntry } from "./revalidation-effects.ts";
-import { instead, inTime, isNothingNew, type Refreshed, refreshed } from "./revalidation-outcome.ts";
+import { createBackoff, isBroken } from "./backoff.ts";
+import { type FreshnessRules, mayBeStored, type Standing } from "./freshness.ts";
+import { createRevalidationEffects, type Effect, type StoredEntry } from "./revalidation-effects.ts";
+import {
+  instead,
+  inTime,
+  isNothingNew,
+  type RevalidationOutcome,
+  revalidationOutcome,
+} from "./revalidation-outcome.ts";
 
 /** A question about a stored object. */
-export interface RefreshRequest extends OriginTarget {
+export interface RevalidationRequest extends OriginTarget {
   readonly key: Key;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
 }
 
-export interface Refresh extends Omit<Ages, "standingOf"> {
+export interface Revalidation extends Omit<Ages, "standingOf"> {
   /** As of Ages, but that nothing is served unasked of which a newer version waits for the store. */
   standingOf(object: StoredObject): Standing;
   /** Whether what waits for the store is young enough to help out where the origin has failed. */
-  mayHelp(image: WaitingImage): boolean;
+  mayServeStale(image: PendingWrite): boolean;
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
-  begin(object: StoredObject, request: RefreshRequest): void;
+  begin(object: StoredObject, request: RevalidationRequest): void;
   /**
    * Asks and waits for what comes of it. `mayHelp`: where nothing better comes, the stored object is served; else this
    * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
    */
-  ask(object: StoredObject, request: RefreshRequest, how: AskOptions): Promise<Refreshed>;
+  ask(object: StoredObject, request: RevalidationRequest, how: AskOptions): Promise<RevalidationOutcome>;
   /** Whether the object is being asked for, and what is known without asking. Changes nothing. `mayHelp` as in ask(). */
   lookAt(
     object: StoredObject,
-    mayHelp: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: Outcome | undefined };
+    mayServeStale: boolean,
+  ): { readonly isRunning: boolean; readonly outcome: Effect | undefined };
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
 
 export interface AskOptions {
-  readonly mayHelp: boolean;
+  readonly mayServeStale: boolean;
   /** The client's. */
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
   readonly patienceMs: number;
 }
 
-export interface RefreshOptions {
+export interface RevalidationOptions {
   readonly stored: Stored;
   readonly origin: Origin;
-  readonly admission: Admission;
+  readonly admission: BeginFill;
   /** Undefined: `never`; only what is purged is asked for again. */
   readonly rules: FreshnessRules | undefined;
   /** What a 404 or 410 does to a stored object. */
@@ -75,7 +81,7 @@ export interface RefreshOptions {
   /** Questions behind clients' backs at once. */
   readonly places: number;
   readonly spools: SpoolPool;
-  readonly rescues: FillParts["rescues"];
+  readonly transients: FillParts["transients"];
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
   readonly log: Log;
@@ -88,38 +94,38 @@ export interface RefreshOptions {
 }
 
 /** One question. `epoch`: of the object for which it began. */
-interface Question {
+interface Revalidating {
   readonly epoch: number;
-  readonly outcome: Promise<Outcome>;
+  readonly outcome: Promise<Effect>;
 }
 
-export function createRefresh(options: RefreshOptions): Refresh {
+export function createRevalidation(options: RevalidationOptions): Revalidation {
   const { stored, origin, rules, now, meter, log } = options;
-  const questions = new PassingMap<Key, Question>();
-  const isKept = ({ life }: OriginAnswer) => mayBeKept(life, rules);
-  const effects = createRefreshEffects({ ...options, isKept });
+  const questions = new LiveMap<Key, Revalidating>();
+  const isStorable = ({ life }: OriginAnswer) => mayBeStored(life, rules);
+  const effects = createRevalidationEffects({ ...options, isStorable });
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  const takeBack = createTakeBack(options);
-  const rest = createRefreshRest(options);
+  const invalidate = createInvalidation(options);
+  const rest = createBackoff(options);
   let asking = 0;
 
   /** The key's question, unless it began before the key was purged or written. */
-  function questionOf({ info, epoch }: StoredObject): Question | undefined {
+  function questionOf({ info, epoch }: StoredObject): Revalidating | undefined {
     const question = questions.get(info.key);
     return question === undefined || question.epoch < epoch ? undefined : question;
   }
 
   /** Why the origin need not, or may not, be asked now. */
-  function known({ info, epoch }: StoredObject, mayHelp: boolean): Outcome | undefined {
-    const resting = rest.known({ key: info.key, epoch, mayHelp });
+  function known({ info, epoch }: StoredObject, mayServeStale: boolean): Effect | undefined {
+    const resting = rest.known({ key: info.key, epoch, mayServeStale });
     if (resting !== undefined) return resting;
     const error = origin.refusal?.();
     return error === undefined ? undefined : { kind: "failed", error };
   }
 
-  function start({ epoch }: StoredObject, request: RefreshRequest): Question {
+  function start({ epoch }: StoredObject, request: RevalidationRequest): Revalidating {
     let settled: Promise<unknown> = Promise.resolve();
-    const look = async (): Promise<Outcome> => {
+    const look = async (): Promise<Effect> => {
       try {
         const entry = await stored.bucket.lookup(request.key);
         // It has changed since it was found: whoever waits looks again.
@@ -131,7 +137,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
         return { kind: "failed", error: asHuiyuanError(error) };
       }
     };
-    const question: Question = { epoch, outcome: look() };
+    const question: Revalidating = { epoch, outcome: look() };
     questions.set(request.key, question);
     void question.outcome
       .then(() => settled)
@@ -142,10 +148,10 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   /** `over` resolves when the outcome is to be had elsewhere: it is written, or waits for the store. Never rejects. */
-  async function askFor(entry: StoredEntry, request: RefreshRequest) {
+  async function askFor(entry: StoredEntry, request: RevalidationRequest) {
     const { key } = request;
     const askedAt = now();
-    const { admission, spools, rescues, maxObjectBytes: maxBytes, formats, signal } = options;
+    const { admission, spools, transients, maxObjectBytes: maxBytes, formats, signal } = options;
     const fill = startFill({
       ...request,
       id: key,
@@ -156,7 +162,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       unless: validatorsOf(entry.info),
       admission,
       origin,
-      ...{ spools, rescues },
+      ...{ spools, transients },
       maxBytes,
       describe: (head, body) => describeFetched({ key, head, body, now: now() }),
       meter,
@@ -167,9 +173,9 @@ export function createRefresh(options: RefreshOptions): Refresh {
     tell(fill, outcome);
     rest.begin(fill, outcome);
     const fate = fateBy(outcome, end);
-    if (fate !== undefined) takeBack({ key, epoch: entry.epoch, askedAt, fate });
-    const isNew = outcome.kind === "new" && end.kind === "whole" && isKept(end.head.answer);
-    const image: WaitingImage | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
+    if (fate !== undefined) invalidate({ key, epoch: entry.epoch, askedAt, fate });
+    const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
+    const image: PendingWrite | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
     const settling = effects.settle(entry, { fill, end, outcome, askedAt, fate: () => image?.fate ?? "wanted" });
     if (image !== undefined) stored.waiting.add(image, settling);
     void settling.then((givenUp) => {
@@ -179,15 +185,15 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   /** What is on its way to replace the object, if that has not happened meanwhile. */
-  function successorOf({ info, epoch }: StoredObject): WaitingImage | undefined {
+  function successorOf({ info, epoch }: StoredObject): PendingWrite | undefined {
     const newest = stored.waiting.newest({ key: info.key, epoch });
     return newest !== undefined && isLater(newest.info, info) ? newest : undefined;
   }
 
-  const standingOfWaiting = ({ info }: WaitingImage) => ages.standingOf({ info, isStale: false });
-  const mayHelp = (image: WaitingImage) => standingOfWaiting(image) !== "must-ask";
+  const standingOfWaiting = ({ info }: PendingWrite) => ages.standingOf({ info, isStale: false });
+  const mayServeStale = (image: PendingWrite) => standingOfWaiting(image) !== "must-ask";
 
-  function freshSuccessorOf(object: StoredObject): WaitingImage | undefined {
+  function freshSuccessorOf(object: StoredObject): PendingWrite | undefined {
     const successor = successorOf(object);
     return successor !== undefined && standingOfWaiting(successor) === "fresh" ? successor : undefined;
   }
@@ -198,20 +204,20 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   /** What that says of an image that waits for the store: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
-  function fateBy({ kind }: Outcome, end: FillEnd): TakenBack["fate"] | undefined {
+  function fateBy({ kind }: Effect, end: FillEnd): Invalidation["fate"] | undefined {
     if (kind === "removed") return "gone";
-    return kind === "current" || (end.kind === "whole" && !isKept(end.head.answer)) ? "superseded" : undefined;
+    return kind === "current" || (end.kind === "whole" && !isStorable(end.head.answer)) ? "superseded" : undefined;
   }
 
-  function tell({ key }: Fill, outcome: Outcome): void {
-    meter.refreshed(outcome.kind);
+  function tell({ key }: Fill, outcome: Effect): void {
+    meter.revalidated(outcome.kind);
     const about = { bucket: stored.bucketId, key, ...(outcome.kind === "failed" ? { err: outcome.error } : {}) };
     if (isBroken(outcome))
       options.failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
     else log.debug(about, "asked the origin again for a stored image");
   }
 
-  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): Outcome {
+  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): Effect {
     switch (end.kind) {
       case "current":
         return { kind: "current" };
@@ -235,7 +241,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const standing = ages.standingOf(object);
       return standing === "stale" && successorOf(object) !== undefined ? "ask-first" : standing;
     },
-    mayHelp,
+    mayServeStale,
     begin(object, request) {
       if (asking >= options.places || isAsked(object) || known(object, true) !== undefined) return;
       asking += 1;
@@ -243,7 +249,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
         asking -= 1;
       });
     },
-    async ask(object, request, { mayHelp: mayStoredHelp, signal, patienceMs }) {
+    async ask(object, request, { mayServeStale: mayStoredHelp, signal, patienceMs }) {
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
       const running = questionOf(object);
@@ -253,9 +259,9 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
       const newest = isNothingNew(answer) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
-      if (newest !== undefined && mayHelp(newest)) return instead(newest, "failed");
+      if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
       // What has been replaced in all but the store helps nobody, by whatever its own words were.
-      return refreshed(request.key, answer, mayStoredHelp && newest === undefined);
+      return revalidationOutcome(request.key, answer, mayStoredHelp && newest === undefined);
     },
     lookAt: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
     pending: () => questions.values().map(({ outcome }) => outcome),

@@ -1,7 +1,7 @@
 // Names of what has been read from the disk once, without its bytes: what comes again soon is worth keeping in memory.
 // It keeps nothing itself; that is hot.ts.
 
-export interface SeenOnce {
+export interface AdmissionFilter {
   /**
    * Notes a read of `bytes`. True the second time, where at most `withinBytes` were read in between, this one included; the name is
    * then forgotten.
@@ -10,7 +10,7 @@ export interface SeenOnce {
 }
 
 /** At most `maxNames`, the latest. */
-export function createSeenOnce(maxNames: number): SeenOnce {
+export function createAdmissionFilter(maxNames: number): AdmissionFilter {
   /** By name: how many bytes had been read before. The oldest first. */
   const seen = new Map<string, number>();
   let readBytes = 0;

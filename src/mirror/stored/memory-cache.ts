@@ -1,31 +1,31 @@
 // The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
 // has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
 import { LRUCache } from "lru-cache";
-import { createPieces, type Pieces } from "../../body/chunks.ts";
+import { type Chunks, createChunks } from "../../body/chunks.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
 import { createScratch, type Scratch } from "../../body/scratch.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
-import { createSeenOnce } from "./admission-filter.ts";
+import { createAdmissionFilter } from "./admission-filter.ts";
 
 /** An object in memory. Never mutated; a new version is a new HotObject. */
-export interface HotObject {
+export interface CachedObject {
   readonly info: ObjectInfo;
   readonly body: Buffer;
   /** The key's, as in Entry. */
   readonly epoch: number;
 }
 
-export interface Hot {
+export interface MemoryCache {
   /** Synchronous, for the hot path. */
-  get(bucketId: string, key: Key): HotObject | undefined;
+  get(bucketId: string, key: Key): CachedObject | undefined;
   /** Whether `get` has found it since this was asked last: the disk sees nothing of what memory serves. */
   wasUsed(bucketId: string, key: Key): boolean;
   /**
    * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: what was
    * read from the bucket before a delete must not come back after it.
    */
-  set(bucketId: string, object: HotObject, generation: number): void;
+  set(bucketId: string, object: CachedObject, generation: number): void;
   /**
    * Told of each read of an object from the bucket: whether it is worth keeping. It is the second time, while there is room, and then
    * only where no more bytes were read in between than memory holds: else it would leave again before it is asked for.
@@ -39,24 +39,24 @@ export interface Hot {
   readonly generation: number;
   /** For objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
-  readonly pieces: Pieces;
+  readonly pieces: Chunks;
   /** Largest object kept, bytes. */
   readonly maxObjectBytes: number;
   usage(): { readonly objects: number; readonly bytes: number };
   /** Objects are evicted until the new bounds hold. */
-  resize(bounds: HotBounds): void;
+  resize(bounds: MemoryCacheBounds): void;
 }
 
 interface Kept {
-  readonly object: HotObject;
+  readonly object: CachedObject;
   isUsed: boolean;
 }
 
 /** An object, never a stale one; or that there is none under the key. */
-export type Note = Pick<HotObject, "info" | "epoch"> | "absent";
+export type Note = Pick<CachedObject, "info" | "epoch"> | "absent";
 
 /** Bytes. */
-export interface HotBounds {
+export interface MemoryCacheBounds {
   readonly maxBytes: number;
   readonly maxObjectBytes: number;
 }
@@ -72,7 +72,7 @@ const MAX_NOTES = 16_384;
 const MAX_SEEN_ONCE = 16_384;
 
 /** An empty memory tier. `ticks`: as performance.now(). */
-export function createHot(initial: HotBounds, ticks = () => performance.now()): Hot {
+export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
@@ -82,7 +82,7 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
     });
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
-  const seenOnce = createSeenOnce(MAX_SEEN_ONCE);
+  const admissionFilter = createAdmissionFilter(MAX_SEEN_ONCE);
   return {
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
@@ -103,7 +103,11 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
     },
     wants(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
-      return seenOnce.again(`${bucketId}\n${key}`, costOf(size), hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
+      return admissionFilter.again(
+        `${bucketId}\n${key}`,
+        costOf(size),
+        hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes,
+      );
     },
     noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
     note(bucketId, key, note, readAt) {
@@ -112,7 +116,7 @@ export function createHot(initial: HotBounds, ticks = () => performance.now()): 
       else notes.delete(id);
     },
     scratch: createScratch(),
-    pieces: createPieces(),
+    pieces: createChunks(),
     drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;

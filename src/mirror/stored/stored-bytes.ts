@@ -4,7 +4,7 @@ import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
-import type { Hot } from "./memory-cache.ts";
+import type { MemoryCache } from "./memory-cache.ts";
 import { readAll } from "./read-all.ts";
 
 export interface StoredBytes {
@@ -17,16 +17,16 @@ export interface StoredBytes {
   bytesOf(info: ObjectInfo): ImageBytes;
 }
 
-export function createStoredBytes(bucketId: string, bucket: Bucket, hot: Hot): StoredBytes {
+export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache: MemoryCache): StoredBytes {
   function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
-    const object = hot.get(bucketId, key);
+    const object = memoryCache.get(bucketId, key);
     return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
   }
 
   async function load(info: ObjectInfo): Promise<Buffer> {
     const body = inMemory(info);
     if (body !== undefined) return body;
-    const generation = hot.generation;
+    const generation = memoryCache.generation;
     const reader = await bucket.open(info, { mayBeReplaced: true });
     if (reader === undefined) throw replaced(info);
     try {
@@ -38,7 +38,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, hot: Hot): S
 
   async function bring(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
-    const generation = hot.generation;
+    const generation = memoryCache.generation;
     const reader = await bucket.bring?.(info);
     return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
   }
@@ -46,9 +46,9 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, hot: Hot): S
   async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
     const body = await readAll(reader, info.size);
     // What has just been looked up and is not stale; an original of many variants is read again and again.
-    const noted = hot.noted(bucketId, info.key);
+    const noted = memoryCache.noted(bucketId, info.key);
     const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && hot.wants(bucketId, info)) hot.set(bucketId, { ...noted, body }, generation);
+    if (isCurrent && memoryCache.wants(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
     return body;
   }
 

@@ -1,16 +1,16 @@
 // A bucket with the memory tier in front of it: what is asked first for every key, and whoever changes an object changes
 // it here, so that memory never outlives the bucket. It knows nothing of origins.
-import type { Pieces } from "../../body/chunks.ts";
+import type { Chunks } from "../../body/chunks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
 import { provenInTime } from "../../bucket/remote/proof.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
-import { createWaiting, type WaitingImages } from "../storing/pending-writes.ts";
-import { createExpected, type Expected } from "../storing/recovered-writes.ts";
-import { type Brought, isLater, isVersion, versionOf } from "../storing/versions.ts";
-import type { Hot, HotObject } from "./memory-cache.ts";
+import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
+import { createRecoveredWrites, type RecoveredWrites } from "../storing/recovered-writes.ts";
+import { type FetchedVersion, isLater, isVersion, versionOf } from "../storing/versions.ts";
+import type { CachedObject, MemoryCache } from "./memory-cache.ts";
 import { readAll } from "./read-all.ts";
 import { createStoredBytes, type StoredBytes } from "./stored-bytes.ts";
 
@@ -21,7 +21,7 @@ export interface StoredObject {
   readonly isStale: boolean;
   readonly epoch: number;
   /** As in Entry. */
-  readonly isQueued?: boolean;
+  readonly isPending?: boolean;
 }
 
 /**
@@ -29,19 +29,19 @@ export interface StoredObject {
  * its memory back. `large`: to be read in parts; the caller closes the reader. `failure` and `isTaken` as in Entry.
  */
 export type Found =
-  | { readonly state: "memory"; readonly object: HotObject }
+  | { readonly state: "memory"; readonly object: CachedObject }
   | ({
       readonly state: "loaded";
-      readonly object: HotObject;
+      readonly object: CachedObject;
       readonly free: (() => void) | undefined;
-    } & Pick<StoredObject, "isStale" | "isQueued">)
+    } & Pick<StoredObject, "isStale" | "isPending">)
   | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
   | { readonly state: "tombstone" }
   | {
       readonly state: "absent";
       readonly epoch: number;
       readonly failure: HuiyuanError | undefined;
-      readonly isTaken: boolean | undefined;
+      readonly isForeign: boolean | undefined;
     };
 
 export interface Stored extends StoredBytes {
@@ -49,9 +49,9 @@ export interface Stored extends StoredBytes {
   readonly bucketId: string;
   readonly bucket: Bucket;
   /** For what is read from the bucket to be sent. */
-  readonly pieces: Pieces;
+  readonly pieces: Chunks;
   /** From memory only; synchronous, for the hot path. */
-  peek(key: Key): HotObject | undefined;
+  peek(key: Key): CachedObject | undefined;
   /** What is known of the key without asking the bucket: from memory, or a look-up a moment ago. Never a stale object. */
   peekInfo(key: Key): ObjectInfo | "absent" | undefined;
   /** As in Bucket; remembered for a moment. */
@@ -60,9 +60,9 @@ export interface Stored extends StoredBytes {
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** What is on its way here. */
-  readonly waiting: WaitingImages;
+  readonly waiting: PendingWrites;
   /** What an earlier run has left for it: look-ups wait for that. */
-  readonly expected: Expected;
+  readonly recovered: RecoveredWrites;
   /** As in Bucket. What is in memory is renewed with it. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /** These four as in Bucket; a purge that is not hard throws store_full while the newest version waits. Memory has let go of the key when they end, also when they fail. */
@@ -88,14 +88,19 @@ export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
   /** Resolves when what is on its way to this key, which clients have already, has been tried: with what is refused, and waits. Never rejects. */
-  readonly tried?: (key: Key) => Promise<Brought | undefined>;
+  readonly tried?: (key: Key) => Promise<FetchedVersion | undefined>;
 }
 
 /** The tier of one bucket; `hot` is shared by all. */
-export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone, tried }: StoredHooks = {}): Stored {
-  const waiting = createWaiting();
+export function createStored(
+  bucketId: string,
+  bucket: Bucket,
+  memoryCache: MemoryCache,
+  { gone, tried }: StoredHooks = {},
+): Stored {
+  const waiting = createPendingWrites();
   /** Of an earlier run; gone when all is adopted. */
-  const expected = createExpected();
+  const recovered = createRecoveredWrites();
   const hidden = new Map<Key, number>();
 
   async function look(key: Key): Promise<Entry> {
@@ -105,49 +110,51 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   }
 
   async function loadFound(
-    { info, isStale, epoch, isQueued = false }: Extract<Entry, { readonly state: "object" }>,
+    { info, isStale, epoch, isPending = false }: Extract<Entry, { readonly state: "object" }>,
     reader: ObjectReader,
     generation: number,
   ): Promise<Found> {
     try {
       // Memory hides the mark, and the whole of what it has is served without another look.
-      const isKept = !isStale && !isUnsure(info.key, isQueued) && hot.wants(bucketId, info);
-      const lease = isKept ? undefined : hot.scratch.take(info.size);
+      const isStorable = !isStale && !isUnknown(info.key, isPending) && memoryCache.wants(bucketId, info);
+      const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
-      if (isKept) hot.set(bucketId, object, generation);
-      return { state: "loaded", object, isStale, isQueued, free: lease?.free };
+      if (isStorable) memoryCache.set(bucketId, object, generation);
+      return { state: "loaded", object, isStale, isPending, free: lease?.free };
     } finally {
       reader.close();
     }
   }
 
-  function isUnsure(key: Key, isQueued: boolean | undefined): boolean {
-    return isQueued === true && bucket.isUnsure(key);
+  function isUnknown(key: Key, isPending: boolean | undefined): boolean {
+    return isPending === true && bucket.isUnknown(key);
   }
 
   async function lookup(key: Key): Promise<Entry> {
-    if (expected.size > 0) await expected.arrived(key);
-    const generation = hot.generation;
+    if (recovered.size > 0) await recovered.arrived(key);
+    const generation = memoryCache.generation;
     const entry = await look(key);
-    if (entry.state === "object" && !entry.isStale && !isUnsure(key, entry.isQueued))
-      hot.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
-    else if (entry.state === "absent" && entry.failure === undefined) hot.note(bucketId, key, "absent", generation);
+    if (entry.state === "object" && !entry.isStale && !isUnknown(key, entry.isPending))
+      memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
+    else if (entry.state === "absent" && entry.failure === undefined)
+      memoryCache.note(bucketId, key, "absent", generation);
     return entry;
   }
 
   async function findOnce(key: Key): Promise<Found | "again"> {
-    if (expected.size > 0) await expected.arrived(key);
-    const generation = hot.generation;
+    if (recovered.size > 0) await recovered.arrived(key);
+    const generation = memoryCache.generation;
     const entry = await look(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
     if (entry.state === "absent") {
-      const { epoch, failure, isTaken } = entry;
-      return { state: "absent", epoch, failure, isTaken };
+      const { epoch, failure, isForeign } = entry;
+      return { state: "absent", epoch, failure, isForeign };
     }
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
     const { size } = entry.info;
-    if (size > hot.maxObjectBytes || !hot.pieces.mayBeWhole(size)) return { ...entry, state: "large", reader };
+    if (size > memoryCache.maxObjectBytes || !memoryCache.pieces.mayBeWhole(size))
+      return { ...entry, state: "large", reader };
     try {
       const loading = loadFound(entry, reader, generation);
       return await (reader.proven === undefined ? loading : provenInTime(key, loading));
@@ -159,15 +166,15 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
 
   /** Afterwards, and not before: what a reader brings in meanwhile goes too, and what it brings later is refused. */
   async function changing<Result>(key: Key, change: () => Promise<Result>, comes?: ObjectInfo): Promise<Result> {
-    const before = gone === undefined && expected.size === 0 ? undefined : await bucket.lookup(key);
+    const before = gone === undefined && recovered.size === 0 ? undefined : await bucket.lookup(key);
     let result: Result;
     try {
       result = await change();
     } finally {
-      hot.drop(bucketId, key);
+      memoryCache.drop(bucketId, key);
     }
     // What was left at another epoch is never stored.
-    if (expected.size > 0 && before?.epoch !== (await bucket.lookup(key)).epoch) expected.forget(key);
+    if (recovered.size > 0 && before?.epoch !== (await bucket.lookup(key)).epoch) recovered.forget(key);
     // And not before memory has let go of it: who found it there later would take it for one that is still to be had.
     const version = before?.state === "object" ? before.info : undefined;
     if (version !== undefined && version.hashes.sha256 !== comes?.hashes.sha256) await gone?.(version);
@@ -189,7 +196,7 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
 
   /** What clients have already is not stored, though it has been tried. */
   async function isHeldUp(key: Key): Promise<boolean> {
-    if (expected.size > 0 && (await expected.arrived(key))) return true;
+    if (recovered.size > 0 && (await recovered.arrived(key))) return true;
     const waits = await tried?.(key);
     if (waits === undefined) return false;
     const entry = await bucket.lookup(key);
@@ -199,16 +206,16 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
   return {
     bucketId,
     bucket,
-    pieces: hot.pieces,
-    peek: (key) => hot.get(bucketId, key),
+    pieces: memoryCache.pieces,
+    peek: (key) => memoryCache.get(bucketId, key),
     peekInfo(key) {
-      const known = hot.get(bucketId, key) ?? hot.noted(bucketId, key);
+      const known = memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key);
       return known === "absent" ? known : known?.info;
     },
     lookup: (key) => lookup(key),
-    ...createStoredBytes(bucketId, bucket, hot),
+    ...createStoredBytes(bucketId, bucket, memoryCache),
     async find(key) {
-      const object = hot.get(bucketId, key);
+      const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
       // Twice more: a delete, or damage found, may come between the look-up and the opening.
       for (let attempt = 0; attempt < 3; attempt += 1) {
@@ -221,28 +228,30 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       const epoch = condition.when === "absent" ? condition.epoch : undefined;
       // Nobody has said at which epoch it lies then, and memory must know.
       if (epoch === undefined) return replace(info, body, condition);
-      const generation = hot.generation;
+      const generation = memoryCache.generation;
       const result = await bucket.put(info, body, condition);
       if (result !== "stored") {
         await refused(info);
         return result;
       }
-      if (bucket.isUnsure(info.key)) return result;
-      if (hot.noted(bucketId, info.key) !== undefined) hot.note(bucketId, info.key, { info, epoch }, generation);
-      if (body.content.kind === "buffer") hot.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+      if (bucket.isUnknown(info.key)) return result;
+      if (memoryCache.noted(bucketId, info.key) !== undefined)
+        memoryCache.note(bucketId, info.key, { info, epoch }, generation);
+      if (body.content.kind === "buffer")
+        memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
       return result;
     },
     waiting,
-    expected,
+    recovered,
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
-      const object = hot.get(bucketId, key);
-      const note = hot.noted(bucketId, key);
+      const object = memoryCache.get(bucketId, key);
+      const note = memoryCache.noted(bucketId, key);
       const isIt = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
       if (note !== undefined && note !== "absent" && isIt(note.info))
-        hot.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, hot.generation);
+        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.generation);
       if (object !== undefined && isIt(object.info))
-        hot.set(bucketId, { ...object, info: renewed(object.info, renewal) }, hot.generation);
+        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
       return true;
     },
     copy: (from, to, condition) => changing(to, () => bucket.copy(from, to, condition)),
@@ -258,7 +267,8 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
       const entry = await bucket.lookup(key);
       const isIt = entry.state === "object" && isVersion(entry.info, versionOf(info));
       const only = { etag: etagOf(hashes), epoch };
-      const change = isIt && bucket.purge(key, { hard: fate === "gone", only }).finally(() => hot.drop(bucketId, key));
+      const change =
+        isIt && bucket.purge(key, { hard: fate === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
       const isUndone = await change;
       if (fate === "gone" && isUndone) await gone?.(info);
       else if (!isIt) await refused(info);
@@ -267,13 +277,13 @@ export function createStored(bucketId: string, bucket: Bucket, hot: Hot, { gone,
     refused,
     hide(key) {
       hidden.set(key, (hidden.get(key) ?? 0) + 1);
-      hot.drop(bucketId, key);
+      memoryCache.drop(bucketId, key);
       return () => {
         const others = (hidden.get(key) ?? 1) - 1;
         if (others === 0) hidden.delete(key);
         else hidden.set(key, others);
         // It was noted to be missing.
-        hot.drop(bucketId, key);
+        memoryCache.drop(bucketId, key);
       };
     },
   };

@@ -112,9 +112,9 @@ async function announce(
     return adopted;
   };
   if (note === undefined || stored === undefined) return { bring, over: () => undefined };
-  const over = stored.expected.add(note.info.key, {
+  const over = stored.recovered.add(note.info.key, {
     bring: async () => (await bring()) === "left",
-    async takeBack({ askedAt, fate }) {
+    async invalidate({ askedAt, fate }) {
       if (spokenAt(note.info) > askedAt) return;
       const outcome = await bring();
       if (outcome === "stored") await stored.undo(note.info, note.epoch, fate);
@@ -155,8 +155,8 @@ async function settle(path: string, left: Left): Promise<Adopted> {
     isAdopted = await adopt(path, left);
   } catch (error) {
     const failure = asHuiyuanError(error);
-    const isPassing = failure.code === "store_full" || failure.code === "store_failed";
-    const isLeft = isPassing && left.mayBeLeft(left.note?.info.size ?? 0);
+    const isRetryable = failure.code === "store_full" || failure.code === "store_failed";
+    const isLeft = isRetryable && left.mayBeLeft(left.note?.info.size ?? 0);
     left.log.warn({ err: failure, isLeft }, "cannot adopt a spool file");
     // The file is all there is of the image.
     if (isLeft) return "left";

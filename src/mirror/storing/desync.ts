@@ -1,24 +1,24 @@
 // Images whose connection brought bytes that nobody asked for, or was reset behind them: each may be another one's. It counts as
 // missing at once, and goes as soon as the store lets it.
 import { setTimeout as delay } from "node:timers/promises";
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Doubt } from "../../origin/dial/desync.ts";
+import type { Desync } from "../../origin/dial/desync.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Stored } from "../stored/stored.ts";
 
-export interface Doubted {
+export interface DesyncedImages {
   /**
    * A version that has come meanwhile is dropped too, and fetched again. Of the task only its name is kept: a doubt lives as long as
    * its connection. `raised`: called at once when it is.
    */
-  watch(doubt: Doubt, task: { readonly stored: Stored; readonly info: ObjectInfo }, raised: () => void): void;
+  watch(desync: Desync, task: { readonly stored: Stored; readonly info: ObjectInfo }, raised: () => void): void;
   /** Those that are being dropped; they never reject. */
   pending(): Iterable<Promise<void>>;
 }
 
-export interface DoubtedOptions {
+export interface DesyncedImagesOptions {
   readonly log: Log;
   /** Waits between tries, milliseconds; the last one for ever. */
   readonly retryMs: readonly number[];
@@ -28,9 +28,9 @@ export interface DoubtedOptions {
 
 const LAST_WAIT_MS = 1_000;
 
-export function createDoubted({ log, retryMs, signal }: DoubtedOptions): Doubted {
+export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOptions): DesyncedImages {
   const failures = createFailureLog(log, {});
-  const pending = new PassingSet<Promise<void>>();
+  const pending = new LiveSet<Promise<void>>();
 
   async function drop(stored: Stored, key: Key): Promise<void> {
     const about = { bucket: stored.bucketId, key };
@@ -60,8 +60,8 @@ export function createDoubted({ log, retryMs, signal }: DoubtedOptions): Doubted
   }
 
   return {
-    watch(doubt, { stored, info: { key } }, raised) {
-      doubt.onRaised(() => {
+    watch(desync, { stored, info: { key } }, raised) {
+      desync.onRaised(() => {
         raised();
         const dropped = drop(stored, key).finally(() => over());
         const over = pending.add(dropped);

@@ -1,7 +1,7 @@
 // How many of the bodies that the store refuses may be held for another try, and how large they may be together.
 import type { WholeBody } from "../../body/spool/spool.ts";
 
-export interface WaitingRoomOptions {
+export interface PendingRoomOptions {
   /** Bodies held for another try at the most. */
   readonly maxWaiting?: number | undefined;
   /** Bytes of all that are held, in memory and in files: when there are so many, one more may not wait. */
@@ -10,7 +10,7 @@ export interface WaitingRoomOptions {
   readonly room?: (() => number) | undefined;
 }
 
-export interface WaitingRoom {
+export interface PendingRoom {
   /** Asked before every wait: what is free on the disk may have become less. One may always wait where there is any room. `held`: all bodies. */
   mayWait(body: WholeBody, held: number): boolean;
   /** Returns how it is left. */
@@ -25,7 +25,7 @@ export function roomToWait(room: number): number {
   return Math.min(MAX_WAITING_BYTES, room / 2);
 }
 
-export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
+export function createPendingRoom(options: PendingRoomOptions): PendingRoom {
   const { maxWaiting = MAX_WAITING, maxWaitingBytes = MAX_WAITING_BYTES } = options;
   const { room = () => Number.POSITIVE_INFINITY } = options;
   let waitingBytes = 0;

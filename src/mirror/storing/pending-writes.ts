@@ -1,11 +1,11 @@
 // Whole images from their end until they are stored: the store may let them wait. Meanwhile they count as what is stored
 // would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
 
-import { PassingMap } from "../../async/live-map.ts";
+import { LiveMap } from "../../async/live-map.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
-import { type Fill, isDoubted } from "../fill/fill.ts";
-import { type Brought, isEarlier, spokenAt } from "./versions.ts";
+import { type Fill, isDesynced } from "../fill/fill.ts";
+import { type FetchedVersion, isEarlier, spokenAt } from "./versions.ts";
 
 /**
  * `superseded`: the origin has gone back to what is stored, or lets nothing be kept any longer: it is stored no more, and stale where it is
@@ -13,14 +13,14 @@ import { type Brought, isEarlier, spokenAt } from "./versions.ts";
  */
 export type Fate = "wanted" | "superseded" | "gone";
 
-export interface WaitingImage {
+export interface PendingWrite {
   readonly fill: Fill;
   readonly info: ObjectInfo;
   fate: Fate;
 }
 
 /** An answer of the origin about a key that has no image for the store. */
-export interface TakenBack {
+export interface Invalidation {
   readonly key: Key;
   readonly epoch: number;
   /** When it was asked, Unix milliseconds: what was asked for later is no concern of it. */
@@ -29,29 +29,29 @@ export interface TakenBack {
 }
 
 /** Of one bucket, whichever mirror fetched them. */
-export interface WaitingImages {
+export interface PendingWrites {
   /** `settled` resolves when the image is stored or given up, and never rejects. It is given up where its origin has taken it back while it arrived. */
-  add(image: WaitingImage, settled: Promise<unknown>): void;
+  add(image: PendingWrite, settled: Promise<unknown>): void;
   /** Gives up those that wait, which it returns, and those that still arrive. */
-  takeBack(told: TakenBack): readonly WaitingImage[];
+  invalidate(told: Invalidation): readonly PendingWrite[];
   /** The last one that is wanted, but none from before the key was deleted, purged or written. */
-  newest(at: { readonly key: Key; readonly epoch: number }): WaitingImage | undefined;
+  newest(at: { readonly key: Key; readonly epoch: number }): PendingWrite | undefined;
   /** Keys. */
   readonly size: number;
 }
 
-const NONE: readonly WaitingImage[] = [];
+const NONE: readonly PendingWrite[] = [];
 /** Some 200 bytes each. */
 const MAX_TAKEN_BACK = 4_096;
 /** Longer than any fetch takes. */
 const TAKEN_BACK_MS = 3_600_000;
 
 /** `ticks`: as performance.now(). */
-export function createWaiting(ticks = () => performance.now()): WaitingImages {
-  const takenBack = createExpiring<TakenBack>(MAX_TAKEN_BACK);
-  const images = new PassingMap<Key, readonly WaitingImage[]>();
+export function createPendingWrites(ticks = () => performance.now()): PendingWrites {
+  const invalidated = createExpiring<Invalidation>(MAX_TAKEN_BACK);
+  const images = new LiveMap<Key, readonly PendingWrite[]>();
 
-  function remove(image: WaitingImage): void {
+  function remove(image: PendingWrite): void {
     const { key } = image.info;
     const all = images.get(key) ?? NONE;
     if (all.length === 1 && all[0] === image) images.delete(key);
@@ -62,21 +62,21 @@ export function createWaiting(ticks = () => performance.now()): WaitingImages {
       );
   }
 
-  const isThere = ({ fate, fill }: WaitingImage, epoch: number) =>
-    fate === "wanted" && fill.epoch >= epoch && !isDoubted(fill.end);
+  const isThere = ({ fate, fill }: PendingWrite, epoch: number) =>
+    fate === "wanted" && fill.epoch >= epoch && !isDesynced(fill.end);
 
   return {
     add(image, settled) {
       const { key } = image.info;
-      const told = takenBack.get(key, ticks());
+      const told = invalidated.get(key, ticks());
       if (told !== undefined && isWhileArriving(told, image)) image.fate = told.fate;
       const others = images.get(key);
       images.set(key, others === undefined ? [image] : inOrder(others, image));
       void settled.then(() => remove(image));
     },
-    takeBack(told) {
+    invalidate(told) {
       const { key, epoch, askedAt } = told;
-      takenBack.set(key, told, { now: ticks(), ttlMs: TAKEN_BACK_MS });
+      invalidated.set(key, told, { now: ticks(), ttlMs: TAKEN_BACK_MS });
       const all = images.get(key) ?? NONE;
       const given = all.filter((image) => isThere(image, epoch) && spokenAt(image.info) <= askedAt);
       for (const image of given) image.fate = told.fate;
@@ -90,16 +90,16 @@ export function createWaiting(ticks = () => performance.now()): WaitingImages {
 }
 
 /** A slow question may end after one that was asked later. */
-function inOrder(others: readonly WaitingImage[], image: WaitingImage): readonly WaitingImage[] {
-  const place = others.findLastIndex((other) => !isEarlier(broughtOf(image), broughtOf(other))) + 1;
+function inOrder(others: readonly PendingWrite[], image: PendingWrite): readonly PendingWrite[] {
+  const place = others.findLastIndex((other) => !isEarlier(fetchedVersionOf(image), fetchedVersionOf(other))) + 1;
   return others.toSpliced(place, 0, image);
 }
 
 /** Not by a question that lies ahead of the clock, which has been set back since: it would take back all that comes. */
-function isWhileArriving({ askedAt, epoch }: TakenBack, { info, fill }: WaitingImage): boolean {
+function isWhileArriving({ askedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
   return fill.epoch >= epoch && spokenAt(info) <= askedAt && askedAt <= info.provenance.fetchedAt;
 }
 
-function broughtOf({ fill: { epoch }, info }: WaitingImage): Brought {
+function fetchedVersionOf({ fill: { epoch }, info }: PendingWrite): FetchedVersion {
   return { info, epoch };
 }

@@ -8,13 +8,13 @@ const MAX_KEYS = 10_000;
 
 export interface Suspects {
   /** True when these bytes were seen under this key an hour ago or earlier, and nothing else since. `now`: as performance.now(). */
-  mayBeKept(key: string, sha256: string, now: number): boolean;
+  mayBeStored(key: string, sha256: string, now: number): boolean;
 }
 
 export function createSuspects(): Suspects {
   const firstSeen = createExpiring<{ readonly sha256: string; readonly at: number }>(MAX_KEYS);
   return {
-    mayBeKept(key, sha256, now) {
+    mayBeStored(key, sha256, now) {
       const seen = firstSeen.get(key, now);
       if (seen?.sha256 === sha256) return now - seen.at >= APART_MS;
       firstSeen.set(key, { sha256, at: now }, { now, ttlMs: FORGET_MS });

@@ -29,12 +29,12 @@ export function isLater(fetched: Described, there: Described): boolean {
 }
 
 /** What was fetched, and the key's epoch then. */
-export interface Brought {
+export interface FetchedVersion {
   readonly info: Described;
   readonly epoch: number;
 }
 
 /** Whether one was asked for before the other, or before what has ended that. */
-export function isEarlier(one: Brought, other: Brought): boolean {
+export function isEarlier(one: FetchedVersion, other: FetchedVersion): boolean {
   return one.epoch < other.epoch || spokenAt(one.info) < spokenAt(other.info);
 }

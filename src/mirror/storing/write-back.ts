@@ -5,23 +5,23 @@ import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
-import { PassingMap, PassingSet } from "../../async/live-map.ts";
+import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { Doubt } from "../../origin/dial/desync.ts";
+import type { Desync } from "../../origin/dial/desync.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { Stored } from "../stored/stored.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
-import { createDoubted } from "./desync.ts";
+import { createDesyncedImages } from "./desync.ts";
 import { createGathering } from "./gathering.ts";
-import { createWaitingRoom, type WaitingRoomOptions } from "./pending-room.ts";
+import { createPendingRoom, type PendingRoomOptions } from "./pending-room.ts";
 import type { Fate } from "./pending-writes.ts";
 import { type Fetched, putFetched } from "./put-fetched.ts";
-import { type Brought, isEarlier } from "./versions.ts";
+import { type FetchedVersion, isEarlier } from "./versions.ts";
 
 /** One finished body on its way into a bucket. */
 export interface WriteBackTask extends Fetched {
@@ -29,7 +29,7 @@ export interface WriteBackTask extends Fetched {
   readonly body: WholeBody;
   readonly spool: Spool;
   /** Raised, it is stored no more, and what is stored under the key is dropped. */
-  readonly doubt?: Doubt | undefined;
+  readonly desync?: Desync | undefined;
   /** What the origin has said since; default: it is wanted. */
   readonly fate?: (() => Fate) | undefined;
 }
@@ -41,7 +41,7 @@ export interface WriteBack {
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
   /** Resolves when each body that was handed over for this key has been tried: with the one that waits for another try. */
-  tried(bucketId: string, key: Key): Promise<Brought | undefined>;
+  tried(bucketId: string, key: Key): Promise<FetchedVersion | undefined>;
   /** What waits for another try has it at once. */
   tryAgain(bucketId: string, key: Key): void;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
@@ -53,7 +53,7 @@ export interface WriteBack {
   drain(deadlineMs: number): Promise<void>;
 }
 
-export interface WriteBackOptions extends WaitingRoomOptions {
+export interface WriteBackOptions extends PendingRoomOptions {
   readonly now: () => number;
   readonly log: Log;
   readonly meter: MirrorMeter;
@@ -90,8 +90,8 @@ interface Running {
 }
 
 /** What became of it meanwhile, by its origin's word or its connection's. */
-function fateOf({ doubt, fate }: WriteBackTask): Fate {
-  return doubt?.isRaised === true ? "gone" : (fate?.() ?? "wanted");
+function fateOf({ desync, fate }: WriteBackTask): Fate {
+  return desync?.isRaised === true ? "gone" : (fate?.() ?? "wanted");
 }
 
 /** Name by name: V8 takes microseconds to add to a spread object. */
@@ -107,16 +107,16 @@ function idOf(bucketId: string, key: Key): string {
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, gatherMs = 0, quietMs = gatherMs } = options;
   const failures = createFailureLog(log, {});
-  const running = new PassingSet<Running>();
+  const running = new LiveSet<Running>();
   const locks = createKeyLocks();
   /** Of each key the body that was asked for last. */
-  const latest = new PassingMap<string, Running>();
+  const latest = new LiveMap<string, Running>();
   /** Of each key the one body that the store refuses and that is tried again. */
-  const refused = new PassingMap<string, Running>();
+  const refused = new LiveMap<string, Running>();
   const draining = new AbortController();
   const gathered = createGathering({ gatherMs, quietMs, signal: draining.signal });
-  const doubted = createDoubted({ log, retryMs, signal: draining.signal });
-  const waitingRoom = createWaitingRoom(options);
+  const desynced = createDesyncedImages({ log, retryMs, signal: draining.signal });
+  const pendingRoom = createPendingRoom(options);
   // Every waiting body listens; Node 20 takes more than ten for a leak.
   setMaxListeners(0, draining.signal);
 
@@ -162,12 +162,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         log.warn({ ...about, err: failure }, "left an image for the next start to store");
         return "left";
       }
-      const mayPass = PASSING.includes(failure.code) && isThere;
+      const isRetryable = PASSING.includes(failure.code) && isThere;
       if (
         waitMs === undefined ||
         draining.signal.aborted ||
-        !mayPass ||
-        !waitingRoom.mayWait(task.body, running.size)
+        !isRetryable ||
+        !pendingRoom.mayWait(task.body, running.size)
       ) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
@@ -196,7 +196,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const woken = new Promise<void>((resolve) => {
       item.wake = resolve;
     });
-    const leave = waitingRoom.enter(task.body);
+    const leave = pendingRoom.enter(task.body);
     // The stop cuts it short.
     const waited = delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined);
     await Promise.race([waited, woken]);
@@ -234,7 +234,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     // A fill that has just ended hands its body over within this turn.
     await nextTurn();
     while (running.size > 0) await Promise.allSettled([...running].map(({ done }) => done));
-    await Promise.all(doubted.pending());
+    await Promise.all(desynced.pending());
   }
 
   /** The store is far behind: what comes now is fetched again when it is next asked for. */
@@ -248,7 +248,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   return {
     store(task) {
       const id = idOf(task.stored.bucketId, task.info.key);
-      if (task.doubt !== undefined) doubted.watch(task.doubt, task, waker(id));
+      if (task.desync !== undefined) desynced.watch(task.desync, task, waker(id));
       if (running.size >= maxQueued) return giveUp(task);
       const item = untried(id, task, now());
       const over = running.add(item);

@@ -18,10 +18,10 @@ export interface HeldBytes {
 /** The original and its marks, all at once. */
 export async function bringAll(
   original: ImageBytes,
-  marks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
+  watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
 ): Promise<BroughtBytes> {
-  const urls = [...marks.keys()];
-  const images = [original, ...[...marks.values()].map(({ bytes }) => bytes)];
+  const urls = [...watermarks.keys()];
+  const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
   const comings = await Promise.allSettled(images.map(({ bring }) => bring?.()));
   const held = comings.map((coming) => (coming.status === "fulfilled" ? coming.value : undefined));
   const release = () => {

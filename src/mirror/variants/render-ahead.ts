@@ -5,7 +5,7 @@ import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
 import type { Stored } from "../stored/stored.ts";
-import type { Mark, Variant, Variants } from "./variants.ts";
+import type { Variant, Variants, WatermarkImage } from "./variants.ts";
 
 export interface AheadTask {
   readonly stored: Stored;
@@ -13,10 +13,14 @@ export interface AheadTask {
   readonly key: Key;
   readonly styles: readonly NamedRecipe[];
   /** Finds the images that a recipe lays over others. */
-  readonly findMarks: (
+  readonly findWatermarks: (
     urls: readonly string[],
     signal: AbortSignal,
-  ) => Promise<{ readonly marks: ReadonlyMap<string, Mark>; readonly isKept: boolean; release(): void }>;
+  ) => Promise<{
+    readonly watermarks: ReadonlyMap<string, WatermarkImage>;
+    readonly isStorable: boolean;
+    release(): void;
+  }>;
 }
 
 export interface RenderAhead {
@@ -61,15 +65,15 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     }
   }
 
-  async function renderStyle({ stored, variants, key, findMarks }: AheadTask, named: NamedRecipe): Promise<void> {
+  async function renderStyle({ stored, variants, key, findWatermarks }: AheadTask, named: NamedRecipe): Promise<void> {
     const since = variants.moment();
     const entry = await stored.lookup(key);
     if (entry.state !== "object") return;
     const { info } = entry;
-    const { marks, isKept, release } = await findMarks(named.signedMarks, signal);
+    const { watermarks, isStorable, release } = await findWatermarks(named.signedWatermarks, signal);
     try {
       const bytes = stored.bytesOf(info);
-      letGo(await variants.get({ version: info, since, named, marks, bytes, isStored: isKept, signal }));
+      letGo(await variants.get({ version: info, since, named, watermarks, bytes, isStored: isStorable, signal }));
     } finally {
       release();
     }

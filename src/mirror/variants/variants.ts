@@ -2,7 +2,7 @@
 // variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
 // neither URLs nor where originals come from.
 
-import type { Leaving } from "../../async/cancellation.ts";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { createVariantGate } from "../../body/gate/variant-gate.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
@@ -17,14 +17,14 @@ import { createRenderOrigin, type RenderJob, type RenderMeter } from "../../imag
 import { MAX_RESULT_BYTES, type Renderer } from "../../image/renderer.ts";
 import type { Join, MissAnswer } from "../fill/join.ts";
 import { createMirror, type MirrorParts } from "../mirror.ts";
-import type { Hot, HotObject } from "../stored/memory-cache.ts";
+import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found } from "../stored/stored.ts";
 import { bringAll, type ImageBytes } from "./image-bytes.ts";
 import { isOthersFault, watchingReads } from "./joined-render.ts";
 import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
-export interface Mark {
+export interface WatermarkImage {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly bytes: ImageBytes;
@@ -38,13 +38,13 @@ export interface VariantRequest {
   /** Settled for the client. */
   readonly named: NamedRecipe;
   /** By URL without its token; all that the recipe names. */
-  readonly marks: ReadonlyMap<string, Mark>;
+  readonly watermarks: ReadonlyMap<string, WatermarkImage>;
   /** The original's. */
   readonly bytes: ImageBytes;
   /** False: the original may not be kept, and so neither what is made of it. */
   readonly isStored: boolean;
   /** Aborts when the client leaves: where nobody else waits, the place in the queue is given up. */
-  readonly signal: Leaving;
+  readonly signal: Cancellation;
 }
 
 /** The caller closes the reader, or calls `release`. */
@@ -62,14 +62,14 @@ export type Variant =
 
 export interface Variants {
   /** From memory only; synchronous, for the hot path. Never of a recipe with image marks. */
-  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): HotObject | undefined;
+  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
   /** To be asked before a version is looked up: what goes after it is nothing that may be kept. */
   moment(): number;
   /** Throws the codes of Renderer.render, store_full and store_failed. */
   get(request: VariantRequest): Promise<Variant>;
   /** What get() would come to now; it makes nothing. Neither: the variant would be made. */
   preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
-    readonly found: HotObject | ObjectInfo | undefined;
+    readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
   /** Lets go of all that was made of these bytes. Never rejects. */
@@ -87,7 +87,7 @@ export interface VariantsOptions {
   /** `<appid>/<bucket>` of the originals. */
   readonly bucketId: string;
   readonly store: VariantStore;
-  readonly hot: Hot;
+  readonly memoryCache: MemoryCache;
   readonly renderer: Renderer;
   readonly meter: RenderMeter;
   /** Of the variants' own: their fetches are renders, and take no place of the others. */
@@ -112,7 +112,7 @@ const HOPELESS: readonly ErrorCode[] = [
 ];
 
 export function createVariants(options: VariantsOptions): Variants {
-  const { bucketId, store, hot, renderer, meter, mirror: parts } = options;
+  const { bucketId, store, memoryCache, renderer, meter, mirror: parts } = options;
   const { log } = parts;
   // A name that no bucket of the settings has.
   const id = `variants/${bucketId}`;
@@ -121,7 +121,7 @@ export function createVariants(options: VariantsOptions): Variants {
   const loose = new Set<Key>();
   const driver = versions.guard(store, keepLoose);
   const bucket = createBucket({ driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
-  const stored = createStored(id, bucket, hot);
+  const stored = createStored(id, bucket, memoryCache);
   const origin = createRenderOrigin(renderer, meter);
   const mirror = createMirror(
     {
@@ -145,7 +145,7 @@ export function createVariants(options: VariantsOptions): Variants {
   /** While the disk takes nothing, what is asked for again and again must not be rendered again and again. */
   function keepLoose(info: ObjectInfo, { content }: WholeBody): void {
     if (content.kind !== "buffer") return;
-    hot.set(id, { info, body: content.buffer, epoch: 0 }, hot.generation);
+    memoryCache.set(id, { info, body: content.buffer, epoch: 0 }, memoryCache.generation);
     loose.add(info.key);
     const [oldest] = loose;
     if (loose.size > MAX_LOOSE && oldest !== undefined) letGo(oldest);
@@ -153,7 +153,7 @@ export function createVariants(options: VariantsOptions): Variants {
 
   function letGo(key: Key): void {
     loose.delete(key);
-    hot.drop(id, key);
+    memoryCache.drop(id, key);
   }
 
   /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
@@ -168,7 +168,7 @@ export function createVariants(options: VariantsOptions): Variants {
       return made(miss.info);
     }
     try {
-      const end = await miss.follower.end();
+      const end = await miss.reader.end();
       if (end.kind === "whole") {
         origin.letGo(answer);
         return made(end.info);
@@ -235,7 +235,7 @@ export function createVariants(options: VariantsOptions): Variants {
       versions.raise(hashes.sha256);
       for (const key of loose) if (key.startsWith(hashes.sha256)) letGo(key);
       try {
-        for await (const key of store.forget(`${hashes.sha256}/`)) hot.drop(id, key);
+        for await (const key of store.forget(`${hashes.sha256}/`)) memoryCache.drop(id, key);
       } catch (err) {
         log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
       }
@@ -275,19 +275,19 @@ function keyOf(sha256: string, name: string): Key {
 }
 
 /** Other marks make another variant. */
-function nameOf({ named, marks }: Pick<VariantRequest, "named" | "marks">): string {
-  if (named.marks.length === 0) return named.name;
-  return shortHash([named.name, ...named.marks.map((url) => marks.get(url)?.sha256)].join("\n"));
+function nameOf({ named, watermarks }: Pick<VariantRequest, "named" | "watermarks">): string {
+  if (named.watermarks.length === 0) return named.name;
+  return shortHash([named.name, ...named.watermarks.map((url) => watermarks.get(url)?.sha256)].join("\n"));
 }
 
-function jobOf({ named, version, marks, bytes }: VariantRequest): RenderJob {
-  const isFar = bytes.bring !== undefined || [...marks.values()].some((mark) => mark.bytes.bring !== undefined);
+function jobOf({ named, version, watermarks, bytes }: VariantRequest): RenderJob {
+  const isFar = bytes.bring !== undefined || [...watermarks.values()].some((mark) => mark.bytes.bring !== undefined);
   return {
     recipe: named.recipe,
     size: version.size,
     image: version.image,
     load: bytes.load,
-    loadImage: async (url) => marks.get(url)?.bytes.load(),
-    bring: isFar ? () => bringAll(bytes, marks) : undefined,
+    loadImage: async (url) => watermarks.get(url)?.bytes.load(),
+    bring: isFar ? () => bringAll(bytes, watermarks) : undefined,
   };
 }

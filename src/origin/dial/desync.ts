@@ -10,7 +10,7 @@ const CLEAN_MS = 5_000;
 const MAX_DOUBTS = 64;
 
 /** Whether an answer may be another request's. */
-export interface Doubt {
+export interface Desync {
   readonly isRaised: boolean;
   /** Calls `listener` when it is raised, at once where it has been; one listener. */
   onRaised(listener: () => void): void;
@@ -38,7 +38,7 @@ export function createTrust(lost: () => void, now: () => number = () => performa
   };
 }
 
-class AnswerDoubt implements Doubt {
+class AnswerDesync implements Desync {
   isRaised = false;
   #listener: (() => void) | undefined;
 
@@ -61,7 +61,7 @@ export class Connection {
   #answers = 0;
   /** Or opened. */
   #answeredAt: number;
-  #doubts: AnswerDoubt[] = [];
+  #doubts: AnswerDesync[] = [];
 
   constructor(trust: Trust, now: () => number = () => performance.now()) {
     this.#trust = trust;
@@ -75,13 +75,13 @@ export class Connection {
   }
 
   /** A final head has come. Undefined for a connection's first: nothing was before it. */
-  begun(): Doubt | undefined {
+  begun(): Desync | undefined {
     if (!this.isReused) return undefined;
     if (this.#isClean()) this.#doubts = [];
     else if (this.#doubts.length === MAX_DOUBTS) this.#doubts.shift();
-    const doubt = new AnswerDoubt();
-    this.#doubts.push(doubt);
-    return doubt;
+    const desync = new AnswerDesync();
+    this.#doubts.push(desync);
+    return desync;
   }
 
   /** The answer has ended as it should. */
@@ -91,12 +91,12 @@ export class Connection {
   }
 
   /** Bytes have come while nobody had asked. */
-  surplus(): void {
+  unsolicited(): void {
     if (this.#isClean()) return;
-    const doubts = this.#doubts;
+    const desyncs = this.#doubts;
     this.#doubts = [];
     this.#trust.lose();
-    for (const doubt of doubts) doubt.raise();
+    for (const desync of desyncs) desync.raise();
   }
 
   /**

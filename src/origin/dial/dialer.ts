@@ -3,7 +3,7 @@
 
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
@@ -27,7 +27,7 @@ export interface DialerOptions {
   /** The address rules; another function only in tests, where every address is a loopback one. */
   readonly classify?: (address: string) => AddressClass;
   /** An endpoint has sent bytes that nobody asked for; its connections are used once for `ms`. */
-  readonly onSurplus?: (endpoint: Endpoint, ms: number) => void;
+  readonly onUnsolicited?: (endpoint: Endpoint, ms: number) => void;
 }
 
 /** A request whose sender wants to know over which connection it goes; undici hands the object through, but not the handler. */
@@ -63,8 +63,8 @@ const KEEP_ALIVE_MAX_MS = 60_000;
 export function createDialer(options: DialerOptions): Dialer {
   // In order of last use, oldest first.
   const pools = new Map<string, Pool>();
-  const sockets = new PassingSet<Socket>();
-  const retired = new PassingSet<Promise<void>>();
+  const sockets = new LiveSet<Socket>();
+  const retired = new LiveSet<Promise<void>>();
   let closing: Promise<void> | undefined;
 
   /** `broken`: one of its clients is of no more use. */
@@ -113,7 +113,7 @@ export function createDialer(options: DialerOptions): Dialer {
               if (!isSecure) tellResets(socket);
               const ifIdle = (tell: () => void) => client.stats.running === 0 && tell();
               watchErrors(socket, {
-                unasked: () => ifIdle(() => connection.surplus()),
+                unasked: () => ifIdle(() => connection.unsolicited()),
                 reset: () => ifIdle(() => connection.reset()),
               });
             };
@@ -141,7 +141,7 @@ export function createDialer(options: DialerOptions): Dialer {
 
   const addPool = (key: string, endpoint: Endpoint): Pool => {
     const trust = createTrust(() => {
-      options.onSurplus?.(endpoint, DISTRUST_MS);
+      options.onUnsolicited?.(endpoint, DISTRUST_MS);
       // Those that are idle may have a surplus too: none of them is used again, least of all for one more try.
       if (closing !== undefined || pools.get(key) !== current) return;
       retire(current);

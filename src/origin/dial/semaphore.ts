@@ -1,9 +1,9 @@
 // So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
 // it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import type { Lifetime } from "./lifetime.ts";
 
-export interface Slots {
+export interface Semaphore {
   /**
    * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
    * as long as there are requests, which whoever asks bounds.
@@ -11,9 +11,9 @@ export interface Slots {
   take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
 
-export function createSlots(count: number): Slots {
+export function createSemaphore(count: number): Semaphore {
   let free = count;
-  const waiting = new PassingSet<() => void>();
+  const waiting = new LiveSet<() => void>();
   const give = () => {
     const { first } = waiting;
     if (first === undefined) free += 1;

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { Resolve } from "../dial/lookup.ts";
-import { createSlots } from "../dial/semaphore.ts";
+import { createSemaphore } from "../dial/semaphore.ts";
 
 export interface Call {
   readonly method: Dispatcher.HttpMethod;
@@ -49,12 +49,12 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   const port = written === "" ? (isSecure ? 443 : 80) : Number(written);
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
 
-  const slots = createSlots(connections);
+  const semaphore = createSemaphore(connections);
 
   async function slotFor(signal: AbortSignal): Promise<() => void> {
     const lifetime = lifetimeOf(signal);
     try {
-      return await slots.take(lifetime);
+      return await semaphore.take(lifetime);
     } finally {
       lifetime.end();
     }

@@ -1,7 +1,7 @@
 // One request and its response on one connection: the head as a promise, the body pushed by hand with pause and resume.
 // It counts every byte itself and translates every failure. It judges no status and follows nothing.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Doubt } from "../dial/desync.ts";
+import type { Desync } from "../dial/desync.ts";
 import type { CarriedRequest, Carrier, Dispatcher } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
@@ -34,7 +34,7 @@ export interface Reply {
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
   /** Undefined: surely the answer to this request. */
-  readonly doubt: Doubt | undefined;
+  readonly desync: Desync | undefined;
 }
 
 export interface ReplyBody extends OriginBody {
@@ -129,7 +129,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this, doubt: this.#carrier?.connection?.begun() });
+    this.#head.resolve({ status, headers, body: this, desync: this.#carrier?.connection?.begun() });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -1,7 +1,7 @@
 // The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Validators } from "../origin.ts";
-import { carryMarks, type LoopMarks, markOf } from "./via-headers.ts";
+import { carryViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
 
 /** What the operator configured for an origin's own host, and no other host gets. */
 export interface OwnHeaders {
@@ -17,7 +17,7 @@ export interface RequestHeadOptions extends OwnHeaders {
 }
 
 /** What differs from request to request: the marks of the client's request, which are carried on, and conditions of ours. */
-export interface RequestMarks extends LoopMarks {
+export interface RequestViaHeaders extends ViaHeaders {
   readonly unless?: Validators | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface RequestHead {
    * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop as
    * carryMarks() does.
    */
-  headers(marks: RequestMarks, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
+  headers(marks: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
 
 /** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
@@ -38,7 +38,7 @@ const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Throws settings_invalid for a header that cannot be sent or may not be configured. */
 export function createRequestHead(options: RequestHeadOptions): RequestHead {
-  const mark = markOf(options.serverId);
+  const mark = viaValueOf(options.serverId);
   if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
   const foreign = new Map([
     ["accept", ["Accept", "*/*"]],
@@ -60,7 +60,7 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
 
   return {
     headers(marks, isHome, added = {}) {
-      const { via, cdnLoop } = carryMarks(marks, mark);
+      const { via, cdnLoop } = carryViaHeaders(marks, mark);
       const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
       return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
     },

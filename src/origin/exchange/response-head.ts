@@ -33,7 +33,7 @@ const MAX_VALUE_BYTES = 1024;
 const VISIBLE = /^[\x20-\x7e]+$/;
 
 /** What the request was. */
-export interface Asked {
+export interface SentRequest {
   readonly maxBytes: number;
   /** Names the request in messages. */
   readonly label: string;
@@ -55,7 +55,10 @@ export interface ErrorMeaning {
  * Judges a final head (status 200 and above) to an un-ranged request. Throws origin_status,
  * origin_unexpected, origin_encoded, origin_too_large.
  */
-export function judgeHead(head: { readonly status: number; readonly headers: RawHeaders }, asked: Asked): HeadVerdict {
+export function judgeHead(
+  head: { readonly status: number; readonly headers: RawHeaders },
+  asked: SentRequest,
+): HeadVerdict {
   const { status, headers } = head;
   if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
   if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };

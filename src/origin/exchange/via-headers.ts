@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 
 /** What of the client's request is carried on. */
-export interface LoopMarks {
+export interface ViaHeaders {
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
 }
@@ -10,10 +10,10 @@ export interface LoopMarks {
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Bytes of Via or CDN-Loop; beyond it the chain is taken for a loop. */
-const MAX_MARK_BYTES = 2048;
+const MAX_WATERMARK_BYTES = 2048;
 
 /** How a server of this id calls itself in both. */
-export function markOf(serverId: string): string {
+export function viaValueOf(serverId: string): string {
   return `huiyuan-${serverId}`;
 }
 
@@ -21,7 +21,7 @@ export function markOf(serverId: string): string {
  * The marks with this server's own behind them. Throws origin_loop when they name this server or are longer than a chain
  * of servers can be.
  */
-export function carryMarks(marks: LoopMarks, mark: string): { readonly via: string; readonly cdnLoop: string } {
+export function carryViaHeaders(marks: ViaHeaders, mark: string): { readonly via: string; readonly cdnLoop: string } {
   return {
     via: carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark),
     cdnLoop: carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark),
@@ -31,7 +31,8 @@ export function carryMarks(marks: LoopMarks, mark: string): { readonly via: stri
 function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
   // What cannot be sent again is not a mark that a server made.
   if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
-  if (theirs.length > MAX_MARK_BYTES) throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_MARK_BYTES}`);
+  if (theirs.length > MAX_WATERMARK_BYTES)
+    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
   if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
   return `${theirs}, ${ours}`;
 }

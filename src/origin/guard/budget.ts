@@ -1,7 +1,7 @@
 // What one origin may be asked, whoever asks: connections, requests a second, and not at all while it has asked for a
 // pause. Clients' requests go first; bulk work (a migration) takes what they leave. One budget per origin.
 
-import { PassingSet } from "../../async/live-map.ts";
+import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createTokenBucket } from "./token-bucket.ts";
@@ -58,7 +58,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
   const places: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
   const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
-  const lines: Record<Traffic, PassingSet<Waiter>> = { client: new PassingSet(), bulk: new PassingSet() };
+  const lines: Record<Traffic, LiveSet<Waiter>> = { client: new LiveSet(), bulk: new LiveSet() };
   let running = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
   let toldAt = Number.NEGATIVE_INFINITY;

@@ -9,11 +9,17 @@ import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
-import { createSlots } from "../dial/semaphore.ts";
+import { createSemaphore } from "../dial/semaphore.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/hop.ts";
 import { nextHop, sameHost } from "../exchange/redirect.ts";
-import { type AnswerFacts, type Asked, type HeadVerdict, judgeHead, speaksOf } from "../exchange/response-head.ts";
+import {
+  type AnswerFacts,
+  type HeadVerdict,
+  judgeHead,
+  type SentRequest,
+  speaksOf,
+} from "../exchange/response-head.ts";
 import { readShortBody } from "../exchange/short-body.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
 import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
@@ -78,14 +84,14 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     connectTimeoutMs: timeouts.connect,
     connections: options.connections,
     ca: options.ca,
-    onSurplus({ hostname, port }, ms) {
+    onUnsolicited({ hostname, port }, ms) {
       const about = { origin: id, host: `${hostname}:${port}` };
       const text = "an origin sends bytes that nobody asked for, which could pass for other answers";
       log.warn(about, `${text}; for ${ms / 60_000} minutes each request has a connection of its own`);
     },
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
-  const slots = createSlots(options.connections);
+  const semaphore = createSemaphore(options.connections);
   const share = createSharedSignals();
   let closing: Promise<void> | undefined;
   let running = 0;
@@ -99,7 +105,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = maker.head(request, hop);
-    const give = await slots.take(lifetime);
+    const give = await semaphore.take(lifetime);
     try {
       const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
       const reply = await exchange(
@@ -212,7 +218,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
-        const { body, headers, doubt } = answer.reply;
+        const { body, headers, desync } = answer.reply;
         void body.over.then(() => over(lifetime));
         return answerOf(answer.facts, {
           url: hopUrl(answer.hop),
@@ -220,7 +226,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
             rules.digests === undefined ? answer.facts.digests : { ...rules.digests(headers), ...answer.facts.digests },
           headMs,
           body,
-          doubt,
+          desync,
         });
       } finally {
         if (!isAnswered) over(lifetime);
@@ -237,9 +243,9 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 /** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
 function answerOf(
   { size, framing, etag, lastModified, life, headers }: AnswerFacts,
-  { url, digests, headMs, body, doubt }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "doubt">,
+  { url, digests, headMs, body, desync }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "desync">,
 ): OriginAnswer {
-  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, doubt };
+  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
 }
 
 /** What a 304 of another version means is known only to who asks for all of it. */
@@ -249,7 +255,7 @@ function orWithoutConditions(verdict: HeadVerdict, request: OriginRequest): Head
   return isOfAnother ? { kind: "ask-again", request: { ...request, unless: undefined } } : verdict;
 }
 
-function judgeOrDiscard(reply: Reply, asked: Asked): HeadVerdict {
+function judgeOrDiscard(reply: Reply, asked: SentRequest): HeadVerdict {
   try {
     return judgeHead(reply, asked);
   } catch (error) {

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import { type Home, type Hop, hopOrigin } from "../exchange/hop.ts";
-import { createRequestHead, type OwnHeaders, type RequestMarks, withHeaders } from "../exchange/request-head.ts";
+import { createRequestHead, type OwnHeaders, type RequestViaHeaders, withHeaders } from "../exchange/request-head.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
 import type { OriginTarget } from "../origin.ts";
 
@@ -35,7 +35,7 @@ export interface HttpOriginRules {
 /** Names and values in turn of what is sent for a hop, in two steps: the second takes time, and its signature ages. */
 export interface RequestMaker {
   /** Throws origin_loop. */
-  head(request: RequestMarks & Pick<OriginTarget, "headers">, hop: Hop): string[];
+  head(request: RequestViaHeaders & Pick<OriginTarget, "headers">, hop: Hop): string[];
   signed(headers: string[], method: "GET" | "HEAD", hop: Hop): Promise<string[]>;
 }
 

@@ -22,7 +22,7 @@ export function createSite(options: SiteOptions): Origin {
 export function siteRules(options: SiteOptions): HttpOriginRules {
   const home = parseHome(options.url);
   return {
-    id: options.id ?? identityOf(options),
+    id: options.id ?? fingerprintOf(options),
     home,
     head: {
       host: options.host || undefined,
@@ -34,7 +34,7 @@ export function siteRules(options: SiteOptions): HttpOriginRules {
   };
 }
 
-function identityOf(options: SiteOptions): string {
+function fingerprintOf(options: SiteOptions): string {
   const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
   const facts = [options.url, options.host || "", options.referer || "", options.allowPrivate, headers.sort()];
   return hashedId("site", facts);

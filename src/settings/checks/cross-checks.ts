@@ -4,7 +4,7 @@ import type { PathFault } from "../faults.ts";
 import { isLoopbackHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
-import { child, isMapping, items, type Place, text } from "./path-nodes.ts";
+import { child, isMapping, items, type PathNode, text } from "./path-nodes.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 import { styleFaults } from "./style-checks.ts";
 
@@ -43,7 +43,7 @@ export function crossFaults(settings: unknown): readonly PathFault[] {
   ];
 }
 
-function serverFaults({ path, value }: Place): readonly PathFault[] {
+function serverFaults({ path, value }: PathNode): readonly PathFault[] {
   const { host, port, adminHost, adminPort, adminToken, healthPath } = value;
   const faults: PathFault[] = [];
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
@@ -64,7 +64,7 @@ function serverFaults({ path, value }: Place): readonly PathFault[] {
   return faults;
 }
 
-function keyFaults(project: Place): readonly PathFault[] {
+function keyFaults(project: PathNode): readonly PathFault[] {
   const keys = items(project, "keys");
   if (keys.length > MAX_KEYS) {
     return [{ path: [...project.path, "keys"], message: `found ${keys.length} key pairs, wanted at most ${MAX_KEYS}` }];
@@ -74,7 +74,7 @@ function keyFaults(project: Place): readonly PathFault[] {
 }
 
 /** Mappings in which the text of `key` has stood before. */
-function duplicates(places: readonly Place[], key: string): readonly PathFault[] {
+function duplicates(places: readonly PathNode[], key: string): readonly PathFault[] {
   const seen = new Set<string>();
   return places.flatMap(({ path, value }) => {
     const text = value[key];
@@ -93,19 +93,19 @@ function textOf(value: unknown): string {
 
 /** The hosts that this file serves, the faults among them, and the bucket of each host and of `*`. */
 function hostsOf(
-  buckets: readonly { readonly project: Place; readonly bucket: Place }[],
-  server: Place,
+  buckets: readonly { readonly project: PathNode; readonly bucket: PathNode }[],
+  server: PathNode,
 ): {
   readonly faults: readonly PathFault[];
-  readonly owners: ReadonlyMap<string, Place>;
+  readonly owners: ReadonlyMap<string, PathNode>;
   readonly own: OwnAddresses;
 } {
   const baseDomain = typeof server.value.baseDomain === "string" ? server.value.baseDomain : undefined;
-  const defaults = new Map<string, Place>();
+  const defaults = new Map<string, PathNode>();
   for (const { project, bucket } of buckets) {
     defaults.set(`${textOf(bucket.value.name)}-${textOf(project.value.appid)}.${baseDomain}`, bucket);
   }
-  const bound = new Map<string, Place>();
+  const bound = new Map<string, PathNode>();
   const faults: PathFault[] = [];
   for (const { bucket } of buckets) {
     for (const { path, value } of items(bucket, "domains")) {
@@ -133,7 +133,7 @@ function hostsOf(
 }
 
 /** `owners`: the bucket of each host that the file names, and of `*`. */
-function publicDomainFaults(bucket: Place, owners: ReadonlyMap<string, Place>): readonly PathFault[] {
+function publicDomainFaults(bucket: PathNode, owners: ReadonlyMap<string, PathNode>): readonly PathFault[] {
   const host = text(bucket, "publicDomain");
   if (host === undefined || (owners.get(host) ?? owners.get("*")) === bucket) return [];
   const message = owners.has(host)
@@ -143,7 +143,7 @@ function publicDomainFaults(bucket: Place, owners: ReadonlyMap<string, Place>): 
 }
 
 /** Literal addresses; what a name leads to is seen at each dial. */
-function callbackFaults(callback: Place): readonly PathFault[] {
+function callbackFaults(callback: PathNode): readonly PathFault[] {
   const url = text(callback, "url");
   if (url === undefined || callbackUrlFault(url) !== undefined) return [];
   const message = addressFault(url, callback.value.allowPrivate === true);

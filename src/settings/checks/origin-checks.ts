@@ -4,7 +4,7 @@ import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "../hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
-import { child, type Place, text } from "./path-nodes.ts";
+import { child, type PathNode, text } from "./path-nodes.ts";
 
 /** Where this server itself is reached. */
 export interface OwnAddresses {
@@ -20,7 +20,7 @@ export interface OwnAddresses {
 /** The key under which each type of origin has its URL. */
 const URL_KEYS: Readonly<Record<string, string>> = { site: "url", qiniu: "domain", s3: "endpoint" };
 
-export function originFaults(origin: Place, own: OwnAddresses): readonly PathFault[] {
+export function originFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[] {
   return [
     ...addressFaults(origin, own),
     ...headerFaults(child(origin, "headers")),
@@ -30,11 +30,11 @@ export function originFaults(origin: Place, own: OwnAddresses): readonly PathFau
 }
 
 /** Of a store: where it is and how it is entered. */
-export function storeFaults(store: Place, own: OwnAddresses): readonly PathFault[] {
+export function storeFaults(store: PathNode, own: OwnAddresses): readonly PathFault[] {
   return [...addressFaults(store, own), ...endpointFaults(store)];
 }
 
-function addressFaults(origin: Place, own: OwnAddresses): readonly PathFault[] {
+function addressFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[] {
   const key = URL_KEYS[text(origin, "type") ?? ""] ?? "";
   const url = text(origin, key);
   if (url === undefined || originUrlFault(url) !== undefined) return [];
@@ -62,7 +62,7 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
 }
 
 /** Faults of headers that are set for requests: `place` is the mapping of them. */
-export function headerFaults({ path, value }: Place): readonly PathFault[] {
+export function headerFaults({ path, value }: PathNode): readonly PathFault[] {
   const names = Object.keys(value);
   const seen = new Set<string>();
   const faults: PathFault[] = [];
@@ -78,7 +78,7 @@ export function headerFaults({ path, value }: Place): readonly PathFault[] {
   return faults;
 }
 
-function credentialFaults(origin: Place): readonly PathFault[] {
+function credentialFaults(origin: PathNode): readonly PathFault[] {
   const { path, value } = origin;
   const missing = (key: string, reason: string): PathFault => ({
     path: [...path, key],
@@ -103,7 +103,7 @@ const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
 /** Presets that work without a region. */
 const NEED_NO_REGION: readonly unknown[] = ["aws", "upyun"];
 
-function endpointFaults({ path, value }: Place): readonly PathFault[] {
+function endpointFaults({ path, value }: PathNode): readonly PathFault[] {
   const { preset, endpoint, region, bucket, pathStyle } = value;
   if (value.type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
   if (endpoint === "" && NEED_ENDPOINT.includes(preset)) {
@@ -125,7 +125,7 @@ function isPreset(value: unknown): value is S3PresetName | undefined {
 }
 
 /** True where the URL that this origin is asked at is not for clients: it is private, or needs credentials or a name of its own. */
-export function isHiddenOrigin(origin: Place): boolean {
+export function isHiddenOrigin(origin: PathNode): boolean {
   const { value } = origin;
   if (value.allowPrivate === true || value.private === true || value.type === "s3") return true;
   if (value.basicAuth !== undefined || (typeof value.host === "string" && value.host !== "")) return true;

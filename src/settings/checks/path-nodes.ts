@@ -5,7 +5,7 @@ import type { SettingsPath } from "../faults.ts";
 type Mapping = Readonly<Record<string, unknown>>;
 
 /** A mapping of the tree and where it stands. */
-export interface Place {
+export interface PathNode {
   readonly path: SettingsPath;
   readonly value: Mapping;
 }
@@ -15,13 +15,13 @@ export function isMapping(value: unknown): value is Mapping {
 }
 
 /** The mapping under a key; an empty one where there is none. */
-export function child({ path, value }: Place, key: string): Place {
+export function child({ path, value }: PathNode, key: string): PathNode {
   const inner = value[key];
   return { path: [...path, key], value: isMapping(inner) ? inner : {} };
 }
 
 /** The mappings of the list under a key. */
-export function items({ path, value }: Place, key: string): readonly Place[] {
+export function items({ path, value }: PathNode, key: string): readonly PathNode[] {
   const list = value[key];
   if (!Array.isArray(list)) return [];
   return list.flatMap((item: unknown, index) =>
@@ -30,7 +30,7 @@ export function items({ path, value }: Place, key: string): readonly Place[] {
 }
 
 /** The text under a key; undefined where there is something else or nothing. */
-export function text({ value }: Place, key: string): string | undefined {
+export function text({ value }: PathNode, key: string): string | undefined {
   const found = value[key];
   return typeof found === "string" ? found : undefined;
 }

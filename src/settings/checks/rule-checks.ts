@@ -3,9 +3,9 @@ import { isKey } from "../../core/object.ts";
 import type { PathFault } from "../faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
 import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";
-import { child, items, type Place, text } from "./path-nodes.ts";
+import { child, items, type PathNode, text } from "./path-nodes.ts";
 
-export function mirrorFaults(mirror: Place, own: OwnAddresses): readonly PathFault[] {
+export function mirrorFaults(mirror: PathNode, own: OwnAddresses): readonly PathFault[] {
   return [
     ...sourceFaults(mirror, mirror, own),
     ...items(mirror, "rules").flatMap((rule) => [
@@ -19,7 +19,7 @@ export function mirrorFaults(mirror: Place, own: OwnAddresses): readonly PathFau
 }
 
 /** What a domain and each rule have alike; `domain` has what the rule leaves out. */
-function sourceFaults(source: Place, domain: Place, own: OwnAddresses): readonly PathFault[] {
+function sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): readonly PathFault[] {
   const timeouts = child(source, "timeouts");
   const { firstByte, total } = { ...child(domain, "timeouts").value, ...timeouts.value };
   const faults = items(source, "origins").flatMap((origin) => originFaults(origin, own));
@@ -48,7 +48,7 @@ function sourceFaults(source: Place, domain: Place, own: OwnAddresses): readonly
 }
 
 /** Two keys must never mean one object at the origin, unless `file` says so: else stored keys could not be mapped back. */
-function pathFaults(rule: Place): readonly PathFault[] {
+function pathFaults(rule: PathNode): readonly PathFault[] {
   const match = child(rule, "match");
   const path = child(rule, "path");
   const { strip, stripSuffix, file, template } = path.value;
@@ -72,19 +72,19 @@ function pathFaults(rule: Place): readonly PathFault[] {
   return [...faults, ...["add", "file", "template"].flatMap((key) => dotFault(path, key))];
 }
 
-function dotFault(path: Place, key: string): readonly PathFault[] {
+function dotFault(path: PathNode, key: string): readonly PathFault[] {
   const segments = (text(path, key)?.split("?", 1)[0] ?? "").split("/");
   if (!segments.some((segment) => segment === "." || segment === "..")) return [];
   return [{ path: [...path.path, key], message: "it has a . or .. segment" }];
 }
 
-function keyFault(place: Place, key: string): readonly PathFault[] {
+function keyFault(place: PathNode, key: string): readonly PathFault[] {
   const value = text(place, key);
   if (value === undefined || isKey(value)) return [];
   return [{ path: [...place.path, key], message: "it is not a key: 1 to 1024 bytes without . and .. segments" }];
 }
 
-function passFaults(rule: Place): readonly PathFault[] {
+function passFaults(rule: PathNode): readonly PathFault[] {
   const pass = child(rule, "passHeaders");
   const { allow } = pass.value;
   const names: readonly unknown[] = Array.isArray(allow) ? allow : [];
@@ -104,7 +104,7 @@ function passFaults(rule: Place): readonly PathFault[] {
 }
 
 /** Nothing that is not for clients is shown to them: where a private origin is, nor this server itself once more. */
-function redirectFaults(rule: Place, domain: Place, own: OwnAddresses): readonly PathFault[] {
+function redirectFaults(rule: PathNode, domain: PathNode, own: OwnAddresses): readonly PathFault[] {
   const at = (key: string, message: string): PathFault => ({ path: [...rule.path, key], message });
   const { action, followRedirects } = rule.value;
   const origins = items(rule.value.origins === undefined ? domain : rule, "origins");

@@ -2,13 +2,13 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
 import type { PathFault } from "../faults.ts";
-import { child, type Place } from "./path-nodes.ts";
+import { child, type PathNode } from "./path-nodes.ts";
 
 /** Each is rendered of every uploaded image. */
 const MAX_STYLES = 100;
 
 /** Every fault of a bucket's aliases and styles. */
-export function styleFaults(bucket: Place): readonly PathFault[] {
+export function styleFaults(bucket: PathNode): readonly PathFault[] {
   const [aliases, styles] = [child(bucket, "aliases"), child(bucket, "styles")];
   const all = [aliases, styles].flatMap((place) =>
     Object.entries(place.value).map(([name, text]) => ({ place, name, text })),

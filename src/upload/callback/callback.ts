@@ -41,7 +41,7 @@ export interface CallbackOutcome {
 }
 
 /** An upload whose notice is owed although it is not stored yet. One of its functions is called, once. */
-export interface Announcement {
+export interface OutboxDraft {
   /** The file is durable now. Waits for the business server as long as the settings let it. Never rejects. */
   stored(): Promise<CallbackOutcome>;
   /** It was not stored: there is nothing to tell. */
@@ -54,7 +54,7 @@ export interface Announcement {
  * Before a file is stored; never rejects. Undefined where the bucket has no callback: the answer then has no
  * `data.callback`.
  */
-export type Announce = (uploaded: Uploaded) => Promise<Announcement | undefined>;
+export type MakeOutboxEntry = (uploaded: Uploaded) => Promise<OutboxDraft | undefined>;
 
 /** `data` with its callback, as JSON text. The other keys are ours and stay. */
 export function joinCallback(data: Readonly<Record<string, unknown>>, { json }: CallbackOutcome): string {

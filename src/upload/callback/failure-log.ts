@@ -7,7 +7,7 @@ export interface FailureLog {
   /** How an attempt ended. */
   note(bucketId: string, delivery: Delivery): void;
   /** A notice could not be kept: should its first attempt fail, it is lost. */
-  unkept(bucketId: string, cause: unknown): void;
+  notEnqueued(bucketId: string, cause: unknown): void;
 }
 
 interface Trouble {
@@ -21,7 +21,7 @@ const EVERY_MS = 60_000;
 /** One entry for each bucket that is in trouble. */
 export function createFailureLog(log: Log): FailureLog {
   const troubles = new Map<string, Trouble>();
-  const unkept = new Map<string, Trouble>();
+  const notEnqueued = new Map<string, Trouble>();
 
   /** How many times since it was said last; undefined: not worth a line now. */
   function count(all: Map<string, Trouble>, bucketId: string): number | undefined {
@@ -49,8 +49,8 @@ export function createFailureLog(log: Log): FailureLog {
           "the callback fails; see `huiyuan callbacks list`",
         );
     },
-    unkept(bucket, cause) {
-      const failed = count(unkept, bucket);
+    notEnqueued(bucket, cause) {
+      const failed = count(notEnqueued, bucket);
       if (failed === undefined) return;
       const why = typeof cause === "string" ? { found: cause } : { err: cause };
       log.error(

@@ -1,21 +1,21 @@
 // Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
 // The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
-import { createCarried } from "../../async/reload-cache.ts";
+import { createReloadCache } from "../../async/reload-cache.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
 import { createLifetime } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
-import { createSlots, type Slots } from "../../origin/dial/semaphore.ts";
+import { createSemaphore, type Semaphore } from "../../origin/dial/semaphore.ts";
 import {
-  type Announce,
   CALLBACK_FAILED,
   type CallbackFailure,
   type CallbackOutcome,
+  type MakeOutboxEntry,
   type Uploaded,
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
 import { createFailureLog } from "./failure-log.ts";
-import type { Outbox, Owed } from "./outbox.ts";
+import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
 
 /** What happens to notices, as it happens. */
@@ -31,7 +31,7 @@ export interface Notices {
    * Before a file is stored: whatever happens from here on, its notice is sent if and only if the file is there. Never
    * rejects. Undefined where the bucket has no callback.
    */
-  readonly announce: Announce;
+  readonly announce: MakeOutboxEntry;
   /** By `<appid>/<bucket>`. For what begins from now on; what is owed goes to the new place. */
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
   /** Sends what is owed, from now on; again: looks for it at once. Never rejects. Without it only first attempts are made. */
@@ -65,15 +65,15 @@ const STORED_AT_LAST_MS = 600_000;
 interface Called {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly slots: Slots;
+  readonly slots: Semaphore;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
   const { outbox, isStored, userAgent, resolve, meter, now, log } = options;
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
-  const receivers = createCarried<Receiver>();
-  const slots = createCarried<Slots>();
+  const receivers = createReloadCache<Receiver>();
+  const slots = createReloadCache<Semaphore>();
   const failures = createFailureLog(log);
   /** Announced, or in their first attempt. */
   const underWay = new Set<number>();
@@ -86,15 +86,15 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   /** The notice's id; undefined where it could not be kept. */
-  async function owe(uploaded: Uploaded): Promise<number | undefined> {
+  async function enqueue(uploaded: Uploaded): Promise<number | undefined> {
     try {
       const since = now();
-      const id = await outbox.owe(uploaded, { since, dueAt: since + STORING_MS });
-      if (id === undefined) failures.unkept(bucketIdOf(uploaded), "as many notices are owed as are kept");
+      const id = await outbox.enqueue(uploaded, { since, dueAt: since + STORING_MS });
+      if (id === undefined) failures.notEnqueued(bucketIdOf(uploaded), "as many notices are owed as are kept");
       else underWay.add(id);
       return id;
     } catch (error) {
-      failures.unkept(bucketIdOf(uploaded), error);
+      failures.notEnqueued(bucketIdOf(uploaded), error);
       return undefined;
     }
   }
@@ -118,7 +118,7 @@ export function createNotices(options: NoticesOptions): Notices {
 
   async function send(
     uploaded: Uploaded,
-    { receiver, slots, attempt }: { receiver: Receiver; slots?: Slots; attempt: number },
+    { receiver, slots, attempt }: { receiver: Receiver; slots?: Semaphore; attempt: number },
     lifetime: ReturnType<typeof createLifetime>,
   ): Promise<Delivery> {
     let leave: (() => void) | undefined;
@@ -143,7 +143,7 @@ export function createNotices(options: NoticesOptions): Notices {
 
   /** Throws where the outbox cannot be written. */
   async function settle(
-    { id, attempts, since }: Pick<Owed, "id" | "attempts" | "since">,
+    { id, attempts, since }: Pick<OutboxEntry, "id" | "attempts" | "since">,
     delivery: Delivery,
   ): Promise<void> {
     try {
@@ -162,7 +162,7 @@ export function createNotices(options: NoticesOptions): Notices {
     log.warn({ err: error }, "cannot note how a notice ended; it may be sent again");
   }
 
-  async function sendAgain(owed: Owed): Promise<void> {
+  async function sendAgain(owed: OutboxEntry): Promise<void> {
     if (!(await isToBeSent(owed))) return;
     const to = called.get(bucketIdOf(owed));
     if (to === undefined) return;
@@ -179,7 +179,7 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   /** False: it has been postponed or forgotten. */
-  async function isToBeSent(owed: Owed): Promise<boolean> {
+  async function isToBeSent(owed: OutboxEntry): Promise<boolean> {
     const { id, attempts, isStored: isThere, failure, since } = owed;
     const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
     if (underWay.has(id) && now() < since + STORED_AT_LAST_MS) {
@@ -208,7 +208,7 @@ export function createNotices(options: NoticesOptions): Notices {
     async announce(uploaded) {
       const to = called.get(bucketIdOf(uploaded));
       if (to === undefined) return undefined;
-      const id = await owe(uploaded);
+      const id = await enqueue(uploaded);
       return {
         stored: () => sendFirst(id, uploaded, called.get(bucketIdOf(uploaded)) ?? to),
         withdraw() {
@@ -228,7 +228,7 @@ export function createNotices(options: NoticesOptions): Notices {
           const receiver = receivers.take(JSON.stringify([bucketId, url, secret, timeoutMs, allowPrivate]), () =>
             createReceiver({ target, connections: IN_FLIGHT + REDELIVERIES, userAgent, resolve }),
           );
-          return [bucketId, { target, receiver, slots: slots.take(bucketId, () => createSlots(IN_FLIGHT)) }];
+          return [bucketId, { target, receiver, slots: slots.take(bucketId, () => createSemaphore(IN_FLIGHT)) }];
         }),
       );
       slots.keep();

@@ -4,7 +4,7 @@ import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { CallbackFailure, Uploaded } from "./callback.ts";
 
 /** A notice that has not been delivered. Times are Unix milliseconds. */
-export interface Owed extends Uploaded {
+export interface OutboxEntry extends Uploaded {
   readonly id: number;
   /** Since when it is owed. */
   readonly since: number;
@@ -20,12 +20,12 @@ export interface Owed extends Uploaded {
 
 /** `waiting`: further attempts will be made. `given-up`: none. */
 export const OWED_STATES = ["waiting", "given-up"] as const;
-export type OwedState = (typeof OWED_STATES)[number];
+export type OutboxState = (typeof OWED_STATES)[number];
 
 export interface Selection {
   /** `<appid>/<bucket>`; undefined: every one. */
   readonly bucketId: string | undefined;
-  readonly state: OwedState | undefined;
+  readonly state: OutboxState | undefined;
   /** Undefined: all that the rest selects. */
   readonly ids: readonly number[] | undefined;
 }
@@ -33,22 +33,22 @@ export interface Selection {
 /** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
 export interface Outbox {
   /** The notice's id; undefined where the bucket is owed as many as are kept. */
-  owe(uploaded: Uploaded, owing: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
+  enqueue(uploaded: Uploaded, owing: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
   /** What a process before this one has left behind without knowing that it was stored is due now. */
   inherit(now: number): Promise<void>;
   /** Delivered, or there is nothing to tell. */
   forget(id: number): Promise<void>;
-  postpone(id: number, next: Pick<Owed, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
+  postpone(id: number, next: Pick<OutboxEntry, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
   /** Of one bucket, those that have been due longest first. */
-  due(bucketId: string, now: number, limit: number): Promise<readonly Owed[]>;
+  due(bucketId: string, now: number, limit: number): Promise<readonly OutboxEntry[]>;
   /** For each bucket to which something is owed, when the first of it is due. */
   nextDue(): Promise<readonly { readonly bucketId: string; readonly dueAt: number }[]>;
   /** By ascending id. */
-  list(selection: Selection, page: { readonly after: number; readonly limit: number }): Promise<readonly Owed[]>;
+  list(selection: Selection, page: { readonly after: number; readonly limit: number }): Promise<readonly OutboxEntry[]>;
   /** Makes them due. Returns how many. */
   retry(selection: Selection, now: number): Promise<number>;
   drop(selection: Selection): Promise<number>;
-  counts(): Promise<readonly { readonly bucketId: string; readonly state: OwedState; readonly count: number }[]>;
+  counts(): Promise<readonly { readonly bucketId: string; readonly state: OutboxState; readonly count: number }[]>;
 }
 
 /** Notices kept for one bucket at most. */
@@ -89,7 +89,7 @@ export const OUTBOX_PLAN = {
      END;`,
   ],
   statements: {
-    owe: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
+    enqueue: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
       SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, 0, 1, @dueAt
       WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_OWED}) RETURNING id`,
     makeRoom: `DELETE FROM notices WHERE id =
@@ -109,13 +109,13 @@ export const OUTBOX_PLAN = {
 
 export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>): Outbox {
   return {
-    async owe(uploaded, owing) {
+    async enqueue(uploaded, owing) {
       const { appid, bucket: name, ...rest } = uploaded;
       const bucket = `${appid}/${name}`;
       const row = { ...rest, bucket, ...owing };
-      let [owed] = await ledger.read("owe", row);
+      let [owed] = await ledger.read("enqueue", row);
       if (owed === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
-        [owed] = await ledger.read("owe", row);
+        [owed] = await ledger.read("enqueue", row);
       return owed === undefined ? undefined : Number(owed.id);
     },
     async inherit(now) {
@@ -128,10 +128,11 @@ export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>
       const [reason, status] = [failure?.reason ?? null, failure?.status ?? null];
       await ledger.write("postpone", { id, attempts, dueAt, isStored: Number(isStored), reason, status });
     },
-    due: async (bucket, now, limit) => (await ledger.read("due", { bucket, now, limit })).map(toOwed),
+    due: async (bucket, now, limit) => (await ledger.read("due", { bucket, now, limit })).map(toOutboxEntry),
     nextDue: async () =>
       (await ledger.read("nextDue")).map((row) => ({ bucketId: String(row.bucket), dueAt: Number(row.due_at) })),
-    list: async (selection, page) => (await ledger.read("list", { ...selected(selection), ...page })).map(toOwed),
+    list: async (selection, page) =>
+      (await ledger.read("list", { ...selected(selection), ...page })).map(toOutboxEntry),
     retry: (selection, now) => ledger.write("retry", { ...selected(selection), now }),
     drop: (selection) => ledger.write("drop", selected(selection)),
     counts: async () =>
@@ -147,7 +148,7 @@ function selected({ bucketId, state, ids }: Selection): LedgerRow {
   return { bucket: bucketId ?? null, state: state ?? null, ids: ids === undefined ? null : JSON.stringify(ids) };
 }
 
-function toOwed(row: LedgerRow): Owed {
+function toOutboxEntry(row: LedgerRow): OutboxEntry {
   const text = (name: string) => String(row[name]);
   const [appid = "", bucket = ""] = text("bucket").split("/");
   // Reasons are written by this program only.

@@ -3,7 +3,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
-import type { Outbox, Owed } from "./outbox.ts";
+import type { Outbox, OutboxEntry } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -30,7 +30,7 @@ export interface RedeliveryOptions {
   /** False: nobody is told of this bucket's uploads for the time being. */
   readonly isCalled: (bucketId: string) => boolean;
   /** Sends it and notes the end in the outbox, so that it is not due any more. Throws where the outbox cannot be written. */
-  readonly attempt: (owed: Owed) => Promise<void>;
+  readonly attempt: (owed: OutboxEntry) => Promise<void>;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;

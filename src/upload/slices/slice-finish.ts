@@ -5,15 +5,15 @@ import { createGate } from "../../body/gate/gate.ts";
 import { createBodyHasher } from "../../body/spool/hashing.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Received } from "../receive.ts";
-import { type AnnounceFile, type Place, type Stored, storeUpload } from "../store.ts";
+import { type MakeFileEntry, type Place, type Stored, storeUpload } from "../store.ts";
 import type { Prove } from "../verify-decodable.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { SliceUpload } from "./slices.ts";
 
 export interface FinishParts {
   readonly place: Place;
-  readonly prove: Prove;
-  readonly announce: AnnounceFile;
+  readonly verify: Prove;
+  readonly announce: MakeFileEntry;
   /** Unix milliseconds. */
   readonly now: number;
 }

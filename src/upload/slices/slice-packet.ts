@@ -6,7 +6,7 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { storeEqual } from "../equal.ts";
 import type { FormFields } from "../form.ts";
-import { type AnnounceFile, type Place, refuseExisting, type Stored } from "../store.ts";
+import { type MakeFileEntry, type Place, refuseExisting, type Stored } from "../store.ts";
 import type { Prove } from "../verify-decodable.ts";
 import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
@@ -31,8 +31,8 @@ export interface SlicePacket {
 
 export interface SliceParts {
   readonly slices: Slices;
-  readonly prove: Prove;
-  readonly announce: AnnounceFile;
+  readonly verify: Prove;
+  readonly announce: MakeFileEntry;
   readonly maxImageBytes: number;
   /** Unix milliseconds. */
   readonly now: number;

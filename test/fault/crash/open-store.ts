@@ -10,7 +10,7 @@ import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
 import { SILENT_METER } from "../../../src/mirror/meter.ts";
-import { createHot } from "../../../src/mirror/stored/memory-cache.ts";
+import { createMemoryCache } from "../../../src/mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../../../src/mirror/stored/stored.ts";
 import { adoptSpoolFiles } from "../../../src/mirror/storing/adopt.ts";
 import { createWriteBack } from "../../../src/mirror/storing/write-back.ts";
@@ -43,7 +43,7 @@ export async function openStore(dir: string): Promise<OpenStore> {
   });
   try {
     const bucket = createBucket({ driver: store.bucket(BUCKET_ID), now, maxObjectBytes: 1_000_000 });
-    const stored = createStored(BUCKET_ID, bucket, createHot({ maxBytes: 0, maxObjectBytes: 0 }));
+    const stored = createStored(BUCKET_ID, bucket, createMemoryCache({ maxBytes: 0, maxObjectBytes: 0 }));
     const storedOf = (id: string) => (id === BUCKET_ID ? stored : undefined);
     const { adopting } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf, log: SILENT_LOG });
     await adopting;

@@ -1,9 +1,9 @@
 // Whoever leaves is heard of, once.
 import { expect, test } from "vitest";
-import { Departure } from "../../../src/async/cancellation.ts";
+import { CancellationSource } from "../../../src/async/cancellation.ts";
 
 test("leave() tells those who listen, once, and why", () => {
-  const departure = new Departure();
+  const departure = new CancellationSource();
   const heard: unknown[] = [];
   const listen = () => heard.push(departure.reason);
   const other = () => heard.push("other");
@@ -11,8 +11,8 @@ test("leave() tells those who listen, once, and why", () => {
   departure.addEventListener("abort", other);
   departure.removeEventListener("abort", other);
   expect([departure.aborted, departure.reason]).toEqual([false, undefined]);
-  departure.leave("first");
-  departure.leave("second");
+  departure.cancel("first");
+  departure.cancel("second");
   departure.addEventListener("abort", listen);
   expect([departure.aborted, departure.reason, heard]).toEqual([true, "first", ["first"]]);
 });

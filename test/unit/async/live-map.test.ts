@@ -2,10 +2,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { PassingMap, PassingSet } from "../../../src/async/live-map.ts";
+import { LiveMap, LiveSet } from "../../../src/async/live-map.ts";
 
 test("a PassingMap has what was set until it is deleted, in the order of arrival", () => {
-  const map = new PassingMap<string, { readonly n: number }>();
+  const map = new LiveMap<string, { readonly n: number }>();
   map.set("a", { n: 1 });
   map.set("b", { n: 2 });
   map.set("a", { n: 3 });
@@ -17,7 +17,7 @@ test("a PassingMap has what was set until it is deleted, in the order of arrival
 });
 
 test("a PassingSet lets anyone leave, once, and keeps the order of the others", () => {
-  const set = new PassingSet<{ readonly name: string }>();
+  const set = new LiveSet<{ readonly name: string }>();
   const [a, b, c] = ["a", "b", "c"].map((name) => ({ name })) as [{ name: string }, { name: string }, { name: string }];
   const leave = [a, b, c].map((value) => set.add(value));
   expect([set.first, set.size, [...set]]).toEqual([a, 3, [a, b, c]]);
@@ -32,7 +32,7 @@ test("a PassingSet lets anyone leave, once, and keeps the order of the others", 
 });
 
 test("who leaves a PassingSet while it is gone through is passed over, and who comes is not seen", () => {
-  const set = new PassingSet<{ readonly name: string }>();
+  const set = new LiveSet<{ readonly name: string }>();
   const leave = ["a", "b", "c"].map((name) => set.add({ name }));
   const seen: string[] = [];
   for (const { name } of set) {
@@ -74,8 +74,8 @@ async function leftOf(comeAndGo: (value: object) => () => void): Promise<number>
 }
 
 test("what has passed through is gone with the next young collection", async () => {
-  const map = new PassingMap<string, object>();
-  const set = new PassingSet();
+  const map = new LiveMap<string, object>();
+  const set = new LiveSet();
   let count = 0;
   const throughMap = (value: object) => {
     const key = `key ${count}`;

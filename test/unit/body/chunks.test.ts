@@ -1,13 +1,13 @@
 // What clients hold of bodies that are read for them.
 import { expect, test } from "vitest";
-import { createPieces, type Pieces } from "../../../src/body/chunks.ts";
+import { type Chunks, createChunks } from "../../../src/body/chunks.ts";
 
 const LARGE = 262_144;
 const BLOCK = 65_536;
 const MB = 1_048_576;
 
 /** The lengths of the pieces of 1 MiB from `start` on, and how many buffers they lay in. */
-async function lengths(pieces: Pieces, start: number): Promise<{ readonly bytes: number[]; readonly rooms: number }> {
+async function lengths(pieces: Chunks, start: number): Promise<{ readonly bytes: number[]; readonly rooms: number }> {
   const rooms = new Set<ArrayBufferLike>();
   const opened = pieces.open(async (from, to, into) => {
     const piece = into ?? Buffer.alloc(to - from + 1);
@@ -22,7 +22,7 @@ async function lengths(pieces: Pieces, start: number): Promise<{ readonly bytes:
 }
 
 test("createPieces() gives large pieces in memory that is used again, and blocks while much is held", async () => {
-  const pieces = createPieces();
+  const pieces = createChunks();
   expect(await lengths(pieces, 0)).toEqual({ bytes: Array(4).fill(LARGE), rooms: 1 });
   const release = pieces.hold(32 * MB);
   expect(pieces.mayBeWhole(BLOCK)).toBe(true);
@@ -36,7 +36,7 @@ test("createPieces() gives large pieces in memory that is used again, and blocks
 });
 
 test("createPieces() counts a piece until the next one is asked for, or the answer is over", async () => {
-  const pieces = createPieces();
+  const pieces = createChunks();
   const opened = pieces.open(async (from, to) => Buffer.alloc(to - from + 1));
   await opened.next(0, MB);
   await opened.next(LARGE, MB);

@@ -67,7 +67,7 @@ test("an object whose length is not told has the size that its description says"
 });
 
 test("a tombstone needs no length", async () => {
-  await bucket.bury(A, { deletedAt: 1, reason: "wanted" }, { when: "absent" });
+  await bucket.putTombstone(A, { deletedAt: 1, reason: "wanted" }, { when: "absent" });
   s3.lacks = ["content-length"];
   expect(await bucket.head(A)).toMatchObject({ state: "tombstone", reason: "wanted" });
 });
@@ -157,8 +157,8 @@ describe("a page with status 200 that something before S3 answers with", () => {
     await put("one");
     const seen = await version();
     pageFor("PUT");
-    await isFailure(bucket.bury(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
-    await isFailure(bucket.clear(A, seen));
+    await isFailure(bucket.putTombstone(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
+    await isFailure(bucket.removeTombstone(A, seen));
     expect(there()).toBe("one");
   });
 
@@ -170,9 +170,9 @@ describe("a page with status 200 that something before S3 answers with", () => {
     await put("one");
     const seen = await version();
     pageFor("DELETE");
-    expect(await bucket.clear(A, seen)).toBe(false);
+    expect(await bucket.removeTombstone(A, seen)).toBe(false);
     s3.failure = () => undefined;
-    expect(await bucket.clear(A, seen)).toBe(true);
+    expect(await bucket.removeTombstone(A, seen)).toBe(true);
     expect(there()).toBeUndefined();
   });
 
@@ -202,7 +202,11 @@ test("a 404 is absence where S3 says it, and no answer where something before S3
   await put("one");
   const seen = await bucket.head(A);
   s3.failure = () => ({ page: 404 });
-  const asks = [bucket.head(A), bucket.get(A, undefined), bucket.clear(A, "version" in seen ? seen.version : "")];
+  const asks = [
+    bucket.head(A),
+    bucket.get(A, undefined),
+    bucket.removeTombstone(A, "version" in seen ? seen.version : ""),
+  ];
   // Heard at once: the last may be over before the first.
   await Promise.all(asks.map((ask) => expect(ask).rejects.toMatchObject({ code: "store_failed" })));
   s3.failure = () => undefined;

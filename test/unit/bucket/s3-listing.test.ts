@@ -1,6 +1,6 @@
 // Listings of an S3 bucket that hold hardly anything but tombstones, or never come to an end by themselves.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Departure } from "../../../src/async/cancellation.ts";
+import { CancellationSource } from "../../../src/async/cancellation.ts";
 import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { openTestS3 } from "../../helpers/s3-store.ts";
@@ -61,9 +61,9 @@ test.each([
 
 test("list() throws client_gone when whoever waits has left, and asks no further", async () => {
   fill(9_000, "");
-  const client = new Departure();
+  const client = new CancellationSource();
   s3.failure = () => {
-    if (s3.asked.length === 3) client.leave("it has left");
+    if (s3.asked.length === 3) client.cancel("it has left");
     return undefined;
   };
   s3.asked.length = 0;

@@ -307,9 +307,9 @@ test("a body that breaks after its head gives its bytes, and then the error", as
   body.send(jpeg.subarray(0, 900));
   const filling = await answer;
   if (filling.kind !== "filling") throw new Error(filling.kind);
-  expect((await filling.follower.read(filling.head, 0))?.byteLength).toBe(900);
+  expect((await filling.reader.read(filling.head, 0))?.byteLength).toBe(900);
   body.fail(new HuiyuanError("origin_truncated", "cut"));
-  await expect(filling.follower.read(filling.head, 900)).rejects.toMatchObject({ code: "origin_truncated" });
+  await expect(filling.reader.read(filling.head, 900)).rejects.toMatchObject({ code: "origin_truncated" });
   filling.release();
   await lab.settled();
   expect(await lab.object("a.jpg")).toBeUndefined();
@@ -419,7 +419,7 @@ describe("an image that is damaged at its source", () => {
     const lab = mirrorLab({ origins: [fakeOrigin(reply())], pool: { perSpoolBytes: 500, disk } });
     const answer = await lab.miss("a.jpg");
     if (answer.kind !== "filling") throw new Error(answer.kind);
-    expect(await answer.follower.end()).toMatchObject({ kind: "unstored", damage });
+    expect(await answer.reader.end()).toMatchObject({ kind: "unstored", damage });
     answer.release();
     await lab.settled();
     expect(lab.meter.told.at(-1)).toBe("refused suspect");
@@ -607,7 +607,7 @@ describe("a large image that no disk takes, wanted whole", () => {
     const asked = { ...PLAIN, key: toKey("a.bmp"), path: toKey("a.bmp"), epoch: 0, signal: NEVER };
     const answer = await lab.mirror.fetch({ ...asked, method: "GET", wantsWhole: true });
     if (answer.kind !== "filling") throw new Error(answer.kind);
-    return { answer, end: answer.follower.whole().finally(() => setImmediate(answer.release)) };
+    return { answer, end: answer.reader.whole().finally(() => setImmediate(answer.release)) };
   }
 
   test("is gathered once for all, also for who comes when its beginning has gone by", async () => {
@@ -637,7 +637,7 @@ describe("a large image that no disk takes, wanted whole", () => {
       ["b.bmp", "c.bmp"].map((name) => lab.mirror.fetch({ ...asked, key: toKey(name), path: toKey(name) })),
     );
     const ends = await Promise.allSettled(
-      answers.map((answer) => (answer.kind === "filling" ? answer.follower.whole() : Promise.resolve(undefined))),
+      answers.map((answer) => (answer.kind === "filling" ? answer.reader.whole() : Promise.resolve(undefined))),
     );
     const [failed, ...others] = ends.filter((end) => end.status === "rejected").map(({ reason }) => reason);
     expect(failed).toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });

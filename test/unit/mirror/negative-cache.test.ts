@@ -3,10 +3,10 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { toKey } from "../../../src/core/object.ts";
-import { createRecent } from "../../../src/mirror/negative-cache.ts";
+import { createNegativeCache } from "../../../src/mirror/negative-cache.ts";
 
 const at = (id: string) => ({ id, key: toKey("a.jpg"), epoch: 0 });
-const recentOf = () => createRecent({ negativeTtlMs: 60_000 }, () => 1_000);
+const recentOf = () => createNegativeCache({ negativeTtlMs: 60_000 }, () => 1_000);
 
 test.each(["a.jpg", `a.jpg\0${"x".repeat(5_000)}`])("an absence is remembered of its own id alone (%#)", (id) => {
   const recent = recentOf();

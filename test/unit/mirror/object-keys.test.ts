@@ -25,8 +25,8 @@ test.each([
   ["a", "x/%252E/y", true, "a?x/%25252E/y"],
   ["a", "x/%2e%2e/y", true, "a?x/%2e%2e/y"],
   ["a", "x/.../y/..z", true, "a?x/.../y/..z"],
-] as const)("keyOfUrl(%j, %j) with kept queries %s is %j", (path, query, isKept, key) => {
-  expect(keyOfUrl(toKey(path), query, isKept)).toBe(key);
+] as const)("keyOfUrl(%j, %j) with kept queries %s is %j", (path, query, isStorable, key) => {
+  expect(keyOfUrl(toKey(path), query, isStorable)).toBe(key);
 });
 
 test("keyOfUrl() gives no two URLs one key where queries are kept", () => {
@@ -79,9 +79,9 @@ test("urlOfKey() undoes keyOfUrl() for every path and query", () => {
       paths.filter(isKey),
       fc.constantFrom("", "a=1", "a=?&b=%3F", "../../.", "a/%2E%2E/..", "a/./%252E%252E/%2E/.%2E"),
       fc.boolean(),
-      (path: Key, query, isKept) => {
-        const url = { path, query: isKept ? query : "" };
-        expect(urlOfKey(keyOfUrl(path, url.query, isKept), isKept)).toEqual(url);
+      (path: Key, query, isStorable) => {
+        const url = { path, query: isStorable ? query : "" };
+        expect(urlOfKey(keyOfUrl(path, url.query, isStorable), isStorable)).toEqual(url);
       },
     ),
   );

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { identityOf } from "../../../src/settings/fingerprint.ts";
+import { fingerprintOf } from "../../../src/settings/fingerprint.ts";
 import { parse, withOrigin } from "./parse.ts";
 
 const text = withOrigin('url: "https://h", headers: { Authorization: one }');
 
 test("identityOf() is the same for equal settings and shows none of them", () => {
-  expect(identityOf(parse(text))).toBe(identityOf(parse(text)));
-  expect(identityOf(parse(text))).toMatch(/^[0-9a-f]{64}$/);
+  expect(fingerprintOf(parse(text))).toBe(fingerprintOf(parse(text)));
+  expect(fingerprintOf(parse(text))).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test.each([
@@ -14,10 +14,10 @@ test.each([
   ["an origin's header", "one", "two"],
   ["an origin's url", "https://h", "https://g"],
 ])("identityOf() differs when %s does", (_, from, to) => {
-  expect(identityOf(parse(text.replace(from, to)))).not.toBe(identityOf(parse(text)));
+  expect(fingerprintOf(parse(text.replace(from, to)))).not.toBe(fingerprintOf(parse(text)));
 });
 
 test("identityOf() tells several parts from one", () => {
-  expect(identityOf("a", "b")).not.toBe(identityOf("ab"));
-  expect(identityOf(["a", "b"])).not.toBe(identityOf("a", "b"));
+  expect(fingerprintOf("a", "b")).not.toBe(fingerprintOf("ab"));
+  expect(fingerprintOf(["a", "b"])).not.toBe(fingerprintOf("a", "b"));
 });

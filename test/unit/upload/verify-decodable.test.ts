@@ -8,8 +8,8 @@ import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
 
 /** Uploads an image to a server whose renderer says this of it. */
 async function uploadWhere(code: ErrorCode) {
-  const renderer = { prove: () => Promise.reject(new HuiyuanError(code, "so it is")) };
-  const { port, bucket } = await photosLab({ prove: createProof(renderer) });
+  const renderer = { verify: () => Promise.reject(new HuiyuanError(code, "so it is")) };
+  const { port, bucket } = await photosLab({ verify: createProof(renderer) });
   const form = fileForm(await noisyJpeg(64, 48));
   const answer = await callApi({ port, path: "/a.jpg", sign: uploadToken("a.jpg"), form });
   const { state } = await bucket.stored.bucket.lookup(toKey("a.jpg"));

@@ -45,7 +45,7 @@ export function createRecentEntries(): RecentEntries {
         drop(request.to, request.key);
         break;
       // Names a blob, whoever has it.
-      case "setAside":
+      case "quarantine":
         entries.clear();
         break;
       // These change no entry of an object.
@@ -55,7 +55,7 @@ export function createRecentEntries(): RecentEntries {
       case "sweep":
       case "forgetTombstones":
       case "removeOrphans":
-      case "emptyPack":
+      case "compactPack":
       case "removeEmptyPacks":
         break;
       default:

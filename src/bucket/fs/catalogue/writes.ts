@@ -23,7 +23,7 @@ export interface CatalogueWrites {
    * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
    * it then: it is forgotten.
    */
-  setAside(request: Pick<RequestOf<"setAside">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
+  quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
   /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
@@ -203,7 +203,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       clear(source, key, entry.epoch);
       return true;
     },
-    setAside({ sha256, copyFolders }, now) {
+    quarantine({ sha256, copyFolders }, now) {
       const blob = blobs.find(sha256);
       if (blob === undefined) return [];
       const entries = statements.entriesOf.all(blob.id).map((entry) => {

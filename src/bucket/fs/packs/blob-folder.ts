@@ -43,7 +43,7 @@ export interface BlobFolder {
   /** No error when the file is not there. */
   remove(sha256: string): void;
   /** Moves the file to `quarantine/`, for a person to look at. False when it is not there. */
-  setAside(sha256: string, now: number): boolean;
+  quarantine(sha256: string, now: number): boolean;
   /** Leaves damaged bytes that lie elsewhere in `quarantine/`, as far as they can be read. */
   keepDamaged(sha256: string, now: number, read: () => Buffer): void;
 }
@@ -104,7 +104,7 @@ export function openBlobFolder(dataDir: string): BlobFolder {
     remove(sha256) {
       unlinkIfThere(blobPath(dataDir, sha256));
     },
-    setAside(sha256, now) {
+    quarantine(sha256, now) {
       try {
         renameSync(blobPath(dataDir, sha256), `${dataDir}/quarantine/${sha256}.${now}`);
         return true;

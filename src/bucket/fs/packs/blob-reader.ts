@@ -14,7 +14,7 @@ import type { SetAsideRequest } from "../writer/write-operations.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";
-import { createReadLine } from "./read-queue.ts";
+import { createReadQueue } from "./read-queue.ts";
 
 /** A blob whose bytes are not what was stored. */
 export interface Damage extends Omit<SetAsideRequest, "copyFolders"> {
@@ -73,7 +73,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   });
   const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
   const quick = createQuickReads();
-  const line = createReadLine();
+  const line = createReadQueue();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */

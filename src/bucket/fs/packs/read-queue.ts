@@ -9,7 +9,7 @@ export interface Asker {
   readonly hadBytes: number;
 }
 
-export interface ReadLine {
+export interface ReadQueue {
   /** Resolves when it is this one's turn. `leave` must follow. */
   enter(asker: Asker): Promise<void> | undefined;
   leave(): void;
@@ -24,7 +24,7 @@ const SHORT_BYTES = 1_048_576;
 /** So often it is the turn of those who have had most: a long download goes on although others begin without end. */
 const TURNS_FOR_OLD = 4;
 
-export function createReadLine(places = PLACES): ReadLine {
+export function createReadQueue(places = PLACES): ReadQueue {
   const waiting: (() => void)[][] = Array.from({ length: CLASSES }, () => []);
   let free = places;
   let turns = 0;

@@ -25,7 +25,7 @@ export interface BatchParts {
 // believes in a file that is about to vanish.
 const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
   "sweep",
-  "setAside",
+  "quarantine",
   "removeOrphans",
   "removeEmptyPacks",
 ]);
@@ -143,7 +143,7 @@ interface PlacedFiles {
 
 /** Operations whose bytes go into a pack. */
 function isPacked({ name, body }: Operation): boolean {
-  return body !== undefined || name === "emptyPack";
+  return body !== undefined || name === "compactPack";
 }
 
 function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles {

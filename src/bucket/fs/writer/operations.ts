@@ -64,14 +64,14 @@ export function operationHandlers(at: Workplace): Handlers {
       writes.probe(time);
       return true;
     },
-    setAside: (request, now) => setAside(request, now, at),
+    quarantine: (request, now) => quarantine(request, now, at),
     sweep(request) {
       const swept = rows.forgetUnused(request);
       for (const { sha256 } of swept) blobs.remove(sha256);
       return swept;
     },
     removeOrphans: (request) => removeOrphans(request, at),
-    emptyPack({ pack, maxBytes }) {
+    compactPack({ pack, maxBytes }) {
       const moved: string[] = [];
       let bytes = 0;
       for (const blob of pack < packs.newest ? rows.inPack(pack, MAX_MOVED_BLOBS) : []) {
@@ -92,15 +92,15 @@ export function operationHandlers(at: Workplace): Handlers {
 }
 
 /** Other bytes than those that were read wrongly are good ones that were stored since. */
-function setAside(request: RequestOf<"setAside">, now: number, at: Workplace): AnswerOf<"setAside"> {
+function quarantine(request: RequestOf<"quarantine">, now: number, at: Workplace): AnswerOf<"quarantine"> {
   const { sha256, place, inode } = request;
   const { writes, rows, blobs, packs } = at;
   const known = rows.find(sha256);
   if (known === undefined || known.isDamaged || known.place?.pack !== place?.pack || known.place?.at !== place?.at)
     return [];
   if (place === undefined && blobs.stat(sha256)?.ino !== inode) return [];
-  const entries = writes.setAside(request, now);
-  if (place === undefined) blobs.setAside(sha256, now);
+  const entries = writes.quarantine(request, now);
+  if (place === undefined) blobs.quarantine(sha256, now);
   else blobs.keepDamaged(sha256, now, () => packs.read(place, known.size));
   return entries;
 }

@@ -54,7 +54,7 @@ export interface WriteOperations {
   /** `now`: Unix seconds. Returns how many were forgotten. */
   pruneSpent: [{ readonly now: number }, number];
   probe: [{ readonly at: number }, true];
-  setAside: [SetAsideRequest, readonly SetAsideEntry[]];
+  quarantine: [SetAsideRequest, readonly SetAsideEntry[]];
   /** Removes blobs that no entry uses since before `unusedBefore` (Unix milliseconds). */
   sweep: [{ readonly unusedBefore: number; readonly limit: number }, readonly SweptBlob[]];
   /** Forgets tombstones that expired before `expiredBefore` (Unix milliseconds). Returns how many. */
@@ -62,7 +62,7 @@ export interface WriteOperations {
   /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
   removeOrphans: [OrphanRequest, number];
   /** Moves blobs of a pack to the newest, at most so many bytes but at least one. Returns their SHA-256; none: it is empty. */
-  emptyPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
+  compactPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
   /** Removes the packs in which nothing lives. Returns how many. */
   removeEmptyPacks: [Record<string, never>, number];
 }

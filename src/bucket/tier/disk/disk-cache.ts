@@ -4,10 +4,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { FsStore } from "../../fs/store.ts";
-import { type Copy, type CopyOrder, createCopyOrder } from "./lru-index.ts";
+import { type Copy, createLruIndex, type LruIndex } from "./lru-index.ts";
 
-export interface BoundedDisk {
-  readonly order: CopyOrder;
+export interface DiskCache {
+  readonly order: LruIndex;
   /** Bytes of everything together. */
   readonly maxBytes: number;
   resize(maxBytes: number): void;
@@ -23,7 +23,7 @@ export interface BoundedDisk {
   close(): Promise<void>;
 }
 
-export interface BoundedDiskOptions {
+export interface DiskCacheOptions {
   readonly near: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
   readonly maxBytes: number;
   /** Whether memory has served it since this was asked last: that is a use of which nothing comes here. */
@@ -40,8 +40,8 @@ const PAGE = 1_000;
 const REMOVED_AT_ONCE = 256;
 const LOOKED_AT_ONCE = 1_024;
 
-export function createBoundedDisk({ near, maxBytes: initial, wasUsed, log }: BoundedDiskOptions): BoundedDisk {
-  const order = createCopyOrder();
+export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskCacheOptions): DiskCache {
+  const order = createLruIndex();
   let maxBytes = initial;
   let reserved = () => 0;
   let isClosed = false;

@@ -4,7 +4,7 @@ import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, PutCondition } from "../../contract/driver.ts";
-import type { CopyOrder } from "./lru-index.ts";
+import type { LruIndex } from "./lru-index.ts";
 
 /** Copies never fail what they accompany: a disk that cannot take one has none. Only epochs must be written. */
 export interface Edge {
@@ -28,7 +28,7 @@ export interface Edge {
 export interface EdgeOptions {
   readonly bucketId: string;
   readonly driver: BucketDriver;
-  readonly order: CopyOrder;
+  readonly order: LruIndex;
   readonly forgetRow: (key: Key, sha256: string) => Promise<boolean>;
   readonly maxCopyBytes: () => number;
   /** Copies have been added. */

@@ -12,7 +12,7 @@ export interface Copy {
   checkedAt: number;
 }
 
-export interface CopyOrder {
+export interface LruIndex {
   readonly bytes: number;
   readonly count: number;
   /** A copy that was just made from what the remote store has, or was given. */
@@ -31,7 +31,7 @@ export interface CopyOrder {
 /** What so many take in memory is some 50 MB. */
 const MAX_COPIES = 250_000;
 
-export function createCopyOrder(maxCopies = MAX_COPIES): CopyOrder {
+export function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
   let copies = new Map<string, Copy>();
   let bytes = 0;
   const name = (bucketId: string, key: Key) => `${bucketId}\n${key}`;

@@ -4,7 +4,7 @@ import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
-import { type BoundedDisk, VARIANT_FOLDER } from "./disk-cache.ts";
+import { type DiskCache, VARIANT_FOLDER } from "./disk-cache.ts";
 
 /** The variants of one bucket's images. */
 export interface VariantBucket {
@@ -16,7 +16,7 @@ export interface VariantBucket {
 
 export interface VariantTierOptions {
   readonly near: Pick<FsStore, "bucket" | "forget">;
-  readonly disk: BoundedDisk;
+  readonly disk: DiskCache;
 }
 
 const PAGE = 1_000;

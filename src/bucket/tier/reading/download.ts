@@ -2,7 +2,7 @@
 // before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
 
 import { createHash, type Hash } from "node:crypto";
-import { PassingMap } from "../../../async/live-map.ts";
+import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
 import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
@@ -46,7 +46,7 @@ interface Running {
 
 export function createDownloads(options: DownloadsOptions): Downloads {
   const { remote, spools, maxKeptBytes, keep, damaged } = options;
-  const running = new PassingMap<string, Promise<Running | undefined>>();
+  const running = new LiveMap<string, Promise<Running | undefined>>();
   const large = createLargeObjects({ remote, damaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {

@@ -85,7 +85,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
     }
   }
 
-  function prove(info: ObjectInfo, version: string): Promise<Buffer> {
+  function verify(info: ObjectInfo, version: string): Promise<Buffer> {
     const sums = known.get(info.hashes.sha256);
     if (sums !== undefined) return Promise.resolve(sums);
     const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
@@ -109,7 +109,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
       return {
         async read(start, end) {
           if (start !== hashed || (hasher === undefined && known.get(sha256) !== undefined)) {
-            const sums = await prove(info, version);
+            const sums = await verify(info, version);
             const from = start - (start % BLOCK_BYTES);
             const to = Math.min(info.size, end + BLOCK_BYTES - (end % BLOCK_BYTES)) - 1;
             const bytes = await getRange(info, version, from, to);
@@ -123,7 +123,7 @@ export function createLargeObjects({ remote, damaged }: LargeObjectsOptions): La
           if (hashed === info.size) settle(info, version, hasher);
           return bytes;
         },
-        proven: () => prove(info, version).then(() => undefined),
+        proven: () => verify(info, version).then(() => undefined),
         close() {},
       };
     },

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/join.ts";
-import type { Kept } from "../../../mirror/freshness/revalidation-outcome.ts";
+import type { StaleKept } from "../../../mirror/freshness/revalidation-outcome.ts";
 import { urlOfKey } from "../../../mirror/object-keys.ts";
 import { askedForKey } from "../../../mirror/rules.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../../request/object-name.ts";
@@ -99,7 +99,7 @@ async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<Wa
   const object = nameObject(site, url);
   const entry = await stored.bucket.lookup(object.key);
   if (entry.state === "tombstone") return { result: "deleted" };
-  if (entry.state === "absent" && entry.isTaken === true) return { result: "unstored" };
+  if (entry.state === "absent" && entry.isForeign === true) return { result: "unstored" };
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
   const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
@@ -109,19 +109,19 @@ async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<Wa
   const { mirror } = route;
   const answer =
     entry.state === "object"
-      ? await mirror.revalidate(entry, { ...request, mayHelp: false })
+      ? await mirror.revalidate(entry, { ...request, mayServeStale: false })
       : await mirror.fetch({ ...request, method: "GET", epoch: entry.epoch });
   return outcome(answer);
 }
 
-async function outcome(answer: MissAnswer | Kept): Promise<Omit<WarmLine, "name">> {
+async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "name">> {
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
   if (answer.kind === "asked") return { result: "unstored" }; // Only a HEAD is answered so.
   try {
     if (answer.kind === "finished") {
       return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
     }
-    const end = await answer.follower.end();
+    const end = await answer.reader.end();
     if (end.kind === "failed") return failure(end.error);
     if (end.kind === "whole") return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
     return { result: "unstored" };

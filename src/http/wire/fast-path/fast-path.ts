@@ -4,14 +4,14 @@
 // stays bytes until its turn comes: requests behind an answer that nobody reads cost no more than they are long.
 
 import type { Socket } from "node:net";
-import { PassingSet } from "../../../async/live-map.ts";
+import { LiveSet } from "../../../async/live-map.ts";
 import type { DownloadRequest } from "../../request/exchange.ts";
 import type { DownloadResponse } from "../../response/response.ts";
-import type { GoingOn } from "../fairness.ts";
-import { createHeadReader, type LaneRequest } from "./head.ts";
-import { createHeadEnd, LaneResponse, type LaneResponseOptions } from "./response.ts";
+import type { Fairness } from "../fairness.ts";
+import { createHeadReader, type FastPathRequest } from "./head.ts";
+import { createHeadEnd, FastPathResponse, type FastPathResponseOptions } from "./response.ts";
 
-export interface LaneOptions {
+export interface FastPathOptions {
   readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
   /** Whether the listener is the right one for a request target. */
   readonly takes: (url: string) => boolean;
@@ -20,7 +20,7 @@ export interface LaneOptions {
   /** Gets connections that have sent nothing within `headMs`. */
   readonly late: (socket: Socket) => void;
   /** Of all connections. */
-  readonly goingOn: GoingOn;
+  readonly fairness: Fairness;
   /** Ends a connection behind its last answer, which is with the kernel. */
   readonly end: (socket: Socket) => void;
   readonly headMs: number;
@@ -29,7 +29,7 @@ export interface LaneOptions {
   readonly idleMs: () => number;
 }
 
-export interface Lane {
+export interface FastPath {
   accept(socket: Socket): void;
   /** From now on a connection ends behind its answer, which says so. */
   retire(): void;
@@ -56,8 +56,8 @@ const MAX_HELD_BYTES = 16_384;
 /** Of what one client has sent ahead; then others have their turn. */
 const ANSWERS_AT_ONCE = 16;
 
-export function createLane(options: LaneOptions): Lane {
-  const connections = new PassingSet<Connection>();
+export function createFastPath(options: FastPathOptions): FastPath {
+  const connections = new LiveSet<Connection>();
   const headEnd = createHeadEnd(options.keepAliveMs);
   let isRetired = false;
   const isLast = () => isRetired;
@@ -82,13 +82,13 @@ export function createLane(options: LaneOptions): Lane {
 /** Serves one connection until it closes or leaves the lane. */
 function drive(
   socket: Socket,
-  options: LaneOptions & Pick<LaneResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
+  options: FastPathOptions & Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
 ): Connection {
-  const { listener, takes, headEnd, isLast, keepAliveMs, goingOn } = options;
+  const { listener, takes, headEnd, isLast, keepAliveMs, fairness } = options;
   const readHead = createHeadReader(socket);
   let hasAsked = false;
   /** The answer under way: one at a time. */
-  let current: LaneResponse | undefined;
+  let current: FastPathResponse | undefined;
   let held: Buffer | undefined;
   let isGoingOn = false;
   /** Others have their turn, and then what is held. */
@@ -124,9 +124,9 @@ function drive(
     return true;
   }
 
-  function answer(request: LaneRequest): void {
+  function answer(request: FastPathRequest): void {
     hasAsked = true;
-    const response = new LaneResponse(socket, { isHead: request.method === "HEAD", headEnd, isLast, finished });
+    const response = new FastPathResponse(socket, { isHead: request.method === "HEAD", headEnd, isLast, finished });
     current = response;
     listener(request, response);
     // Mostly it is answered by now, and no timer need be set.
@@ -151,7 +151,7 @@ function drive(
     while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
       if (answersLeft === 0) {
         isYielding = true;
-        goingOn.wait(() => {
+        fairness.wait(() => {
           isYielding = false;
           answersLeft = ANSWERS_AT_ONCE;
           goOn();

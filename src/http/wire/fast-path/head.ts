@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import type { DownloadRequest } from "../../request/exchange.ts";
 import { escapeBeyondAscii } from "../../request/target.ts";
 
-export interface LaneRequest extends DownloadRequest {
+export interface FastPathRequest extends DownloadRequest {
   readonly method: "GET" | "HEAD";
   readonly url: string;
 }
@@ -42,7 +42,7 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
 const KEEPING: ReadonlySet<string> = new Set(["keep-alive", "upgrade", "upgrade, http2-settings"]);
 
 /** Undefined unless `bytes` are one whole head, and nothing behind it. */
-export function createHeadReader(socket: Socket): (bytes: Buffer) => LaneRequest | undefined {
+export function createHeadReader(socket: Socket): (bytes: Buffer) => FastPathRequest | undefined {
   let last: Fields | undefined;
   return (bytes) => {
     if (bytes.byteLength > MAX_HEAD_BYTES) return undefined;

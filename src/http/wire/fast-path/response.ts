@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { lendRoom, returnRoom } from "../../../body/head-room.ts";
 import { type DownloadResponse, type Headers, headerLines, namesLength } from "../../response/response.ts";
 
-export interface LaneResponseOptions {
+export interface FastPathResponseOptions {
   readonly isHead: boolean;
   /** Ready-made last lines of every head: see `createHeadEnd`. */
   readonly headEnd: (isLast: boolean) => string;
@@ -16,13 +16,13 @@ export interface LaneResponseOptions {
 }
 
 /** One answer on a connection that is used again. A class because a hit would pay for a closure a method. */
-export class LaneResponse implements DownloadResponse {
+export class FastPathResponse implements DownloadResponse {
   statusCode = 200;
   headersSent = false;
   /** The connection ends behind it, and the head says so. */
   isLast = false;
   readonly #socket: Socket;
-  readonly #options: LaneResponseOptions;
+  readonly #options: FastPathResponseOptions;
   /** Written with the first bytes. */
   #head = "";
   #hasBody = true;
@@ -32,7 +32,7 @@ export class LaneResponse implements DownloadResponse {
   #onGone: (() => void) | undefined;
   #onOver: (() => void) | undefined;
 
-  constructor(socket: Socket, options: LaneResponseOptions) {
+  constructor(socket: Socket, options: FastPathResponseOptions) {
     this.#socket = socket;
     this.#options = options;
   }

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { type Key, toKey } from "../../../../src/core/object.ts";
-import { createTokenDoor, type TokenDoorOptions } from "../../../../src/http/request/authorizer.ts";
+import { type AuthorizerOptions, createAuthorizer } from "../../../../src/http/request/authorizer.ts";
 
 /** A door at the given moment whose tokens all live until second 100. */
 function doorAt(now: number) {
-  const tokens = { verify: () => ({ kind: "multi-use", expires: 100 }) } as unknown as TokenDoorOptions["tokens"];
-  const once = {} as TokenDoorOptions["once"]; // Nothing is spent here.
+  const tokens = { verify: () => ({ kind: "multi-use", expires: 100 }) } as unknown as AuthorizerOptions["tokens"];
+  const once = {} as AuthorizerOptions["once"]; // Nothing is spent here.
   const rules = { acceptV1: false, oneTimeDownloads: "once", mode: "private" } as const;
-  return createTokenDoor({ appid: "1", bucket: "b", ...rules, tokens, once, now: () => now });
+  return createAuthorizer({ appid: "1", bucket: "b", ...rules, tokens, once, now: () => now });
 }
 
 const KEY: Key = toKey("a.jpg");

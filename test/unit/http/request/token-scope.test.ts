@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
 import type { NamedObject } from "../../../../src/http/request/object-name.ts";
-import type { Wish } from "../../../../src/http/request/processing-request.ts";
+import type { ProcessingRequest } from "../../../../src/http/request/processing-request.ts";
 import type { Admission } from "../../../../src/http/request/site.ts";
 import { admitNamed, admittedByBoth } from "../../../../src/http/request/token-scope.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
@@ -33,7 +33,7 @@ function named(path: string, key = path): NamedObject {
 }
 
 const small = nameRecipe(parseInstruction("imageView2/2/w/9", { era: 2015 }));
-const alias = (original: NamedObject): Wish => ({
+const alias = (original: NamedObject): ProcessingRequest => ({
   named: small,
   path: original.request.path,
   original,

@@ -135,7 +135,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, left: number, 
   [DAY, shared(600), "stored", -10, "public, max-age=0"],
   [DAY, REUSABLE, "stored", -10, "private, no-cache"],
   [DAY, ONE_TIME, "stored", 40, "no-store"],
-  [DAY, NONE, "unkept", 40, "no-store"],
+  [DAY, NONE, "not-storable", 40, "no-store"],
   [DAY, privately(600), "stand-in", 40, "no-store"],
 ])("%s with %o, %s, and %i s left: %s", (bucket, scope, state, leftSeconds, expected) => {
   expect(createCacheControl(bucket)(scope, state, { leftSeconds })).toBe(expected);

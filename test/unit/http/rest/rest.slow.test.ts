@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { createSlots } from "../../../../src/mirror/fill/slots.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type PhotosLab, photosLab } from "../../../helpers/photos-lab.ts";
 import { eventually } from "../../../helpers/program.ts";
@@ -68,7 +68,7 @@ describe("bodies", () => {
   });
 
   test("more of them at once than there are places for are told to come again", async () => {
-    const lab = await photosLab({ uploads: createSlots(1) });
+    const lab = await photosLab({ uploads: createFillLimit(1) });
     const form = fileForm(jpeg);
     const half = form.body.subarray(0, 500);
     const first = callRaw(lab.port, [headOf("first.jpg", form, ["Expect: 100-continue"]), { when: "100", send: half }]);

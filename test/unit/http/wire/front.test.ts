@@ -14,7 +14,7 @@ test("a request with a body that has been read while it waited for its turn leav
     port: 0,
     nextRequestId: () => "id",
     listener: createFront({
-      photos: { answer: () => false },
+      restApi: { answer: () => false },
       download(_request, response) {
         waiting.push(response);
         setImmediate(() => response.end());

@@ -50,7 +50,7 @@ async function serve({ hasLane = true } = {}): Promise<Served> {
     port: 0,
     nextRequestId: () => "id",
     listener: (request, response) => void answer(request, response).catch(() => response.destroy()),
-    ...(hasLane && { lane: { listener: () => {}, takes: () => false } }),
+    ...(hasLane && { fastPath: { listener: () => {}, takes: () => false } }),
   });
   open.push(() => server.stop(0));
   return { ...server, begun, release };

@@ -6,7 +6,7 @@ import { connect, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import { type DownloadResponse, nodeResponse } from "../../../../src/http/response/response.ts";
-import { createTurns } from "../../../../src/http/wire/pipelining.ts";
+import { createPipelining } from "../../../../src/http/wire/pipelining.ts";
 import { type HttpServer, startServer } from "../../../../src/http/wire/server.ts";
 import { eventually, within } from "../../../helpers/program.ts";
 
@@ -196,7 +196,7 @@ test.each([
 
 test("hold() has nothing read before its turn, in which nobody is late", async () => {
   const socket = new Socket();
-  const turns = createTurns(socket);
+  const turns = createPipelining(socket);
   const told: string[] = [];
   const first = Object.assign(new EventEmitter(), { socket, req: { complete: true } }) as unknown as ServerResponse;
   turns.take(first, () => told.push("first"));

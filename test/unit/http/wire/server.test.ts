@@ -149,7 +149,7 @@ describe.each([
       port: 0,
       nextRequestId: () => "test",
       listener: (_request, response) => void answer(nodeResponse(response)),
-      lane: { listener: (_request, response) => void answer(response), takes: () => true },
+      fastPath: { listener: (_request, response) => void answer(response), takes: () => true },
     });
   }
 

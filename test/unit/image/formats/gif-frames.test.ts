@@ -1,7 +1,7 @@
 // Zeros between the blocks of a GIF, which browsers pass over.
 import { expect, test } from "vitest";
 import { gifFramesIn, withoutStrayZeros } from "../../../../src/image/formats/gif-frames.ts";
-import { proveImage } from "../../../../src/image/process/verify-decodable.ts";
+import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
 import { gated } from "../../../helpers/gated.ts";
 import { animatedGif } from "../../../helpers/images.ts";
 import { LIMITS, renderText } from "../../../helpers/rendering.ts";
@@ -29,7 +29,7 @@ test.each(Object.entries(PLACES))("a GIF with zeros before %s is processed as wi
     const file = withZeros(places, zeros);
     expect(gated(file).isStructureWhole).toBe(true);
     expect(withoutStrayZeros(file).equals(gif)).toBe(true);
-    await proveImage(file, LIMITS);
+    await verifyDecodable(file, LIMITS);
     expect((await renderText(file, "imageView2/2/w/12")).bytes.equals(plain.bytes)).toBe(true);
   }
 });

@@ -1,7 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { readableGif } from "../../../../src/image/formats/gif-screen.ts";
-import { proveImage } from "../../../../src/image/process/verify-decodable.ts";
+import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
 import { b64, colourAt, difference, LIMITS, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 
@@ -115,10 +115,10 @@ describe("a GIF of 640x480 whose first frame covers a part", () => {
   });
 
   test("is proven to its last frame", async () => {
-    await proveImage(moving(640, 480), LIMITS);
+    await verifyDecodable(moving(640, 480), LIMITS);
     const damaged = moving(640, 480);
     damaged.fill(0xff, damaged.length - 60, damaged.length - 3);
-    await expect(proveImage(damaged, LIMITS)).rejects.toMatchObject({ code: "image_not_processable" });
+    await expect(verifyDecodable(damaged, LIMITS)).rejects.toMatchObject({ code: "image_not_processable" });
   });
 });
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../src/body/body-room.ts";
-import { atOnce, inStrides, type Walk, walkThrough } from "../../../../src/image/formats/yielding-scan.ts";
+import { atOnce, type ScanSteps, walkThrough, yieldingScan } from "../../../../src/image/formats/yielding-scan.ts";
 
-function* busy(steps: number, stepMs: number): Walk<string> {
+function* busy(steps: number, stepMs: number): ScanSteps<string> {
   for (let step = 0; step < steps; step += 1) {
     for (const until = performance.now() + stepMs; performance.now() < until; );
     yield;
@@ -15,7 +15,7 @@ test("inStrides() lets others have their turn while it lasts", async () => {
   const others = setInterval(() => {
     turns += 1;
   }, 1);
-  expect(await inStrides(busy(20, 3))).toBe("found");
+  expect(await yieldingScan(busy(20, 3))).toBe("found");
   clearInterval(others);
   expect(turns).toBeGreaterThanOrEqual(5);
 });
@@ -25,16 +25,16 @@ test("inStrides() waits for nobody when the walk is short", async () => {
   setImmediate(() => {
     isTurnOver = true;
   });
-  expect(await inStrides(busy(0, 0))).toBe("found");
+  expect(await yieldingScan(busy(0, 0))).toBe("found");
   expect(isTurnOver).toBe(false);
 });
 
 test("inStrides() and atOnce() throw what the walk throws", async () => {
-  function* failing(): Walk<void> {
+  function* failing(): ScanSteps<void> {
     yield;
     throw new RangeError("here");
   }
-  await expect(inStrides(failing())).rejects.toThrow("here");
+  await expect(yieldingScan(failing())).rejects.toThrow("here");
   expect(() => atOnce(failing())).toThrow("here");
 });
 

@@ -3,13 +3,13 @@ import { describe, expect, test } from "vitest";
 import {
   aligned,
   coverWindow,
-  markPosition,
-  markSize,
   plainWindow,
   type Size,
   scaledSize,
   turnedSize,
   visiblePart,
+  watermarkPosition,
+  watermarkSize,
 } from "../../../../src/image/geometry/geometry.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { type Era, GRAVITIES } from "../../../../src/image/grammar/recipe.ts";
@@ -168,7 +168,7 @@ test.each([
   ["south", 50, 37],
   ["southeast", 93, 37],
 ] as const)("markPosition() by %s with dx 7, dy 3 is at %i,%i", (gravity, left, top) => {
-  expect(markPosition(size("200x100"), size("100x60"), { gravity, dx: 7, dy: 3 })).toEqual({ left, top });
+  expect(watermarkPosition(size("200x100"), size("100x60"), { gravity, dx: 7, dy: 3 })).toEqual({ left, top });
 });
 
 test.each([
@@ -176,7 +176,7 @@ test.each([
   [{ by: "height", permille: 1000 }, "200x100"],
   [{ by: "area", permille: 250 }, "100x50"],
 ] as const)("markSize() by %o is %s", (scale, expected) => {
-  expect(markSize(size("200x100"), size("40x20"), scale)).toEqual(size(expected));
+  expect(watermarkSize(size("200x100"), size("40x20"), scale)).toEqual(size(expected));
 });
 
 test.each([

@@ -3,15 +3,15 @@ import type { Size } from "../../../../src/image/geometry/geometry.ts";
 import {
   laidSize,
   mayBeLaid,
-  refuseLargeMark,
   refuseLargeScale,
+  refuseLargeWatermark,
 } from "../../../../src/image/geometry/watermark-size.ts";
-import type { MarkScale, StepOf } from "../../../../src/image/grammar/recipe.ts";
+import type { StepOf, WatermarkScale } from "../../../../src/image/grammar/recipe.ts";
 
 type Look = Pick<StepOf<"imageMark">, "scale" | "oversize" | "degrees">;
 
 const size = (width: number, height: number): Size => ({ width, height });
-const share = (by: MarkScale["by"], permille: number): MarkScale => ({ by, permille });
+const share = (by: WatermarkScale["by"], permille: number): WatermarkScale => ({ by, permille });
 const IMAGE = size(200, 100);
 
 test.each<[string, Size, Partial<Look>, Size]>([
@@ -51,7 +51,7 @@ test.each<[Size, Partial<Look>, string | undefined]>([
   [size(9000, 10), { degrees: 45, scale: SCALED }, "watermark/spcent"],
 ])("refuseLargeMark() of %o, %o names %s", (laid, look, parameter) => {
   const { degrees = 0, scale } = look;
-  const refusal = thrownBy(() => refuseLargeMark(laid, { degrees, ...(scale && { scale }) }));
+  const refusal = thrownBy(() => refuseLargeWatermark(laid, { degrees, ...(scale && { scale }) }));
   expect(refusal?.parameter).toBe(parameter);
   expect(mayBeLaid(laid, degrees)).toBe(parameter === undefined);
   if (parameter === undefined) return;

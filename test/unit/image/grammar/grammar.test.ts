@@ -3,7 +3,13 @@ import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
 import { ignoresErrors, parseInstruction } from "../../../../src/image/grammar/grammar.ts";
-import { type Era, MARK_PARAMETER, markUrls, mayPass, mayServeOriginal } from "../../../../src/image/grammar/recipe.ts";
+import {
+  type Era,
+  mayPass,
+  mayServeOriginal,
+  WATERMARK_PARAMETER,
+  watermarkUrls,
+} from "../../../../src/image/grammar/recipe.ts";
 
 const b64 = (text: string) => Buffer.from(text).toString("base64url");
 const meaning = (text: string, era: Era = 2015) => canonicalText(parseInstruction(text, { era }));
@@ -153,7 +159,7 @@ describe("parseInstruction() gives the meaning", () => {
         scale: { by: "area", permille: 250 },
       },
     ]);
-    expect(markUrls(recipe)).toEqual([url]);
+    expect(watermarkUrls(recipe)).toEqual([url]);
   });
 });
 
@@ -394,7 +400,7 @@ test("mayServeOriginal() covers faults of the image, never the server's own stat
 test("mayPass() is true of time, breakage and marks, and of nothing that image and instruction always have", () => {
   const passes = (code: ErrorCode, parameter?: string) => mayPass(new HuiyuanError(code, "x", { parameter }));
   expect([passes("render_timeout"), passes("render_failed")]).toEqual([true, true]);
-  expect(passes("processing_invalid", MARK_PARAMETER)).toBe(true);
+  expect(passes("processing_invalid", WATERMARK_PARAMETER)).toBe(true);
   expect([passes("processing_invalid", "imageMogr2/crop"), passes("image_not_processable")]).toEqual([false, false]);
   expect([passes("image_too_large"), passes("image_too_heavy"), passes("output_too_large")]).toEqual(
     Array(3).fill(false),

@@ -15,23 +15,23 @@ test("nameRecipe() gives equal names to equal meanings, and others to others", (
 
 test("nameRecipe() lists each mark once", () => {
   const mark = `watermark/1/image/${b64("http://h/a.png")}`;
-  expect(named(`${mark}|${mark}`).marks).toEqual(["http://h/a.png"]);
-  expect(named("imageView2/2/w/9").marks).toEqual([]);
+  expect(named(`${mark}|${mark}`).watermarks).toEqual(["http://h/a.png"]);
+  expect(named("imageView2/2/w/9").watermarks).toEqual([]);
 });
 
 test("nameRecipe() lists a mark under two tokens as two that clients must be let in to, and as one image", () => {
   const mark = (token: string) => `watermark/1/image/${b64(`http://h/a.png?sign=${token}`)}`;
   const both = named(`${mark("one")}|${mark("two")}`);
-  expect(both.marks).toEqual(["http://h/a.png"]);
-  expect(both.signedMarks).toEqual(["http://h/a.png?sign=one", "http://h/a.png?sign=two"]);
+  expect(both.watermarks).toEqual(["http://h/a.png"]);
+  expect(both.signedWatermarks).toEqual(["http://h/a.png?sign=one", "http://h/a.png?sign=two"]);
   expect(named(mark("one")).name).toBe(named(mark("two")).name);
 });
 
 test("nameRecipe() lists a mark that is spelled in two ways as two to be looked for, and as one image", () => {
   const mark = (url: string) => `watermark/1/image/${b64(url)}`;
   const both = named(`${mark("http://h/a.png")}|${mark("https://H:443/a.png")}`);
-  expect(both.marks).toEqual(["http://h/a.png"]);
-  expect(both.signedMarks).toEqual(["http://h/a.png", "https://H:443/a.png"]);
+  expect(both.watermarks).toEqual(["http://h/a.png"]);
+  expect(both.signedWatermarks).toEqual(["http://h/a.png", "https://H:443/a.png"]);
 });
 
 test("settled() has three outcomes, each the same recipe every time", () => {

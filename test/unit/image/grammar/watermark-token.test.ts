@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import { markName, markWithoutToken, withoutMarkTokens } from "../../../../src/image/grammar/watermark-token.ts";
+import {
+  watermarkName,
+  watermarkWithoutToken,
+  withoutWatermarkTokens,
+} from "../../../../src/image/grammar/watermark-token.ts";
 import { b64 } from "../../../helpers/rendering.ts";
 
 const MARK = "http://img.example/m/logo.png";
@@ -13,7 +17,7 @@ test.each([
   [`${MARK}?design=x`, `${MARK}?design=x`],
   [`${MARK}?`, `${MARK}?`],
 ])("markWithoutToken(%j) is %j", (url, expected) => {
-  expect(markWithoutToken(url)).toBe(expected);
+  expect(watermarkWithoutToken(url)).toBe(expected);
 });
 
 test.each([
@@ -26,7 +30,7 @@ test.each([
   ["http://user@img.example/a", "http://user@img.example/a"],
   ["http://[::1]:80/a", "http://[::1]:80/a"],
 ])("markName(%j) is %j", (url, expected) => {
-  expect(markName(url)).toBe(expected);
+  expect(watermarkName(url)).toBe(expected);
 });
 
 const mark = (url: string) => `watermark/1/image/${b64(url)}/gravity/center`;
@@ -54,5 +58,5 @@ test.each([
     `watermark/1/image/${Buffer.from("ff00fe3f", "hex").toString("base64url")}`,
   ],
 ])("withoutMarkTokens() takes tokens out of marks: %s", (_what, text, expected) => {
-  expect(withoutMarkTokens(text)).toBe(expected);
+  expect(withoutWatermarkTokens(text)).toBe(expected);
 });

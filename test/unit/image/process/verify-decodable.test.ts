@@ -44,7 +44,7 @@ function prove(bytes: Buffer, body: ProofBody = { kind: "buffer", buffer: bytes 
   gate.push(bytes);
   const { image } = gate;
   if (image === undefined) throw new Error("its magic is gone");
-  return renderer.prove({ size: bytes.length, image, load: async () => body, signal: new AbortController().signal });
+  return renderer.verify({ size: bytes.length, image, load: async () => body, signal: new AbortController().signal });
 }
 
 /** The same head and end, and nothing between that makes sense. */
@@ -98,9 +98,9 @@ test("kinds that have no decoder are refused, and what is beyond the limits is s
     load: () => Promise.reject(new Error("it was loaded")),
     signal: new AbortController().signal,
   });
-  await expect(renderer.prove(image("tiff", 10))).rejects.toMatchObject({ code: "image_not_processable" });
-  await expect(renderer.prove(image("png", 3000))).rejects.toMatchObject({ code: "image_too_large" });
-  await expect(renderer.prove({ ...image("png", 1), size: 21_000_000 })).rejects.toMatchObject({
+  await expect(renderer.verify(image("tiff", 10))).rejects.toMatchObject({ code: "image_not_processable" });
+  await expect(renderer.verify(image("png", 3000))).rejects.toMatchObject({ code: "image_too_large" });
+  await expect(renderer.verify({ ...image("png", 1), size: 21_000_000 })).rejects.toMatchObject({
     code: "image_too_heavy",
   });
 });
@@ -120,7 +120,7 @@ test("large files are proven one at a time, and nothing is held while they wait"
       return { kind: "buffer", buffer: bytes } as const;
     };
     const image = { format: "png", width: 400, height: 300 } as const;
-    await renderer.prove({ size: 5_000_000, image, load, signal: new AbortController().signal });
+    await renderer.verify({ size: 5_000_000, image, load, signal: new AbortController().signal });
     loading -= 1;
   };
   await Promise.all(Array.from({ length: 8 }, one));

@@ -47,7 +47,7 @@ test("what the server asks for arrives as it was, with the bytes of every mark",
     bytes: Buffer.from("the image"),
     facts: { format: "png", width: 3, height: 2, frames: 1 } as const,
     recipe: parseInstruction("imageMogr2/rotate/30/quality/80!|watermark/2/text/5Zue5rqQ", { era: 2015 }),
-    marks: new Map([
+    watermarks: new Map([
       ["http://h/one.png", Buffer.from("one")],
       ["http://h/二.png", Buffer.from("two")],
     ]),

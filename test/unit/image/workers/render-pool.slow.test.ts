@@ -25,7 +25,7 @@ afterEach(() => pool?.close());
 function request(bytes: Buffer | undefined, text: string): PipelineRequest {
   if (bytes === undefined) throw new Error("Cannot render: there is no picture yet");
   const recipe = parseInstruction(text, { era: 2015 });
-  return { bytes, facts: readSource(bytes, LIMITS), recipe, marks: new Map(), limits: LIMITS };
+  return { bytes, facts: readSource(bytes, LIMITS), recipe, watermarks: new Map(), limits: LIMITS };
 }
 
 const thumbnail = () => request(small, "imageView2/2/w/50");

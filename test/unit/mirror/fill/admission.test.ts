@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createAdmission } from "../../../../src/mirror/fill/admission.ts";
-import { createBulkhead } from "../../../../src/mirror/fill/semaphore.ts";
-import { createSlots } from "../../../../src/mirror/fill/slots.ts";
+import { createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
 import { NEVER } from "../../../helpers/spools.ts";
 
 beforeEach(() => {
@@ -18,14 +18,14 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("slots", () => {
   test("take() says no when all are taken, and yes again after free()", () => {
-    const slots = createSlots(2);
+    const slots = createFillLimit(2);
     expect([slots.take(), slots.take(), slots.take(), slots.taken]).toEqual([true, true, false, 2]);
     slots.free();
     expect([slots.take(), slots.take()]).toEqual([true, false]);
   });
 
   test("resize() to fewer takes none away, and none are given until enough are free", () => {
-    const slots = createSlots(3);
+    const slots = createFillLimit(3);
     for (let count = 0; count < 3; count += 1) slots.take();
     slots.resize(1);
     expect(slots.taken).toBe(3);
@@ -39,7 +39,7 @@ describe("slots", () => {
   });
 
   test("empty() resolves when the last is freed, and at once where none is taken", async () => {
-    const slots = createSlots(2);
+    const slots = createFillLimit(2);
     await slots.empty();
     slots.take();
     slots.take();
@@ -59,7 +59,7 @@ describe("a bulkhead", () => {
   const options = { places: 1, maxWaiting: 2, waitMs: 1_000 };
 
   test("enter() takes a free place at once, and leave() gives it to whoever has waited longest", async () => {
-    const bulkhead = createBulkhead(options);
+    const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const order: string[] = [];
     const first = bulkhead.enter()?.then(() => order.push("first"));
@@ -76,7 +76,7 @@ describe("a bulkhead", () => {
   });
 
   test("enter() rejects with overloaded and Retry-After when the wait is over; the place goes to the next", async () => {
-    const bulkhead = createBulkhead(options);
+    const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const late = bulkhead.enter();
     vi.advanceTimersByTime(500);
@@ -89,7 +89,7 @@ describe("a bulkhead", () => {
   });
 
   test("enter() rejects with overloaded at once when the line is full", async () => {
-    const bulkhead = createBulkhead(options);
+    const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const waiting = [bulkhead.enter(), bulkhead.enter()];
     await expect(bulkhead.enter()).rejects.toMatchObject({ code: "overloaded" });
@@ -105,9 +105,9 @@ describe("admission", () => {
   const options = { places: 1, maxWaiting: 10, waitMs: 1_000 };
 
   test("what waits at the bulkhead takes no slot", async () => {
-    const bulkhead = createBulkhead(options);
-    const slots = createSlots(10);
-    const admission = createAdmission({ bulkhead, slots, signal: NEVER });
+    const bulkhead = createQueuedSemaphore(options);
+    const slots = createFillLimit(10);
+    const admission = createAdmission({ queue: bulkhead, slots, signal: NEVER });
     const leave = await admission();
     const waiting = admission();
     await turn();
@@ -118,19 +118,19 @@ describe("admission", () => {
   });
 
   test("without a free slot it is overloaded, and the bulkhead's place is given back", async () => {
-    const bulkhead = createBulkhead(options);
-    const slots = createSlots(1);
+    const bulkhead = createQueuedSemaphore(options);
+    const slots = createFillLimit(1);
     slots.take();
-    const admission = createAdmission({ bulkhead, slots, signal: NEVER });
+    const admission = createAdmission({ queue: bulkhead, slots, signal: NEVER });
     await expect(admission()).rejects.toMatchObject({ code: "overloaded", retryAfterSeconds: 1 });
     expect(bulkhead.enter()).toBeUndefined();
   });
 
   test("nobody is let in while the program stops, nor who was waiting then", async () => {
     const stopping = new AbortController();
-    const bulkhead = createBulkhead(options);
-    const slots = createSlots(10);
-    const admission = createAdmission({ bulkhead, slots, signal: stopping.signal });
+    const bulkhead = createQueuedSemaphore(options);
+    const slots = createFillLimit(10);
+    const admission = createAdmission({ queue: bulkhead, slots, signal: stopping.signal });
     const leave = await admission();
     const waiting = [admission(), admission()];
     stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));

@@ -4,14 +4,14 @@ import { describeObject } from "../../../../src/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
-import { type FollowerTimeouts, followFill } from "../../../../src/mirror/fill/reader.ts";
-import { createRescueRoom } from "../../../../src/mirror/fill/transient.ts";
+import { type FillReaderTimeouts, followFill } from "../../../../src/mirror/fill/reader.ts";
+import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../helpers/images.ts";
 import { createLatch, diskError, NEVER, type TestPool, testPool } from "../../../helpers/spools.ts";
 
-const TIMEOUTS: FollowerTimeouts = { head: 100, idle: 50, total: 1_000 };
+const TIMEOUTS: FillReaderTimeouts = { head: 100, idle: 50, total: 1_000 };
 const late = { code: "origin_timeout" };
 let jpeg: Buffer;
 let pool: TestPool;
@@ -51,7 +51,7 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
     admission: async () => () => {},
     origin: fakeOrigin((request) => arrives.reply(request)),
     spools,
-    rescues: createRescueRoom(),
+    transients: createTransientRoom(),
     maxBytes: 2_000_000,
     describe: (head, whole) =>
       describeObject({
@@ -268,7 +268,7 @@ test("endOrUnkept() of a body that no disk takes comes in time to read all of it
   head?.spool.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
   arrives.end();
-  expect(await follower.endOrUnkept()).toBe("unkept");
+  expect(await follower.endOrNotStorable()).toBe("not-storable");
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.byteLength; at += pieces.at(-1)?.byteLength ?? 0) {
     pieces.push((await follower.read(head!, at))!);
@@ -286,7 +286,7 @@ test("endOrUnkept() of a body that is kept is the end of it", async () => {
   const follower = followFill(fill, TIMEOUTS, NEVER);
   await begun();
   await follower.head();
-  const end = follower.endOrUnkept();
+  const end = follower.endOrNotStorable();
   body.send(jpeg.subarray(1_000));
   body.end();
   expect(await end).toMatchObject({ kind: "whole" });

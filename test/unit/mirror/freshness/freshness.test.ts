@@ -5,7 +5,7 @@ import {
   createLives,
   type FreshnessRules,
   isYoung,
-  mayBeKept,
+  mayBeStored,
   reckonLife,
   type Standing,
   standingOf,
@@ -22,8 +22,8 @@ const BODY = wholeBody(Buffer.from("one"));
 
 /** Seconds from the answer to the end of each age. */
 function seconds(life: DeclaredLife, rules = ORIGIN): number[] {
-  const { bornAt, freshUntil, staleUntil, helpUntil } = reckonLife({ at: AT, life }, rules);
-  return [bornAt, freshUntil, staleUntil, helpUntil].map((at) => (at - AT) / S);
+  const { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = reckonLife({ at: AT, life }, rules);
+  return [bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil].map((at) => (at - AT) / S);
 }
 
 const cc = (cacheControl: string): DeclaredLife => ({ cacheControl });
@@ -93,7 +93,7 @@ describe("reckonLife()", () => {
 });
 
 test("standingOf() goes from age to age, and asks first for what was purged", () => {
-  const life = { bornAt: 0, freshUntil: 10, staleUntil: 20, helpUntil: 30 };
+  const life = { bornAt: 0, freshUntil: 10, staleWhileRevalidateUntil: 20, staleIfErrorUntil: 30 };
   const table: readonly [now: number, standing: Standing, ifPurged: Standing][] = [
     [0, "fresh", "ask-first"],
     [9, "fresh", "ask-first"],
@@ -109,7 +109,12 @@ test("standingOf() goes from age to age, and asks first for what was purged", ()
 });
 
 test("a life that was told while the clock was ahead is asked about first, and nothing is left of it", () => {
-  const life = { bornAt: 1_000_000, freshUntil: 2_000_000, staleUntil: 3_000_000, helpUntil: 4_000_000 };
+  const life = {
+    bornAt: 1_000_000,
+    freshUntil: 2_000_000,
+    staleWhileRevalidateUntil: 3_000_000,
+    staleIfErrorUntil: 4_000_000,
+  };
   for (const [now, isTold] of [
     [940_000, true],
     [939_999, false],
@@ -131,14 +136,14 @@ test("mayBeKept() is false for no-store and private alone, and where the origin 
     "x-no-store",
     "foo=no-store",
   ];
-  for (const text of kept) expect(mayBeKept(cc(text), ORIGIN), text).toBe(true);
+  for (const text of kept) expect(mayBeStored(cc(text), ORIGIN), text).toBe(true);
   for (const text of ["no-store", "NO-STORE", "private", "max-age=9, Private", "public, no-store"]) {
     expect(
-      [ORIGIN, TTL, undefined].map((rules) => mayBeKept(cc(text), rules)),
+      [ORIGIN, TTL, undefined].map((rules) => mayBeStored(cc(text), rules)),
       text,
     ).toEqual([false, true, true]);
   }
-  expect(mayBeKept({}, ORIGIN)).toBe(true);
+  expect(mayBeStored({}, ORIGIN)).toBe(true);
 });
 
 test("confirmedLife() keeps what a 304 does not repeat, but for what was of its moment", () => {
@@ -152,7 +157,7 @@ test("confirmedLife() keeps what a 304 does not repeat, but for what was of its 
 });
 
 test("tellLife() rounds down, is below 0 from the end of the life on, and leaves nothing of a purged object", () => {
-  const life = { bornAt: 1_000, freshUntil: 61_000, staleUntil: 61_000, helpUntil: 61_000 };
+  const life = { bornAt: 1_000, freshUntil: 61_000, staleWhileRevalidateUntil: 61_000, staleIfErrorUntil: 61_000 };
   const left = (now: number, isPurged = false) => tellLife(life, now, isPurged).leftSeconds;
   expect([0, 1_000, 1_001, 2_000, 59_999].map((now) => left(now))).toEqual([61, 60, 59, 59, 1]);
   expect([60_000, 60_001, 60_999].map((now) => left(now))).toEqual([1, 0, 0]);

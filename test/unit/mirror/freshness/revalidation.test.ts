@@ -82,18 +82,18 @@ const question = {
   signal: NEVER,
 };
 
-const standing = async (lab: MirrorLab) => lab.mirror.refresh.standingOf(await found(lab));
+const standing = async (lab: MirrorLab) => lab.mirror.revalidation.standingOf(await found(lab));
 
 /** Behind the client's back, to its end. */
 async function refresh(lab: MirrorLab): Promise<void> {
-  lab.mirror.refresh.begin(await found(lab), question);
+  lab.mirror.revalidation.begin(await found(lab), question);
   await lab.mirror.idle();
   await turns();
   await lab.settled();
 }
 
-async function revalidate(lab: MirrorLab, mayHelp = true) {
-  const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+async function revalidate(lab: MirrorLab, mayServeStale = true) {
+  const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
   return answer.kind === "kept" ? answer.why : bodyOf(answer);
 }
 
@@ -119,14 +119,14 @@ describe("refresh.standingOf()", () => {
     await lab.stored.purge(KEY, { hard: false });
     lab.clock.now += 10_000 * S;
     const object = await found(lab);
-    expect(lab.mirror.refresh.standingOf(object)).toBe("fresh");
-    expect(lab.mirror.refresh.lifeOf(object)).toBeUndefined();
+    expect(lab.mirror.revalidation.standingOf(object)).toBe("fresh");
+    expect(lab.mirror.revalidation.lifeOf(object)).toBeUndefined();
   });
 
   test("under freshness: never an object never ages, and a purge alone makes the origin be asked", async () => {
     const lab = await stocked([notModified()], { mirror: { freshness: undefined } });
     lab.clock.now += 1_000_000 * S;
-    expect([await standing(lab), lab.mirror.refresh.isFresh]).toEqual(["fresh", undefined]);
+    expect([await standing(lab), lab.mirror.revalidation.isFresh]).toEqual(["fresh", undefined]);
     await lab.stored.purge(KEY, { hard: false });
     expect(await standing(lab)).toBe("ask-first");
     expect(await revalidate(lab)).toBe("current");
@@ -152,7 +152,7 @@ describe("a question", () => {
     const lab = await stocked([(request) => body.reply(request)]);
     lab.clock.now += 1_100 * S;
     const object = await found(lab);
-    for (let index = 0; index < 50; index += 1) lab.mirror.refresh.begin(object, question);
+    for (let index = 0; index < 50; index += 1) lab.mirror.revalidation.begin(object, question);
     const waiting = Array.from({ length: 50 }, () => revalidate(lab, false));
     await turns();
     expect(lab.asked()).toBe(1);
@@ -173,7 +173,8 @@ describe("a question", () => {
     lab.clock.now += 100 * S;
     for (const key of keys) {
       const entry = await lab.stored.bucket.lookup(toKey(key));
-      if (entry.state === "object") lab.mirror.refresh.begin(entry, { ...question, key: toKey(key), path: toKey(key) });
+      if (entry.state === "object")
+        lab.mirror.revalidation.begin(entry, { ...question, key: toKey(key), path: toKey(key) });
     }
     await turns();
     expect(origin.requests).toHaveLength(9 + 2);
@@ -186,7 +187,7 @@ describe("a question", () => {
     const old = arriving({ size: 1 });
     const lab = await stocked([(request) => old.reply(request), later(() => third)]);
     lab.clock.now += 100 * S;
-    lab.mirror.refresh.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
     await lab.stored.purge(KEY, { hard: false });
     const answer = await revalidate(lab);
@@ -216,13 +217,16 @@ describe("a question", () => {
           },
         );
         lab.clock.now += 1_100 * S;
-        lab.mirror.refresh.begin(inMemory(lab), question);
+        lab.mirror.revalidation.begin(inMemory(lab), question);
         await turns();
         await act(lab);
         expect((await lab.fetch("a.jpg")).equals(third)).toBe(true);
         await turns();
         lab.clock.now += 1_100 * S;
-        const { why } = { why: "", ...(await lab.mirror.revalidate(inMemory(lab), { ...question, mayHelp: false })) };
+        const { why } = {
+          why: "",
+          ...(await lab.mirror.revalidate(inMemory(lab), { ...question, mayServeStale: false })),
+        };
         expect([why, lab.asked()]).toEqual(["current", 3]);
         latch.open();
         await turns();
@@ -258,12 +262,12 @@ describe("304", () => {
   test("leaves what is in memory there, with its new age", async () => {
     const lab = await stocked([notModified({ etag: '"1b"' })]);
     lab.clock.now += 100 * S;
-    expect(lab.mirror.refresh.isFresh?.((await lab.stored.peek(KEY))!.info)).toBe(false);
+    expect(lab.mirror.revalidation.isFresh?.((await lab.stored.peek(KEY))!.info)).toBe(false);
     await refresh(lab);
     const hot = lab.stored.peek(KEY);
     expect(hot?.body.equals(jpeg)).toBe(true);
     expect(hot?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
-    expect(lab.mirror.refresh.isFresh?.(hot!.info)).toBe(true);
+    expect(lab.mirror.revalidation.isFresh?.(hot!.info)).toBe(true);
   });
 
   test("that came before a purge says nothing of the same bytes fetched after it", async () => {
@@ -383,7 +387,7 @@ describe("a new version", () => {
   test("that is damaged is passed on where nothing stored may be served", async () => {
     const lab = await stocked([(request) => image(other.subarray(0, -20))(request)]);
     lab.clock.now += 1_100 * S;
-    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false });
+    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false });
     expect(answer).toMatchObject({ kind: "filling", isSuspect: true });
     if (answer.kind === "filling") answer.release();
     await lab.settled();
@@ -410,7 +414,7 @@ describe("a new version", () => {
     const body = arriving({ size: other.byteLength });
     const lab = await stocked([(request) => body.reply(request)]);
     lab.clock.now += 100 * S;
-    lab.mirror.refresh.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
     body.send(other.subarray(0, 600));
     await act(lab);
@@ -493,7 +497,7 @@ describe("404", () => {
     await lab.fetch("a.jpg");
     await turns();
     lab.clock.now += 1_100 * S;
-    const answer = await lab.mirror.revalidate(inMemory(lab), { ...question, mayHelp: false });
+    const answer = await lab.mirror.revalidate(inMemory(lab), { ...question, mayServeStale: false });
     expect(answer).toEqual({ kind: "kept", why: "current" });
   });
 
@@ -503,7 +507,7 @@ describe("404", () => {
       mirror: { onGone: "remove" },
     });
     lab.clock.now += 100 * S;
-    lab.mirror.refresh.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
     await lab.stored.purge(KEY, { hard: true });
     await lab.fetch("a.jpg");
@@ -518,7 +522,7 @@ describe("404", () => {
     const latch = createLatch();
     const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { onGone: "remove" } });
     lab.clock.now += 100 * S;
-    lab.mirror.refresh.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
     const body = wholeBody(third);
     await lab.stored.put(infoOf("a.jpg", body, "upload"), body, { when: "always" });
@@ -584,7 +588,7 @@ describe("a failing origin", () => {
     expect(await revalidate(lab)).toBe("failed");
     expect(await codeOf(revalidate(lab, false))).toBe("origin_timeout");
     const leaving = new AbortController();
-    const left = lab.mirror.revalidate(await found(lab), { ...question, mayHelp: true, signal: leaving.signal });
+    const left = lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: true, signal: leaving.signal });
     leaving.abort(new Error("left"));
     await expect(left).rejects.toThrow("left");
     latch.open();
@@ -602,7 +606,7 @@ describe("under mode origin", () => {
     });
     for (const _time of [1, 2]) {
       const answer = await lab.miss("a.jpg");
-      expect(answer).toMatchObject({ kind: "finished", isKept: false });
+      expect(answer).toMatchObject({ kind: "finished", isStorable: false });
       expect((await bodyOf(answer)).equals(jpeg)).toBe(true);
       await lab.settled();
     }
@@ -725,7 +729,7 @@ describe("what waits for a store that refuses it", () => {
   async function told(lab: MirrorLab) {
     const answer = await lab.miss("a.jpg");
     if (answer.kind === "asked") throw new Error("it was only asked for");
-    const life = lab.mirror.refresh.lifeOfAnswer(answer.head);
+    const life = lab.mirror.revalidation.lifeOfAnswer(answer.head);
     const bytes = await bodyOf(answer);
     await turns();
     return { bytes, life };
@@ -761,9 +765,9 @@ describe("what waits for a store that refuses it", () => {
     const newest: unknown[] = [];
     for (const seconds of [0, 99, 1]) {
       lab.clock.now += seconds * S;
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false });
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false });
       if (answer.kind !== "finished") throw new Error(`it is ${answer.kind}`);
-      newest.push(lab.mirror.refresh.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer));
+      newest.push(lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer));
       await turns();
     }
     expect(newest).toEqual([100, other, 1, other, 100, third]);
@@ -776,15 +780,15 @@ describe("what waits for a store that refuses it", () => {
     await told(lab);
     await lab.settled();
     lab.clock.now += 1_100 * S;
-    await bodyOf((await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: false })) as MissAnswer);
+    await bodyOf((await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false })) as MissAnswer);
     await turns();
-    const given = async (mayHelp: boolean) => {
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+    const given = async (mayServeStale: boolean) => {
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
       if (answer.kind === "kept" || answer.kind === "asked") return answer.kind;
-      return [answer.how, lab.mirror.refresh.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
+      return [answer.how, lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
     };
     lab.clock.now += 1_099 * S;
-    for (const mayHelp of [false, true]) expect(await given(mayHelp)).toEqual(["failed", -999, other]);
+    for (const mayServeStale of [false, true]) expect(await given(mayServeStale)).toEqual(["failed", -999, other]);
     lab.clock.now += 1 * S;
     expect(await codeOf(given(false))).toBe("origin_timeout");
     await lab.end();
@@ -836,13 +840,13 @@ describe("what waits for a store that refuses it", () => {
     v2: Reply,
     replies: readonly Reply[],
     options: MirrorLabOptions["mirror"] = {},
-  ): Promise<{ lab: ReturnType<typeof full>; given: (mayHelp: boolean) => Promise<unknown> }> {
+  ): Promise<{ lab: ReturnType<typeof full>; given: (mayServeStale: boolean) => Promise<unknown> }> {
     const lab = full([v1, v2, ...replies], options, 1);
     await told(lab);
     await lab.settled();
     lab.clock.now += 1_100 * S;
-    const given = async (mayHelp: boolean) => {
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp });
+    const given = async (mayServeStale: boolean) => {
+      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
       if (answer.kind === "kept" || answer.kind === "asked") return answer;
       const bytes = await bodyOf(answer);
       await turns();
@@ -884,10 +888,10 @@ describe("what waits for a store that refuses it", () => {
     await lab.settled();
     lab.clock.now += 200 * S;
     expect(await standing(lab)).toBe("stale");
-    lab.mirror.refresh.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
     expect(await standing(lab)).toBe("ask-first");
-    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayHelp: true });
+    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: true });
     expect(answer).toMatchObject({ kind: "finished", how: "after" });
     expect(await bodyOf(answer as MissAnswer)).toEqual(other);
     latch.open();
@@ -987,7 +991,7 @@ describe("what waits for a store that refuses it", () => {
         const object = await lab.stored.lookup(KEY);
         const answer =
           object.state === "object"
-            ? await lab.mirror.revalidate(object, { ...question, mayHelp: false })
+            ? await lab.mirror.revalidate(object, { ...question, mayServeStale: false })
             : await lab.miss("a.jpg");
         if (answer.kind === "kept") throw new Error("it is kept");
         const bytes = await bodyOf(answer);

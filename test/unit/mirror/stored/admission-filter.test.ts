@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { createSeenOnce } from "../../../../src/mirror/stored/admission-filter.ts";
+import { createAdmissionFilter } from "../../../../src/mirror/stored/admission-filter.ts";
 
 test("again() is true the second time, and begins anew then", () => {
-  const seen = createSeenOnce(10);
+  const seen = createAdmissionFilter(10);
   expect(["a", "a", "a", "a"].map((id) => seen.again(id, 1, 1))).toEqual([false, true, false, true]);
 });
 
 test("again() counts what was read in between, and the read itself", () => {
-  const seen = createSeenOnce(10);
+  const seen = createAdmissionFilter(10);
   seen.again("a", 5, 100);
   seen.again("b", 90, 100);
   expect(seen.again("a", 11, 100)).toBe(false);
@@ -16,7 +16,7 @@ test("again() counts what was read in between, and the read itself", () => {
 });
 
 test("again() forgets the oldest beyond its bound", () => {
-  const seen = createSeenOnce(2);
+  const seen = createAdmissionFilter(2);
   for (const id of ["a", "b", "c"]) seen.again(id, 1, 100);
   expect(["b", "a"].map((id) => seen.again(id, 1, 100))).toEqual([true, false]);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { lendRoom } from "../../../../src/body/head-room.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { createHot, type Hot, type HotObject } from "../../../../src/mirror/stored/memory-cache.ts";
+import { type CachedObject, createMemoryCache, type MemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 
 // What an entry is counted for beside its bytes, the room for a head included.
@@ -10,21 +10,21 @@ const OVERHEAD = 5_120;
 
 const NOTHING = Buffer.alloc(0);
 
-function objectOf(key: string, size: number): HotObject {
+function objectOf(key: string, size: number): CachedObject {
   const body = randomBytes(size);
   return { info: infoOf(key, wholeBody(body)), body, epoch: 0 };
 }
 
-function keep(hot: Hot, key: string, size: number): HotObject {
+function keep(hot: MemoryCache, key: string, size: number): CachedObject {
   const object = objectOf(key, size);
   hot.set("a/b", object, hot.generation);
   return object;
 }
 
-const kept = (hot: Hot, ...keys: string[]) => keys.filter((key) => hot.get("a/b", toKey(key)) !== undefined);
+const kept = (hot: MemoryCache, ...keys: string[]) => keys.filter((key) => hot.get("a/b", toKey(key)) !== undefined);
 
 test("get() gives the object, with room for a head before its bytes, of its bucket alone", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const object = keep(hot, "x", 100);
   const found = hot.get("a/b", toKey("x"));
   expect([found?.info === object.info, found?.body.equals(object.body)]).toEqual([true, true]);
@@ -36,7 +36,7 @@ test("get() gives the object, with room for a head before its bytes, of its buck
 });
 
 test("wasUsed() tells once of each time in which get() has found an object", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const [used, asked] = [toKey("used"), toKey("asked")];
   keep(hot, used, 100);
   expect(hot.wasUsed("a/b", used)).toBe(false);
@@ -48,14 +48,14 @@ test("wasUsed() tells once of each time in which get() has found an object", () 
 });
 
 test("set() keeps an object of the largest size and none above it", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(hot, "largest", 1_000);
   keep(hot, "larger", 1_001);
   expect(kept(hot, "largest", "larger")).toEqual(["largest"]);
 });
 
 test("set() beyond the bound evicts what was used longest ago", () => {
-  const hot = createHot({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
   keep(hot, "a", 100);
   keep(hot, "b", 100);
   hot.get("a/b", toKey("a"));
@@ -64,13 +64,13 @@ test("set() beyond the bound evicts what was used longest ago", () => {
 });
 
 test("a memory of 0 bytes keeps nothing", () => {
-  const hot = createHot({ maxBytes: 0, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 0, maxObjectBytes: 1_000 });
   keep(hot, "a", 1);
   expect(hot.usage().objects).toBe(0);
 });
 
 test("set() refuses what was read before any drop", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(hot, "a", 10);
   const { generation } = hot;
   hot.drop("a/b", toKey("a"));
@@ -81,7 +81,7 @@ test("set() refuses what was read before any drop", () => {
 });
 
 test("resize() to fewer bytes keeps the most recent", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   for (const key of ["a", "b", "c"]) keep(hot, key, 100);
   hot.get("a/b", toKey("a"));
   hot.resize({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
@@ -90,7 +90,7 @@ test("resize() to fewer bytes keeps the most recent", () => {
 });
 
 test("resize() of the object bound alone evicts what is now too large", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(hot, "small", 100);
   keep(hot, "large", 900);
   hot.resize({ maxBytes: 1_000_000, maxObjectBytes: 500 });
@@ -98,7 +98,7 @@ test("resize() of the object bound alone evicts what is now too large", () => {
 });
 
 test("resize() keeps all where the bounds grow", () => {
-  const hot = createHot({ maxBytes: 12_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 12_000, maxObjectBytes: 1_000 });
   for (const key of ["a", "b"]) keep(hot, key, 100);
   hot.resize({ maxBytes: 1_000_000, maxObjectBytes: 5_000 });
   keep(hot, "c", 4_000);
@@ -107,7 +107,7 @@ test("resize() keeps all where the bounds grow", () => {
 
 test("note() holds for ten seconds, until a drop, and for its bucket alone", () => {
   let now = 0;
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
   const [a, b] = [toKey("a"), toKey("b")];
   const note = objectOf("a", 10);
   hot.note("a/b", a, note, hot.generation);
@@ -122,7 +122,7 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
 });
 
 test("note() of what was read before a drop is refused, and clears what was noted", () => {
-  const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+  const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const key = toKey("a");
   const before = hot.generation;
   hot.note("a/b", key, "absent", before);
@@ -132,17 +132,17 @@ test("note() of what was read before a drop is refused, and clears what was note
 });
 
 describe("wants()", () => {
-  const read = (hot: Hot, ...keys: string[]) => keys.map((key) => hot.wants("a/b", objectOf(key, 100).info));
+  const read = (hot: MemoryCache, ...keys: string[]) => keys.map((key) => hot.wants("a/b", objectOf(key, 100).info));
 
   test("what is read the second time, of its bucket alone", () => {
-    const hot = createHot({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
+    const hot = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
     expect(read(hot, "a", "b", "a", "a")).toEqual([false, false, true, false]);
     expect(hot.wants("a/c", objectOf("b", 100).info)).toBe(false);
     expect(read(hot, "b")).toEqual([true]);
   });
 
   test("once memory is full, only what comes again before as much was read as memory holds", () => {
-    const hot = createHot({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+    const hot = createMemoryCache({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
     expect(read(hot, "a", "b", "c", "a")).toEqual([false, false, false, true]);
     keep(hot, "a", 100);
     keep(hot, "b", 100);

@@ -138,9 +138,9 @@ test.each([
   }).stored;
   await leave("one", randomBytes(200), { at });
   await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
-  await full.expected.takeBack(KEY, { askedAt, fate: "superseded" });
+  await full.recovered.invalidate(KEY, { askedAt, fate: "superseded" });
   expect(readdirSync(dir)).toEqual(left);
-  expect(full.expected.size).toBe(left.length / 2);
+  expect(full.recovered.size).toBe(left.length / 2);
 });
 
 test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {

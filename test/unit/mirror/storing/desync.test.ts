@@ -6,7 +6,7 @@ import type { Spool } from "../../../../src/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import type { Doubt } from "../../../../src/origin/dial/desync.ts";
+import type { Desync } from "../../../../src/origin/dial/desync.ts";
 import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
   [alien, right] = await Promise.all([noisyJpeg(64, 48), noisyJpeg(48, 64)]);
 });
 
-function createDoubt(): Doubt & { raise(): void } {
+function createDoubt(): Desync & { raise(): void } {
   let listener = () => {};
   return {
     isRaised: false,
@@ -36,7 +36,7 @@ function createDoubt(): Doubt & { raise(): void } {
 }
 
 /** A store that takes no changes while it is away, or no puts but others'; its origin gives the alien image first, then the right one. */
-function labOf(doubt: Doubt, takesPuts = false) {
+function labOf(doubt: Desync, takesPuts = false) {
   const store = { isAway: false, refused: 0 };
   const check = () => {
     if (!store.isAway) return;
@@ -53,7 +53,7 @@ function labOf(doubt: Doubt, takesPuts = false) {
       return driver.purge(...purge);
     },
   });
-  const origin = fakeOrigin(image(alien, { doubt }), image(right));
+  const origin = fakeOrigin(image(alien, { desync: doubt }), image(right));
   const lab = mirrorLab({ origins: [origin], over, retryMs: Array.from({ length: 400 }, () => 5) });
   const bytesOf = async () => {
     const found = await lab.stored.find(KEY);
@@ -134,7 +134,14 @@ test("a doubt that lives on keeps no body of what was stored", async () => {
     const bytes = await noisyJpeg(80, 60);
     const body = wholeBody(bytes);
     const spool = { release: () => undefined } as Spool;
-    await lab.writeBack.store({ stored: lab.stored, info: infoOf("b.jpg", body), epoch: 0, body, spool, doubt });
+    await lab.writeBack.store({
+      stored: lab.stored,
+      info: infoOf("b.jpg", body),
+      epoch: 0,
+      body,
+      spool,
+      desync: doubt,
+    });
     lab.hot.drop(lab.stored.bucketId, toKey("b.jpg"));
     await lab.driver.purge(toKey("b.jpg"), { hard: true });
     return new WeakRef(body);

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import type { Fill } from "../../../../src/mirror/fill/fill.ts";
-import { createTakeBack } from "../../../../src/mirror/storing/invalidate.ts";
-import { createWaiting, type WaitingImage } from "../../../../src/mirror/storing/pending-writes.ts";
+import { createInvalidation } from "../../../../src/mirror/storing/invalidate.ts";
+import { createPendingWrites, type PendingWrite } from "../../../../src/mirror/storing/pending-writes.ts";
 import { storedLab } from "../../../helpers/mirror-lab.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
@@ -12,7 +12,7 @@ const KEY = toKey("a.jpg");
 const INFO = infoOf(KEY, wholeBody(Buffer.from("bytes")));
 
 /** `at`: when it was asked for. */
-function image(epoch: number, at: number): WaitingImage {
+function image(epoch: number, at: number): PendingWrite {
   const info: ObjectInfo = { ...INFO, provenance: { ...INFO.provenance, validated: { at, life: {} } } };
   return { fill: { epoch } as Fill, info, fate: "wanted" };
 }
@@ -25,20 +25,20 @@ function settling() {
   return { settled, settle };
 }
 
-test.each<[string, WaitingImage, number, boolean]>([
+test.each<[string, PendingWrite, number, boolean]>([
   ["is there for those who found the key as it was when it was asked for", image(1, 0), 1, true],
   ["is there for those who found the key before its last change", image(2, 0), 1, true],
   ["is not there where the key has changed since", image(1, 0), 2, false],
   ["is not there where it has been taken back", { ...image(1, 0), fate: "gone" }, 1, false],
 ])("what waits %s", (_name, waits, epoch, isThere) => {
-  const waiting = createWaiting();
+  const waiting = createPendingWrites();
   waiting.add(waits, settling().settled);
   expect(waiting.newest({ key: KEY, epoch })).toBe(isThere ? waits : undefined);
   expect(waiting.newest({ key: toKey("b.jpg"), epoch })).toBeUndefined();
 });
 
 test("once it is stored it waits no more, and its end does not end the wait of a later one", async () => {
-  const waiting = createWaiting();
+  const waiting = createPendingWrites();
   const [one, other] = [settling(), settling()];
   const later = image(1, 2);
   waiting.add(image(1, 1), one.settled);
@@ -52,7 +52,7 @@ test("once it is stored it waits no more, and its end does not end the wait of a
 });
 
 test("the one that was asked for last is the newest, whichever ends last", () => {
-  const waiting = createWaiting();
+  const waiting = createPendingWrites();
   const later = image(1, 2);
   waiting.add(later, settling().settled);
   waiting.add(image(1, 1), settling().settled);
@@ -70,7 +70,7 @@ test("where the last one is given up, the one before is the newest again, and al
   ends[2].settle();
   await Promise.resolve();
   expect([waiting.newest({ key: KEY, epoch: 0 }), waiting.size]).toEqual([other, 1]);
-  createTakeBack({ stored, writeBack: { tryAgain: () => undefined }, log: SILENT_LOG })({
+  createInvalidation({ stored, writeBack: { tryAgain: () => undefined }, log: SILENT_LOG })({
     key: KEY,
     epoch: 0,
     askedAt: 2,
@@ -90,7 +90,7 @@ test.each([
   const { stored } = storedLab();
   const told: string[] = [];
   const writeBack = { tryAgain: (bucketId: string, key: string) => void told.push(`${bucketId} ${key}`) };
-  const takeBack = createTakeBack({ stored, writeBack, log: SILENT_LOG });
+  const takeBack = createInvalidation({ stored, writeBack, log: SILENT_LOG });
   const waits = image(0, 5);
   stored.waiting.add(waits, settling().settled);
   takeBack({ key: KEY, epoch: 0, askedAt, fate: "gone" });
@@ -98,15 +98,15 @@ test.each([
 });
 
 // It was described in second 1,000.
-test.each<[string, { readonly askedAt: number; readonly epoch: number }, WaitingImage["fate"]]>([
+test.each<[string, { readonly askedAt: number; readonly epoch: number }, PendingWrite["fate"]]>([
   ["asked before it", { askedAt: 4, epoch: 0 }, "wanted"],
   ["asked while it arrived", { askedAt: 5, epoch: 0 }, "gone"],
   ["asked at its end", { askedAt: 1_000, epoch: 0 }, "gone"],
   ["ahead of the clock, which has been set back", { askedAt: 1_001, epoch: 0 }, "wanted"],
   ["about another state of the key", { askedAt: 5, epoch: 1 }, "wanted"],
 ])("what has just arrived is given up by an answer to a question %s: %j, %s", (_when, told, fate) => {
-  const waiting = createWaiting();
-  expect(waiting.takeBack({ key: KEY, fate: "gone", ...told })).toEqual([]);
+  const waiting = createPendingWrites();
+  expect(waiting.invalidate({ key: KEY, fate: "gone", ...told })).toEqual([]);
   const arrived = image(0, 5);
   waiting.add(arrived, settling().settled);
   const another = { ...image(0, 5), info: { ...arrived.info, key: toKey("b.jpg") } };

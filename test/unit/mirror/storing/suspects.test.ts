@@ -8,7 +8,7 @@ const WEEK = 7 * 24 * HOUR;
 /** What is said of each sighting: [key, hash, time]. */
 function verdicts(...seen: readonly (readonly [string, string, number])[]): boolean[] {
   const suspects = createSuspects();
-  return seen.map(([key, sha256, at]) => suspects.mayBeKept(key, sha256, at));
+  return seen.map(([key, sha256, at]) => suspects.mayBeStored(key, sha256, at));
 }
 
 test.each([

@@ -43,7 +43,7 @@ async function lab(options: { readonly fails?: boolean } = {}) {
   const begin = (key: string, styles = STYLES) =>
     ahead.begin({
       ...{ stored, variants, key: toKey(key), styles },
-      findMarks: async () => ({ marks: new Map(), isKept: true, release() {} }),
+      findWatermarks: async () => ({ watermarks: new Map(), isStorable: true, release() {} }),
     });
   const idle = () => eventually(() => ahead.waiting === 0, "all is rendered");
   return { made, ahead, begin, idle, stop, most: () => most };

@@ -8,10 +8,10 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
-import { markUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createSlots } from "../../../../src/mirror/fill/slots.ts";
-import { createRescueRoom } from "../../../../src/mirror/fill/transient.ts";
-import { createHot } from "../../../../src/mirror/stored/memory-cache.ts";
+import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
+import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
+import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
@@ -45,7 +45,7 @@ function lab(
   const now = () => clock;
   const memory = createMemoryStore(now).bucket("variants");
   const driver = { ...memory, ...over(memory) };
-  const hot = createHot({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const hot = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
   const meter = countingMeter();
   const variants = createVariants({
     bucketId: "10001234/photos",
@@ -59,14 +59,14 @@ function lab(
         }
       },
     },
-    hot,
+    memoryCache: hot,
     renderer,
     meter: { rendered() {}, failed() {} },
     mirror: {
       spools: pool,
-      rescues: createRescueRoom(),
+      transients: createTransientRoom(),
       writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
-      slots: createSlots(100),
+      slots: createFillLimit(100),
       meter,
       log,
       now,
@@ -85,7 +85,7 @@ function request(more: Partial<VariantRequest> = {}): VariantRequest {
     version: VERSION,
     since: Number.POSITIVE_INFINITY,
     named: SMALL,
-    marks: new Map(),
+    watermarks: new Map(),
     bytes: { load: async () => Buffer.from("original") },
     isStored: true,
     signal: new AbortController().signal,
@@ -165,8 +165,8 @@ test("another version, another recipe and another mark are other variants", asyn
     request(),
     request({ version: OTHER_VERSION }),
     request({ named: named("imageView2/2/w/8") }),
-    request({ named: marked, marks: mark("11") }),
-    request({ named: marked, marks: mark("22") }),
+    request({ named: marked, watermarks: mark("11") }),
+    request({ named: marked, watermarks: mark("22") }),
   ];
   for (const each of [...requests, ...requests]) await bytesOf(await variants.get(each));
   expect(renderer.begun.length).toBe(5);
@@ -248,7 +248,7 @@ test("whoever joins a render just as it is given up has it made all the same", a
 
 test("a mark is found for a render whose first client, with a token of its own in the mark's URL, has left", async () => {
   const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
-    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    const laid = await Promise.all(watermarkUrls(recipe).map(loadImage));
     return laid.some((mark) => mark === undefined) ? bytes : small;
   });
   renderer.holds = true;
@@ -257,7 +257,9 @@ test("a mark is found for a render whose first client, with a token of its own i
   const plain = "http://h/m.png";
   const marks = new Map([[plain, { sha256: "11", bytes: { load: async () => small } }]]);
   const ask = (token: string, signal = new AbortController().signal) =>
-    variants.get(request({ named: named(`watermark/1/image/${b64(`${plain}?sign=${token}`)}`), marks, signal }));
+    variants.get(
+      request({ named: named(`watermark/1/image/${b64(`${plain}?sign=${token}`)}`), watermarks: marks, signal }),
+    );
   const leaver = new AbortController();
   const left = codeOf(ask("one", leaver.signal));
   const stays = ask("two");
@@ -287,14 +289,14 @@ function farBytes(bytes: Buffer) {
 
 test("what lies far away comes here before its turn, which others have meanwhile", async () => {
   const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
-    const laid = await Promise.all(markUrls(recipe).map(loadImage));
+    const laid = await Promise.all(watermarkUrls(recipe).map(loadImage));
     return laid.some((mark) => mark === undefined) || bytes.length === 0 ? Buffer.alloc(0) : small;
   });
   const { variants } = lab(renderer);
   const [original, mark] = [farBytes(Buffer.from("original")), farBytes(small)];
   const marks = new Map([["http://h/m.png", { sha256: "11", bytes: mark.bytes }]]);
   const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
-  const far = variants.get(request({ named: marked, marks, bytes: original.bytes }));
+  const far = variants.get(request({ named: marked, watermarks: marks, bytes: original.bytes }));
   await eventually(() => original.told.length + mark.told.length === 2, "both are asked for");
   await bytesOf(await variants.get(request()));
   expect(renderer.begun.length).toBe(1);
@@ -323,7 +325,9 @@ test("of several images from far away of which one cannot be had none is kept wa
   const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, bring: failure } }]]);
   const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
   original.arrive();
-  expect(await codeOf(variants.get(request({ named: marked, marks, bytes: original.bytes })))).toBe("store_failed");
+  expect(await codeOf(variants.get(request({ named: marked, watermarks: marks, bytes: original.bytes })))).toBe(
+    "store_failed",
+  );
   expect(original.told.at(-1)).toBe("released");
 });
 

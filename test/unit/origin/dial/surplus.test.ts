@@ -195,10 +195,10 @@ test("Connection doubts what was answered since it was idle for long, but its fi
   clock.now += 6_000;
   const late = [answer(), answer()];
   clock.now += 6_000;
-  connection.surplus(); // a server that says 408 and closes
+  connection.unsolicited(); // a server that says 408 and closes
   expect(trust.isLost).toBe(false);
   late.push(answer());
-  connection.surplus();
+  connection.unsolicited();
   expect([early, ...late].map((doubt) => doubt?.isRaised)).toEqual([false, false, false, true]);
   expect([trust.isLost, lost]).toEqual([true, 1]);
   clock.now += DISTRUST_MS;

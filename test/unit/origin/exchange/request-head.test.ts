@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { createRequestHead, type RequestMarks } from "../../../../src/origin/exchange/request-head.ts";
+import { createRequestHead, type RequestViaHeaders } from "../../../../src/origin/exchange/request-head.ts";
 
 const OPTIONS = { userAgent: "Huiyuan/1", serverId: "a1", host: undefined, referer: undefined, headers: {} };
-const NONE: RequestMarks = { via: undefined, cdnLoop: undefined };
+const NONE: RequestViaHeaders = { via: undefined, cdnLoop: undefined };
 
 test("headers() sends its own four headers and the two loop marks, and nothing else", () => {
   expect(createRequestHead(OPTIONS).headers(NONE, true)).toEqual(
@@ -34,7 +34,7 @@ test("headers() adds itself to the marks that came", () => {
   expect(headers.slice(-4)).toEqual(["Via", "1.1 edge (x), 1.1 huiyuan-a1", "CDN-Loop", "cdn; abc, huiyuan-a1"]);
 });
 
-const LOOPS: readonly RequestMarks[] = [
+const LOOPS: readonly RequestViaHeaders[] = [
   { via: "1.1 huiyuan-a1", cdnLoop: undefined },
   { via: "1.0 fred, HTTP/1.1  huiyuan-a1 (nginx)", cdnLoop: undefined },
   { via: undefined, cdnLoop: "huiyuan-a1" },

@@ -252,7 +252,7 @@ test("a reload changes where notices go; a bucket without a callback keeps them"
 
 test("a notice that another process failed to send keeps its turn", async () => {
   const business = await receiver(GOOD);
-  const id = Number(await outbox.owe(UPLOADED, { since: clock, dueAt: clock }));
+  const id = Number(await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock }));
   await outbox.postpone(id, { attempts: 1, dueAt: clock + 10_000, isStored: true, failure: { reason: "connect" } });
   const notices = noticesOf();
   notices.apply(to(business));
@@ -270,7 +270,7 @@ test.each<[string, boolean | Error, number]>([
   ["is not there: nothing is told", false, 0],
 ])("of a file that a dead process announced and that %s", async (_what, isThere, count) => {
   const business = await receiver(GOOD);
-  await outbox.owe(UPLOADED, { since: clock, dueAt: clock + 60_000 });
+  await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock + 60_000 });
   stored = isThere;
   // At once where it is there; it may still come for some minutes where it is not.
   if (isThere !== true) clock += 600_000;
@@ -283,7 +283,7 @@ test.each<[string, boolean | Error, number]>([
 
 test("whether an announced file is there is asked again while that cannot be said", async () => {
   const business = await receiver(GOOD);
-  await outbox.owe(UPLOADED, { since: clock, dueAt: clock });
+  await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock });
   stored = new HuiyuanError("store_failed", "the store is away");
   const notices = noticesOf();
   notices.apply(to(business));
@@ -347,7 +347,7 @@ test("without room in the outbox the receiver is asked all the same, and a failu
   const business = await receiver(GOOD, BAD);
   const refusing: Outbox = {
     ...outbox,
-    owe: () => Promise.reject(new HuiyuanError("store_full", "Cannot write: disk full")),
+    enqueue: () => Promise.reject(new HuiyuanError("store_full", "Cannot write: disk full")),
   };
   const notices = noticesOf({ outbox: refusing });
   notices.apply(to(business));
@@ -360,7 +360,7 @@ test("without room in the outbox the receiver is asked all the same, and a failu
 
 test("an outbox that cannot be written does not make redelivery repeat itself", async () => {
   const business = await receiver(GOOD);
-  await outbox.owe(UPLOADED, { since: clock, dueAt: clock });
+  await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock });
   let forgets = 0;
   const stuck: Outbox = {
     ...outbox,
@@ -388,7 +388,7 @@ test("close() breaks attempts off, and they stay owed", async () => {
   notices.apply(to(hanging));
   const first = notify(notices, UPLOADED);
   await hanging.received(1);
-  await outbox.owe({ ...UPLOADED, fileid: "due" } satisfies Uploaded, { since: clock, dueAt: clock });
+  await outbox.enqueue({ ...UPLOADED, fileid: "due" } satisfies Uploaded, { since: clock, dueAt: clock });
   await notices.redeliver();
   await hanging.received(2);
   await notices.close();

@@ -22,13 +22,13 @@ beforeEach(async () => {
 
 /** Of a file that is stored. */
 async function owe(fileid: string, dueAt: number, bucket = "photos"): Promise<number> {
-  const id = Number(await outbox.owe({ ...UPLOADED, fileid, bucket }, { since: 1_000, dueAt }));
+  const id = Number(await outbox.enqueue({ ...UPLOADED, fileid, bucket }, { since: 1_000, dueAt }));
   await outbox.postpone(id, { attempts: 1, dueAt, isStored: true, failure: undefined });
   return id;
 }
 
 test("owe() keeps every fact of the upload", async () => {
-  const id = await outbox.owe(UPLOADED, { since: 1_000, dueAt: 5_000 });
+  const id = await outbox.enqueue(UPLOADED, { since: 1_000, dueAt: 5_000 });
   const owed = { ...UPLOADED, id, since: 1_000, dueAt: 5_000, attempts: 1, isStored: false, failure: undefined };
   expect(await outbox.due(BUCKET, 4_999, 9)).toEqual([]);
   expect(await outbox.due(BUCKET, 5_000, 9)).toEqual([owed]);
@@ -81,7 +81,7 @@ test("list() goes page by page", async () => {
 });
 
 test("what is not known to be stored is due, and nobody's to see", async () => {
-  const id = Number(await outbox.owe(UPLOADED, { since: 1, dueAt: 10 }));
+  const id = Number(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 10 }));
   expect(await outbox.list(ALL, PAGE)).toEqual([]);
   expect([await outbox.drop(ALL), await outbox.retry(ALL, 5)]).toEqual([0, 0]);
   expect(await outbox.counts()).toEqual([]);
@@ -93,12 +93,12 @@ test("what is not known to be stored is due, and nobody's to see", async () => {
 });
 
 test("a bucket's outbox is bounded: what was given up makes room, what is waited for does not", async () => {
-  const notices = Array.from({ length: MAX_OWED }, () => outbox.owe(UPLOADED, { since: 1, dueAt: 1 }));
+  const notices = Array.from({ length: MAX_OWED }, () => outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 }));
   const last = Math.max(...(await Promise.all(notices)).map(Number));
-  expect(await outbox.owe(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
+  expect(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
   expect(await owe("elsewhere", 1, "others")).toBeGreaterThan(last);
   await outbox.postpone(last, { attempts: 9, dueAt: undefined, isStored: true, failure: undefined });
   expect(await owe("fits", 1)).toBeGreaterThan(last);
   expect(await outbox.list({ ...ALL, ids: [last] }, PAGE)).toEqual([]);
-  expect(await outbox.owe(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
+  expect(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
 }, 60_000);

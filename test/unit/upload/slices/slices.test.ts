@@ -67,7 +67,7 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
       {
         slices,
         maxImageBytes: 20_971_520,
-        prove: async () => undefined,
+        verify: async () => undefined,
         announce: async () => undefined,
         now: clock.now,
       },

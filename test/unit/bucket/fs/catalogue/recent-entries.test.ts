@@ -123,6 +123,6 @@ test("createRecentEntries() keeps neither damaged objects nor what may end by th
   recent.note("1/one", key, { state: "object", info, epoch: 0, isStale: false });
   expect(recent.get("1/one", key)?.info).toBe(info);
   const request = { sha256: "0".repeat(64), place: undefined, inode: undefined, copyFolders: [] };
-  recent.outdate([{ name: "setAside", request }]);
+  recent.outdate([{ name: "quarantine", request }]);
   expect(recent.get("1/one", key)).toBeUndefined();
 });

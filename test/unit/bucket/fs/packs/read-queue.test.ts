@@ -1,12 +1,12 @@
 // Whose turn it is to read a part of a large blob.
 import { expect, test } from "vitest";
-import { type Asker, createReadLine } from "../../../../../src/bucket/fs/packs/read-queue.ts";
+import { type Asker, createReadQueue } from "../../../../../src/bucket/fs/packs/read-queue.ts";
 
 const MB = 1_048_576;
 
 /** Enters all, then leaves once for each; the names in the order in which they got their turn. */
 async function order(places: number, askers: readonly (readonly [string, Asker])[]): Promise<string[]> {
-  const line = createReadLine(places);
+  const line = createReadQueue(places);
   const turns: string[] = [];
   for (const [name, asker] of askers) {
     const turn = line.enter(asker);

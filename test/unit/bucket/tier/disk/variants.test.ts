@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
-import { type BoundedDisk, createBoundedDisk } from "../../../../../src/bucket/tier/disk/disk-cache.ts";
+import { createDiskCache, type DiskCache } from "../../../../../src/bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../../../../../src/bucket/tier/disk/variants.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
@@ -16,7 +16,7 @@ const ID = "10001234/photos";
 const ABSENT = { when: "absent" } as const;
 let dir: string;
 let near: FsStore;
-let disk: BoundedDisk;
+let disk: DiskCache;
 let variants: VariantBucket;
 let clock: number;
 /** By memory, since the disk asked last. */
@@ -24,7 +24,7 @@ let served: Set<string>;
 
 async function open(maxBytes: number): Promise<void> {
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createBoundedDisk({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
+  disk = createDiskCache({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
   variants = createVariantTier({ near, disk })(ID);
   await disk.takenOver;
 }
@@ -103,7 +103,7 @@ test("what must go is told to the writer together, and no more at a time than it
     await latch.opened;
     return true;
   };
-  const slow = createBoundedDisk({
+  const slow = createDiskCache({
     near: { bucket: near.bucket, listBuckets: () => [], forget },
     maxBytes: 0,
     wasUsed: () => false,
@@ -173,7 +173,7 @@ test("what an earlier run has left is found before it is counted", async () => {
   await put("a", 2_000);
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createBoundedDisk({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
+  disk = createDiskCache({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
   variants = createVariantTier({ near, disk })(ID);
   expect(disk.isCounted).toBe(false);
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");

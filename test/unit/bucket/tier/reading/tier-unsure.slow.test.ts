@@ -58,7 +58,7 @@ async function queueImage(bytes: Buffer): Promise<void> {
   };
   const image = wholeBody(bytes);
   expect(await bucket.put(infoOf("a.jpg", image), image, { when: "absent" })).toBe("stored");
-  expect(bucket.isUnsure?.(A)).toBe(true);
+  expect(bucket.isUnknown?.(A)).toBe(true);
   isAsked = false;
 }
 
@@ -89,7 +89,7 @@ test.each([
   expect(await change()).toBe(result);
   expect(there()).toEqual(before);
   expect(lab.changed).toEqual([`${ID} ${A}`]);
-  expect(bucket.isUnsure?.(A)).toBe(false);
+  expect(bucket.isUnknown?.(A)).toBe(false);
   const entry = prepare === uploaded ? { state: "object", info: { size: UPLOAD.length } } : { state: "tombstone" };
   expect(await bucket.lookup(A)).toMatchObject(entry);
   await lab.store.uploads.idle();

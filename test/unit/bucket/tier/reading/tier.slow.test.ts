@@ -87,12 +87,15 @@ test("what is queued while S3 cannot be asked is unsure until it is there, also 
   await put("sure.jpg", randomBytes(100));
   s3.failure = () => refused;
   await put("a.jpg", randomBytes(100));
-  expect([bucket.isUnsure?.(toKey("sure.jpg")), bucket.isUnsure?.(A)]).toEqual([false, true]);
+  expect([bucket.isUnknown?.(toKey("sure.jpg")), bucket.isUnknown?.(A)]).toEqual([false, true]);
   await reopen();
-  await eventually(() => bucket.isUnsure?.(A) === true, "the queue is taken over");
+  await eventually(() => bucket.isUnknown?.(A) === true, "the queue is taken over");
   s3.failure = () => undefined;
   await lab.store.uploads.idle();
-  expect([bucket.isUnsure?.(A), await bucket.lookup(A)]).toEqual([false, expect.objectContaining({ state: "object" })]);
+  expect([bucket.isUnknown?.(A), await bucket.lookup(A)]).toEqual([
+    false,
+    expect.objectContaining({ state: "object" }),
+  ]);
 });
 
 test("a look-up that began before an object came to this disk finds it", async () => {
@@ -108,21 +111,21 @@ test("a look-up that began before an object came to this disk finds it", async (
   await eventually(() => looks === 1, "S3 is asked");
   await put("a.jpg", randomBytes(100));
   latch.open();
-  expect(await found).toMatchObject({ state: "object", isQueued: true });
+  expect(await found).toMatchObject({ state: "object", isPending: true });
 });
 
 test("put() when absent is durable here, and in S3 behind it", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   const bytes = randomBytes(100_000);
   expect(await put("a.jpg", bytes)).toBe("stored");
-  expect(await bucket.lookup(A)).toMatchObject({ state: "object", isQueued: true });
+  expect(await bucket.lookup(A)).toMatchObject({ state: "object", isPending: true });
   expect(lab.store.uploads.backlog()).toMatchObject({ depth: 1, bytes: 100_000 });
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
   await reopen();
   s3.failure = () => undefined;
   await lab.store.uploads.idle();
   expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
-  expect(await bucket.lookup(A)).not.toHaveProperty("isQueued");
+  expect(await bucket.lookup(A)).not.toHaveProperty("isPending");
 });
 
 test("copies are served without asking S3, also after a restart", async () => {
@@ -541,7 +544,7 @@ test("an image of another tool is described once, served, and left as it is", as
 
 test("what another tool put and is no image is absent, and nothing of a mirror replaces it", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
-  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isTaken: true });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isForeign: true });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", Buffer.from("ours"), { when: "always" })).toBe("stored");
   expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
@@ -581,7 +584,7 @@ test("an object of another tool that is too large for a copy is absent, and noth
   await open({ maxCopyBytes: 1_000 });
   const jpeg = await noisyJpeg(64, 48);
   s3.objects.set(NAME, { bytes: jpeg, headers: {} });
-  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isTaken: true });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isForeign: true });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", randomBytes(10), { when: "vacant" })).toBe("exists");
   expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../../src/http/response/response.ts";
-import { createGoingOn } from "../../../../../src/http/wire/fairness.ts";
-import { createLane, type LaneOptions } from "../../../../../src/http/wire/fast-path/fast-path.ts";
+import { createFairness } from "../../../../../src/http/wire/fairness.ts";
+import { createFastPath, type FastPathOptions } from "../../../../../src/http/wire/fast-path/fast-path.ts";
 import { type HttpServer, startServer } from "../../../../../src/http/wire/server.ts";
 import { within } from "../../../../helpers/program.ts";
 
@@ -16,14 +16,14 @@ afterEach(async () => {
   for (const { stop } of open.splice(0)) await stop();
 });
 
-async function serve(listener: LaneOptions["listener"], idleMs = 60_000): Promise<HttpServer> {
+async function serve(listener: FastPathOptions["listener"], idleMs = 60_000): Promise<HttpServer> {
   const server = await startServer({
     host: "127.0.0.1",
     port: 0,
     idleMs,
     nextRequestId: () => "id",
     listener: () => expect.unreachable("a plain request left the lane"),
-    lane: { listener, takes: () => true },
+    fastPath: { listener, takes: () => true },
   });
   open.push({ stop: () => server.stop(0) });
   return server;
@@ -66,13 +66,13 @@ async function read(socket: Socket, until: string): Promise<string> {
 
 test("createLane() gives a connection that says nothing to `late`", async () => {
   const late = new Promise<Socket>((resolve) => {
-    const lane = createLane({
+    const lane = createFastPath({
       listener: () => expect.unreachable("nothing was asked"),
       takes: () => true,
       handOver: () => expect.unreachable("nothing was sent"),
       late: resolve,
       end: () => expect.unreachable("nothing was answered"),
-      goingOn: createGoingOn(),
+      fairness: createFairness(),
       headMs: 20,
       keepAliveMs: 60_000,
       idleMs: () => 60_000,
@@ -221,7 +221,7 @@ test.each(["/lane", "/node"])(
       port: 0,
       nextRequestId: () => "id",
       listener: ({ url }, response) => void setTimeout(() => response.end(`<node ${url}>`), 200),
-      lane: {
+      fastPath: {
         listener(request, response) {
           arrived.resolve();
           setTimeout(() => answer(response, `<lane ${request.url}>`), 200);
@@ -246,7 +246,7 @@ test("a client that has closed its side and gets nothing for three seconds count
     port: 0,
     nextRequestId: () => "id",
     listener: () => {},
-    lane: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/lane" },
+    fastPath: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/lane" },
   });
   open.push({ stop: () => server.stop(0) });
   expect(await Promise.all(["/lane", "/node"].map((path) => askAndClose(server.port, REQUEST(path))))).toEqual([

@@ -48,7 +48,7 @@ beforeAll(async () => {
     aliases: new Map([["small", nameRecipe(parseInstruction("imageView2/2/w/20", { era: 2015 }))]]),
     styles: [],
     era: 2015,
-    originalDoor: undefined,
+    originalAuthorizer: undefined,
     variants: {
       peek: () => undefined,
       moment: () => 0,
@@ -57,7 +57,7 @@ beforeAll(async () => {
       drop: () => Promise.resolve(),
     },
     referers: { mode: "off", domains: [], allowEmpty: true },
-    door: undefined,
+    authorizer: undefined,
     cacheControl: createCacheControl("public, max-age=86400"),
     cors: ["*"],
     notFoundPage: undefined,
@@ -66,7 +66,7 @@ beforeAll(async () => {
     "open.example": site,
     "signed.example": {
       ...site,
-      door: {
+      authorizer: {
         admit(sign, fileid) {
           const grant = tokens.verify(sign ?? "", { ...scope, fileid, oneTimeDownloads: "reuse" }, NOW);
           if (grant.kind !== "multi-use") return { scope: { kind: "reusable-one-time" }, spend: undefined };

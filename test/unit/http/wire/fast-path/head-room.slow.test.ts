@@ -26,7 +26,7 @@ async function serve(): Promise<HttpServer> {
     idleMs: 60_000,
     nextRequestId: () => "id",
     listener: () => expect.unreachable("a plain request left the lane"),
-    lane: {
+    fastPath: {
       takes: () => true,
       listener: ({ url = "" }, response) => {
         asked.add(url);
