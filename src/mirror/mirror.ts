@@ -23,7 +23,7 @@ import {
 } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
 import { createHeads, type HeadRequest } from "./fill/heads.ts";
-import { type Join, joinFill, type MissAnswer, type Patience } from "./fill/join.ts";
+import { type Join, joinFill, type MissAnswer, type RequestTimeouts } from "./fill/join.ts";
 import { createQueuedSemaphore } from "./fill/semaphore.ts";
 import type { FillLimit } from "./fill/slots.ts";
 import type { TransientRoom } from "./fill/transient.ts";
@@ -42,16 +42,16 @@ import type { WriteBack } from "./storing/write-back.ts";
 export interface MissRequest extends HeadRequest {
   readonly method: "GET" | "HEAD";
   /** Nothing is read before the end: a fill whose beginning is no longer kept will do. */
-  readonly isPatient?: boolean | undefined;
+  readonly waitsForEnd?: boolean | undefined;
   /** Follower.whole() alone is asked. */
-  readonly wantsWhole?: boolean | undefined;
+  readonly needsWholeBody?: boolean | undefined;
 }
 
 export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** What is stored: whether it may be served, and asking for it again behind the client's back. */
-  readonly revalidation: Omit<Revalidation, "ask" | "pending" | "lookAt" | "mayServeStale">;
+  readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale">;
   /** What the two below would do. */
   readonly preview: Previews;
   /**
@@ -86,7 +86,7 @@ export interface MirrorOptions extends Pick<FillParts, "formats" | "openGate">, 
   readonly freshness: FreshnessRules | undefined;
   /** What a 404 or 410 does to a stored object. */
   readonly onGone: "keep" | "remove";
-  readonly timeouts: Patience;
+  readonly timeouts: RequestTimeouts;
   readonly maxObjectBytes: number;
   /** Asked before an object is stored; undefined where no key has a query. */
   readonly keyBudget?: KeyBudget | undefined;
@@ -147,7 +147,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     isStorable,
     mayStore,
   });
-  const { lookAt } = revalidation;
+  const { peek: lookAt } = revalidation;
   const isRunning = (request: PreviewedMiss) => runningFor(request) !== undefined;
   const preview = createPreviews({ mark, origin, headMiss: options.headMiss, negativeCache, isRunning, lookAt });
 
@@ -172,14 +172,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   /** One that still has all that the request will read. */
   function joinableFor(request: MissRequest): Fill | undefined {
     const fill = runningFor(request);
-    const isEnough = request.isPatient || (request.wantsWhole && fill?.transient?.isUnderWay);
+    const isEnough = request.waitsForEnd || (request.needsWholeBody && fill?.transient?.isUnderWay);
     return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
   }
 
   function start(request: MissRequest): Fill {
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
     const id = fillId(request);
-    const askedAt = now();
+    const requestedAt = now();
     const describe = (head: FillHead, body: BodyFacts) => describeFetched({ key, head, body, now: now() });
     const { formats, openGate } = options;
     const fill = startFill({
@@ -187,7 +187,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       key,
       isStored,
       epoch,
-      askedAt,
+      requestedAt,
       path,
       query,
       headers,
@@ -205,12 +205,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       meter,
       signal,
     });
-    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, askedAt)) });
+    fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, requestedAt)) });
     return fill;
   }
 
-  async function settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void> {
-    await effects.settle(fill, end, askedAt);
+  async function settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void> {
+    await effects.settle(fill, end, requestedAt);
     if (fills.get(fill.id)?.fill === fill) fills.delete(fill.id);
   }
 
@@ -243,7 +243,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     if (running !== undefined) return joinRunning(running, request.signal);
     refuseIfKnown(request);
     if (request.method === "HEAD" && options.headMiss === "origin") {
-      const answer = await heads.ask(request);
+      const answer = await heads.fetch(request);
       if (answer !== undefined) return answer;
     }
     // Another request may have begun the fill while the origin was asked.
@@ -253,7 +253,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** As what is stored helps out: where it is too old to be served unasked, and the origin has failed, or has none any more. */
   async function helpOut(request: MissRequest, error: unknown): Promise<MissAnswer> {
-    const waits = request.isStored && !request.signal.aborted ? stored.waiting.newest(request) : undefined;
+    const waits = request.isStored && !request.signal.aborted ? stored.pendingWrites.newest(request) : undefined;
     const isGone = asHuiyuanError(error).code === "not_found";
     const helps = isGone ? options.onGone === "keep" : waits !== undefined && revalidation.mayServeStale(waits);
     if (waits === undefined || !helps) throw error;
@@ -264,7 +264,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
       carryViaHeaders(request, mark);
-      if (stored.waiting.size === 0) return fetchOnce(request);
+      if (stored.pendingWrites.size === 0) return fetchOnce(request);
       return fetchOnce(request).catch((error: unknown) => helpOut(request, error));
     },
     revalidation,
@@ -272,10 +272,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     async revalidate(object, request) {
       carryViaHeaders(request, mark);
       const { mayServeStale, signal: client } = request;
-      const refreshed = await revalidation.ask(object, request, {
+      const refreshed = await revalidation.revalidate(object, request, {
         mayServeStale,
         signal: client,
-        patienceMs: timeouts.total,
+        timeoutMs: timeouts.total,
       });
       return refreshed.kind === "kept" ? refreshed : joinRevalidation(refreshed, client);
     },

@@ -50,7 +50,7 @@ function unescapeDots(query: string): string {
 }
 
 /** The part of a query that belongs to the key, in the order of the URL. */
-export function keptQuery(query: string, keep: KeyQuery): string {
+export function queryInKey(query: string, keep: KeyQuery): string {
   if (keep === "drop") return "";
   return keep === "keep" ? query : filterQuery(query, (name) => keep.includes(name));
 }

@@ -4,7 +4,7 @@ import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import { type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
-import type { Effect } from "./freshness/revalidation-effects.ts";
+import type { RevalidationEnd } from "./freshness/revalidation-effects.ts";
 import type { StaleKept } from "./freshness/revalidation-outcome.ts";
 import type { MissRequest } from "./mirror.ts";
 import type { NegativeCache } from "./negative-cache.ts";
@@ -42,7 +42,7 @@ export interface PreviewParts {
   lookAt(
     object: StoredObject,
     mayServeStale: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: Effect | undefined };
+  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
 }
 
 export function createPreviews(parts: PreviewParts): Previews {

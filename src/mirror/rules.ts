@@ -5,7 +5,7 @@ import { type Key, toKey } from "../core/object.ts";
 import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
-import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";
+import { asciiQuery, filterQuery, type KeyQuery, keyOfUrl, queryInKey } from "./object-keys.ts";
 
 /** What a rule is for; what is left out fits everything. */
 export interface RuleMatch {
@@ -46,7 +46,7 @@ export interface RuleOptions {
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
   /** True: what the origin gives is for this request alone, and never stored. */
-  readonly isPassedOn?: boolean;
+  readonly isNeverStored?: boolean;
   /** Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none means two URLs. */
   readonly keysHaveQueries: boolean;
 }
@@ -123,13 +123,13 @@ export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
 }
 
 /** What the origin is asked for the object of a request. Throws url_invalid where the rewritten path is none. */
-export function askedUnder(
+export function originRequestFor(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
   const { kept, sent } = queries(rule, request);
-  const isStored = sent === kept && rule.isPassedOn !== true;
+  const isStored = sent === kept && rule.isNeverStored !== true;
   const place = rewrite(rule.path, request.path);
   return {
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
@@ -142,12 +142,12 @@ export function askedUnder(
 }
 
 /** As askedUnder(), for the object that is stored under the key: what a client adds beyond it does not go along. */
-export function askedForKey(
+export function originRequestForKey(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
-  return askedUnder({ ...rule, passQuery: false }, request, clientHeaders);
+  return originRequestFor({ ...rule, passQuery: false }, request, clientHeaders);
 }
 
 /** What an answer depends on, and so who may share it: the key alone where it is stored, else all that is asked. */
@@ -156,12 +156,12 @@ export function fillId({ isStored, key, path, query, headers }: OriginRequest): 
 }
 
 /** As askedUnder(), for the origin's own answer to a processed URL: the instruction goes along, nothing is stored. */
-export function askedProcessed(
+export function originRequestForProcessed(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
-  const plain = askedUnder(rule, request, clientHeaders);
+  const plain = originRequestFor(rule, request, clientHeaders);
   return { ...plain, isStored: false, query: joinQueries(sentInstruction(request), plain.query) };
 }
 
@@ -184,7 +184,7 @@ function queries(rule: RuleOptions, { query, instruction }: ObjectRequest): { ke
   const plain = isAll || instruction === undefined ? query : withoutPart(query, instruction);
   const ascii = asciiQuery(plain);
   const allowed = rule.denyQuery.length === 0 ? ascii : filterQuery(ascii, (name) => !rule.denyQuery.includes(name));
-  const kept = keptQuery(allowed, isAll ? "keep" : rule.keyQuery);
+  const kept = queryInKey(allowed, isAll ? "keep" : rule.keyQuery);
   return { kept, sent: rule.passQuery ? allowed : kept };
 }
 

@@ -74,7 +74,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     log,
     meter: metrics.mirror,
     room: spools.room,
-    gatherMs: GATHER_MS,
+    batchMs: GATHER_MS,
     quietMs: QUIET_MS,
   });
   const renderer = createRenderer(renderLimits(settings));
@@ -86,7 +86,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     meter: metrics.variants,
     retryMs: [],
     maxQueued: MAX_VARIANTS_QUEUED,
-    gatherMs: VARIANTS_GATHER_MS,
+    batchMs: VARIANTS_GATHER_MS,
   });
   let registry: SiteRegistry | undefined;
   const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });

@@ -201,8 +201,8 @@ interface BucketParts {
 function openBucket(bucketId: string, { store, memoryCache, now, variants: shared, mirror }: SiteParts): BucketParts {
   const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), memoryCache });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
-  const tried = (key: Key) => mirror.writeBack.tried(bucketId, key);
-  return { variants, stored: createStored(bucketId, bucket, memoryCache, { gone: variants.drop, tried }) };
+  const waitForTries = (key: Key) => mirror.writeBack.waitForTries(bucketId, key);
+  return { variants, stored: createStored(bucketId, bucket, memoryCache, { gone: variants.drop, waitForTries }) };
 }
 
 function bucketId({ project, bucket }: Binding): string {

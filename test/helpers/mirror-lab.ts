@@ -22,26 +22,26 @@ export const BUCKET_ID = "10001234/photos";
 
 export interface StoredLab {
   readonly stored: Stored;
-  readonly hot: MemoryCache;
+  readonly memoryCache: MemoryCache;
   readonly driver: BucketDriver;
 }
 
 /** An empty bucket in memory with the memory tier before it; `over` replaces parts of the driver. */
 export function storedLab(
   options: {
-    readonly hotBytes?: number;
-    readonly maxHotObjectBytes?: number;
+    readonly cacheBytes?: number;
+    readonly maxCachedObjectBytes?: number;
     readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
     readonly now?: () => number;
     readonly hooks?: StoredHooks;
   } = {},
 ): StoredLab {
-  const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
+  const { cacheBytes = 10_000_000, maxCachedObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
   const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
-  const hot = createMemoryCache({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
+  const memoryCache = createMemoryCache({ maxBytes: cacheBytes, maxObjectBytes: maxCachedObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
-  return { stored: createStored(BUCKET_ID, bucket, hot, hooks), hot, driver };
+  return { stored: createStored(BUCKET_ID, bucket, memoryCache, hooks), memoryCache, driver };
 }
 
 /** A meter that keeps what it was told, such as `stored 120` or `refused not_found`. */
@@ -66,7 +66,7 @@ export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly slots?: number;
-  readonly rescuedBytes?: number;
+  readonly transientBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
   readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
@@ -116,8 +116,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const hooks: StoredHooks = { tried: (key) => writeBack.tried(BUCKET_ID, key) };
-  const { stored, hot, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
+  const hooks: StoredHooks = { waitForTries: (key) => writeBack.waitForTries(BUCKET_ID, key) };
+  const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const slots = createFillLimit(options.slots ?? 100);
@@ -139,7 +139,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     },
     {
       spools: pool,
-      transients: createTransientRoom(options.rescuedBytes),
+      transients: createTransientRoom(options.transientBytes),
       writeBack,
       slots,
       meter,
@@ -168,7 +168,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   return {
     mirror,
     stored,
-    hot,
+    memoryCache,
     driver,
     pool,
     meter,

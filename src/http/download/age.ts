@@ -5,7 +5,7 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
-import { askedForKey } from "../../mirror/rules.ts";
+import { originRequestForKey } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
@@ -51,10 +51,10 @@ export function ageOf(asker: OriginAsker, object: StoredObject): Age {
   const route = object.isStale || asker.site.source?.ages === true ? askingRoute(asker) : undefined;
   if (route === undefined) return FRESH;
   const { revalidation } = route.mirror;
-  const standing = revalidation.standingOf(object);
+  const standing = revalidation.freshnessOf(object);
   const life = revalidation.lifeOf(object);
   if (standing === "fresh") return { kind: "serve", life, isStale: false };
-  if (standing !== "stale") return { kind: "ask", route, mayServeStale: standing === "ask-first" };
+  if (standing !== "stale") return { kind: "ask", route, mayServeStale: standing === "revalidate-first" };
   revalidation.begin(object, question(asker, route));
   return { kind: "serve", life, isStale: true };
 }
@@ -104,7 +104,7 @@ export function askingRoute({ site, url }: Pick<OriginAsker, "site" | "url">): R
 }
 
 function question({ object, headers, via, cdnLoop }: OriginAsker, route: Route) {
-  return { ...askedForKey(route, object.request, headers), via, cdnLoop };
+  return { ...originRequestForKey(route, object.request, headers), via, cdnLoop };
 }
 
 /** What is in memory is never stale. */

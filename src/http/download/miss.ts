@@ -5,7 +5,13 @@ import { type Key, toKey } from "../../core/object.ts";
 import { isLate, type Join, type MissAnswer } from "../../mirror/fill/join.ts";
 import type { MissRequest } from "../../mirror/mirror.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import { askedForKey, askedUnder, type ObjectRequest, type OriginRequest, publicTarget } from "../../mirror/rules.ts";
+import {
+  type ObjectRequest,
+  type OriginRequest,
+  originRequestFor,
+  originRequestForKey,
+  publicTarget,
+} from "../../mirror/rules.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import type { Exchange } from "../request/exchange.ts";
 import { splitStyle } from "../request/instruction.ts";
@@ -42,7 +48,7 @@ export async function serveMissing(download: DownloadContext, epoch: number): Pr
       `Cannot serve "${key}": the bucket has none and the origin is not asked for it`,
     );
   }
-  const asked = askedUnder(route, request, download.exchange.request.headers);
+  const asked = originRequestFor(route, request, download.exchange.request.headers);
   if (route.action !== "mirror") return serveElsewhere(download, { route, request, asked, epoch, styleSuffix: "" });
   await serveFrom(download, { route, asked, epoch });
 }
@@ -137,7 +143,7 @@ export async function serveFallback(
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const route = missRouteOf(site, url, path);
   if (route?.action !== "mirror") throw missing;
-  const asked = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
+  const asked = originRequestForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
   if (asked.key !== key) throw missing;
   const asker = fetching({ ...download, isForeign: false }, found);
   const miss = await fetchWhole(asker, { route, asked, epoch: found.epoch }, missing);
@@ -163,7 +169,7 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
 
 async function fetchWhole(download: DownloadContext, { route, asked, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missOf(download, asked, epoch), method: "GET", isPatient: true })
+    .fetch({ ...missOf(download, asked, epoch), method: "GET", waitsForEnd: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
@@ -232,7 +238,7 @@ export function missOf(
     followsRedirects: asked.followsRedirects,
     epoch,
     method: url.method,
-    wantsWhole: isForOneVersion(exchange),
+    needsWholeBody: isForOneVersion(exchange),
     via,
     cdnLoop,
     signal: clientOf(exchange),

@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
 import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
-import { askedProcessed, askedUnder } from "../../mirror/rules.ts";
+import { originRequestFor, originRequestForProcessed } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
@@ -172,12 +172,12 @@ async function serveUnstored(
       `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
     );
   }
-  const asked = askedUnder(route, request, exchange.request.headers);
+  const asked = originRequestFor(route, request, exchange.request.headers);
   const { suffix } = processing;
   if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
   // Facts are no image, and no origin is asked for them.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
-    const processed = askedProcessed(route, request, exchange.request.headers);
+    const processed = originRequestForProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
     return serveFrom(original, { route, asked: target, epoch, behind: asked });
   }
@@ -198,7 +198,7 @@ async function fetchOriginal(
   { route, asked, epoch }: Miss,
 ): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", wantsWhole: true });
+    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", needsWholeBody: true });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") passRedirect(original, error);

@@ -8,7 +8,7 @@ import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
 import { MAX_WATERMARK_BYTES } from "../../image/renderer.ts";
 import { absent } from "../../mirror/negative-cache.ts";
-import { askedUnder } from "../../mirror/rules.ts";
+import { originRequestFor } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
@@ -152,7 +152,7 @@ async function versionOf(asker: OriginAsker): Promise<Exclude<Current, { readonl
   const failure = entry.state === "absent" ? entry.failure : undefined;
   if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
-  const asked = askedUnder(route, object.request, headers);
+  const asked = originRequestFor(route, object.request, headers);
   const signal = asker.cancellation();
   const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {

@@ -126,7 +126,7 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
       note("miss", request, { ...preview, isStored: request.isStored });
       if (preview.refusal !== undefined) throw preview.refusal;
       // As if it had only been asked for, so that what is begun behind the answer is begun.
-      return { kind: "asked", answer: UNKNOWN, askedAt: Date.now(), how: "first" };
+      return { kind: "asked", answer: UNKNOWN, requestedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);

@@ -86,7 +86,7 @@ function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
 export function missRouteOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
   if (aliasIn(site, url, path) !== undefined) return undefined;
   const route = routeOf(site, url, path);
-  return route !== undefined && mayBeAlias(site, path) ? { ...route, isPassedOn: true } : route;
+  return route !== undefined && mayBeAlias(site, path) ? { ...route, isNeverStored: true } : route;
 }
 
 function mayBeAlias(site: Site, path: Key): boolean {

@@ -60,7 +60,7 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   const { reader } = filling;
   const end = await (mayTakeWhole(exchange, filling) ? reader.endOrNotStorable() : reader.whole());
   if (end === "not-storable") return stream(exchange, filling, { contextFor, span: undefined });
-  if (end.kind === "rescued") return answerTransient(exchange, end, contextFor("filling", false));
+  if (end.kind === "transient") return answerTransient(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;

@@ -5,7 +5,7 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import { askedForKey, type OriginRequest } from "../../mirror/rules.ts";
+import { type OriginRequest, originRequestForKey } from "../../mirror/rules.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Route, Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -75,7 +75,7 @@ function askedFor(site: Site, key: Key): Asking | undefined {
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }
-  const asked = askedForKey(route, object.request, {});
+  const asked = originRequestForKey(route, object.request, {});
   return asked.isStored ? { route, asked } : undefined;
 }
 

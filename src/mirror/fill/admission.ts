@@ -5,14 +5,14 @@ import type { QueuedSemaphore } from "./semaphore.ts";
 import type { FillLimit } from "./slots.ts";
 
 /** Resolves with the function that gives the place back, to be called once. Throws overloaded, draining. */
-export type BeginFill = () => Promise<() => void>;
+export type FillAdmission = () => Promise<() => void>;
 
 export function createAdmission(parts: {
   readonly queue: QueuedSemaphore;
   readonly slots: FillLimit;
   /** Aborted: the program is stopping. */
   readonly signal: AbortSignal;
-}): BeginFill {
+}): FillAdmission {
   const { queue, slots, signal } = parts;
   const leave = () => {
     slots.free();

@@ -8,7 +8,7 @@ import type { FillEnd, FillHead, FillParts } from "./fill.ts";
 
 export interface Arrival {
   readonly answer: OriginAnswer;
-  readonly askedAt: FillHead["askedAt"];
+  readonly requestedAt: FillHead["requestedAt"];
   readonly spool: Spool;
   readonly gate: Gate;
   /** Called once the image is known to be one; a body that fails before is nobody's yet. */
@@ -21,7 +21,7 @@ export interface Arrival {
 
 /** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
 export async function judge(arrival: Arrival): Promise<FillEnd> {
-  const { answer, askedAt, spool, gate } = arrival;
+  const { answer, requestedAt, spool, gate } = arrival;
   try {
     await receive(arrival);
     // What came in the same read behind its end has been seen by now.
@@ -39,7 +39,7 @@ export async function judge(arrival: Arrival): Promise<FillEnd> {
     spool.fail(reason);
     throw reason;
   }
-  const head: FillHead = { size: spool.received, image: structural.image, answer, askedAt, spool };
+  const head: FillHead = { size: spool.received, image: structural.image, answer, requestedAt, spool };
   const end = await finish(spool);
   const { hashes } = end.kind === "whole" ? end.body : end;
   const isHashRight = matchesDeclared(answer.digests, hashes);
@@ -62,7 +62,7 @@ async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: 
 }
 
 /** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
-function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
+function receive({ answer, requestedAt, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
     answer.body.start({
@@ -84,7 +84,7 @@ function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arr
           isAnnounced = true;
           // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
           setImmediate(() => {
-            announce({ size: answer.size, image, answer, askedAt, spool });
+            announce({ size: answer.size, image, answer, requestedAt, spool });
             setImmediate(begin);
           });
         }

@@ -12,7 +12,7 @@ export function describeFetched(parts: {
   readonly isSuspect?: boolean;
 }): ObjectInfo {
   const { key, body, now, isSuspect = false } = parts;
-  const { answer, askedAt, image } = parts.head;
+  const { answer, requestedAt, image } = parts.head;
   const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
   const provenance = {
     via: "mirror",
@@ -20,7 +20,7 @@ export function describeFetched(parts: {
     originEtag,
     originLastModified: lastModified,
     fetchedAt: now,
-    validated: { at: askedAt, life },
+    validated: { at: requestedAt, life },
   } as const;
   return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

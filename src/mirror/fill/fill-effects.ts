@@ -15,8 +15,8 @@ import { describeFetched } from "./describe-fetched.ts";
 import type { Fill, FillEnd, FillHead } from "./fill.ts";
 
 export interface FillEffects {
-  /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `askedAt`: Unix milliseconds. */
-  settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void>;
+  /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `requestedAt`: Unix milliseconds. */
+  settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void>;
 }
 
 export interface FillEffectsOptions {
@@ -55,7 +55,7 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
   async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
     const image: PendingWrite = { fill, info: end.info, fate: "wanted" };
     const kept = store(fill, end, end.info, () => image.fate);
-    stored.waiting.add(image, kept);
+    stored.pendingWrites.add(image, kept);
     await kept;
   }
 
@@ -112,9 +112,9 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
   }
 
   return {
-    async settle(fill, end, askedAt) {
+    async settle(fill, end, requestedAt) {
       const fate = fateBy(end);
-      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, askedAt, fate });
+      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, requestedAt, fate });
       if (end.kind === "whole") {
         if (isStorable(end.head) && mayStore(fill)) await keep(fill, end);
         else letGo(end.head);

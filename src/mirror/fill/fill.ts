@@ -14,7 +14,7 @@ import type {
   Validators,
 } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { BeginFill } from "./admission.ts";
+import type { FillAdmission } from "./admission.ts";
 import { judge } from "./arrival.ts";
 import { createTransient, type Transient, type TransientRoom } from "./transient.ts";
 
@@ -25,7 +25,7 @@ export interface FillHead {
   readonly image: ImageFacts;
   readonly answer: OriginAnswer;
   /** Unix milliseconds; the age of the answer counts from it, since that may have taken long. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   readonly spool: Spool;
 }
 
@@ -101,9 +101,9 @@ export interface FillParts extends OriginTarget {
   readonly openGate?: (() => Gate) | undefined;
   readonly epoch: number;
   /** Now, Unix milliseconds. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   /** Entered before the origin is asked, left when the fill has ended. */
-  readonly admission: BeginFill;
+  readonly admission: FillAdmission;
   readonly origin: Origin;
   readonly spools: SpoolPool;
   readonly transients: TransientRoom;
@@ -198,9 +198,9 @@ async function attempt(parts: FillParts, announce: (head: FillHead) => void): Pr
     isKnown = true;
     announce(head);
   };
-  const { askedAt, describe, formats, openGate = createGate } = parts;
+  const { requestedAt, describe, formats, openGate = createGate } = parts;
   try {
-    return await judge({ answer, askedAt, spool, gate: openGate(), announce: tell, begin, describe, formats });
+    return await judge({ answer, requestedAt, spool, gate: openGate(), announce: tell, begin, describe, formats });
   } catch (caught) {
     isOver = true;
     spool.release();

@@ -9,7 +9,7 @@ import type { MirrorMeter } from "../meter.ts";
 import { absent, fetchOf, type NegativeCache } from "../negative-cache.ts";
 import { fillId, type OriginRequest } from "../rules.ts";
 import type { Invalidation } from "../storing/pending-writes.ts";
-import type { BeginFill } from "./admission.ts";
+import type { FillAdmission } from "./admission.ts";
 import type { MissAnswer } from "./join.ts";
 
 /** Of a miss: the bucket said `absent` with this epoch. */
@@ -23,14 +23,14 @@ export interface HeadRequest extends OriginRequest {
 
 export interface Heads {
   /** Undefined: the origin refuses the method, and a fetch may find out what it has. Throws not_found and the codes of Origin.fetch. */
-  ask(request: HeadRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
+  fetch(request: HeadRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
   /** Those under way; they may reject. */
   pending(): Iterable<Promise<unknown>>;
 }
 
 export interface HeadsParts {
   readonly origin: Origin;
-  readonly admission: BeginFill;
+  readonly admission: FillAdmission;
   readonly negativeCache: NegativeCache;
   readonly invalidate: (told: Invalidation) => void;
   /** What a 404 or 410 does to what waits for the store. */
@@ -45,7 +45,7 @@ export interface HeadsParts {
 interface AskedHead {
   readonly epoch: number;
   /** Unix milliseconds. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   readonly asked: Promise<OriginAnswer | undefined>;
 }
 
@@ -64,7 +64,7 @@ export function createHeads(parts: HeadsParts): Heads {
     });
     asked.catch(() => undefined); // Perhaps nobody waits any more.
     const answered = asking.add(asked);
-    const head = { epoch: request.epoch, askedAt: now(), asked };
+    const head = { epoch: request.epoch, requestedAt: now(), asked };
     heads.set(id, head);
     return head;
   }
@@ -72,7 +72,7 @@ export function createHeads(parts: HeadsParts): Heads {
   /** Undefined where the method is refused. */
   async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
     const leave = await admission();
-    const askedAt = now();
+    const requestedAt = now();
     let answer: OriginAnswer | undefined;
     try {
       const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
@@ -88,7 +88,7 @@ export function createHeads(parts: HeadsParts): Heads {
     if (answer === undefined) {
       negativeCache.absent(fetchOf(request));
       const { key, epoch, isStored } = request;
-      if (isStored && onGone === "remove") invalidate({ key, epoch, askedAt, fate: "gone" });
+      if (isStored && onGone === "remove") invalidate({ key, epoch, requestedAt, fate: "gone" });
       throw absent(request.key);
     }
     answer.body.destroy();
@@ -96,14 +96,14 @@ export function createHeads(parts: HeadsParts): Heads {
   }
 
   return {
-    async ask(request) {
+    async fetch(request) {
       const id = fillId(request);
       const running = heads.get(id);
       const isShared = running !== undefined && running.epoch >= request.epoch;
       if (isShared) meter.collapsed();
-      const { askedAt, asked } = isShared ? running : begin(id, request);
+      const { requestedAt, asked } = isShared ? running : begin(id, request);
       const answer = await abortable(asked, request.signal);
-      return answer && { kind: "asked", answer, askedAt, how: isShared ? "collapsed" : "first" };
+      return answer && { kind: "asked", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
     pending: () => asking,
   };

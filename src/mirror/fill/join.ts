@@ -5,7 +5,7 @@ import type { ObjectInfo } from "../../core/object.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { absent } from "../negative-cache.ts";
 import { damageOf, type Fill, type FillHead } from "./fill.ts";
-import { type FillReader, followFill } from "./reader.ts";
+import { type FillReader, openFillReader } from "./reader.ts";
 
 /**
  * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
@@ -37,7 +37,7 @@ export type MissAnswer =
       readonly kind: "asked";
       readonly answer: OriginAnswer;
       /** As in FillHead. */
-      readonly askedAt: number;
+      readonly requestedAt: number;
       readonly how: "first" | "collapsed";
     };
 
@@ -53,7 +53,7 @@ export function isLate(how: Join): how is Late {
 }
 
 /** Milliseconds; each request's own patience, and the deadlines of the origins. */
-export interface Patience {
+export interface RequestTimeouts {
   readonly connect: number;
   readonly firstByte: number;
   readonly idle: number;
@@ -61,7 +61,7 @@ export interface Patience {
 }
 
 export interface JoinOptions {
-  readonly timeouts: Patience;
+  readonly timeouts: RequestTimeouts;
   readonly client: Cancellation;
   readonly isStorable: (head: FillHead) => boolean;
   /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
@@ -80,7 +80,7 @@ export async function joinFill(
     idle: timeouts.idle,
     total: timeouts.total,
   };
-  const reader = followFill(fill, patience, client);
+  const reader = openFillReader(fill, patience, client);
   try {
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);

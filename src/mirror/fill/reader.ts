@@ -37,7 +37,7 @@ export interface FillReader {
 const IN_TIME = ["origin_timeout", ""] as const;
 
 /** Joins a fill. `client` aborts when the client has left. One of the methods at a time. */
-export function followFill(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
+export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
   const startedAt = performance.now();
   let left: { readonly reason: unknown } | undefined;
   /** Whoever waits for the fill. */

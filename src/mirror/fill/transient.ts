@@ -8,7 +8,7 @@ import type { ObjectInfo } from "../../core/object.ts";
 import type { Damage, FillEnd } from "./fill.ts";
 
 export interface TransientBody {
-  readonly kind: "rescued";
+  readonly kind: "transient";
   readonly info: ObjectInfo;
   readonly bytes: Buffer;
 }
@@ -28,7 +28,7 @@ export interface Transient {
 export interface TransientRoom {
   /** False: there is no room, and nothing was taken. */
   take(bytes: number): boolean;
-  giveBack(bytes: number): void;
+  release(bytes: number): void;
 }
 
 export interface TransientParts {
@@ -38,9 +38,9 @@ export interface TransientParts {
 }
 
 /** At least three of the largest images of the default settings. While a body becomes one piece it is there twice. */
-const MAX_RESCUED_BYTES = 67_108_864;
+const MAX_TRANSIENT_BYTES = 67_108_864;
 
-export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom {
+export function createTransientRoom(maxBytes = MAX_TRANSIENT_BYTES): TransientRoom {
   let taken = 0;
   return {
     take(bytes) {
@@ -48,7 +48,7 @@ export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom
       taken += bytes;
       return true;
     },
-    giveBack(bytes) {
+    release(bytes) {
       taken -= bytes;
     },
   };
@@ -86,7 +86,7 @@ export function createTransient({ spool, done, room }: TransientParts): Transien
     if (end.kind === "failed") throw end.error;
     if (end.kind !== "unstored") throw new HuiyuanError("internal", `Cannot rescue a body that ended ${end.kind}`);
     const { info, damage, head } = end;
-    if (damage === undefined) return { kind: "rescued", info, bytes };
+    if (damage === undefined) return { kind: "transient", info, bytes };
     const [code, found] = REFUSALS[damage];
     throw new HuiyuanError(code, `Cannot use the body of ${head.answer.url}: ${found}`);
   }
@@ -128,7 +128,7 @@ export function createTransient({ spool, done, room }: TransientParts): Transien
       if (holders > 0) return;
       gathering?.stop.abort(new Error("nobody wants it any more"));
       gathering = undefined;
-      room.giveBack(bytes);
+      room.release(bytes);
       bytes = 0;
     },
   };

@@ -3,19 +3,19 @@ import type { ObjectInfo, Validation } from "../../core/object.ts";
 import type { FillHead } from "../fill/fill.ts";
 import type { StoredObject } from "../stored/stored.ts";
 import {
+  computeLife,
   createLives,
+  type Freshness,
   type FreshnessRules,
-  isYoung,
+  freshnessOf,
+  isFreshAt,
   type Life,
-  reckonLife,
-  type Standing,
-  standingOf,
-  type ToldLife,
-  tellLife,
+  type RemainingLife,
+  remainingLife,
 } from "./freshness.ts";
 
-/** `askedAt`: as in FillHead. */
-export type AnsweredAt = Pick<FillHead, "answer" | "askedAt">;
+/** `requestedAt`: as in FillHead. */
+export type AnsweredAt = Pick<FillHead, "answer" | "requestedAt">;
 
 type Aging = Pick<StoredObject, "info" | "isStale">;
 
@@ -23,11 +23,11 @@ export interface Ages {
   /** For the hot path: whether what is in memory may be served as it is. Undefined: all may (`freshness: never`). */
   readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
   /** What is to be done with a stored object now. */
-  standingOf(object: Aging): Standing;
+  freshnessOf(object: Aging): Freshness;
   /** What is told of a stored object's life; undefined: it does not age. What is purged has nothing left, whatever the rules. */
-  lifeOf(object: Aging): ToldLife | undefined;
+  lifeOf(object: Aging): RemainingLife | undefined;
   /** The same of an answer that is not stored yet. */
-  lifeOfAnswer(answered: AnsweredAt): ToldLife | undefined;
+  lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
   /** Whether such an answer may still be passed on without asking again. */
   isFreshAnswer(answered: AnsweredAt): boolean;
 }
@@ -51,29 +51,29 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
     const life = lives === undefined && isStale ? livesForGood(info) : lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = confirmation(info);
-    return newest === undefined ? life : reckonLife(newest, rules);
+    return newest === undefined ? life : computeLife(newest, rules);
   }
 
-  function lifeOfAnswer({ answer, askedAt }: AnsweredAt): Life | undefined {
-    return rules === undefined ? undefined : reckonLife({ at: askedAt, life: answer.life }, rules);
+  function lifeOfAnswer({ answer, requestedAt }: AnsweredAt): Life | undefined {
+    return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
   }
 
-  const isYoungNow = (life: Life | undefined) => life === undefined || isYoung(life, now());
+  const isYoungNow = (life: Life | undefined) => life === undefined || isFreshAt(life, now());
 
   return {
     isFresh: lives === undefined ? undefined : (info) => isYoungNow(lives(info)),
-    standingOf(object) {
+    freshnessOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = lifeOf(object);
-      return life === undefined ? "fresh" : standingOf(life, now(), object.isStale);
+      return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
     },
     lifeOf(object) {
       const life = lifeOf(object);
-      return life === undefined ? undefined : tellLife(life, now(), object.isStale);
+      return life === undefined ? undefined : remainingLife(life, now(), object.isStale);
     },
     lifeOfAnswer(answered) {
       const life = lifeOfAnswer(answered);
-      return life === undefined ? undefined : tellLife(life, now(), false);
+      return life === undefined ? undefined : remainingLife(life, now(), false);
     },
     isFreshAnswer: (answered) => isYoungNow(lifeOfAnswer(answered)),
   };

@@ -4,13 +4,17 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 import { FAILURE_MS } from "../negative-cache.ts";
-import type { Effect } from "./revalidation-effects.ts";
+import type { RevalidationEnd } from "./revalidation-effects.ts";
 
 export interface Backoff {
   /** What was learnt a moment ago and still holds. `mayHelp`: where the origin has failed, the object is served. */
-  known(at: { readonly key: Key; readonly epoch: number; readonly mayServeStale: boolean }): Effect | undefined;
+  known(at: {
+    readonly key: Key;
+    readonly epoch: number;
+    readonly mayServeStale: boolean;
+  }): RevalidationEnd | undefined;
   /** Notes outcomes that do not make the object fresh; of others it takes no note. */
-  begin(at: { readonly key: Key; readonly epoch: number }, outcome: Effect): void;
+  begin(at: { readonly key: Key; readonly epoch: number }, outcome: RevalidationEnd): void;
 }
 
 // While the object helps out. Where it may not, clients get the failure, and it is forgotten as that of a key never stored.
@@ -31,11 +35,11 @@ const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** `ticks`: as performance.now(). */
 export function createBackoff(parts: { readonly negativeTtlMs: number; readonly ticks: () => number }): Backoff {
   const { negativeTtlMs, ticks } = parts;
-  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Effect; readonly since: number }>(
+  const resting = createExpiring<{ readonly epoch: number; readonly outcome: RevalidationEnd; readonly since: number }>(
     MAX_RESTING,
   );
 
-  function restMs(outcome: Effect): number {
+  function restMs(outcome: RevalidationEnd): number {
     if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
     return isBroken(outcome) || isNotStorable(outcome) ? IN_VAIN_MS : FAILED_MS;
   }
@@ -61,7 +65,7 @@ export function createBackoff(parts: { readonly negativeTtlMs: number; readonly 
 }
 
 /** Bytes that are not kept are not there for those who come later. Undefined where the object is fresh by it, or will be. */
-function lastingOf(key: Key, outcome: Effect): Effect | undefined {
+function lastingOf(key: Key, outcome: RevalidationEnd): RevalidationEnd | undefined {
   if (outcome.kind === "suspect") return { kind: "failed", error: damaged(key) };
   if (outcome.kind === "new" && outcome.fill.end?.kind === "unstored")
     return { kind: "failed", error: outcome.fill.end.error };
@@ -69,12 +73,12 @@ function lastingOf(key: Key, outcome: Effect): Effect | undefined {
 }
 
 /** True where the origin has a new version that is no whole, sound image. */
-export function isBroken(outcome: Effect): boolean {
+export function isBroken(outcome: RevalidationEnd): boolean {
   return outcome.kind === "suspect" || (outcome.kind === "failed" && BROKEN.has(outcome.error.code));
 }
 
 /** A good version came, and can be passed on as it comes, but the disk does not keep it. */
-function isNotStorable(outcome: Effect): boolean {
+function isNotStorable(outcome: RevalidationEnd): boolean {
   return outcome.kind === "failed" && (outcome.error.code === "store_full" || outcome.error.code === "store_failed");
 }
 

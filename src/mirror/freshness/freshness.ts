@@ -18,7 +18,7 @@ export interface FreshnessRules {
 /** The four ages of an object; all are Unix milliseconds and none lies before the one above it. */
 export interface Life {
   /** The origin made its answer then: it is the time of the answer, less the answer's `Age`. */
-  readonly bornAt: number;
+  readonly generatedAt: number;
   /** Until then it is served as it is. */
   readonly freshUntil: number;
   /** Until then it is served at once while the origin is asked behind the client's back. */
@@ -28,13 +28,13 @@ export interface Life {
 }
 
 /** Says how much of a life is left. */
-export interface ToldLife {
+export interface RemainingLife {
   /** Whole seconds, rounded down; below 0 if the object is stale. */
   readonly leftSeconds: number;
 }
 
-/** `must-ask`: without the origin's word there is no answer. */
-export type Standing = "fresh" | "stale" | "ask-first" | "must-ask";
+/** `must-revalidate`: without the origin's word there is no answer. */
+export type Freshness = "fresh" | "stale" | "revalidate-first" | "must-revalidate";
 
 /** The lives of stored objects, reckoned once for each description. Undefined: no mirror brought it, so it never ages. */
 export function createLives(rules: FreshnessRules): (info: ObjectInfo) => Life | undefined {
@@ -44,54 +44,54 @@ export function createLives(rules: FreshnessRules): (info: ObjectInfo) => Life |
     const known = lives.get(info);
     if (known !== undefined) return known;
     const { validated, fetchedAt } = info.provenance;
-    const life = reckonLife(validated ?? { at: fetchedAt, life: {} }, rules);
+    const life = computeLife(validated ?? { at: fetchedAt, life: {} }, rules);
     lives.set(info, life);
     return life;
   };
 }
 
 /** What the origin's word of time `at` is worth. */
-export function reckonLife({ at, life }: Validation, rules: FreshnessRules): Life {
+export function computeLife({ at, life }: Validation, rules: FreshnessRules): Life {
   if (rules.mode === "ttl") {
     const freshUntil = at + rules.ttlMs;
     const staleIfErrorUntil = freshUntil + rules.staleIfErrorMs;
-    return { bornAt: at, freshUntil, staleWhileRevalidateUntil: staleIfErrorUntil, staleIfErrorUntil };
+    return { generatedAt: at, freshUntil, staleWhileRevalidateUntil: staleIfErrorUntil, staleIfErrorUntil };
   }
   const declared = readDeclared(life, at);
-  const bornAt = at - declared.ageMs;
-  const freshUntil = Math.max(bornAt, bornAt + (declared.lifetimeMs ?? rules.ttlMs));
+  const generatedAt = at - declared.ageMs;
+  const freshUntil = Math.max(generatedAt, generatedAt + (declared.lifetimeMs ?? rules.ttlMs));
   if (declared.forbidsStale)
-    return { bornAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
+    return { generatedAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
   const staleWhileRevalidateUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
   const staleIfErrorUntil = Math.max(
     staleWhileRevalidateUntil,
     freshUntil + (declared.staleIfErrorMs ?? rules.staleIfErrorMs),
   );
-  return { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil };
+  return { generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil };
 }
 
 /** Clocks are set right by less than this now and then. */
 const SKEW_MS = 60_000;
 
 /** Nothing is known of a life that has not begun: it was told while the clock was ahead, and would be a long one. */
-function isToCome({ bornAt }: Life, now: number): boolean {
-  return now < bornAt - SKEW_MS;
+function isToCome({ generatedAt }: Life, now: number): boolean {
+  return now < generatedAt - SKEW_MS;
 }
 
 /** Whether it is served as it is. */
-export function isYoung(life: Life, now: number): boolean {
+export function isFreshAt(life: Life, now: number): boolean {
   return now < life.freshUntil && !isToCome(life, now);
 }
 
 /** `isPurged`: an operator wants it asked for again; the last good copy helps out, but is not served unasked. */
-export function standingOf(life: Life, now: number, isPurged: boolean): Standing {
-  if (now >= life.staleIfErrorUntil) return "must-ask";
-  if (isPurged || now >= life.staleWhileRevalidateUntil || isToCome(life, now)) return "ask-first";
+export function freshnessOf(life: Life, now: number, isPurged: boolean): Freshness {
+  if (now >= life.staleIfErrorUntil) return "must-revalidate";
+  if (isPurged || now >= life.staleWhileRevalidateUntil || isToCome(life, now)) return "revalidate-first";
   return now < life.freshUntil ? "fresh" : "stale";
 }
 
 /** `isPurged`: nothing is left. */
-export function tellLife(life: Life, now: number, isPurged: boolean): ToldLife {
+export function remainingLife(life: Life, now: number, isPurged: boolean): RemainingLife {
   const left = Math.floor((life.freshUntil - now) / 1_000);
   // An object is stale in the very millisecond in which its life ends (standingOf).
   const leftSeconds = now < life.freshUntil ? left : Math.min(-1, left);

@@ -16,7 +16,7 @@ import type { WriteBack } from "../storing/write-back.ts";
 import { confirmedLife } from "./freshness.ts";
 
 /** What a question came to. */
-export type Effect =
+export type RevalidationEnd =
   | { readonly kind: "current" | "gone" | "removed" }
   | { readonly kind: "failed"; readonly error: HuiyuanError }
   /** Good enough to be passed on where nothing else may be served, never to replace the last good one. */
@@ -29,9 +29,9 @@ export type StoredEntry = Extract<Entry, { readonly state: "object" }>;
 export interface RevalidatedAnswer {
   readonly fill: Fill;
   readonly end: FillEnd;
-  readonly outcome: Effect;
+  readonly outcome: RevalidationEnd;
   /** Unix milliseconds. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   /** As in WriteBackTask, for a version that is stored. */
   readonly fate: () => Fate;
 }
@@ -79,9 +79,9 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
   }
 
   /** What is known of the object beside its bytes. */
-  async function learn(entry: StoredEntry, { end, outcome, askedAt }: RevalidatedAnswer): Promise<void> {
-    if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
-    else if (outcome.kind === "removed") await stored.undo(entry.info, entry.epoch, "gone");
+  async function learn(entry: StoredEntry, { end, outcome, requestedAt }: RevalidatedAnswer): Promise<void> {
+    if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), requestedAt);
+    else if (outcome.kind === "removed") await stored.invalidateVersion(entry.info, entry.epoch, "gone");
     else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
     else await noteNotStorable(entry, answerOf(end));
@@ -102,11 +102,11 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
     return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
   }
 
-  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
+  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {
     const { key, provenance, hashes } = entry.info;
     const before = provenance.validated ?? { at: provenance.fetchedAt, life: {} };
     const life = answer.isNotModified ? confirmedLife(before.life, answer.life) : answer.life;
-    const validated = { at: askedAt, life };
+    const validated = { at: requestedAt, life };
     const etag = etagOf(hashes);
     confirmed.set(key, { etag, validated }, { now: ticks(), ttlMs: 2 * WRITE_EVERY_MS });
     const {
@@ -118,7 +118,7 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
       originEtag !== provenance.originEtag ||
       (originEtag === undefined && originLastModified !== provenance.originLastModified);
     // Also what was stored while the clock was ahead.
-    const isDue = Math.abs(askedAt - before.at) >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
+    const isDue = Math.abs(requestedAt - before.at) >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
     if (!isDue && !isRenamed && !entry.isStale) return;
     await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
   }

@@ -5,7 +5,7 @@ import type { Fill } from "../fill/fill.ts";
 import type { Late } from "../fill/join.ts";
 import { absent } from "../negative-cache.ts";
 import type { PendingWrite } from "../storing/pending-writes.ts";
-import type { Effect } from "./revalidation-effects.ts";
+import type { RevalidationEnd } from "./revalidation-effects.ts";
 
 /** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
 export interface StaleKept {
@@ -19,7 +19,7 @@ export type RevalidationOutcome =
   | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
 /** `mayHelp`: the stored object. */
-export function revalidationOutcome(key: Key, outcome: Effect, mayServeStale: boolean): RevalidationOutcome {
+export function revalidationOutcome(key: Key, outcome: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {
   switch (outcome.kind) {
     case "current":
     case "gone":
@@ -41,17 +41,21 @@ export function instead({ fill }: PendingWrite, how: Late): RevalidationOutcome 
   return { kind: "new", fill, how };
 }
 
-export function isNothingNew({ kind }: Effect): boolean {
+export function isNothingNew({ kind }: RevalidationEnd): boolean {
   return kind === "failed" || kind === "suspect" || kind === "gone";
 }
 
 /** The wait of one client; the question goes on. */
-export async function inTime(outcome: Effect | Promise<Effect>, key: Key, patienceMs: number): Promise<Effect> {
+export async function inTime(
+  outcome: RevalidationEnd | Promise<RevalidationEnd>,
+  key: Key,
+  timeoutMs: number,
+): Promise<RevalidationEnd> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Effect>((resolve) => {
-    const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
+  const late = new Promise<RevalidationEnd>((resolve) => {
+    const message = `Cannot wait longer for the origin's word on "${key}": none in ${timeoutMs} ms`;
     const error = new HuiyuanError("origin_timeout", message);
-    timer = setTimeout(resolve, patienceMs, { kind: "failed", error });
+    timer = setTimeout(resolve, timeoutMs, { kind: "failed", error });
   });
   try {
     return await Promise.race([outcome, late]);

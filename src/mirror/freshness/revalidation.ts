@@ -10,7 +10,7 @@ import type { Log } from "../../core/log.ts";
 import type { Key, ObjectFormat, ObjectInfo } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { FailureLog } from "../failure-log.ts";
-import type { BeginFill } from "../fill/admission.ts";
+import type { FillAdmission } from "../fill/admission.ts";
 import { describeFetched } from "../fill/describe-fetched.ts";
 import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
@@ -21,8 +21,8 @@ import { isLater } from "../storing/versions.ts";
 import type { WriteBack } from "../storing/write-back.ts";
 import { type Ages, createAges } from "./ages.ts";
 import { createBackoff, isBroken } from "./backoff.ts";
-import { type FreshnessRules, mayBeStored, type Standing } from "./freshness.ts";
-import { createRevalidationEffects, type Effect, type StoredEntry } from "./revalidation-effects.ts";
+import { type Freshness, type FreshnessRules, mayBeStored } from "./freshness.ts";
+import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 import {
   instead,
   inTime,
@@ -38,9 +38,9 @@ export interface RevalidationRequest extends OriginTarget {
   readonly cdnLoop: string | undefined;
 }
 
-export interface Revalidation extends Omit<Ages, "standingOf"> {
+export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   /** As of Ages, but that nothing is served unasked of which a newer version waits for the store. */
-  standingOf(object: StoredObject): Standing;
+  freshnessOf(object: StoredObject): Freshness;
   /** Whether what waits for the store is young enough to help out where the origin has failed. */
   mayServeStale(image: PendingWrite): boolean;
   /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
@@ -49,27 +49,27 @@ export interface Revalidation extends Omit<Ages, "standingOf"> {
    * Asks and waits for what comes of it. `mayHelp`: where nothing better comes, the stored object is served; else this
    * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
    */
-  ask(object: StoredObject, request: RevalidationRequest, how: AskOptions): Promise<RevalidationOutcome>;
+  revalidate(object: StoredObject, request: RevalidationRequest, how: RevalidateOptions): Promise<RevalidationOutcome>;
   /** Whether the object is being asked for, and what is known without asking. Changes nothing. `mayHelp` as in ask(). */
-  lookAt(
+  peek(
     object: StoredObject,
     mayServeStale: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: Effect | undefined };
+  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
   /** Questions that have no answer yet. */
   pending(): readonly Promise<unknown>[];
 }
 
-export interface AskOptions {
+export interface RevalidateOptions {
   readonly mayServeStale: boolean;
   /** The client's. */
   readonly signal: Cancellation;
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
 }
 
 export interface RevalidationOptions {
   readonly stored: Stored;
   readonly origin: Origin;
-  readonly admission: BeginFill;
+  readonly admission: FillAdmission;
   /** Undefined: `never`; only what is purged is asked for again. */
   readonly rules: FreshnessRules | undefined;
   /** What a 404 or 410 does to a stored object. */
@@ -96,7 +96,7 @@ export interface RevalidationOptions {
 /** One question. `epoch`: of the object for which it began. */
 interface Revalidating {
   readonly epoch: number;
-  readonly outcome: Promise<Effect>;
+  readonly outcome: Promise<RevalidationEnd>;
 }
 
 export function createRevalidation(options: RevalidationOptions): Revalidation {
@@ -116,7 +116,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   }
 
   /** Why the origin need not, or may not, be asked now. */
-  function known({ info, epoch }: StoredObject, mayServeStale: boolean): Effect | undefined {
+  function known({ info, epoch }: StoredObject, mayServeStale: boolean): RevalidationEnd | undefined {
     const resting = rest.known({ key: info.key, epoch, mayServeStale });
     if (resting !== undefined) return resting;
     const error = origin.refusal?.();
@@ -125,7 +125,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   function start({ epoch }: StoredObject, request: RevalidationRequest): Revalidating {
     let settled: Promise<unknown> = Promise.resolve();
-    const look = async (): Promise<Effect> => {
+    const look = async (): Promise<RevalidationEnd> => {
       try {
         const entry = await stored.bucket.lookup(request.key);
         // It has changed since it was found: whoever waits looks again.
@@ -150,7 +150,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   /** `over` resolves when the outcome is to be had elsewhere: it is written, or waits for the store. Never rejects. */
   async function askFor(entry: StoredEntry, request: RevalidationRequest) {
     const { key } = request;
-    const askedAt = now();
+    const requestedAt = now();
     const { admission, spools, transients, maxObjectBytes: maxBytes, formats, signal } = options;
     const fill = startFill({
       ...request,
@@ -158,7 +158,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
       isStored: true,
       formats,
       epoch: entry.epoch,
-      askedAt,
+      requestedAt,
       unless: validatorsOf(entry.info),
       admission,
       origin,
@@ -173,11 +173,11 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     tell(fill, outcome);
     rest.begin(fill, outcome);
     const fate = fateBy(outcome, end);
-    if (fate !== undefined) invalidate({ key, epoch: entry.epoch, askedAt, fate });
+    if (fate !== undefined) invalidate({ key, epoch: entry.epoch, requestedAt, fate });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
     const image: PendingWrite | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
-    const settling = effects.settle(entry, { fill, end, outcome, askedAt, fate: () => image?.fate ?? "wanted" });
-    if (image !== undefined) stored.waiting.add(image, settling);
+    const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fate: () => image?.fate ?? "wanted" });
+    if (image !== undefined) stored.pendingWrites.add(image, settling);
     void settling.then((givenUp) => {
       if (givenUp !== undefined) rest.begin(fill, { kind: "failed", error: givenUp });
     });
@@ -186,12 +186,12 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   /** What is on its way to replace the object, if that has not happened meanwhile. */
   function successorOf({ info, epoch }: StoredObject): PendingWrite | undefined {
-    const newest = stored.waiting.newest({ key: info.key, epoch });
+    const newest = stored.pendingWrites.newest({ key: info.key, epoch });
     return newest !== undefined && isLater(newest.info, info) ? newest : undefined;
   }
 
-  const standingOfWaiting = ({ info }: PendingWrite) => ages.standingOf({ info, isStale: false });
-  const mayServeStale = (image: PendingWrite) => standingOfWaiting(image) !== "must-ask";
+  const standingOfWaiting = ({ info }: PendingWrite) => ages.freshnessOf({ info, isStale: false });
+  const mayServeStale = (image: PendingWrite) => standingOfWaiting(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): PendingWrite | undefined {
     const successor = successorOf(object);
@@ -204,12 +204,12 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   }
 
   /** What that says of an image that waits for the store: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
-  function fateBy({ kind }: Effect, end: FillEnd): Invalidation["fate"] | undefined {
+  function fateBy({ kind }: RevalidationEnd, end: FillEnd): Invalidation["fate"] | undefined {
     if (kind === "removed") return "gone";
     return kind === "current" || (end.kind === "whole" && !isStorable(end.head.answer)) ? "superseded" : undefined;
   }
 
-  function tell({ key }: Fill, outcome: Effect): void {
+  function tell({ key }: Fill, outcome: RevalidationEnd): void {
     meter.revalidated(outcome.kind);
     const about = { bucket: stored.bucketId, key, ...(outcome.kind === "failed" ? { err: outcome.error } : {}) };
     if (isBroken(outcome))
@@ -217,7 +217,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     else log.debug(about, "asked the origin again for a stored image");
   }
 
-  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): Effect {
+  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): RevalidationEnd {
     switch (end.kind) {
       case "current":
         return { kind: "current" };
@@ -237,9 +237,9 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   return {
     ...ages,
-    standingOf(object) {
-      const standing = ages.standingOf(object);
-      return standing === "stale" && successorOf(object) !== undefined ? "ask-first" : standing;
+    freshnessOf(object) {
+      const standing = ages.freshnessOf(object);
+      return standing === "stale" && successorOf(object) !== undefined ? "revalidate-first" : standing;
     },
     mayServeStale,
     begin(object, request) {
@@ -249,21 +249,21 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
         asking -= 1;
       });
     },
-    async ask(object, request, { mayServeStale: mayStoredHelp, signal, patienceMs }) {
+    async revalidate(object, request, { mayServeStale: mayStoredHelp, signal, timeoutMs }) {
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
       const running = questionOf(object);
       if (running !== undefined) meter.collapsed();
       const outcome =
         running === undefined ? (known(object, mayStoredHelp) ?? start(object, request).outcome) : running.outcome;
-      const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
+      const answer = await abortable(inTime(outcome, request.key, timeoutMs), signal);
       const newest = isNothingNew(answer) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
       // What has been replaced in all but the store helps nobody, by whatever its own words were.
       return revalidationOutcome(request.key, answer, mayStoredHelp && newest === undefined);
     },
-    lookAt: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
+    peek: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
     pending: () => questions.values().map(({ outcome }) => outcome),
   };
 }

@@ -6,7 +6,7 @@ export interface AdmissionFilter {
    * Notes a read of `bytes`. True the second time, where at most `withinBytes` were read in between, this one included; the name is
    * then forgotten.
    */
-  again(id: string, bytes: number, withinBytes: number): boolean;
+  isRepeatedRead(id: string, bytes: number, withinBytes: number): boolean;
 }
 
 /** At most `maxNames`, the latest. */
@@ -15,7 +15,7 @@ export function createAdmissionFilter(maxNames: number): AdmissionFilter {
   const seen = new Map<string, number>();
   let readBytes = 0;
   return {
-    again(id, bytes, withinBytes) {
+    isRepeatedRead(id, bytes, withinBytes) {
       readBytes += bytes;
       const at = seen.get(id);
       seen.delete(id);

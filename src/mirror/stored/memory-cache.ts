@@ -30,7 +30,7 @@ export interface MemoryCache {
    * Told of each read of an object from the bucket: whether it is worth keeping. It is the second time, while there is room, and then
    * only where no more bytes were read in between than memory holds: else it would leave again before it is asked for.
    */
-  wants(bucketId: string, info: ObjectInfo): boolean;
+  admits(bucketId: string, info: ObjectInfo): boolean;
   /** What a look-up found a moment ago. One of another generation is refused as by `set`, and clears the note. */
   noted(bucketId: string, key: Key): Note | undefined;
   note(bucketId: string, key: Key, note: Note, generation: number): void;
@@ -39,7 +39,7 @@ export interface MemoryCache {
   readonly generation: number;
   /** For objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
-  readonly pieces: Chunks;
+  readonly chunks: Chunks;
   /** Largest object kept, bytes. */
   readonly maxObjectBytes: number;
   usage(): { readonly objects: number; readonly bytes: number };
@@ -101,9 +101,9 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
       objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
     },
-    wants(bucketId, { key, size }) {
+    admits(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
-      return admissionFilter.again(
+      return admissionFilter.isRepeatedRead(
         `${bucketId}\n${key}`,
         costOf(size),
         hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes,
@@ -116,7 +116,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       else notes.delete(id);
     },
     scratch: createScratch(),
-    pieces: createChunks(),
+    chunks: createChunks(),
     drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;

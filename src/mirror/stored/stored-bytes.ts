@@ -48,13 +48,13 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
     // What has just been looked up and is not stale; an original of many variants is read again and again.
     const noted = memoryCache.noted(bucketId, info.key);
     const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && memoryCache.wants(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
+    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
     return body;
   }
 
   return {
     load,
-    bytesOf: (info) => ({ load: () => load(info), bring: bucket.bring && (() => bring(info)) }),
+    bytesOf: (info) => ({ load: () => load(info), download: bucket.bring && (() => bring(info)) }),
   };
 }
 

@@ -49,7 +49,7 @@ export interface Stored extends StoredBytes {
   readonly bucketId: string;
   readonly bucket: Bucket;
   /** For what is read from the bucket to be sent. */
-  readonly pieces: Chunks;
+  readonly chunks: Chunks;
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): CachedObject | undefined;
   /** What is known of the key without asking the bucket: from memory, or a look-up a moment ago. Never a stale object. */
@@ -60,7 +60,7 @@ export interface Stored extends StoredBytes {
   find(key: Key): Promise<Found>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** What is on its way here. */
-  readonly waiting: PendingWrites;
+  readonly pendingWrites: PendingWrites;
   /** What an earlier run has left for it: look-ups wait for that. */
   readonly recovered: RecoveredWrites;
   /** As in Bucket. What is in memory is renewed with it. */
@@ -74,7 +74,7 @@ export interface Stored extends StoredBytes {
    * The origin has taken this version back: it is removed, or is stale from now on. False, and nothing changes, where another one is
    * there, or its origin has been heard of it since.
    */
-  undo(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
+  invalidateVersion(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
   /** What came is not let in. */
   refused(info: ObjectInfo): Promise<void>;
   /** Whatever a mirror has brought under the key counts as missing until the returned function is called. */
@@ -88,7 +88,7 @@ export interface StoredHooks {
   /** Told of each version that has left, been purged or come too late, before that change ends; never rejects. */
   readonly gone?: (version: ObjectInfo) => Promise<void>;
   /** Resolves when what is on its way to this key, which clients have already, has been tried: with what is refused, and waits. Never rejects. */
-  readonly tried?: (key: Key) => Promise<FetchedVersion | undefined>;
+  readonly waitForTries?: (key: Key) => Promise<FetchedVersion | undefined>;
 }
 
 /** The tier of one bucket; `hot` is shared by all. */
@@ -96,9 +96,9 @@ export function createStored(
   bucketId: string,
   bucket: Bucket,
   memoryCache: MemoryCache,
-  { gone, tried }: StoredHooks = {},
+  { gone, waitForTries }: StoredHooks = {},
 ): Stored {
-  const waiting = createPendingWrites();
+  const pendingWrites = createPendingWrites();
   /** Of an earlier run; gone when all is adopted. */
   const recovered = createRecoveredWrites();
   const hidden = new Map<Key, number>();
@@ -116,7 +116,7 @@ export function createStored(
   ): Promise<Found> {
     try {
       // Memory hides the mark, and the whole of what it has is served without another look.
-      const isStorable = !isStale && !isUnknown(info.key, isPending) && memoryCache.wants(bucketId, info);
+      const isStorable = !isStale && !isUnknown(info.key, isPending) && memoryCache.admits(bucketId, info);
       const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
       if (isStorable) memoryCache.set(bucketId, object, generation);
@@ -131,7 +131,7 @@ export function createStored(
   }
 
   async function lookup(key: Key): Promise<Entry> {
-    if (recovered.size > 0) await recovered.arrived(key);
+    if (recovered.size > 0) await recovered.storeNow(key);
     const generation = memoryCache.generation;
     const entry = await look(key);
     if (entry.state === "object" && !entry.isStale && !isUnknown(key, entry.isPending))
@@ -142,7 +142,7 @@ export function createStored(
   }
 
   async function findOnce(key: Key): Promise<Found | "again"> {
-    if (recovered.size > 0) await recovered.arrived(key);
+    if (recovered.size > 0) await recovered.storeNow(key);
     const generation = memoryCache.generation;
     const entry = await look(key);
     if (entry.state === "tombstone") return { state: "tombstone" };
@@ -153,7 +153,7 @@ export function createStored(
     const reader = await bucket.open(entry.info);
     if (reader === undefined) return "again";
     const { size } = entry.info;
-    if (size > memoryCache.maxObjectBytes || !memoryCache.pieces.mayBeWhole(size))
+    if (size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(size))
       return { ...entry, state: "large", reader };
     try {
       const loading = loadFound(entry, reader, generation);
@@ -196,8 +196,8 @@ export function createStored(
 
   /** What clients have already is not stored, though it has been tried. */
   async function isHeldUp(key: Key): Promise<boolean> {
-    if (recovered.size > 0 && (await recovered.arrived(key))) return true;
-    const waits = await tried?.(key);
+    if (recovered.size > 0 && (await recovered.storeNow(key))) return true;
+    const waits = await waitForTries?.(key);
     if (waits === undefined) return false;
     const entry = await bucket.lookup(key);
     return waits.epoch >= entry.epoch && (entry.state !== "object" || isLater(waits.info, entry.info));
@@ -206,7 +206,7 @@ export function createStored(
   return {
     bucketId,
     bucket,
-    pieces: memoryCache.pieces,
+    chunks: memoryCache.chunks,
     peek: (key) => memoryCache.get(bucketId, key),
     peekInfo(key) {
       const known = memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key);
@@ -241,7 +241,7 @@ export function createStored(
         memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
       return result;
     },
-    waiting,
+    pendingWrites,
     recovered,
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
@@ -262,7 +262,7 @@ export function createStored(
       if (!options.hard && (await isHeldUp(key))) throw heldUp(key);
       return changing(key, () => bucket.purge(key, options));
     },
-    async undo(info, epoch, fate) {
+    async invalidateVersion(info, epoch, fate) {
       const { key, hashes } = info;
       const entry = await bucket.lookup(key);
       const isIt = entry.state === "object" && isVersion(entry.info, versionOf(info));

@@ -113,11 +113,11 @@ async function announce(
   };
   if (note === undefined || stored === undefined) return { bring, over: () => undefined };
   const over = stored.recovered.add(note.info.key, {
-    bring: async () => (await bring()) === "left",
-    async invalidate({ askedAt, fate }) {
-      if (spokenAt(note.info) > askedAt) return;
+    store: async () => (await bring()) === "left",
+    async invalidate({ requestedAt, fate }) {
+      if (spokenAt(note.info) > requestedAt) return;
       const outcome = await bring();
-      if (outcome === "stored") await stored.undo(note.info, note.epoch, fate);
+      if (outcome === "stored") await stored.invalidateVersion(note.info, note.epoch, fate);
       if (outcome !== "left") return;
       await discard(path);
       over();

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 export interface GatheringOptions {
   /** The first waits so long at the most. */
-  readonly gatherMs: number;
+  readonly batchMs: number;
   /** When no other has come for so long, all go on. */
   readonly quietMs: number;
   /** Cuts it short, from then on. */
@@ -11,7 +11,7 @@ export interface GatheringOptions {
 }
 
 /** The returned function resolves at the end of the time that is running, which all who come within it share. */
-export function createGathering({ gatherMs, quietMs, signal }: GatheringOptions): () => Promise<void> {
+export function createBatching({ batchMs, quietMs, signal }: GatheringOptions): () => Promise<void> {
   let gathering: Promise<void> | undefined;
   let lastCameAt = 0;
 
@@ -25,7 +25,7 @@ export function createGathering({ gatherMs, quietMs, signal }: GatheringOptions)
 
   return () => {
     lastCameAt = performance.now();
-    gathering ??= others(lastCameAt + gatherMs).finally(() => {
+    gathering ??= others(lastCameAt + batchMs).finally(() => {
       gathering = undefined;
     });
     return gathering;

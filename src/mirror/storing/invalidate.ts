@@ -6,24 +6,28 @@ import type { WriteBack } from "./write-back.ts";
 
 export interface InvalidationParts {
   readonly stored: Stored;
-  readonly writeBack: Pick<WriteBack, "tryAgain">;
+  readonly writeBack: Pick<WriteBack, "retryNow">;
   readonly log: Log;
 }
 
 /** Gives up what arrives or waits for the key, or lies beside the bucket since an earlier run. The returned function never throws. */
-export function createInvalidation({ stored, writeBack, log }: InvalidationParts): (told: Invalidation) => void {
-  async function giveUp(told: Invalidation): Promise<void> {
-    const { key, askedAt, fate } = told;
-    const images = stored.waiting.invalidate(told);
+export function createInvalidation({
+  stored,
+  writeBack,
+  log,
+}: InvalidationParts): (invalidation: Invalidation) => void {
+  async function giveUp(invalidation: Invalidation): Promise<void> {
+    const { key, requestedAt, fate } = invalidation;
+    const images = stored.pendingWrites.invalidate(invalidation);
     // So that their files and notes go now: a crash would leave them to the next start.
-    if (images.length > 0) writeBack.tryAgain(stored.bucketId, key);
-    for (const { info, fill } of images) await stored.undo(info, fill.epoch, fate);
-    if (stored.recovered.size > 0) await stored.recovered.invalidate(key, { askedAt, fate });
+    if (images.length > 0) writeBack.retryNow(stored.bucketId, key);
+    for (const { info, fill } of images) await stored.invalidateVersion(info, fill.epoch, fate);
+    if (stored.recovered.size > 0) await stored.recovered.invalidate(key, { requestedAt, fate });
   }
 
-  return (told) => {
-    giveUp(told).catch((err: unknown) => {
-      const about = { bucket: stored.bucketId, key: told.key, err };
+  return (invalidation) => {
+    giveUp(invalidation).catch((err: unknown) => {
+      const about = { bucket: stored.bucketId, key: invalidation.key, err };
       log.warn(about, "an image that its origin took back could not be given up");
     });
   };

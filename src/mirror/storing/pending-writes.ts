@@ -24,7 +24,7 @@ export interface Invalidation {
   readonly key: Key;
   readonly epoch: number;
   /** When it was asked, Unix milliseconds: what was asked for later is no concern of it. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   readonly fate: Exclude<Fate, "wanted">;
 }
 
@@ -33,7 +33,7 @@ export interface PendingWrites {
   /** `settled` resolves when the image is stored or given up, and never rejects. It is given up where its origin has taken it back while it arrived. */
   add(image: PendingWrite, settled: Promise<unknown>): void;
   /** Gives up those that wait, which it returns, and those that still arrive. */
-  invalidate(told: Invalidation): readonly PendingWrite[];
+  invalidate(invalidation: Invalidation): readonly PendingWrite[];
   /** The last one that is wanted, but none from before the key was deleted, purged or written. */
   newest(at: { readonly key: Key; readonly epoch: number }): PendingWrite | undefined;
   /** Keys. */
@@ -68,18 +68,18 @@ export function createPendingWrites(ticks = () => performance.now()): PendingWri
   return {
     add(image, settled) {
       const { key } = image.info;
-      const told = invalidated.get(key, ticks());
-      if (told !== undefined && isWhileArriving(told, image)) image.fate = told.fate;
+      const invalidation = invalidated.get(key, ticks());
+      if (invalidation !== undefined && isWhileArriving(invalidation, image)) image.fate = invalidation.fate;
       const others = images.get(key);
       images.set(key, others === undefined ? [image] : inOrder(others, image));
       void settled.then(() => remove(image));
     },
-    invalidate(told) {
-      const { key, epoch, askedAt } = told;
-      invalidated.set(key, told, { now: ticks(), ttlMs: TAKEN_BACK_MS });
+    invalidate(invalidation) {
+      const { key, epoch, requestedAt } = invalidation;
+      invalidated.set(key, invalidation, { now: ticks(), ttlMs: TAKEN_BACK_MS });
       const all = images.get(key) ?? NONE;
-      const given = all.filter((image) => isThere(image, epoch) && spokenAt(image.info) <= askedAt);
-      for (const image of given) image.fate = told.fate;
+      const given = all.filter((image) => isThere(image, epoch) && spokenAt(image.info) <= requestedAt);
+      for (const image of given) image.fate = invalidation.fate;
       return given;
     },
     newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isThere(image, epoch)),
@@ -96,8 +96,8 @@ function inOrder(others: readonly PendingWrite[], image: PendingWrite): readonly
 }
 
 /** Not by a question that lies ahead of the clock, which has been set back since: it would take back all that comes. */
-function isWhileArriving({ askedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
-  return fill.epoch >= epoch && spokenAt(info) <= askedAt && askedAt <= info.provenance.fetchedAt;
+function isWhileArriving({ requestedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
+  return fill.epoch >= epoch && spokenAt(info) <= requestedAt && requestedAt <= info.provenance.fetchedAt;
 }
 
 function fetchedVersionOf({ fill: { epoch }, info }: PendingWrite): FetchedVersion {

@@ -17,7 +17,7 @@ import type { MirrorMeter } from "../meter.ts";
 import type { Stored } from "../stored/stored.ts";
 import { leaveNote, removeNote } from "./adopt.ts";
 import { createDesyncedImages } from "./desync.ts";
-import { createGathering } from "./gathering.ts";
+import { createBatching } from "./gathering.ts";
 import { createPendingRoom, type PendingRoomOptions } from "./pending-room.ts";
 import type { Fate } from "./pending-writes.ts";
 import { type Fetched, putFetched } from "./put-fetched.ts";
@@ -41,9 +41,9 @@ export interface WriteBack {
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
   /** Resolves when each body that was handed over for this key has been tried: with the one that waits for another try. */
-  tried(bucketId: string, key: Key): Promise<FetchedVersion | undefined>;
+  waitForTries(bucketId: string, key: Key): Promise<FetchedVersion | undefined>;
   /** What waits for another try has it at once. */
-  tryAgain(bucketId: string, key: Key): void;
+  retryNow(bucketId: string, key: Key): void;
   /** Bodies not stored yet, and how long the oldest has waited, in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /**
@@ -60,7 +60,7 @@ export interface WriteBackOptions extends PendingRoomOptions {
   /** Bodies on their way at the most, tried or not; one more is given up at once. */
   readonly maxQueued?: number;
   /** So long bodies in memory gather before they are stored, together and thus with one write to the disk. Milliseconds; 0 where absent. */
-  readonly gatherMs?: number;
+  readonly batchMs?: number;
   /** When no other has come for so long, they are stored at once. Milliseconds; `gatherMs` where absent. */
   readonly quietMs?: number;
   /** Waits between tries, milliseconds; after the last the body is given up and counted as not stored. */
@@ -105,7 +105,7 @@ function idOf(bucketId: string, key: Key): string {
 }
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
-  const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, gatherMs = 0, quietMs = gatherMs } = options;
+  const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, batchMs = 0, quietMs = batchMs } = options;
   const failures = createFailureLog(log, {});
   const running = new LiveSet<Running>();
   const locks = createKeyLocks();
@@ -114,7 +114,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   /** Of each key the one body that the store refuses and that is tried again. */
   const refused = new LiveMap<string, Running>();
   const draining = new AbortController();
-  const gathered = createGathering({ gatherMs, quietMs, signal: draining.signal });
+  const gathered = createBatching({ batchMs, quietMs, signal: draining.signal });
   const desynced = createDesyncedImages({ log, retryMs, signal: draining.signal });
   const pendingRoom = createPendingRoom(options);
   // Every waiting body listens; Node 20 takes more than ten for a leak.
@@ -127,7 +127,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       const result = fateOf(task) === "wanted" ? await putUnlessOutrun(id, task) : undefined;
       if (result !== undefined) settled(task, result);
       const fate = fateOf(task);
-      if (fate !== "wanted") await stored.undo(info, epoch, fate);
+      if (fate !== "wanted") await stored.invalidateVersion(info, epoch, fate);
       // An earlier version that waits has nothing more to wait for.
       if (result === "stored") refused.get(id)?.wake?.();
       return undefined;
@@ -213,7 +213,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   async function run(item: Running): Promise<HuiyuanError | undefined> {
     const { task, id } = item;
     // What lies in a file gets its note first: a crash loses only what is quickly fetched again.
-    if (gatherMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
+    if (batchMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await gathered();
     const note = await leaveNote(task, log);
     // Kept, the hold keeps the file.
     const outcome = await bring(item, note !== undefined);
@@ -260,7 +260,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       });
       return item.done;
     },
-    async tried(bucketId, key) {
+    async waitForTries(bucketId, key) {
       const all: Promise<void>[] = [];
       for (const item of running) {
         const { stored, info } = item.task;
@@ -275,7 +275,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       const task = refused.get(idOf(bucketId, key))?.task;
       return task !== undefined && fateOf(task) === "wanted" ? task : undefined;
     },
-    tryAgain: (bucketId, key) => waker(idOf(bucketId, key))(),
+    retryNow: (bucketId, key) => waker(idOf(bucketId, key))(),
     backlog() {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };

@@ -6,7 +6,7 @@ import type { BroughtBytes } from "../../image/render-origin.ts";
 export interface ImageBytes {
   readonly load: () => Promise<Buffer>;
   /** Before that turn, so that nobody waits for a far store in it. Undefined: `load` will do. Throws as `load`. */
-  readonly bring?: (() => Promise<HeldBytes | undefined>) | undefined;
+  readonly download?: (() => Promise<HeldBytes | undefined>) | undefined;
 }
 
 /** They stay here until they are released. */
@@ -16,13 +16,13 @@ export interface HeldBytes {
 }
 
 /** The original and its marks, all at once. */
-export async function bringAll(
+export async function downloadAll(
   original: ImageBytes,
   watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
 ): Promise<BroughtBytes> {
   const urls = [...watermarks.keys()];
   const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
-  const comings = await Promise.allSettled(images.map(({ bring }) => bring?.()));
+  const comings = await Promise.allSettled(images.map(({ download }) => download?.()));
   const held = comings.map((coming) => (coming.status === "fulfilled" ? coming.value : undefined));
   const release = () => {
     for (const each of held) each?.release();

@@ -15,8 +15,8 @@ export function watchingReads(asked: VariantRequest): {
       isRead = true;
       return read();
     };
-  const { load, bring } = asked.bytes;
-  const bytes = { load: noting(load), bring: bring && noting(bring) };
+  const { load, download } = asked.bytes;
+  const bytes = { load: noting(load), download: download && noting(download) };
   return { request: { ...asked, bytes }, isRead: () => isRead };
 }
 

@@ -19,7 +19,7 @@ import type { Join, MissAnswer } from "../fill/join.ts";
 import { createMirror, type MirrorParts } from "../mirror.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found } from "../stored/stored.ts";
-import { bringAll, type ImageBytes } from "./image-bytes.ts";
+import { downloadAll, type ImageBytes } from "./image-bytes.ts";
 import { isOthersFault, watchingReads } from "./joined-render.ts";
 import { createVersions } from "./variant-versions.ts";
 
@@ -281,13 +281,14 @@ function nameOf({ named, watermarks }: Pick<VariantRequest, "named" | "watermark
 }
 
 function jobOf({ named, version, watermarks, bytes }: VariantRequest): RenderJob {
-  const isFar = bytes.bring !== undefined || [...watermarks.values()].some((mark) => mark.bytes.bring !== undefined);
+  const isFar =
+    bytes.download !== undefined || [...watermarks.values()].some((mark) => mark.bytes.download !== undefined);
   return {
     recipe: named.recipe,
     size: version.size,
     image: version.image,
     load: bytes.load,
     loadImage: async (url) => watermarks.get(url)?.bytes.load(),
-    bring: isFar ? () => bringAll(bytes, watermarks) : undefined,
+    bring: isFar ? () => downloadAll(bytes, watermarks) : undefined,
   };
 }

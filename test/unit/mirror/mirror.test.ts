@@ -584,7 +584,7 @@ test("who comes when the beginning is gone begins a fetch of its own, and who re
     path: toKey("a.bmp"),
     epoch: 0,
     method: "GET",
-    isPatient: true,
+    waitsForEnd: true,
     signal: NEVER,
   });
   expect([origin.requests.length, patient.how]).toEqual([1, "collapsed"]);
@@ -605,7 +605,7 @@ describe("a large image that no disk takes, wanted whole", () => {
 
   async function whole(lab: MirrorLab) {
     const asked = { ...PLAIN, key: toKey("a.bmp"), path: toKey("a.bmp"), epoch: 0, signal: NEVER };
-    const answer = await lab.mirror.fetch({ ...asked, method: "GET", wantsWhole: true });
+    const answer = await lab.mirror.fetch({ ...asked, method: "GET", needsWholeBody: true });
     if (answer.kind !== "filling") throw new Error(answer.kind);
     return { answer, end: answer.reader.whole().finally(() => setImmediate(answer.release)) };
   }
@@ -624,14 +624,14 @@ describe("a large image that no disk takes, wanted whole", () => {
     first.send(bytes.subarray(1_200_000));
     first.end();
     const [one, other] = await Promise.all([early.end, late.end]);
-    if (one.kind !== "rescued" || other.kind !== "rescued") throw new Error(`${one.kind}, ${other.kind}`);
+    if (one.kind !== "transient" || other.kind !== "transient") throw new Error(`${one.kind}, ${other.kind}`);
     expect([one.bytes.equals(bytes), one.info.size, other.bytes === one.bytes]).toEqual([true, bytes.byteLength, true]);
     expect(lab.meter.told.filter((told) => told === "fill")).toHaveLength(1);
     await lab.settled();
   });
 
   test("is not_kept where there is no room to gather it, and the room is free again", async () => {
-    const lab = labOf(image(bytes), { rescuedBytes: bytes.byteLength + 1 });
+    const lab = labOf(image(bytes), { transientBytes: bytes.byteLength + 1 });
     const asked = { ...PLAIN, epoch: 0, signal: NEVER, method: "GET", wantsWhole: true } as const;
     const answers = await Promise.all(
       ["b.bmp", "c.bmp"].map((name) => lab.mirror.fetch({ ...asked, key: toKey(name), path: toKey(name) })),
@@ -644,7 +644,7 @@ describe("a large image that no disk takes, wanted whole", () => {
     expect([failed.cause, others]).toEqual([undefined, []]);
     for (const answer of answers) if (answer.kind === "filling") answer.release();
     const { end } = await whole(lab);
-    expect((await end).kind).toBe("rescued");
+    expect((await end).kind).toBe("transient");
     await lab.settled();
   });
 

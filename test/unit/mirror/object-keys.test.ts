@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isKey, type Key, toKey } from "../../../src/core/object.ts";
-import { asciiQuery, filterQuery, keptQuery, keyOfUrl, urlOfKey } from "../../../src/mirror/object-keys.ts";
+import { asciiQuery, filterQuery, keyOfUrl, queryInKey, urlOfKey } from "../../../src/mirror/object-keys.ts";
 
 test.each([
   ["pic_key", "", false, "pic_key"],
@@ -60,7 +60,7 @@ test.each([
   ["", ["a"], ""],
   ["%ff=1", ["%ff"], "%ff=1"],
 ] as const)("keptQuery(%j, %j) is %j", (query, keep, kept) => {
-  expect(keptQuery(query, keep)).toBe(kept);
+  expect(queryInKey(query, keep)).toBe(kept);
 });
 
 test("filterQuery() sees through the spelling of a name", () => {

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../src/core/object.ts";
 import {
-  askedProcessed,
-  askedUnder,
   createOriginalsFinder,
   createRuleFinder,
   fillId,
   keyUnder,
+  originRequestFor,
+  originRequestForProcessed,
   publicTarget,
   type RuleMatch,
   type RuleOptions,
@@ -151,7 +151,7 @@ test.each<
     { key: "url?k%65y=mine&v=1", path: "url", query: "v=1&key=s3cret", stored: true },
   ],
 ])("%s: its key and what is asked", (_, changes, request, wanted) => {
-  const asked = askedUnder(rule(changes), request, NO_HEADERS);
+  const asked = originRequestFor(rule(changes), request, NO_HEADERS);
   const { key, path, query, isStored } = asked;
   expect({ key, path, query, stored: isStored }).toEqual(wanted);
   expect(keyUnder(rule(changes), request)).toBe(wanted.key);
@@ -166,7 +166,7 @@ test.each<[RuleOptions["path"], string, string, string]>([
   [{ strip: "p/", template: "{key}" }, "p/$&.jpg", "$&.jpg", ""],
   [{ file: "missing.png" }, "anything", "missing.png", ""],
 ])("the path %j makes of %j %j with the query %j", (path, key, wanted, query) => {
-  const asked = askedUnder(rule({ path }), url(key), NO_HEADERS);
+  const asked = originRequestFor(rule({ path }), url(key), NO_HEADERS);
   expect([asked.key, asked.path, asked.query]).toEqual([key, wanted, query]);
 });
 
@@ -176,14 +176,14 @@ test.each<[RuleOptions["path"], string]>([
   [{ strip: "2015/" }, "2015/"],
   [{ add: "x".repeat(1_020) }, "abcdef"],
 ])("the path %j refuses %j: what is left is no name", (path, key) => {
-  expect(() => askedUnder(rule({ path }), url(key), NO_HEADERS)).toThrow(
+  expect(() => originRequestFor(rule({ path }), url(key), NO_HEADERS)).toThrow(
     expect.objectContaining({ code: "url_invalid" }),
   );
 });
 
 test("askedProcessed() sends the instruction and what the key has, and stores nothing", () => {
   const request = url("url", "x=1&imageView2/1/w/100&v=2", "imageView2/1/w/100");
-  const { key, query, isStored } = askedProcessed(rule({ keyQuery: ["v"] }), request, NO_HEADERS);
+  const { key, query, isStored } = originRequestForProcessed(rule({ keyQuery: ["v"] }), request, NO_HEADERS);
   expect({ key, query, isStored }).toEqual({ key: "url?v=2", query: "imageView2/1/w/100&v=2", isStored: false });
 });
 
@@ -192,7 +192,7 @@ test("askedProcessed() and publicTarget() show nobody the token of a mark", () =
   const instruction = marked("http://a.example/m.png?sign=secret");
   const request = { ...url("a.jpg", instruction), instruction };
   const query = marked("http://a.example/m.png");
-  expect(askedProcessed(rule({}), request, NO_HEADERS).query).toBe(query);
+  expect(originRequestForProcessed(rule({}), request, NO_HEADERS).query).toBe(query);
   expect(publicTarget(rule({}), request).query).toBe(query);
 });
 
@@ -204,12 +204,12 @@ test("publicTarget() shows clients no parameter that is set for the origin", () 
 test("askedUnder() passes on what the rule passes, sets what it sets, and nothing that Connection names", () => {
   const passing = rule({ passes: (name) => name.startsWith("x-"), setHeaders: { "x-set": "ours" } });
   const sent = { "x-a": "1", "x-hop": "2", "x-set": "theirs", connection: "keep-alive, X-Hop", cookie: "c" };
-  expect(askedUnder(passing, url("a"), sent).headers).toEqual({ "x-a": "1", "x-set": "ours" });
+  expect(originRequestFor(passing, url("a"), sent).headers).toEqual({ "x-a": "1", "x-set": "ours" });
 });
 
 test("fillId() tells apart what is not stored under the key alone", () => {
   const id = (query: string, changes: Partial<RuleOptions> = {}) =>
-    fillId(askedUnder(rule(changes), url("a", query), NO_HEADERS));
+    fillId(originRequestFor(rule(changes), url("a", query), NO_HEADERS));
   expect(id("x=1")).toBe(id("x=2"));
   expect(id("x=1", { passQuery: true })).not.toBe(id("x=2", { passQuery: true }));
   expect(id("", { passQuery: true })).toBe(id(""));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../../src/http/request/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../../src/http/request/site.ts";
-import { askedUnder, createOriginalsFinder, createRuleFinder } from "../../../../src/mirror/rules.ts";
+import { createOriginalsFinder, createRuleFinder, originRequestFor } from "../../../../src/mirror/rules.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
   const rest = { match: {}, denyQuery: [], setQuery: {}, passQuery: false, path: {} };
@@ -82,7 +82,7 @@ test.each([
   const asked: ObjectUrl = { host, path: toKey(path), query: "", method };
   const site = mixed();
   const found = missRouteOf(site, asked);
-  const isStored = found && askedUnder(found, nameObject(site, asked).request, {}).isStored;
+  const isStored = found && originRequestFor(found, nameObject(site, asked).request, {}).isStored;
   const name = isStored === undefined ? "alias" : isStored ? "stored" : "passed on";
   expect(name).toBe(expected);
   expect(aliasIn(site, asked) !== undefined).toBe(expected === "alias");

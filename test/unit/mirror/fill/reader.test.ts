@@ -4,7 +4,7 @@ import { describeObject } from "../../../../src/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
-import { type FillReaderTimeouts, followFill } from "../../../../src/mirror/fill/reader.ts";
+import { type FillReaderTimeouts, openFillReader } from "../../../../src/mirror/fill/reader.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
@@ -43,7 +43,7 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
     key: toKey("a.jpg"),
     isStored: true,
     epoch: 0,
-    askedAt: 0,
+    requestedAt: 0,
     path: toKey("a.jpg"),
     query: "",
     headers: {},
@@ -85,7 +85,7 @@ async function begun(): Promise<void> {
 
 describe("head()", () => {
   test("no head in time: the request leaves, and the fill goes on to its end", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     const head = follower.head();
     vi.advanceTimersByTime(99);
     await turn();
@@ -98,7 +98,7 @@ describe("head()", () => {
   });
 
   test("a head just in time stops that clock", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     const head = follower.head();
     vi.advanceTimersByTime(99);
     await begun();
@@ -110,7 +110,7 @@ describe("head()", () => {
   });
 
   test("the fill's own failure is thrown, and not a late one of this request", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     const head = follower.head();
     await turn();
     body.fail(new HuiyuanError("origin_too_large", "large"));
@@ -121,12 +121,12 @@ describe("head()", () => {
   test("a client that leaves, or has left already, gets its own reason", async () => {
     const reason = new HuiyuanError("client_gone", "left");
     const leaving = new AbortController();
-    const follower = followFill(fill, TIMEOUTS, leaving.signal);
+    const follower = openFillReader(fill, TIMEOUTS, leaving.signal);
     const head = follower.head();
     leaving.abort(reason);
     await expect(head).rejects.toBe(reason);
     follower.close();
-    const gone = followFill(fill, TIMEOUTS, leaving.signal);
+    const gone = openFillReader(fill, TIMEOUTS, leaving.signal);
     await expect(gone.head()).rejects.toBe(reason);
     gone.close();
     await begun();
@@ -136,7 +136,7 @@ describe("head()", () => {
 
 describe("read()", () => {
   test("a silence as long as idle ends the request, and each byte begins it anew", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await follower.head();
     if (head === undefined) throw new Error("no head");
@@ -159,7 +159,7 @@ describe("read()", () => {
   });
 
   test("who waits far ahead waits as long as bytes come", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await follower.head();
     if (head === undefined) throw new Error("no head");
@@ -186,7 +186,7 @@ describe("read()", () => {
     const slow = testPool({ perSpoolBytes: 0, disk: { open: () => disk.opened.then(() => Promise.reject(full)) } });
     const full = diskError("ENOSPC");
     const slowly = fillOf(arrives, slow);
-    const follower = followFill(slowly, TIMEOUTS, NEVER);
+    const follower = openFillReader(slowly, TIMEOUTS, NEVER);
     arrives.send(bytes.subarray(0, 1_200_000));
     const head = await follower.head();
     if (head === undefined) throw new Error("no head");
@@ -204,7 +204,7 @@ describe("read()", () => {
   });
 
   test("bytes that drip on for longer than total end the request", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await follower.head();
     if (head === undefined) throw new Error("no head");
@@ -224,7 +224,7 @@ describe("read()", () => {
   });
 
   test("once the fill has ended, the client may take as long as it likes", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+    const follower = openFillReader(fill, TIMEOUTS, NEVER);
     body.send(jpeg);
     body.end();
     const head = await follower.head();
@@ -238,8 +238,8 @@ describe("read()", () => {
 });
 
 test("end() waits for the fill, as long as the request may wait", async () => {
-  const patient = followFill(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
-  const hasty = followFill(fill, TIMEOUTS, NEVER);
+  const patient = openFillReader(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
+  const hasty = openFillReader(fill, TIMEOUTS, NEVER);
   await begun();
   await Promise.all([patient.head(), hasty.head()]);
   const ends = [patient.end(), hasty.end()];
@@ -257,7 +257,7 @@ function followUnkept() {
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
   const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
-  const follower = followFill(fillOf(arrives, full), TIMEOUTS, NEVER);
+  const follower = openFillReader(fillOf(arrives, full), TIMEOUTS, NEVER);
   arrives.send(bytes.subarray(0, 65_536));
   return { bytes, arrives, full, follower };
 }
@@ -283,7 +283,7 @@ test("endOrUnkept() of a body that no disk takes comes in time to read all of it
 });
 
 test("endOrUnkept() of a body that is kept is the end of it", async () => {
-  const follower = followFill(fill, TIMEOUTS, NEVER);
+  const follower = openFillReader(fill, TIMEOUTS, NEVER);
   await begun();
   await follower.head();
   const end = follower.endOrNotStorable();

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { DeclaredLife } from "../../../../src/core/object.ts";
 import {
+  computeLife,
   confirmedLife,
   createLives,
+  type Freshness,
   type FreshnessRules,
-  isYoung,
+  freshnessOf,
+  isFreshAt,
   mayBeStored,
-  reckonLife,
-  type Standing,
-  standingOf,
-  tellLife,
+  remainingLife,
 } from "../../../../src/mirror/freshness/freshness.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
@@ -22,8 +22,11 @@ const BODY = wholeBody(Buffer.from("one"));
 
 /** Seconds from the answer to the end of each age. */
 function seconds(life: DeclaredLife, rules = ORIGIN): number[] {
-  const { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = reckonLife({ at: AT, life }, rules);
-  return [bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil].map((at) => (at - AT) / S);
+  const { generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = computeLife(
+    { at: AT, life },
+    rules,
+  );
+  return [generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil].map((at) => (at - AT) / S);
 }
 
 const cc = (cacheControl: string): DeclaredLife => ({ cacheControl });
@@ -93,24 +96,24 @@ describe("reckonLife()", () => {
 });
 
 test("standingOf() goes from age to age, and asks first for what was purged", () => {
-  const life = { bornAt: 0, freshUntil: 10, staleWhileRevalidateUntil: 20, staleIfErrorUntil: 30 };
-  const table: readonly [now: number, standing: Standing, ifPurged: Standing][] = [
-    [0, "fresh", "ask-first"],
-    [9, "fresh", "ask-first"],
-    [10, "stale", "ask-first"],
-    [19, "stale", "ask-first"],
-    [20, "ask-first", "ask-first"],
-    [29, "ask-first", "ask-first"],
-    [30, "must-ask", "must-ask"],
+  const life = { generatedAt: 0, freshUntil: 10, staleWhileRevalidateUntil: 20, staleIfErrorUntil: 30 };
+  const table: readonly [now: number, standing: Freshness, ifPurged: Freshness][] = [
+    [0, "fresh", "revalidate-first"],
+    [9, "fresh", "revalidate-first"],
+    [10, "stale", "revalidate-first"],
+    [19, "stale", "revalidate-first"],
+    [20, "revalidate-first", "revalidate-first"],
+    [29, "revalidate-first", "revalidate-first"],
+    [30, "must-revalidate", "must-revalidate"],
   ];
   for (const [now, standing, ifPurged] of table) {
-    expect([standingOf(life, now, false), standingOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
+    expect([freshnessOf(life, now, false), freshnessOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
   }
 });
 
 test("a life that was told while the clock was ahead is asked about first, and nothing is left of it", () => {
   const life = {
-    bornAt: 1_000_000,
+    generatedAt: 1_000_000,
     freshUntil: 2_000_000,
     staleWhileRevalidateUntil: 3_000_000,
     staleIfErrorUntil: 4_000_000,
@@ -119,9 +122,9 @@ test("a life that was told while the clock was ahead is asked about first, and n
     [940_000, true],
     [939_999, false],
   ] as const) {
-    const { leftSeconds } = tellLife(life, now, false);
-    expect([isYoung(life, now), standingOf(life, now, false), leftSeconds]).toEqual(
-      isTold ? [true, "fresh", 1_060] : [false, "ask-first", 0],
+    const { leftSeconds } = remainingLife(life, now, false);
+    expect([isFreshAt(life, now), freshnessOf(life, now, false), leftSeconds]).toEqual(
+      isTold ? [true, "fresh", 1_060] : [false, "revalidate-first", 0],
     );
   }
 });
@@ -157,8 +160,8 @@ test("confirmedLife() keeps what a 304 does not repeat, but for what was of its 
 });
 
 test("tellLife() rounds down, is below 0 from the end of the life on, and leaves nothing of a purged object", () => {
-  const life = { bornAt: 1_000, freshUntil: 61_000, staleWhileRevalidateUntil: 61_000, staleIfErrorUntil: 61_000 };
-  const left = (now: number, isPurged = false) => tellLife(life, now, isPurged).leftSeconds;
+  const life = { generatedAt: 1_000, freshUntil: 61_000, staleWhileRevalidateUntil: 61_000, staleIfErrorUntil: 61_000 };
+  const left = (now: number, isPurged = false) => remainingLife(life, now, isPurged).leftSeconds;
   expect([0, 1_000, 1_001, 2_000, 59_999].map((now) => left(now))).toEqual([61, 60, 59, 59, 1]);
   expect([60_000, 60_001, 60_999].map((now) => left(now))).toEqual([1, 0, 0]);
   expect([61_000, 61_001, 62_000, 62_001].map((now) => left(now))).toEqual([-1, -1, -1, -2]);
@@ -175,7 +178,7 @@ describe("createLives()", () => {
   test("counts from the fetch where nothing newer is recorded, as in a catalogue of earlier days", () => {
     const info = infoOf("a", BODY);
     const old = { ...info, provenance: { ...info.provenance, fetchedAt: 5_000, validated: undefined } };
-    expect(createLives(TTL)(old)).toMatchObject({ bornAt: 5_000, freshUntil: 105_000 });
-    expect(createLives(ORIGIN)(info)).toMatchObject({ bornAt: -4_000, freshUntil: 56_000 });
+    expect(createLives(TTL)(old)).toMatchObject({ generatedAt: 5_000, freshUntil: 105_000 });
+    expect(createLives(ORIGIN)(info)).toMatchObject({ generatedAt: -4_000, freshUntil: 56_000 });
   });
 });

@@ -82,7 +82,7 @@ const question = {
   signal: NEVER,
 };
 
-const standing = async (lab: MirrorLab) => lab.mirror.revalidation.standingOf(await found(lab));
+const standing = async (lab: MirrorLab) => lab.mirror.revalidation.freshnessOf(await found(lab));
 
 /** Behind the client's back, to its end. */
 async function refresh(lab: MirrorLab): Promise<void> {
@@ -109,7 +109,7 @@ describe("refresh.standingOf()", () => {
       lab.clock.now = 1_700_000_000_000 + second * S;
       seen.push(await standing(lab));
     }
-    expect(seen).toEqual(["fresh", "fresh", "stale", "stale", "must-ask"]);
+    expect(seen).toEqual(["fresh", "fresh", "stale", "stale", "must-revalidate"]);
   });
 
   test.each(["upload", "migration"] as const)("what came by %s never ages, and is not purged", async (via) => {
@@ -119,7 +119,7 @@ describe("refresh.standingOf()", () => {
     await lab.stored.purge(KEY, { hard: false });
     lab.clock.now += 10_000 * S;
     const object = await found(lab);
-    expect(lab.mirror.revalidation.standingOf(object)).toBe("fresh");
+    expect(lab.mirror.revalidation.freshnessOf(object)).toBe("fresh");
     expect(lab.mirror.revalidation.lifeOf(object)).toBeUndefined();
   });
 
@@ -128,7 +128,7 @@ describe("refresh.standingOf()", () => {
     lab.clock.now += 1_000_000 * S;
     expect([await standing(lab), lab.mirror.revalidation.isFresh]).toEqual(["fresh", undefined]);
     await lab.stored.purge(KEY, { hard: false });
-    expect(await standing(lab)).toBe("ask-first");
+    expect(await standing(lab)).toBe("revalidate-first");
     expect(await revalidate(lab)).toBe("current");
     await turns();
     expect([await standing(lab), lab.asked()]).toEqual(["fresh", 1]);
@@ -264,10 +264,10 @@ describe("304", () => {
     lab.clock.now += 100 * S;
     expect(lab.mirror.revalidation.isFresh?.((await lab.stored.peek(KEY))!.info)).toBe(false);
     await refresh(lab);
-    const hot = lab.stored.peek(KEY);
-    expect(hot?.body.equals(jpeg)).toBe(true);
-    expect(hot?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
-    expect(lab.mirror.revalidation.isFresh?.(hot!.info)).toBe(true);
+    const memoryCache = lab.stored.peek(KEY);
+    expect(memoryCache?.body.equals(jpeg)).toBe(true);
+    expect(memoryCache?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
+    expect(lab.mirror.revalidation.isFresh?.(memoryCache!.info)).toBe(true);
   });
 
   test("that came before a purge says nothing of the same bytes fetched after it", async () => {
@@ -620,7 +620,7 @@ describe("under mode origin", () => {
     lab.clock.now += 100 * S;
     await refresh(lab);
     await isStill(lab, jpeg);
-    expect(await standing(lab)).toBe("must-ask");
+    expect(await standing(lab)).toBe("must-revalidate");
     for (const _time of [1, 2]) {
       const bytes = await revalidate(lab, false);
       expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
@@ -680,7 +680,7 @@ describe("under mode origin", () => {
   test("an age counts from the question, since the answer may have taken long", async () => {
     const body = arriving({ size: jpeg.byteLength, life: { cacheControl: "max-age=10" } });
     const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))], mirror: { freshness: ORIGIN } });
-    const askedAt = lab.clock.now;
+    const requestedAt = lab.clock.now;
     const answer = lab.miss("a.jpg");
     await turns();
     lab.clock.now += 7 * S;
@@ -689,8 +689,8 @@ describe("under mode origin", () => {
     await bodyOf(await answer);
     await lab.settled();
     expect((await found(lab)).info.provenance).toMatchObject({
-      fetchedAt: askedAt + 7 * S,
-      validated: { at: askedAt },
+      fetchedAt: requestedAt + 7 * S,
+      validated: { at: requestedAt },
     });
   });
 });
@@ -890,7 +890,7 @@ describe("what waits for a store that refuses it", () => {
     expect(await standing(lab)).toBe("stale");
     lab.mirror.revalidation.begin(await found(lab), question);
     await turns();
-    expect(await standing(lab)).toBe("ask-first");
+    expect(await standing(lab)).toBe("revalidate-first");
     const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: true });
     expect(answer).toMatchObject({ kind: "finished", how: "after" });
     expect(await bodyOf(answer as MissAnswer)).toEqual(other);
@@ -911,7 +911,7 @@ describe("what waits for a store that refuses it", () => {
     const { lab, given } = await replaced(v1, v2, [unkept], { freshness: ORIGIN });
     expect(await given(true)).toEqual(third);
     await isStoredInTheEnd(lab, jpeg);
-    expect(await standing(lab)).toBe("must-ask");
+    expect(await standing(lab)).toBe("must-revalidate");
   });
 
   test("is a new version by whose words the older one helps out no more", async () => {
@@ -923,7 +923,7 @@ describe("what waits for a store that refuses it", () => {
       [failing("origin_timeout")],
       { freshness: ORIGIN },
     );
-    expect(await standing(lab)).toBe("ask-first");
+    expect(await standing(lab)).toBe("revalidate-first");
     expect(await codeOf(given(true))).toBe("origin_timeout");
     await lab.end();
   });

@@ -40,7 +40,7 @@ const bytesOf = (found: Found) => ("object" in found ? found.object.body : undef
 
 describe("find()", () => {
   test("an object of the bucket is loaded, and in memory from the second time on", async () => {
-    const { stored, hot } = storedLab();
+    const { stored, memoryCache } = storedLab();
     const bytes = randomBytes(50_000);
     await putBehind(stored, bytes);
     const states: string[] = [];
@@ -50,7 +50,7 @@ describe("find()", () => {
       expect(bytesOf(found)?.equals(bytes)).toBe(true);
     }
     expect(states).toEqual(["loaded", "loaded", "memory"]);
-    expect([stored.peek(KEY)?.body.equals(bytes), hot.usage().objects]).toEqual([true, 1]);
+    expect([stored.peek(KEY)?.body.equals(bytes), memoryCache.usage().objects]).toEqual([true, 1]);
   });
 
   test("what memory does not keep lies where it may be used again, and what it keeps does not", async () => {
@@ -113,7 +113,7 @@ describe("find()", () => {
   });
 
   test("an object above the memory's bound is given to be read, every time", async () => {
-    const { stored, hot } = storedLab({ maxHotObjectBytes: 49_999 });
+    const { stored, memoryCache } = storedLab({ maxCachedObjectBytes: 49_999 });
     const bytes = randomBytes(50_000);
     await putBehind(stored, bytes);
     for (let time = 0; time < 3; time += 1) {
@@ -121,11 +121,11 @@ describe("find()", () => {
       if (found.state !== "large") throw new Error(found.state);
       expect((await readAll(found.reader, bytes.byteLength)).equals(bytes)).toBe(true);
     }
-    expect(hot.usage().objects).toBe(0);
+    expect(memoryCache.usage().objects).toBe(0);
   });
 
   test("an object of more than one read is loaded whole", async () => {
-    const { stored } = storedLab({ maxHotObjectBytes: 3_000_000 });
+    const { stored } = storedLab({ maxCachedObjectBytes: 3_000_000 });
     const bytes = randomBytes(2_500_001);
     await putBehind(stored, bytes);
     expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
@@ -209,7 +209,7 @@ describe("put()", () => {
   });
 
   test("memory lets go of an object that another replaces", async () => {
-    const { stored } = storedLab({ maxHotObjectBytes: 1_000 });
+    const { stored } = storedLab({ maxCachedObjectBytes: 1_000 });
     const old = wholeBody(randomBytes(100));
     await stored.put(infoOf(KEY, old), old, { when: "absent", epoch: 0 });
     expect(stored.peek(KEY)).toBeDefined();
@@ -301,7 +301,7 @@ describe("what is known without asking the bucket", () => {
   });
 
   test("is renewed with the object", async () => {
-    const { stored } = storedLab({ hotBytes: 0 });
+    const { stored } = storedLab({ cacheBytes: 0 });
     const { hashes } = await put(stored, "first");
     await stored.lookup(KEY);
     const validated = { at: 5_000, life: {} };
@@ -325,7 +325,7 @@ describe("what is known without asking the bucket", () => {
 
 describe("load()", () => {
   test("gives the whole of what was looked up, and nothing else of the same name", async () => {
-    const { stored } = storedLab({ hotBytes: 0 });
+    const { stored } = storedLab({ cacheBytes: 0 });
     const bytes = randomBytes(2_500_001);
     const info = await putBehind(stored, bytes);
     expect((await stored.load(info)).equals(bytes)).toBe(true);
@@ -337,33 +337,33 @@ describe("load()", () => {
     const bytes = randomBytes(50_000);
     const reader = { read: async (start: number, end: number) => bytes.subarray(start, end + 1), close() {} };
     const open: BucketDriver["open"] = async (_info, options) => (options?.mayBeReplaced ? reader : undefined);
-    const { stored } = storedLab({ hotBytes: 0, over: () => ({ open }) });
+    const { stored } = storedLab({ cacheBytes: 0, over: () => ({ open }) });
     const info = await putBehind(stored, bytes);
     await putBehind(stored, randomBytes(10));
     expect((await stored.load(info)).equals(bytes)).toBe(true);
   });
 
   test("what has been looked up is in memory from the second time on", async () => {
-    const { stored, hot } = storedLab();
+    const { stored, memoryCache } = storedLab();
     const info = await putBehind(stored, randomBytes(50_000));
     const held: number[] = [];
     for (let time = 0; time < 3; time += 1) {
       await stored.lookup(KEY);
       expect((await stored.load(info)).length).toBe(50_000);
-      held.push(hot.usage().objects);
+      held.push(memoryCache.usage().objects);
     }
     expect(held).toEqual([0, 1, 1]);
   });
 
   test("a version that is stale, or another than was looked up, never gets into memory", async () => {
-    const { stored, hot } = storedLab();
+    const { stored, memoryCache } = storedLab();
     const info = await putBehind(stored, randomBytes(50_000));
     await stored.purge(KEY, { hard: false });
     for (let time = 0; time < 3; time += 1) {
       await stored.lookup(KEY);
       await stored.load(info);
     }
-    expect(hot.usage().objects).toBe(0);
+    expect(memoryCache.usage().objects).toBe(0);
   });
 });
 
@@ -371,8 +371,8 @@ describe("bytesOf()", () => {
   test("of a bucket that lies here loads and brings nothing", async () => {
     const { stored } = storedLab();
     const bytes = randomBytes(1_000);
-    const { load, bring } = stored.bytesOf(await putBehind(stored, bytes));
-    expect([bring, (await load()).equals(bytes)]).toEqual([undefined, true]);
+    const { load, download } = stored.bytesOf(await putBehind(stored, bytes));
+    expect([download, (await load()).equals(bytes)]).toEqual([undefined, true]);
   });
 
   test("of one that lies far away brings what memory has not, and closes it when it is released", async () => {
@@ -390,22 +390,22 @@ describe("bytesOf()", () => {
     const info = await putBehind(stored, bytes);
     for (let time = 0; time < 2; time += 1) {
       await stored.lookup(KEY);
-      const held = await stored.bytesOf(info).bring?.();
+      const held = await stored.bytesOf(info).download?.();
       expect((await held?.load())?.equals(bytes)).toBe(true);
       held?.release();
     }
     expect(told).toEqual(["brought", "closed", "brought", "closed"]);
     // It was asked for twice, and is in memory by now.
-    expect(await stored.bytesOf(info).bring?.()).toBeUndefined();
+    expect(await stored.bytesOf(info).download?.()).toBeUndefined();
   });
 });
 
 /** A tier, and the versions that it has told to have gone. */
 function noting() {
-  const { driver, hot } = storedLab();
+  const { driver, memoryCache } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, hot, {
+  const stored = createStored("10001234/photos", bucket, memoryCache, {
     gone: async ({ hashes }) => void gone.push(hashes.sha256),
   });
   return { stored, gone };
@@ -427,10 +427,10 @@ test("whoever changes an object is told which version has gone, before the chang
 });
 
 test("memory has let go of a version before anybody is told that it has gone", async () => {
-  const { driver, hot } = storedLab();
+  const { driver, memoryCache } = storedLab();
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const found: unknown[] = [];
-  const stored: Stored = createStored("10001234/photos", bucket, hot, {
+  const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
     async gone() {
       found.push(stored.peek(KEY), stored.peekInfo(KEY));
     },
@@ -473,22 +473,22 @@ test("undo() is of one version: of another nothing goes, and nobody is told", as
     [info, 0],
     [said, 1],
   ] as const) {
-    expect([await stored.undo(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
+    expect([await stored.invalidateVersion(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
       false,
       [],
       "loaded",
     ]);
   }
-  expect([await stored.undo(info, 1, "superseded"), gone]).toEqual([true, []]);
+  expect([await stored.invalidateVersion(info, 1, "superseded"), gone]).toEqual([true, []]);
   expect([await stored.lookup(KEY), stored.peek(KEY)]).toMatchObject([{ isStale: true, epoch: 2 }, undefined]);
-  expect([await stored.undo(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
+  expect([await stored.invalidateVersion(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
   expect([(await stored.find(KEY)).state, stored.peek(KEY)]).toEqual(["absent", undefined]);
 });
 
 test("undo() of what has not come in tells of it, for something may have been made of it", async () => {
   const { stored, gone } = noting();
   const info = infoOf(KEY, wholeBody(Buffer.from("old")));
-  expect([await stored.undo(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
+  expect([await stored.invalidateVersion(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
 });
 
 test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {

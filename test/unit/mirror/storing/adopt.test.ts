@@ -132,13 +132,13 @@ test("a purge has what was left stored first, and is refused while the store doe
 test.each([
   ["is taken back goes, file and note", 5, 5, []],
   ["was asked for later stays", 4, 5, ["one.part", "one.part.json"]],
-])("what is left for the next start and %s", async (_what, askedAt, at, left) => {
+])("what is left for the next start and %s", async (_what, requestedAt, at, left) => {
   const full = storedLab({
     over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
   }).stored;
   await leave("one", randomBytes(200), { at });
   await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
-  await full.recovered.invalidate(KEY, { askedAt, fate: "superseded" });
+  await full.recovered.invalidate(KEY, { requestedAt, fate: "superseded" });
   expect(readdirSync(dir)).toEqual(left);
   expect(full.recovered.size).toBe(left.length / 2);
 });

@@ -142,7 +142,7 @@ test("a doubt that lives on keeps no body of what was stored", async () => {
       spool,
       desync: doubt,
     });
-    lab.hot.drop(lab.stored.bucketId, toKey("b.jpg"));
+    lab.memoryCache.drop(lab.stored.bucketId, toKey("b.jpg"));
     await lab.driver.purge(toKey("b.jpg"), { hard: true });
     return new WeakRef(body);
   };

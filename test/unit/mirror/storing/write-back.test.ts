@@ -84,7 +84,7 @@ test.each([
 test("bodies that come while others gather are put together, when the time is over", async () => {
   let puts = 0;
   const gathering = writeBackLab({
-    options: { gatherMs: 400 },
+    options: { batchMs: 400 },
     over: (driver) => ({
       put(...put) {
         puts += 1;
@@ -102,13 +102,13 @@ test("bodies that come while others gather are put together, when the time is ov
 });
 
 test("who has waited alone for a while does not wait to the end", async () => {
-  const { store, driver } = writeBackLab({ options: { gatherMs: AN_HOUR, quietMs: 20 } });
+  const { store, driver } = writeBackLab({ options: { batchMs: AN_HOUR, quietMs: 20 } });
   await (await store()).done;
   expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
 test("as long as others come, all wait, but not beyond the time", async () => {
-  const { store, writeBack } = writeBackLab({ options: { gatherMs: 1_000, quietMs: 600 } });
+  const { store, writeBack } = writeBackLab({ options: { batchMs: 1_000, quietMs: 600 } });
   const began = performance.now();
   const first = await store();
   let isOver = false;
@@ -125,18 +125,18 @@ test("as long as others come, all wait, but not beyond the time", async () => {
 });
 
 test("tried() resolves when what is on its way to the key has been stored, or refused for the first time", async () => {
-  const one = writeBackLab({ options: { gatherMs: 50 } });
+  const one = writeBackLab({ options: { batchMs: 50 } });
   await one.store();
-  await one.writeBack.tried(one.stored.bucketId, toKey("other.jpg"));
-  await one.writeBack.tried("10001234/other", KEY);
+  await one.writeBack.waitForTries(one.stored.bucketId, toKey("other.jpg"));
+  await one.writeBack.waitForTries("10001234/other", KEY);
   expect((await one.driver.lookup(KEY)).state).toBe("absent");
-  await one.writeBack.tried(one.stored.bucketId, KEY);
+  await one.writeBack.waitForTries(one.stored.bucketId, KEY);
   expect((await one.driver.lookup(KEY)).state).toBe("object");
 
   const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   await other.store(3);
   for (const _time of [1, 2])
-    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
+    expect(await other.writeBack.waitForTries(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
   expect((await other.driver.lookup(KEY)).state).toBe("absent");
   await other.writeBack.drain(1_000);
 });
@@ -145,11 +145,11 @@ test("what is no longer wanted is let go of at once, its file and note too", asy
   let fate: Fate = "wanted";
   const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const { done } = await lab.store(0, KEY, { fate: () => fate });
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   expect(lab.pool.files().length).toBe(2);
   fate = "gone";
-  lab.writeBack.tryAgain(lab.stored.bucketId, toKey("other.jpg"));
-  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  lab.writeBack.retryNow(lab.stored.bucketId, toKey("other.jpg"));
+  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
   expect(await done).toBeUndefined();
   await lab.pool.close();
   expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
@@ -197,7 +197,7 @@ test("what is taken back while it is tried does not wait for another try", async
 test("an earlier version that waits is let go of when a later one is stored", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const earlier = await lab.store(0);
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   const later = await lab.store(0);
   await Promise.all([earlier.done, later.done]);
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
@@ -206,10 +206,10 @@ test("an earlier version that waits is let go of when a later one is stored", as
 test("of two versions that wait the one that was asked for later stays, whichever comes last", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const later = await lab.store(0, KEY, { at: 9 });
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   const earlier = await lab.store(0, KEY, { at: 8 });
   await earlier.done;
-  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
   await later.done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
@@ -246,13 +246,13 @@ test("store() resolves with why a body was given up", async () => {
 });
 
 test("a body on disk does not wait for others", async () => {
-  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { gatherMs: AN_HOUR } });
+  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { batchMs: AN_HOUR } });
   await (await store()).done;
   expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
 test("a stop does not wait for others to gather", async () => {
-  const { store, driver, writeBack } = writeBackLab({ options: { gatherMs: AN_HOUR } });
+  const { store, driver, writeBack } = writeBackLab({ options: { batchMs: AN_HOUR } });
   await store();
   await writeBack.drain(5_000);
   expect((await driver.lookup(KEY)).state).toBe("object");

@@ -45,7 +45,7 @@ function lab(
   const now = () => clock;
   const memory = createMemoryStore(now).bucket("variants");
   const driver = { ...memory, ...over(memory) };
-  const hot = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const memoryCache = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
   const meter = countingMeter();
   const variants = createVariants({
     bucketId: "10001234/photos",
@@ -59,7 +59,7 @@ function lab(
         }
       },
     },
-    memoryCache: hot,
+    memoryCache: memoryCache,
     renderer,
     meter: { rendered() {}, failed() {} },
     mirror: {
@@ -77,7 +77,7 @@ function lab(
   });
   const keys = async () =>
     (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
-  return { variants, hot, meter, keys, pool };
+  return { variants, memoryCache, meter, keys, pool };
 }
 
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
@@ -175,7 +175,7 @@ test("another version, another recipe and another mark are other variants", asyn
 });
 
 test("drop() lets go of what was made of one version, and of no other", async () => {
-  const { variants, keys, hot } = lab(fakeRenderer(() => small));
+  const { variants, keys, memoryCache } = lab(fakeRenderer(() => small));
   for (const version of [VERSION, OTHER_VERSION]) await bytesOf(await variants.get(request({ version })));
   await eventually(async () => (await keys()).length === 2, "both are stored");
   await variants.drop(VERSION);
@@ -184,7 +184,7 @@ test("drop() lets go of what was made of one version, and of no other", async ()
     undefined,
     false,
   ]);
-  expect(hot.usage().objects).toBe(1);
+  expect(memoryCache.usage().objects).toBe(1);
 });
 
 test("get() of what may not be kept keeps nothing, and still renders once for all who come", async () => {
@@ -278,13 +278,13 @@ function farBytes(bytes: Buffer) {
   const latch = createLatch();
   const told: string[] = [];
   const load = () => Promise.reject(new Error("it is far away"));
-  async function bring() {
+  async function download() {
     told.push("asked for");
     await latch.opened;
     told.push("here");
     return { load: async () => bytes, release: () => void told.push("released") };
   }
-  return { bytes: { load, bring }, told, arrive: () => latch.open() };
+  return { bytes: { load, download }, told, arrive: () => latch.open() };
 }
 
 test("what lies far away comes here before its turn, which others have meanwhile", async () => {
@@ -322,7 +322,7 @@ test("of several images from far away of which one cannot be had none is kept wa
   const { variants } = lab(fakeRenderer(() => small));
   const original = farBytes(Buffer.from("original"));
   const failure = () => Promise.reject(new HuiyuanError("store_failed", "it cannot be asked"));
-  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, bring: failure } }]]);
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, download: failure } }]]);
   const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
   original.arrive();
   expect(await codeOf(variants.get(request({ named: marked, watermarks: marks, bytes: original.bytes })))).toBe(
@@ -423,14 +423,14 @@ test("what is being written while its original goes is taken away again", async 
 test("while the disk takes nothing what was made is kept in memory, until its original goes", async () => {
   const renderer = fakeRenderer(() => small);
   const full = new HuiyuanError("store_full", "no room");
-  const { variants, hot, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
+  const { variants, memoryCache, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
   for (let time = 0; time < 3; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
   }
   expect([renderer.begun.length, await keys()]).toEqual([1, []]);
   await variants.drop(VERSION);
-  expect([variants.peek(VERSION, SMALL), hot.usage().objects]).toEqual([undefined, 0]);
+  expect([variants.peek(VERSION, SMALL), memoryCache.usage().objects]).toEqual([undefined, 0]);
 });
 
 /** As real loggers are: methods that call others of the same object. */
