@@ -2,12 +2,11 @@
 // no origin, counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
-import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
-import { type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
-import type { RevalidationEnd } from "./freshness/revalidation-effects.ts";
+import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
+import type { MissRequest } from "./fill/join.ts";
+import { type Revalidation, type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
 import type { StaleKept } from "./freshness/revalidation-outcome.ts";
-import type { MissRequest } from "./mirror.ts";
-import type { NegativeCache } from "./negative-cache.ts";
+import type { MirrorContext } from "./mirror-context.ts";
 import { fillId } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
 
@@ -33,20 +32,12 @@ export interface Previews {
 }
 
 export interface PreviewParts {
-  readonly mark: string;
-  readonly origin: Origin;
-  readonly headMiss: "origin" | "store";
-  readonly negativeCache: Pick<NegativeCache, "refuseIfKnown">;
   isRunning(request: PreviewedMiss): boolean;
-  /** `outcome`: what is known of the object's key without asking. */
-  lookAt(
-    object: StoredObject,
-    mayServeStale: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
+  readonly peek: Revalidation["peek"];
 }
 
-export function createPreviews(parts: PreviewParts): Previews {
-  const { mark, origin, headMiss, negativeCache } = parts;
+export function createPreviews({ options, viaValue, negativeCache }: MirrorContext, parts: PreviewParts): Previews {
+  const { origin, headMiss } = options;
   const asksOf = async (request: PreviewRequest) => (await origin.preview?.(request)) ?? [];
 
   function refusalOf(request: PreviewedMiss): HuiyuanError | undefined {
@@ -60,15 +51,15 @@ export function createPreviews(parts: PreviewParts): Previews {
 
   return {
     async miss(request) {
-      carryViaHeaders(request, mark);
+      carryViaHeaders(request, viaValue);
       const isRunning = parts.isRunning(request);
       const method = request.method === "HEAD" && headMiss === "origin" ? "HEAD" : "GET";
       const refusal = isRunning ? undefined : refusalOf(request);
       return { isRunning, refusal, asks: await asksOf({ ...request, method }) };
     },
     async revalidation(object, request) {
-      carryViaHeaders(request, mark);
-      const { isRunning, outcome } = parts.lookAt(object, request.mayServeStale ?? true);
+      carryViaHeaders(request, viaValue);
+      const { isRunning, outcome } = parts.peek(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
       const isStorable = outcome?.kind === "gone" || outcome?.kind === "current";
       return {

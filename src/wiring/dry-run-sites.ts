@@ -7,7 +7,7 @@ import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createFillLimit } from "../mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";

@@ -12,7 +12,7 @@ import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createFillLimit } from "../mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";

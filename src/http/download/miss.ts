@@ -2,8 +2,7 @@
 // client sent there, or a fallback shown.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import { isLate, type Join, type MissAnswer } from "../../mirror/fill/join.ts";
-import type { MissRequest } from "../../mirror/mirror.ts";
+import { isLate, type Join, type MissAnswer, type MissRequest } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import {
   type ObjectRequest,

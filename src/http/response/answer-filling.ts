@@ -3,7 +3,7 @@
 // has gone out yet it is an error like any other.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
-import { damageOf, type FillHead } from "../../mirror/fill/fill.ts";
+import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";

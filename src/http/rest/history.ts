@@ -2,7 +2,7 @@
 // has a mirror, and go on when it is stored.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { damageOf } from "../../mirror/fill/fill.ts";
+import { damageOf } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type OriginRequest, originRequestForKey } from "../../mirror/rules.ts";

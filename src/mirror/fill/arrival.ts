@@ -2,25 +2,27 @@
 import type { DeclaredDigests, Gate, Verdict } from "../../body/gate/gate.ts";
 import type { Spool, SpoolEnd } from "../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { Hashes, ImageFacts } from "../../core/object.ts";
+import type { Hashes, ImageFacts, ObjectFormat, ObjectInfo } from "../../core/object.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
-import type { FillEnd, FillHead, FillParts } from "./fill.ts";
+import type { BodyFacts, FillEnd, FillHead } from "./fill-end.ts";
 
 export interface Arrival {
   readonly answer: OriginAnswer;
-  readonly requestedAt: FillHead["requestedAt"];
+  readonly requestedAt: number;
   readonly spool: Spool;
   readonly gate: Gate;
   /** Called once the image is known to be one; a body that fails before is nobody's yet. */
   readonly announce: (head: FillHead) => void;
   /** Whoever waited for the head has it. */
   readonly begin: () => void;
-  readonly describe: FillParts["describe"];
-  readonly formats: FillParts["formats"];
+  /** The description under which a whole body is stored. */
+  readonly describe: (head: FillHead, body: BodyFacts) => ObjectInfo;
+  /** The formats that are accepted; undefined: all. */
+  readonly formats: ReadonlySet<ObjectFormat> | undefined;
 }
 
 /** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
-export async function judge(arrival: Arrival): Promise<FillEnd> {
+export async function receiveBody(arrival: Arrival): Promise<FillEnd> {
   const { answer, requestedAt, spool, gate } = arrival;
   try {
     await receive(arrival);

@@ -1,7 +1,7 @@
 // What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
 import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { BodyFacts, FillHead } from "./fill.ts";
+import type { BodyFacts, FillHead } from "./fill-end.ts";
 
 /** `now`: Unix milliseconds. */
 export function describeFetched(parts: {

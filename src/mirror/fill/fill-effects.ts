@@ -3,47 +3,27 @@
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Origin } from "../../origin/origin.ts";
-import type { FailureLog } from "../failure-log.ts";
-import type { MirrorMeter } from "../meter.ts";
-import type { NegativeCache } from "../negative-cache.ts";
-import type { Stored } from "../stored/stored.ts";
+import type { MirrorContext } from "../mirror-context.ts";
 import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
-import type { WriteBack, WriteBackTask } from "../storing/write-back.ts";
+import type { WriteBackTask } from "../storing/write-back.ts";
 import { describeFetched } from "./describe-fetched.ts";
-import type { Fill, FillEnd, FillHead } from "./fill.ts";
+import type { Fill } from "./fill.ts";
+import type { FillEnd, FillHead } from "./fill-end.ts";
 
 export interface FillEffects {
   /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `requestedAt`: Unix milliseconds. */
   settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void>;
 }
 
-export interface FillEffectsOptions {
-  readonly stored: Stored;
-  readonly origin: Pick<Origin, "refusal">;
-  readonly suspects: "pass" | "keep";
-  /** What a 404 or 410 does to what waits for the store. */
-  readonly onGone: "keep" | "remove";
-  readonly writeBack: WriteBack;
-  readonly invalidate: (told: Invalidation) => void;
-  readonly negativeCache: NegativeCache;
-  readonly failures: FailureLog;
-  readonly meter: MirrorMeter;
-  /** Unix milliseconds, and as performance.now(). */
-  readonly now: () => number;
-  readonly ticks: () => number;
-  /** Whether the origin lets its answer be kept. */
-  readonly isStorable: (head: FillHead) => boolean;
-  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
-  readonly mayStore: (fill: Fill) => boolean;
-}
-
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
-export function createFillEffects(options: FillEffectsOptions): FillEffects {
-  const { stored, origin, writeBack, invalidate, negativeCache, failures, meter, now, ticks, isStorable, mayStore } =
-    options;
+/** `mayStore`: for a fill that has ended whole and is storable, whether the bucket accepts it. */
+export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill) => boolean): FillEffects {
+  const { options, parts, ticks, negativeCache, failures, invalidate } = context;
+  const { stored, origin } = options;
+  const { writeBack, meter, now } = parts;
+  const isStorable = ({ answer }: FillHead) => context.isStorable(answer);
   const suspects = createSuspects();
 
   /** What the end says of an image that waits for the store; undefined: nothing. */

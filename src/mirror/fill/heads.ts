@@ -1,45 +1,20 @@
 // HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
 // nothing stored.
 
-import { abortable, type Cancellation } from "../../async/cancellation.ts";
+import { abortable } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Origin, OriginAnswer } from "../../origin/origin.ts";
-import type { MirrorMeter } from "../meter.ts";
-import { absent, fetchOf, type NegativeCache } from "../negative-cache.ts";
-import { fillId, type OriginRequest } from "../rules.ts";
-import type { Invalidation } from "../storing/pending-writes.ts";
-import type { FillAdmission } from "./admission.ts";
-import type { MissAnswer } from "./join.ts";
-
-/** Of a miss: the bucket said `absent` with this epoch. */
-export interface HeadRequest extends OriginRequest {
-  readonly epoch: number;
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
-  /** Aborts when the client leaves; what was begun goes on, for it has the origin's deadlines. */
-  readonly signal: Cancellation;
-}
+import type { OriginAnswer } from "../../origin/origin.ts";
+import type { MirrorContext } from "../mirror-context.ts";
+import { absent, fetchOf } from "../negative-cache.ts";
+import { fillId } from "../rules.ts";
+import type { MissAnswer, MissRequest } from "./join.ts";
 
 export interface Heads {
   /** Undefined: the origin refuses the method, and a fetch may find out what it has. Throws not_found and the codes of Origin.fetch. */
-  fetch(request: HeadRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
+  fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
   /** Those under way; they may reject. */
   pending(): Iterable<Promise<unknown>>;
-}
-
-export interface HeadsParts {
-  readonly origin: Origin;
-  readonly admission: FillAdmission;
-  readonly negativeCache: NegativeCache;
-  readonly invalidate: (told: Invalidation) => void;
-  /** What a 404 or 410 does to what waits for the store. */
-  readonly onGone: "keep" | "remove";
-  readonly meter: MirrorMeter;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  readonly signal: AbortSignal;
-  readonly maxBytes: number;
 }
 
 interface AskedHead {
@@ -52,12 +27,13 @@ interface AskedHead {
 // Statuses that refuse the method rather than the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads(parts: HeadsParts): Heads {
-  const { origin, admission, negativeCache, invalidate, onGone, meter, now, signal, maxBytes } = parts;
+export function createHeads({ options, parts, fills, negativeCache, invalidate }: MirrorContext): Heads {
+  const { origin, onGone, maxObjectBytes: maxBytes } = options;
+  const { meter, now, signal } = parts;
   const asking = new LiveSet<Promise<OriginAnswer | undefined>>();
   const heads = new LiveMap<string, AskedHead>();
 
-  function begin(id: string, request: HeadRequest): AskedHead {
+  function begin(id: string, request: MissRequest): AskedHead {
     const asked = askOrigin(request).finally(() => {
       answered();
       if (heads.get(id)?.asked === asked) heads.delete(id);
@@ -70,8 +46,8 @@ export function createHeads(parts: HeadsParts): Heads {
   }
 
   /** Undefined where the method is refused. */
-  async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
-    const leave = await admission();
+  async function askOrigin(request: MissRequest): Promise<OriginAnswer | undefined> {
+    const leave = await fills.admission();
     const requestedAt = now();
     let answer: OriginAnswer | undefined;
     try {

@@ -3,7 +3,8 @@
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Fill, FillEnd, FillHead } from "./fill.ts";
+import type { Fill } from "./fill.ts";
+import type { FillEnd, FillHead } from "./fill-end.ts";
 import type { Transient, TransientBody } from "./transient.ts";
 
 /** Milliseconds, each counted from this request's own start or its own last byte. */

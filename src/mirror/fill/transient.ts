@@ -5,7 +5,7 @@ import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { Damage, FillEnd } from "./fill.ts";
+import type { Damage, FillEnd } from "./fill-end.ts";
 
 export interface TransientBody {
   readonly kind: "transient";

@@ -1,6 +1,6 @@
 // How old what a mirror has is now, by freshness.ts and the clock: what is stored, and answers that are not stored yet.
 import type { ObjectInfo, Validation } from "../../core/object.ts";
-import type { FillHead } from "../fill/fill.ts";
+import type { FillHead } from "../fill/fill-end.ts";
 import type { StoredObject } from "../stored/stored.ts";
 import {
   computeLife,

@@ -3,16 +3,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../core/object.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
-import type { Fill, FillEnd } from "../fill/fill.ts";
-import type { MirrorMeter } from "../meter.ts";
-import type { Stored } from "../stored/stored.ts";
+import type { Fill } from "../fill/fill.ts";
+import type { FillEnd } from "../fill/fill-end.ts";
+import type { MirrorContext } from "../mirror-context.ts";
 import type { Fate } from "../storing/pending-writes.ts";
 import { versionOf } from "../storing/versions.ts";
-import type { WriteBack } from "../storing/write-back.ts";
 import { confirmedLife } from "./freshness.ts";
 
 /** What a question came to. */
@@ -45,28 +43,21 @@ export interface RevalidationEffects {
   confirmation(info: ObjectInfo): Validation | undefined;
 }
 
-export interface RevalidationEffectsOptions {
-  readonly stored: Stored;
-  readonly writeBack: WriteBack;
-  readonly meter: MirrorMeter;
-  readonly log: Log;
-  /** As performance.now(). */
-  readonly ticks: () => number;
-  /** Whether the origin lets its answer be kept. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
-}
-
 // A confirmation is written at most so often: an object that lives for seconds would else cost a commit for each life.
 const WRITE_EVERY_MS = 60_000;
 const MAX_CONFIRMED = 10_000;
 
-export function createRevalidationEffects(options: RevalidationEffectsOptions): RevalidationEffects {
-  const { stored, ticks, meter, log } = options;
+export function createRevalidationEffects({
+  options: { stored },
+  parts: { writeBack, meter, log },
+  ticks,
+  isStorable,
+}: MirrorContext): RevalidationEffects {
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
   async function effect(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
     const { end, outcome } = asked;
-    if (outcome.kind === "new" && end.kind === "whole" && options.isStorable(end.head.answer)) {
+    if (outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer)) {
       return replace(entry, end, asked.fate);
     }
     try {
@@ -99,7 +90,7 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
+    return writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {

@@ -1,11 +1,11 @@
 // The whole of what was looked up in a bucket, perhaps a while ago: from memory, or read once more.
+import { bodyRoom } from "../../body/body-room.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
 import type { MemoryCache } from "./memory-cache.ts";
-import { readAll } from "./read-all.ts";
 
 export interface StoredBytes {
   /**
@@ -60,4 +60,21 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
 
 function replaced({ key }: ObjectInfo): HuiyuanError {
   return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
+}
+
+// As much as a reader gives at once.
+const MAX_READ_BYTES = 1_048_576;
+
+/** Throws as the reader does. `into`: as in ObjectReader.read, for an object of one read. */
+export async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
+  if (into !== undefined) return reader.read(0, size - 1, into);
+  if (size > 0 && size <= MAX_READ_BYTES) return reader.read(0, size - 1);
+  const whole = bodyRoom(size);
+  for (let start = 0; start < size; start += MAX_READ_BYTES) {
+    const place = whole.subarray(start, start + MAX_READ_BYTES);
+    const piece = await reader.read(start, start + place.length - 1, place);
+    // Not every reader fills the place that it is given.
+    if (piece.buffer !== whole.buffer) piece.copy(place);
+  }
+  return whole;
 }

@@ -11,8 +11,7 @@ import { createPendingWrites, type PendingWrites } from "../storing/pending-writ
 import { createRecoveredWrites, type RecoveredWrites } from "../storing/recovered-writes.ts";
 import { type FetchedVersion, isLater, isVersion, versionOf } from "../storing/versions.ts";
 import type { CachedObject, MemoryCache } from "./memory-cache.ts";
-import { readAll } from "./read-all.ts";
-import { createStoredBytes, type StoredBytes } from "./stored-bytes.ts";
+import { createStoredBytes, readAll, type StoredBytes } from "./stored-bytes.ts";
 
 /** What is known of an object that was found. */
 export interface StoredObject {

@@ -1,46 +1,15 @@
 // What a crash leaves between the end of a fill and its row in the bucket: a finished spool file with a note beside it.
 // At start such files are adopted after their bytes have been hashed again; every other spool file is removed.
-import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../../body/spool/hashing.ts";
 import { SPOOL_SUFFIX } from "../../body/spool/spool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Stored } from "../stored/stored.ts";
-import { type Fetched, putFetched } from "./put-fetched.ts";
+import { NOTE_SUFFIX, type Note, readNote, removeNote } from "./note.ts";
+import { putFetched } from "./put-fetched.ts";
 import { spokenAt } from "./versions.ts";
-import type { WriteBackTask } from "./write-back.ts";
-
-const NOTE_SUFFIX = ".json";
-const MAX_NOTE_BYTES = 65_536;
-
-interface Note extends Fetched {
-  readonly bucketId: string;
-}
-
-/** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
-export async function leaveNote(task: WriteBackTask, log: Log): Promise<string | undefined> {
-  if (task.body.content.kind !== "file") return undefined;
-  const path = task.body.content.path + NOTE_SUFFIX;
-  const { epoch, replaces, info } = task;
-  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
-  try {
-    await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
-    return path;
-  } catch (error) {
-    // Without a note a crash costs one more fetch, nothing else.
-    const found = error instanceof Error ? error.message : String(error);
-    const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
-    log.warn({ err }, "cannot leave a note beside a spool file");
-    // A full disk still takes an empty file.
-    await removeNote(path);
-    return undefined;
-  }
-}
-
-export async function removeNote(path: string | undefined): Promise<void> {
-  if (path !== undefined) await rm(path, { force: true }).catch(() => undefined); // A stale note names no file and is removed at the next start.
-}
 
 export interface AdoptOptions {
   readonly dir: string;
@@ -171,16 +140,4 @@ async function adopt(path: string, { note, stored }: Left): Promise<boolean> {
   const body = await hashFile(path);
   if (body.size !== note.info.size || body.hashes.sha256 !== note.info.hashes.sha256) return false;
   return (await putFetched(stored, body, note)) === "stored";
-}
-
-/** Undefined: torn by the crash, and the image is fetched again. */
-async function readNote(path: string): Promise<Note | undefined> {
-  try {
-    if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
-    // Written by this program into its own folder; the hash decides whether the file is what the note says.
-    const note = JSON.parse(await readFile(path, "utf8")) as Partial<Note> | null;
-    return typeof note?.info?.key === "string" ? (note as Note) : undefined;
-  } catch {
-    return undefined; // As above.
-  }
 }

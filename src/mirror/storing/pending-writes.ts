@@ -4,7 +4,8 @@
 import { LiveMap } from "../../async/live-map.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
-import { type Fill, isDesynced } from "../fill/fill.ts";
+import type { Fill } from "../fill/fill.ts";
+import { isDesynced } from "../fill/fill-end.ts";
 import { type FetchedVersion, isEarlier, spokenAt } from "./versions.ts";
 
 /**

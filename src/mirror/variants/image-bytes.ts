@@ -36,3 +36,16 @@ export async function downloadAll(
   const [load = original.load] = loads;
   return { load, loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(), release };
 }
+
+/** The same bytes, and whether they have been read: clients that join a render share the bytes of one of them. */
+export function watchReads(watched: ImageBytes): { readonly bytes: ImageBytes; readonly isRead: () => boolean } {
+  let isRead = false;
+  const noting =
+    <Bytes>(read: () => Promise<Bytes>) =>
+    () => {
+      isRead = true;
+      return read();
+    };
+  const { load, download } = watched;
+  return { bytes: { load: noting(load), download: download && noting(download) }, isRead: () => isRead };
+}

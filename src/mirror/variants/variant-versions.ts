@@ -3,7 +3,13 @@
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { VariantStore } from "./variants.ts";
+
+/** A bucket of variants alone. */
+export interface VariantStore {
+  readonly driver: BucketDriver;
+  /** Removes all whose keys begin so, and says which they were. */
+  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
+}
 
 export interface Versions {
   /** Taken before a version is looked up, and handed to epochOf(). */

@@ -6,7 +6,6 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import { createVariantGate } from "../../body/gate/variant-gate.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../bucket/contract/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -16,12 +15,12 @@ import { foreseenRefusal, foreseenWeight } from "../../image/limits/foreseen.ts"
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../../image/renderer.ts";
 import type { Join, MissAnswer } from "../fill/join.ts";
-import { createMirror, type MirrorParts } from "../mirror.ts";
+import { createMirror } from "../mirror.ts";
+import type { MirrorParts } from "../mirror-context.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found } from "../stored/stored.ts";
-import { downloadAll, type ImageBytes } from "./image-bytes.ts";
-import { isOthersFault, watchingReads } from "./joined-render.ts";
-import { createVersions } from "./variant-versions.ts";
+import { downloadAll, type ImageBytes, watchReads } from "./image-bytes.ts";
+import { createVersions, type VariantStore } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface WatermarkImage {
@@ -74,13 +73,6 @@ export interface Variants {
   }>;
   /** Lets go of all that was made of these bytes. Never rejects. */
   drop(version: ObjectInfo): Promise<void>;
-}
-
-/** A bucket of variants alone. */
-export interface VariantStore {
-  readonly driver: BucketDriver;
-  /** Removes all whose keys begin so, and says which they were. */
-  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
 }
 
 export interface VariantsOptions {
@@ -204,7 +196,8 @@ export function createVariants(options: VariantsOptions): Variants {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
     moment: versions.moment,
     async get(asked) {
-      const { request, isRead } = watchingReads(asked);
+      const { bytes, isRead } = watchReads(asked.bytes);
+      const request = { ...asked, bytes };
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       for (let attempt = 1; ; attempt += 1) {
         const found = await stored.find(key);
@@ -213,7 +206,7 @@ export function createVariants(options: VariantsOptions): Variants {
         try {
           return await make(key, request);
         } catch (error) {
-          if (attempt === 3 || !isOthersFault(error, request, isRead())) throw error;
+          if (attempt === 3 || !isCausedByOthers(error, request.signal, isRead())) throw error;
         }
       }
     },
@@ -241,6 +234,15 @@ export function createVariants(options: VariantsOptions): Variants {
       }
     },
   };
+}
+
+/**
+ * Whether a shared render failed because of another client: all others left just before this one joined, or the bytes of
+ * another client's original were gone, while the own ones were not read.
+ */
+function isCausedByOthers(error: unknown, signal: Cancellation, isRead: boolean): boolean {
+  if (!(error instanceof HuiyuanError)) return false;
+  return error.code === "client_gone" ? !signal.aborted : error.code === "original_replaced" && !isRead;
 }
 
 /** Each method is called on the logger itself: a copy of that has none of its inner ones. */

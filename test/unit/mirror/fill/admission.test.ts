@@ -2,8 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createAdmission } from "../../../../src/mirror/fill/admission.ts";
-import { createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
+import { createFillLimit, createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
 import { NEVER } from "../../../helpers/spools.ts";
 
 beforeEach(() => {

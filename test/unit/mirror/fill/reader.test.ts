@@ -1,6 +1,5 @@
 // One request's view of a fill: its own deadlines, and that the fill goes on without it.
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { describeObject } from "../../../../src/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
@@ -38,41 +37,31 @@ afterEach(async () => {
 });
 
 function fillOf(arrives: Arriving, spools: TestPool): Fill {
-  return startFill({
-    id: "a.jpg",
-    key: toKey("a.jpg"),
-    isStored: true,
-    epoch: 0,
-    requestedAt: 0,
-    path: toKey("a.jpg"),
-    query: "",
-    headers: {},
-    followsRedirects: true,
-    admission: async () => () => {},
-    origin: fakeOrigin((request) => arrives.reply(request)),
-    spools,
-    transients: createTransientRoom(),
-    maxBytes: 2_000_000,
-    describe: (head, whole) =>
-      describeObject({
-        key: toKey("a.jpg"),
-        body: whole,
-        image: head.image,
-        provenance: {
-          via: "mirror",
-          originUrl: head.answer.url,
-          originEtag: undefined,
-          originLastModified: undefined,
-          fetchedAt: 0,
-          validated: undefined,
-        },
-        now: 0,
-      }),
-    meter: SILENT_METER,
-    via: undefined,
-    cdnLoop: undefined,
-    signal: NEVER,
-  });
+  return startFill(
+    {
+      id: "a.jpg",
+      key: toKey("a.jpg"),
+      isStored: true,
+      epoch: 0,
+      requestedAt: 0,
+      path: toKey("a.jpg"),
+      query: "",
+      headers: {},
+      followsRedirects: true,
+      via: undefined,
+      cdnLoop: undefined,
+    },
+    {
+      admission: async () => () => {},
+      origin: fakeOrigin((request) => arrives.reply(request)),
+      spools,
+      transients: createTransientRoom(),
+      maxBytes: 2_000_000,
+      meter: SILENT_METER,
+      now: () => 0,
+      signal: NEVER,
+    },
+  );
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -7,7 +7,8 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import type { Stored } from "../../../../src/mirror/stored/stored.ts";
-import { adoptSpoolFiles, leaveNote } from "../../../../src/mirror/storing/adopt.ts";
+import { adoptSpoolFiles } from "../../../../src/mirror/storing/adopt.ts";
+import { leaveNote } from "../../../../src/mirror/storing/note.ts";
 import { type Version, versionOf } from "../../../../src/mirror/storing/versions.ts";
 import { BUCKET_ID, storedLab } from "../../../helpers/mirror-lab.ts";
 import { testPool } from "../../../helpers/spools.ts";
@@ -150,7 +151,7 @@ test("whoever asks for an image that has not been adopted yet gets that, and no 
     const bytes = randomBytes(3_000_000);
     writeFileSync(path, bytes);
     const body = wholeBodyInFile(bytes, path);
-    await leaveNote({ stored, info: infoOf(key, body), body, spool: testPool().open(), epoch: 0 }, SILENT_LOG);
+    await leaveNote({ stored, info: infoOf(key, body), body, epoch: 0 }, SILENT_LOG);
   }
   const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
   const looked = await Promise.all(keys.map((key) => stored.lookup(key)));

@@ -1,0 +1,57 @@
+// The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores the
+// body by its note. A body in memory has none, since it dies with the process.
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Stored } from "../stored/stored.ts";
+import type { Fetched } from "./put-fetched.ts";
+
+export const NOTE_SUFFIX = ".json";
+const MAX_NOTE_BYTES = 65_536;
+
+/** A body that is to be written back. */
+export interface NotedTask extends Fetched {
+  readonly stored: Pick<Stored, "bucketId">;
+  readonly body: WholeBody;
+}
+
+export interface Note extends Fetched {
+  readonly bucketId: string;
+}
+
+/** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
+export async function leaveNote(task: NotedTask, log: Log): Promise<string | undefined> {
+  if (task.body.content.kind !== "file") return undefined;
+  const path = task.body.content.path + NOTE_SUFFIX;
+  const { epoch, replaces, info } = task;
+  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
+  try {
+    await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
+    return path;
+  } catch (error) {
+    // Without a note a crash costs one more fetch, nothing else.
+    const found = error instanceof Error ? error.message : String(error);
+    const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
+    log.warn({ err }, "cannot leave a note beside a spool file");
+    // A full disk still takes an empty file.
+    await removeNote(path);
+    return undefined;
+  }
+}
+
+export async function removeNote(path: string | undefined): Promise<void> {
+  if (path !== undefined) await rm(path, { force: true }).catch(() => undefined); // A stale note names no file and is removed at the next start.
+}
+
+/** Undefined: torn by the crash, and the image is fetched again. */
+export async function readNote(path: string): Promise<Note | undefined> {
+  try {
+    if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
+    // Written by this program into its own folder; the hash decides whether the file is what the note says.
+    const note = JSON.parse(await readFile(path, "utf8")) as Partial<Note> | null;
+    return typeof note?.info?.key === "string" ? (note as Note) : undefined;
+  } catch {
+    return undefined; // As above.
+  }
+}
