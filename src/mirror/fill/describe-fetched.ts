@@ -1,4 +1,5 @@
-// What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
+// Turns an origin's answer into the ObjectInfo under which its body is stored. The only place that does so; it stores
+// nothing.
 import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BodyFacts, FillHead } from "./fill-end.ts";

@@ -1,5 +1,5 @@
-// HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
-// nothing stored.
+// Forwards a HEAD for a missing key to the origin as a HEAD; concurrent requests for the key share one. It fetches no body
+// and stores nothing.
 
 import { abortable } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
@@ -11,50 +11,50 @@ import { fillId } from "../rules.ts";
 import type { MissAnswer, MissRequest } from "./join.ts";
 
 export interface Heads {
-  /** Undefined: the origin refuses the method, and a fetch may find out what it has. Throws not_found and the codes of Origin.fetch. */
+  /** Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of Origin.fetch. */
   fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
-  /** Those under way; they may reject. */
+  /** The requests that run; they may reject. */
   pending(): Iterable<Promise<unknown>>;
 }
 
-interface AskedHead {
+interface RunningHead {
   readonly epoch: number;
   /** Unix milliseconds. */
   readonly requestedAt: number;
-  readonly asked: Promise<OriginAnswer | undefined>;
+  readonly outcome: Promise<OriginAnswer | undefined>;
 }
 
-// Statuses that refuse the method rather than the image.
+// Statuses that refuse the method and not the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
 export function createHeads({ options, parts, fills, negativeCache, invalidate }: MirrorContext): Heads {
   const { origin, onGone, maxObjectBytes: maxBytes } = options;
   const { meter, now, signal } = parts;
-  const asking = new LiveSet<Promise<OriginAnswer | undefined>>();
-  const heads = new LiveMap<string, AskedHead>();
+  const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
+  const heads = new LiveMap<string, RunningHead>();
 
-  function begin(id: string, request: MissRequest): AskedHead {
-    const asked = askOrigin(request).finally(() => {
+  function begin(id: string, request: MissRequest): RunningHead {
+    const outcome = requestOrigin(request).finally(() => {
       answered();
-      if (heads.get(id)?.asked === asked) heads.delete(id);
+      if (heads.get(id)?.outcome === outcome) heads.delete(id);
     });
-    asked.catch(() => undefined); // Perhaps nobody waits any more.
-    const answered = asking.add(asked);
-    const head = { epoch: request.epoch, requestedAt: now(), asked };
+    outcome.catch(() => undefined); // Perhaps no client waits any more.
+    const answered = requests.add(outcome);
+    const head = { epoch: request.epoch, requestedAt: now(), outcome };
     heads.set(id, head);
     return head;
   }
 
-  /** Undefined where the method is refused. */
-  async function askOrigin(request: MissRequest): Promise<OriginAnswer | undefined> {
+  /** Undefined if the method is refused. */
+  async function requestOrigin(request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await fills.admission();
     const requestedAt = now();
     let answer: OriginAnswer | undefined;
     try {
-      const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
-      // A 304 only answers conditions, and there were none.
-      if (said?.isNotModified) return undefined;
-      answer = said;
+      const response = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
+      // The request had no conditions, so a 304 says nothing.
+      if (response?.isNotModified) return undefined;
+      answer = response;
     } catch (error) {
       if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return undefined;
       throw error;
@@ -77,10 +77,10 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
       const running = heads.get(id);
       const isShared = running !== undefined && running.epoch >= request.epoch;
       if (isShared) meter.collapsed();
-      const { requestedAt, asked } = isShared ? running : begin(id, request);
-      const answer = await abortable(asked, request.signal);
+      const { requestedAt, outcome } = isShared ? running : begin(id, request);
+      const answer = await abortable(outcome, request.signal);
       return answer && { kind: "asked", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
-    pending: () => asking,
+    pending: () => requests,
   };
 }
