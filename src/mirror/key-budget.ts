@@ -1,5 +1,5 @@
-// How many objects URLs with a query may make: anyone can invent queries, and each would be an object of its own. Beyond
-// the bound such URLs are passed on and not stored.
+// How many objects URLs with a query may make: anyone can invent queries, and each would be an object of its own.
+// Beyond the bound such URLs are passed on and not stored.
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
@@ -8,8 +8,8 @@ import type { MirrorMeter } from "./meter.ts";
 
 export interface KeyBudget {
   /**
-   * Whether an object may be stored, which then counts. Always true for a key without a query. Counts the bucket now and
-   * then, behind the caller's back.
+   * Whether an object may be stored, which then counts. Always true for a key without a query. Counts the bucket now
+   * and then, behind the caller's back.
    */
   take(key: Key): boolean;
 }
@@ -61,8 +61,8 @@ export function createKeyBudget(parts: {
 }
 
 /**
- * Whether the bucket takes what a fill has brought whole. Decided once for a fill, by whoever asks first: what is told to
- * clients is what is done.
+ * Whether the bucket takes what a fill has brought whole. Decided once for a fill, by whoever asks first: what is told
+ * to clients is what is done.
  */
 export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
   const decided = new WeakMap<Fill, boolean>();

@@ -9,7 +9,10 @@ export interface MirrorMeter {
   collapsed(): void;
   /** A further origin was asked, since the one before had failed. */
   failedOver(): void;
-  /** A request was sent to an origin once more: its connection had ended before a head came, or its body before anybody had any of it. */
+  /**
+   * A request was sent to an origin once more: its connection had ended before a head came, or its body before anybody
+   * had any of it.
+   */
   retried(): void;
   /** A response head came after so many milliseconds. */
   originAnswered(milliseconds: number): void;
@@ -24,8 +27,8 @@ export interface MirrorMeter {
 }
 
 /**
- * `current`: the stored bytes are the origin's. `new`: others came. `gone`, `removed`: the origin has none any more, and
- * the stored one was kept or not. `suspect`, `failed`: nothing came that could replace it.
+ * `current`: the stored bytes are the origin's. `new`: others came. `gone`, `removed`: the origin has none any more,
+ * and the stored one was kept or not. `suspect`, `failed`: nothing came that could replace it.
  */
 export type RevalidationResult = "current" | "new" | "gone" | "removed" | "suspect" | "failed";
 

@@ -1,5 +1,5 @@
-// The mirror of a domain: answers a key that the bucket lacks from the origin, and revalidates stored objects. One fetch
-// serves all requests for a key. It does not look into the bucket first: the caller has done so (stored.ts).
+// The mirror of a domain: answers a key that the bucket lacks from the origin, and revalidates stored objects. One
+// fetch serves all requests for a key. It does not look into the bucket first: the caller has done so (stored.ts).
 
 import type { Cancellation } from "../async/cancellation.ts";
 import { asHuiyuanError } from "../core/errors.ts";
@@ -26,8 +26,8 @@ export interface Mirror {
   /** What fetch() and revalidate() would do. */
   readonly preview: Previews;
   /**
-   * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and serves it.
-   * With `mayServeStale` that is also the result if nothing better arrives. Throws as fetch() does.
+   * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
+   * serves it. With `mayServeStale` that is also the result if nothing better arrives. Throws as fetch() does.
    */
   revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
   /** Resolves once the fill of this request has ended and its image is stored or given up. */
@@ -102,7 +102,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       : joinRunning(begun, request.signal);
   }
 
-  /** Serves a pending image after a failed fetch, as a stored one would be: it was too old to be served without revalidation. */
+  /**
+   * Serves a pending image after a failed fetch, as a stored one would be: it was too old to be served without
+   * revalidation.
+   */
   async function servePending(request: MissRequest, error: unknown): Promise<MissAnswer> {
     const isPossible = request.isStored && !request.signal.aborted;
     const pendingWrite = isPossible ? stored.pendingWrites.newest(request) : undefined;

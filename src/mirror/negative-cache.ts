@@ -32,8 +32,8 @@ const MAX_ABSENT = 100_000;
 const MAX_FAILED = 2_000;
 /** An id may hold what a client sent, up to some kilobytes; longer ones are known by their digest. Characters. */
 const MAX_ID = 64;
-// Not failures of the key: this server had no room or is stopping, its disk or its readers were too slow for the body, the request itself
-// carried the mark of a loop, or the origin was left alone, which may end at any moment.
+// Not failures of the key: this server had no room or is stopping, its disk or its readers were too slow for the body,
+// the request itself carried the mark of a loop, or the origin was left alone, which may end at any moment.
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
   ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
   // Of the renderer, and of those who wanted its work.

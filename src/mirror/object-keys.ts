@@ -6,9 +6,10 @@ import { type Key, toKey } from "../core/object.ts";
 export type KeyQuery = "drop" | "keep" | readonly string[];
 
 /**
- * The key of an URL. `query`: raw, already without what does not belong to the key. Where queries are kept by any rule of the bucket
- * (`isKept`) a `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects, and a `.` or `..` between the slashes of the
- * query is `%2E` or `%2E%2E`, since no key has such a segment. Throws url_invalid: over 1024 bytes.
+ * The key of an URL. `query`: raw, already without what does not belong to the key. Where queries are kept by any rule
+ * of the bucket (`isKept`) a `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects, and a
+ * `.` or `..` between the slashes of the query is `%2E` or `%2E%2E`, since no key has such a segment. Throws
+ * url_invalid: over 1024 bytes.
  */
 export function keyOfUrl(path: Key, query: string, isStorable: boolean): Key {
   if (!isStorable) return path;

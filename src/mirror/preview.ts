@@ -1,5 +1,5 @@
-// What a mirror would do with a request now: the same looks as fetch() and revalidate() take, and nothing behind them. It asks
-// no origin, counts nothing and remembers nothing.
+// What a mirror would do with a request now: the same looks as fetch() and revalidate() take, and nothing behind them.
+// It asks no origin, counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
@@ -24,7 +24,10 @@ export interface MirrorPreview {
 export interface Previews {
   /** Of Mirror.fetch. Throws origin_loop. */
   miss(request: PreviewedMiss): Promise<MirrorPreview>;
-  /** Of Mirror.revalidate, or without `mayHelp` of Refresh.begin; `kept`: what the origin has said of it a moment ago. Throws origin_loop. */
+  /**
+   * Of Mirror.revalidate, or without `mayHelp` of Refresh.begin; `kept`: what the origin has said of it a moment ago.
+   * Throws origin_loop.
+   */
   revalidation(
     object: StoredObject,
     request: RevalidationRequest & { readonly mayServeStale?: boolean },

@@ -47,7 +47,10 @@ export interface RuleOptions {
   readonly followRedirects: boolean;
   /** True: what the origin gives is for this request alone, and never stored. */
   readonly isNeverStored?: boolean;
-  /** Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none means two URLs. */
+  /**
+   * Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none
+   * means two URLs.
+   */
   readonly keysHaveQueries: boolean;
 }
 
@@ -78,8 +81,8 @@ export function createRuleFinder<Rule extends Pick<RuleOptions, "match">>(
 }
 
 /**
- * Whether a path falls under a rule of `originals`, by some host and method, whichever these are. The last of the rules must fit
- * everything.
+ * Whether a path falls under a rule of `originals`, by some host and method, whichever these are. The last of the rules
+ * must fit everything.
  */
 export function createOriginalsFinder(
   rules: readonly Pick<RuleOptions, "match" | "type">[],

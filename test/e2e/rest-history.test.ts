@@ -102,7 +102,7 @@ test("a stat waits 10 s for the disk; a client that leaves meanwhile says nothin
   try {
     const socket = connect(running.downloadPort, "127.0.0.1");
     socket.write(`GET /photos/v2/${APPID}/photos/0/old%2Fleft.jpg HTTP/1.1\r\nHost: any.example\r\n\r\n`);
-    await eventually(() => running.output.includes("will try to store again"), "it waits for the disk");
+    await eventually(() => running.output.includes("will retry to store an image"), "it waits for the disk");
     socket.resetAndDestroy();
     await delay(300);
     expect(running.output).not.toContain("an API call failed");

@@ -1,5 +1,5 @@
-// Receives the body of one origin answer into a spool: announces its head once the format is known, and judges the body at
-// its end. It sends no request and stores nothing.
+// Receives the body of one origin answer into a spool: announces its head once the format is known, and judges the body
+// at its end. It sends no request and stores nothing.
 import type { DeclaredDigests, Gate, Verdict } from "../../body/gate/gate.ts";
 import type { Spool, SpoolEnd } from "../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";

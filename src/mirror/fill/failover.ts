@@ -1,5 +1,5 @@
-// Several origins as one: the order in which they are tried, and the failures after which the next one is tried. Once a head
-// has arrived there is no further attempt. An origin whose breaker is open is skipped; origin/guard decides that.
+// Several origins as one: the order in which they are tried, and the failures after which the next one is tried. Once a
+// head has arrived there is no further attempt. An origin whose breaker is open is skipped; origin/guard decides that.
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type FailureKind, failureKind } from "../../origin/guard/failure-kind.ts";
@@ -37,10 +37,10 @@ export function failsOver(kind: FailureKind | undefined, causes: readonly Failov
 }
 
 /**
- * The candidates as one origin; their owner closes them. fetch() returns the first answer, or throws the first failure that
- * does not fail over, else the last one. Undefined: all origins that were tried lack the object. If one of them failed, its
- * error is thrown instead, since it may have the object. NotModified also if a standby's version is older than `unless`.
- * Throws internal without a candidate.
+ * The candidates as one origin; their owner closes them. fetch() returns the first answer, or throws the first failure
+ * that does not fail over, else the last one. Undefined: all origins that were tried lack the object. If one of them
+ * failed, its error is thrown instead, since it may have the object. NotModified also if a standby's version is older
+ * than `unless`. Throws internal without a candidate.
  */
 export function createFailover({ candidates, failoverOn, random, onFailover }: FailoverOptions): Origin {
   if (candidates.length === 0) throw new HuiyuanError("internal", "Cannot make a mirror: it has no origin");

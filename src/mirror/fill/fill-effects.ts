@@ -1,5 +1,5 @@
-// Handles the end of the fill of a missing image: the image is stored, or the failure is remembered for a short time and
-// logged. It fetches nothing.
+// Handles the end of the fill of a missing image: the image is stored, or the failure is remembered for a short time
+// and logged. It fetches nothing.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -12,7 +12,10 @@ import type { Fill } from "./fill.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
 
 export interface FillEffects {
-  /** Resolves once the image is stored or given up; never rejects. Releases the fill's spool. `requestedAt`: Unix milliseconds. */
+  /**
+   * Resolves once the image is stored or given up; never rejects. Releases the fill's spool. `requestedAt`: Unix
+   * milliseconds.
+   */
   settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-// The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is complete.
-// Types and two small readings of them; it fetches nothing.
+// The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is
+// complete. Types and two small readings of them; it fetches nothing.
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, ObjectInfo } from "../../core/object.ts";
@@ -17,10 +17,11 @@ export interface FillHead {
 }
 
 /**
- * How a fill ended.
+ * The end of a fill.
  * `whole`: the body is complete and proven.
  * `suspect`: the body is complete, but its structure or its declared hash is wrong.
- * `unstored`: the body is complete, but the spool could not keep it; `info` is its description, `damage` as in `suspect`.
+ * `unstored`: the body is complete, but the spool could not keep it; `info` is its description, `damage` as in
+ * `suspect`.
  * `absent`: the origin has no such object.
  * `current`: the origin confirmed the version that `unless` named (304).
  * `failed`: no usable body arrived.

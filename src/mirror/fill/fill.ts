@@ -49,7 +49,7 @@ export interface FillRequest extends OriginTarget {
   readonly cdnLoop: string | undefined;
 }
 
-/** What all fills of one mirror share. */
+/** The services and settings that all fills of one mirror share. */
 export interface FillContext {
   /** Entered before the origin is contacted, left when the fill has ended. */
   readonly admission: FillAdmission;

@@ -1,5 +1,5 @@
-// Forwards a HEAD for a missing key to the origin as a HEAD; concurrent requests for the key share one. It fetches no body
-// and stores nothing.
+// Forwards a HEAD for a missing key to the origin as a HEAD; concurrent requests for the key share one. It fetches no
+// body and stores nothing.
 
 import { abortable } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";

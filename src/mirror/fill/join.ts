@@ -1,5 +1,5 @@
-// Joining a fill: the request of one client for a key that the bucket lacks, and the answer it gets as soon as the head is
-// known. It starts no fill and reads no body.
+// Joining a fill: the request of one client for a key that the bucket lacks, and the answer it gets as soon as the head
+// is known. It starts no fill and reads no body.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";

@@ -24,7 +24,10 @@ export interface FillReader {
   read(head: FillHead, offset: number): Promise<Buffer | undefined>;
   /** Waits for the end of the fill without reading. */
   end(): Promise<FillEnd>;
-  /** As end(), but resolves with `not-storable` once the disk cannot keep the body; reading at once still gets all bytes. */
+  /**
+   * As end(), but resolves with `not-storable` once the disk cannot keep the body; reading at once still gets all
+   * bytes.
+   */
   endOrNotStorable(): Promise<FillEnd | "not-storable">;
   /**
    * As end() if the disk keeps the body; else the whole body in memory, valid until close(). Throws not_kept as
@@ -118,7 +121,8 @@ export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client:
       return chunk;
     },
     async end() {
-      // If the disk has failed, the fill waits for its readers. Without this it would wait for this reader, which waits for it.
+      // If the disk has failed, the fill waits for its readers. Without this it would wait for this reader, which waits
+      // for it.
       const ended = known?.spool.awaitEnd();
       try {
         return await unlessAborted(fill.done);

@@ -1,5 +1,5 @@
-// The fills of one mirror that run, or whose images are not stored yet: finds the one that a request may join, and starts
-// new ones. Whether a fill is needed is decided by mirror.ts.
+// The fills of one mirror that run, or whose images are not stored yet: finds the one that a request may join, and
+// starts new ones. Whether a fill is needed is decided by mirror.ts.
 import { LiveMap } from "../../async/live-map.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { fillId, type OriginRequest } from "../rules.ts";
@@ -10,8 +10,8 @@ import type { MissRequest } from "./join.ts";
 
 export interface RunningFills {
   /**
-   * The fill of the key. Undefined if it began before the key was deleted, purged or written, or if its answer has become
-   * stale or may belong to another request.
+   * The fill of the key. Undefined if it began before the key was deleted, purged or written, or if its answer has
+   * become stale or may belong to another request.
    */
   find(request: OriginRequest & Pick<MissRequest, "epoch">): Fill | undefined;
   /** As find(), if the fill still has all bytes that the request will read. */

@@ -1,5 +1,5 @@
-// Two bounds on concurrent work. A fill limit refuses at once when all slots are taken. A queued semaphore lets requests
-// wait, so that one slow origin does not take every slot: excess requests get overloaded with a Retry-After.
+// Two bounds on concurrent work. A fill limit refuses at once when all slots are taken. A queued semaphore lets
+// requests wait, so that one slow origin does not take every slot: excess requests get overloaded with a Retry-After.
 
 import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";

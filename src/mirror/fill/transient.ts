@@ -1,5 +1,5 @@
-// A body that the disk does not keep, collected in memory for readers that need all of it (a render, for example). All readers
-// share one copy, which lives while one of them holds it. The bytes of all such bodies together are bounded.
+// A body that the disk does not keep, collected in memory for readers that need all of it (a render, for example). All
+// readers share one copy, which lives while one of them holds it. The bytes of all such bodies together are bounded.
 
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
@@ -17,8 +17,8 @@ export interface Transient {
   /** True: take() gets the whole body, even if the spool has dropped its first bytes. */
   readonly isUnderWay: boolean;
   /**
-   * Follow each call with one release(), also if it rejects. Throws not_kept if there is no room, or, with a cause, if the
-   * spool has already dropped the first bytes. Throws the error of a failed or damaged body.
+   * Follow each call with one release(), also if it rejects. Throws not_kept if there is no room, or, with a cause, if
+   * the spool has already dropped the first bytes. Throws the error of a failed or damaged body.
    */
   take(): Promise<TransientBody>;
   release(): void;
@@ -37,7 +37,9 @@ export interface TransientParts {
   readonly room: TransientRoom;
 }
 
-/** At least three of the largest images of the default settings. A body is in memory twice while its chunks are joined. */
+/**
+ * At least three of the largest images of the default settings. A body is in memory twice while its chunks are joined.
+ */
 const MAX_TRANSIENT_BYTES = 67_108_864;
 
 export function createTransientRoom(maxBytes = MAX_TRANSIENT_BYTES): TransientRoom {

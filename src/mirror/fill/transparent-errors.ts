@@ -1,10 +1,10 @@
-// Setting `transparentErrors`: an error status of the origin is sent to the client instead of 424. Only the status: no header
-// and no byte of the origin's answer is forwarded, and X-ErrNo stays.
+// Setting `transparentErrors`: an error status of the origin is sent to the client instead of 424. Only the status: no
+// header and no byte of the origin's answer is forwarded, and X-ErrNo stays.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Origin } from "../../origin/origin.ts";
 
-// 404 and 410 mean that there is no such image, which only an answer about the image may say (NoSuchBucket is a 404 too).
-// 407 would make the client look for a proxy of its own.
+// 404 and 410 mean that there is no such image, which only an answer about the image may say (NoSuchBucket is a 404
+// too). 407 would make the client look for a proxy of its own.
 const NEVER_SHOWN: readonly number[] = [404, 407, 410];
 
 /** The status that a client may get instead of 424; undefined: 424 stays. */
@@ -26,7 +26,8 @@ export function withTransparentErrors(origin: Origin): Origin {
     },
     refusal() {
       const error = origin.refusal?.();
-      return error === undefined ? undefined : (transparent(error) as HuiyuanError); // transparent() keeps a HuiyuanError one
+      // transparent() returns a HuiyuanError for a HuiyuanError.
+      return error === undefined ? undefined : (transparent(error) as HuiyuanError);
     },
   };
 }

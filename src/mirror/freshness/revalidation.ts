@@ -1,5 +1,5 @@
-// Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and different
-// image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
+// Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
+// different image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
@@ -39,8 +39,9 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
-   * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives; else
-   * this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one was removed.
+   * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
+   * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
+   * was removed.
    */
   revalidate(
     object: StoredObject,
@@ -133,7 +134,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
-    backoff.begin(fill, outcome);
+    backoff.record(fill, outcome);
     const fate = fateBy(outcome, end);
     if (fate !== undefined) context.invalidate({ key, epoch, requestedAt, fate });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
@@ -141,7 +142,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fate: () => image?.fate ?? "wanted" });
     if (image !== undefined) stored.pendingWrites.add(image, settling);
     void settling.then((givenUp) => {
-      if (givenUp !== undefined) backoff.begin(fill, { kind: "failed", error: givenUp });
+      if (givenUp !== undefined) backoff.record(fill, { kind: "failed", error: givenUp });
     });
     return { outcome, over: image === undefined ? settling : Promise.resolve() };
   }
@@ -166,8 +167,8 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   }
 
   /**
-   * The effect on a pending write of the key: the origin has returned to the stored version, has no such object, or forbids
-   * to store. Undefined: none.
+   * The effect on a pending write of the key: the origin has returned to the stored version, has no such object, or
+   * forbids to store. Undefined: none.
    */
   function fateBy({ kind }: RevalidationEnd, end: FillEnd): Invalidation["fate"] | undefined {
     if (kind === "removed") return "gone";

@@ -1,33 +1,34 @@
-// Lets what comes shortly after one another go on together, so that it costs the disk one write.
+// Delays tasks that arrive shortly after one another until all of them can start together, so that they cost the disk
+// one write. It runs no task itself.
 import { setTimeout as delay } from "node:timers/promises";
 
-export interface GatheringOptions {
-  /** The first waits so long at the most. */
+export interface BatchingOptions {
+  /** The first task waits for at most this time. Milliseconds. */
   readonly batchMs: number;
-  /** When no other has come for so long, all go on. */
+  /** All tasks start once no other has arrived for this time. Milliseconds. */
   readonly quietMs: number;
-  /** Cuts it short, from then on. */
+  /** Aborted: no task waits any more. */
   readonly signal: AbortSignal;
 }
 
-/** The returned function resolves at the end of the time that is running, which all who come within it share. */
-export function createBatching({ batchMs, quietMs, signal }: GatheringOptions): () => Promise<void> {
-  let gathering: Promise<void> | undefined;
-  let lastCameAt = 0;
+/** The returned function resolves at the end of the current batch, which all calls until then share. */
+export function createBatching({ batchMs, quietMs, signal }: BatchingOptions): () => Promise<void> {
+  let batch: Promise<void> | undefined;
+  let lastCallAt = 0;
 
-  async function others(deadline: number): Promise<void> {
+  async function untilQuiet(deadline: number): Promise<void> {
     for (;;) {
-      const left = Math.min(deadline, lastCameAt + quietMs) - performance.now();
+      const left = Math.min(deadline, lastCallAt + quietMs) - performance.now();
       if (left <= 0 || signal.aborted) return;
-      await delay(left, undefined, { ref: false, signal }).catch(() => undefined); // The stop cuts it short.
+      await delay(left, undefined, { ref: false, signal }).catch(() => undefined); // An abort ends the wait.
     }
   }
 
   return () => {
-    lastCameAt = performance.now();
-    gathering ??= others(lastCameAt + batchMs).finally(() => {
-      gathering = undefined;
+    lastCallAt = performance.now();
+    batch ??= untilQuiet(lastCallAt + batchMs).finally(() => {
+      batch = undefined;
     });
-    return gathering;
+    return batch;
   };
 }

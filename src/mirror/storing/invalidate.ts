@@ -1,4 +1,4 @@
-// What the origin takes back while it waits for the store, or just when it has been stored.
+// Invalidates images that their origin has withdrawn while they are pending, or that have just been stored.
 import type { Log } from "../../core/log.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Invalidation } from "./pending-writes.ts";
@@ -10,7 +10,10 @@ export interface InvalidationParts {
   readonly log: Log;
 }
 
-/** Gives up what arrives or waits for the key, or lies beside the bucket since an earlier run. The returned function never throws. */
+/**
+ * The returned function gives up the pending and recovered writes of a key, also those that still arrive. It never
+ * throws.
+ */
 export function createInvalidation({
   stored,
   writeBack,
@@ -19,7 +22,7 @@ export function createInvalidation({
   async function giveUp(invalidation: Invalidation): Promise<void> {
     const { key, requestedAt, fate } = invalidation;
     const images = stored.pendingWrites.invalidate(invalidation);
-    // So that their files and notes go now: a crash would leave them to the next start.
+    // Their files and notes are removed now; after a crash the next start would store them.
     if (images.length > 0) writeBack.retryNow(stored.bucketId, key);
     for (const { info, fill } of images) await stored.invalidateVersion(info, fill.epoch, fate);
     if (stored.recovered.size > 0) await stored.recovered.invalidate(key, { requestedAt, fate });
@@ -28,7 +31,7 @@ export function createInvalidation({
   return (invalidation) => {
     giveUp(invalidation).catch((err: unknown) => {
       const about = { bucket: stored.bucketId, key: invalidation.key, err };
-      log.warn(about, "an image that its origin took back could not be given up");
+      log.warn(about, "an image that its origin has withdrawn could not be removed");
     });
   };
 }

@@ -1,5 +1,5 @@
-// The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores the
-// body by its note. A body in memory has none, since it dies with the process.
+// The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores
+// the body by its note. A body in memory has none, since it dies with the process.
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -20,7 +20,7 @@ export interface Note extends Fetched {
   readonly bucketId: string;
 }
 
-/** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
+/** Writes the note of a body on disk and returns its path; undefined for a body in memory. */
 export async function leaveNote(task: NotedTask, log: Log): Promise<string | undefined> {
   if (task.body.content.kind !== "file") return undefined;
   const path = task.body.content.path + NOTE_SUFFIX;
@@ -34,24 +34,25 @@ export async function leaveNote(task: NotedTask, log: Log): Promise<string | und
     const found = error instanceof Error ? error.message : String(error);
     const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
     log.warn({ err }, "cannot leave a note beside a spool file");
-    // A full disk still takes an empty file.
+    // The write may have left an empty file: a full disk still accepts one.
     await removeNote(path);
     return undefined;
   }
 }
 
 export async function removeNote(path: string | undefined): Promise<void> {
-  if (path !== undefined) await rm(path, { force: true }).catch(() => undefined); // A stale note names no file and is removed at the next start.
+  // A note without its file is removed at the next start.
+  if (path !== undefined) await rm(path, { force: true }).catch(() => undefined);
 }
 
-/** Undefined: torn by the crash, and the image is fetched again. */
+/** Undefined: the note is incomplete after a crash, so the image is fetched again. */
 export async function readNote(path: string): Promise<Note | undefined> {
   try {
     if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
-    // Written by this program into its own folder; the hash decides whether the file is what the note says.
+    // This program wrote the note into its own folder; adopt.ts checks the hash of the file against it.
     const note = JSON.parse(await readFile(path, "utf8")) as Partial<Note> | null;
     return typeof note?.info?.key === "string" ? (note as Note) : undefined;
   } catch {
-    return undefined; // As above.
+    return undefined; // Unreadable, or not JSON: as above.
   }
 }

@@ -1,24 +1,26 @@
-// Objects that an earlier run has left beside the bucket: whoever asks for one of them has it stored first.
+// The images that an earlier run left unstored beside one bucket. A look-up of such a key stores its images first. It
+// reads no files; adopt.ts does.
 import type { Key } from "../../core/object.ts";
 import type { Invalidation } from "./pending-writes.ts";
 
 export interface RecoveredWrite {
-  /** Stores it if that may be. Resolves with whether it is still left for the next start; called many times, does it once, never rejects. */
+  /** Stores the image if possible. Resolves with true if it stays for the next start. Runs once; never rejects. */
   store(): Promise<boolean>;
-  /** Its origin, asked later, has taken it back. */
+  /** Gives the image up, because a later answer of its origin has withdrawn it. */
   invalidate(invalidation: LaterInvalidation): Promise<void>;
 }
 
 export type LaterInvalidation = Pick<Invalidation, "requestedAt" | "fate">;
 
 export interface RecoveredWrites {
-  /** Until the returned function is called. */
+  /** Registers an image until the returned function is called. */
   add(key: Key, object: RecoveredWrite): () => void;
-  /** Resolves when what was left for the key has been brought: with whether any of it still waits for the next start. */
+  /** Stores the images of the key. Resolves with true if one of them stays for the next start. */
   storeNow(key: Key): Promise<boolean>;
   invalidate(key: Key, invalidation: LaterInvalidation): Promise<void>;
-  /** The key has moved on, and nobody waits for it any more. */
+  /** The epoch of the key was raised: look-ups need not wait for its images any more. */
   forget(key: Key): void;
+  /** The number of keys. */
   readonly size: number;
 }
 
