@@ -203,7 +203,10 @@ function openBucket(bucketId: string, { store, memoryCache, now, variants: share
   const variants = createVariants({ ...shared, bucketId, store: shared.store(bucketId), memoryCache });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
   const waitForTries = (key: Key) => mirror.writeBack.waitForTries(bucketId, key);
-  return { variants, stored: createStored(bucketId, bucket, memoryCache, { gone: variants.drop, waitForTries }) };
+  return {
+    variants,
+    stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop, waitForTries }),
+  };
 }
 
 function bucketId({ project, bucket }: Binding): string {

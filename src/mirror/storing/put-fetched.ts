@@ -33,6 +33,6 @@ export async function putFetched(
   const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
   if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
     return stored.put(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
-  await stored.refused(info);
+  await stored.reportRefused(info);
   return "exists";
 }

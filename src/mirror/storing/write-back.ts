@@ -151,7 +151,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const { stored, body, info } = task;
     const last = latest.get(id)?.task;
     if (last === undefined || last === task || !isEarlier(task, last)) return putFetched(stored, body, task);
-    return stored.refused(info).then(() => "outdated");
+    return stored.reportRefused(info).then(() => "outdated");
   }
 
   function report(task: WriteBackTask, result: PutResult): void {

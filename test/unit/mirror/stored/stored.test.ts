@@ -406,7 +406,7 @@ function noting() {
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const stored = createStored("10001234/photos", bucket, memoryCache, {
-    gone: async ({ hashes }) => void gone.push(hashes.sha256),
+    onVersionGone: async ({ hashes }) => void gone.push(hashes.sha256),
   });
   return { stored, gone };
 }
@@ -431,7 +431,7 @@ test("memory has let go of a version before anybody is told that it has gone", a
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const found: unknown[] = [];
   const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
-    async gone() {
+    async onVersionGone() {
       found.push(stored.peek(KEY), stored.peekInfo(KEY));
     },
   });
