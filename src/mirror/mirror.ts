@@ -23,7 +23,7 @@ export interface Mirror {
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** Whether stored objects are fresh, and revalidation in the background. */
   readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale">;
-  /** What fetch() and revalidate() would do. */
+  /** Shows how fetch() and revalidate() would handle a request. */
   readonly preview: Previews;
   /**
    * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and

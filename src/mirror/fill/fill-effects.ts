@@ -6,7 +6,7 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
-import type { WriteBackTask } from "../storing/write-back.ts";
+import type { WriteBackTask } from "../storing/write-back-task.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { Fill } from "./fill.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";

@@ -3,42 +3,27 @@
 // nothing.
 
 import { setMaxListeners } from "node:events";
-import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
-import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { Desync } from "../../origin/dial/desync.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { Stored } from "../stored/stored.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
 import { leaveNote, removeNote } from "./note.ts";
 import { createPendingRoom, type PendingRoomOptions } from "./pending-room.ts";
-import type { Fate } from "./pending-writes.ts";
-import { type Fetched, putFetched } from "./put-fetched.ts";
+import { putFetched } from "./put-fetched.ts";
 import { type FetchedVersion, isEarlier } from "./versions.ts";
-
-/** One finished body that is to be written to a bucket. */
-export interface WriteBackTask extends Fetched {
-  readonly stored: Stored;
-  readonly body: WholeBody;
-  readonly spool: Spool;
-  /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
-  readonly desync?: Desync | undefined;
-  /** Whether the origin has withdrawn the image since; default: `wanted`. */
-  readonly fate?: (() => Fate) | undefined;
-}
+import { fateOf, idOf, isStillThere, type WriteBackTask } from "./write-back-task.ts";
 
 export interface WriteBack {
   /**
-   * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer wanted;
-   * with the reason if it was given up.
+   * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer
+   * wanted; with the reason if it was given up.
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
   /**
@@ -96,19 +81,10 @@ interface Running {
   waiting: (() => void)[] | undefined;
 }
 
-/** The fate of the body now: by its connection, else by its origin. */
-function fateOf({ desync, fate }: WriteBackTask): Fate {
-  return desync?.isRaised === true ? "gone" : (fate?.() ?? "wanted");
-}
-
 /** Field by field: V8 takes microseconds to add to a spread object. */
 function newItem(id: string, task: WriteBackTask, since: number): Running {
   const done = Promise.resolve(undefined);
   return { id, done, since, task, wasTried: false, isSuperseded: false, wake: undefined, waiting: undefined };
-}
-
-function idOf(bucketId: string, key: Key): string {
-  return `${bucketId}\n${key}`;
 }
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
@@ -303,13 +279,4 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([whenIdle(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
-}
-
-/** False: the store has removed the file, because the disk had refused its bytes; they must be fetched again. */
-async function isStillThere({ content }: WholeBody): Promise<boolean> {
-  if (content.kind === "buffer") return true;
-  return access(content.path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,33 +1,36 @@
-// The bytes of images that wait for their turn to be rendered: read when it comes, and brought here before it where they lie
-// in a far store.
+// The bytes of images that wait for a render slot: read once they have one. If they are in a remote store, they are
+// downloaded before, so that no slot waits for the network. It renders nothing.
 import type { BroughtBytes } from "../../image/render-origin.ts";
 
-/** All of an image, for whoever has to wait for a turn before it is read. */
+/** The bytes of one image that will be read later. */
 export interface ImageBytes {
   readonly load: () => Promise<Buffer>;
-  /** Before that turn, so that nobody waits for a far store in it. Undefined: `load` will do. Throws as `load`. */
+  /**
+   * Downloads the whole image first, so that no render slot waits for a remote store. Undefined: use `load`. Throws as
+   * `load`.
+   */
   readonly download?: (() => Promise<HeldBytes | undefined>) | undefined;
 }
 
-/** They stay here until they are released. */
+/** Downloaded bytes; they stay on this server until they are released. */
 export interface HeldBytes {
   load(): Promise<Buffer>;
   release(): void;
 }
 
-/** The original and its marks, all at once. */
+/** Downloads the original and its watermarks at the same time. */
 export async function downloadAll(
   original: ImageBytes,
   watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
 ): Promise<BroughtBytes> {
   const urls = [...watermarks.keys()];
   const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
-  const comings = await Promise.allSettled(images.map(({ download }) => download?.()));
-  const held = comings.map((coming) => (coming.status === "fulfilled" ? coming.value : undefined));
+  const downloads = await Promise.allSettled(images.map(({ download }) => download?.()));
+  const held = downloads.map((result) => (result.status === "fulfilled" ? result.value : undefined));
   const release = () => {
     for (const each of held) each?.release();
   };
-  const failure = comings.find((coming) => coming.status === "rejected");
+  const failure = downloads.find((result) => result.status === "rejected");
   if (failure !== undefined) {
     release();
     throw failure.reason;
@@ -40,12 +43,12 @@ export async function downloadAll(
 /** The same bytes, and whether they have been read: clients that join a render share the bytes of one of them. */
 export function watchReads(watched: ImageBytes): { readonly bytes: ImageBytes; readonly isRead: () => boolean } {
   let isRead = false;
-  const noting =
+  const recording =
     <Bytes>(read: () => Promise<Bytes>) =>
     () => {
       isRead = true;
       return read();
     };
   const { load, download } = watched;
-  return { bytes: { load: noting(load), download: download && noting(download) }, isRead: () => isRead };
+  return { bytes: { load: recording(load), download: download && recording(download) }, isRead: () => isRead };
 }

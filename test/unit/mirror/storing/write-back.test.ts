@@ -8,11 +8,8 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import type { Fate } from "../../../../src/mirror/storing/pending-writes.ts";
-import {
-  createWriteBack,
-  type WriteBackOptions,
-  type WriteBackTask,
-} from "../../../../src/mirror/storing/write-back.ts";
+import { createWriteBack, type WriteBackOptions } from "../../../../src/mirror/storing/write-back.ts";
+import type { WriteBackTask } from "../../../../src/mirror/storing/write-back-task.ts";
 import { countingMeter, storedLab } from "../../../helpers/mirror-lab.ts";
 import { createLatch, type TestPool, testPool, writeAll } from "../../../helpers/spools.ts";
 import { infoOf, randomBytes } from "../../../helpers/whole-body.ts";
