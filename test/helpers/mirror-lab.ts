@@ -1,4 +1,4 @@
-// A mirror over a memory store, a real pool of spools and origins without a network; asked as the downloads ask it.
+// A mirror over a memory store, a real pool of spools and origins without a network; called as downloads call it.
 import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
@@ -28,7 +28,7 @@ export interface StoredLab {
   readonly driver: BucketDriver;
 }
 
-/** An empty bucket in memory with the memory tier before it; `over` replaces parts of the driver. */
+/** An empty bucket in memory behind a memory cache; `over` replaces parts of the driver. */
 export function storedLab(
   options: {
     readonly cacheBytes?: number;
@@ -46,19 +46,19 @@ export function storedLab(
   return { stored: createStored(BUCKET_ID, bucket, memoryCache, hooks), memoryCache, driver };
 }
 
-/** A meter that keeps what it was told, such as `stored 120` or `refused not_found`. */
-export function countingMeter(): MirrorMeter & { readonly told: string[] } {
-  const told: string[] = [];
-  const note = (text: string) => void told.push(text);
+/** A meter that records its events, such as `stored 120` or `refused not_found`. */
+export function countingMeter(): MirrorMeter & { readonly events: string[] } {
+  const events: string[] = [];
+  const note = (text: string) => void events.push(text);
   return {
-    told,
+    events,
     fillStarted: () => note("fill"),
     collapsed: () => note("collapsed"),
     failedOver: () => note("failed over"),
     retried: () => note("retried"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
-    revalidated: (outcome) => note(`refreshed ${outcome}`),
+    revalidated: (outcome) => note(`revalidated ${outcome}`),
     stored: (bytes) => note(`stored ${bytes}`),
     notStored: (code) => note(`not stored ${code}`),
   };
@@ -87,23 +87,23 @@ export interface MirrorLab extends StoredLab {
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
-  /** A test moves `now` on; `setMs`: how far the time of day (Unix milliseconds) has been set beside it. */
+  /** A test advances `now`; `setMs`: the shift of the time of day (Unix milliseconds) against it. */
   readonly clock: { now: number; setMs: number };
-  /** The bucket, then the mirror. */
+  /** Looks into the bucket first, then calls the mirror. */
   ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found, { state: "absent" }>>;
   /** As `ask`, for a key that the bucket lacks. */
   miss(key: string, options?: AskOptions): Promise<MissAnswer>;
-  /** Starts without asking the bucket, at the given epoch. */
+  /** Calls the mirror without a look-up, with the given epoch. */
   missAt(key: string, epoch: number, options?: AskOptions): Promise<MissAnswer>;
-  /** The whole body of a miss, released. Throws what a client would be told, and what breaks the body. */
+  /** The whole body of a miss; releases it. Throws the error of the answer or of the body. */
   fetch(key: string, options?: AskOptions): Promise<Buffer>;
-  /** What the bucket has. */
+  /** The object in the bucket. */
   object(key: string): Promise<ObjectInfo | undefined>;
-  /** Resolves when no fill runs and no spool is held; throws when some still is after a while. */
+  /** Resolves when no fill runs and no spool is held; throws after 5 s. */
   settled(): Promise<void>;
 }
 
-/** A request as it is without rules; key, path, epoch, method and signal are the caller's. */
+/** A request without rules; the caller adds key, path, epoch, method and signal. */
 export const PLAIN = {
   isStored: true,
   query: "",
@@ -183,7 +183,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     missAt,
     fetch: async (key, how) => bodyOf(await miss(key, how)),
     async object(key) {
-      const entry = await driver.lookup(key as Key); // given to toKey() before it was asked for
+      const entry = await driver.lookup(key as Key); // toKey() has checked it before
       return entry.state === "object" ? entry.info : undefined;
     },
     settled: () =>
@@ -191,7 +191,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   };
 }
 
-/** Asked as listed, with the default `failoverOn`. */
+/** Tries the origins in the listed order, with the default `failoverOn`. */
 function inOrder(origins: readonly Origin[]): Origin {
   return createFailover({
     candidates: origins.map((origin) => ({ origin })),

@@ -1,11 +1,11 @@
-// The memory tier: its bounds, who goes first, and what may not come back.
+// The memory cache: its bounds, the order of eviction, and what may not return after a change.
 import { describe, expect, test } from "vitest";
 import { lendRoom } from "../../../../src/body/head-room.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type CachedObject, createMemoryCache, type MemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 
-// What an entry is counted for beside its bytes, the room for a head included.
+// The size that is counted for an entry beside its body, with the room for a head.
 const OVERHEAD = 5_120;
 
 const NOTHING = Buffer.alloc(0);
@@ -24,7 +24,7 @@ function keep(memoryCache: MemoryCache, key: string, size: number): CachedObject
 const kept = (memoryCache: MemoryCache, ...keys: string[]) =>
   keys.filter((key) => memoryCache.get("a/b", toKey(key)) !== undefined);
 
-test("get() gives the object, with room for a head before its bytes, of its bucket alone", () => {
+test("get() returns the object of its bucket alone, with room for a head before its bytes", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const object = keep(memoryCache, "x", 100);
   const found = memoryCache.get("a/b", toKey("x"));
@@ -36,7 +36,7 @@ test("get() gives the object, with room for a head before its bytes, of its buck
   expect(memoryCache.usage()).toEqual({ objects: 1, bytes: 100 + OVERHEAD });
 });
 
-test("wasUsed() tells once of each time in which get() has found an object", () => {
+test("wasUsed() is true once after get() has found the object", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const [used, asked] = [toKey("used"), toKey("asked")];
   keep(memoryCache, used, 100);
@@ -55,7 +55,7 @@ test("set() keeps an object of the largest size and none above it", () => {
   expect(kept(memoryCache, "largest", "larger")).toEqual(["largest"]);
 });
 
-test("set() beyond the bound evicts what was used longest ago", () => {
+test("set() beyond the bound evicts the least recently used object", () => {
   const memoryCache = createMemoryCache({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
   keep(memoryCache, "a", 100);
   keep(memoryCache, "b", 100);
@@ -64,13 +64,13 @@ test("set() beyond the bound evicts what was used longest ago", () => {
   expect(kept(memoryCache, "a", "b", "c")).toEqual(["a", "c"]);
 });
 
-test("a memory of 0 bytes keeps nothing", () => {
+test("set() keeps nothing in a cache of 0 bytes", () => {
   const memoryCache = createMemoryCache({ maxBytes: 0, maxObjectBytes: 1_000 });
   keep(memoryCache, "a", 1);
   expect(memoryCache.usage().objects).toBe(0);
 });
 
-test("set() refuses what was read before any drop", () => {
+test("set() refuses an object that was read before any drop", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(memoryCache, "a", 10);
   const { generation } = memoryCache;
@@ -81,7 +81,7 @@ test("set() refuses what was read before any drop", () => {
   expect(kept(memoryCache, "a")).toEqual(["a"]);
 });
 
-test("resize() to fewer bytes keeps the most recent", () => {
+test("resize() to fewer bytes keeps the most recently used objects", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   for (const key of ["a", "b", "c"]) keep(memoryCache, key, 100);
   memoryCache.get("a/b", toKey("a"));
@@ -90,7 +90,7 @@ test("resize() to fewer bytes keeps the most recent", () => {
   expect(memoryCache.usage().bytes).toBe(2 * (100 + OVERHEAD));
 });
 
-test("resize() of the object bound alone evicts what is now too large", () => {
+test("resize() of the object bound alone evicts objects that are now too large", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(memoryCache, "small", 100);
   keep(memoryCache, "large", 900);
@@ -98,7 +98,7 @@ test("resize() of the object bound alone evicts what is now too large", () => {
   expect([memoryCache.maxObjectBytes, kept(memoryCache, "small", "large")]).toEqual([500, ["small"]]);
 });
 
-test("resize() keeps all where the bounds grow", () => {
+test("resize() keeps all objects if the bounds grow", () => {
   const memoryCache = createMemoryCache({ maxBytes: 12_000, maxObjectBytes: 1_000 });
   for (const key of ["a", "b"]) keep(memoryCache, key, 100);
   memoryCache.resize({ maxBytes: 1_000_000, maxObjectBytes: 5_000 });
@@ -126,7 +126,7 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
   expect(memoryCache.noted("a/b", b)).toBeUndefined();
 });
 
-test("note() of what was read before a drop is refused, and clears what was noted", () => {
+test("note() of a look-up before a drop is refused, and clears the note", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const key = toKey("a");
   const before = memoryCache.generation;
@@ -136,18 +136,18 @@ test("note() of what was read before a drop is refused, and clears what was note
   expect(memoryCache.noted("a/b", key)).toBeUndefined();
 });
 
-describe("wants()", () => {
+describe("admits()", () => {
   const read = (memoryCache: MemoryCache, ...keys: string[]) =>
     keys.map((key) => memoryCache.admits("a/b", objectOf(key, 100).info));
 
-  test("what is read the second time, of its bucket alone", () => {
+  test("is true for the second read of an object of the same bucket", () => {
     const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
     expect(read(memoryCache, "a", "b", "a", "a")).toEqual([false, false, true, false]);
     expect(memoryCache.admits("a/c", objectOf("b", 100).info)).toBe(false);
     expect(read(memoryCache, "b")).toEqual([true]);
   });
 
-  test("once memory is full, only what comes again before as much was read as memory holds", () => {
+  test("is true in a full cache only if fewer bytes than it holds were read in between", () => {
     const memoryCache = createMemoryCache({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
     expect(read(memoryCache, "a", "b", "c", "a")).toEqual([false, false, false, true]);
     keep(memoryCache, "a", 100);

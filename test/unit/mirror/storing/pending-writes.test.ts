@@ -1,4 +1,4 @@
-// What waits for the store, and what becomes of it when its origin takes it back.
+// Pending writes, and their fate when the origin withdraws them.
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
@@ -11,7 +11,7 @@ import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 const KEY = toKey("a.jpg");
 const INFO = infoOf(KEY, wholeBody(Buffer.from("bytes")));
 
-/** `at`: when it was asked for. */
+/** `at`: when it was requested. */
 function image(epoch: number, at: number): PendingWrite {
   const info: ObjectInfo = { ...INFO, provenance: { ...INFO.provenance, validated: { at, life: {} } } };
   return { fill: { epoch } as Fill, info, fate: "wanted" };
@@ -30,14 +30,14 @@ test.each<[string, PendingWrite, number, boolean]>([
   ["is there for those who found the key before its last change", image(2, 0), 1, true],
   ["is not there where the key has changed since", image(1, 0), 2, false],
   ["is not there where it has been taken back", { ...image(1, 0), fate: "gone" }, 1, false],
-])("what waits %s", (_name, waits, epoch, isThere) => {
+])("newest() of an image %s", (_name, waits, epoch, isThere) => {
   const pendingWrites = createPendingWrites();
   pendingWrites.add(waits, settling().settled);
   expect(pendingWrites.newest({ key: KEY, epoch })).toBe(isThere ? waits : undefined);
   expect(pendingWrites.newest({ key: toKey("b.jpg"), epoch })).toBeUndefined();
 });
 
-test("once it is stored it waits no more, and its end does not end the wait of a later one", async () => {
+test("a stored image is no longer pending, and its end does not end a later one", async () => {
   const pendingWrites = createPendingWrites();
   const [one, other] = [settling(), settling()];
   const later = image(1, 2);
@@ -51,7 +51,7 @@ test("once it is stored it waits no more, and its end does not end the wait of a
   expect([pendingWrites.newest({ key: KEY, epoch: 1 }), pendingWrites.size]).toEqual([undefined, 0]);
 });
 
-test("the one that was asked for last is the newest, whichever ends last", () => {
+test("newest() is the image that was requested last, whichever ends last", () => {
   const pendingWrites = createPendingWrites();
   const later = image(1, 2);
   pendingWrites.add(later, settling().settled);
@@ -59,7 +59,7 @@ test("the one that was asked for last is the newest, whichever ends last", () =>
   expect(pendingWrites.newest({ key: KEY, epoch: 1 })).toBe(later);
 });
 
-test("where the last one is given up, the one before is the newest again, and all that was asked for before is taken back", async () => {
+test("invalidate() gives up all earlier images, and the image before an invalid one is the newest again", async () => {
   const { stored } = storedLab();
   const { pendingWrites } = stored;
   const [one, other] = [image(0, 1), image(0, 2)];
@@ -86,28 +86,25 @@ test("where the last one is given up, the one before is the newest again, and al
 test.each([
   [4, false],
   [5, true],
-])(
-  "an answer to a question of second %d takes back what was asked for in second 5: %s",
-  async (requestedAt, isTaken) => {
-    const { stored } = storedLab();
-    const told: string[] = [];
-    const writeBack = { retryNow: (bucketId: string, key: string) => void told.push(`${bucketId} ${key}`) };
-    const takeBack = createInvalidation({ stored, writeBack, log: SILENT_LOG });
-    const waits = image(0, 5);
-    stored.pendingWrites.add(waits, settling().settled);
-    takeBack({ key: KEY, epoch: 0, requestedAt, fate: "gone" });
-    expect([waits.fate, told]).toEqual(isTaken ? ["gone", [`${stored.bucketId} a.jpg`]] : ["wanted", []]);
-  },
-);
+])("an answer requested in second %d withdraws an image requested in second 5: %s", async (requestedAt, isTaken) => {
+  const { stored } = storedLab();
+  const told: string[] = [];
+  const writeBack = { retryNow: (bucketId: string, key: string) => void told.push(`${bucketId} ${key}`) };
+  const invalidate = createInvalidation({ stored, writeBack, log: SILENT_LOG });
+  const waits = image(0, 5);
+  stored.pendingWrites.add(waits, settling().settled);
+  invalidate({ key: KEY, epoch: 0, requestedAt, fate: "gone" });
+  expect([waits.fate, told]).toEqual(isTaken ? ["gone", [`${stored.bucketId} a.jpg`]] : ["wanted", []]);
+});
 
-// It was described in second 1,000.
+// The image was described in second 1,000.
 test.each<[string, { readonly requestedAt: number; readonly epoch: number }, PendingWrite["fate"]]>([
   ["asked before it", { requestedAt: 4, epoch: 0 }, "wanted"],
   ["asked while it arrived", { requestedAt: 5, epoch: 0 }, "gone"],
   ["asked at its end", { requestedAt: 1_000, epoch: 0 }, "gone"],
   ["ahead of the clock, which has been set back", { requestedAt: 1_001, epoch: 0 }, "wanted"],
   ["about another state of the key", { requestedAt: 5, epoch: 1 }, "wanted"],
-])("what has just arrived is given up by an answer to a question %s: %j, %s", (_when, told, fate) => {
+])("add() of an image applies an invalidation %s: %j, %s", (_when, told, fate) => {
   const pendingWrites = createPendingWrites();
   expect(pendingWrites.invalidate({ key: KEY, fate: "gone", ...told })).toEqual([]);
   const arrived = image(0, 5);

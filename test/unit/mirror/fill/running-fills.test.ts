@@ -1,5 +1,5 @@
-// What a request asks beside its key: answers that are not stored, fills that nobody waits for, formats that are refused,
-// and requests that have come back.
+// Fills beyond the plain key: answers that depend on more than the key, fills in the background, refused formats, and
+// requests that loop back.
 import { beforeAll, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
 import type { MissRequest } from "../../../../src/mirror/fill/join.ts";
@@ -24,7 +24,7 @@ const request = (changes: Partial<MissRequest> = {}): MissRequest => ({
   ...changes,
 });
 
-test("fetch() stores nothing of an answer that depends on more than the key, and asks again", async () => {
+test("fetch() does not store an answer that depends on more than the key, and fetches it again", async () => {
   const origin = fakeOrigin(image(jpeg));
   const lab = mirrorLab({ origins: [origin] });
   const passed = request({ isStored: false, query: "x=1" });
@@ -38,7 +38,7 @@ test("fetch() stores nothing of an answer that depends on more than the key, and
   expect(await lab.object("a.jpg")).toBeUndefined();
 });
 
-test("fetch() shares what is not stored among equal requests only", async () => {
+test("fetch() shares an answer that is not stored among equal requests only", async () => {
   const body = arriving({ size: jpeg.byteLength });
   const origin = fakeOrigin(body.reply, image(png));
   const lab = mirrorLab({ origins: [origin] });
@@ -52,7 +52,7 @@ test("fetch() shares what is not stored among equal requests only", async () => 
   await lab.settled();
 });
 
-test("begin() fetches and stores without anyone waiting, once", async () => {
+test("begin() fetches and stores once in the background", async () => {
   const origin = fakeOrigin(image(jpeg));
   const lab = mirrorLab({ origins: [origin] });
   lab.mirror.begin(request());
@@ -62,7 +62,7 @@ test("begin() fetches and stores without anyone waiting, once", async () => {
   expect(origin.requests).toHaveLength(1);
 });
 
-test("fetch() refuses a request that has come back before it may join the fill that sent it", async () => {
+test("fetch() refuses a request that loops back before it can join the fill that sent it", async () => {
   const body = arriving({ size: jpeg.byteLength });
   const origin = fakeOrigin(body.reply);
   const lab = mirrorLab({ origins: [origin] });
@@ -76,7 +76,7 @@ test("fetch() refuses a request that has come back before it may join the fill t
   await lab.settled();
 });
 
-test("fetch() refuses a format that is not among those taken, before the head", async () => {
+test("fetch() refuses a format that is not accepted, before the head", async () => {
   const lab = mirrorLab({ origins: [fakeOrigin(image(png))], mirror: { formats: new Set(["jpeg"]) } });
   await expect(lab.fetch("a.png")).rejects.toMatchObject({ code: "origin_type_refused" });
   await lab.settled();
