@@ -39,10 +39,7 @@ export function createKeyBudget(parts: {
       // Objects that were stored during the count may be missing from it, so they are counted in any case.
       since -= before;
     } catch (err) {
-      log.warn(
-        { bucket: bucketId, err },
-        "the objects of a bucket could not be counted; maxKeys goes by the last count",
-      );
+      log.warn({ bucket: bucketId, err }, "the objects of a bucket could not be counted; maxKeys uses the last count");
     }
   }
 
@@ -63,7 +60,7 @@ export function createKeyBudget(parts: {
 
 /**
  * Whether the bucket accepts the image of a fill that has ended whole. Decided once for each fill, at the first call,
- * so that clients are told what is then done.
+ * so that the answers to clients match the later write.
  */
 export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
   const decided = new WeakMap<Fill, boolean>();

@@ -27,7 +27,7 @@ export interface Mirror {
   readonly preview: Previews;
   /**
    * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
-   * serves it. With `mayServeStale` that is also the result if nothing better arrives. Throws as fetch() does.
+   * serves it. With `mayServeStale` that is also the result if nothing better is found. Throws as fetch() does.
    */
   revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
   /** Resolves once the fill of this request has ended and its image is stored or given up. */
@@ -144,7 +144,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         refuseIfKnown(miss);
         fills.start(miss);
       } catch (err) {
-        log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched behind an answer");
+        log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");
       }
     },
     get running() {

@@ -32,8 +32,8 @@ const MAX_ABSENT = 100_000;
 const MAX_FAILED = 2_000;
 /** An id may contain some kilobytes that a client sent; longer ones are replaced by their digest. Characters. */
 const MAX_ID = 64;
-// Failures that say nothing about the key: this server had no room or is stopping, its disk or readers were too slow,
-// the request was in a loop, or the origin is refused for now, which may end at any moment.
+// Failures that say nothing about the key. This server had no room or is stopping, or its disk or readers were too
+// slow. Or the request was in a loop, or the origin is refused for now, which may end at any moment.
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
   ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
   // The renderer had no room, or all its clients left.

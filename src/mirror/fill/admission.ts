@@ -1,4 +1,4 @@
-// Whether another fetch may begin. It takes a place of the mirror first and a slot of the program second, so that
+// Decides whether another fetch may begin. It takes a place of the mirror first and a slot of the program second. So
 // fetches that wait for one slow origin take no slot of the other mirrors.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { FillLimit, QueuedSemaphore } from "./semaphore.ts";

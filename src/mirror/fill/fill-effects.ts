@@ -74,11 +74,11 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
     } else if (end.kind === "suspect" || end.damage !== undefined) {
       meter.refused("suspect");
       const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
-      failures.warn("suspect", about, "an image is not stored: it came damaged");
+      failures.warn("suspect", about, "an image is not stored: it arrived damaged");
     } else {
       meter.notStored(end.error.code);
       const about = { bucket: stored.bucketId, key, err: end.error };
-      failures.error("not_kept", about, "an image was passed on but could not be kept");
+      failures.error("not_kept", about, "an image was served but could not be stored");
     }
   }
 

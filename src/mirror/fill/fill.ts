@@ -69,7 +69,7 @@ export interface FillContext {
   readonly signal: AbortSignal;
 }
 
-/** Starts fetching at once. The fill holds its spool; whoever awaits `done` must release that hold. */
+/** Starts fetching at once. The fill holds its spool; the owner of `done` must release that hold. */
 export function startFill(request: FillRequest, context: FillContext): Fill {
   let resolveHead!: (head: FillHead | undefined) => void;
   let rejectHead!: (reason: HuiyuanError) => void;
@@ -177,8 +177,8 @@ async function attempt(request: FillRequest, context: FillContext, announce: Ann
 }
 
 /**
- * If no disk keeps the body, the first bytes wait in the spool: the readers come only once they have seen the head. The
- * returned function drops this hold after they have taken their own; it may be called twice.
+ * If no disk keeps the body, the first bytes wait in the spool, because readers open it only once they have seen the
+ * head. The returned function drops this hold after they have taken their own; it may be called twice.
  */
 function holdBeginning(spool: Spool): () => void {
   let isHeld = true;

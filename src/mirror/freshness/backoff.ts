@@ -1,4 +1,4 @@
-// Pauses revalidation of an object after one that brought no usable newer version. Bounded; a result holds only for the
+// Pauses revalidation of an object after one that found no usable newer version. Bounded; a result holds only for the
 // epoch at which it was obtained, so a purge is followed by a request at once.
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";

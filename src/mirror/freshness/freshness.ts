@@ -23,7 +23,7 @@ export interface Life {
   readonly freshUntil: number;
   /** Until then it is served at once, and revalidated in the background. */
   readonly staleWhileRevalidateUntil: number;
-  /** Until then it is served if a revalidation brings nothing better. */
+  /** Until then it is served if a revalidation finds nothing better. */
   readonly staleIfErrorUntil: number;
 }
 
@@ -34,8 +34,8 @@ export interface RemainingLife {
 }
 
 /**
- * `stale`: serve it, and revalidate in the background. `revalidate-first`: serve it only after a revalidation, whatever
- * that brings. `must-revalidate`: never serve it without the origin's confirmation.
+ * `stale`: serve it, and revalidate in the background. `revalidate-first`: serve it only after a revalidation, also a
+ * failed one. `must-revalidate`: never serve it without the origin's confirmation.
  */
 export type Freshness = "fresh" | "stale" | "revalidate-first" | "must-revalidate";
 
@@ -89,7 +89,7 @@ export function isFreshAt(life: Life, now: number): boolean {
   return now < life.freshUntil && !isInFuture(life, now);
 }
 
-/** `isPurged`: an operator requires a revalidation; the last good copy is served only if that brings nothing better. */
+/** `isPurged`: an operator requires a revalidation; the last good copy is served only if that finds nothing better. */
 export function freshnessOf(life: Life, now: number, isPurged: boolean): Freshness {
   if (now >= life.staleIfErrorUntil) return "must-revalidate";
   if (isPurged || now >= life.staleWhileRevalidateUntil || isInFuture(life, now)) return "revalidate-first";

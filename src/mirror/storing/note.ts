@@ -26,7 +26,7 @@ export async function leaveNote(task: Omit<WriteBackTask, "spool">, log: Log): P
     // Without a note a crash costs one more fetch, nothing else.
     const found = error instanceof Error ? error.message : String(error);
     const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
-    log.warn({ err }, "cannot leave a note beside a spool file");
+    log.warn({ err }, "cannot write the note of a spool file");
     // The write may have left an empty file: a full disk still accepts one.
     await removeNote(path);
     return undefined;

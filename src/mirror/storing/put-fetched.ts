@@ -1,5 +1,5 @@
-// Stores a fetched image: where the key is absent, or over an earlier version. So the version that the origin sent or
-// confirmed last is stored in the end, in whatever order the writes happen. It does not retry.
+// Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin sent
+// or confirmed last is stored, whatever the order of the writes. It does not retry.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { etagOf, type ObjectInfo } from "../../core/object.ts";

@@ -463,5 +463,5 @@ test("a variant that no disk keeps is served, and logged", async () => {
   const { variants } = lab(renderer, testPool({ perSpoolBytes: 0, disk }), undefined, log);
   expect((await bytesOf(await variants.get(request()))).equals(large)).toBe(true);
   await eventually(() => log.errors.length > 0, "it is told");
-  expect(log.errors).toEqual(["an image was passed on but could not be kept"]);
+  expect(log.errors).toEqual(["an image was served but could not be stored"]);
 });
