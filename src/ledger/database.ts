@@ -9,7 +9,7 @@ import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerStatement } from "./led
 
 export interface LedgerDatabase {
   /** All of the orders, or none. Throws store_failed, store_full. */
-  run(orders: readonly LedgerStatement[]): readonly LedgerAnswer[];
+  run(batch: readonly LedgerStatement[]): readonly LedgerAnswer[];
   close(): void;
 }
 
@@ -30,10 +30,10 @@ export function createDatabase({ dir, plan, onDamage }: LedgerDatabaseOptions): 
   const path = join(dir, `${plan.name}.db`);
   let opened: { readonly database: Database.Database; readonly statements: Map<string, Statement> } | undefined;
 
-  function work(orders: readonly LedgerStatement[]): LedgerAnswer[] {
+  function runAll(batch: readonly LedgerStatement[]): LedgerAnswer[] {
     opened ??= open(path, plan);
     const { database, statements } = opened;
-    return database.transaction(() => orders.map((order) => runStatement(statements.get(order.statement)!, order)))();
+    return database.transaction(() => batch.map((item) => runStatement(statements.get(item.statement)!, item)))();
   }
 
   function close(): void {
@@ -49,14 +49,14 @@ export function createDatabase({ dir, plan, onDamage }: LedgerDatabaseOptions): 
   }
 
   return {
-    run(orders) {
+    run(batch) {
       try {
         try {
-          return work(orders);
+          return runAll(batch);
         } catch (error) {
           if (!isDamage(error)) throw error;
           quarantine(error);
-          return work(orders);
+          return runAll(batch);
         }
       } catch (error) {
         throw storeFailure(error, `write "${path}"`);

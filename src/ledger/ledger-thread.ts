@@ -14,9 +14,9 @@ function serve(port: NonNullable<typeof parentPort>, { dir, plans }: LedgerThrea
       port.close();
       return;
     }
-    const { ledger, orders } = message;
+    const { ledger, statements } = message;
     try {
-      answer({ kind: "done", ledger, answers: databases[ledger]!.run(orders) });
+      answer({ kind: "done", ledger, answers: databases[ledger]!.run(statements) });
     } catch (error) {
       const { code, message: text } = asHuiyuanError(error);
       answer({ kind: "failed", ledger, code, message: text });

@@ -56,7 +56,7 @@ export interface LedgerThreadData {
 
 /** `ledger`: index of its plan. */
 export type ToLedgers =
-  | { readonly kind: "batch"; readonly ledger: number; readonly orders: readonly LedgerStatement[] }
+  | { readonly kind: "batch"; readonly ledger: number; readonly statements: readonly LedgerStatement[] }
   | { readonly kind: "close" };
 
 export type FromLedgers =
@@ -65,15 +65,15 @@ export type FromLedgers =
   /** A damaged file was renamed to `movedTo`, and a new one begun. */
   | { readonly kind: "damaged"; readonly movedTo: string; readonly found: string };
 
-interface Waiting {
-  readonly order: LedgerStatement;
+interface QueuedStatement {
+  readonly statement: LedgerStatement;
   readonly resolve: (answer: LedgerAnswer) => void;
   readonly reject: (error: HuiyuanError) => void;
 }
 
 interface Queue {
-  waiting: Waiting[];
-  running: Waiting[];
+  queued: QueuedStatement[];
+  running: QueuedStatement[];
 }
 
 const CAPACITY = 10_000;
@@ -98,16 +98,16 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
           { movedTo: message.movedTo, found: message.found },
           "a damaged database was set aside; a new one is begun",
         );
-      } else settle(message);
+      } else finishBatch(message);
     });
     // The next order starts another one.
-    const lose = (cause: unknown) => {
+    const onThreadEnd = (cause: unknown) => {
       if (worker !== started) return;
       worker = undefined;
       log.error({ err: cause }, "the thread that keeps the outbox and the operation log has ended");
       for (const ledger of queues.keys()) {
         const { name } = plans[ledger]!;
-        settle({
+        finishBatch({
           kind: "failed",
           ledger,
           code: "store_failed",
@@ -115,25 +115,25 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
         });
       }
     };
-    started.on("error", lose);
-    started.on("exit", (status) => lose(new Error(`exit status ${status}`)));
+    started.on("error", onThreadEnd);
+    started.on("exit", (status) => onThreadEnd(new Error(`exit status ${status}`)));
     return started;
   }
 
   function send(ledger: number): void {
     const queue = queues[ledger]!;
-    if (queue.running.length > 0 || queue.waiting.length === 0) return;
-    queue.running = queue.waiting.splice(0, MAX_BATCH);
+    if (queue.running.length > 0 || queue.queued.length === 0) return;
+    queue.running = queue.queued.splice(0, MAX_BATCH);
     worker ??= start();
-    const orders = queue.running.map(({ order }) => order);
-    worker.postMessage({ kind: "batch", ledger, orders } satisfies ToLedgers);
+    const statements = queue.running.map(({ statement }) => statement);
+    worker.postMessage({ kind: "batch", ledger, statements } satisfies ToLedgers);
   }
 
-  function settle(message: Exclude<FromLedgers, { readonly kind: "damaged" }>): void {
+  function finishBatch(message: Exclude<FromLedgers, { readonly kind: "damaged" }>): void {
     const queue = queues[message.ledger]!;
-    const settled = queue.running;
+    const ended = queue.running;
     queue.running = [];
-    settled.forEach(({ resolve, reject }, index) => {
+    ended.forEach(({ resolve, reject }, index) => {
       const answer = message.kind === "done" ? message.answers[index] : undefined;
       if (answer !== undefined) resolve(answer);
       else if (message.kind === "failed") reject(new HuiyuanError(message.code, message.message));
@@ -142,17 +142,17 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
     if (queues.every(({ running }) => running.length === 0)) becameIdle?.();
   }
 
-  function submit(ledger: number, order: LedgerStatement): Promise<LedgerAnswer> {
+  function submit(ledger: number, statement: LedgerStatement): Promise<LedgerAnswer> {
     const queue = queues[ledger]!;
     const what = `Cannot write "${plans[ledger]!.name}.db"`;
     if (isClosed) return Promise.reject(new HuiyuanError("store_failed", `${what}: it is closed`));
-    if (queue.waiting.length >= CAPACITY) {
+    if (queue.queued.length >= CAPACITY) {
       return Promise.reject(
         new HuiyuanError("overloaded", `${what}: ${CAPACITY} orders wait`, { retryAfterSeconds: 1 }),
       );
     }
     return new Promise((resolve, reject) => {
-      queue.waiting.push({ order, resolve, reject });
+      queue.queued.push({ statement, resolve, reject });
       send(ledger);
     });
   }
@@ -160,7 +160,7 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
   return {
     open(plan) {
       const ledger = plans.push(plan) - 1;
-      queues.push({ waiting: [], running: [] });
+      queues.push({ queued: [], running: [] });
       let isMade = existsSync(join(dir, `${plan.name}.db`));
       /** Only a new row makes a file; without one there is nothing to read, change or remove. */
       const isNeeded = (sql: string) => {

@@ -43,7 +43,7 @@ export function callbackBody(notice: CallbackNotice, secret: string): string {
   ]
     .map(([name, value = ""]) => `${name}=${percentEncoded(value)}`)
     .join("&");
-  return `${signed}${TOKEN_MARK}${tokenOf(signed, secret)}`;
+  return `${signed}${TOKEN_SEPARATOR}${tokenOf(signed, secret)}`;
 }
 
 /**
@@ -66,10 +66,10 @@ export function verifyCallback(
 ): CallbackVerdict {
   // One character a byte: bytes beyond ASCII cannot be ours, and so make the token wrong.
   const text = typeof body === "string" ? body : Buffer.from(body).toString("latin1");
-  const split = text.lastIndexOf(TOKEN_MARK);
+  const split = text.lastIndexOf(TOKEN_SEPARATOR);
   if (split === -1) return { ok: false, refusal: "malformed" };
   const signed = text.slice(0, split);
-  if (!isEqual(text.slice(split + TOKEN_MARK.length), tokenOf(signed, secret))) {
+  if (!isEqual(text.slice(split + TOKEN_SEPARATOR.length), tokenOf(signed, secret))) {
     return { ok: false, refusal: "mismatch" };
   }
   const notice = readNotice(signed);
@@ -78,7 +78,7 @@ export function verifyCallback(
   return { ok: true, notice };
 }
 
-const TOKEN_MARK = "&token=";
+const TOKEN_SEPARATOR = "&token=";
 
 /** Lower-case hex of HMAC-SHA1. */
 function tokenOf(signed: string, secret: string): string {

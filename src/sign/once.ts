@@ -28,7 +28,7 @@ export const ONCE_SCHEMA = `
 `;
 
 /** As much of a SQLite connection as the ledger needs; better-sqlite3's `Database` is one. */
-export interface LedgerDatabase {
+export interface OnceDatabase {
   prepare(sql: string): {
     run(...values: (string | number | Uint8Array)[]): { readonly changes: number };
     get(...values: (string | number | Uint8Array)[]): unknown;
@@ -43,17 +43,17 @@ const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
 const KEPT_SECONDS = MAX_LIFE_SECONDS + 86_400;
 
 /** Runs in the writer's transaction. True: this call spent it; to be reported only after the commit. */
-export function spendOnce(database: LedgerDatabase, request: SpendRequest): boolean {
+export function spendOnce(database: OnceDatabase, request: SpendRequest): boolean {
   return database.prepare(INSERT).run(request.secretId, request.mac, request.issuedAt).changes === 1;
 }
 
 /** Whether the ledger has it. Any connection will do. */
-export function isInLedger(database: LedgerDatabase, { secretId, mac }: SpendRequest): boolean {
+export function isInLedger(database: OnceDatabase, { secretId, mac }: SpendRequest): boolean {
   return database.prepare(FIND).get(secretId, mac) !== undefined;
 }
 
 /** Forgets tokens that are refused by age anyway; `now` in Unix seconds. Returns how many. Reads the whole table: once a day is plenty. */
-export function pruneSpent(database: LedgerDatabase, now: number): number {
+export function pruneSpent(database: OnceDatabase, now: number): number {
   return database.prepare(PRUNE).run(now - KEPT_SECONDS).changes;
 }
 

@@ -4,10 +4,10 @@
 /** One character, in either case, escaped any number of times: `hex` is what may stand behind the `%`. */
 const spelled = (letter: string, hex: string) => `(?:${letter}|%(?:25)*${hex})`;
 const SIGN = spelled("s", "[57]3") + spelled("i", "[46]9") + spelled("g", "[46]7") + spelled("n", "[46]e");
-const BLANKS = `(?:[\\s+]|%(?:25)*(?:0[\\dad]|20|2b))*`;
+const SPACES = `(?:[\\s+]|%(?:25)*(?:0[\\dad]|20|2b))*`;
 /** No other parameter, such as `design`, and no name between slashes. What is escaped may be anything. */
 const BEFORE = "(?:^|%(?:25)*[\\da-f]{2}|[^a-z/])";
-const NAME = `${BEFORE}${SIGN}${BLANKS}`;
+const NAME = `${BEFORE}${SIGN}${SPACES}`;
 const TOKENS = new RegExp(`(${NAME}(?:[=:]|%(?:25)*3[ad]))[^&]*`, "gi");
 const TOKENS_IN_WORDS = new RegExp(`(${NAME}(?:=|%(?:25)*3d))[^&"\\s]*`, "gi");
 
@@ -17,7 +17,7 @@ const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])$/i;
 const TO_LAST_AT = /^.*(?=@|%(?:25)*40)/s;
 
 /** From the name of an image that is laid over another, a URL in Base64, as far as the next parameter. */
-const MARKS = /((?:\/|%(?:25)*2f)image(?:\/|%(?:25)*2f))([^&]*)/gi;
+const WATERMARKS = /((?:\/|%(?:25)*2f)image(?:\/|%(?:25)*2f))([^&]*)/gi;
 /** A mark's URL may have a mark, and so on; nobody means that. */
 const MAX_DEPTH = 2;
 
@@ -36,8 +36,8 @@ export function redactWords(text: string): string {
 
 function redacted(target: string, depth: number): string {
   const text = withoutUserinfo(target).replace(TOKENS, "$1…");
-  return text.replace(MARKS, (whole, before: string, rest: string) =>
-    depth === MAX_DEPTH || tells(rest, depth) ? `${before}…` : whole,
+  return text.replace(WATERMARKS, (whole, before: string, rest: string) =>
+    depth === MAX_DEPTH || hasSecret(rest, depth) ? `${before}…` : whole,
   );
 }
 
@@ -55,7 +55,7 @@ function withoutUserinfo(target: string): string {
 }
 
 /** Whether a piece of what follows `image/` is a URL with a secret, or all of it, for Base64 may have slashes. */
-function tells(rest: string, depth: number): boolean {
+function hasSecret(rest: string, depth: number): boolean {
   const text = rest.replace(/%(?:25)*([\da-f]{2})/gi, (_whole, octet: string) =>
     String.fromCharCode(Number.parseInt(octet, 16)),
   );

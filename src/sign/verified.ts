@@ -32,14 +32,14 @@ export function createVerifiedTokens(options: {
 
   function authenticate(text: string): Authentic {
     const known = remembered.get(text);
-    if (known !== undefined && isKeyInForce(known)) return known;
+    if (known !== undefined && isKeyCurrent(known)) return known;
     const fresh = authenticateToken(text, keys);
     if (text.length <= MAX_REMEMBERED_CHARS) remembered.set(text, fresh);
     return fresh;
   }
 
   // Holds between a change of keys and the call of clear() that follows it.
-  function isKeyInForce({ fields, key }: Authentic): boolean {
+  function isKeyCurrent({ fields, key }: Authentic): boolean {
     const current = keys(fields.secretId, fields.appid);
     return current?.enabled === true && current.secretKey === key.secretKey;
   }

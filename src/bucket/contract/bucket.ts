@@ -38,7 +38,7 @@ export interface Bucket {
   /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /** As in BucketDriver. */
-  readonly bring: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
+  readonly prefetch: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
   /** In lower-case hex; reads the whole object where the digest is not known yet. Undefined as `open`; throws as its reader. */
   digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
@@ -125,7 +125,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     lookup: (key) => driver.lookup(key),
     isUnknown: (key) => driver.isUnknown?.(key) === true,
     open: (info, options) => driver.open(info, options),
-    bring: driver.bring && ((info) => driver.bring?.(info) ?? Promise.resolve(undefined)),
+    prefetch: driver.prefetch && ((info) => driver.prefetch?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);

@@ -31,7 +31,7 @@ export function epochAfterPut(occupant: Occupant, condition: PutCondition): numb
 }
 
 /** Whether the mirror's version that was seen is still there. `via`: how what is there came; null or undefined where nothing is. */
-export function isStill(
+export function holdsVersion(
   occupant: Occupant & { readonly via: string | null | undefined },
   { etag, epoch }: SeenVersion,
 ): boolean {

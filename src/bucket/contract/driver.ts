@@ -126,7 +126,7 @@ export interface BucketDriver {
    * caller closes the reader. Undefined: it is here already, or cannot be had so, and `open` will tell. Absent where every
    * object is here.
    */
-  bring?(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  prefetch?(info: ObjectInfo): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;

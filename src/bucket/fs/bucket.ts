@@ -6,8 +6,8 @@ import type { ObjectInfo } from "../../core/object.ts";
 import { decidePut } from "../contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
 import { readWhole } from "../contract/read-whole.ts";
+import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
-import type { RecentEntries } from "./catalogue/recent-entries.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
@@ -19,7 +19,7 @@ import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 export interface FsBucketParts {
   readonly reads: CatalogueReads;
   /** Told of what the writer does. */
-  readonly recent: RecentEntries;
+  readonly entryCache: EntryCache;
   readonly writer: Writer;
   readonly readers: BlobReaders;
   readonly freeSpace: FreeSpace;
@@ -28,17 +28,17 @@ export interface FsBucketParts {
 }
 
 export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
-  const { reads, recent, writer, readers, freeSpace, newFilePath } = parts;
+  const { reads, entryCache, writer, readers, freeSpace, newFilePath } = parts;
   /** A download opens what it looked up a moment ago, and need not ask the catalogue twice. */
   function isCurrent(info: ObjectInfo): boolean {
-    return recent.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
+    return entryCache.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
   }
 
   /**
    * Equal bytes that are there already would stand for those of an upload, which nobody can give again: they are read
    * once. Damaged ones are set aside by their reader, and the new ones are stored.
    */
-  async function settleEqual({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
+  async function verifyEqualBlob({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
     if (reads.blob(sha256) === undefined) return;
     let reader: ObjectReader | undefined;
     try {
@@ -52,7 +52,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   }
 
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
-    if (info.provenance.via === "upload") await settleEqual(info);
+    if (info.provenance.via === "upload") await verifyEqualBlob(info);
     const blockSums = body.blockSums.toString("latin1");
     const submit = (source: BlobSource | undefined, bytes?: Buffer) =>
       writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
@@ -98,10 +98,10 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
 
   return {
     async lookup(key) {
-      const known = recent.get(bucket, key);
+      const known = entryCache.get(bucket, key);
       if (known !== undefined) return known;
       const entry = reads.entry(bucket, key);
-      recent.note(bucket, key, entry);
+      entryCache.set(bucket, key, entry);
       return entry;
     },
     async open(info, options) {

@@ -10,7 +10,7 @@ export interface FreeSpace {
    * Bytes that files which come and go may take together: no bound while more than the minimum is free, else as much as is
    * left, and 512 MiB at the most. As of a second ago, for it does not wait for the disk.
    */
-  roomToPass(): number;
+  spoolAllowance(): number;
   /** Another minimum from now on. */
   resize(minFreeBytes: number): void;
 }
@@ -20,32 +20,32 @@ export interface FreeSpaceOptions {
   readonly minFreeBytes: number;
 }
 
-const ASK_EVERY_MS = 1_000;
-const MAX_PASSING_BYTES = 536_870_912;
+const CHECK_EVERY_MS = 1_000;
+const MAX_ALLOWANCE_BYTES = 536_870_912;
 
 export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpace {
   let { minFreeBytes } = options;
-  let askedAt = Number.NEGATIVE_INFINITY;
+  let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
 
-  async function ask(): Promise<number> {
+  async function readFreeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(dir);
     lastFree = bavail * bsize;
     return lastFree;
   }
 
-  function refresh(): void {
-    if (performance.now() - askedAt < ASK_EVERY_MS) return;
-    askedAt = performance.now();
-    freeBytes = ask();
+  function updateIfDue(): void {
+    if (performance.now() - checkedAt < CHECK_EVERY_MS) return;
+    checkedAt = performance.now();
+    freeBytes = readFreeBytes();
     freeBytes.catch(() => undefined); // Told to whoever waits for it.
   }
 
   return {
     async check() {
       if (minFreeBytes === 0) return;
-      refresh();
+      updateIfDue();
       const free = await freeBytes.catch((error: unknown) => {
         throw storeFailure(error, `ask how much room is left in "${dir}"`);
       });
@@ -56,10 +56,10 @@ export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpac
         );
       }
     },
-    roomToPass() {
+    spoolAllowance() {
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;
-      refresh();
-      return lastFree < minFreeBytes ? Math.min(lastFree, MAX_PASSING_BYTES) : Number.POSITIVE_INFINITY;
+      updateIfDue();
+      return lastFree < minFreeBytes ? Math.min(lastFree, MAX_ALLOWANCE_BYTES) : Number.POSITIVE_INFINITY;
     },
     resize(next) {
       minFreeBytes = next;

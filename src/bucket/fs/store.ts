@@ -9,8 +9,8 @@ import type { Key } from "../../core/object.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../contract/driver.ts";
 import { createFsBucket } from "./bucket.ts";
+import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
-import { createRecentEntries, type RecentEntries } from "./catalogue/recent-entries.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
@@ -19,7 +19,7 @@ import { type DataLock, lockData } from "./lock.ts";
 import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
-import { startTending } from "./tending.ts";
+import { startPeriodicTasks } from "./periodic-tasks.ts";
 import type { SweptBlob } from "./writer/write-operations.ts";
 import { startWriter, type Writer } from "./writer/writer.ts";
 
@@ -38,7 +38,7 @@ export interface FsStoreOptions {
   /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
   readonly sweepEveryMs?: number;
   /** How the ids of buckets begin whose objects can be had again, however they came: damaged ones are forgotten. */
-  readonly copyFolders?: readonly string[];
+  readonly cacheBucketPrefixes?: readonly string[];
   /** Bytes at which a pack is closed and the next one begun. */
   readonly packBytes?: number;
 }
@@ -89,12 +89,12 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   let database: Database.Database | undefined;
   try {
     prepareFolders(dir);
-    const recent = createRecentEntries();
+    const entryCache = createEntryCache();
     const { now, packBytes } = options;
-    writer = await startWriter({ dataDir: dir, now, packBytes, settled: recent.outdate });
+    writer = await startWriter({ dataDir: dir, now, packBytes, onEnded: entryCache.invalidate });
     database = openCatalogueForReading(join(dir, "catalogue.db"));
     syncDirectory(dir);
-    return wireStore({ ...options, dir, lock, writer, recent, database });
+    return wireStore({ ...options, dir, lock, writer, entryCache, database });
   } catch (error) {
     database?.close();
     await writer?.close();
@@ -121,12 +121,12 @@ function prepareFolders(dir: string): void {
 interface StoreParts extends FsStoreOptions {
   readonly lock: DataLock;
   readonly writer: Writer;
-  readonly recent: RecentEntries;
+  readonly entryCache: EntryCache;
   readonly database: Database.Database;
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, recent, database, copyFolders = [] } = parts;
+  const { dir, now, log, minFreeBytes, lock, writer, entryCache, database, cacheBucketPrefixes = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes });
@@ -137,7 +137,7 @@ function wireStore(parts: StoreParts): FsStore {
   const readers = createBlobReaders({
     dataDir: dir,
     blob: (sha256) => reads.blob(sha256),
-    onDamage: (damage) => quarantine(damage, { writer, log, copyFolders }),
+    onDamage: (damage) => quarantine(damage, { writer, log, cacheBucketPrefixes }),
   });
   const newFilePath = () => {
     filesMade += 1;
@@ -153,7 +153,7 @@ function wireStore(parts: StoreParts): FsStore {
       total.blobs += swept.length;
       for (const { size } of swept) total.bytes += size;
     } while (swept.length === SWEEP_AT_ONCE);
-    await tidyPacks();
+    await compactPacks();
     return total;
   }
 
@@ -169,7 +169,7 @@ function wireStore(parts: StoreParts): FsStore {
   }
 
   /** Gives the room of dead blobs back: what lives in packs that are mostly dead moves away, and they are removed. */
-  async function tidyPacks(): Promise<void> {
+  async function compactPacks(): Promise<void> {
     await removeEmptyPacks();
     for (const pack of reads.sparsePacks()) {
       try {
@@ -208,12 +208,12 @@ function wireStore(parts: StoreParts): FsStore {
     });
   }
 
-  const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { log }, [
-    { what: "sweep unused blobs", everyMs: 0, run: sweep },
-    { what: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
-    { what: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
+  const stopTasks = startPeriodicTasks(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { log }, [
+    { action: "sweep unused blobs", everyMs: 0, run: sweep },
+    { action: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
+    { action: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
     {
-      what: "forget old one-time tokens",
+      action: "forget old one-time tokens",
       everyMs: PRUNE_EVERY_MS,
       run: () => writer.submit("pruneSpent", { now: Math.floor(now() / 1_000) }),
     },
@@ -221,7 +221,8 @@ function wireStore(parts: StoreParts): FsStore {
 
   return {
     bucket(id) {
-      const known = buckets.get(id) ?? createFsBucket(id, { reads, recent, writer, readers, freeSpace, newFilePath });
+      const known =
+        buckets.get(id) ?? createFsBucket(id, { reads, entryCache, writer, readers, freeSpace, newFilePath });
       buckets.set(id, known);
       return known;
     },
@@ -251,7 +252,7 @@ function wireStore(parts: StoreParts): FsStore {
     async close() {
       if (closing.signal.aborted) return;
       closing.abort();
-      await stopTending();
+      await stopTasks();
       readers.close();
       // Before the writer, whose connection as the last one folds the log into the catalogue.
       database.close();
@@ -264,12 +265,15 @@ function wireStore(parts: StoreParts): FsStore {
 /** The damaged blob goes to quarantine. What can be had again is absent from now on, and the next request fetches it. */
 async function quarantine(
   { found, ...damage }: Damage,
-  { writer, log, copyFolders }: { writer: Writer; log: Log; copyFolders: readonly string[] },
+  { writer, log, cacheBucketPrefixes }: { writer: Writer; log: Log; cacheBucketPrefixes: readonly string[] },
 ): Promise<void> {
   const { sha256 } = damage;
-  for (const { bucket, key, via, isKept } of await writer.submit("quarantine", { ...damage, copyFolders })) {
+  for (const { bucket, key, via, isOnlyCopy } of await writer.submit("quarantine", {
+    ...damage,
+    cacheBucketPrefixes,
+  })) {
     const fields = { bucket, key, sha256, found };
-    if (!isKept) log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
+    if (!isOnlyCopy) log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
     else log.error({ ...fields, via }, "a stored image is damaged and no origin has it; upload it again, or delete it");
   }
 }

@@ -191,7 +191,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       const version = await versionThere(info);
       return version === undefined ? undefined : downloads.open(info, version);
     },
-    async bring(info) {
+    async prefetch(info) {
       const near = await openNear(info, { mayBeReplaced: true });
       near?.close();
       const version = near === undefined ? await versionThere(info) : undefined;

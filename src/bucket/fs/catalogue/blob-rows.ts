@@ -91,7 +91,7 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
   };
 
   /** Makes the row say where the bytes lie. `fresh`: what a new row says of its use. */
-  function settle(
+  function writeRow(
     { info, blockSums }: BlobFacts,
     place: NewPlace,
     fresh: { readonly refs: number; readonly unusedSince: number | null },
@@ -120,9 +120,9 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       return { id, size, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
     },
     hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
-    ensure: (put, place, now) => settle(put, place, { refs: 0, unusedSince: now }),
+    ensure: (put, place, now) => writeRow(put, place, { refs: 0, unusedSince: now }),
     take(put, place) {
-      const id = settle(put, place, { refs: 1, unusedSince: null });
+      const id = writeRow(put, place, { refs: 1, unusedSince: null });
       if (place.id !== undefined) statements.use.run(id);
       return id;
     },

@@ -2,9 +2,9 @@
 // transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
 import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
-import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "../../contract/conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
-import type { PutRequest, RequestOf, SetAsideEntry } from "../writer/write-operations.ts";
+import type { PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
 import type { CatalogueBlobs, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./entry-sum.ts";
 
@@ -23,7 +23,7 @@ export interface CatalogueWrites {
    * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
    * it then: it is forgotten.
    */
-  quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
+  quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "cacheBucketPrefixes">, now: number): QuarantinedEntry[];
   /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
@@ -60,7 +60,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     ),
     entriesOf: database.prepare<
       [number],
-      Omit<SetAsideEntry, "isKept"> & { bucketId: number; epoch: number; size: number }
+      Omit<QuarantinedEntry, "isOnlyCopy"> & { bucketId: number; epoch: number; size: number }
     >(
       `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
        FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
@@ -101,8 +101,8 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   /** An expired tombstone is as good as none, but its epoch stands. */
   function entryOf(bucket: number, key: string, now: number): EntryRow {
     const row = statements.entry.get(bucket, key) ?? UNTOUCHED;
-    const hasGone = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
-    return hasGone ? { ...row, state: "absent" } : row;
+    const isExpired = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
+    return isExpired ? { ...row, state: "absent" } : row;
   }
 
   function release(bucket: number, entry: EntryRow, now: number): void {
@@ -112,17 +112,17 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition; mends?: boolean },
+    target: { bucket: number; info: ObjectInfo; useBlob: () => number; condition: PutCondition; isRepair?: boolean },
     now: number,
   ) {
-    const { bucket, info, condition, mends = false } = target;
+    const { bucket, info, condition, isRepair = false } = target;
     const entry = entryOf(bucket, info.key, now);
     // A client that gives the bytes of its damaged upload again stores them.
-    const isVacant = mends && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
+    const isVacant = isRepair && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
     const result = decidePut(isVacant ? { ...entry, state: "absent" } : entry, condition);
     if (result !== "stored") return result;
     // Taken before the old one is released: the same bytes again must not look unused in between.
-    const blob = target.take();
+    const blob = target.useBlob();
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
@@ -133,19 +133,19 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   return {
     put(request, place, now) {
       const { bucket, info, condition } = request;
-      const mends = place.kind !== "there" && place.id !== undefined;
+      const isRepair = place.kind !== "there" && place.id !== undefined;
       // What lies in a file of its own needs its row in any case, for the sweeper to find it. And bytes that come again mend
       // whatever had them, also where this put is refused.
-      const placed = place.kind === "file" || mends ? blobs.ensure(request, place, now) : undefined;
-      const take = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
-      return storeObject({ bucket: bucketOf(bucket), info, take, condition, mends }, now);
+      const placed = place.kind === "file" || isRepair ? blobs.ensure(request, place, now) : undefined;
+      const useBlob = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
+      return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, isRepair }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
       const source = entryOf(id, from, now);
       const { blob } = source;
       if (blob === null || source.sha256 !== to.hashes.sha256) return undefined;
-      return storeObject({ bucket: id, info: to, take: () => blobs.use(blob), condition }, now);
+      return storeObject({ bucket: id, info: to, useBlob: () => blobs.use(blob), condition }, now);
     },
     delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);
@@ -163,7 +163,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     },
     renew({ bucket, key, renewal }, now) {
       const id = bucketOf(bucket);
-      if (!isStill(entryOf(id, key, now), renewal)) return false;
+      if (!holdsVersion(entryOf(id, key, now), renewal)) return false;
       const { originEtag = null, originLastModified = null, validated, staysStale = false } = renewal;
       const life = lifeText(validated.life);
       statements.renew.run(Number(staysStale), originEtag, originLastModified, validated.at, life, id, key);
@@ -172,7 +172,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     purge({ bucket, key, hard, only }, now) {
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
-      if (only !== undefined && !isStill(entry, only)) return false;
+      if (only !== undefined && !holdsVersion(entry, only)) return false;
       const epoch = entry.epoch + 1;
       const isMirrored = entry.state === "object" && entry.via === "mirror";
       if (isMirrored && hard) release(id, entry, now);
@@ -186,7 +186,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       const entry = entryOf(id, key, now);
       if (entry.sha256 !== sha256) return false;
       release(id, entry, now);
-      clear(id, key, entry.epoch);
+      setAbsent(id, key, entry.epoch);
       return true;
     },
     move({ from, to, key, sha256 }, now) {
@@ -200,25 +200,26 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       release(target, old, now);
       statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
       release(source, entry, now);
-      clear(source, key, entry.epoch);
+      setAbsent(source, key, entry.epoch);
       return true;
     },
-    quarantine({ sha256, copyFolders }, now) {
+    quarantine({ sha256, cacheBucketPrefixes }, now) {
       const blob = blobs.find(sha256);
       if (blob === undefined) return [];
       const entries = statements.entriesOf.all(blob.id).map((entry) => {
-        const isKept = entry.via !== "mirror" && !copyFolders.some((folder) => entry.bucket.startsWith(folder));
-        return { ...entry, isKept };
+        const isOnlyCopy =
+          entry.via !== "mirror" && !cacheBucketPrefixes.some((folder) => entry.bucket.startsWith(folder));
+        return { ...entry, isOnlyCopy };
       });
       for (const entry of entries) {
-        if (entry.isKept) continue;
+        if (entry.isOnlyCopy) continue;
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
         statements.count.run(-1, -entry.size, entry.bucketId);
       }
-      const kept = entries.filter(({ isKept }) => isKept).length;
+      const kept = entries.filter(({ isOnlyCopy }) => isOnlyCopy).length;
       if (kept === 0) blobs.remove(blob.id);
       else blobs.markDamaged(blob.id, kept, now);
-      return entries.map(({ bucket, key, via, isKept }) => ({ bucket, key, via, isKept }));
+      return entries.map(({ bucket, key, via, isOnlyCopy }) => ({ bucket, key, via, isOnlyCopy }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
     probe(at) {
@@ -227,7 +228,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   };
 
   /** A key without an epoch needs no row. */
-  function clear(bucket: number, key: Key, epoch: number): void {
+  function setAbsent(bucket: number, key: Key, epoch: number): void {
     if (epoch === 0) statements.removeEntry.run(bucket, key);
     else statements.setAbsent.run(bucket, key, epoch);
   }

@@ -37,9 +37,9 @@ export interface BlobFolder {
   /** Syncs each folder once; returns the placements that failed, with why. */
   sync(placements: readonly Placement[]): ReadonlyMap<Placement, unknown>;
   /** Undoes `place`: the file goes back to where it was. */
-  takeBack(placement: Placement): void;
+  undoPlace(placement: Placement): void;
   /** The file has its old name again, and keeps the blob's. */
-  giveBack(placement: Placement): void;
+  relinkSource(placement: Placement): void;
   /** No error when the file is not there. */
   remove(sha256: string): void;
   /** Moves the file to `quarantine/`, for a person to look at. False when it is not there. */
@@ -51,11 +51,11 @@ export interface BlobFolder {
 export function openBlobFolder(dataDir: string): BlobFolder {
   const root = `${dataDir}/blobs`;
   // Shard folders whose own names are known to be on the disk; at most 256 + 65,536 of them exist.
-  const lasting = new Set<string>([root]);
+  const syncedFolders = new Set<string>([root]);
 
   /** Makes the folder where it is missing and returns the folders that must be synced for its name to last. */
   function ensureFolder(folder: string): string[] {
-    if (lasting.has(folder)) return [];
+    if (syncedFolders.has(folder)) return [];
     const parent = dirname(folder);
     const unsynced = ensureFolder(parent);
     try {
@@ -91,14 +91,14 @@ export function openBlobFolder(dataDir: string): BlobFolder {
         const broken = placement.unsynced.find((folder) => faults.has(folder));
         if (broken !== undefined) failed.set(placement, faults.get(broken));
         // Each folder but the outermost has had its parent synced just now, or was lasting before.
-        else for (const folder of placement.unsynced) lasting.add(folder);
+        else for (const folder of placement.unsynced) syncedFolders.add(folder);
       }
       return failed;
     },
-    takeBack({ sha256, sourcePath }) {
+    undoPlace({ sha256, sourcePath }) {
       renameSync(blobPath(dataDir, sha256), sourcePath);
     },
-    giveBack({ sha256, sourcePath }) {
+    relinkSource({ sha256, sourcePath }) {
       linkSync(blobPath(dataDir, sha256), sourcePath);
     },
     remove(sha256) {

@@ -10,14 +10,14 @@ import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
 import { errorCodeOf, storeFailure } from "../failure.ts";
 import { closeFile, openFile, readInto } from "../files.ts";
-import type { SetAsideRequest } from "../writer/write-operations.ts";
+import type { QuarantineRequest } from "../writer/write-operations.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";
 import { createReadQueue } from "./read-queue.ts";
 
 /** A blob whose bytes are not what was stored. */
-export interface Damage extends Omit<SetAsideRequest, "copyFolders"> {
+export interface Damage extends Omit<QuarantineRequest, "cacheBucketPrefixes"> {
   /** For the log: what was found. */
   readonly found: string;
 }
@@ -69,11 +69,11 @@ const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE"]);
 export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderOptions): BlobReaders {
   const idleBlobs = new LRUCache<string, OpenBlob>({
     max: MAX_IDLE_BLOBS,
-    dispose: ({ file }) => leave(file),
+    dispose: ({ file }) => release(file),
   });
-  const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
-  const quick = createQuickReads();
-  const line = createReadQueue();
+  const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: release });
+  const quickReads = createQuickReads();
+  const readQueue = createReadQueue();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
@@ -94,15 +94,15 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   /** The pack's file, with the caller as one more user. Opened once, however many ask. */
   async function openPack(pack: number): Promise<SharedFile> {
     const idle = idlePacks.get(pack);
-    if (idle !== undefined) return enter(idle);
+    if (idle !== undefined) return retain(idle);
     const known = packsOpening.get(pack);
-    if (known !== undefined) return enter(await known);
+    if (known !== undefined) return retain(await known);
     const opening = openSparing(packPath(dataDir, pack));
     packsOpening.set(pack, opening);
     try {
       const file = await opening;
       idlePacks.set(pack, file);
-      return enter(file);
+      return retain(file);
     } finally {
       packsOpening.delete(pack);
     }
@@ -129,7 +129,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     try {
       await onDamage({ sha256, place, inode: file.inode, found: `${file.size} bytes instead of ${size}` });
     } finally {
-      leave(file);
+      release(file);
     }
     return undefined;
   }
@@ -148,7 +148,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       await onDamage({ sha256, place, inode: file.inode, found: fault });
       throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it has been set aside`);
     }
-    if (bytes.length === blob.size) blob.readAt = quick.now();
+    if (bytes.length === blob.size) blob.readAt = quickReads.now();
     // What there is room before loses it when a part is taken.
     const isAll = start === from && end + 1 === to;
     return isAll ? bytes : bytes.subarray(start - from, end + 1 - from);
@@ -158,7 +158,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   async function readBlocks({ sha256, place, file, readAt }: OpenBlob, bytes: Buffer, from: number): Promise<number> {
     const position = (place?.at ?? 0) + from;
     try {
-      if (quick.mayRead(readAt, bytes.length)) return quick.read(file.descriptor, bytes, position);
+      if (quickReads.mayRead(readAt, bytes.length)) return quickReads.read(file.descriptor, bytes, position);
       return await readInto(file.descriptor, bytes, position);
     } catch (error) {
       throw storeFailure(error, `read the blob ${sha256}`);
@@ -171,13 +171,13 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     let hadBytes = 0;
 
     async function readPart(start: number, end: number, into?: Buffer): Promise<Buffer> {
-      const turn = line.enter({ size: blob.size, hadBytes });
+      const turn = readQueue.enter({ size: blob.size, hadBytes });
       hadBytes += end + 1 - start;
       if (turn !== undefined) await turn;
       try {
         return await readChecked(blob, start, end, into);
       } finally {
-        line.leave();
+        readQueue.leave();
       }
     }
 
@@ -185,16 +185,16 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       async read(start, end, into) {
         if (!isOpen) throw new HuiyuanError("internal", `Cannot read the blob ${blob.sha256}: its reader is closed`);
         // The read holds the file itself: a reader may be closed while it is under way.
-        enter(file);
+        retain(file);
         try {
           const isAll = end + 1 - start === blob.size;
           return await (isAll ? readChecked(blob, start, end, into) : readPart(start, end, into));
         } finally {
-          leave(file);
+          release(file);
         }
       },
       close() {
-        if (isOpen) leave(file);
+        if (isOpen) release(file);
         isOpen = false;
       },
     };
@@ -204,12 +204,12 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     async open(sha256, size) {
       const idle = idleBlobs.get(sha256);
       if (idle !== undefined && idle.size === size) {
-        enter(idle.file);
+        retain(idle.file);
         return readerOf(idle);
       }
       const blob = await openBlob(sha256, size);
       if (blob === undefined) return undefined;
-      enter(blob.file);
+      retain(blob.file);
       idleBlobs.set(sha256, blob);
       return readerOf(blob);
     },
@@ -237,12 +237,12 @@ function statOpen(descriptor: number): Pick<SharedFile, "inode" | "size"> {
   }
 }
 
-function enter(file: SharedFile): SharedFile {
+function retain(file: SharedFile): SharedFile {
   file.users += 1;
   return file;
 }
 
-function leave(file: SharedFile): void {
+function release(file: SharedFile): void {
   file.users -= 1;
   if (file.users === 0) closeFile(file.descriptor);
 }

@@ -41,8 +41,8 @@ export async function removeOrphans({
     for (const inner of await namesIn(`${root}/${outer}`, SHARD_NAME)) {
       if (signal.aborted) return removed;
       const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
-      const strangers = names.filter((sha256) => !hasFile(sha256));
-      if (strangers.length > 0) removed += await remove({ sha256s: strangers, packs: [] });
+      const withoutRow = names.filter((sha256) => !hasFile(sha256));
+      if (withoutRow.length > 0) removed += await remove({ sha256s: withoutRow, packs: [] });
       await pause(pauseMs);
     }
   }

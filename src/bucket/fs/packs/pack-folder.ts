@@ -71,7 +71,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
   }
 
   /** The newest pack goes on where the last life ended; what that left behind its last row is dead. */
-  function grow(): GrowingPack {
+  function openGrowing(): GrowingPack {
     const end = pageAfter(stat(newest)?.size ?? packBytes);
     if (end < packBytes) {
       const descriptor = openSync(packPath(dataDir, newest), "r+");
@@ -91,7 +91,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
 
   function write(pack: GrowingPack): void {
     let at = pack.end;
-    for (const bytes of joinNeighbours(appended)) {
+    for (const bytes of joinAdjacent(appended)) {
       writeAll(pack.descriptor, bytes, at);
       at += bytes.byteLength;
     }
@@ -102,7 +102,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
   }
 
   /** Its number may be another file's as soon as it is closed, whatever closing reports. */
-  function letGo({ descriptor }: GrowingPack): void {
+  function closeGrowing({ descriptor }: GrowingPack): void {
     growing = undefined;
     closeSynced(descriptor);
   }
@@ -112,7 +112,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       return newest;
     },
     append(bytes) {
-      growing ??= grow();
+      growing ??= openGrowing();
       const place = { pack: growing.pack, at: growing.end + appendedBytes };
       appended.push(bytes);
       appendedBytes += bytes.byteLength;
@@ -123,12 +123,12 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       try {
         write(growing);
       } catch (error) {
-        cut(growing);
+        truncate(growing);
         throw error;
       } finally {
         dropAppended();
       }
-      if (growing.end >= packBytes) letGo(growing);
+      if (growing.end >= packBytes) closeGrowing(growing);
     },
     dropAppended,
     has({ pack, at }, size) {
@@ -154,7 +154,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       unlinkIfThere(packPath(dataDir, pack));
     },
     close() {
-      if (growing !== undefined) letGo(growing);
+      if (growing !== undefined) closeGrowing(growing);
     },
   };
 }
@@ -170,7 +170,7 @@ function writeAll(descriptor: number, bytes: Uint8Array, at: number): void {
 }
 
 /** After a write that failed: a full disk gets its room back, and the next write goes to the same place. */
-function cut({ descriptor, end }: GrowingPack): void {
+function truncate({ descriptor, end }: GrowingPack): void {
   try {
     ftruncateSync(descriptor, end);
   } catch {
@@ -179,14 +179,14 @@ function cut({ descriptor, end }: GrowingPack): void {
 }
 
 /** Bodies that lie one behind the other in memory are written at once. */
-function joinNeighbours(pieces: readonly Uint8Array[]): Uint8Array[] {
+function joinAdjacent(chunks: readonly Uint8Array[]): Uint8Array[] {
   const joined: Uint8Array[] = [];
-  for (const piece of pieces) {
+  for (const chunk of chunks) {
     const last = joined.at(-1);
-    if (last?.buffer === piece.buffer && last.byteOffset + last.byteLength === piece.byteOffset) {
-      joined[joined.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.byteLength + piece.byteLength);
+    if (last?.buffer === chunk.buffer && last.byteOffset + last.byteLength === chunk.byteOffset) {
+      joined[joined.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.byteLength + chunk.byteLength);
     } else {
-      joined.push(piece);
+      joined.push(chunk);
     }
   }
   return joined;

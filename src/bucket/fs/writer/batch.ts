@@ -7,7 +7,7 @@ import { prepareCatalogueWrites } from "../catalogue/writes.ts";
 import { isDamage, storeFailure } from "../failure.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import { isThere, operationHandlers, type Workplace } from "./operations.ts";
+import { isThere, type OperationContext, operationHandlers } from "./operations.ts";
 import type { Batch, Operation, OperationName, Outcome, SharedSpan } from "./write-operations.ts";
 
 /** Runs a batch and returns how each operation ended, in order. Never throws. */
@@ -34,7 +34,15 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const rows = prepareCatalogueBlobs(database);
   const writes = prepareCatalogueWrites(database, rows);
   const packs = openPacks(rows.newestPack());
-  const place: Workplace = { database, writes, rows, blobs, packs, shared, isUnsettled: () => isUnsettled };
+  const place: OperationContext = {
+    database,
+    writes,
+    rows,
+    blobs,
+    packs,
+    shared,
+    hasFailedCommit: () => hasFailedCommit,
+  };
   const handlers = operationHandlers(place);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
@@ -44,8 +52,8 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const undo = database.prepare("ROLLBACK TO operation");
   const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
   /** Blobs of commits that failed, until the next that succeeds; as many as there are such files without a row. */
-  const unsettled = new Set<string>();
-  let isUnsettled = false;
+  const blobsOfFailedCommits = new Set<string>();
+  let hasFailedCommit = false;
 
   function runOne({ name, request, body }: Operation, now: number): Outcome {
     save.run();
@@ -69,19 +77,19 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
     let step: "rows" | "pack" | "commit" = "rows";
     let outcomes: Outcome[];
     try {
-      const changesBefore = isUnsettled ? changes.get()?.count : 0;
+      const changesBefore = hasFailedCommit ? changes.get()?.count : 0;
       begin.run();
       outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
       step = "pack";
       packs.flush();
       step = "commit";
       commit.run();
-      if (isUnsettled && changes.get()?.count !== changesBefore) settle();
+      if (hasFailedCommit && changes.get()?.count !== changesBefore) removeBlobsOfFailedCommits();
     } catch (error) {
       if (database.inTransaction) rollback.run();
       packs.dropAppended();
       if (step === "commit") leaveInPlace(files.placements);
-      else takeBack(files.placements, blobs);
+      else undoPlace(files.placements, blobs);
       const outcome = failure(error);
       if (step !== "pack") return group.map(() => outcome);
       // The others have no part in what the disk refused.
@@ -100,24 +108,24 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
    * must be where its rows would look for them.
    */
   function leaveInPlace(placements: readonly Placement[]): void {
-    isUnsettled = true;
+    hasFailedCommit = true;
     for (const placement of placements) {
-      giveBack(placement, blobs);
-      unsettled.add(placement.sha256);
+      relinkSource(placement, blobs);
+      blobsOfFailedCommits.add(placement.sha256);
     }
   }
 
   /** A later commit has overwritten the failed ones in the log: what has no row now will never have one. */
-  function settle(): void {
-    for (const sha256 of unsettled) {
+  function removeBlobsOfFailedCommits(): void {
+    for (const sha256 of blobsOfFailedCommits) {
       try {
         if (!rows.hasFile(sha256)) blobs.remove(sha256);
       } catch {
         // The commit stands all the same, and the scan for orphans finds the file.
       }
     }
-    unsettled.clear();
-    isUnsettled = false;
+    blobsOfFailedCommits.clear();
+    hasFailedCommit = false;
   }
 
   return ({ now, operations }) => {
@@ -146,7 +154,7 @@ function isPacked({ name, body }: Operation): boolean {
   return body !== undefined || name === "compactPack";
 }
 
-function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles {
+function placeFiles(group: readonly Operation[], place: OperationContext): PlacedFiles {
   const { blobs } = place;
   const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
@@ -172,7 +180,7 @@ function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles 
     }
   });
   const failed = blobs.sync([...placedBy.values()]);
-  takeBack([...failed.keys()], blobs);
+  undoPlace([...failed.keys()], blobs);
   for (const [index, sha256] of waiting) {
     const placement = placedBy.get(sha256);
     if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
@@ -181,19 +189,19 @@ function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles 
 }
 
 /** So that the caller, who still holds the body, can try again. */
-function takeBack(placements: readonly Placement[], blobs: BlobFolder): void {
+function undoPlace(placements: readonly Placement[], blobs: BlobFolder): void {
   for (const placement of placements) {
     try {
-      blobs.takeBack(placement);
+      blobs.undoPlace(placement);
     } catch {
       // The disk is failing: the file stays as one without a row, and the scan for orphans removes it.
     }
   }
 }
 
-function giveBack(placement: Placement, blobs: BlobFolder): void {
+function relinkSource(placement: Placement, blobs: BlobFolder): void {
   try {
-    blobs.giveBack(placement);
+    blobs.relinkSource(placement);
   } catch {
     // Without hard links the caller has lost its file, and the image is fetched again.
   }

@@ -15,7 +15,7 @@ export type Handlers = {
 };
 
 /** What the operations work on. */
-export interface Workplace {
+export interface OperationContext {
   readonly database: Database.Database;
   readonly writes: CatalogueWrites;
   readonly rows: CatalogueBlobs;
@@ -23,21 +23,21 @@ export interface Workplace {
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
   /** A commit failed and may yet come to life, so that nothing says which packs are empty. */
-  readonly isUnsettled: () => boolean;
+  readonly hasFailedCommit: () => boolean;
 }
 
 /** True when the catalogue and the disk both have the blob. */
-export function isThere(sha256: string, at: Workplace): boolean {
+export function isThere(sha256: string, at: OperationContext): boolean {
   const known = at.rows.find(sha256);
   return known !== undefined && hasBytes(sha256, known, at);
 }
 
-function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: Workplace): boolean {
+function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: OperationContext): boolean {
   if (isDamaged) return false;
   return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
 }
 
-export function operationHandlers(at: Workplace): Handlers {
+export function operationHandlers(at: OperationContext): Handlers {
   const { database, writes, rows, blobs, packs, shared } = at;
   const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
 
@@ -84,7 +84,7 @@ export function operationHandlers(at: Workplace): Handlers {
       return moved;
     },
     removeEmptyPacks() {
-      const empty = at.isUnsettled() ? [] : rows.forgetEmptyPacks(packs.newest);
+      const empty = at.hasFailedCommit() ? [] : rows.forgetEmptyPacks(packs.newest);
       for (const pack of empty) packs.remove(pack);
       return empty.length;
     },
@@ -92,7 +92,7 @@ export function operationHandlers(at: Workplace): Handlers {
 }
 
 /** Other bytes than those that were read wrongly are good ones that were stored since. */
-function quarantine(request: RequestOf<"quarantine">, now: number, at: Workplace): AnswerOf<"quarantine"> {
+function quarantine(request: RequestOf<"quarantine">, now: number, at: OperationContext): AnswerOf<"quarantine"> {
   const { sha256, place, inode } = request;
   const { writes, rows, blobs, packs } = at;
   const known = rows.find(sha256);
@@ -105,12 +105,15 @@ function quarantine(request: RequestOf<"quarantine">, now: number, at: Workplace
   return entries;
 }
 
-function removeOrphans({ sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">, at: Workplace): number {
+function removeOrphans(
+  { sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">,
+  at: OperationContext,
+): number {
   const { rows, blobs, packs } = at;
   const isOld = (file: { readonly ctimeMs: number } | undefined) => file !== undefined && file.ctimeMs < changedBefore;
   const orphans = sha256s.filter((sha256) => isOld(blobs.stat(sha256)) && !rows.hasFile(sha256));
   for (const sha256 of orphans) blobs.remove(sha256);
-  const lone = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !rows.hasPack(pack));
-  for (const pack of lone) packs.remove(pack);
-  return orphans.length + lone.length;
+  const orphanPacks = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !rows.hasPack(pack));
+  for (const pack of orphanPacks) packs.remove(pack);
+  return orphans.length + orphanPacks.length;
 }

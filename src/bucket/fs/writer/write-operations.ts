@@ -54,7 +54,7 @@ export interface WriteOperations {
   /** `now`: Unix seconds. Returns how many were forgotten. */
   pruneSpent: [{ readonly now: number }, number];
   probe: [{ readonly at: number }, true];
-  quarantine: [SetAsideRequest, readonly SetAsideEntry[]];
+  quarantine: [QuarantineRequest, readonly QuarantinedEntry[]];
   /** Removes blobs that no entry uses since before `unusedBefore` (Unix milliseconds). */
   sweep: [{ readonly unusedBefore: number; readonly limit: number }, readonly SweptBlob[]];
   /** Forgets tombstones that expired before `expiredBefore` (Unix milliseconds). Returns how many. */
@@ -74,22 +74,22 @@ export interface OrphanRequest {
 }
 
 /** Names what was read wrongly, so that good bytes that were stored since are left alone. */
-export interface SetAsideRequest {
+export interface QuarantineRequest {
   readonly sha256: string;
   /** Undefined: it has a file of its own. */
   readonly place: PackPlace | undefined;
   /** Of its own file; undefined: that was missing. */
   readonly inode: number | undefined;
   /** How the ids of buckets begin that hold what can be had again, however it came. */
-  readonly copyFolders: readonly string[];
+  readonly cacheBucketPrefixes: readonly string[];
 }
 
 /** An entry whose blob was found damaged. `isKept`: nobody else has it, and it stays, marked; the others are absent now. */
-export interface SetAsideEntry {
+export interface QuarantinedEntry {
   readonly bucket: string;
   readonly key: string;
   readonly via: string;
-  readonly isKept: boolean;
+  readonly isOnlyCopy: boolean;
 }
 
 export interface SweptBlob {

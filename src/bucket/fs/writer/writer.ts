@@ -36,7 +36,7 @@ export interface WriterOptions {
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Told of operations that have ended, or may have when the thread ended, before any of them is acknowledged. */
-  readonly settled?: (operations: readonly Operation[]) => void;
+  readonly onEnded?: (operations: readonly Operation[]) => void;
   /** Operations waiting at the most. */
   readonly capacity?: number;
 }
@@ -44,16 +44,16 @@ export interface WriterOptions {
 const CAPACITY = 10_000;
 // Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long for
 // others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them along.
-const GATHER_MS = 5;
+const BATCH_DELAY_MS = 5;
 const MAX_BATCH = 512;
 /** Bodies that wait for others at the most. */
-const MAX_GATHERED = 32;
+const MAX_DELAYED_BODIES = 32;
 /** The largest body that goes to the writer, and so into a pack. Bytes. */
 export const MAX_PACKED_BYTES = 262_144;
 // Address space until it is used. Bytes.
 const SHARED_BYTES = 4_194_304;
 
-interface Waiting {
+interface QueuedOperation {
   readonly operation: Operation;
   readonly body: Buffer | undefined;
   readonly resolve: (answer: unknown) => void;
@@ -62,7 +62,7 @@ interface Waiting {
 
 /** Throws what opening the catalogue throws. */
 export async function startWriter(options: WriterOptions): Promise<Writer> {
-  const { dataDir, packBytes, now, settled = () => {}, capacity = CAPACITY } = options;
+  const { dataDir, packBytes, now, onEnded = () => {}, capacity = CAPACITY } = options;
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const bodies = Buffer.from(shared);
   const workerData: WriterData = { dataDir, packBytes, shared };
@@ -70,20 +70,20 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   await becomesReady(worker);
 
-  let waiting: Waiting[] = [];
-  let running: Waiting[] = [];
+  let queued: QueuedOperation[] = [];
+  let running: QueuedOperation[] = [];
   /** While a send is due, at `dueAt`. */
   let cancelSend: (() => void) | undefined;
   let dueAt = 0;
   let lastSentAt = 0;
   /** Since when bodies alone wait. */
-  let gatheringSince = 0;
+  let queuedSince = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
 
   function schedule(): void {
-    if (running.length > 0 || waiting.length === 0) return;
-    const due = (mayGather() ? gatheringSince : lastSentAt) + GATHER_MS;
+    if (running.length > 0 || queued.length === 0) return;
+    const due = (mayDelay() ? queuedSince : lastSentAt) + BATCH_DELAY_MS;
     if (cancelSend !== undefined && dueAt <= due) return;
     cancelSend?.();
     dueAt = due;
@@ -91,17 +91,19 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   }
 
   /** Only while nothing but bodies waits, and they are few. */
-  function mayGather(): boolean {
-    return refusal === undefined && waiting.length < MAX_GATHERED && waiting.every(({ body }) => body !== undefined);
+  function mayDelay(): boolean {
+    return (
+      refusal === undefined && queued.length < MAX_DELAYED_BODIES && queued.every(({ body }) => body !== undefined)
+    );
   }
 
   function send(): void {
     cancelSend = undefined;
-    if (waiting.length === 0) return;
+    if (queued.length === 0) return;
     lastSentAt = performance.now();
     const operations: Operation[] = [];
     let used = 0;
-    for (const { operation, body } of waiting) {
+    for (const { operation, body } of queued) {
       if (operations.length === MAX_BATCH) break;
       if (body === undefined) {
         operations.push(operation);
@@ -112,61 +114,61 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
       operations.push({ ...operation, body: { at: used, size: body.byteLength } });
       used += body.byteLength;
     }
-    running = waiting.slice(0, operations.length);
-    waiting = waiting.slice(operations.length);
+    running = queued.slice(0, operations.length);
+    queued = queued.slice(operations.length);
     worker.postMessage({ kind: "batch", batch: { now: now(), operations } } satisfies ToWriter);
   }
 
-  function settle(outcomes: readonly Outcome[]): void {
+  function finishBatch(outcomes: readonly Outcome[]): void {
     const ended = running;
     running = [];
-    settled(ended.map(({ operation }) => operation));
+    onEnded(ended.map(({ operation }) => operation));
     schedule();
     ended.forEach(({ operation, resolve, reject }, index) => {
       const outcome = outcomes[index]!;
       if (outcome.ok) resolve(outcome.answer);
       else reject(new HuiyuanError(outcome.code, `${outcome.message} (${operation.name})`));
     });
-    if (waiting.length === 0 && running.length === 0) becameIdle?.();
+    if (queued.length === 0 && running.length === 0) becameIdle?.();
   }
 
-  function giveUp(cause: unknown): void {
+  function failAll(cause: unknown): void {
     refusal = new HuiyuanError("store_failed", "Cannot write: the writer thread has ended; restart huiyuan", { cause });
-    settled(running.map(({ operation }) => operation));
-    const lost = [...running, ...waiting];
+    onEnded(running.map(({ operation }) => operation));
+    const failed = [...running, ...queued];
     running = [];
-    waiting = [];
-    for (const { reject } of lost) reject(refusal);
+    queued = [];
+    for (const { reject } of failed) reject(refusal);
     becameIdle?.();
   }
 
   worker.on("message", (message: FromWriter) => {
-    if (message.kind === "outcomes") settle(message.outcomes);
+    if (message.kind === "outcomes") finishBatch(message.outcomes);
   });
-  worker.on("error", giveUp);
+  worker.on("error", failAll);
   worker.on("exit", (status) => {
-    if (refusal === undefined) giveUp(new Error(`exit status ${status}`));
+    if (refusal === undefined) failAll(new Error(`exit status ${status}`));
   });
 
   return {
     submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer) {
       if (refusal !== undefined) return Promise.reject(refusal);
-      if (waiting.length + running.length >= capacity) {
+      if (queued.length + running.length >= capacity) {
         const found = `${capacity} operations are waiting`;
         return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
       }
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
         // Name and request belong together by this function's signature; the answer to them by the same table.
         const operation = { name, request } as Operation;
-        if (waiting.length === 0) gatheringSince = performance.now();
-        waiting.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
+        if (queued.length === 0) queuedSince = performance.now();
+        queued.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
         schedule();
       });
     },
     async close() {
       refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
       schedule();
-      if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+      if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
       worker.postMessage({ kind: "close" } satisfies ToWriter);
       await ended;
     },

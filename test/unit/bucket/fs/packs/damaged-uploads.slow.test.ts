@@ -36,7 +36,7 @@ const openStore = () =>
     minFreeBytes: 0,
     graceMs: GRACE_MS,
     sweepEveryMs: 0,
-    copyFolders: ["edge/"],
+    cacheBucketPrefixes: ["edge/"],
   });
 
 beforeEach(async () => {

@@ -1,11 +1,11 @@
 // Whose turn it is to read a part of a large blob.
 import { expect, test } from "vitest";
-import { type Asker, createReadQueue } from "../../../../../src/bucket/fs/packs/read-queue.ts";
+import { createReadQueue, type PartRead } from "../../../../../src/bucket/fs/packs/read-queue.ts";
 
 const MB = 1_048_576;
 
 /** Enters all, then leaves once for each; the names in the order in which they got their turn. */
-async function order(places: number, askers: readonly (readonly [string, Asker])[]): Promise<string[]> {
+async function order(places: number, askers: readonly (readonly [string, PartRead])[]): Promise<string[]> {
   const line = createReadQueue(places);
   const turns: string[] = [];
   for (const [name, asker] of askers) {
@@ -21,10 +21,10 @@ async function order(places: number, askers: readonly (readonly [string, Asker])
   return turns;
 }
 
-const large = (hadBytes: number): Asker => ({ size: 16 * MB, hadBytes });
+const large = (hadBytes: number): PartRead => ({ size: 16 * MB, hadBytes });
 
 test("createReadLine() lets those read at once for whom there is a place, then who has had least", async () => {
-  const askers: (readonly [string, Asker])[] = [
+  const askers: (readonly [string, PartRead])[] = [
     ["first", large(8 * MB)],
     ["8 MB", large(8 * MB)],
     ["none", large(0)],

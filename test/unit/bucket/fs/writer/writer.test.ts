@@ -45,7 +45,7 @@ test("submit() answers thousands of operations in the order of their asking", as
 
 test("submit() lets bodies gather, but not what is asked for beside them", async () => {
   const told: number[] = [];
-  const writer = await startWriter({ dataDir: dir, now: Date.now, settled: ({ length }) => void told.push(length) });
+  const writer = await startWriter({ dataDir: dir, now: Date.now, onEnded: ({ length }) => void told.push(length) });
   const body = wholeBody(Buffer.from("a body"));
   const put = (key: string) =>
     writer.submit(

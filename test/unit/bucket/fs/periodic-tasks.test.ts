@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { startTending } from "../../../src/bucket/fs/tending.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
+import { startPeriodicTasks } from "../../../../src/bucket/fs/periodic-tasks.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -11,16 +11,16 @@ afterEach(() => {
 
 test("startTending() runs each chore when it is due, none at the start, and goes on after a failure", async () => {
   const runs: string[] = [];
-  const stop = startTending(1_000, { log: SILENT_LOG }, [
+  const stop = startPeriodicTasks(1_000, { log: SILENT_LOG }, [
     {
-      what: "fail",
+      action: "fail",
       everyMs: 0,
       run: async () => {
         runs.push(`fail ${Date.now()}`);
         throw new Error("as planned");
       },
     },
-    { what: "work", everyMs: 2_500, run: async () => runs.push(`work ${Date.now()}`) },
+    { action: "work", everyMs: 2_500, run: async () => runs.push(`work ${Date.now()}`) },
   ]);
   expect(runs).toEqual([]);
   await vi.advanceTimersByTimeAsync(4_000);

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createEntryCache } from "../../../../../src/bucket/fs/catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "../../../../../src/bucket/fs/catalogue/reads.ts";
-import { createRecentEntries } from "../../../../../src/bucket/fs/catalogue/recent-entries.ts";
 import { openCatalogueForReading } from "../../../../../src/bucket/fs/catalogue/schema.ts";
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
 import type { Log } from "../../../../../src/core/log.ts";
@@ -114,15 +114,15 @@ test("lookup() says what the catalogue has, whatever was done and looked up befo
 });
 
 test("createRecentEntries() keeps neither damaged objects nor what may end by the clock, and all goes with a damaged blob", () => {
-  const recent = createRecentEntries();
+  const recent = createEntryCache();
   const [key, other] = KEYS as [(typeof KEYS)[0], (typeof KEYS)[0]];
   const info = infoOf(key, BODIES[0]!);
-  recent.note("1/one", key, { state: "object", info: { ...info, isDamaged: true }, epoch: 0, isStale: false });
-  recent.note("1/one", other, { state: "tombstone", deletedAt: 1, reason: "", expiresAt: 2, epoch: 0 });
+  recent.set("1/one", key, { state: "object", info: { ...info, isDamaged: true }, epoch: 0, isStale: false });
+  recent.set("1/one", other, { state: "tombstone", deletedAt: 1, reason: "", expiresAt: 2, epoch: 0 });
   expect([recent.get("1/one", key), recent.get("1/one", other)]).toEqual([undefined, undefined]);
-  recent.note("1/one", key, { state: "object", info, epoch: 0, isStale: false });
+  recent.set("1/one", key, { state: "object", info, epoch: 0, isStale: false });
   expect(recent.get("1/one", key)?.info).toBe(info);
-  const request = { sha256: "0".repeat(64), place: undefined, inode: undefined, copyFolders: [] };
-  recent.outdate([{ name: "quarantine", request }]);
+  const request = { sha256: "0".repeat(64), place: undefined, inode: undefined, cacheBucketPrefixes: [] };
+  recent.invalidate([{ name: "quarantine", request }]);
   expect(recent.get("1/one", key)).toBeUndefined();
 });

@@ -5,13 +5,13 @@ import type { Key } from "../../../core/object.ts";
 import type { Entry } from "../../contract/driver.ts";
 import type { Operation } from "../writer/write-operations.ts";
 
-export interface RecentEntries {
+export interface EntryCache {
   /** As the catalogue had it, and no acknowledged operation has changed it since. */
   get(bucket: string, key: Key): ObjectEntry | undefined;
   /** Called in the turn in which the entry was read. Only sound objects are kept: other states may end by the clock. */
-  note(bucket: string, key: Key, entry: Entry): void;
+  set(bucket: string, key: Key, entry: Entry): void;
   /** Lets go of what these operations may have changed, whether they succeeded or not. */
-  outdate(operations: readonly Operation[]): void;
+  invalidate(operations: readonly Operation[]): void;
 }
 
 type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
@@ -20,11 +20,11 @@ type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
 const MAX_ENTRIES = 4_096;
 
 /** None at first. */
-export function createRecentEntries(): RecentEntries {
+export function createEntryCache(): EntryCache {
   const entries = new LRUCache<string, ObjectEntry>({ max: MAX_ENTRIES });
   const drop = (bucket: string, key: Key) => void entries.delete(nameOf(bucket, key));
 
-  function outdate({ name, request }: Operation): void {
+  function invalidate({ name, request }: Operation): void {
     switch (name) {
       // A put may also teach the digests of equal bytes under other keys; their descriptions stay true without.
       case "put":
@@ -65,11 +65,11 @@ export function createRecentEntries(): RecentEntries {
 
   return {
     get: (bucket, key) => entries.get(nameOf(bucket, key)),
-    note(bucket, key, entry) {
+    set(bucket, key, entry) {
       if (entry.state === "object" && entry.info.isDamaged !== true) entries.set(nameOf(bucket, key), entry);
     },
-    outdate(operations) {
-      for (const operation of operations) outdate(operation);
+    invalidate(operations) {
+      for (const operation of operations) invalidate(operation);
     },
   };
 }
