@@ -4,7 +4,7 @@ import type Database from "better-sqlite3";
 import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
 
 /** `now` is Unix milliseconds everywhere. */
-export interface CatalogueBlobs {
+export interface BlobRows {
   /** Where the blob's bytes are, going by its row; whether they really are is for the folders to say. */
   find(sha256: string): BlobRow | undefined;
   /** True when the blob has a row that names a file of its own. */
@@ -58,7 +58,7 @@ interface PackedBlob extends SweptBlob {
   readonly at: number;
 }
 
-export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlobs {
+export function prepareBlobRows(database: Database.Database): BlobRows {
   const statements = {
     find: database.prepare<
       [string],

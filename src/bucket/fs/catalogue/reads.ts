@@ -7,7 +7,7 @@ import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListPage } from "../../contract/driver.ts";
 import { isDamage, storeFailure } from "../failure.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
-import { entrySum } from "./entry-sum.ts";
+import { entrySum } from "./schema.ts";
 
 /** Every function throws store_failed when the catalogue cannot be read. */
 export interface CatalogueReads {

@@ -1,6 +1,7 @@
 // The catalogue's tables and how its file is opened. Only the writer opens it for writing.
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
@@ -206,4 +207,12 @@ function damaged(path: string, cause: unknown): HuiyuanError {
       "catalogue.db, catalogue.db-wal and catalogue.db-shm away to begin with an empty bucket that fills from the origin again",
     { cause },
   );
+}
+
+/**
+ * The checksum that ties an entry to its blob: CRC-32 of bucket number, key and the blob's SHA-256 (lower-case hex).
+ * SQLite has no checksums: one wrong bit in a key or a blob number would give a key the image of another one.
+ */
+export function entrySum(bucket: number, key: string, sha256: string): number {
+  return crc32(`${bucket}\n${key}\n${sha256}`);
 }

@@ -5,8 +5,8 @@ import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
 import type { PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
-import type { CatalogueBlobs, NewPlace } from "./blob-rows.ts";
-import { entrySum } from "./entry-sum.ts";
+import type { BlobRows, NewPlace } from "./blob-rows.ts";
+import { entrySum } from "./schema.ts";
 
 /** `now` is Unix milliseconds everywhere. */
 export interface CatalogueWrites {
@@ -49,7 +49,7 @@ const UNTOUCHED: EntryRow = {
 const OBJECT_COLUMNS =
   "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
 
-export function prepareCatalogueWrites(database: Database.Database, blobs: CatalogueBlobs): CatalogueWrites {
+export function prepareCatalogueWrites(database: Database.Database, blobs: BlobRows): CatalogueWrites {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),

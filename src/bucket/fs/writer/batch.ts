@@ -2,7 +2,7 @@
 // and their folders synced; then one transaction writes every row, each operation in a savepoint of its own, and before
 // it commits the pack is written and synced. Knows nothing of threads.
 import type Database from "better-sqlite3";
-import { prepareCatalogueBlobs } from "../catalogue/blob-rows.ts";
+import { prepareBlobRows } from "../catalogue/blob-rows.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
 import { isDamage, storeFailure } from "../failure.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
@@ -31,7 +31,7 @@ const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
 ]);
 
 export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
-  const rows = prepareCatalogueBlobs(database);
+  const rows = prepareBlobRows(database);
   const writes = prepareCatalogueWrites(database, rows);
   const packs = openPacks(rows.newestPack());
   const place: OperationContext = {

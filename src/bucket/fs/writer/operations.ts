@@ -1,7 +1,7 @@
 // What each operation of the writer does, inside the transaction and the savepoint that batch.ts opens for it.
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
-import type { BlobRow, CatalogueBlobs, NewPlace } from "../catalogue/blob-rows.ts";
+import type { BlobRow, BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
@@ -18,7 +18,7 @@ export type Handlers = {
 export interface OperationContext {
   readonly database: Database.Database;
   readonly writes: CatalogueWrites;
-  readonly rows: CatalogueBlobs;
+  readonly rows: BlobRows;
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
