@@ -1,5 +1,5 @@
-// A store that lives in memory, for tests: the same promises as the embedded one except that nothing outlives it.
-// Not bounded; the servers use fs/.
+// A store in memory, for tests. It makes the same promises as the embedded store except durability. It has no bounds;
+// servers use fs/.
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
@@ -135,7 +135,7 @@ function occupantOf(entry: StoredEntry) {
   } satisfies Occupant & { readonly via: unknown };
 }
 
-/** Takes a file away, as the embedded store does. */
+/** Removes the body's file after reading it, because the embedded store takes it away as well. */
 async function bytesOf({ content }: WholeBody): Promise<Buffer> {
   if (content.kind === "buffer") return content.buffer;
   const bytes = await readFile(content.path);

@@ -1,17 +1,18 @@
-// Chores that a store does now and then, one after another, on a timer that does not keep the process alive.
+// Runs a store's periodic tasks one after another, on a timer that does not keep the process alive.
 import type { Log } from "../../core/log.ts";
 
 export interface PeriodicTask {
-  /** For the log: completes "cannot …". */
+  /** Completes "cannot …" in the log. */
   readonly action: string;
-  /** Not more often than this, milliseconds. */
+  /** Minimum interval. Milliseconds. */
   readonly everyMs: number;
   readonly run: () => Promise<unknown>;
 }
 
 /**
- * Looks for due chores every `tickMs` (0: never); none is due at the start. A chore that fails is logged and tried
- * again when it is next due. `ticks`: the clock that they go by. The returned function stops the timer and waits for the chore under way.
+ * Looks for due tasks every `checkEveryMs` (0: never). No task is due at the start. A task that fails is logged and
+ * retried when it is due again. `clock`: milliseconds. The returned function stops the timer and waits for the running
+ * task.
  */
 export function startPeriodicTasks(
   checkEveryMs: number,
@@ -29,7 +30,7 @@ export function startPeriodicTasks(
       try {
         await task.run();
       } catch (error) {
-        log.warn({ err: error }, `cannot ${task.action}; will try again`);
+        log.warn({ err: error }, `cannot ${task.action}; will retry`);
       }
     }
   }

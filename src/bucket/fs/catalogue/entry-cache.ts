@@ -1,32 +1,32 @@
-// Objects that were looked up a moment ago, so that a hit on the disk asks the catalogue once and not each time. One process
-// owns the catalogue and one thread changes it: whatever that was asked to do is told here before it is acknowledged.
+// Caches recently read entries of the catalogue, so that repeated disk hits need only one query. It is never stale: one
+// process owns the catalogue, one thread changes it, and each change invalidates here before it is acknowledged.
 import { LRUCache } from "lru-cache";
 import type { Key } from "../../../core/object.ts";
 import type { Entry } from "../../contract/driver.ts";
 import type { Operation } from "../writer/write-operations.ts";
 
 export interface EntryCache {
-  /** As the catalogue had it, and no acknowledged operation has changed it since. */
+  /** The entry as it was read. No acknowledged operation has changed it since. */
   get(bucket: string, key: Key): ObjectEntry | undefined;
-  /** Called in the turn in which the entry was read. Only sound objects are kept: other states may end by the clock. */
+  /** Must be called in the turn that read the entry. Caches undamaged objects only, because other states may expire. */
   set(bucket: string, key: Key, entry: Entry): void;
-  /** Lets go of what these operations may have changed, whether they succeeded or not. */
+  /** Removes entries that these operations may have changed, even if the operations failed. */
   invalidate(operations: readonly Operation[]): void;
 }
 
 type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
 
-/** Some 700 bytes each; as many as blobs are kept open. */
+/** About 700 bytes each. As many as the blobs that are kept open (blob-reader.ts). */
 const MAX_ENTRIES = 4_096;
 
-/** None at first. */
+/** Starts empty. At most 4,096 entries. */
 export function createEntryCache(): EntryCache {
   const entries = new LRUCache<string, ObjectEntry>({ max: MAX_ENTRIES });
   const drop = (bucket: string, key: Key) => void entries.delete(nameOf(bucket, key));
 
   function invalidate({ name, request }: Operation): void {
     switch (name) {
-      // A put may also teach the digests of equal bytes under other keys; their descriptions stay true without.
+      // A put may also add digests to equal bytes under other keys. Their cached descriptions stay true without them.
       case "put":
         drop(request.bucket, request.info.key);
         break;
@@ -44,11 +44,11 @@ export function createEntryCache(): EntryCache {
         drop(request.from, request.key);
         drop(request.to, request.key);
         break;
-      // Names a blob, whoever has it.
+      // It names a blob, and any entry may use that.
       case "quarantine":
         entries.clear();
         break;
-      // These change no entry of an object.
+      // These change no entry that holds an object.
       case "spend":
       case "pruneSpent":
       case "probe":
@@ -74,7 +74,7 @@ export function createEntryCache(): EntryCache {
   };
 }
 
-/** The ids of buckets have no line feed. */
+/** Ids of buckets contain no line feed. */
 function nameOf(bucket: string, key: Key): string {
   return `${bucket}\n${key}`;
 }

@@ -1,5 +1,5 @@
-// Everything that changes the catalogue's entries, as plain functions on a database. Each call is made inside the writer's
-// transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
+// All changes of the catalogue's entries, as functions on a database. The writer calls each inside its transaction
+// (batch.ts), so each is atomic. They touch no files. The rows of blobs are in blob-rows.ts.
 import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
@@ -8,9 +8,9 @@ import type { PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-op
 import type { BlobRows, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./schema.ts";
 
-/** `now` is Unix milliseconds everywhere. */
+/** `now` is in Unix milliseconds everywhere. */
 export interface CatalogueWrites {
-  /** A put that is refused leaves the blob to the sweeper, where it has been placed already. */
+  /** If a put is refused after its blob was placed, the blob stays for the sweep. */
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
   delete(request: RequestOf<"delete">, now: number): boolean;
@@ -20,11 +20,11 @@ export interface CatalogueWrites {
   forget(request: RequestOf<"forget">, now: number): boolean;
   move(request: RequestOf<"move">, now: number): boolean;
   /**
-   * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
-   * it then: it is forgotten.
+   * Makes entries of the blob absent if they can be fetched again: mirrored objects, and all of cache buckets. The
+   * other entries keep the blob, which is marked as damaged. If none is left, the blob is removed.
    */
   quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "cacheBucketPrefixes">, now: number): QuarantinedEntry[];
-  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
+  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns their number. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
 }
@@ -93,12 +93,12 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
     probe: database.prepare("UPDATE probes SET at = ?"),
   };
 
-  // Looked up each time: a number that was remembered from a transaction that failed would name no bucket.
+  // No cache: an id that was cached in a transaction that failed would name no bucket.
   function bucketOf(name: string): number {
     return statements.bucketId.get(name)?.id ?? Number(statements.addBucket.run(name).lastInsertRowid);
   }
 
-  /** An expired tombstone is as good as none, but its epoch stands. */
+  /** An expired tombstone counts as absent, but its epoch stays. */
   function entryOf(bucket: number, key: string, now: number): EntryRow {
     const row = statements.entry.get(bucket, key) ?? UNTOUCHED;
     const isExpired = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
@@ -117,11 +117,11 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
   ) {
     const { bucket, info, condition, isRepair = false } = target;
     const entry = entryOf(bucket, info.key, now);
-    // A client that gives the bytes of its damaged upload again stores them.
+    // A client may upload the bytes of its damaged object again.
     const isVacant = isRepair && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
     const result = decidePut(isVacant ? { ...entry, state: "absent" } : entry, condition);
     if (result !== "stored") return result;
-    // Taken before the old one is released: the same bytes again must not look unused in between.
+    // Before the old blob is released: equal bytes must not look unused in between.
     const blob = target.useBlob();
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
@@ -134,8 +134,8 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
     put(request, place, now) {
       const { bucket, info, condition } = request;
       const isRepair = place.kind !== "there" && place.id !== undefined;
-      // What lies in a file of its own needs its row in any case, for the sweeper to find it. And bytes that come again mend
-      // whatever had them, also where this put is refused.
+      // A blob in a file of its own needs a row even if the put is refused, so that the sweep finds it. Repeated bytes
+      // repair every entry that uses the damaged blob, even if the put is refused.
       const placed = place.kind === "file" || isRepair ? blobs.ensure(request, place, now) : undefined;
       const useBlob = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
       return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, isRepair }, now);
@@ -176,7 +176,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
       const epoch = entry.epoch + 1;
       const isMirrored = entry.state === "object" && entry.via === "mirror";
       if (isMirrored && hard) release(id, entry, now);
-      // A key without a row gets one: the epoch must stand against a fill that is under way.
+      // A key without a row gets one: the epoch must invalidate fills that are running.
       if (entry === UNTOUCHED || (isMirrored && hard)) statements.setAbsent.run(id, key, epoch);
       else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
       return isMirrored;
@@ -194,7 +194,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
       const entry = entryOf(source, key, now);
       if (entry.blob === null || entry.sha256 !== sha256) return false;
       const old = entryOf(target, key, now);
-      // Used before either is released: the blob must not look unused in between.
+      // Before either entry is released: the blob must not look unused in between.
       blobs.use(entry.blob);
       statements.count.run(1, entry.size ?? 0, target);
       release(target, old, now);
@@ -227,7 +227,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
     },
   };
 
-  /** A key without an epoch needs no row. */
+  /** A key with epoch 0 needs no row. */
   function setAbsent(bucket: number, key: Key, epoch: number): void {
     if (epoch === 0) statements.removeEntry.run(bucket, key);
     else statements.setAbsent.run(bucket, key, epoch);

@@ -1,27 +1,27 @@
-// Whose turn it is to have a part of a large blob read. The thread pool takes reads in the order in which they are asked for,
-// so that whoever wants a small image would stand behind a thousand parts; here they wait beside it. Whoever has had least
-// goes first, for a client that never reads has soon had all that the kernels hold for it.
+// Decides which part of a large blob is read next. The thread pool is first in, first out, so a small image would wait
+// behind a thousand parts; in this queue parts wait outside the pool. Readers with the fewest bytes so far go first. A
+// client that never reads soon leaves the front, because the kernel's buffers hold only so much.
 
 export interface PartRead {
-  /** Of the blob. */
+  /** Size of the blob. Bytes. */
   readonly size: number;
-  /** What it has had of it before. */
+  /** Bytes that this reader has had of it before. */
   readonly hadBytes: number;
 }
 
 export interface ReadQueue {
-  /** Resolves when it is this one's turn. `leave` must follow. */
+  /** Undefined if the read may start at once; otherwise resolves when it may. The caller must then call `leave`. */
   enter(part: PartRead): Promise<void> | undefined;
   leave(): void;
 }
 
-/** Reads at once: the pool has a thread more. */
+/** Reads at the same time. The thread pool has one thread more. */
 const MAX_READS = 3;
-/** The first is for blobs that are soon over; the others are for who has had nothing, and for twice as much as the one before. */
+/** Queue 0 is for small blobs, queue 1 for readers without bytes so far. Each further queue covers twice the bytes. */
 const QUEUES = 8;
 const CLASS_BYTES = 262_144;
 const SHORT_BYTES = 1_048_576;
-/** So often it is the turn of those who have had most: a long download goes on although others begin without end. */
+/** Every fourth turn is for the readers with the most bytes, so that long downloads continue under constant load. */
 const LONGEST_EVERY = 4;
 
 export function createReadQueue(maxReads = MAX_READS): ReadQueue {

@@ -1,5 +1,6 @@
 // What the writer can be asked to do: the one table of names, requests and answers that both sides of the thread share.
-// Everything in it survives a structured clone and is small. Bytes lie in files, or in the memory that both sides share.
+// Everything in it survives a structured clone and is small. Bytes lie in files, or in the memory that both sides
+// share.
 import type { ErrorCode } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpendRequest } from "../../../sign/once.ts";
@@ -46,7 +47,9 @@ export interface WriteOperations {
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key } & PurgeOptions, boolean];
-  /** The object's entry becomes absent and keeps its epoch; no tombstone. False where another object, or none, is there. */
+  /**
+   * The object's entry becomes absent and keeps its epoch; no tombstone. False where another object, or none, is there.
+   */
   forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
   /** The object becomes that of the same key in another bucket, whose epoch stands. False where it is not there. */
   move: [{ readonly from: string; readonly to: string; readonly key: Key; readonly sha256: string }, boolean];
@@ -61,7 +64,10 @@ export interface WriteOperations {
   forgetTombstones: [{ readonly expiredBefore: number; readonly limit: number }, number];
   /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
   removeOrphans: [OrphanRequest, number];
-  /** Moves blobs of a pack to the newest, at most so many bytes but at least one. Returns their SHA-256; none: it is empty. */
+  /**
+   * Moves blobs of a pack to the newest, at most so many bytes but at least one. Returns their SHA-256; none: it is
+   * empty.
+   */
   compactPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
   /** Removes the packs in which nothing lives. Returns how many. */
   removeEmptyPacks: [Record<string, never>, number];
@@ -84,7 +90,9 @@ export interface QuarantineRequest {
   readonly cacheBucketPrefixes: readonly string[];
 }
 
-/** An entry whose blob was found damaged. `isKept`: nobody else has it, and it stays, marked; the others are absent now. */
+/**
+ * An entry whose blob was found damaged. `isKept`: nobody else has it, and it stays, marked; the others are absent now.
+ */
 export interface QuarantinedEntry {
   readonly bucket: string;
   readonly key: string;

@@ -42,8 +42,9 @@ export interface WriterOptions {
 }
 
 const CAPACITY = 10_000;
-// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long for
-// others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them along.
+// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long
+// for others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them
+// along.
 const BATCH_DELAY_MS = 5;
 const MAX_BATCH = 512;
 /** Bodies that wait for others at the most. */

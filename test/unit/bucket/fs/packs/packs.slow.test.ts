@@ -244,7 +244,7 @@ describe("sweep()", () => {
     await fillPack();
     rmSync(packPath(dir, 1));
     await sweepAfterDeleting(4);
-    expect(warnings).toContain("cannot move images out of a pack; will try again");
+    expect(warnings).toContain("cannot compact a pack; will retry");
   });
 });
 
