@@ -149,7 +149,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it was quarantined`);
     }
     if (bytes.length === blob.size) blob.readAt = quickReads.now();
-    // If the range is all of the bytes, no view: the caller's `into` must be returned as it is.
+    // A view would lose the head room of the buffer (body/head-room.ts), so there is none if the range is all of it.
     const isAll = start === from && end + 1 === to;
     return isAll ? bytes : bytes.subarray(start - from, end + 1 - from);
   }

@@ -1,5 +1,6 @@
-// The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
-// that those who arrive during an fsync share the next one. Small bodies go along in memory that both sides share.
+// The event loop's side of the writer thread. It queues operations (bounded) and sends them in batches, one at a time,
+// so that operations that arrive during an fsync share the next one. Small bodies travel in shared memory. It writes no
+// files: writer-thread.ts does.
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
@@ -7,7 +8,7 @@ import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } fr
 export interface WriterData {
   readonly dataDir: string;
   readonly packBytes: number | undefined;
-  /** Bodies of the batch that runs. Written here before it is sent, read there until its outcomes come. */
+  /** Bodies of the running batch: written here before the batch is sent, read there until its outcomes arrive. */
   readonly shared: SharedArrayBuffer;
 }
 
@@ -20,12 +21,12 @@ export type FromWriter =
 
 export interface Writer {
   /**
-   * Resolves when the operation is durable, with its answer. Throws store_failed, store_full; `overloaded` when
-   * the queue is full; and nothing has changed then. `body`: of a put, at most MAX_PACKED_BYTES; not copied before its
-   * batch is sent, so it must not change.
+   * Resolves with the answer once the operation is durable. Throws store_failed, store_full, and overloaded if the
+   * queue is full; nothing has changed then. `body`: the bytes of a put, at most MAX_PACKED_BYTES. They must not change
+   * before it resolves, because they are copied only when the batch is sent.
    */
   submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer): Promise<AnswerOf<Name>>;
-  /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
+  /** Finishes accepted operations, then ends the thread. Later operations throw store_failed. */
   close(): Promise<void>;
 }
 
@@ -35,23 +36,23 @@ export interface WriterOptions {
   readonly packBytes?: number | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Told of operations that have ended, or may have when the thread ended, before any of them is acknowledged. */
+  /** Called with the operations that have ended, or may have when the thread died, before any is acknowledged. */
   readonly onEnded?: (operations: readonly Operation[]) => void;
-  /** Operations waiting at the most. */
+  /** Maximum number of unfinished operations. */
   readonly capacity?: number;
 }
 
 const CAPACITY = 10_000;
-// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long
-// for others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them
-// along.
+// Batches start at least this far apart, so that more operations share an fsync under load. Milliseconds. Bodies always
+// wait this long for other bodies, because their fsync is the expensive one. Any other operation is sent at once if the
+// last batch is old enough, together with the waiting bodies.
 const BATCH_DELAY_MS = 5;
 const MAX_BATCH = 512;
-/** Bodies that wait for others at the most. */
+/** With this many queued bodies the next batch does not wait for more. */
 const MAX_DELAYED_BODIES = 32;
-/** The largest body that goes to the writer, and so into a pack. Bytes. */
+/** The largest body that is sent to the writer, and so stored in a pack. Bytes. */
 export const MAX_PACKED_BYTES = 262_144;
-// Address space until it is used. Bytes.
+// Takes address space only, until it is used. Bytes.
 const SHARED_BYTES = 4_194_304;
 
 interface QueuedOperation {
@@ -61,7 +62,7 @@ interface QueuedOperation {
   readonly reject: (error: HuiyuanError) => void;
 }
 
-/** Throws what opening the catalogue throws. */
+/** Throws as opening the catalogue does. */
 export async function startWriter(options: WriterOptions): Promise<Writer> {
   const { dataDir, packBytes, now, onEnded = () => {}, capacity = CAPACITY } = options;
   const shared = new SharedArrayBuffer(SHARED_BYTES);
@@ -73,11 +74,11 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
 
   let queued: QueuedOperation[] = [];
   let running: QueuedOperation[] = [];
-  /** While a send is due, at `dueAt`. */
+  /** Set while a send is scheduled, for `dueAt`. */
   let cancelSend: (() => void) | undefined;
   let dueAt = 0;
   let lastSentAt = 0;
-  /** Since when bodies alone wait. */
+  /** When an operation last entered an empty queue. By performance.now(). */
   let queuedSince = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
@@ -91,7 +92,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
     cancelSend = callAt(due, send);
   }
 
-  /** Only while nothing but bodies waits, and they are few. */
+  /** True while only bodies are queued, and few of them. */
   function mayDelay(): boolean {
     return (
       refusal === undefined && queued.length < MAX_DELAYED_BODIES && queued.every(({ body }) => body !== undefined)
@@ -159,7 +160,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
         return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
       }
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
-        // Name and request belong together by this function's signature; the answer to them by the same table.
+        // The signature ties the name to the request, and the table ties both to the answer.
         const operation = { name, request } as Operation;
         if (queued.length === 0) queuedSince = performance.now();
         queued.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
@@ -176,19 +177,19 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-/** `at`: as performance.now(). Returns what takes it back. */
+/** `at`: by performance.now(). Returns a function that cancels the call. */
 function callAt(at: number, run: () => void): () => void {
   const waitMs = at - performance.now();
   if (waitMs > 0) {
     const timer = setTimeout(run, waitMs);
     return () => clearTimeout(timer);
   }
-  // At the end of this turn of the loop, so that what its callbacks ask for goes together.
+  // At the end of this turn, so that operations of all its callbacks share the batch.
   const immediate = setImmediate(run);
   return () => clearImmediate(immediate);
 }
 
-/** Threads run the built program: when this file is run from source, that is in dist/. */
+/** Threads run the compiled program, which is in dist/ if this file runs from source. */
 function writerUrl(): URL {
   const isSource = import.meta.url.endsWith(".ts");
   return new URL(
