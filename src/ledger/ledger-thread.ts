@@ -1,4 +1,4 @@
-// The thread that alone opens the ledgers and waits for their fsyncs. Started by ledger.ts.
+// The only thread that opens the ledgers and waits for their fsyncs. ledger.ts starts it.
 import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../core/errors.ts";
 import { createDatabase, type LedgerDatabase } from "./database.ts";

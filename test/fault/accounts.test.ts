@@ -89,7 +89,7 @@ test("damaged files are set aside when they are opened, and all goes on with new
   await eventually(async () => (await ask(program, "/log")).entries?.length === 2, "the log goes on");
   await eventually(async () => (await ask(program, "/callbacks")).notices?.length === 1, "so does the outbox");
   expect((await ask(program, "/usage")).days?.length).toBe(1);
-  expect(program.output.split("a damaged database was set aside").length - 1).toBe(3);
+  expect(program.output.split("a damaged database was quarantined").length - 1).toBe(3);
   const files = await readdir(installation.data);
   for (const [name, bytes] of damaged) {
     const aside = files.filter((file) => new RegExp(`^${name}\\.damaged-\\d+$`).test(file));
