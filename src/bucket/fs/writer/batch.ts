@@ -22,7 +22,7 @@ export interface BatchParts {
 }
 
 // These operations remove files. They run before the others and in a transaction of their own, so that no put of the
-// same batch relies on a file that is about to be removed.
+// same batch relies on a vanishing file.
 const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
   "sweep",
   "quarantine",
