@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("startTending() runs each chore when it is due, none at the start, and goes on after a failure", async () => {
+test("startPeriodicTasks() runs each task when it is due, none at the start, and continues after a failure", async () => {
   const runs: string[] = [];
   const stop = startPeriodicTasks(1_000, { log: SILENT_LOG }, [
     {

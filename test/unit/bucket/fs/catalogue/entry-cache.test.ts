@@ -20,7 +20,7 @@ let dir: string;
 let store: FsStore;
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "huiyuan-recent-"));
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-cache-"));
   store = await createFsStore({ dir, now: Date.now, log: quiet, minFreeBytes: 0, sweepEveryMs: 0 });
 });
 
@@ -78,7 +78,7 @@ async function take({ what, bucket: id, key, body, via, hard }: Step): Promise<u
   }
 }
 
-test("lookup() says what the catalogue has, whatever was done and looked up before and meanwhile", async () => {
+test("lookup() always returns the catalogue's entry, after and during any changes and lookups", async () => {
   const database = openCatalogueForReading(join(dir, "catalogue.db"));
   const catalogue = prepareCatalogueReads(database, Date.now);
   const places = BUCKETS.flatMap((bucket) => KEYS.map((key) => ({ bucket, key })));
@@ -113,16 +113,16 @@ test("lookup() says what the catalogue has, whatever was done and looked up befo
   database.close();
 });
 
-test("createRecentEntries() keeps neither damaged objects nor what may end by the clock, and all goes with a damaged blob", () => {
-  const recent = createEntryCache();
+test("createEntryCache() caches neither damaged objects nor entries that may expire, and a quarantine empties it", () => {
+  const cache = createEntryCache();
   const [key, other] = KEYS as [(typeof KEYS)[0], (typeof KEYS)[0]];
   const info = infoOf(key, BODIES[0]!);
-  recent.set("1/one", key, { state: "object", info: { ...info, isDamaged: true }, epoch: 0, isStale: false });
-  recent.set("1/one", other, { state: "tombstone", deletedAt: 1, reason: "", expiresAt: 2, epoch: 0 });
-  expect([recent.get("1/one", key), recent.get("1/one", other)]).toEqual([undefined, undefined]);
-  recent.set("1/one", key, { state: "object", info, epoch: 0, isStale: false });
-  expect(recent.get("1/one", key)?.info).toBe(info);
+  cache.set("1/one", key, { state: "object", info: { ...info, isDamaged: true }, epoch: 0, isStale: false });
+  cache.set("1/one", other, { state: "tombstone", deletedAt: 1, reason: "", expiresAt: 2, epoch: 0 });
+  expect([cache.get("1/one", key), cache.get("1/one", other)]).toEqual([undefined, undefined]);
+  cache.set("1/one", key, { state: "object", info, epoch: 0, isStale: false });
+  expect(cache.get("1/one", key)?.info).toBe(info);
   const request = { sha256: "0".repeat(64), place: undefined, inode: undefined, cacheBucketPrefixes: [] };
-  recent.invalidate([{ name: "quarantine", request }]);
-  expect(recent.get("1/one", key)).toBeUndefined();
+  cache.invalidate([{ name: "quarantine", request }]);
+  expect(cache.get("1/one", key)).toBeUndefined();
 });
