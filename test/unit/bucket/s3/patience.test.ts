@@ -1,4 +1,4 @@
-// How long the S3 store waits for an answer in all: less than a client's connection waits for its own.
+// The S3 store waits for a response in all less long than a client's connection waits for its own.
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
 import { createSharedSignals } from "../../../../src/async/shared-signals.ts";
@@ -14,7 +14,7 @@ import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };
 const A = toKey("a.jpg");
 const ONE = wholeBody(Buffer.from("one"));
-/** Milliseconds in which the server lets go of a connection on which nothing moves. */
+/** The server closes a connection that is idle for this long. Milliseconds. */
 const CLIENT_MS = 60_000;
 let client: S3Client | undefined;
 
@@ -36,12 +36,12 @@ function replyOf(text: string): HttpReply {
   return { status: 200, header: (name) => (name === "etag" ? '"1"' : undefined), body: body() };
 }
 
-/** Silence: it ends with the patience of whoever asked, to which time leaps. */
+/** Never answers: advances the time until the caller gives up. */
 async function silence({ signal }: HttpCall): Promise<never> {
   const begun = performance.now();
   while (!signal.aborted) {
     vi.advanceTimersByTime(500);
-    if (performance.now() - begun > CLIENT_MS) throw new Error("nobody has given it up");
+    if (performance.now() - begun > CLIENT_MS) throw new Error("the caller has not given up");
   }
   throw signal.reason;
 }
@@ -57,7 +57,7 @@ async function failsAfter(work: () => Promise<unknown>): Promise<number> {
 test.each([
   [15_000, 2],
   [35_000, 1],
-])("send() to which nothing comes in %i ms is tried %i times", async (patienceMs, times) => {
+])("send() without a response in %i ms is tried %i times", async (patienceMs, times) => {
   const call = vi.fn(silence);
   await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", patienceMs }));
   expect(call).toHaveBeenCalledTimes(times);
@@ -74,7 +74,7 @@ test("send() of a long body whose connection breaks off is tried three times, ho
   expect(call).toHaveBeenCalledTimes(3);
 });
 
-test("an upload of which the end stays without an answer fails in time, its parts taken back or not", async () => {
+test("an upload whose end is not answered fails in time, whether its parts are removed or not", async () => {
   const asked = clientOf(async (call) => {
     if (call.method === "PUT") return replyOf("");
     if (call.target.endsWith("uploads=")) return replyOf("<Upload><UploadId>7</UploadId></Upload>");
@@ -85,7 +85,7 @@ test("an upload of which the end stays without an answer fails in time, its part
   expect(await failsAfter(() => putInParts(asked, source, put))).toBeLessThan(CLIENT_MS - 10_000);
 });
 
-/** A store whose copies are answered so. */
+/** A store whose copies get this answer. */
 async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
   const store = await openS3Store({
     ...ACCESS,
@@ -100,7 +100,7 @@ async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
   return { copy, close: () => store.close() };
 }
 
-test("a copy that stays without an answer is asked for once and fails in time", async () => {
+test("a copy without a response is requested once and fails in time", async () => {
   const answer = vi.fn(silence);
   const { copy, close } = await copying(answer);
   expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
@@ -108,7 +108,7 @@ test("a copy that stays without an answer is asked for once and fails in time", 
   await close();
 });
 
-/** An answer that begins late, of one blank every 4 s until it is done. */
+/** A response that begins late and sends a space every 4 s until it is done. */
 async function blanksThen(text: string, { headMs = 0, ms }: { headMs?: number; ms: number }): Promise<HttpReply> {
   vi.advanceTimersByTime(headMs);
   const body = async function* () {
@@ -122,15 +122,15 @@ async function blanksThen(text: string, { headMs = 0, ms }: { headMs?: number; m
 }
 
 test.each([
-  ["without an end", { ms: Number.POSITIVE_INFINITY }],
-  ["that begin late", { headMs: 30_000, ms: 30_000 }],
-])("a copy of which blanks come %s fails in time too", async (_what, when) => {
+  ["without end", { ms: Number.POSITIVE_INFINITY }],
+  ["late", { headMs: 30_000, ms: 30_000 }],
+])("a copy that sends spaces %s fails in time too", async (_what, when) => {
   const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", when));
   expect(await failsAfter(copy)).toBeLessThan(40_000);
   await close();
 });
 
-test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhile", async () => {
+test("a copy and the end of an upload in parts have 35 s, although spaces arrive before", async () => {
   const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", { ms: 32_000 }));
   const asked = clientOf(async ({ method, target }) => {
     if (method === "PUT") return replyOf("");
@@ -144,13 +144,13 @@ test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhi
   await close();
 });
 
-test("createPatience() aborts its signal when the store closes, and leaves nothing with it otherwise", async () => {
+test("createPatience() aborts its signal when the store closes, and removes its listener otherwise", async () => {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const listening = () => getEventListeners(closing.signal, "abort").length;
   const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createPatience(ms, shared));
   ended?.end();
-  for await (const _piece of read?.watchAnswer(replyOf("one").body) ?? []);
+  for await (const _chunk of read?.watchAnswer(replyOf("one").body) ?? []);
   await vi.waitFor(() => expect(silent?.signal.aborted).toBe(true));
   expect(listening()).toBe(1);
   const reason = new Error("closed");

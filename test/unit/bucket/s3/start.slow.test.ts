@@ -1,4 +1,5 @@
-// The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
+// The start of the S3 store when a proxy before S3 answers in its place: that tells nothing about S3, which then counts
+// as down.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -50,7 +51,7 @@ const put = async (text: string) => {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "absent" }, isStale: false });
 };
 
-const nthTrialPut = (nth: number, failure: Failure): ScriptedS3["failure"] => {
+const nthProbePut = (nth: number, failure: Failure): ScriptedS3["failure"] => {
   let puts = 0;
   return (method, name) => {
     if (method !== "PUT" || !name.includes("probe")) return undefined;
@@ -63,45 +64,48 @@ test.each([
   ["404", { page: 404 }],
   ["403", { page: 403 }],
   ["200", { page: 200 }],
-] as const)("a page with status %s is no answer of S3 to the first listing: it is away", async (_status, page) => {
-  await open(() => page);
-  expect([store?.isDown, warned]).toEqual([true, []]);
-});
+] as const)(
+  "a page with status %s is no answer of S3 to the first listing: S3 counts as down",
+  async (_status, page) => {
+    await open(() => page);
+    expect([store?.isDown, warned]).toEqual([true, []]);
+  },
+);
 
-test("a bucket that S3 does not have ends it", async () => {
+test("a bucket that S3 does not have ends the start", async () => {
   const failing = open(() => ({ status: 404, code: "NoSuchBucket" }));
   await expect(failing).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test.each([true, false])(
-  "what was answered in S3's place shows nothing of conditions (obeyed: %s)",
-  async (isObeyed) => {
-    s3.obeysConditions = isObeyed;
-    s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
-    await open(() => ({ page: 404 }));
+test.each([true, false])("an answer in S3's place tells nothing about conditions (obeyed: %s)", async (isObeyed) => {
+  s3.obeysConditions = isObeyed;
+  s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
+  await open(() => ({ page: 404 }));
+  await returned();
+  expect([await put("two"), s3.objects.get(NAME)?.bytes.toString()]).toEqual([false, "one"]);
+  expect(warned).toHaveLength(isObeyed ? 0 : 1);
+});
+
+test.each([1, 2, 4])(
+  "a 404 to put %i of the probe tells nothing either: S3 counts as down until the probe succeeds",
+  async (nth) => {
+    s3.saysRequestId = false;
+    await open(nthProbePut(nth, { page: 404 }));
+    expect([store?.isDown, warned]).toEqual([true, []]);
     await returned();
-    expect([await put("two"), s3.objects.get(NAME)?.bytes.toString()]).toEqual([false, "one"]);
-    expect(warned).toHaveLength(isObeyed ? 0 : 1);
+    expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
   },
 );
 
-test.each([1, 2, 4])("a 404 to the trial's put %i shows nothing either: S3 is away until it is known", async (nth) => {
-  s3.saysRequestId = false;
-  await open(nthTrialPut(nth, { page: 404 }));
-  expect([store?.isDown, warned]).toEqual([true, []]);
-  await returned();
-  expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
-});
-
-test("a condition that S3 refuses to take is replaced by a look", async () => {
-  await open(nthTrialPut(2, { status: 501, code: "NotImplemented" }));
+test("a condition that S3 refuses is replaced by a HEAD", async () => {
+  await open(nthProbePut(2, { status: 501, code: "NotImplemented" }));
   expect(warned).toHaveLength(1);
   s3.asked.length = 0;
   expect([await put("one"), await put("two")]).toEqual([true, false]);
   expect(s3.asked).toEqual([`HEAD ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
 });
 
-test("how S3 says that something is not there is learnt when it is back, before anybody asks", async () => {
+test("the 404 of S3 is learnt when S3 is back, before the first request", async () => {
   await open(() => ({ page: 404 }));
   await returned();
   await vi.waitFor(() => expect(s3.asked.some((line) => /^DELETE .*probe/.test(line))).toBe(true));
@@ -112,21 +116,18 @@ test("how S3 says that something is not there is learnt when it is back, before 
 test.each([
   ["a page with status 404", { page: 404 }],
   ["503", { status: 503, code: "SlowDown" }],
-] as const)(
-  "%s to the first look for nothing does not make a 404 of what stands before S3 absence",
-  async (_what, failure) => {
-    let looks = 0;
-    await open((method, name) => {
-      if (method !== "HEAD" || !name.includes("probe")) return undefined;
-      looks += 1;
-      return looks === 1 ? failure : undefined;
-    });
-    s3.failure = () => ({ page: 404 });
-    await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
-  },
-);
+] as const)("%s to the first HEAD of the probe does not make a proxy's 404 mean absent", async (_what, failure) => {
+  let heads = 0;
+  await open((method, name) => {
+    if (method !== "HEAD" || !name.includes("probe")) return undefined;
+    heads += 1;
+    return heads === 1 ? failure : undefined;
+  });
+  s3.failure = () => ({ page: 404 });
+  await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+});
 
-test("what stands before S3 makes nothing absent before S3 has been heard", async () => {
+test("a proxy's 404 does not mean absent before S3 has answered", async () => {
   await open((method) => (method === "HEAD" ? { page: 404 } : { status: 503, code: "SlowDown" }));
   s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
@@ -134,7 +135,7 @@ test("what stands before S3 makes nothing absent before S3 has been heard", asyn
 
 const head = () => bucket.head(toKey("a.jpg"));
 
-const toTrialPuts =
+const toProbePuts =
   (failure: Failure): ScriptedS3["failure"] =>
   (method, name) =>
     method === "PUT" && name.includes("probe") ? failure : undefined;
@@ -144,12 +145,12 @@ test.each([
   ["507", 1, { status: 507, code: "InsufficientStorage" }],
   ["a reset", 3, "reset"],
 ] as const)(
-  "an S3 that sends no request ids and answers its trial with %s at its return is believed within seconds after",
+  "an S3 without request ids whose probe gets %s when it is back is trusted within seconds",
   async (_what, times, failure) => {
     s3.saysRequestId = false;
     await open(() => ({ page: 404 }));
     const back = new Promise<void>((resolve) => store?.onReturn(resolve));
-    s3.failure = toTrialPuts(failure);
+    s3.failure = toProbePuts(failure);
     await back;
     const puts = () => s3.asked.filter((line) => /^PUT .*probe/.test(line)).length;
     await vi.waitFor(() => expect(puts()).toBe(times), 5_000);
@@ -159,7 +160,7 @@ test.each([
   },
 );
 
-test("an S3 that sent a request id with one 404 and sends none any more is believed again within seconds", async () => {
+test("an S3 that sent a request id with one 404 and none since is trusted again within seconds", async () => {
   s3.saysRequestId = false;
   await open(() => undefined);
   s3.saysRequestId = true;
@@ -169,23 +170,23 @@ test("an S3 that sent a request id with one 404 and sends none any more is belie
   await vi.waitFor(async () => expect(await head()).toEqual({ state: "absent" }), { timeout: 4_000, interval: 200 });
 });
 
-test("what stands before S3 is not believed by a trial during which S3 sends a request id", async () => {
-  let looks = 0;
+test("a probe during which S3 sends a request id does not make a proxy's 404 mean absent", async () => {
+  let heads = 0;
   await open(() => undefined);
   s3.failure = (method, name) => {
     if (method !== "HEAD") return undefined;
     if (!name.includes("probe")) return { page: 404 };
-    looks += 1;
-    return looks % 5 === 3 ? undefined : { page: 404 };
+    heads += 1;
+    return heads % 5 === 3 ? undefined : { page: 404 };
   };
   for (const _time of [1, 2, 3]) {
     await expect(head()).rejects.toMatchObject({ code: "store_failed" });
     await delay(1_200);
   }
-  expect(looks).toBeGreaterThan(3);
+  expect(heads).toBeGreaterThan(3);
 });
 
-test("the trial is made again once a second at the most, one at a time, and tells nothing twice", async () => {
+test("the probe is repeated at most once a second, one at a time, and is logged once", async () => {
   s3.obeysConditions = false;
   await open(() => undefined);
   s3.asked.length = 0;
@@ -195,9 +196,9 @@ test("the trial is made again once a second at the most, one at a time, and tell
     await head().catch(() => undefined);
     await delay(20);
   }
-  const trials = s3.asked.filter((line) => /^DELETE .*probe/.test(line)).length;
-  expect(trials).toBeGreaterThan(0);
-  expect(trials).toBeLessThan(4);
+  const probes = s3.asked.filter((line) => /^DELETE .*probe/.test(line)).length;
+  expect(probes).toBeGreaterThan(0);
+  expect(probes).toBeLessThan(4);
   expect(warned).toHaveLength(1);
 });
 
@@ -208,7 +209,7 @@ test.each([
   [501, "NotImplemented", "store_failed"],
   [400, "InvalidRequest", "store_failed"],
 ])(
-  "an S3 that lists and refuses every put with %i %s is served from, and put to once it takes puts",
+  "an S3 that lists and refuses every put with %i %s is read from, and written to once it accepts puts",
   async (status, code, errorCode) => {
     s3.objects.set("10001234/photos/b.jpg", { bytes: Buffer.from("one"), headers: {} });
     await open((method) => (method === "PUT" ? { status, code } : undefined));
@@ -220,8 +221,8 @@ test.each([
   },
 );
 
-test("an S3 that becomes full in the midst of its trial is not taken for one that refuses conditions", async () => {
-  await open(nthTrialPut(2, { status: 507, code: "XMinioStorageFull" }));
+test("an S3 that becomes full during the probe does not count as one that refuses conditions", async () => {
+  await open(nthProbePut(2, { status: 507, code: "XMinioStorageFull" }));
   expect([warned, failed.length]).toEqual([[], 1]);
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
