@@ -61,8 +61,8 @@ function hasSecret(rest: string, depth: number): boolean {
   const text = rest.replace(/%(?:25)*([\da-f]{2})/gi, (_whole, octet: string) =>
     String.fromCharCode(Number.parseInt(octet, 16)),
   );
-  return [text, ...text.split(/[/|]/)].some((piece) => {
-    const url = Buffer.from(piece, "base64").toString("latin1");
+  return [text, ...text.split(/[/|]/)].some((part) => {
+    const url = Buffer.from(part, "base64").toString("latin1");
     // Most parts are no Base64, and their decoded octets mean nothing.
     return (/^[ -~]+$/.test(url) || url.includes("://")) && redacted(url, depth + 1) !== url;
   });

@@ -34,8 +34,8 @@ export function lockData(dir: string): DataLock {
     }
     throw storeFailure(error, `use the data folder "${dir}", it must be a folder that this user may write to`);
   }
-  const held = database;
-  return { release: () => held.close() };
+  const locked = database;
+  return { release: () => locked.close() };
 }
 
 /**

@@ -216,9 +216,9 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
         statements.count.run(-1, -entry.size, entry.bucketId);
       }
-      const kept = entries.filter(({ isOnlyCopy }) => isOnlyCopy).length;
-      if (kept === 0) blobs.remove(blob.id);
-      else blobs.markDamaged(blob.id, kept, now);
+      const onlyCopies = entries.filter(({ isOnlyCopy }) => isOnlyCopy).length;
+      if (onlyCopies === 0) blobs.remove(blob.id);
+      else blobs.markDamaged(blob.id, onlyCopies, now);
       return entries.map(({ bucket, key, via, isOnlyCopy }) => ({ bucket, key, via, isOnlyCopy }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,

@@ -248,8 +248,8 @@ function release(file: SharedFile): void {
 }
 
 function dropHalf(cache: { readonly size: number; pop(): unknown }): void {
-  const kept = Math.floor(cache.size / 2);
-  while (cache.size > kept) cache.pop();
+  const target = Math.floor(cache.size / 2);
+  while (cache.size > target) cache.pop();
 }
 
 /**

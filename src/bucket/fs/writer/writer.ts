@@ -45,7 +45,7 @@ export interface WriterOptions {
 const CAPACITY = 10_000;
 // Batches start at least this far apart, so that more operations share an fsync under load. Milliseconds. Bodies always
 // wait this long for other bodies, because their fsync is the expensive one. Any other operation is sent at once if the
-// last batch is old enough, together with the waiting bodies.
+// last batch is old enough, together with the queued bodies.
 const BATCH_DELAY_MS = 5;
 const MAX_BATCH = 512;
 /** With this many queued bodies the next batch does not wait for more. */
@@ -156,7 +156,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
     submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer) {
       if (refusal !== undefined) return Promise.reject(refusal);
       if (queued.length + running.length >= capacity) {
-        const found = `${capacity} operations are waiting`;
+        const found = `${capacity} operations are queued`;
         return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
       }
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
