@@ -27,7 +27,7 @@ const TWO = wholeBody(Buffer.from("the second"));
 const ALWAYS: PutCondition = { when: "always" };
 const TOMBSTONE = { deletedAt: 5, reason: "by hand" };
 
-/** `isRemote`: this machine may know of an object only by looking it up. */
+/** `isRemote`: this machine learns of an object only by looking it up. */
 function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = false } = {}): void {
   describe(`${name} driver`, () => {
     let dir: string;
@@ -74,7 +74,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toEqual({ state: "object", info, epoch: 0, isStale: false });
     });
 
-    test("put() of a body in a file takes the file away", async () => {
+    test("put() of a body in a file removes the file", async () => {
       const path = join(dir, "body");
       const bytes = randomBytes(BLOCK + 1);
       await writeFile(path, bytes);
@@ -135,7 +135,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
     });
 
-    test("put() when absent, 50 at once: exactly one is stored, and it is the one that is read", async () => {
+    test("put() when absent stores exactly one of 50 concurrent bodies, and that one is read", async () => {
       const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
       const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { when: "absent", epoch: 0 })));
       expect(results.filter((result) => result === "stored")).toHaveLength(1);
@@ -144,7 +144,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toMatchObject({ objects: 1 });
     });
 
-    test("put() when vacant, 50 at once over a tombstone: exactly one is stored, and no earlier fill replaces it", async () => {
+    test("put() when vacant stores exactly one of 50 concurrent bodies over a tombstone, and no earlier fill replaces it", async () => {
       await put("a.jpg");
       await bucket.delete(A, TOMBSTONE);
       const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
@@ -180,7 +180,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(toKey("never.jpg"))).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 1 });
     });
 
-    test("undelete() lifts a tombstone and keeps the epoch, so that a fill from before it is still refused", async () => {
+    test("undelete() lifts a tombstone and keeps the epoch, so that an earlier fill is still refused", async () => {
       expect(await bucket.undelete(A)).toBe(false);
       await bucket.delete(A, TOMBSTONE);
       expect(await bucket.undelete(A)).toBe(true);
@@ -190,7 +190,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.undelete(A)).toBe(false);
     });
 
-    test("an expired tombstone counts as absent, and its epoch stays", async () => {
+    test("lookup() counts an expired tombstone as absent and keeps its epoch", async () => {
       await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
       now = 1_001;
       expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, expiresAt: 1_002, epoch: 1 });
@@ -203,7 +203,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 1 });
     });
 
-    test("a later delete decides how long the tombstone lasts", async () => {
+    test("a later delete() sets the end of the tombstone", async () => {
       await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
       await bucket.delete(A, TOMBSTONE);
       now = 2_000;
@@ -315,7 +315,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       },
     );
 
-    test("put() over an etag, 20 at once: exactly one is stored", async () => {
+    test("put() over an etag stores exactly one of 20 concurrent bodies", async () => {
       await put("a.jpg", ONE, { when: "absent" });
       const bodies = Array.from({ length: 20 }, (_, index) => wholeBody(Buffer.from(`version ${index}`)));
       const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { ...isOne, epoch: 0 })));
@@ -364,7 +364,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await bytesAt(to.key)).toString()).toBe("one");
     });
 
-    test("copy() is undefined if the source is not there, or has other bytes than described", async () => {
+    test("copy() returns undefined if the source is missing or has other bytes than described", async () => {
       expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
       await put("a.jpg", TWO);
       expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
@@ -377,7 +377,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await bytesAt(A)).toString()).toBe("one");
     });
 
-    test("open() is undefined for an object that was replaced or deleted, with any description", async () => {
+    test("open() returns undefined for an object that was replaced or deleted, with any description", async () => {
       await put("a.jpg");
       await put("a.jpg", TWO);
       expect(await bucket.open(infoOf("a.jpg", ONE))).toBeUndefined();
@@ -385,7 +385,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.open(infoOf("a.jpg", TWO))).toBeUndefined();
     });
 
-    test("open() with mayBeReplaced gives the described bytes or none, and none of a deleted or purged object", async () => {
+    test("open() with mayBeReplaced reads the described bytes or none, and none of a deleted or purged object", async () => {
       const open = (body: WholeBody) => bucket.open(infoOf("a.jpg", body, "mirror"), { mayBeReplaced: true });
       await put("a.jpg", ONE, ALWAYS, "mirror");
       expect((await readAll(await open(ONE), ONE.size)).toString()).toBe("one");
@@ -400,7 +400,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect([await open(ONE), await open(TWO)]).toEqual([undefined, undefined]);
     });
 
-    test("open() is undefined for an object that was replaced, deleted or purged after lookup, and opens any other", async () => {
+    test("open() returns undefined for an object that was replaced, deleted or purged after lookup, and opens any other", async () => {
       const lookedUp = async (key: Key) => {
         const entry = await bucket.lookup(key);
         if (entry.state !== "object") throw new Error(`"${key}" is ${entry.state}`);
@@ -451,13 +451,13 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       reader.close();
     });
 
-    test("put() and read() hold for an object of 20 MiB", async () => {
+    test("put() and read() work for an object of 20 MiB", async () => {
       const bytes = randomBytes(20 * 1_048_576);
       await put("a.jpg", wholeBody(bytes));
       expect((await bytesAt(A)).equals(bytes)).toBe(true);
     });
 
-    test("keys that look alike to a file system are separate objects", async () => {
+    test("put() stores keys that look alike to a file system as separate objects", async () => {
       const keys = [
         "a",
         "a/b",
@@ -536,7 +536,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 2, bytes: 13 });
     });
 
-    test("buckets of one store are independent", async () => {
+    test("bucket() of one store returns independent buckets", async () => {
       const other = store.bucket("10001234/other");
       await put("a.jpg");
       const untouched: Entry = { state: "absent", epoch: 0 };
@@ -568,7 +568,7 @@ describe("on a real Ceph RGW", needs("ceph"), () => {
     await plainS3(rgw).makeBucket(s3Bucket);
   }, CEPH_START_MS);
 
-  /** Waits until every change is in S3, as if a test came much later. */
+  /** Waits until every change is in S3, so that the tests see a settled store. */
   const openS3 = async (dir: string, now: () => number, options: { keepsCopies: boolean }): Promise<Store> => {
     const remote = await openTestS3(rgw, { bucket: s3Bucket, prefix: `${randomUUID()}/` });
     const { store, near, disk } = await openTiered(dir, remote, { now });
@@ -598,7 +598,7 @@ function copiesIn(near: FsStore): Promise<number>[] {
   );
 }
 
-/** Buckets of the store whose changes wait for `changesEnd`. */
+/** Wraps the store's buckets so that each change waits for `changesEnd`. */
 function waitingForChanges(store: Store, changesEnd: () => Promise<void>): Store["bucket"] {
   const known = new Map<string, BucketDriver>();
   return (id) => {

@@ -1,5 +1,5 @@
-// Two servers with one listener, one of them with the lane before it; and a client that sends bytes in any pieces and
-// reads answers byte for byte. Whatever differs between the two is a fault of the lane.
+// Runs two servers with one listener, one of them with the fast path in front of it. Its client sends bytes in any
+// pieces and compares responses byte for byte. Any difference between the two is a bug of the fast path.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -11,10 +11,10 @@ import { within } from "./program.ts";
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
 
 export interface LaneLab {
-  /** Ports of the two. */
+  /** Ports of the two servers. */
   readonly laned: number;
   readonly plain: number;
-  /** Requests that the lane has answered so far. */
+  /** Requests that the fast path has answered so far. */
   readonly inLane: number;
   stop(): Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function startLaneLab(listener: Listener, { idleMs = 60_000 } = {})
   };
 }
 
-/** Sends the pieces, giving the server a turn between them, and reads so many answers, or until the server closes. */
+/** Sends the pieces, with a turn for the server between them. Reads this many responses, or until the server closes. */
 export async function converse(port: number, pieces: readonly string[], answers: number): Promise<string[]> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let received = "";
@@ -82,14 +82,17 @@ export async function converse(port: number, pieces: readonly string[], answers:
     } else if (isClosed) break;
     else await change();
   }
-  // When else it closes is a matter of time.
+  // In other cases the close depends on timing.
   const isLast = /^Connection: close\r$/m.test(read.at(-1) ?? "");
   while (isLast && !isClosed) await change();
   socket.destroy();
   return isLast || read.length < answers ? [...read, received, "closed"] : read;
 }
 
-/** Characters of the first answer in `text`, interim ones before it included; undefined while it is not whole. */
+/**
+ * Length in characters of the first response in `text`, including interim responses before it. Undefined if it is
+ * incomplete.
+ */
 function answerLength(text: string, isHead: boolean): number | undefined {
   const bodyAt = text.indexOf("\r\n\r\n") + 4;
   if (bodyAt === 3) return undefined;
@@ -100,7 +103,8 @@ function answerLength(text: string, isHead: boolean): number | undefined {
   }
   if (isHead || /^HTTP\/1\.1 (204|304)/.test(head)) return bodyAt;
   const declared = /^content-length: (\d+)\r$/im.exec(head)?.[1];
-  if (declared === undefined && !/^transfer-encoding: chunked\r$/im.test(head)) return undefined; // until it closes
+  // the body ends with the connection
+  if (declared === undefined && !/^transfer-encoding: chunked\r$/im.test(head)) return undefined;
   const end = declared === undefined ? chunkedEnd(text, bodyAt) : bodyAt + Number(declared);
   return end === undefined || text.length < end ? undefined : end;
 }
@@ -116,7 +120,7 @@ function chunkedEnd(text: string, bodyAt: number): number | undefined {
   }
 }
 
-/** Without what differs from answer to answer: the date, and a boundary made by chance. */
+/** Removes the parts that differ between responses: the date, and a random boundary. */
 function comparable(answer: string): string {
   const boundary = /boundary=(\S+)/.exec(answer)?.[1];
   const fixed = answer.replace(/^Date: .*\r$/m, "Date: now\r");
