@@ -74,7 +74,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(left.state === "absent" || (left.state === "tombstone" && left.expiresAt === 0)).toBe(true);
   });
 
-  test("clear() takes nothing away but the version that was seen", async () => {
+  test("removeTombstone() removes only the version that it was given", async () => {
     newBucket();
     const key = toKey("a.jpg");
     await put(key, randomBytes(100));
@@ -142,7 +142,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect((await get(toKey("a.jpg")))?.toString()).toBe("two");
   });
 
-  test("bury() lays a tombstone that a put when absent respects, and that is no object of a listing", async () => {
+  test("putTombstone() stores a tombstone that refuses a put when absent and is not listed", async () => {
     newBucket();
     await put("a.jpg", Buffer.from("one"));
     const one = await bucket.head(toKey("a.jpg"));
@@ -212,14 +212,14 @@ describe("S3 bucket", needs("ceph"), () => {
     }
   });
 
-  test("an object of another tool is told from our own", async () => {
+  test("head() reports another tool's object as foreign, and put() does not replace it", async () => {
     const folder = newBucket();
     await plain.put(s3Bucket, `${folder}theirs.jpg`, Buffer.from("theirs"));
     expect(await bucket.head(toKey("theirs.jpg"))).toMatchObject({ state: "foreign", size: 6 });
     expect(await put("theirs.jpg", Buffer.from("ours"))).toBe(false);
   });
 
-  test("opening fails at once with what S3 says of wrong keys and of a bucket that is not there", async () => {
+  test("openTestS3() fails with S3's error for wrong keys and for a missing bucket", async () => {
     const wrong = { ...rgw, secretAccessKey: "wrong" };
     await expect(openTestS3(wrong, { bucket: s3Bucket })).rejects.toThrow("403 SignatureDoesNotMatch");
     await expect(openTestS3(rgw, { bucket: bucketName() })).rejects.toThrow("404 NoSuchBucket");

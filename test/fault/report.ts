@@ -1,4 +1,4 @@
-// Writes docs/faults.md from what was seen: one row a fault, one table a group, no timings.
+// Writes docs/faults.md from the observed results: one row per fault, one table per group, no timings.
 import { COLUMNS, type FaultGroup, type Seen } from "./fault.ts";
 
 const HEADER = `# Faults
@@ -12,7 +12,7 @@ A status with a negative number is an error answer with that \`X-ErrNo\`. \`whol
 right bytes. \`stored\`: the next request did not need the origin.
 `;
 
-/** The page. Throws when a fault was not observed. */
+/** Returns the page. Throws if a fault was not observed. */
 export function report(groups: readonly FaultGroup[], seen: ReadonlyMap<string, Seen>): string {
   const count = groups.reduce((sum, { faults }) => sum + faults.length, 0);
   const tables = groups.map((group) => table(group, seen));
@@ -20,7 +20,8 @@ export function report(groups: readonly FaultGroup[], seen: ReadonlyMap<string, 
 }
 
 function table({ title, about, faults }: FaultGroup, seen: ReadonlyMap<string, Seen>): string {
-  const columns = Object.keys(faults[0]?.expected ?? {}) as (keyof typeof COLUMNS)[]; // rows have no other columns
+  // the rows of a group have equal columns
+  const columns = Object.keys(faults[0]?.expected ?? {}) as (keyof typeof COLUMNS)[];
   const rows = faults.map(({ id, what }) => {
     const found = seen.get(id);
     if (found === undefined) throw new Error(`"${id}" was not observed`);

@@ -1,4 +1,5 @@
-// Bodies that are cut, foreign, empty, damaged or mislabelled, and answers whose policy headers say this or that.
+// Rows about bodies that are cut, foreign, empty, damaged or mislabelled, and about responses with various policy
+// headers.
 import { createHash } from "node:crypto";
 import { chunk, head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";

@@ -1,4 +1,4 @@
-// What clients do on a cold key: leave, ask for parts, come all at once.
+// Rows about clients of an uncached key: they disconnect, request ranges, or arrive all at once.
 import { head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { halfOf, type Lab, lengthHead, tell } from "../lab.ts";
@@ -21,7 +21,7 @@ function range(text: string, part: (picture: Buffer) => Buffer): Pick<MissFault,
 
 const ONE = { requests: 1, ...STORED } as const;
 
-/** All of them at once; each different outcome once, with its number. */
+/** Sends all requests at once; returns each different result once, with its count. */
 async function crowd(lab: Lab, path: string, count: number): Promise<string> {
   const seen = await Promise.all(Array.from({ length: count }, () => lab.get({ path })));
   const told = seen.map((each) => tell(each, lab.picture));

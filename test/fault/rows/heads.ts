@@ -1,11 +1,12 @@
-// Statuses, response heads that are not HTTP, redirects, loops, and connections that end before a head came.
+// Rows about statuses, response heads that are not HTTP, redirects, loops, and connections that end before a head. It
+// is long because it is one table.
 import { get } from "../../helpers/get.ts";
 import { head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { lengthHead, OTHER_SINGLE, SECURE, SHORT, SINGLE, tell } from "../lab.ts";
 import { type MissFault, missFault, NOT_STORED, STORED } from "./misses.ts";
 
-/** On a connection that was used before they would be taken for bytes of the answer before: each of a domain of its own. */
+/** On a reused connection these bytes would count as part of the previous response, so each row has its own domain. */
 export const NO_HEAD_DOMAINS = ["no-head.test", "greeting.test"] as const;
 
 const refused = (errNo: number, requests = 1) => ({ client: `424, ${errNo}`, requests, ...NOT_STORED }) as const;

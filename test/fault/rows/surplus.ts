@@ -1,4 +1,5 @@
-// What an origin sends behind an answer on a connection that is used again. Each row has a domain with one connection of its own.
+// Rows about bytes that an origin sends after a response on a reused connection. Each row has its own domain with one
+// connection.
 
 import { eventually } from "../../helpers/program.ts";
 import { head, response } from "../../helpers/scripted-origin.ts";
@@ -8,9 +9,9 @@ import { type Lab, type LabAnswer, tell } from "../lab.ts";
 interface Row {
   readonly id: string;
   readonly what: string;
-  /** In one piece with the first answer. */
+  /** Sent in one piece with the first response. */
   readonly behind?: (lab: Lab) => Uint8Array;
-  /** When the second request is there, before its answer. */
+  /** Sent after the second request has arrived, before its response. */
   readonly before?: (lab: Lab) => Uint8Array;
   readonly client: string;
 }
@@ -64,7 +65,7 @@ async function observe(lab: Lab, { id, behind, before }: Row) {
   const trueAnswer = response(lab.otherPicture);
   const late: LabAnswer = async (_request, connection) => {
     if (before !== undefined) await connection.send(before(lab));
-    // Bytes that are no answer end the connection; the others are taken for this one.
+    // Bytes that are no response end the connection; the others are taken for this response.
     if (before !== undefined) await Promise.race([hasSurplus, connection.hang()]);
     await connection.send(trueAnswer);
   };
