@@ -26,8 +26,8 @@ export const COLUMNS = {
   client: "client got",
   requests: "origin requests",
   stored: "stored",
-  next: "next good answer",
+  next: "next good response",
   reached: "connections inside",
-  target: "origin was asked for",
-  again: "asked again",
+  target: "requested from origin",
+  again: "on retry",
 } as const satisfies Record<string, string>;

@@ -4,11 +4,11 @@ import { COLUMNS, type FaultGroup, type Seen } from "./fault.ts";
 const HEADER = `# Faults
 
 What Huiyuan does when origins, networks and clients misbehave. Every row was observed: the fault lab (\`test/fault\`)
-runs the built program behind a scripted origin, a faulty TCP proxy and a name server of its own, and wrote down what
-it saw. \`npm test\` runs every row again and fails where this page says something else;
-\`npm run lab:docs\` writes it anew. Do not edit it by hand.
+runs the built program with a scripted origin, a faulty TCP proxy and its own DNS server, and recorded the results.
+\`npm test\` runs every row again and fails if a result differs from this page; \`npm run lab:docs\` regenerates the page.
+Do not edit it by hand.
 
-A status with a negative number is an error answer with that \`X-ErrNo\`. \`whole\`: the body ended properly and had the
+A status with a negative number is an error response with that \`X-ErrNo\`. \`whole\`: the body ended properly and had the
 right bytes. \`stored\`: the next request did not need the origin.
 `;
 

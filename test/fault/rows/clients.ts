@@ -59,7 +59,7 @@ const ROWS: readonly MissFault[] = [
   },
   {
     id: "range-of-cut",
-    what: "a Range in the half that never comes",
+    what: "a Range in the half that never arrives",
     script: ({ picture }) => [lengthHead(picture.length), halfOf(picture), { pause: 50 }, "FIN"],
     ask: async (lab, path) => tell(await lab.get({ path, headers: { Range: "bytes=-100" } }), lab.picture),
     expected: { client: "424, -120", requests: 1, ...NOT_STORED },
@@ -104,6 +104,6 @@ const ROWS: readonly MissFault[] = [
 
 export const clients: FaultGroup = {
   title: "Clients on a cold key",
-  about: "The origin is well unless the row says otherwise; it never sees a Range.",
+  about: "The origin works unless the row says otherwise; it never receives a Range header.",
   faults: ROWS.map(missFault),
 };

@@ -146,7 +146,7 @@ const visible = (text: string) => text.replace(/[\r\n\t]/g, (character) => encod
 export const guard: FaultGroup = {
   title: "Addresses that must not be reached",
   about:
-    "Origins, redirects and names that lead to loopback, private and metadata addresses. `connections inside` counts what a listener on loopback saw; the origin itself may be private where its settings say so, its host and port only.",
+    "Origins, redirects and names that lead to loopback, private and metadata addresses. `connections inside` counts the connections to a listener on loopback. If its settings allow it, the origin itself may be private, but only its own host and port.",
   faults: [
     ...INSIDE_HOSTS.map((host, index) =>
       redirectFault(`redirect-host-${index}`, `redirect to ${host}`, () => `http://${host}:PORT/x.jpg`),

@@ -103,6 +103,6 @@ function shorten(text: string): string {
 export const keys: FaultGroup = {
   title: "Names",
   about:
-    "The request path, byte for byte, and the path at the origin. Every name gets an image of its own, so that two names that shared a file would be seen; a name is decoded once, and `+` is a plus.",
+    "The request path, byte for byte, and the path at the origin. Every name has a different image, so two names that share a file would be noticed. A name is decoded once, and `+` is a plus.",
   faults: ROWS.map(keyFault),
 };

@@ -66,7 +66,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: "wire-blackhole-at-once",
-    what: "the request arrives, nothing comes back",
+    what: "the request arrives, but no response",
     fault: { stop: { after: 0, by: "blackhole" } },
     expected: SILENT,
   },
@@ -152,15 +152,15 @@ export const NETWORK_PROXIES = {
 export const NETWORK_NAMES = Object.fromEntries(LOST_NAMES.map(({ id, answers }) => [domainOf(id), { answers }]));
 
 export const network: FaultGroup = {
-  title: "The wire and the names",
-  about: "The origin is well; what lies between fails. The good round takes another way to the same bucket.",
+  title: "Network and DNS",
+  about: "The origin works, but the network or DNS fails. The good round uses another domain of the same bucket.",
   faults: [
     ...ROWS.map(({ fault: _, script = ({ picture }) => [response(picture)], ...row }) =>
       missFault({ ...row, script, host: domainOf(row.id), ...(row.expected.stored === "no" && { goodHost: PATIENT }) }),
     ),
     missFault({
       id: "refused",
-      what: "nobody listens at the origin's port",
+      what: "no server listens on the origin's port",
       host: REFUSED,
       goodHost: PATIENT,
       script: ({ picture }) => [response(picture)],

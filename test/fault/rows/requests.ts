@@ -213,7 +213,7 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
   ["trace", "TRACE", `TRACE ${PATH} HTTP/1.1\r\n${HOST}${END}`, "405, -103"],
   ["post", "POST", `POST ${PATH} HTTP/1.1\r\n${HOST}Content-Length: 0\r\n${END}`, "405, -103"],
   ["connect", "CONNECT", `CONNECT 127.0.0.1:80 HTTP/1.1\r\n${HOST}${END}`, "405, -103"],
-  ["unknown-method", "a method that nobody knows", `BREW ${PATH} HTTP/1.1\r\n${HOST}${END}`, "400, -103"],
+  ["unknown-method", "an unknown method", `BREW ${PATH} HTTP/1.1\r\n${HOST}${END}`, "400, -103"],
   [
     "two-lengths",
     "two Content-Length that differ",
@@ -254,7 +254,7 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
   ],
   ["fragment", "a raw # in the path", `GET ${PATH}#x HTTP/1.1\r\n${HOST}${END}`, "400, -106"],
   ["upgrade", "Upgrade: websocket", `${LINE}${HOST}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`, "200"],
-  ["expect-unknown", "an Expect that nobody knows", `${LINE}${HOST}Expect: tea\r\n${END}`, "400, -103"],
+  ["expect-unknown", "an unknown Expect", `${LINE}${HOST}Expect: tea\r\n${END}`, "400, -103"],
   [
     "chunked-twice",
     "Transfer-Encoding: chunked, chunked",
@@ -295,7 +295,7 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
 const BEHIND = [
   ["garbage", "\u0016garbage\r\n\r\n"],
   ["CONNECT", `CONNECT a:1 HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`],
-  ["an Expect that nobody knows", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nExpect: tea\r\n\r\n`],
+  ["an unknown Expect", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nExpect: tea\r\n\r\n`],
   ["a foreign transfer coding", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nTransfer-Encoding: gzip\r\n\r\n`],
 ] as const;
 
@@ -318,7 +318,7 @@ function behindFault(
 ): Fault {
   return {
     id: `request-behind-${id}`,
-    what: `${what}, behind a request ${before === "" ? "" : "that is not plain and "}whose answer is half sent`,
+    what: `${what}, after a request ${before === "" ? "" : "that is not plain and "}whose response is half sent`,
     expected: { client: "200, 0 bytes that are not the image's" },
     async observe(lab) {
       const path = `/request-behind-${id}.jpg`;
@@ -359,7 +359,7 @@ function behindFault(
 const sentAhead: Fault = {
   id: "request-ahead-reset",
   what: "three requests in one piece for images that are not stored, and a reset before the first is whole",
-  expected: { client: "nothing; the origin was asked 1, 0 and 0 times" },
+  expected: { client: "nothing; the origin received 1, 0 and 0 requests" },
   async observe(lab) {
     const paths = ["/ahead-1.jpg", "/ahead-2.jpg", "/ahead-3.jpg"];
     const socket = connect(lab.program.downloadPort, "127.0.0.1");
@@ -377,7 +377,7 @@ const sentAhead: Fault = {
     // After this response, the origin would already have received the other two requests.
     await lab.get({ path: paths[0] as string });
     const [first, second, third] = paths.map((path) => lab.asked(path));
-    return { client: `nothing; the origin was asked ${first}, ${second} and ${third} times` };
+    return { client: `nothing; the origin received ${first}, ${second} and ${third} requests` };
   },
 };
 
@@ -398,6 +398,6 @@ const raw = RAW.map(
 
 export const requests: FaultGroup = {
   title: "Requests",
-  about: "Sent for an object that is stored, as a client or byte for byte on a socket.",
+  about: "Requests for a stored object, by an HTTP client or byte for byte on a socket.",
   faults: [...conditions, originDate, multipart, headLikeGet, hopByHop, ...behind, sentAhead, ...raw],
 };

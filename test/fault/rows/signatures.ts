@@ -120,7 +120,7 @@ const ROWS: readonly (readonly [string, string, () => string, string])[] = [
   ],
   ["file-with-f", "of a file whose name holds &f=", () => query(token({ fileid: `x&f=${FILE}` })), REFUSED],
   ["wrong-secret", "signed with the other pair's secret", () => query(token({}, SECOND.secretKey)), REFUSED],
-  ["unknown-pair", "of a pair that nobody has", () => query(token({ secretId: "AKIDNOBODY" })), REFUSED],
+  ["unknown-pair", "of an unknown key pair", () => query(token({ secretId: "AKIDNOBODY" })), REFUSED],
   [
     "repeated-field",
     "two f, signed by the right key",
@@ -212,6 +212,6 @@ const disabled: Fault = {
 
 export const signatures: FaultGroup = {
   title: "Signatures",
-  about: "Downloads from buckets that require a token. What is refused is refused before any I/O.",
+  about: "Downloads from buckets that require a token. Invalid requests are refused before any I/O.",
   faults: [...signed, otherInstruction, race, disabled],
 };

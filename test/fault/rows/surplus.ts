@@ -19,31 +19,31 @@ interface Row {
 const ROWS: readonly Row[] = [
   {
     id: "surplus-body-at-once",
-    what: "a body that no length tells of, in one piece with the answer before it",
+    what: "a body beyond Content-Length, in one piece with the first response",
     behind: ({ picture }) => picture,
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-answer-at-once",
-    what: "a second answer with another image, in one piece with the answer before it",
+    what: "a second response with another image, in one piece with the first",
     behind: ({ picture }) => response(picture),
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-body-late",
-    what: "a body that no length tells of, when the next request has been sent",
+    what: "a body without a head, after the next request was sent",
     before: ({ picture }) => picture,
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-answer-late",
-    what: "a second answer with another image, when the next request has been sent",
+    what: "a second response with another image, after the next request was sent",
     before: ({ picture }) => response(picture),
     client: "200 whole; 200 whole, WRONG BYTES",
   },
   {
     id: "surplus-error-late",
-    what: "a second answer of 500, when the next request has been sent",
+    what: "a second response of 500, after the next request was sent",
     before: () => head("500 Oops", [["Content-Length", "0"]]),
     client: "200 whole; 424, -120",
   },
@@ -83,9 +83,9 @@ async function observe(lab: Lab, { id, behind, before }: Row) {
 }
 
 export const surplus: FaultGroup = {
-  title: "Bytes that nobody asked for",
+  title: "Unexpected bytes on a reused connection",
   about:
-    "What the origin sends behind an answer on a connection that is used again; two images are asked for, one after the other. A well-formed answer that comes when the next request has been sent cannot be told from that one's; it is not kept where what follows shows it: the true answer, or a reset of the idle connection. Where the connection just ends behind it nothing does.",
+    "The origin sends extra bytes after a response on a reused connection; the client requests two images in sequence. A well-formed response that arrives after the next request was sent looks like that request's response. It is removed if a later event reveals it: the true response, or a reset of the idle connection. If the connection just ends after it, nothing reveals it.",
   faults: ROWS.map(
     (row): Fault => ({
       id: row.id,
