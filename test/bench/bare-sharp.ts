@@ -13,9 +13,9 @@ sharp.concurrency(1);
 const photograph = await readFile(process.argv[2] ?? "");
 
 const server = createServer(async (request, response) => {
-  const wish = readPath(request.url);
-  const bytes = await written(sharp(photograph).resize(wish.width), wish);
-  response.writeHead(200, { "Content-Type": `image/${wish.format}`, "Content-Length": bytes.length });
+  const order = readPath(request.url);
+  const bytes = await written(sharp(photograph).resize(order.width), order);
+  response.writeHead(200, { "Content-Type": `image/${order.format}`, "Content-Length": bytes.length });
   response.end(bytes);
 });
 server.listen(0, "127.0.0.1");

@@ -122,7 +122,7 @@ async function ask({ port, tally, signal }: ImageSoakPlace, order: ImageOrder): 
   if (signal.aborted) return undefined;
   const fault = answer instanceof Error ? answer.message : await faultOf(order, answer, performance.now() - began);
   if (fault !== undefined) tally.fault(`${order.kind}: ${order.target}: ${fault}`);
-  else if (!(answer instanceof Error)) tally.count(answer.status === 503 ? "told to come again" : order.kind);
+  else if (!(answer instanceof Error)) tally.count(answer.status === 503 ? "503" : order.kind);
   return answer instanceof Error ? undefined : answer;
 }
 

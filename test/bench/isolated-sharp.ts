@@ -27,8 +27,8 @@ async function render(): Promise<void> {
   for (;;) {
     const length = readSync(SOCKET, order);
     if (length === 0) return;
-    const wish = readPath(order.toString("latin1", 0, length));
-    const bytes = await written(sharp(photograph).resize(wish.width), wish);
+    const target = readPath(order.toString("latin1", 0, length));
+    const bytes = await written(sharp(photograph).resize(target.width), target);
     const head = Buffer.alloc(LENGTH_BYTES);
     head.writeUInt32BE(bytes.length);
     writevSync(SOCKET, [head, bytes]);

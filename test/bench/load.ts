@@ -152,13 +152,13 @@ end
 }
 
 /** Runs asynchronously, because this process may have to read the servers' output meanwhile. */
-function wrk(wish: {
+function wrk(request: {
   readonly port: number;
   readonly seconds: number;
   readonly script: string;
   readonly connections: number;
 }): Promise<string> {
-  const { port, seconds, script, connections } = wish;
+  const { port, seconds, script, connections } = request;
   const options = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "--latency", "-s", script];
   const [command = "", ...args] = [...pinnedTo(LOAD_CORE), "wrk", ...options, `http://127.0.0.1:${port}`];
   return new Promise((resolve, reject) => {

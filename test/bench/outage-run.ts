@@ -99,8 +99,8 @@ async function watch({ options, picture, origin, program }: Scene): Promise<Outa
     const startedAt = performance.now();
     const { status, headers } = await get({ port, path: `/missing-${number}.jpg` });
     if (wasOpen) openMissMs.push(performance.now() - startedAt);
-    const told = `${status} ${headers["x-errno"]}`;
-    misses[told] = (misses[told] ?? 0) + 1;
+    const outcome = `${status} ${headers["x-errno"]}`;
+    misses[outcome] = (misses[outcome] ?? 0) + 1;
   };
   const said = program.output.length;
   await origin.fail();

@@ -50,7 +50,7 @@ test("all stored objects are served after kill -9 without any origin, and spent 
   }
   expect(lost).toEqual([]);
   expect(lab.kept.size).toBeGreaterThan(100);
-  for (const wish of lab.spent) expect((await lab.get(wish)).headers["x-errno"]).toBe("-77");
+  for (const request of lab.spent) expect((await lab.get(request)).headers["x-errno"]).toBe("-77");
   expect(lab.spent).toHaveLength(1);
 });
 

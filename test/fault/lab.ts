@@ -187,7 +187,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     },
     asked: (target) =>
       [origin, secureOrigin].flatMap(({ requests }) => requests).filter((one) => one.target === target).length,
-    get: (wish) => get({ host: PATIENT, ...wish, port: program.downloadPort, onHead: () => headOf(wish.path).give() }),
+    get: (options) =>
+      get({ host: PATIENT, ...options, port: program.downloadPort, onHead: () => headOf(options.path).give() }),
     keep: (path, bytes) => kept.set(path, bytes),
     kept,
     spend: (path, host) => spent.push({ path, host }),

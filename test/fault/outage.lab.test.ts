@@ -15,7 +15,7 @@ test.each(["dead", "hung"] as const)(
     expect(report.hits).toBeGreaterThan(200);
     expect(report.failedHits).toBe(0);
     // 503: requests that waited for a slot while the first ones hung.
-    for (const told of Object.keys(report.misses)) expect(["424 -902", "503 -902"]).toContain(told);
+    for (const outcome of Object.keys(report.misses)) expect(["424 -902", "503 -902"]).toContain(outcome);
     expect(report.misses["424 -902"]).toBeGreaterThan(50);
     expect(report.recoveryMs).toBeLessThan(4_000);
     // Only failures before the breaker opened are logged, none of the thousands after.

@@ -19,10 +19,10 @@ export interface TokenWish {
 let random = 0;
 
 /** Returns a token signed with the test project's first key; each token differs. */
-export function tokenFor(wish: TokenWish): string {
-  const { appid = APPID, fileid = "", life, userid = "0", key = KEYS[0] } = wish;
-  const bucket = "bucket" in wish ? wish.bucket : "photos";
-  const { issuedAt = Math.floor(Date.now() / 1_000) } = wish;
+export function tokenFor(options: TokenWish): string {
+  const { appid = APPID, fileid = "", life, userid = "0", key = KEYS[0] } = options;
+  const bucket = "bucket" in options ? options.bucket : "photos";
+  const { issuedAt = Math.floor(Date.now() / 1_000) } = options;
   random += 1;
   const expires = life === undefined ? 0 : issuedAt + life;
   return makeToken({ appid, bucket, secretId: key.secretId, expires, issuedAt, random, userid, fileid }, key.secretKey);

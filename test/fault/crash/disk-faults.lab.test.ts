@@ -306,7 +306,7 @@ describe("a small file system", needs("tmpfs"), () => {
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
-    const wishes: Record<string, string>[] = [
+    const requestHeaders: Record<string, string>[] = [
       { Range: "bytes=0-9,20-29" },
       {},
       { Range: "bytes=500000-500099" },
@@ -326,7 +326,9 @@ describe("a small file system", needs("tmpfs"), () => {
       if (isWhole) expect({ path, headers, status, isRight }).toEqual({ path, headers, status, isRight: true });
     };
     for (let round = 2; round < 8; round += 1) {
-      const each = wishes.flatMap((headers) => [0, 2, 5, 9].map((ms) => ask(`/large-race-${round}`, headers, ms)));
+      const each = requestHeaders.flatMap((headers) =>
+        [0, 2, 5, 9].map((ms) => ask(`/large-race-${round}`, headers, ms)),
+      );
       await Promise.all(each);
     }
   });

@@ -24,8 +24,8 @@ const ONE = { requests: 1, ...STORED } as const;
 /** Sends all requests at once; returns each different result once, with its count. */
 async function crowd(lab: Lab, path: string, count: number): Promise<string> {
   const seen = await Promise.all(Array.from({ length: count }, () => lab.get({ path })));
-  const told = seen.map((each) => tell(each, lab.picture));
-  return [...new Set(told)].map((text) => `${told.filter((each) => each === text).length} × ${text}`).join("; ");
+  const results = seen.map((each) => tell(each, lab.picture));
+  return [...new Set(results)].map((text) => `${results.filter((each) => each === text).length} × ${text}`).join("; ");
 }
 
 const ROWS: readonly MissFault[] = [

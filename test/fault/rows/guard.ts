@@ -77,13 +77,13 @@ const rebinding = fault(
   "name-rebound",
   "the origin's name is a private address it may have, then 169.254.169.254",
   async (lab) => {
-    const told: string[] = [];
+    const results: string[] = [];
     for (const path of ["/rebound-1.jpg", "/rebound-2.jpg"]) {
       // Each request uses a new connection, so that the name is resolved again.
       lab.script(path, [response(lab.picture, { headers: { Connection: "close" } }), "FIN"]);
-      told.push(tell(await lab.get({ path, host: "rebound.test" }), lab.picture));
+      results.push(tell(await lab.get({ path, host: "rebound.test" }), lab.picture));
     }
-    return told.join("; ");
+    return results.join("; ");
   },
   { client: "200 whole; 424, -120", reached: 0 },
 );

@@ -390,8 +390,8 @@ const raw = RAW.map(
       const answer = await sendRaw(lab.program.downloadPort, bytes, 2_500);
       const errNo = /^X-ErrNo: (-\d+)/im.exec(answer.head)?.[1];
       const heads = answer.body.split("HTTP/1.1 ").length;
-      const told = errNo === undefined ? `${answer.status}` : `${answer.status}, ${errNo}`;
-      return { client: heads === 1 ? told : `${told}, ${heads} ANSWERS` };
+      const outcome = errNo === undefined ? `${answer.status}` : `${answer.status}, ${errNo}`;
+      return { client: heads === 1 ? outcome : `${outcome}, ${heads} ANSWERS` };
     },
   }),
 );

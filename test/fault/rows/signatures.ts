@@ -182,12 +182,12 @@ const race: Fault = {
   async observe(lab) {
     const path = `/once.jpg${query(token({ bucket: "once", expires: 0, fileid: "once.jpg" }))}`;
     const seen = await Promise.all(Array.from({ length: 50 }, () => lab.get({ path, host: ONCE })));
-    const told = seen.map((each) => tell(each, lab.picture));
+    const results = seen.map((each) => tell(each, lab.picture));
     lab.spend(path, ONCE);
     return {
-      client: [...new Set(told)]
+      client: [...new Set(results)]
         .sort()
-        .map((text) => `${told.filter((each) => each === text).length} × ${text}`)
+        .map((text) => `${results.filter((each) => each === text).length} × ${text}`)
         .join("; "),
     };
   },
@@ -202,11 +202,11 @@ const disabled: Fault = {
       query(token({ appid: ROTATED_APPID, bucket: "rotated", secretId, fileid: "" }, secretKey)),
     );
     const ask = (index: number) => lab.get({ path: `/rotated.jpg${made[index]}`, host: ROTATED });
-    const told = [tell(await ask(0), lab.picture)];
+    const results = [tell(await ask(0), lab.picture)];
     await lab.disableFirstKey();
     await eventually(async () => (await ask(0)).status !== 200, "the new settings are in force");
-    told.push(tell(await ask(0), lab.picture), tell(await ask(1), lab.picture));
-    return { client: told.join("; ") };
+    results.push(tell(await ask(0), lab.picture), tell(await ask(1), lab.picture));
+    return { client: results.join("; ") };
   },
 };
 
