@@ -1,19 +1,19 @@
 // The public SDK, `huiyuan/client`: signing, uploads, the other calls of the REST API, download URLs, and what a receiver
 // of callbacks needs. For servers: it holds the project's SecretKey, which must never reach a browser or an app.
-import { readCopied, readStat, readUploaded } from "./answers.ts";
-import { createCaller } from "./call.ts";
-import { argumentError, HuiyuanClientError } from "./error.ts";
-import { makeForm } from "./form.ts";
-import { checkFileid, fileidInPath } from "./names.ts";
-import type { Copied, ImageStat, Uploaded } from "./results.ts";
+import { readCopied, readStat, readUploaded } from "./api/answers.ts";
+import { createCaller } from "./api/call.ts";
+import { argumentError, HuiyuanClientError } from "./errors/client-error.ts";
+import { makeForm } from "./api/form.ts";
+import { checkFileid, fileidInPath } from "./fileid.ts";
+import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
 import { type SigningPlace, type SignRequest, signFor } from "./signing.ts";
-import { type SliceProgress, uploadSlices } from "./slices.ts";
-import { type ImageSource, openSource, type RepeatableSource } from "./source.ts";
+import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
+import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
-export type { ErrorName } from "./codes.ts";
-export { HuiyuanClientError } from "./error.ts";
-export { type Processing, processing } from "./processing.ts";
+export type { ErrorName } from "./errors/codes.ts";
+export { HuiyuanClientError } from "./errors/client-error.ts";
+export { type Processing, processing } from "./processing/processing.ts";
 export { type CallbackNotice, type CallbackRefusal, type CallbackVerdict, verifyCallback } from "./receive.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 

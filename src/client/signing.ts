@@ -1,8 +1,8 @@
 // Which signature an operation needs, made with the project's key pair.
 import { randomInt } from "node:crypto";
 import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
-import { argumentError } from "./error.ts";
-import { checkFileid } from "./names.ts";
+import { argumentError } from "./errors/client-error.ts";
+import { checkFileid } from "./fileid.ts";
 
 /**
  * What a signature is to allow. `upload` and `download`: any number of times until it ends, the file that is named, or any

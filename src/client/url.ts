@@ -1,7 +1,7 @@
 // Download URLs: the bucket's address, the fileid, an alias or a processing instruction, a signature.
 import { isIP } from "node:net";
-import { argumentError } from "./error.ts";
-import { checkFileid, fileidInUrl, instructionInUrl } from "./names.ts";
+import { argumentError } from "./errors/client-error.ts";
+import { checkFileid, fileidInUrl, instructionInUrl } from "./fileid.ts";
 import { type SigningPlace, signFor } from "./signing.ts";
 
 export interface UrlOptions {

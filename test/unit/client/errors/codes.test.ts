@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { codeMeaning } from "../../../src/client/codes.ts";
-import { ERROR_CODES, errorRow, restError } from "../../../src/core/errors.ts";
+import { codeMeaning } from "../../../../src/client/errors/codes.ts";
+import { ERROR_CODES, errorRow, restError } from "../../../../src/core/errors.ts";
 
 test("codeMeaning() knows every code that the REST API sends", () => {
   const sent = [...new Set(ERROR_CODES.filter((code) => "rest" in errorRow(code)).map((code) => restError(code).code))];

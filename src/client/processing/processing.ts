@@ -1,8 +1,8 @@
 // What is to be made of an image, step by step, as a value that never changes: each call gives a new one. Its text is the
 // instruction of a download URL, in the grammar of imageView2, imageMogr2 and watermark, the same in both eras of it.
-import { argumentError } from "./error.ts";
+import { argumentError } from "../errors/client-error.ts";
 import { appendMogr, appendView, endOf, instructionText, type Operation, setOutput } from "./instruction.ts";
-import { type ImageMark, imageMarkText, type TextMark, textMarkText } from "./marks.ts";
+import { type ImageMark, imageMarkText, type TextMark, textMarkText } from "./watermarks.ts";
 import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
 /** Pixels; one of the two may be left out and adapts. */

@@ -2,8 +2,8 @@
 // What is asked and what the answer means is for others.
 import { setTimeout as setTimer } from "node:timers/promises";
 import { type Answer, isRecord, readUploaded } from "./answers.ts";
-import { isRefusedUndone, STORED_CALLBACK_FAILED } from "./codes.ts";
-import { HuiyuanClientError, refusedError, wayError } from "./error.ts";
+import { isRefusedUndone, STORED_CALLBACK_FAILED } from "../errors/codes.ts";
+import { HuiyuanClientError, refusedError, wayError } from "../errors/client-error.ts";
 import type { Form } from "./form.ts";
 
 export interface Caller {

@@ -1,7 +1,7 @@
 // What is uploaded: a file by its path, bytes, or a stream of known size. Gives the bytes between two places, in pieces.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { argumentError } from "./error.ts";
+import { argumentError } from "../errors/client-error.ts";
 
 /** Read once, from its beginning; `size` in bytes must be right. A Node stream and a web stream are both such a `stream`. */
 export interface StreamSource {

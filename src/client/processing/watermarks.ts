@@ -1,5 +1,5 @@
 // Watermarks as operations of an instruction: their place, look and size.
-import { argumentError } from "./error.ts";
+import { argumentError } from "../errors/client-error.ts";
 import { base64Url, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
 interface MarkPlace {

@@ -1,5 +1,5 @@
 // What the service answers, read from the JSON of the REST API, whose numbers are sometimes text.
-import { wayError } from "./error.ts";
+import { wayError } from "../errors/client-error.ts";
 import type { Copied, ImageStat, Uploaded } from "./results.ts";
 
 /** `data` of an answer whose code is 0, and what belongs to it. */

@@ -1,11 +1,11 @@
 // Uploading in slices (分片上传): the service is told of the whole, answers where to go on, and gets slice after slice.
 // What it has survives a broken connection, this program and itself; a session lives for 24 hours.
 import { createHash } from "node:crypto";
-import { type Answer, number, readUploaded, text } from "./answers.ts";
-import type { ApiRequest, Caller } from "./call.ts";
-import { wayError } from "./error.ts";
-import { makeForm } from "./form.ts";
-import type { Uploaded } from "./results.ts";
+import { type Answer, number, readUploaded, text } from "../api/answers.ts";
+import type { ApiRequest, Caller } from "../api/call.ts";
+import { wayError } from "../errors/client-error.ts";
+import { makeForm } from "../api/form.ts";
+import type { Uploaded } from "../api/results.ts";
 import type { OpenSource } from "./source.ts";
 
 export interface SliceProgress {

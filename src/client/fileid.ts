@@ -1,5 +1,5 @@
 // How a fileid is written: in a path of the REST API, and in a download URL. Pure.
-import { argumentError } from "./error.ts";
+import { argumentError } from "./errors/client-error.ts";
 
 /** Bytes of UTF-8 that the REST API takes. */
 const MAX_FILEID_BYTES = 128;

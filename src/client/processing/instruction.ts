@@ -1,6 +1,6 @@
 // An instruction while it is put together: operations joined by `|`. What can stand in one operation is gathered there,
 // since a pipeline has at most ten.
-import { argumentError } from "./error.ts";
+import { argumentError } from "../errors/client-error.ts";
 
 /** `closed`: nothing may be added to it. `written`: what an imageView2 says of the output, each key once. */
 export type Operation =

@@ -1,6 +1,6 @@
 // The one error of the SDK: what a service refused, what went wrong on the way, or what the caller gave.
 import { codeMeaning, type ErrorName, ownCode, STORED_CALLBACK_FAILED } from "./codes.ts";
-import type { Uploaded } from "./results.ts";
+import type { Uploaded } from "../api/results.ts";
 
 /** What is known of an answer that was a refusal. */
 export interface Refusal {

@@ -1,5 +1,5 @@
 // Values of the processing grammar, written inside the bounds that the service checks too.
-import { argumentError } from "./error.ts";
+import { argumentError } from "../errors/client-error.ts";
 
 export const GRAVITIES = [
   "northwest",
