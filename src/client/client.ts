@@ -1,20 +1,21 @@
-// The public SDK, `huiyuan/client`: signing, uploads, the other calls of the REST API, download URLs, and what a receiver
-// of callbacks needs. For servers: it holds the project's SecretKey, which must never reach a browser or an app.
+// The public SDK, `huiyuan/client`: signs, uploads, calls the REST API, makes download URLs and verifies callbacks.
+// For servers only: it holds the project's SecretKey, which must never reach a browser or an app.
+import { type CallbackVerdict, verifyCallback as verify } from "../sign/callback.ts";
 import { readCopied, readStat, readUploaded } from "./api/answers.ts";
 import { createCaller } from "./api/call.ts";
-import { argumentError, HuiyuanClientError } from "./errors/client-error.ts";
 import { makeForm } from "./api/form.ts";
-import { checkFileid, fileidInPath } from "./fileid.ts";
 import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
-import { type SigningPlace, type SignRequest, signFor } from "./signing.ts";
+import { argumentError, HuiyuanClientError } from "./errors/client-error.ts";
+import { checkFileid, fileidInPath } from "./fileid.ts";
+import { type SigningContext, type SignRequest, signFor } from "./signing.ts";
 import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
 import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
-export type { ErrorName } from "./errors/codes.ts";
+export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../sign/callback.ts";
 export { HuiyuanClientError } from "./errors/client-error.ts";
+export type { ErrorName } from "./errors/codes.ts";
 export { type Processing, processing } from "./processing/processing.ts";
-export { type CallbackNotice, type CallbackRefusal, type CallbackVerdict, verifyCallback } from "./receive.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 
 export interface ClientOptions {
@@ -81,7 +82,7 @@ export function createClient(options: ClientOptions): Client {
   const { appid, bucket, timeoutMs = DEFAULT_TIMEOUT_MS, retries = DEFAULT_RETRIES } = options;
   const endpoint = addressOf("endpoint", options.endpoint);
   const downloads = options.downloads === undefined ? undefined : addressOf("downloads", options.downloads);
-  const place: SigningPlace = { ...options, now: options.now ?? Date.now };
+  const place: SigningContext = { ...options, now: options.now ?? Date.now };
   const caller = createCaller({ endpoint, timeoutMs, retries, fetch: options.fetch ?? fetch });
   const bucketPath = `/photos/v2/${encodeURIComponent(appid)}/${encodeURIComponent(bucket)}/0`;
   const pathOf = (fileid: string, operation = "") => {
@@ -92,12 +93,12 @@ export function createClient(options: ClientOptions): Client {
     path: fileid === undefined ? bucketPath : pathOf(fileid),
     sign: () => signFor(place, { operation: "upload", fileid }),
   });
-  const spendOnce = (operation: "copy" | "delete", fileid: string, { signal }: CallOptions) =>
+  const callOnce = (operation: "copy" | "delete", fileid: string, { signal }: CallOptions) =>
     caller.call({
       method: "POST",
       path: pathOf(fileid, operation === "copy" ? "/copy" : "/del"),
       sign: () => signFor(place, { operation, fileid }),
-      repeats: "if-undone",
+      retry: "if-unprocessed",
       signal,
     });
 
@@ -113,31 +114,43 @@ export function createClient(options: ClientOptions): Client {
         method: "POST",
         form: makeForm(fields, file),
         onFile: onProgress && ((sentBytes) => onProgress({ sentBytes, totalBytes })),
-        repeats: source.isRepeatable ? "if-undone" : "never",
+        retry: source.isRepeatable ? "if-unprocessed" : "never",
         signal,
       });
       return readUploaded(answer);
     },
     async uploadSlices(given, { fileid, magicContext, session, sliceBytes, onProgress, signal } = {}) {
       const source = await openSource(given);
-      const wishes = { magicContext, session, sliceBytes: sliceBytes ?? DEFAULT_SLICE_BYTES, onProgress, signal };
-      return uploadSlices(caller, { ...uploadPlace(fileid), ...wishes, source });
+      const rest = { magicContext, session, sliceBytes: sliceBytes ?? DEFAULT_SLICE_BYTES, onProgress, signal };
+      return uploadSlices(caller, { ...uploadPlace(fileid), ...rest, source });
     },
     async stat(fileid, { signal } = {}) {
       try {
-        return readStat(await caller.call({ method: "GET", path: pathOf(fileid), repeats: "always", signal }));
+        return readStat(await caller.call({ method: "GET", path: pathOf(fileid), retry: "always", signal }));
       } catch (error) {
         if (error instanceof HuiyuanClientError && error.name === "not_found") return undefined;
         throw error;
       }
     },
-    copy: async (fileid, callOptions = {}) => readCopied(await spendOnce("copy", fileid, callOptions)),
-    delete: async (fileid, callOptions = {}) => void (await spendOnce("delete", fileid, callOptions)),
+    copy: async (fileid, callOptions = {}) => readCopied(await callOnce("copy", fileid, callOptions)),
+    delete: async (fileid, callOptions = {}) => void (await callOnce("delete", fileid, callOptions)),
     url: (fileid, urlOptions = {}) => downloadUrl({ ...place, downloads, endpoint }, fileid, urlOptions),
   };
 }
 
-/** Without a slash at its end. */
+/**
+ * Checks a callback that your server received: was it signed with the bucket's `callback.secret`, and what does it say?
+ * `body` is the request body exactly as received; `now` is in milliseconds since 1970. The same notice may arrive more
+ * than once: an equal (bucket, fileid, sha1) is the same upload.
+ */
+export function verifyCallback(
+  body: string | Uint8Array,
+  { secret, now = Date.now() }: { readonly secret: string; readonly now?: number },
+): CallbackVerdict {
+  return verify(body, { secret, now: Math.floor(now / 1000) });
+}
+
+/** Returns the URL without a slash at its end. */
 function addressOf(option: string, text: string): string {
   const isUrl = /^https?:\/\/[^/?#]+(?:\/[^?#]*)?$/.test(text) && URL.canParse(text);
   if (!isUrl)

@@ -23,8 +23,3 @@ export function fileidInPath(fileid: string): string {
 export function fileidInUrl(fileid: string): string {
   return fileid.split("/").map(encodeURIComponent).join("/");
 }
-
-/** An instruction as a query: only what a URL cannot hold is escaped. */
-export function instructionInUrl(text: string): string {
-  return encodeURI(text).replaceAll("#", "%23").replaceAll("&", "%26");
-}

@@ -16,7 +16,7 @@ export type SignRequest =
     }
   | { readonly operation: "copy" | "delete"; readonly fileid: string };
 
-export interface SigningPlace {
+export interface SigningContext {
   readonly appid: string;
   readonly bucket: string;
   readonly secretId: string;
@@ -27,7 +27,7 @@ export interface SigningPlace {
 const DEFAULT_LIFE_SECONDS = 600;
 
 /** The signature as it stands in a header; in a URL it has to be percent-encoded. Throws argument_invalid. */
-export function signFor(place: SigningPlace, request: SignRequest): string {
+export function signFor(place: SigningContext, request: SignRequest): string {
   const { appid, bucket, secretId, secretKey } = place;
   const issuedAt = Math.floor(place.now() / 1000);
   const life = "lifeSeconds" in request ? (request.lifeSeconds ?? DEFAULT_LIFE_SECONDS) : DEFAULT_LIFE_SECONDS;

@@ -1,8 +1,8 @@
 // Download URLs: the bucket's address, the fileid, an alias or a processing instruction, a signature.
 import { isIP } from "node:net";
 import { argumentError } from "./errors/client-error.ts";
-import { checkFileid, fileidInUrl, instructionInUrl } from "./fileid.ts";
-import { type SigningPlace, signFor } from "./signing.ts";
+import { checkFileid, fileidInUrl } from "./fileid.ts";
+import { type SigningContext, signFor } from "./signing.ts";
 
 export interface UrlOptions {
   /** What is made of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
@@ -13,14 +13,14 @@ export interface UrlOptions {
   readonly sign?: boolean | { readonly lifeSeconds: number };
 }
 
-export interface UrlPlace extends SigningPlace {
+export interface UrlContext extends SigningContext {
   /** These two without a slash at their end. */
   readonly downloads: string | undefined;
   readonly endpoint: string;
 }
 
 /** Throws argument_invalid. */
-export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = "", sign }: UrlOptions): string {
+export function downloadUrl(place: UrlContext, fileid: string, { process, alias = "", sign }: UrlOptions): string {
   checkFileid(fileid);
   if (alias !== "" && process !== undefined) throw argumentError("Cannot use an alias and an instruction in one URL");
   const name = fileid + alias;
@@ -33,8 +33,13 @@ export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = 
   return `${baseOf(place)}/${fileidInUrl(name)}${query.length === 0 ? "" : `?${query.join("&")}`}`;
 }
 
-/** Without a slash at its end. */
-function baseOf({ downloads, endpoint, appid, bucket }: UrlPlace): string {
+/** Escapes an instruction for a query: only the characters that a URL cannot hold. */
+export function instructionInUrl(text: string): string {
+  return encodeURI(text).replaceAll("#", "%23").replaceAll("&", "%26");
+}
+
+/** The address of the bucket's downloads, without a slash at its end. */
+function baseOf({ downloads, endpoint, appid, bucket }: UrlContext): string {
   if (downloads !== undefined) return downloads;
   const { protocol, host, hostname } = new URL(endpoint);
   if (isIP(hostname) !== 0 || hostname.startsWith("[")) {

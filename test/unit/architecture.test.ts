@@ -182,7 +182,7 @@ test.each([
   { file: "app.ts", target: "cli/terminal.ts", may: false },
   { file: "client/upload.ts", target: "client/url.ts", may: true },
   { file: "client/upload.ts", target: "sign/token.ts", may: true },
-  { file: "client/receive.ts", target: "sign/callback.ts", may: true },
+  { file: "client/client.ts", target: "sign/callback.ts", may: true },
   { file: "client/upload.ts", target: "core/errors.ts", may: false },
   { file: "cli/serve.ts", target: "client/url.ts", may: false },
   { file: "sign/token.ts", target: "core/errors.ts", may: true },

@@ -1,5 +1,5 @@
 // What the service answers, read from the JSON of the REST API, whose numbers are sometimes text.
-import { wayError } from "../errors/client-error.ts";
+import { transportError } from "../errors/client-error.ts";
 import type { Copied, ImageStat, Uploaded } from "./results.ts";
 
 /** `data` of an answer whose code is 0, and what belongs to it. */
@@ -60,7 +60,7 @@ export function text(answer: Answer, key: string): string {
 
 function unreadable({ httpStatus, requestId }: Answer, key: string): Error {
   const message = `Cannot read the service's answer: data.${key} is not what it should be`;
-  return wayError("answer_unreadable", message, { httpStatus, requestId });
+  return transportError("answer_unreadable", message, { httpStatus, requestId });
 }
 
 /** `[{"0":{"width":1,"height":1}}]` */

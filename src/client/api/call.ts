@@ -1,9 +1,9 @@
 // One call of the REST API: sent with a deadline, repeated where that cannot do harm, its answer read with a bound.
 // What is asked and what the answer means is for others.
 import { setTimeout as setTimer } from "node:timers/promises";
+import { HuiyuanClientError, refusedError, transportError } from "../errors/client-error.ts";
+import { isRefusedUnprocessed, STORED_CALLBACK_FAILED } from "../errors/codes.ts";
 import { type Answer, isRecord, readUploaded } from "./answers.ts";
-import { isRefusedUndone, STORED_CALLBACK_FAILED } from "../errors/codes.ts";
-import { HuiyuanClientError, refusedError, wayError } from "../errors/client-error.ts";
 import type { Form } from "./form.ts";
 
 export interface Caller {
@@ -25,7 +25,7 @@ export interface ApiRequest {
   readonly form?: Form;
   readonly onFile?: ((bytes: number) => void) | undefined;
   /** `always`: doing it twice is doing it once. `if-undone`: only after a refusal that changed nothing. */
-  readonly repeats: "always" | "if-undone" | "never";
+  readonly retry: "always" | "if-unprocessed" | "never";
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -41,7 +41,7 @@ export function createCaller(options: CallerOptions): Caller {
         try {
           return await attemptOnce(options, request);
         } catch (error) {
-          if (attempt >= options.retries || !mayRepeat(request, error)) throw error;
+          if (attempt >= options.retries || !mayRetry(request, error)) throw error;
           await pause(FIRST_PAUSE_MS * 2 ** attempt, request.signal);
         }
       }
@@ -49,11 +49,11 @@ export function createCaller(options: CallerOptions): Caller {
   };
 }
 
-function mayRepeat({ repeats }: ApiRequest, error: unknown): boolean {
-  if (!(error instanceof HuiyuanClientError) || repeats === "never") return false;
-  if (isRefusedUndone(error.code) || wasNeverSent(error)) return true;
+function mayRetry({ retry }: ApiRequest, error: unknown): boolean {
+  if (!(error instanceof HuiyuanClientError) || retry === "never") return false;
+  if (isRefusedUnprocessed(error.code) || wasNeverSent(error)) return true;
   const isOnTheWay = error.name === "network_failed" || error.name === "timed_out";
-  return repeats === "always" && (isOnTheWay || error.name === "service_failed");
+  return retry === "always" && (isOnTheWay || error.name === "service_failed");
 }
 
 /** No connection came about, so that the service has not seen the request. */
@@ -135,7 +135,11 @@ function parsed(body: string): unknown {
 
 function unreadable(response: Response, found: string): HuiyuanClientError {
   const details = { httpStatus: response.status, requestId: requestIdOf(response) };
-  return wayError("answer_unreadable", `Cannot read the service's answer: ${found} (HTTP ${response.status})`, details);
+  return transportError(
+    "answer_unreadable",
+    `Cannot read the service's answer: ${found} (HTTP ${response.status})`,
+    details,
+  );
 }
 
 function requestIdOf(response: Response): string | undefined {
@@ -153,12 +157,12 @@ interface Attempt {
 function translated(error: unknown, { deadline, request, response, timeoutMs }: Attempt): unknown {
   if (request.signal?.aborted) return request.signal.reason;
   const details = { cause: error, ...(response && { httpStatus: response.status, requestId: requestIdOf(response) }) };
-  if (deadline.isOver()) return wayError("timed_out", `Nothing moved for ${timeoutMs} ms`, details);
+  if (deadline.isOver()) return transportError("timed_out", `Nothing moved for ${timeoutMs} ms`, details);
   for (let inner = error; inner instanceof Error; inner = inner.cause) {
     if (inner instanceof HuiyuanClientError) return inner;
   }
   const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-  return wayError("network_failed", `Cannot reach the service: ${reason}`, details);
+  return transportError("network_failed", `Cannot reach the service: ${reason}`, details);
 }
 
 interface Deadline {

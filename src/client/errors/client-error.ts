@@ -1,6 +1,7 @@
 // The one error of the SDK: what a service refused, what went wrong on the way, or what the caller gave.
-import { codeMeaning, type ErrorName, ownCode, STORED_CALLBACK_FAILED } from "./codes.ts";
+
 import type { Uploaded } from "../api/results.ts";
+import { codeMeaning, type ErrorName, ownCode, STORED_CALLBACK_FAILED } from "./codes.ts";
 
 /** What is known of an answer that was a refusal. */
 export interface Refusal {
@@ -52,7 +53,7 @@ export function argumentError(message: string): HuiyuanClientError {
 }
 
 /** The error for what happened on the way. */
-export function wayError(
+export function transportError(
   name: "network_failed" | "timed_out" | "answer_unreadable",
   message: string,
   details: { readonly cause?: unknown; readonly httpStatus?: number; readonly requestId?: string | undefined } = {},

@@ -1,11 +1,11 @@
 // The one table of the REST API's codes as a program meets them: number → name to act on, and what it means in English.
 // What the server says beside a number (often in Chinese) is the error's message; this is what it can be told from.
 
-/** `isRefusedUndone`: the service turned the request away untouched because it was busy, so asking again is safe. */
+/** `isRefusedUnprocessed`: the service turned the request away untouched because it was busy, so asking again is safe. */
 interface CodeRow {
   readonly name: string;
   readonly meaning: string;
-  readonly isRefusedUndone?: true;
+  readonly isRefusedUnprocessed?: true;
 }
 
 const CODES = {
@@ -20,8 +20,8 @@ const CODES = {
   [-5990]: { name: "file_part_missing", meaning: "the form has no file" },
   [-5989]: { name: "service_failed", meaning: "the service failed to do it" },
   [-75]: { name: "operation_unsupported", meaning: "the bucket is for downloads only" },
-  [-71]: { name: "too_frequent", meaning: "too many requests; ask again later", isRefusedUndone: true },
-  [-2000]: { name: "overloaded", meaning: "the service is busy or stopping; ask again", isRefusedUndone: true },
+  [-71]: { name: "too_frequent", meaning: "too many requests; ask again later", isRefusedUnprocessed: true },
+  [-2000]: { name: "overloaded", meaning: "the service is busy or stopping; ask again", isRefusedUnprocessed: true },
   // The signature
   [-5998]: { name: "signature_malformed", meaning: "the signature cannot be read" },
   [-97]: { name: "signature_wrong", meaning: "the signature was made with another secret, or for too long a life" },
@@ -78,8 +78,8 @@ export function ownCode(name: keyof typeof OWN_CODES): number {
   return OWN_CODES[name];
 }
 
-export function isRefusedUndone(code: number): boolean {
-  return ROWS.get(code)?.isRefusedUndone === true;
+export function isRefusedUnprocessed(code: number): boolean {
+  return ROWS.get(code)?.isRefusedUnprocessed === true;
 }
 
 /** The code of an upload whose image is stored all the same. */

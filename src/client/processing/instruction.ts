@@ -30,7 +30,7 @@ function operationText(operation: Operation): string {
 }
 
 /** Throws argument_invalid where there are too many. */
-export function endOf(operations: readonly Operation[], text: string): readonly Operation[] {
+export function appendClosed(operations: readonly Operation[], text: string): readonly Operation[] {
   return added(operations, { kind: "closed", text });
 }
 

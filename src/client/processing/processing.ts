@@ -1,9 +1,9 @@
 // What is to be made of an image, step by step, as a value that never changes: each call gives a new one. Its text is the
 // instruction of a download URL, in the grammar of imageView2, imageMogr2 and watermark, the same in both eras of it.
 import { argumentError } from "../errors/client-error.ts";
-import { appendMogr, appendView, endOf, instructionText, type Operation, setOutput } from "./instruction.ts";
-import { type ImageMark, imageMarkText, type TextMark, textMarkText } from "./watermarks.ts";
+import { appendClosed, appendMogr, appendView, instructionText, type Operation, setOutput } from "./instruction.ts";
 import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
+import { type ImageWatermark, imageWatermark, type TextWatermark, textWatermark } from "./watermarks.ts";
 
 /** Pixels; one of the two may be left out and adapts. */
 export type Sides =
@@ -63,9 +63,9 @@ export interface Processing extends Instruction {
   blur(radius: number, sigma: number): Processing;
   /** 10–300. */
   sharpen(amount: number): Processing;
-  markText(text: string, look?: TextMark): Processing;
+  markText(text: string, look?: TextWatermark): Processing;
   /** `url`: of an image in the same bucket. */
-  markImage(url: string, look?: ImageMark): Processing;
+  markImage(url: string, look?: ImageWatermark): Processing;
   /** `auto`: the best that the client's Accept names. */
   format(format: Format): Processing;
   quality(quality: Quality): Processing;
@@ -94,9 +94,9 @@ export function processing(): Processing {
 function build(operations: readonly Operation[]): Processing {
   const mogr = (text: string) => build(appendMogr(operations, text));
   const view = (mode: number, keys: string) => build(appendView(operations, mode, keys));
-  const own = (text: string) => build(endOf(operations, text));
+  const own = (text: string) => build(appendClosed(operations, text));
   const output = (key: Parameters<typeof setOutput>[1], value: string) => build(setOutput(operations, key, value));
-  const report = (text: string): Instruction => ({ text: instructionText(endOf(operations, text)) });
+  const report = (text: string): Instruction => ({ text: instructionText(appendClosed(operations, text)) });
   return {
     text: instructionText(operations),
     fit: (box) => (isEdges(box) ? view(0, edges(box)) : view(2, sides(box))),
@@ -134,8 +134,8 @@ function build(operations: readonly Operation[]): Processing {
       return mogr(`blur/${integer("radius", radius, 1, 50)}x${Number(sigma.toFixed(4))}`);
     },
     sharpen: (amount) => mogr(`sharpen/${integer("amount", amount, 10, 300)}`),
-    markText: (text, look = {}) => own(textMarkText(text, look)),
-    markImage: (url, look = {}) => own(imageMarkText(url, look)),
+    markText: (text, look = {}) => own(textWatermark(text, look)),
+    markImage: (url, look = {}) => own(imageWatermark(url, look)),
     format: (format) => output("format", word("format", format, FORMATS)),
     quality: (quality) => output(...qualityKey(quality)),
     progressive: () => mogr("interlace/1"),

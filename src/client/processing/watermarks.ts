@@ -2,7 +2,7 @@
 import { argumentError } from "../errors/client-error.ts";
 import { base64Url, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
-interface MarkPlace {
+interface WatermarkPlace {
   /** Default southeast. */ readonly gravity?: Gravity;
   /** Pixels from the nearest edge. */ readonly dx?: number;
   readonly dy?: number;
@@ -13,7 +13,7 @@ interface MarkPlace {
   readonly scale?: { readonly by: "width" | "height" | "area"; readonly permille: number };
 }
 
-export interface TextMark extends MarkPlace {
+export interface TextWatermark extends WatermarkPlace {
   /** Default `tahoma.ttf`; `msyh`, `simsun`, `simhei`, … for Chinese. */ readonly font?: string;
   /** Points, 1–1000; default 13. */ readonly fontSize?: number;
   /** `#rrggbb` or a CSS name; default `#3d3d3d`. */ readonly colour?: string;
@@ -21,16 +21,16 @@ export interface TextMark extends MarkPlace {
   /** Gap between tiles, per cent of the mark, 0–100. */ readonly spacing?: number;
 }
 
-export interface ImageMark extends MarkPlace {
+export interface ImageWatermark extends WatermarkPlace {
   /** A mark that is larger than the image is shrunk instead of clipped. */ readonly shrink?: boolean;
 }
 
 /** `[key, value]`; undefined where the look does not say. */
 type Key = readonly [name: string, value: string | undefined];
 
-export function textMarkText(text: string, look: TextMark): string {
+export function textWatermark(text: string, look: TextWatermark): string {
   const { font, fontSize, colour, shadow, spacing } = look;
-  return markText("2", [
+  return watermark("2", [
     ["text", base64Url("text", text, 1024)],
     ["font", font && base64Url("font", font, 64)],
     ["fontsize", optional("fontSize", fontSize, 1, 1000)],
@@ -41,23 +41,23 @@ export function textMarkText(text: string, look: TextMark): string {
   ]);
 }
 
-export function imageMarkText(url: string, look: ImageMark): string {
+export function imageWatermark(url: string, look: ImageWatermark): string {
   if (!/^https?:\/\/[^/]/.test(url)) throw argumentError("Cannot lay an image over: wanted its http or https URL");
-  return markText("1", [
+  return watermark("1", [
     ["image", base64Url("url", url, 2048)],
     ["blogo", look.shrink ? "1" : undefined],
     ...placeKeys(look),
   ]);
 }
 
-function markText(type: string, keys: readonly Key[]): string {
+function watermark(type: string, keys: readonly Key[]): string {
   const said = keys.flatMap(([name, value]) => (value === undefined ? [] : [`/${name}/${value}`]));
   return `watermark/${type}${said.join("")}`;
 }
 
 const SCALE_TYPES = { width: "1", height: "2", area: "3" } as const;
 
-function placeKeys({ gravity, dx, dy, opacity = 100, degrees, tiled, scale }: MarkPlace): readonly Key[] {
+function placeKeys({ gravity, dx, dy, opacity = 100, degrees, tiled, scale }: WatermarkPlace): readonly Key[] {
   return [
     ["gravity", gravity && word("gravity", gravity, GRAVITIES)],
     ["dx", optional("dx", dx, 0, 50_000)],

@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { type Answer, number, readUploaded, text } from "../api/answers.ts";
 import type { ApiRequest, Caller } from "../api/call.ts";
-import { wayError } from "../errors/client-error.ts";
 import { makeForm } from "../api/form.ts";
 import type { Uploaded } from "../api/results.ts";
+import { transportError } from "../errors/client-error.ts";
 import type { OpenSource } from "./source.ts";
 
 export interface SliceProgress {
@@ -30,13 +30,13 @@ export async function uploadSlices(caller: Caller, upload: SliceUpload): Promise
   const { source, path, sign, signal } = upload;
   // Each packet may come twice: the service takes a slice that it has already with the same answer.
   const post = (form: ApiRequest["form"]) =>
-    caller.call({ method: "POST", path, sign, ...(form && { form }), repeats: "always", signal });
-  let answer = await post(makeForm({ op: "upload_slice", ...(await announcement(upload)) }));
+    caller.call({ method: "POST", path, sign, ...(form && { form }), retry: "always", signal });
+  let answer = await post(makeForm({ op: "upload_slice", ...(await announcedFields(upload)) }));
   if (isDone(answer)) return readUploaded(answer); // it had an equal image (秒传)
   const session = text(answer, "session");
   const sliceBytes = number(answer, "slice_size");
   let offset = number(answer, "offset");
-  if (sliceBytes < 1 || offset >= source.size) throw outOfStep(answer);
+  if (sliceBytes < 1 || offset >= source.size) throw unexpectedOffset(answer);
   while (!isDone(answer)) {
     const from = offset;
     const to = Math.min(from + sliceBytes, source.size);
@@ -44,14 +44,14 @@ export async function uploadSlices(caller: Caller, upload: SliceUpload): Promise
     const fields = { op: "upload_slice", session: text(answer, "session"), offset: String(from) };
     const file = { size: to - from, read: () => source.read(from, to), hasMd5: false };
     answer = await post(makeForm(fields, file));
-    if (!isDone(answer) && to === source.size) throw outOfStep(answer);
+    if (!isDone(answer) && to === source.size) throw unexpectedOffset(answer);
     offset = to;
   }
   upload.onProgress?.({ sentBytes: source.size, totalBytes: source.size, session });
   return readUploaded(answer);
 }
 
-async function announcement({ source, magicContext, session, sliceBytes }: SliceUpload) {
+async function announcedFields({ source, magicContext, session, sliceBytes }: SliceUpload) {
   const sha1 = createHash("sha1");
   for await (const chunk of source.read(0, source.size)) sha1.update(chunk);
   return {
@@ -67,7 +67,7 @@ function isDone(answer: Answer): boolean {
   return typeof answer.data.url === "string";
 }
 
-function outOfStep({ httpStatus, requestId }: Answer): Error {
+function unexpectedOffset({ httpStatus, requestId }: Answer): Error {
   const message = "Cannot go on with the slices: the service expects another part of the image";
-  return wayError("answer_unreadable", message, { httpStatus, requestId });
+  return transportError("answer_unreadable", message, { httpStatus, requestId });
 }

@@ -23,13 +23,13 @@ export interface OpenSource {
 }
 
 /** Small enough for a progress that moves, large enough for the network. */
-const PIECE_BYTES = 65_536;
+const CHUNK_BYTES = 65_536;
 
 /** Throws argument_invalid: no such file, or no size. */
 export async function openSource(source: ImageSource): Promise<OpenSource> {
   if (typeof source === "string") return openPath(source);
   if (source instanceof Uint8Array) {
-    return { size: source.byteLength, isRepeatable: true, read: (from, to) => pieces(source.subarray(from, to)) };
+    return { size: source.byteLength, isRepeatable: true, read: (from, to) => chunks(source.subarray(from, to)) };
   }
   const { stream, size } = source;
   if (!Number.isSafeInteger(size) || size < 0) throw argumentError(`Cannot upload: the stream's size is ${size}`);
@@ -48,12 +48,12 @@ async function openPath(path: string): Promise<OpenSource> {
     isRepeatable: true,
     read: (from, to) =>
       // Its `end` is inclusive, so nothing has no such stream.
-      from === to ? pieces(new Uint8Array()) : exactly(createReadStream(path, { start: from, end: to - 1 }), to - from),
+      from === to ? chunks(new Uint8Array()) : exactly(createReadStream(path, { start: from, end: to - 1 }), to - from),
   };
 }
 
-async function* pieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+async function* chunks(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
 }
 
 /** A file that is cut meanwhile, or a stream of another size, must not become a form that never ends. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HuiyuanClientError, type Processing, processing } from "../../../../src/client/client.ts";
-import { instructionInUrl } from "../../../../src/client/fileid.ts";
+import { instructionInUrl } from "../../../../src/client/url.ts";
 import { readInstruction } from "../../../../src/http/request/instruction.ts";
 import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
