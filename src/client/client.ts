@@ -19,19 +19,19 @@ export { type Processing, processing } from "./processing/processing.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 
 export interface ClientOptions {
-  /** Where the REST API answers, such as `https://images.example.com`; `/photos/v2/…` is put behind it. */
+  /** URL of the REST API, such as `https://images.example.com`; the client appends `/photos/v2/…`. */
   readonly endpoint: string;
   /** Decimal. */ readonly appid: string;
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
   /**
-   * What stands before the fileid in download URLs, such as `https://img.example.com`. Default: `<bucket>-<appid>.` before the
-   * host of `endpoint`, which a service answers whose `baseDomain` is that host.
+   * URL of the bucket's downloads, such as `https://img.example.com`; the fileid is appended.
+   * Default: `<bucket>-<appid>.` before the host of `endpoint`, which is right if that host is the service's `server.baseDomain`.
    */
   readonly downloads?: string;
-  /** An attempt on which nothing moves for so long is given up. Milliseconds; default 30 000. */ readonly timeoutMs?: number;
-  /** Further attempts where they can do no harm. Default 2. */ readonly retries?: number;
+  /** An attempt without progress for this time fails. Milliseconds; default 30 000. */ readonly timeoutMs?: number;
+  /** Attempts after the first, if a retry is safe. Default 2. */ readonly retries?: number;
   readonly fetch?: typeof fetch;
   /** Milliseconds since 1970. */ readonly now?: () => number;
 }
@@ -41,9 +41,9 @@ export interface CallOptions {
 }
 
 export interface UploadOptions extends CallOptions {
-  /** 1 to 128 bytes of UTF-8, any slashes; a taken one throws file_exists. Without one the service makes a name. */
+  /** 1 to 128 bytes of UTF-8, with any slashes. If it is taken: file_exists. If absent, the service makes a name. */
   readonly fileid?: string;
-  /** Handed on to the callback, unchanged. */ readonly magicContext?: string;
+  /** Passed to the callback unchanged. */ readonly magicContext?: string;
 }
 
 export interface WholeUploadOptions extends UploadOptions {
@@ -52,24 +52,24 @@ export interface WholeUploadOptions extends UploadOptions {
 
 export interface SliceUploadOptions extends UploadOptions {
   /** At most 3 MiB; default 512 KiB. */ readonly sliceBytes?: number;
-  /** Of an upload that was broken off: the service goes on where it stands. */ readonly session?: string;
+  /** Session of an interrupted upload, which the service resumes. */ readonly session?: string;
   readonly onProgress?: (progress: SliceProgress) => void;
 }
 
 /** Every call throws HuiyuanClientError. */
 export interface Client {
   sign(request: SignRequest): string;
-  /** In one request, never overwriting. Its MD5 goes along. */
+  /** Uploads in one request, with the MD5. Never overwrites. */
   upload(source: ImageSource, options?: WholeUploadOptions): Promise<Uploaded>;
-  /** For images above some 5 MB or poor networks: a broken connection costs one slice. */
+  /** Uploads in slices, for images above about 5 MB or poor networks: a broken connection costs one slice. */
   uploadSlices(source: RepeatableSource, options?: SliceUploadOptions): Promise<Uploaded>;
-  /** Undefined: no such image. */
+  /** Undefined if there is no such image. */
   stat(fileid: string, options?: CallOptions): Promise<ImageStat | undefined>;
-  /** Under a new name that the service makes. */
+  /** Copies to a new name that the service makes. */
   copy(fileid: string, options?: CallOptions): Promise<Copied>;
-  /** Throws not_found. */
+  /** Deletes the image. Throws not_found. */
   delete(fileid: string, options?: CallOptions): Promise<void>;
-  /** Where the image, or one made of it, is downloaded. */
+  /** Download URL of the image, or of a processed version. */
   url(fileid: string, options?: UrlOptions): string;
 }
 

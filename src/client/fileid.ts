@@ -1,10 +1,10 @@
-// How a fileid is written: in a path of the REST API, and in a download URL. Pure.
+// Checks fileids and escapes them for REST paths and download URLs. Pure.
 import { argumentError } from "./errors/client-error.ts";
 
-/** Bytes of UTF-8 that the REST API takes. */
+/** Limit of the REST API, in bytes of UTF-8. */
 const MAX_FILEID_BYTES = 128;
 
-/** Throws argument_invalid for what no service takes as a name. */
+/** Throws argument_invalid for a name that every service refuses. */
 export function checkFileid(fileid: string): void {
   const bytes = new TextEncoder().encode(fileid).length;
   const isSized = bytes >= 1 && bytes <= MAX_FILEID_BYTES;
@@ -14,12 +14,12 @@ export function checkFileid(fileid: string): void {
   throw argumentError(`Cannot use ${JSON.stringify(fileid.slice(0, 200))} as a fileid: wanted ${wanted}`);
 }
 
-/** One segment of a REST path: slashes are `%2F`, so that a name that ends in `/copy` stays a name. */
+/** One segment of a REST path. Slashes become `%2F`, so that a name that ends in `/copy` is not an operation. */
 export function fileidInPath(fileid: string): string {
   return encodeURIComponent(fileid);
 }
 
-/** In a download URL slashes stand as they are. */
+/** The path of a download URL. Slashes stay unescaped. */
 export function fileidInUrl(fileid: string): string {
   return fileid.split("/").map(encodeURIComponent).join("/");
 }

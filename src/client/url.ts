@@ -1,20 +1,20 @@
-// Download URLs: the bucket's address, the fileid, an alias or a processing instruction, a signature.
+// Makes download URLs from the bucket's address, the fileid, an alias or an instruction, and a signature.
 import { isIP } from "node:net";
 import { argumentError } from "./errors/client-error.ts";
 import { checkFileid, fileidInUrl } from "./fileid.ts";
 import { type SigningContext, signFor } from "./signing.ts";
 
 export interface UrlOptions {
-  /** What is made of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
+  /** Processing of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
   readonly process?: { readonly text: string } | string;
-  /** A download alias (样式下载别名) with its separator, such as `!small`. Not together with `process`. */
+  /** A download alias (样式下载别名) with its separator, such as `!small`. Excludes `process`. */
   readonly alias?: string;
-  /** For a bucket with `token: required`. True: for 600 seconds. */
+  /** Signs the URL, for a bucket with `token: required`. True: valid for 600 seconds. */
   readonly sign?: boolean | { readonly lifeSeconds: number };
 }
 
 export interface UrlContext extends SigningContext {
-  /** These two without a slash at their end. */
+  /** Both URLs are without a slash at their end. */
   readonly downloads: string | undefined;
   readonly endpoint: string;
 }
@@ -43,7 +43,7 @@ function baseOf({ downloads, endpoint, appid, bucket }: UrlContext): string {
   if (downloads !== undefined) return downloads;
   const { protocol, host, hostname } = new URL(endpoint);
   if (isIP(hostname) !== 0 || hostname.startsWith("[")) {
-    throw argumentError(`Cannot tell the download address from ${endpoint}: set the client's option downloads`);
+    throw argumentError(`Cannot derive the download address from ${endpoint}: wanted the option downloads`);
   }
   return `${protocol}//${bucket}-${appid}.${host}`;
 }

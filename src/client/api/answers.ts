@@ -1,8 +1,8 @@
-// What the service answers, read from the JSON of the REST API, whose numbers are sometimes text.
+// Reads the JSON answers of the REST API into typed results. The service writes some numbers as text.
 import { transportError } from "../errors/client-error.ts";
 import type { Copied, ImageStat, Uploaded } from "./results.ts";
 
-/** `data` of an answer whose code is 0, and what belongs to it. */
+/** An answer whose code is 0: its `data`, its status and the id of its request. */
 export interface Answer {
   readonly data: Readonly<Record<string, unknown>>;
   readonly httpStatus: number;
@@ -23,7 +23,10 @@ export function readUploaded(answer: Answer): Uploaded {
   };
 }
 
-/** The original's manual has no fileid in this answer; it is then the last part of `url`. Throws answer_unreadable. */
+/**
+ * The manual of the original service has no fileid in this answer; the last segment of `url` is used then.
+ * Throws answer_unreadable.
+ */
 export function readCopied(answer: Answer): Copied {
   const url = text(answer, "url");
   const fileid = typeof answer.data.fileid === "string" ? answer.data.fileid : lastSegment(url);
@@ -43,7 +46,7 @@ export function readStat(answer: Answer): ImageStat {
   };
 }
 
-/** A whole number, or one in digits. Throws answer_unreadable. */
+/** A whole number, written as a JSON number or as text in digits. Throws answer_unreadable. */
 export function number(answer: Answer, key: string): number {
   const value = answer.data[key];
   const found = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
@@ -59,11 +62,11 @@ export function text(answer: Answer, key: string): string {
 }
 
 function unreadable({ httpStatus, requestId }: Answer, key: string): Error {
-  const message = `Cannot read the service's answer: data.${key} is not what it should be`;
+  const message = `Cannot read the service's answer: data.${key} is missing or malformed`;
   return transportError("answer_unreadable", message, { httpStatus, requestId });
 }
 
-/** `[{"0":{"width":1,"height":1}}]` */
+/** Reads `[{"0":{"width":1,"height":1}}]`. */
 function sizeOf(info: unknown): { readonly width: number; readonly height: number } | undefined {
   const original: unknown = Array.isArray(info) && isRecord(info[0]) ? info[0]["0"] : undefined;
   if (!isRecord(original)) return undefined;
@@ -76,7 +79,7 @@ function lastSegment(url: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    return segment; // not percent-encoded UTF-8: as it stands
+    return segment; // not percent-encoded UTF-8: the segment is used unchanged
   }
 }
 

@@ -1,5 +1,5 @@
-// One call of the REST API: sent with a deadline, repeated where that cannot do harm, its answer read with a bound.
-// What is asked and what the answer means is for others.
+// Sends one call of the REST API with a deadline, retries it if that is safe, and reads a bounded answer.
+// It does not know the operations: client.ts makes the requests, answers.ts reads the results.
 import { setTimeout as setTimer } from "node:timers/promises";
 import { HuiyuanClientError, refusedError, transportError } from "../errors/client-error.ts";
 import { isRefusedUnprocessed, STORED_CALLBACK_FAILED } from "../errors/codes.ts";
@@ -7,29 +7,29 @@ import { type Answer, isRecord, readUploaded } from "./answers.ts";
 import type { Form } from "./form.ts";
 
 export interface Caller {
-  /** Throws HuiyuanClientError; rejects with the signal's reason where the caller aborts. */
+  /** Throws HuiyuanClientError; rejects with the signal's reason if the caller aborts. */
   call(request: ApiRequest): Promise<Answer>;
 }
 
 export interface CallerOptions {
-  /** As given; paths are put behind it. */ readonly endpoint: string;
-  /** Without progress for so long, an attempt is given up. Milliseconds. */ readonly timeoutMs: number;
-  /** Further attempts after the first. */ readonly retries: number;
+  /** URL without a slash at its end; paths are appended. */ readonly endpoint: string;
+  /** An attempt without progress for this time fails. Milliseconds. */ readonly timeoutMs: number;
+  /** Attempts after the first. */ readonly retries: number;
   readonly fetch: typeof fetch;
 }
 
 export interface ApiRequest {
   readonly method: "GET" | "POST";
   /** With its leading slash. */ readonly path: string;
-  /** A token; asked anew for each attempt, since some are good for one use. */ readonly sign?: () => string;
+  /** Makes a token; called for each attempt, because some tokens are good for one use. */ readonly sign?: () => string;
   readonly form?: Form;
   readonly onFile?: ((bytes: number) => void) | undefined;
-  /** `always`: doing it twice is doing it once. `if-undone`: only after a refusal that changed nothing. */
+  /** `always`: the call is idempotent. `if-unprocessed`: only after a refusal that changed nothing. */
   readonly retry: "always" | "if-unprocessed" | "never";
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An upload's answer may carry 64 KB of the business server's. */
+/** An upload's answer may include 64 KB from the callback's server. */
 const MAX_ANSWER_BYTES = 1_048_576;
 const FIRST_PAUSE_MS = 200;
 
@@ -56,7 +56,7 @@ function mayRetry({ retry }: ApiRequest, error: unknown): boolean {
   return retry === "always" && (isOnTheWay || error.name === "service_failed");
 }
 
-/** No connection came about, so that the service has not seen the request. */
+/** True if no connection was made, so the service has not seen the request. */
 function wasNeverSent({ cause }: HuiyuanClientError): boolean {
   const code: unknown = isRecord(cause) && isRecord(cause.cause) ? cause.cause.code : undefined;
   return typeof code === "string" && NO_CONNECTION.includes(code);
@@ -88,7 +88,7 @@ async function attemptOnce(options: CallerOptions, request: ApiRequest): Promise
 
 function init({ method, sign, form, onFile }: ApiRequest, deadline: Deadline): RequestInit {
   const headers: Record<string, string> = { ...(sign !== undefined && { Authorization: `QCloud ${sign()}` }) };
-  // A redirect would carry the signature elsewhere.
+  // Redirects are refused, because they would send the signature to another host.
   const common = { method, headers, redirect: "error" } as const;
   if (form === undefined) return common;
   headers["Content-Type"] = form.contentType;
@@ -100,7 +100,7 @@ function init({ method, sign, form, onFile }: ApiRequest, deadline: Deadline): R
   return { ...common, body: ReadableStream.from(chunks), duplex: "half" };
 }
 
-/** A service that answers while it is still sent the file is read all the same; the rest of the file is not sent. */
+/** An answer that arrives during the upload is read at once; the rest of the file is not sent. */
 async function readBounded(response: Response, deadline: Deadline): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -113,10 +113,10 @@ async function readBounded(response: Response, deadline: Deadline): Promise<stri
   return Buffer.concat(parts).toString("utf8");
 }
 
-/** Throws what the service refused, or answer_unreadable. */
+/** Throws the error for a refusal, or answer_unreadable. */
 function readAnswer(response: Response, body: string): Answer {
   const json = parsed(body);
-  if (!isRecord(json) || typeof json.code !== "number") throw unreadable(response, "it is no answer of this API");
+  if (!isRecord(json) || typeof json.code !== "number") throw unreadable(response, "it is not an answer of this API");
   const data = isRecord(json.data) ? json.data : {};
   const answer = { data, httpStatus: response.status, requestId: requestIdOf(response) };
   if (json.code === 0) return answer;
@@ -129,7 +129,7 @@ function parsed(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    return undefined; // no JSON: a proxy's page, or a server of another kind
+    return undefined; // not JSON: a proxy's error page, or another kind of server
   }
 }
 
@@ -153,11 +153,16 @@ interface Attempt {
   readonly timeoutMs: number;
 }
 
-/** fetch wraps what its body throws, and names every failure of the network alike. */
+/** fetch wraps errors of the request body, and reports every network failure as the same TypeError. */
 function translated(error: unknown, { deadline, request, response, timeoutMs }: Attempt): unknown {
   if (request.signal?.aborted) return request.signal.reason;
   const details = { cause: error, ...(response && { httpStatus: response.status, requestId: requestIdOf(response) }) };
-  if (deadline.isOver()) return transportError("timed_out", `Nothing moved for ${timeoutMs} ms`, details);
+  if (deadline.isOver())
+    return transportError(
+      "timed_out",
+      `Cannot finish the call: no bytes were sent or received for ${timeoutMs} ms`,
+      details,
+    );
   for (let inner = error; inner instanceof Error; inner = inner.cause) {
     if (inner instanceof HuiyuanClientError) return inner;
   }
@@ -167,7 +172,7 @@ function translated(error: unknown, { deadline, request, response, timeoutMs }: 
 
 interface Deadline {
   readonly signal: AbortSignal;
-  /** Something moved. */ extend(): void;
+  /** Call on progress: the deadline starts again. */ extend(): void;
   isOver(): boolean;
   end(): void;
 }
@@ -185,6 +190,6 @@ function startDeadline(milliseconds: number, outer: AbortSignal | undefined): De
 
 /** Rejects with the signal's reason. */
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await setTimer(milliseconds, undefined, signal && { signal }).catch(() => undefined); // aborted: the next line says so
+  await setTimer(milliseconds, undefined, signal && { signal }).catch(() => undefined); // aborted: thrown below
   signal?.throwIfAborted();
 }

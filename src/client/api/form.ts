@@ -1,11 +1,11 @@
-// A multipart form of known length (RFC 7578), made piece by piece: fields, then the file, then the MD5 of what went out.
+// Makes a multipart form of known length (RFC 7578) chunk by chunk: fields, the file, then the MD5 of the sent bytes.
 import { createHash, randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 
 export interface Form {
   readonly contentType: string;
-  /** Bytes, of all. */ readonly size: number;
-  /** A new reading each time. `onFile` hears how many bytes of the file have gone out. */
+  /** Bytes of the whole form. */ readonly size: number;
+  /** Reads the file again at each call. `onFile` gets the number of file bytes sent so far. */
   chunks(onFile: (bytes: number) => void): AsyncIterable<Uint8Array>;
 }
 
@@ -13,12 +13,12 @@ export interface Form {
 export interface FilePart {
   /** Bytes. */ readonly size: number;
   readonly read: () => AsyncIterable<Uint8Array>;
-  /** Whether a part `Md5` behind the file says what it should be. */ readonly hasMd5: boolean;
+  /** Adds a part `Md5` after the file, with its digest. */ readonly hasMd5: boolean;
 }
 
 const MD5_HEX = 32;
 
-/** `fields`: names are ours, values anything: no boundary can be guessed. */
+/** Field values may be any text, because the boundary is random. Field names must be plain. */
 export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePart): Form {
   const boundary = randomBytes(16).toString("hex");
   const part = (name: string, value: string) => bytes(`${partHead(boundary, name)}\r\n${value}\r\n`);
@@ -40,7 +40,7 @@ export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePa
       for await (const chunk of file.read()) {
         md5.update(chunk);
         yield chunk;
-        // Gives way, so that a refusal which comes early is read before the service stops listening.
+        // Yields to the event loop, so that an early refusal is read before the service closes the connection.
         await setImmediate();
         sent += chunk.byteLength;
         onFile(sent);

@@ -1,13 +1,13 @@
-// What the calls of the client resolve with.
+// Results of the client's calls. Types only.
 
 /** An image that was just stored. */
 export interface Uploaded {
   readonly fileid: string;
-  /** Where it is downloaded, without a signature. */ readonly downloadUrl: string;
+  /** Download URL without a signature. */ readonly downloadUrl: string;
   /** Its address in the REST API. */ readonly url: string;
-  /** Pixels; undefined where the service did not say. */ readonly width: number | undefined;
+  /** Pixels; undefined if the service did not say. */ readonly width: number | undefined;
   readonly height: number | undefined;
-  /** What your server answered the callback, parsed; absent where the bucket has none. */ readonly callback?: unknown;
+  /** Your server's answer to the callback, parsed. Absent without a callback. */ readonly callback?: unknown;
 }
 
 export interface Copied {
@@ -22,6 +22,6 @@ export interface ImageStat {
   readonly uploadedAt: Date;
   /** Bytes. */ readonly size: number;
   /** Lower-case hex. */ readonly md5: string;
-  /** Pixels; 0 where the service does not know them. */ readonly width: number;
+  /** Pixels; 0 if the service does not know them. */ readonly width: number;
   readonly height: number;
 }

@@ -1,29 +1,28 @@
-// The one error of the SDK: what a service refused, what went wrong on the way, or what the caller gave.
-
+// The SDK's one error class, for refusals of the service, transport failures and bad arguments.
 import type { Uploaded } from "../api/results.ts";
 import { codeMeaning, type ErrorName, ownCode, STORED_CALLBACK_FAILED } from "./codes.ts";
 
-/** What is known of an answer that was a refusal. */
+/** An answer in which the service refused the call. */
 export interface Refusal {
   readonly code: number;
   readonly message: string;
   readonly httpStatus: number;
   readonly requestId: string | undefined;
-  /** With `callback_failed`. */
+  /** Present if the code is callback_failed. */
   readonly uploaded?: Uploaded;
 }
 
 /**
- * `name` says what to do about it; act on that, never on `message`. `requestId` finds the request in the service's log.
- * An abort by the caller's own signal is not one of these: it rejects with the signal's reason, as fetch does.
+ * Act on `name`, never on `message`. `requestId` finds the request in the service's log. An abort by the caller's own
+ * signal is not a HuiyuanClientError: the call rejects with the signal's reason, as fetch does.
  */
 export class HuiyuanClientError extends Error {
   declare readonly name: ErrorName;
-  /** The service's number; -1 for a bad argument, -2 for a failure on the way. */ readonly code: number;
-  /** Undefined where there was no answer. */ readonly httpStatus: number | undefined;
+  /** The service's code; -1 for a bad argument, -2 for a transport failure. */ readonly code: number;
+  /** Undefined if there was no answer. */ readonly httpStatus: number | undefined;
   readonly requestId: string | undefined;
-  /** The image is stored though the call failed (-5979): do not upload it again. */ readonly stored: boolean;
-  /** What was stored, where `stored`; its `callback` says why your server did not take note. */
+  /** True if the image is stored although the call failed (-5979): do not upload it again. */ readonly stored: boolean;
+  /** The stored image, if `stored`; its `callback` says why the callback failed. */
   readonly uploaded: Uploaded | undefined;
 
   constructor(
@@ -41,18 +40,18 @@ export class HuiyuanClientError extends Error {
   }
 }
 
-/** The error for an answer of the service. */
+/** The error for a refusal of the service. */
 export function refusedError({ message, ...details }: Refusal): HuiyuanClientError {
   const { name, meaning } = codeMeaning(details.code);
   return new HuiyuanClientError(name, `${meaning} (${details.code} ${message})`, details);
 }
 
-/** The error for what the caller gave. */
+/** The error for a bad argument. */
 export function argumentError(message: string): HuiyuanClientError {
   return new HuiyuanClientError("argument_invalid", message, { code: ownCode("argument_invalid") });
 }
 
-/** The error for what happened on the way. */
+/** The error for a failure between this program and the service. */
 export function transportError(
   name: "network_failed" | "timed_out" | "answer_unreadable",
   message: string,

@@ -1,8 +1,8 @@
-// An instruction while it is put together: operations joined by `|`. What can stand in one operation is gathered there,
-// since a pipeline has at most ten.
+// Builds an instruction from operations, which `|` joins. Steps share one operation if they can, because a pipeline has
+// at most ten. It does not know the meaning of the steps.
 import { argumentError } from "../errors/client-error.ts";
 
-/** `closed`: nothing may be added to it. `written`: what an imageView2 says of the output, each key once. */
+/** `closed`: takes no more keys. `written`: the output keys of an imageView2, each once. */
 export type Operation =
   | { readonly kind: "view"; readonly text: string; readonly written: Readonly<Record<string, string>> }
   | { readonly kind: "mogr"; readonly text: string }
@@ -12,7 +12,7 @@ type OutputKey = "format" | "quality" | "rquality" | "lquality";
 
 const MAX_OPERATIONS = 10;
 
-/** The names of imageMogr2 → those of imageView2. */
+/** Output keys of imageMogr2 → those of imageView2. */
 const VIEW_KEYS: Readonly<Record<OutputKey, string>> = {
   format: "format",
   quality: "q",
@@ -29,33 +29,33 @@ function operationText(operation: Operation): string {
   return operation.text + written.map(([key, value]) => `/${key}/${value}`).join("");
 }
 
-/** Throws argument_invalid where there are too many. */
+/** Appends an operation that takes no more keys. Throws argument_invalid if there are too many operations. */
 export function appendClosed(operations: readonly Operation[], text: string): readonly Operation[] {
-  return added(operations, { kind: "closed", text });
+  return append(operations, { kind: "closed", text });
 }
 
-/** Keys of imageMogr2 apply from left to right, so they are gathered as they come. */
+/** Appends keys to the last imageMogr2, or begins one. Its keys apply from left to right. */
 export function appendMogr(operations: readonly Operation[], keys: string): readonly Operation[] {
   const last = operations.at(-1);
-  if (last?.kind !== "mogr") return added(operations, { kind: "mogr", text: `imageMogr2/${keys}` });
+  if (last?.kind !== "mogr") return append(operations, { kind: "mogr", text: `imageMogr2/${keys}` });
   return [...operations.slice(0, -1), { kind: "mogr", text: `${last.text}/${keys}` }];
 }
 
-/** `keys`: `/w/100/h/50`. */
+/** Appends an imageView2. `keys`: such as `/w/100/h/50`. */
 export function appendView(operations: readonly Operation[], mode: number, keys: string): readonly Operation[] {
-  return added(operations, { kind: "view", text: `imageView2/${mode}${keys}`, written: {} });
+  return append(operations, { kind: "view", text: `imageView2/${mode}${keys}`, written: {} });
 }
 
-/** How the result is written; the last word counts. */
+/** Sets a key of the output. A later value replaces an earlier one; the quality keys replace each other. */
 export function setOutput(operations: readonly Operation[], key: OutputKey, value: string): readonly Operation[] {
   const last = operations.at(-1);
   if (last?.kind !== "view") return appendMogr(operations, `${key}/${value}`);
   const { q: _, rq: __, lq: ___, ...others } = last.written;
-  const kept = key === "format" ? last.written : others;
-  return [...operations.slice(0, -1), { ...last, written: { ...kept, [VIEW_KEYS[key]]: value } }];
+  const unchanged = key === "format" ? last.written : others;
+  return [...operations.slice(0, -1), { ...last, written: { ...unchanged, [VIEW_KEYS[key]]: value } }];
 }
 
-function added(operations: readonly Operation[], operation: Operation): readonly Operation[] {
+function append(operations: readonly Operation[], operation: Operation): readonly Operation[] {
   if (operations.length < MAX_OPERATIONS) return [...operations, operation];
   throw argumentError(`Cannot process in more than ${MAX_OPERATIONS} operations`);
 }

@@ -1,16 +1,16 @@
-// What is to be made of an image, step by step, as a value that never changes: each call gives a new one. Its text is the
-// instruction of a download URL, in the grammar of imageView2, imageMogr2 and watermark, the same in both eras of it.
+// An immutable builder of processing instructions for download URLs: each call returns a new value. Its text is in the
+// grammar of imageView2, imageMogr2 and watermark, and means the same in both eras of the grammar.
 import { argumentError } from "../errors/client-error.ts";
 import { appendClosed, appendMogr, appendView, instructionText, type Operation, setOutput } from "./instruction.ts";
 import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 import { type ImageWatermark, imageWatermark, type TextWatermark, textWatermark } from "./watermarks.ts";
 
-/** Pixels; one of the two may be left out and adapts. */
+/** Pixels. If one side is absent, it follows from the proportions. */
 export type Sides =
   | { readonly width: number; readonly height?: number }
   | { readonly width?: number; readonly height: number };
 
-/** Pixels, whichever way the image lies. */
+/** Pixels of the long and the short edge, for landscape and portrait alike. */
 export interface Edges {
   readonly long: number;
   readonly short: number;
@@ -21,72 +21,75 @@ export interface Size {
   readonly height: number;
 }
 
-/** 0–100, of lossy formats: at most that of the source, exactly, in per cent of the source's, or at least. */
+/**
+ * 0–100, for lossy formats. A number: at most the quality of the source. `exactly`: this quality. `relative`: per cent
+ * of the source's. `atLeast`: the source's quality, but not less than this.
+ */
 export type Quality =
   | number
   | { readonly exactly: number }
   | { readonly relative: number }
   | { readonly atLeast: number };
 
-/** An instruction that reports on the image and so has no further step. */
+/** An instruction. Reports on the image (`info()`) have no further steps. */
 export interface Instruction {
-  /** Not percent-encoded. Empty where nothing is asked. */ readonly text: string;
+  /** Not percent-encoded. Empty if there are no steps. */ readonly text: string;
 }
 
-/** Every step throws argument_invalid for a value that no service takes. */
+/** Every step throws argument_invalid for a value that every service refuses. */
 export interface Processing extends Instruction {
   /** At most this large, proportional; never enlarged. */
   fit(box: Sides | Edges): Processing;
-  /** At least this large, proportional. A side that is left out is as long as the other. */
+  /** At least this large, proportional. An absent side is as long as the other. */
   cover(box: Sides | Edges): Processing;
-  /** Exactly this large: scaled to cover, then cut. `gravity` (with sides) says what is kept; else the centre. */
+  /** Exactly this large: scaled to cover, then cropped towards `gravity` (with sides only), by default the centre. */
   fill(box: Size | Edges, gravity?: Gravity): Processing;
-  /** As `fill`, keeping what draws the eye. */
+  /** As `fill`, but crops towards the most interesting region. */
   fillSmartly(box: Size): Processing;
-  /** Exactly these sides, even distorted; a side that is left out stays proportional. */
+  /** Exactly these sides, even if that distorts. An absent side stays proportional. */
   resize(sides: Sides): Processing;
   /** Per cent of each side. */
   scale(perCent: number): Processing;
-  /** At most so many pixels in all. */
+  /** At most this many pixels in all. */
   fitArea(pixels: number): Processing;
-  /** As `fit`, centred on a ground of exactly this size; `#rrggbb` or a CSS name, default white. */
+  /** As `fit`, centred on a background of exactly this size. `colour`: `#rrggbb` or a CSS name, default white. */
   pad(box: Size, colour?: string): Processing;
-  /** A plain cut. */
+  /** Crops a window. */
   cut(window: Size & { readonly x: number; readonly y: number }): Processing;
-  /** The circle around the centre. */
+  /** Crops the circle around the centre. */
   circle(radius: number): Processing;
   roundCorners(radius: number): Processing;
   /** Degrees, clockwise. */
   rotate(degrees: number): Processing;
-  /** Upright, as the camera's note says. */
+  /** Rotates upright, as the EXIF orientation says. */
   autoOrient(): Processing;
   blur(radius: number, sigma: number): Processing;
   /** 10–300. */
   sharpen(amount: number): Processing;
   markText(text: string, look?: TextWatermark): Processing;
-  /** `url`: of an image in the same bucket. */
+  /** `url`: an image in the same bucket. */
   markImage(url: string, look?: ImageWatermark): Processing;
-  /** `auto`: the best that the client's Accept names. */
+  /** `auto`: the best format in the client's Accept. */
   format(format: Format): Processing;
   quality(quality: Quality): Processing;
   progressive(): Processing;
-  /** Without camera notes and other metadata. */
+  /** Removes EXIF and other metadata. */
   strip(): Processing;
   /** Bytes, JPEG only. */
   maxBytes(bytes: number): Processing;
-  /** Frames that an animated GIF keeps. */
+  /** Largest number of frames of an animated GIF. */
   gifFrames(frames: number): Processing;
-  /** Where the image cannot be processed, the original is the answer. */
+  /** Serves the original if the image cannot be processed. */
   orOriginal(): Processing;
   /** JSON: format, width, height, size, md5. */
   info(): Instruction;
-  /** JSON: what the camera noted. */
+  /** JSON: the EXIF data. */
   exif(): Instruction;
   /** JSON: the average colour. */
   averageColour(): Instruction;
 }
 
-/** Nothing yet. */
+/** Begins an instruction without steps. */
 export function processing(): Processing {
   return build([]);
 }
@@ -103,7 +106,8 @@ function build(operations: readonly Operation[]): Processing {
     cover: (box) => (isEdges(box) ? view(4, edges(box)) : view(3, sides(box))),
     fill(box, gravity = "center") {
       if (isEdges(box)) {
-        if (gravity !== "center") throw argumentError("Cannot keep a corner of long and short edges: wanted sides");
+        if (gravity !== "center")
+          throw argumentError("Cannot crop long and short edges towards a gravity: wanted sides");
         return view(5, edges(box));
       }
       return gravity === "center"
@@ -121,7 +125,7 @@ function build(operations: readonly Operation[]): Processing {
     },
     scale: (perCent) => mogr(`thumbnail/!${integer("scale", perCent, 1, 1000)}p`),
     fitArea: (pixels) => mogr(`thumbnail/${integer("pixels", pixels, 1, 999_999_999)}@`),
-    // `pad` holds for every thumbnail of its operation, so it has one of its own.
+    // `pad` applies to every thumbnail of its operation, so it gets an operation of its own.
     pad: (box, colour = "#ffffff") =>
       own(`imageMogr2/thumbnail/${size(box)}/pad/1/color/${base64Url("colour", colour, 32)}`),
     cut: ({ x, y, ...box }) => mogr(`crop/!${size(box)}a${offset("x", x)}a${offset("y", y)}`),
@@ -168,7 +172,7 @@ function size({ width, height }: Size): string {
   return `${side("width", width)}x${side("height", height)}`;
 }
 
-/** Scaling crops have bounds of their own in the manual. */
+/** The manual has narrower bounds for scaling crops. */
 function cropSize({ width, height }: Size): string {
   return `${integer("width", width, 10, 16_383)}x${integer("height", height, 10, 16_383)}`;
 }

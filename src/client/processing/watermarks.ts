@@ -1,4 +1,4 @@
-// Watermarks as operations of an instruction: their place, look and size.
+// Writes text and image watermarks as operations of an instruction. Draws nothing.
 import { argumentError } from "../errors/client-error.ts";
 import { base64Url, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
@@ -8,7 +8,7 @@ interface WatermarkPlace {
   readonly dy?: number;
   /** 1–100; default 100. */ readonly opacity?: number;
   /** Clockwise, 0–360. */ readonly degrees?: number;
-  /** All over the image. */ readonly tiled?: boolean;
+  /** Repeated over the whole image. */ readonly tiled?: boolean;
   /** Permille of the image's width, height (1–1000) or area (1–250). */
   readonly scale?: { readonly by: "width" | "height" | "area"; readonly permille: number };
 }
@@ -18,14 +18,14 @@ export interface TextWatermark extends WatermarkPlace {
   /** Points, 1–1000; default 13. */ readonly fontSize?: number;
   /** `#rrggbb` or a CSS name; default `#3d3d3d`. */ readonly colour?: string;
   /** Opacity of the shadow, 0–100. */ readonly shadow?: number;
-  /** Gap between tiles, per cent of the mark, 0–100. */ readonly spacing?: number;
+  /** Gap between tiles, per cent of the watermark, 0–100. */ readonly spacing?: number;
 }
 
 export interface ImageWatermark extends WatermarkPlace {
-  /** A mark that is larger than the image is shrunk instead of clipped. */ readonly shrink?: boolean;
+  /** Shrinks a watermark that is larger than the image, instead of clipping it. */ readonly shrink?: boolean;
 }
 
-/** `[key, value]`; undefined where the look does not say. */
+/** `[key, value]`; undefined leaves the key out. */
 type Key = readonly [name: string, value: string | undefined];
 
 export function textWatermark(text: string, look: TextWatermark): string {
@@ -42,7 +42,7 @@ export function textWatermark(text: string, look: TextWatermark): string {
 }
 
 export function imageWatermark(url: string, look: ImageWatermark): string {
-  if (!/^https?:\/\/[^/]/.test(url)) throw argumentError("Cannot lay an image over: wanted its http or https URL");
+  if (!/^https?:\/\/[^/]/.test(url)) throw argumentError("Cannot add an image watermark: wanted its http or https URL");
   return watermark("1", [
     ["image", base64Url("url", url, 2048)],
     ["blogo", look.shrink ? "1" : undefined],
@@ -51,8 +51,8 @@ export function imageWatermark(url: string, look: ImageWatermark): string {
 }
 
 function watermark(type: string, keys: readonly Key[]): string {
-  const said = keys.flatMap(([name, value]) => (value === undefined ? [] : [`/${name}/${value}`]));
-  return `watermark/${type}${said.join("")}`;
+  const written = keys.flatMap(([name, value]) => (value === undefined ? [] : [`/${name}/${value}`]));
+  return `watermark/${type}${written.join("")}`;
 }
 
 const SCALE_TYPES = { width: "1", height: "2", area: "3" } as const;
@@ -62,7 +62,7 @@ function placeKeys({ gravity, dx, dy, opacity = 100, degrees, tiled, scale }: Wa
     ["gravity", gravity && word("gravity", gravity, GRAVITIES)],
     ["dx", optional("dx", dx, 0, 50_000)],
     ["dy", optional("dy", dy, 0, 50_000)],
-    // Always said, since the two eras have different defaults.
+    // Always written, because the two eras have different defaults.
     ["dissolve", integer("opacity", opacity, 1, 100)],
     ["degree", optional("degrees", degrees, 0, 360)],
     ["batch", tiled ? "1" : undefined],

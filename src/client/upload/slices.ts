@@ -1,5 +1,5 @@
-// Uploading in slices (分片上传): the service is told of the whole, answers where to go on, and gets slice after slice.
-// What it has survives a broken connection, this program and itself; a session lives for 24 hours.
+// Uploads in slices (分片上传): announces the image, gets the next offset, then sends slice after slice.
+// Slices that the service has survive a broken connection and restarts of either side; a session lives for 24 hours.
 import { createHash } from "node:crypto";
 import { type Answer, number, readUploaded, text } from "../api/answers.ts";
 import type { ApiRequest, Caller } from "../api/call.ts";
@@ -9,9 +9,9 @@ import { transportError } from "../errors/client-error.ts";
 import type { OpenSource } from "./source.ts";
 
 export interface SliceProgress {
-  /** Bytes the service has. */ readonly sentBytes: number;
+  /** Bytes that the service has. */ readonly sentBytes: number;
   readonly totalBytes: number;
-  /** Give it to a later call to go on where this one ended. */ readonly session: string;
+  /** Pass it to a later call to resume this upload. */ readonly session: string;
 }
 
 export interface SliceUpload {
@@ -25,14 +25,14 @@ export interface SliceUpload {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Throws HuiyuanClientError; session_unknown where `session` is too old or of another image. */
+/** Throws HuiyuanClientError; session_unknown if `session` is too old or belongs to another image. */
 export async function uploadSlices(caller: Caller, upload: SliceUpload): Promise<Uploaded> {
   const { source, path, sign, signal } = upload;
-  // Each packet may come twice: the service takes a slice that it has already with the same answer.
+  // Slices are idempotent: the service answers a repeated slice as it answered the first.
   const post = (form: ApiRequest["form"]) =>
     caller.call({ method: "POST", path, sign, ...(form && { form }), retry: "always", signal });
   let answer = await post(makeForm({ op: "upload_slice", ...(await announcedFields(upload)) }));
-  if (isDone(answer)) return readUploaded(answer); // it had an equal image (秒传)
+  if (isDone(answer)) return readUploaded(answer); // the service has an equal image already (秒传)
   const session = text(answer, "session");
   const sliceBytes = number(answer, "slice_size");
   let offset = number(answer, "offset");
@@ -68,6 +68,6 @@ function isDone(answer: Answer): boolean {
 }
 
 function unexpectedOffset({ httpStatus, requestId }: Answer): Error {
-  const message = "Cannot go on with the slices: the service expects another part of the image";
+  const message = "Cannot continue the upload: the service expects another offset of the image";
   return transportError("answer_unreadable", message, { httpStatus, requestId });
 }

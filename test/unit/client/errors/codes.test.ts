@@ -8,6 +8,6 @@ test("codeMeaning() knows every code that the REST API sends", () => {
   expect(sent.filter((code) => codeMeaning(code).name === "service_refused")).toEqual([]);
 });
 
-test("codeMeaning() has a name for what it does not know", () => {
+test("codeMeaning() returns service_refused for an unknown code", () => {
   expect(codeMeaning(-123456)).toEqual({ name: "service_refused", meaning: "the service refused with code -123456" });
 });

@@ -18,7 +18,7 @@ const TEXT_MARK = {
   spacing: 10,
 } as const;
 
-/** One step, its text, and what the server is to understand. */
+/** A step, its text, and the steps and output that the server must parse from it. */
 const STEPS: readonly (readonly [(on: Processing) => Processing, string, Recipe["steps"], Recipe["output"]?])[] = [
   [
     (on) => on.fit({ width: 200 }),
@@ -153,7 +153,7 @@ const STEPS: readonly (readonly [(on: Processing) => Processing, string, Recipe[
 ];
 
 for (const [step, text, steps, output = {}] of STEPS) {
-  test(`${text} has its meaning in both eras`, () => {
+  test(`${text} has the same meaning in both eras`, () => {
     expect(step(p).text).toBe(text);
     for (const era of [2015, "later"] as const) {
       expect(canonicalText(parseInstruction(text, { era }))).toBe(canonicalText({ steps, output }));
@@ -162,7 +162,7 @@ for (const [step, text, steps, output = {}] of STEPS) {
 }
 
 describe("processing()", () => {
-  test("gathers what one operation can hold", () => {
+  test("puts steps into one operation if it can hold them", () => {
     expect(p.autoOrient().scale(50).strip().format("webp").text).toBe(
       "imageMogr2/auto-orient/thumbnail/!50p/strip/format/webp",
     );
@@ -174,7 +174,7 @@ describe("processing()", () => {
     );
   });
 
-  test("keeps its steps apart: a ground is for its own thumbnail, a gravity for its own cut", () => {
+  test("keeps a background with its own thumbnail and a gravity with its own crop", () => {
     const steps = p.scale(50).pad({ width: 9, height: 9 }).resize({ width: 5 });
     expect(steps.text).toBe(
       "imageMogr2/thumbnail/!50p|imageMogr2/thumbnail/9x9/pad/1/color/I2ZmZmZmZg|imageMogr2/thumbnail/5x",
@@ -186,7 +186,7 @@ describe("processing()", () => {
     ]);
   });
 
-  test("never changes", () => {
+  test("is immutable", () => {
     const small = p.fit({ width: 9 });
     small.format("webp");
     expect(small.text).toBe("imageView2/2/w/9");
@@ -210,24 +210,24 @@ describe("processing()", () => {
     ["a side of the wrong type", () => p.fit({ width: "9/format/gif" as unknown as number })],
     ["no side to resize to", () => p.resize({} as { width: number })],
     ["a crop of 9", () => p.fillSmartly({ width: 9, height: 90 })],
-    ["a gravity that is none", () => p.fill({ width: 90, height: 90 }, "up" as "north")],
-    ["a corner of edges", () => p.fill({ long: 90, short: 90 }, "north")],
-    ["a format that is none", () => p.format("tiff" as "png")],
+    ["an unknown gravity", () => p.fill({ width: 90, height: 90 }, "up" as "north")],
+    ["a gravity with edges", () => p.fill({ long: 90, short: 90 }, "north")],
+    ["an unknown format", () => p.format("tiff" as "png")],
     ["quality 101", () => p.quality(101)],
     ["a sigma of 0", () => p.blur(1, 0)],
-    ["a sigma that is none", () => p.blur(1, Number.NaN)],
-    ["no text", () => p.markText("")],
+    ["a sigma of NaN", () => p.blur(1, Number.NaN)],
+    ["an empty text", () => p.markText("")],
     ["half a character", () => p.markText("\ud800")],
     ["a text of 1025 bytes", () => p.markText("a".repeat(1025))],
-    ["a mark that is no URL", () => p.markImage("b.png")],
-    ["a mark's gravity that is none", () => p.markText("a", { gravity: "x/dx/1" as "north" })],
+    ["an image watermark that is not a URL", () => p.markImage("b.png")],
+    ["an unknown gravity of a watermark", () => p.markText("a", { gravity: "x/dx/1" as "north" })],
     ["eleven operations", () => Array.from({ length: 11 }).reduce<Processing>((all) => all.fit({ width: 9 }), p)],
   ])("refuses %s", (_, make) => {
     expect(make).toThrow(HuiyuanClientError);
     expect(make).toThrow(expect.objectContaining({ name: "argument_invalid", code: -1 }));
   });
 
-  test("any steps are accepted as they were meant, behind a URL too", () => {
+  test("any combination of steps is parsed as intended, also from a URL", () => {
     const any = fc.array(fc.constantFrom(...STEPS), { minLength: 1, maxLength: 10 });
     fc.assert(
       fc.property(any, (chosen) => {
@@ -244,7 +244,7 @@ describe("processing()", () => {
   });
 });
 
-/** The steps, one behind the other; undefined where they are more than a pipeline holds. */
+/** Applies the steps in order; undefined if they are more than a pipeline holds. */
 function combine(steps: readonly ((on: Processing) => Processing)[]): Processing | undefined {
   try {
     return steps.reduce((all, step) => step(all), p);
