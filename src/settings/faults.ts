@@ -1,7 +1,7 @@
 // What is wrong with a settings file, in words that name what was found and what is wanted. No value of a secret is
 // ever part of a message.
 import * as z from "zod";
-import { isSecretPath } from "./secrets.ts";
+import { isSecretPath } from "./secret-paths.ts";
 
 /** Keys and list positions from the root of the file. */
 export type SettingsPath = readonly (string | number)[];

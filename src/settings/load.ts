@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
+import { failureCode, hideSecrets, resolveSecrets } from "./secrets.ts";
 import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
 /** What a text is parsed with; nothing else of the machine is looked at. */
@@ -57,7 +57,7 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
 /** The text of a settings file. Throws SettingsFaults: unreadable, no plain file, over 1 MiB, or not UTF-8. */
 async function readSettingsText(file: string): Promise<string> {
   const bytes = await readSmallFile(file).catch((error: unknown) => {
-    throw unreadable(file, readFailure(error));
+    throw unreadable(file, failureCode(error));
   });
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -147,7 +147,7 @@ function failureOf(action: () => unknown): string | undefined {
     action();
     return undefined;
   } catch (error) {
-    return readFailure(error);
+    return failureCode(error);
   }
 }
 

@@ -3,38 +3,7 @@
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import type { PathFault, SettingsPath } from "./faults.ts";
-
-const MIRROR = ["projects", "*", "buckets", "*", "domains", "*", "mirror"];
-
-/** Below a mirror source or one of its rules. Headers and query may hold a credential of the origin. */
-const OF_MIRROR: readonly (readonly string[])[] = [
-  ["origins", "*", "headers", "*"],
-  ["origins", "*", "basicAuth", "password"],
-  ["origins", "*", "secretKey"],
-  ["origins", "*", "secretAccessKey"],
-];
-
-/** `*` stands for any key or list position. The one list of what is secret. */
-const SECRET_PATHS: readonly (readonly string[])[] = [
-  ["server", "adminToken"],
-  ["store", "secretAccessKey"],
-  ["projects", "*", "keys", "*", "secretKey"],
-  ["projects", "*", "buckets", "*", "callback", "secret"],
-  ...OF_MIRROR.flatMap((path) => [
-    [...MIRROR, ...path],
-    [...MIRROR, "rules", "*", ...path],
-  ]),
-  [...MIRROR, "rules", "*", "passHeaders", "set", "*"],
-  [...MIRROR, "rules", "*", "setQuery", "*"],
-];
-
-/** True for a path whose value must never be shown. */
-export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  return SECRET_PATHS.some(
-    (pattern) =>
-      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
-  );
-}
+import { SECRET_PATHS } from "./secret-paths.ts";
 
 /** What secrets are read with. */
 export interface SecretSources {
@@ -103,12 +72,12 @@ function fromFile(path: string, sources: SecretSources): string | { readonly fau
     const value = sources.readFile(resolve(sources.folder, path)).replace(/\r?\n$/, "");
     return value === "" ? { fault: `the file ${path} is empty` } : value;
   } catch (error) {
-    return { fault: `the file ${path} cannot be read (${readFailure(error)})` };
+    return { fault: `the file ${path} cannot be read (${failureCode(error)})` };
   }
 }
 
 /** The short reason of a failed read: `ENOENT`, `EACCES`, … */
-export function readFailure(error: unknown): string {
+export function failureCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
 }
 

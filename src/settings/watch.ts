@@ -5,7 +5,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
-import { pageFiles, readFailure, secretFiles } from "./secrets.ts";
+import { failureCode, pageFiles, secretFiles } from "./secrets.ts";
 import { readSmallFile } from "./small-file.ts";
 
 /** Editors write in several steps; one look after the last of them is enough. Milliseconds. */
@@ -116,7 +116,7 @@ function createDigest(file: string): () => Promise<Found> {
     | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
     | undefined;
   return async () => {
-    const read = await readSmallFile(file).catch(readFailure);
+    const read = await readSmallFile(file).catch(failureCode);
     if (typeof read === "string") return { digest: read, isReadable: false };
     const text = read.toString("utf8");
     if (known?.text !== text) {

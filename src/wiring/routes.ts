@@ -6,12 +6,12 @@ import type { MirrorSource, Route } from "../http/request/site.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
 import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
-import { underRule } from "../settings/effective.ts";
+import { mergeRule } from "../settings/merge-rule.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 
 /** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
 export function keepsQueries(domain: MirrorSettings): boolean {
-  return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(underRule(domain, rule)));
+  return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(mergeRule(domain, rule)));
 }
 
 /**
@@ -24,7 +24,7 @@ export function createMirrorSource(
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routes = domain.rules.map((rule, index): Route => {
-    const source = underRule(domain, rule);
+    const source = mergeRule(domain, rule);
     return { ...toRoute(source, rule, toMirror(source)), keysHaveQueries, rule: index };
   });
   const plain = { ...domain, rules: [] };

@@ -13,30 +13,30 @@ export function settingsJsonSchema(): JsonSchema {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
     },
   });
-  for (const { path, takes } of NOT_YET) limit(schema, path, takes);
+  for (const { path, accepts } of NOT_YET) limit(schema, path, accepts);
   return schema;
 }
 
-/** What does not work yet is not offered: only `takes` are left of the values at `path`. */
-function limit(schema: JsonSchema, path: readonly string[], takes: readonly unknown[]): void {
+/** What does not work yet is not offered: only `accepts` are left of the values at `path`. */
+function limit(schema: JsonSchema, path: readonly string[], accepts: readonly unknown[]): void {
   const [part, ...rest] = path;
   if (part === undefined) {
     schema.description = `${schema.description ?? ""} Not supported yet.`.trim();
     // A number may be a duration, which is written in another way.
-    const isPlain = takes.every((taken) => typeof taken !== "number" || schema.type !== "string");
-    if (isPlain && takes.length === 1) schema.const = takes[0] as NonNullable<JsonSchema["const"]>; // settings values are JSON
-    if (takes.length === 0) schema.not = {};
+    const isPlain = accepts.every((accepted) => typeof accepted !== "number" || schema.type !== "string");
+    if (isPlain && accepts.length === 1) schema.const = accepts[0] as NonNullable<JsonSchema["const"]>; // settings values are JSON
+    if (accepts.length === 0) schema.not = {};
     return;
   }
   const options = [...(schema.oneOf ?? []), ...(schema.anyOf ?? [])].map(asSchema);
   const tags = options.map((option) => asSchema(option?.properties?.[part])?.const);
   if (schema.oneOf !== undefined && rest.length === 0 && tags.every((tag) => tag !== undefined)) {
-    schema.oneOf = schema.oneOf.filter((_, index) => takes.includes(tags[index]));
+    schema.oneOf = schema.oneOf.filter((_, index) => accepts.includes(tags[index]));
     return;
   }
   const inner = part === "*" ? [schema.items, schema.additionalProperties] : [schema.properties?.[part]];
-  for (const next of inner.map(asSchema)) if (next !== undefined) limit(next, rest, takes);
-  for (const option of options) if (option !== undefined) limit(option, path, takes);
+  for (const next of inner.map(asSchema)) if (next !== undefined) limit(next, rest, accepts);
+  for (const option of options) if (option !== undefined) limit(option, path, accepts);
 }
 
 function asSchema(value: unknown): JsonSchema | undefined {

@@ -125,7 +125,7 @@ export const mirrorShape = {
 };
 
 /** The same keys without defaults: what a rule leaves out is the domain's. Of a mapping each key counts for itself. */
-export const overridingShape = {
+export const ruleOverridesShape = {
   ...z.strictObject(REPLACED).partial().shape,
   freshness: z.strictObject(FRESHNESS).partial().optional().describe("Whether stored objects are asked for again."),
   timeouts: z.strictObject(TIMEOUTS).partial().optional().describe("Deadlines of one fetch from an origin."),

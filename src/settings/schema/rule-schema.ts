@@ -2,7 +2,7 @@
 // matches wins; what it leaves out is the domain's own.
 import * as z from "zod";
 import { wanted } from "../faults.ts";
-import { mirrorShape, overridingShape } from "./mirror-schema.ts";
+import { mirrorShape, ruleOverridesShape } from "./mirror-schema.ts";
 import { baseUrl, count, flag, headerValue } from "./values.ts";
 
 const KEY_PART_WORDS = "a part of a key: up to 1024 characters, no leading slash, no control characters";
@@ -105,7 +105,7 @@ const ruleSchema = z.strictObject({
     .literal([200, 404], { error: wanted("200 or 404") })
     .default(404)
     .describe("Status that the fallback is sent with."),
-  ...overridingShape,
+  ...ruleOverridesShape,
 });
 
 export const mirrorSchema = z.strictObject({

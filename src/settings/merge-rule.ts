@@ -2,7 +2,7 @@
 import type { MirrorSettings, RuleSettings } from "./schema/schema.ts";
 
 /** The mirror source under a rule. A scalar or list of the rule replaces the domain's; of a mapping each key does. */
-export function underRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSettings {
+export function mergeRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSettings {
   return {
     type: rule.type ?? mirror.type,
     keyQuery: rule.keyQuery ?? mirror.keyQuery,
@@ -16,9 +16,9 @@ export function underRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSet
     failoverOn: rule.failoverOn ?? mirror.failoverOn,
     allowedTypes: rule.allowedTypes ?? mirror.allowedTypes,
     objectSize: rule.objectSize ?? mirror.objectSize,
-    freshness: overlaid(mirror.freshness, rule.freshness),
-    timeouts: overlaid(mirror.timeouts, rule.timeouts),
-    breaker: overlaid(mirror.breaker, rule.breaker),
+    freshness: merged(mirror.freshness, rule.freshness),
+    timeouts: merged(mirror.timeouts, rule.timeouts),
+    breaker: merged(mirror.breaker, rule.breaker),
     maxKeys: mirror.maxKeys,
     rules: [],
   };
@@ -27,6 +27,6 @@ export function underRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSet
 type Partly<Whole> = { readonly [Key in keyof Whole]?: Whole[Key] | undefined };
 
 /** A key that the rule does not name is absent from its mapping, never undefined. */
-function overlaid<Whole extends object>(whole: Whole, part: Partly<Whole> | undefined): Whole {
+function merged<Whole extends object>(whole: Whole, part: Partly<Whole> | undefined): Whole {
   return part === undefined ? whole : ({ ...whole, ...part } as Whole); // absent keys take nothing away
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { underRule } from "../../../src/settings/effective.ts";
+import { mergeRule } from "../../../src/settings/merge-rule.ts";
 import type { MirrorSettings } from "../../../src/settings/schema/schema.ts";
 import { parse, withMirror } from "./parse.ts";
 
@@ -8,10 +8,10 @@ function mirrorWith(keys: string, rule: string): MirrorSettings {
   const mirror = settings.projects[0]?.buckets[0]?.domains[0]?.mirror;
   const [first] = mirror?.rules ?? [];
   if (mirror === undefined || first === undefined) throw new Error("the text has a mirror with a rule");
-  return underRule(mirror, first);
+  return mergeRule(mirror, first);
 }
 
-test("underRule() keeps all of the domain's where the rule says nothing", () => {
+test("mergeRule() keeps all of the domain's where the rule says nothing", () => {
   const { rules, ...plain } = mirrorWith("negativeTtl: 5s, timeouts: { idle: 1s }", "match: { prefix: a }");
   const settings = parse(withMirror("negativeTtl: 5s, timeouts: { idle: 1s }"));
   expect({ ...plain, rules }).toEqual({
@@ -21,7 +21,7 @@ test("underRule() keeps all of the domain's where the rule says nothing", () => 
   });
 });
 
-test("underRule() replaces scalars and lists, and of mappings only the keys that the rule names", () => {
+test("mergeRule() replaces scalars and lists, and of mappings only the keys that the rule names", () => {
   const merged = mirrorWith(
     "negativeTtl: 5s, failoverOn: [5xx], timeouts: { idle: 1s, total: 20s }",
     'type: everything, negativeTtl: 7s, failoverOn: [404], timeouts: { total: 30s }, origins: [{ type: site, url: "https://other.example" }]',
