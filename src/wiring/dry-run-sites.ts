@@ -24,7 +24,10 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
     transients: createTransientRoom(),
     writeBack: createWriteBack({ now, log, meter }),
     slots: createFillLimit(1),
-    ...{ meter, log, now, signal },
+    meter,
+    log,
+    now,
+    signal,
     serverId: "000000000000",
   };
   const registry = createSiteRegistry(settings, {

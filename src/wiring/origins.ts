@@ -10,10 +10,11 @@ import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget, type Traffic } from "../origin/guard/budget.ts";
 import { guardOrigin } from "../origin/guard/guarded.ts";
 import { healthOf, type Named, type OriginHealth } from "../origin/guard/health.ts";
+import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
 import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
-import { createQiniu, qiniuRules } from "../origin/kinds/qiniu.ts";
-import { createS3, s3Rules } from "../origin/kinds/s3.ts";
-import { createSite, siteRules } from "../origin/kinds/site.ts";
+import { createQiniu, type QiniuOptions, qiniuRules } from "../origin/kinds/qiniu.ts";
+import { createS3, type S3Options, s3Rules } from "../origin/kinds/s3.ts";
+import { createSite, type SiteOptions, siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
 import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
@@ -96,14 +97,14 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
 
 function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
   const { userAgent, serverId, log, meter } = parts;
-  const shared = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
+  const http = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
   switch (settings.type) {
     case "site":
-      return createSite({ ...settings, ...shared, headers: siteHeaders(settings) });
+      return createSite(siteOptions(settings, http));
     case "qiniu":
-      return createQiniu({ ...settings, ...shared });
+      return createQiniu(qiniuOptions(settings, http));
     case "s3":
-      return createS3({ ...settings, ...shared });
+      return createS3(s3Options(settings, http));
   }
 }
 
@@ -112,19 +113,41 @@ export function probeOrigin(
   settings: OriginSettings,
   options: Omit<ProbeOptions, "allowPrivate"> & Pick<OriginParts, "log">,
 ): Probe {
-  const { connections, allowPrivate } = settings;
-  const all = { ...options, connections };
   const rules = () => {
     switch (settings.type) {
       case "site":
-        return siteRules({ ...all, ...settings, headers: siteHeaders(settings) });
+        return siteRules(siteOptions(settings, options));
       case "qiniu":
-        return qiniuRules({ ...all, ...settings });
+        return qiniuRules(qiniuOptions(settings, options));
       case "s3":
-        return s3Rules({ ...all, ...settings });
+        return s3Rules(s3Options(settings, options));
     }
   };
-  return createProbe({ ...options, allowPrivate }, rules());
+  return createProbe({ ...options, allowPrivate: settings.allowPrivate }, rules());
+}
+
+/** How this server talks to its origins, beside the settings of each origin. */
+type HttpParts = Pick<SiteOptions, "timeouts" | "userAgent" | "serverId" | "log" | "onRetry">;
+
+function siteOptions(settings: SiteOriginSettings, http: HttpParts): SiteOptions {
+  const { url, host, referer } = settings;
+  return { ...httpOptions(settings, http), url, host, referer, headers: siteHeaders(settings) };
+}
+
+function qiniuOptions(settings: Extract<OriginSettings, { type: "qiniu" }>, http: HttpParts): QiniuOptions {
+  const { domain, private: isPrivate, accessKey, secretKey, referer } = settings;
+  return { ...httpOptions(settings, http), domain, private: isPrivate, accessKey, secretKey, referer };
+}
+
+function s3Options(settings: Extract<OriginSettings, { type: "s3" }>, http: HttpParts): S3Options {
+  const { preset, endpoint, region, bucket, pathStyle, prefix, accessKeyId, secretAccessKey } = settings;
+  const place = { preset, endpoint, region, bucket, pathStyle, prefix };
+  return { ...httpOptions(settings, http), ...place, accessKeyId, secretAccessKey };
+}
+
+function httpOptions({ allowPrivate, connections }: OriginSettings, http: HttpParts): HttpOriginOptions {
+  const { timeouts, userAgent, serverId, log, onRetry } = http;
+  return { allowPrivate, connections, timeouts, userAgent, serverId, log, ...(onRetry && { onRetry }) };
 }
 
 function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {

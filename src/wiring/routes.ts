@@ -33,7 +33,7 @@ export function createMirrorSource(
   const all = [...routes, own];
   return {
     keysHaveQueries,
-    ages: all.some(({ mirror: { revalidation: refresh } }) => refresh.isFresh !== undefined),
+    ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
   };
@@ -74,7 +74,16 @@ function toRoute(
     rule;
   const { type, keyQuery, passQuery, processedMiss, origins } = source;
   return {
-    ...{ match, action, type, keyQuery, passQuery, processedMiss, path, setQuery, denyQuery, followRedirects },
+    match,
+    action,
+    type,
+    keyQuery,
+    passQuery,
+    processedMiss,
+    path,
+    setQuery,
+    denyQuery,
+    followRedirects,
     passes: createHeaderFilter(rule.passHeaders, origins),
     setHeaders: lowerCaseNames(rule.passHeaders.set),
     mirror,

@@ -103,17 +103,28 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const common = { spools, transients: createTransientRoom(), log, now, serverId, signal: stopping.signal };
+    const transients = createTransientRoom();
+    const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,
       memoryCache,
-      mirror: { ...common, writeBack, slots, meter: metrics.mirror },
+      mirror: { spools, transients, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.renders,
         store: stores.variants,
-        mirror: { ...common, writeBack: variantWriteBack, slots: renders, meter: metrics.variants },
+        mirror: {
+          spools,
+          transients,
+          writeBack: variantWriteBack,
+          slots: renders,
+          meter: metrics.variants,
+          log,
+          now,
+          serverId,
+          signal,
+        },
       },
       log,
       now,

@@ -8,7 +8,7 @@ import { createFsStore } from "../bucket/fs/store.ts";
 import { openS3Store } from "../bucket/s3/store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
-import { createTieredStore } from "../bucket/tier/store.ts";
+import { createTieredStore, type TieredStore } from "../bucket/tier/store.ts";
 import type { Log } from "../core/log.ts";
 import type { DigestName, Key } from "../core/object.ts";
 import { s3Place } from "../core/s3-place.ts";
@@ -56,7 +56,6 @@ const SWEEP_MS = 15_000;
 /** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
 export async function openStores(settings: Settings, { log, now, changed, wasUsed }: StoresParts): Promise<Stores> {
   const { data: dir, store: place, limits } = settings;
-  const isEdge = place.type === "s3";
   const near = await createFsStore({
     dir,
     now,
@@ -74,7 +73,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   });
   const variants = createVariantTier({ near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
-  const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
+  const digests: ReadonlySet<DigestName> = place.type === "s3" ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
   const { roomToPass: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
@@ -101,33 +100,32 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
       ? []
       : [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`];
   };
-  const common = { once: near.once, spools, spoolDir: near.spoolDir, freeSpace, variants, damaged, resize };
-  if (!isEdge) {
-    return {
-      ...common,
-      store: near,
-      backlog: () => ({ depth: 0, oldestMs: 0 }),
-      notes: damageNotes,
-      close: closeNear,
-    };
+  let tier: TieredStore | undefined;
+  if (place.type === "s3") {
+    try {
+      const remote = await openRemote(place, { log, now });
+      tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
+    } catch (error) {
+      await closeNear();
+      throw error;
+    }
   }
-  try {
-    const remote = await openRemote(place, { log, now });
-    const tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
-    return {
-      ...common,
-      store: tier,
-      backlog: tier.uploads.backlog,
-      notes: () => [...tier.notes(), ...damageNotes()],
-      async close() {
-        await tier.close();
-        await closeNear();
-      },
-    };
-  } catch (error) {
-    await closeNear();
-    throw error;
-  }
+  return {
+    store: tier ?? near,
+    variants,
+    once: near.once,
+    spools,
+    spoolDir: near.spoolDir,
+    freeSpace,
+    backlog: tier?.uploads.backlog ?? (() => ({ depth: 0, oldestMs: 0 })),
+    damaged,
+    notes: () => [...(tier?.notes() ?? []), ...damageNotes()],
+    resize,
+    async close() {
+      await tier?.close();
+      await closeNear();
+    },
+  };
 }
 
 /** Of a bucket on the bounded part of the disk: copies are those of `<appid>/<bucket>`. */
@@ -149,8 +147,17 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
   });
   try {
     const { url, region } = place;
-    const access = { url, region, bucket, accessKeyId, secretAccessKey };
-    const remote = await openS3Store({ ...access, prefix, call: caller.call, log, now });
+    const remote = await openS3Store({
+      url,
+      region,
+      bucket,
+      accessKeyId,
+      secretAccessKey,
+      prefix,
+      call: caller.call,
+      log,
+      now,
+    });
     const { close } = remote;
     return Object.assign(remote, {
       async close() {
