@@ -26,8 +26,9 @@ export interface ClientOptions {
   readonly secretId: string;
   readonly secretKey: string;
   /**
-   * URL of the bucket's downloads, such as `https://img.example.com`; the fileid is appended.
-   * Default: `<bucket>-<appid>.` before the host of `endpoint`, which is right if that host is the service's `server.baseDomain`.
+   * URL of the bucket's downloads, such as `https://img.example.com`; the fileid is appended. Default:
+   * `<bucket>-<appid>.` before the host of `endpoint`, which is right if that host is the service's
+   * `server.baseDomain`.
    */
   readonly downloads?: string;
   /** An attempt without progress for this time fails. Milliseconds; default 30 000. */ readonly timeoutMs?: number;

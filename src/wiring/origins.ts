@@ -1,5 +1,5 @@
-// Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
-// breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
+// Part of the composition root: turns the origin settings into the Origins of mirrors. Mirrors with equal origin
+// settings share connections, budgets and breakers, and a reload keeps the unchanged ones.
 import { performance } from "node:perf_hooks";
 import { createReloadCache, type ReloadCache } from "../async/reload-cache.ts";
 import type { Log } from "../core/log.ts";
@@ -28,15 +28,15 @@ export interface OriginParts {
 }
 
 export interface OriginRegistry {
-  /** The origins of a mirror source as one. To be called in every round, also for a mirror that is carried over. */
+  /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings, traffic: Traffic): Origin;
   health(): readonly OriginHealth[];
-  /** As in Carried; what is returned is for the caller to close, at once or when nobody asks it any more. */
+  /** As in ReloadCache. The caller closes the returned origins, once no request uses them. */
   keep(): readonly Origin[];
   abandon(): readonly Origin[];
 }
 
-// Beside the time that a request may have waited for its mirror's own places.
+// In addition to the time that a request may have waited for a place in its mirror.
 const BUDGET_WAIT_MS = 5_000;
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
@@ -47,7 +47,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const now = () => performance.now();
 
   function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
-    // When it is asked, and how often, does not make it another origin.
+    // Standby, weight and request rates do not change the origin itself.
     const { standby: _, weight: __, connections, requestsPerSecond, ...place } = settings;
     const bounds = { connections, requestsPerSecond };
     const name = nameOf(settings);
@@ -108,7 +108,7 @@ function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, part
   }
 }
 
-/** Single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
+/** Sends single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
 export function probeOrigin(
   settings: OriginSettings,
   options: Omit<ProbeOptions, "allowPrivate"> & Pick<OriginParts, "log">,
@@ -126,7 +126,7 @@ export function probeOrigin(
   return createProbe({ ...options, allowPrivate: settings.allowPrivate }, rules());
 }
 
-/** How this server talks to its origins, beside the settings of each origin. */
+/** Options that all origins share. */
 type HttpParts = Pick<SiteOptions, "timeouts" | "userAgent" | "serverId" | "log" | "onRetry">;
 
 function siteOptions(settings: SiteOriginSettings, http: HttpParts): SiteOptions {
@@ -156,7 +156,7 @@ function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Recor
   return { ...headers, Authorization: `Basic ${credentials}` };
 }
 
-/** For the log, the metrics and the console; without credentials. */
+/** Name for the log, the metrics and the console; without credentials. */
 export function nameOf(settings: OriginSettings): string {
   switch (settings.type) {
     case "site":

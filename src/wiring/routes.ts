@@ -1,6 +1,5 @@
-// Part of the composition root: from the settings of a mirror source to the routes of a domain, one for each rule and
-// the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
-
+// Part of the composition root: makes the routes of a domain from its mirror source: one for each rule, then the
+// domain's own. Each route has its own mirror, so that rules do not share fills and failures.
 import { toKey } from "../core/object.ts";
 import type { MirrorSource, Route } from "../http/request/site.ts";
 import type { Mirror } from "../mirror/mirror.ts";
@@ -9,14 +8,14 @@ import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
 import { mergeRule } from "../settings/merge-rule.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 
-/** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
+/** True if the mirror source, or one of its rules, makes queries a part of keys. */
 export function keepsQueries(domain: MirrorSettings): boolean {
   return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(mergeRule(domain, rule)));
 }
 
 /**
- * `keysHaveQueries`: keepsQueries() of any mirror source of the bucket. `toMirror` makes the mirror of a source, or finds the one
- * that it has already.
+ * `keysHaveQueries`: true if keepsQueries() holds for any mirror source of the bucket. `toMirror` returns the mirror of
+ * a source, and creates it if there is none.
  */
 export function createMirrorSource(
   domain: MirrorSettings,
@@ -39,7 +38,7 @@ export function createMirrorSource(
   };
 }
 
-/** What a domain does where no rule fits. */
+/** The rule of a request that matches no rule. */
 const NO_RULE: Pick<
   RuleSettings,
   | "match"
@@ -92,7 +91,7 @@ function toRoute(
   };
 }
 
-/** What the operator has set is never replaced by what a client sends. */
+/** Decides which client headers reach the origin. A client never replaces a header that the operator has set. */
 function createHeaderFilter(
   { allow, deny, set }: RuleSettings["passHeaders"],
   origins: readonly OriginSettings[],
@@ -109,7 +108,7 @@ function lowerCaseNames(headers: Readonly<Record<string, string>>): Readonly<Rec
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** Where clients may ask the first origin themselves; undefined where settings want redirectTo. */
+/** URL of the first origin for redirects of clients; undefined if the settings need redirectTo. */
 function publicBase([origin]: readonly OriginSettings[]): string | undefined {
   if (origin?.type === "site") return origin.url;
   return origin?.type === "qiniu" ? origin.domain : undefined;

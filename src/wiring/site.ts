@@ -1,4 +1,4 @@
-// Part of the composition root: makes the Site of one domain from its settings. What domains share is passed in.
+// Part of the composition root: makes the Site of one domain from its settings. It opens no bucket and no mirror.
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { HuiyuanError } from "../core/errors.ts";
@@ -12,13 +12,13 @@ import type { Variants } from "../mirror/variants/variants.ts";
 import type { Binding } from "../settings/domains.ts";
 import { MAX_PAGE_BYTES } from "../settings/load.ts";
 
-/** What a bucket stores: its objects, and the variants that are made from them. */
+/** An open bucket: its objects, and the variants that are made from them. */
 export interface OpenBucket {
   readonly stored: Stored;
   readonly variants: Variants;
 }
 
-/** What all sites of a registry check tokens with. */
+/** The parts of token checks that all sites share. */
 export type TokenChecks = Pick<AuthorizerOptions, "tokens" | "once" | "now">;
 
 /** `domain`: its host, or `*`. Throws settings_invalid. */
@@ -61,7 +61,7 @@ export function createSite(
   };
 }
 
-/** The bucket's own 404 page, in memory: it is sent when the disk may be failing. */
+/** Reads the bucket's own 404 page into memory, because it must be served even if the disk fails. */
 function readPage(file: string): NonNullable<Site["notFoundPage"]> {
   const body = readFileSync(file);
   if (body.byteLength > MAX_PAGE_BYTES) {

@@ -1,5 +1,5 @@
-// Part of the composition root: turns settings into the snapshot of served domains. What is unchanged by a reload
-// (buckets with their memory, origins with their connections, mirrors with their running fills) is carried over.
+// Part of the composition root: turns settings into the snapshot of served domains. A reload keeps unchanged buckets
+// with their memory cache, origins with their connections, and mirrors with their running fills.
 import { setTimeout as delay } from "node:timers/promises";
 import { createReloadCache } from "../async/reload-cache.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
@@ -29,13 +29,15 @@ import { createProjects } from "./projects.ts";
 import { createMirrorSource, keepsQueries } from "./routes.ts";
 import { createSite, type OpenBucket, type TokenChecks } from "./site.ts";
 
-/** What the snapshots are made with; the same for every reload. */
+/** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
   readonly store: Store;
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
-  /** What the variants of all buckets share; `mirror`: of their own, for their fetches are renders. */
+  /**
+   * Shared by the variants of all buckets. `mirror` is not that of the originals, because their fetches are renders.
+   */
   readonly variants: Pick<VariantsOptions, "renderer" | "meter" | "mirror"> & {
     store(bucketId: string): VariantsOptions["store"];
   };
@@ -47,15 +49,15 @@ export interface SiteParts {
 export interface SiteRegistry {
   /** The snapshot in force. */
   readonly sites: Sites;
-  /** That of the REST API, of the same settings. */
+  /** The projects of the REST API, of the same settings. */
   readonly projects: Projects;
-  /** Of the keys in force. */
+  /** Verified tokens of the keys in force. */
   readonly tokens: VerifiedTokens;
-  /** Replaces the snapshot. Requests under way keep the old one; origins that nobody names any more close behind them. */
+  /** Replaces the snapshot. Running requests keep the old one; unused origins close after them. */
   apply(settings: Settings): void;
-  /** Renders the styles of an image that was just uploaded or copied, behind everybody's back. Never throws. */
+  /** Renders the styles of an image that was just uploaded or copied, in the background. Never throws. */
   renderAhead(bucketId: string, key: Key): void;
-  /** By `<appid>/<bucket>`; undefined for a bucket that the settings no longer name. */
+  /** The bucket `<appid>/<bucket>`; undefined if the settings no longer name it. */
   storedOf(bucketId: string): Stored | undefined;
   /** Every domain in force, `*` last. */
   domains(): readonly Site[];
@@ -82,14 +84,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let domains: readonly Site[];
   let projects: Projects;
 
-  // Origins of earlier settings, until the requests that still use them are done.
+  // Origins of earlier settings, until the requests that use them have ended.
   const retiring = new Set<Origin>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
     const { limits } = next;
     const bindings = [...hosts.values(), ...(star === undefined ? [] : [star])];
-    // What one domain stores all domains of its bucket read.
+    // All domains of a bucket read the same objects, so one domain decides for all.
     const keeping = new Set(
       bindings.filter(({ mirror }) => mirror !== undefined && keepsQueries(mirror)).map(bucketId),
     );
@@ -130,7 +132,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     try {
       built = build(next);
     } catch (error) {
-      // Nothing of a refused file is in force.
+      // A refused file must have no effect.
       buckets.abandon();
       mirrors.abandon();
       budgets.abandon();
@@ -148,7 +150,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
 
   async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
     for (const origin of gone) retiring.add(origin);
-    // A request that has found its domain may not have come to its mirror yet.
+    // A request that has its domain may not have reached its mirror yet.
     await delay(RETIRE_MS, undefined, { ref: false });
     await Promise.all(users.map((mirror) => mirror.idle()));
     for (const origin of gone) {
@@ -187,7 +189,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
 
 const RETIRE_MS = 5_000;
 
-// Each way in has its own smaller bound, which a reload may change; this is the largest that settings allow.
+// The largest objectSize that settings allow. Uploads and fetches have smaller limits, which a reload may change.
 const MAX_STORED_BYTES = 1_073_741_824;
 
 function openBucket(bucketId: string, { store, memoryCache, now, variants: shared, mirror }: SiteParts): OpenBucket {
