@@ -1,7 +1,7 @@
-// What a rule makes of its domain's mirror source: the rule's own settings over the domain's. Pure.
+// Merges a rule into its domain's mirror source: settings of the rule win. Pure.
 import type { MirrorSettings, RuleSettings } from "./schema/schema.ts";
 
-/** The mirror source under a rule. A scalar or list of the rule replaces the domain's; of a mapping each key does. */
+/** The mirror source of a rule. Scalars and lists of the rule replace the domain's; mappings are merged key by key. */
 export function mergeRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSettings {
   return {
     type: rule.type ?? mirror.type,
@@ -26,7 +26,7 @@ export function mergeRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSet
 
 type Partly<Whole> = { readonly [Key in keyof Whole]?: Whole[Key] | undefined };
 
-/** A key that the rule does not name is absent from its mapping, never undefined. */
+/** Keys that the rule leaves out are absent from `part`, never undefined. */
 function merged<Whole extends object>(whole: Whole, part: Partly<Whole> | undefined): Whole {
-  return part === undefined ? whole : ({ ...whole, ...part } as Whole); // absent keys take nothing away
+  return part === undefined ? whole : ({ ...whole, ...part } as Whole); // absent keys replace nothing
 }

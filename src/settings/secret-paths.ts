@@ -2,7 +2,7 @@
 
 const MIRROR = ["projects", "*", "buckets", "*", "domains", "*", "mirror"];
 
-/** Below a mirror source or one of its rules. Headers and query may hold a credential of the origin. */
+/** Paths below a mirror source or one of its rules. Headers and queries may hold credentials of the origin. */
 const OF_MIRROR: readonly (readonly string[])[] = [
   ["origins", "*", "headers", "*"],
   ["origins", "*", "basicAuth", "password"],
@@ -10,7 +10,7 @@ const OF_MIRROR: readonly (readonly string[])[] = [
   ["origins", "*", "secretAccessKey"],
 ];
 
-/** `*` stands for any key or list position. The one list of what is secret. */
+/** `*` stands for any key or list position. */
 export const SECRET_PATHS: readonly (readonly string[])[] = [
   ["server", "adminToken"],
   ["store", "secretAccessKey"],
@@ -24,7 +24,7 @@ export const SECRET_PATHS: readonly (readonly string[])[] = [
   [...MIRROR, "rules", "*", "setQuery", "*"],
 ];
 
-/** True for a path whose value must never be shown. */
+/** True if the value at the path must never be shown. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
   return SECRET_PATHS.some(
     (pattern) =>

@@ -1,9 +1,9 @@
-// THE ONE LIST of what the settings name and this version cannot do yet. A setting is never accepted and then ignored:
-// whatever stands here accepts only the values that are given. Whoever builds a part removes its row.
+// THE ONE LIST of settings that this version does not support yet. No setting is accepted and then ignored: a setting
+// in this list accepts only the values of its row. Remove the row when the feature is built.
 import { isDeepStrictEqual } from "node:util";
 import { type PathFault, type SettingsPath, show } from "../faults.ts";
 
-/** `path`: `*` stands for any key or list position. `accepts`: as parsed, so durations are milliseconds. */
+/** `path`: `*` stands for any key or list position. `accepts`: parsed values, so durations are milliseconds. */
 export interface NotYet {
   readonly path: readonly string[];
   readonly accepts: readonly unknown[];
@@ -14,7 +14,7 @@ export const NOT_YET: readonly NotYet[] = [
   { path: ["coordination", "type"], accepts: ["local"] },
 ];
 
-/** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */
+/** A fault for each value that is not supported yet. `settings`: parsed, perhaps with other faults. */
 export function unsupportedFaults(settings: unknown): readonly PathFault[] {
   return NOT_YET.flatMap(({ path, accepts }) =>
     valuesAt(settings, path).flatMap((found) =>
@@ -27,7 +27,7 @@ export function unsupportedFaults(settings: unknown): readonly PathFault[] {
 
 function notYet(value: unknown, accepts: readonly unknown[]): string {
   const [only] = accepts;
-  // A number may be a duration, which its reader wrote in another way.
+  // A number may be a parsed duration, which the file writes in another way.
   const isShown = accepts.length === 1 && (typeof only === "string" || typeof only === "boolean");
   return isShown
     ? `${show(value)} is not supported yet, wanted ${show(only)}`

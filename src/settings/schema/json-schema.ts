@@ -1,11 +1,11 @@
-// The settings schema as JSON Schema (draft 2020-12), for editors and the console.
+// Converts the settings schema to JSON Schema (draft 2020-12), for editors and the console.
 import * as z from "zod";
 import { NOT_YET } from "../checks/not-yet.ts";
 import { settingsSchema } from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** What one may write in the file; descriptions and defaults included. Cross-key rules cannot be said in it. */
+/** JSON Schema of the file, with descriptions and defaults. It cannot express rules between keys. */
 export function settingsJsonSchema(): JsonSchema {
   const schema = z.toJSONSchema(settingsSchema, {
     io: "input",
@@ -17,14 +17,15 @@ export function settingsJsonSchema(): JsonSchema {
   return schema;
 }
 
-/** What does not work yet is not offered: only `accepts` are left of the values at `path`. */
+/** Restricts the values at `path` to `accepts`, so that editors do not offer unsupported values. */
 function limit(schema: JsonSchema, path: readonly string[], accepts: readonly unknown[]): void {
   const [part, ...rest] = path;
   if (part === undefined) {
     schema.description = `${schema.description ?? ""} Not supported yet.`.trim();
-    // A number may be a duration, which is written in another way.
+    // A number may be a parsed duration, which the file writes in another way.
     const isPlain = accepts.every((accepted) => typeof accepted !== "number" || schema.type !== "string");
-    if (isPlain && accepts.length === 1) schema.const = accepts[0] as NonNullable<JsonSchema["const"]>; // settings values are JSON
+    // The cast holds, because settings values are JSON.
+    if (isPlain && accepts.length === 1) schema.const = accepts[0] as NonNullable<JsonSchema["const"]>;
     if (accepts.length === 0) schema.not = {};
     return;
   }

@@ -11,7 +11,7 @@ function mirrorWith(keys: string, rule: string): MirrorSettings {
   return mergeRule(mirror, first);
 }
 
-test("mergeRule() keeps all of the domain's where the rule says nothing", () => {
+test("mergeRule() keeps the domain's settings that the rule leaves out", () => {
   const { rules, ...plain } = mirrorWith("negativeTtl: 5s, timeouts: { idle: 1s }", "match: { prefix: a }");
   const settings = parse(withMirror("negativeTtl: 5s, timeouts: { idle: 1s }"));
   expect({ ...plain, rules }).toEqual({
@@ -21,7 +21,7 @@ test("mergeRule() keeps all of the domain's where the rule says nothing", () => 
   });
 });
 
-test("mergeRule() replaces scalars and lists, and of mappings only the keys that the rule names", () => {
+test("mergeRule() replaces scalars and lists, and merges mappings key by key", () => {
   const merged = mirrorWith(
     "negativeTtl: 5s, failoverOn: [5xx], timeouts: { idle: 1s, total: 20s }",
     'type: everything, negativeTtl: 7s, failoverOn: [404], timeouts: { total: 30s }, origins: [{ type: site, url: "https://other.example" }]',
