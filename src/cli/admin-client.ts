@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../core/errors.ts";
 
 /** Sends one request; `path` begins with /api/v1. */
-export type Ask = (path: string, init: RequestInit) => Promise<Response>;
+export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 export interface AdminClient {
   /** Parameters that are undefined are left out. Throws request_invalid with what the server said. */
@@ -20,9 +20,9 @@ const API = "/api/v1";
 // A line may name a key and quote a long message.
 const MAX_LINE_CHARACTERS = 65_536;
 
-export function createAdminClient(ask: Ask): AdminClient {
+export function createAdminClient(send: SendRequest): AdminClient {
   const post = (path: string, body: object, init: RequestInit = {}) =>
-    ask(`${API}${path}`, {
+    send(`${API}${path}`, {
       ...init,
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -32,7 +32,7 @@ export function createAdminClient(ask: Ask): AdminClient {
     async get(path, query = {}) {
       const parameters = new URLSearchParams();
       for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
-      return answerOf(await ask(`${API}${path}?${parameters}`, { method: "GET" }));
+      return answerOf(await send(`${API}${path}?${parameters}`, { method: "GET" }));
     },
     post: async (path, body) => answerOf(await post(path, body)),
     async *stream(path, body, signal) {
@@ -54,15 +54,15 @@ async function answerOf(response: Response): Promise<unknown> {
 }
 
 async function refusalOf(response: Response): Promise<HuiyuanError> {
-  const said: unknown = await response.json().catch(() => undefined); // Not ours: no more is known than its status.
-  if (isObject(said) && typeof said.message === "string") return refusal(said, response.status);
+  const body: unknown = await response.json().catch(() => undefined); // Not ours: no more is known than its status.
+  if (isObject(body) && typeof body.message === "string") return refusal(body, response.status);
   return new HuiyuanError("request_invalid", `the admin port answered ${response.status}: is it huiyuan's?`);
 }
 
-function refusal(said: Readonly<Record<string, unknown>>, status = 0): HuiyuanError {
+function refusal(body: Readonly<Record<string, unknown>>, status = 0): HuiyuanError {
   const hint = status === 401 ? "; put it into HUIYUAN_ADMIN_TOKEN, or name the settings file with --config" : "";
-  const id = status >= 500 && typeof said.requestId === "string" ? ` (see the server's log, ${said.requestId})` : "";
-  return new HuiyuanError("request_invalid", `${String(said.message)}${hint}${id}`);
+  const id = status >= 500 && typeof body.requestId === "string" ? ` (see the server's log, ${body.requestId})` : "";
+  return new HuiyuanError("request_invalid", `${String(body.message)}${hint}${id}`);
 }
 
 async function* linesOf(response: Response): AsyncGenerator<unknown, void, undefined> {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { Command, InvalidArgumentError } from "commander";
 import type { AdminClient } from "./admin-client.ts";
-import { ADMIN_TOKEN_VARIABLE, type Alone, reachServer } from "./reach-server.ts";
+import { ADMIN_TOKEN_VARIABLE, type LocalServer, reachServer } from "./reach-server.ts";
 import { untilStopped } from "./signals.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
@@ -60,14 +60,14 @@ export async function withServer(
   flags: AdminFlags,
   terminal: Terminal,
   work: (session: Session) => Promise<ExitCode>,
-  alone?: Alone,
+  openLocal?: LocalServer,
 ): Promise<void> {
   const cancellation = new AbortController();
   const { signal } = cancellation;
   void untilStopped().then(() => cancellation.abort());
   // The reader has gone (`| head`): that is no fault.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
-  const reached = await reachServer(flags, terminal, alone);
+  const reached = await reachServer(flags, terminal, openLocal);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
     const printJson = (value: unknown) => print(JSON.stringify(value));

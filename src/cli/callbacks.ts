@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, type Session, withServer } from "./admin-command.ts";
-import { confirm } from "./changing.ts";
+import { confirm } from "./change-objects.ts";
 import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 

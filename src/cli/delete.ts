@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../settings/schema/quantities.ts";
 import { adminCommand, withServer } from "./admin-command.ts";
-import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./changing.ts";
+import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./change-objects.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface DeleteFlags extends SelectionFlags {

@@ -5,8 +5,8 @@ import { asHuiyuanError } from "../core/errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import { createAdminClient, isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { tellExplanation } from "./explanation.ts";
-import type { Alone } from "./reach-server.ts";
+import { explanationLines } from "./explanation.ts";
+import type { LocalServer } from "./reach-server.ts";
 import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -37,10 +37,10 @@ export function explainCommand(terminal: Terminal): Command {
         async ({ client, print, printJson }) => {
           const found = await client.post("/explain", { url, method: method.toUpperCase(), headers });
           if (flags.json) await printJson(found);
-          else for (const line of tellExplanation(found)) await print(shown(line));
+          else for (const line of explanationLines(found)) await print(shown(line));
           return isRefused(found) ? 1 : 0;
         },
-        settingsAlone,
+        openSettings,
       );
     });
 }
@@ -51,7 +51,7 @@ function isRefused(found: unknown): boolean {
 }
 
 /** Of secrets only those are needed that tokens are checked with. */
-const settingsAlone: Alone = async ({ config }) => {
+const openSettings: LocalServer = async ({ config }) => {
   const [{ dryRunSites }, { explain }] = await Promise.all([
     import("../wiring/dry-run-sites.ts"),
     import("../http/api/explain.ts"),

@@ -4,7 +4,7 @@ import { isObject } from "./admin-client.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /** `found`: what /api/v1/explain has said. */
-export function tellExplanation(found: unknown): readonly string[] {
+export function explanationLines(found: unknown): readonly string[] {
   if (!isObject(found)) return [];
   if (found.isRestApi === true) return ["This is a call of the REST API, not a download."];
   const rows: readonly (readonly [string, string | undefined])[] = [
@@ -19,7 +19,7 @@ export function tellExplanation(found: unknown): readonly string[] {
     ["stored", storedOf(found)],
   ];
   const known = rows.flatMap(([label, value]) => (value === undefined ? [] : [line(label, value)]));
-  return [...known, ...askLines(found.origin), line("answer", answerOf(found)), ...caveat(found)];
+  return [...known, ...originLines(found.origin), line("answer", answerOf(found)), ...limitLines(found)];
 }
 
 const line = (label: string, text: string) => `${label.padEnd(9)} ${text}`;
@@ -80,13 +80,13 @@ function storedOf({ stored, isFromSettings }: Fields): string | undefined {
   return [`${object.mediaType}, ${object.size} bytes, since ${object.storedAt}`, ...more].join(", ");
 }
 
-const WHYS: Readonly<Record<string, string>> = {
+const REASONS: Readonly<Record<string, string>> = {
   miss: "is asked, and the client waits",
   refresh: "is asked for a newer version, and the client waits",
   behind: "is asked behind the client's back",
 };
 
-function askLines(asks: unknown): readonly string[] {
+function originLines(asks: unknown): readonly string[] {
   if (!Array.isArray(asks)) return [];
   return asks.filter(isObject).flatMap(({ why, key, isStored, isRunning, refusal, requests }) => {
     const kept = isStored === true ? `stored as ${key}` : "not stored";
@@ -94,7 +94,7 @@ function askLines(asks: unknown): readonly string[] {
       ? `is not asked: ${refusal.message} (${refusal.code})`
       : isRunning === true
         ? `has been asked already: the client waits for the same answer; ${kept}`
-        : `${WHYS[String(why)]}; ${kept}`;
+        : `${REASONS[String(why)]}; ${kept}`;
     const all = Array.isArray(requests) ? requests.filter(isObject) : [];
     return [line("origin", how), ...all.flatMap(requestLines)];
   });
@@ -129,7 +129,7 @@ function answerOf({ answer, rule }: Fields): string {
   return `${status}${cacheStatus === undefined ? "" : `, ${cacheStatus}`}`;
 }
 
-function caveat({ isFromSettings }: Fields): readonly string[] {
+function limitLines({ isFromSettings }: Fields): readonly string[] {
   if (isFromSettings !== true) return [];
   return [
     "",

@@ -45,9 +45,9 @@ function patientLogger(options: pino.LoggerOptions, fd: number): Log {
   });
   lines.on("drain", () => {
     if (lost === 0) return;
-    const told = lost;
+    const count = lost;
     lost = 0;
-    log.warn({ lines: told }, "lines of this log are lost: they could not be written");
+    log.warn({ lines: count }, "lines of this log are lost: they could not be written");
   });
   return log;
 }

@@ -1,7 +1,7 @@
 // `huiyuan purge`: what the mirror brought is asked for again at the origin. Uploads are never touched.
 import type { Command } from "commander";
 import { adminCommand, withServer } from "./admin-command.ts";
-import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./changing.ts";
+import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./change-objects.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface PurgeFlags extends SelectionFlags {

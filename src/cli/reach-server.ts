@@ -5,7 +5,7 @@ import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema/schema.ts";
-import { type AdminClient, type Ask, createAdminClient } from "./admin-client.ts";
+import { type AdminClient, createAdminClient, type SendRequest } from "./admin-client.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Where the token is taken from when no settings file is read. */
@@ -31,7 +31,7 @@ const DRAIN_MS = 60_000;
 export async function reachServer(
   { config, admin }: ReachOptions,
   terminal: Terminal,
-  alone: Alone = openData,
+  openLocal: LocalServer = openData,
 ): Promise<Reached> {
   if (admin !== undefined) {
     const base = new URL(admin).origin;
@@ -42,18 +42,18 @@ export async function reachServer(
   const { server, data } = await loadSettings(config, { env: process.env, needs: "address" });
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
-  return alone({ config, base, data }, terminal);
+  return openLocal({ config, base, data }, terminal);
 }
 
 /** What a command works with where no server answers. `base`: of the admin port; undefined where it is the system's choice. */
-export type Alone = (
+export type LocalServer = (
   place: { readonly config: string; readonly base: string | undefined; readonly data: string },
   terminal: Terminal,
 ) => Promise<Reached>;
 
 function over(base: string, token: string | undefined): Reached {
   const headers = token === undefined || token === "" ? undefined : { Authorization: `Bearer ${token}` };
-  const ask: Ask = async (path, init) => {
+  const send: SendRequest = async (path, init) => {
     try {
       return await fetch(`${base}${path}`, { ...init, headers: { ...init.headers, ...headers }, redirect: "error" });
     } catch (cause) {
@@ -61,10 +61,10 @@ function over(base: string, token: string | undefined): Reached {
       throw new HuiyuanError("request_invalid", `the server at ${base} does not answer any more`, { cause });
     }
   };
-  return { client: createAdminClient(ask), async close() {} };
+  return { client: createAdminClient(send), async close() {} };
 }
 
-const openData: Alone = async ({ config, base, data }, terminal) => {
+const openData: LocalServer = async ({ config, base, data }, terminal) => {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} itself\n`);
   // The whole program, which a command that has a server does without.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([

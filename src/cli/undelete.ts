@@ -1,7 +1,7 @@
 // `huiyuan undelete`: lifts what `delete` has laid down, so that the next request may ask the origin again.
 import type { Command } from "commander";
 import { adminCommand, withServer } from "./admin-command.ts";
-import { changeObjects, checkSelection, type SelectionFlags, withSelection } from "./changing.ts";
+import { changeObjects, checkSelection, type SelectionFlags, withSelection } from "./change-objects.ts";
 import type { Terminal } from "./terminal.ts";
 
 const HELP = `The bytes of a deleted object are not kept: what comes back is what the origin has.

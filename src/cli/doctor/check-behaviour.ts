@@ -4,13 +4,13 @@ import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.t
 import type { Fetched } from "./check-samples.ts";
 import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
 
-interface Question {
+interface Check {
   readonly id: string;
   readonly request: Omit<ProbeRequest, "target">;
   /** Put behind the target. */
   readonly query?: string;
   /** Undefined: the origin gave no answer. */
-  judge(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
+  assess(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
 }
 
 /** Asks each question in turn; one that is not answered does not stop the others. */
@@ -20,40 +20,40 @@ export async function checkBehaviour(
   notes: Notes,
 ): Promise<void> {
   let isSteady = true;
-  for (const { id, request, query, judge } of questionsAbout(first)) {
+  for (const { id, request, query, assess } of checksFor(first)) {
     // Where each answer differs nothing is learnt from one that does.
     if (query !== undefined && !isSteady) continue;
     notes.doing(`${id}: ${request.method} ${sample.name}`);
-    const asked = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
-    const answer = await probe.ask({ ...request, target: asked }).catch((error: unknown) => {
+    const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
+    const answer = await probe.ask({ ...request, target: url }).catch((error: unknown) => {
       originFailure(error, notes);
       return undefined;
     });
-    const finding = judge(answer, first, notes.hints);
+    const finding = assess(answer, first, notes.hints);
     if (finding !== undefined) notes.say(finding);
     if (id !== "again" || answer === undefined) continue;
     isSteady = answer.sha256 === first.sha256;
-    notes.say(judgeReuse(answer));
+    notes.say(assessReuse(answer));
   }
 }
 
-function questionsAbout(first: ProbeReply): readonly Question[] {
+function checksFor(first: ProbeReply): readonly Check[] {
   const etag = textOf(first, "etag");
   const modified = textOf(first, "last-modified");
   return [
-    { id: "again", request: { method: "GET" }, judge: judgeAgain },
-    { id: "head", request: { method: "HEAD" }, judge: judgeHead },
-    { id: "range", request: { method: "GET", headers: { range: "bytes=0-99" } }, judge: judgeRange },
+    { id: "again", request: { method: "GET" }, assess: assessAgain },
+    { id: "head", request: { method: "HEAD" }, assess: assessHead },
+    { id: "range", request: { method: "GET", headers: { range: "bytes=0-99" } }, assess: assessRange },
     ...(etag === undefined ? [] : [condition("If-None-Match", etag)]),
     ...(modified === undefined ? [] : [condition("If-Modified-Since", modified)]),
-    { id: "compression", request: { method: "GET", headers: { "accept-encoding": "gzip, br" } }, judge: judgeGzip },
+    { id: "compression", request: { method: "GET", headers: { "accept-encoding": "gzip, br" } }, assess: assessGzip },
     {
       id: "negotiation",
       request: { method: "GET", headers: { accept: "image/avif,image/webp,*/*" } },
-      judge: judgeAccept,
+      assess: assessAccept,
     },
-    { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", judge: judgeQuery },
-    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", judge: judgeProcessing },
+    { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", assess: assessQuery },
+    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", assess: assessProcessing },
   ];
 }
 
@@ -62,7 +62,7 @@ function textOf({ headers }: ProbeReply, name: string): string | undefined {
   return typeof value === "object" ? value[0] : value;
 }
 
-const judgeAgain: Question["judge"] = (answer, first) => {
+const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
     const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
     return { id: "again", severity: "problem", found, means: "An origin that answers every other time." };
@@ -75,7 +75,7 @@ const judgeAgain: Question["judge"] = (answer, first) => {
   return { id: "again", severity: "warning", found: "the second GET brings other bytes", means };
 };
 
-const judgeHead: Question["judge"] = (answer, first, hints) => {
+const assessHead: Check["assess"] = (answer, first, hints) => {
   const length = answer && textOf(answer, "content-length");
   const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
   if (isRight) return { id: "head", severity: "good", found: "HEAD answers as GET does, without the body" };
@@ -86,7 +86,7 @@ const judgeHead: Question["judge"] = (answer, first, hints) => {
   return { id: "head", severity: "warning", found: `HEAD is ${what}`, means };
 };
 
-const judgeRange: Question["judge"] = (answer, first) => {
+const assessRange: Check["assess"] = (answer, first) => {
   if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
     return { id: "range", severity: "good", found: "ranges are answered with 206" };
   const found = `a range is answered with ${answer?.status ?? "nothing"}`;
@@ -94,12 +94,12 @@ const judgeRange: Question["judge"] = (answer, first) => {
   return { id: "range", severity: "note", found, means };
 };
 
-function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Question {
+function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Check {
   const id = name.toLowerCase();
   return {
     id,
     request: { method: "GET", headers: { [id]: value } },
-    judge(answer) {
+    assess(answer) {
       if (answer?.status === 304) return { id, severity: "good", found: `${name} is answered with 304` };
       const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
       return { id, severity: "note", found, means: "Refreshing such images costs their whole bytes each time." };
@@ -107,21 +107,21 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
   };
 }
 
-const judgeGzip: Question["judge"] = (answer) => {
+const assessGzip: Check["assess"] = (answer) => {
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
   const means = "Nothing to do: the mirror asks for no compression, and the origin heeds that.";
   return { id: "compression", severity: "note", found: `images are sent as ${coding} to who takes it`, means };
 };
 
-const judgeAccept: Question["judge"] = (answer, first) => {
+const assessAccept: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
   const found = `browsers that take it get ${answer.image?.format} instead of ${first.image?.format}`;
   const means = "The mirror asks with `Accept: */*` and keeps that answer for everybody.";
   return { id: "negotiation", severity: "warning", found, means };
 };
 
-const judgeQuery: Question["judge"] = (answer, first, hints) => {
+const assessQuery: Check["assess"] = (answer, first, hints) => {
   if (answer?.verdict === "whole" && answer.sha256 === first.sha256)
     return {
       id: "query",
@@ -143,7 +143,7 @@ const judgeQuery: Question["judge"] = (answer, first, hints) => {
   };
 };
 
-const judgeProcessing: Question["judge"] = (answer, first) => {
+const assessProcessing: Check["assess"] = (answer, first) => {
   const width = answer?.image?.width;
   const isMade = answer?.verdict === "whole" && answer.sha256 !== first.sha256 && width !== undefined && width <= 32;
   if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
@@ -152,7 +152,7 @@ const judgeProcessing: Question["judge"] = (answer, first) => {
   return { id: "processing", severity: "note", found: "?imageView2/2/w/32 brings a smaller image", means };
 };
 
-function judgeReuse({ isReused }: ProbeReply): Finding {
+function assessReuse({ isReused }: ProbeReply): Finding {
   if (isReused) return { id: "keep-alive", severity: "good", found: "connections are kept for the next request" };
   const means = "Every fetch pays for a dial. HTTP keep-alive at the origin mends that.";
   return { id: "keep-alive", severity: "note", found: "each request needs a connection of its own", means };

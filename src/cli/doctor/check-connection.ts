@@ -1,6 +1,6 @@
 // Whether the origin can be reached, how fast, and what its TLS is like.
 import type { Connection, Probe } from "../../origin/kinds/probe.ts";
-import { type Finding, type Notes, originFailure, span } from "./finding.ts";
+import { type Finding, formatMs, type Notes, originFailure } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 
 const SOON_MS = 21 * 86_400_000;
@@ -11,8 +11,8 @@ export async function checkConnection(probe: Probe, notes: Notes, now: number): 
   notes.doing("connecting");
   try {
     const connection = await probe.connect();
-    notes.say(judgeConnection(connection));
-    notes.say(judgeTls(connection.tls, now));
+    notes.say(assessConnection(connection));
+    notes.say(assessTls(connection.tls, now));
     return true;
   } catch (error) {
     const { code, message } = originFailure(error, notes);
@@ -22,14 +22,14 @@ export async function checkConnection(probe: Probe, notes: Notes, now: number): 
   }
 }
 
-function judgeConnection({ address, milliseconds }: Connection): Finding {
-  const found = `connects to ${address} in ${span(milliseconds)}`;
+function assessConnection({ address, milliseconds }: Connection): Finding {
+  const found = `connects to ${address} in ${formatMs(milliseconds)}`;
   if (milliseconds < SLOW_MS) return { id: "connection", severity: "good", found };
   const means = "Every new connection costs that, and timeouts.connect is 3s.";
   return { id: "connection", severity: "warning", found, means };
 }
 
-function judgeTls(tls: Connection["tls"], now: number): Finding {
+function assessTls(tls: Connection["tls"], now: number): Finding {
   if (tls === undefined) {
     const means = "Whoever is on the way can read and change images. https is better where the origin has it.";
     return { id: "tls", severity: "note", found: "plain http, no TLS", means };

@@ -8,7 +8,7 @@ export async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
   const name = `huiyuan-doctor-${randomBytes(6).toString("hex")}.jpg`;
   notes.doing(`GET /${name}, which cannot be there`);
   try {
-    notes.say(judgeMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
+    notes.say(assessMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
   } catch (error) {
     const { code } = originFailure(error, notes);
     const means = "Clients that ask for what is not there get 424 and not 404.";
@@ -16,7 +16,7 @@ export async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
   }
 }
 
-function judgeMissing({ status, verdict, hops }: ProbeReply): Finding {
+function assessMissing({ status, verdict, hops }: ProbeReply): Finding {
   const id = "missing";
   const through = hops.length > 1 ? ` after a redirect to ${hops.at(-1)?.url}` : "";
   if (verdict === "absent") return { id, severity: "good", found: `a missing image is ${status}${through}` };

@@ -1,7 +1,7 @@
 // Each sample, fetched as the mirror fetches: is it a whole image, and what is odd about the answers.
 import { MEDIA_TYPES } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
-import { amount, type Finding, type Hints, type Notes, originFailure, span } from "./finding.ts";
+import { type Finding, formatBytes, formatMs, type Hints, type Notes, originFailure } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 import { type Sample, targetOf } from "./samples.ts";
 
@@ -27,7 +27,7 @@ export async function checkSamples(
     notes.doing(`GET ${sample.name}`);
     try {
       const reply = await probe.ask({ method: "GET", target });
-      notes.say(judgeSample(sample, reply));
+      notes.say(assessSample(sample, reply));
       if (reply.verdict === "whole") good.push({ sample, target, reply });
     } catch (error) {
       const { code, message } = originFailure(error, notes);
@@ -35,11 +35,20 @@ export async function checkSamples(
       notes.say({ id: "image", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
     }
   }
-  for (const tell of [tellFraming, tellTypes, tellRedirects, tellCookies, tellVary, tellLife, tellProof, tellSpeed]) {
+  for (const summarize of [
+    summarizeFraming,
+    summarizeTypes,
+    summarizeRedirects,
+    summarizeCookies,
+    summarizeVary,
+    summarizeCacheControl,
+    summarizeValidators,
+    summarizeSpeed,
+  ]) {
     const finding =
       good.length === 0
         ? undefined
-        : tell(
+        : summarize(
             good.map(({ reply }) => reply),
             notes.hints,
           );
@@ -48,12 +57,12 @@ export async function checkSamples(
   return good;
 }
 
-function judgeSample({ name }: Sample, reply: ProbeReply): Finding {
+function assessSample({ name }: Sample, reply: ProbeReply): Finding {
   const { status, verdict, bytes, image, headMs, bodyMs } = reply;
-  const times = `head in ${span(headMs)}, body in ${span(bodyMs)}`;
+  const times = `head in ${formatMs(headMs)}, body in ${formatMs(bodyMs)}`;
   if (verdict === "whole") {
     const sides = image?.width === undefined ? "" : ` of ${image.width} × ${image.height}`;
-    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${amount(bytes)}; ${times}`;
+    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`;
     return { id: "image", severity: "good", found };
   }
   const means = meaningOf(verdict, status);
@@ -61,14 +70,14 @@ function judgeSample({ name }: Sample, reply: ProbeReply): Finding {
   return { id: "image", severity, found: `${name}: ${status}, ${verdict}; ${times}`, ...(means && { means }) };
 }
 
-type Tell = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
+type Summarize = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
 
 const headerOf = ({ headers }: ProbeReply, name: string) => {
   const value = headers[name];
   return typeof value === "object" ? value.join(", ") : value;
 };
 
-const tellFraming: Tell = (replies) => {
+const summarizeFraming: Summarize = (replies) => {
   const framings = [...new Set(replies.map(({ framing }) => framing))];
   if (framings.length === 0) return undefined;
   const found = `bodies are delimited by ${framings.join(" and ")}`;
@@ -78,7 +87,7 @@ const tellFraming: Tell = (replies) => {
   return { id: "framing", severity: "warning", found, means };
 };
 
-const tellTypes: Tell = (replies) => {
+const summarizeTypes: Summarize = (replies) => {
   const wrong = replies.flatMap((reply) => {
     const declared = headerOf(reply, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
     const right = reply.image === undefined ? undefined : MEDIA_TYPES[reply.image.format];
@@ -90,7 +99,7 @@ const tellTypes: Tell = (replies) => {
   return { id: "types", severity: "note", found: `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means };
 };
 
-const tellRedirects: Tell = (replies) => {
+const summarizeRedirects: Summarize = (replies) => {
   const moved = replies.find(({ hops }) => hops.length > 1);
   if (moved === undefined) return undefined;
   const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
@@ -99,14 +108,14 @@ const tellRedirects: Tell = (replies) => {
   return { id: "redirects", severity: "note", found, means };
 };
 
-const tellCookies: Tell = (replies) => {
+const summarizeCookies: Summarize = (replies) => {
   if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
   const means =
     "The image is stored and the cookie dropped. If images differ by cookie, they do not belong behind a mirror.";
   return { id: "cookies", severity: "warning", found: "images come with Set-Cookie", means };
 };
 
-const tellVary: Tell = (replies) => {
+const summarizeVary: Summarize = (replies) => {
   const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
   const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
   if (odd.length === 0) return undefined;
@@ -115,7 +124,7 @@ const tellVary: Tell = (replies) => {
   return { id: "vary", severity: "warning", found: `Vary: ${odd.join(", ")}`, means };
 };
 
-const tellLife: Tell = (replies) => {
+const summarizeCacheControl: Summarize = (replies) => {
   const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
   if (values.length === 0) return undefined;
   const means =
@@ -123,7 +132,7 @@ const tellLife: Tell = (replies) => {
   return { id: "life", severity: "note", found: `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means };
 };
 
-const tellProof: Tell = (replies) => {
+const summarizeValidators: Summarize = (replies) => {
   const has = (name: string) => replies.length > 0 && replies.every((reply) => headerOf(reply, name) !== undefined);
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
@@ -132,14 +141,14 @@ const tellProof: Tell = (replies) => {
   return { id: "validators", severity: "note", found, means };
 };
 
-const tellSpeed: Tell = (replies, hints) => {
+const summarizeSpeed: Summarize = (replies, hints) => {
   const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
   const slowest = heads.at(-1);
   if (slowest === undefined) return undefined;
   const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
   const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
   const median = heads[Math.floor(heads.length / 2)] ?? slowest;
-  const found = `heads in ${span(median)} (median), ${span(slowest)} at most${rate > 0 ? `; ${amount(rate)}/s` : ""}`;
+  const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
   if (slowest < SLOW_HEAD_MS) return { id: "speed", severity: "good", found };
   hints.firstByte = LONG_FIRST_BYTE_MS;
   const means = "Fetches that take longer than timeouts.firstByte (10s) are given up: the proposal allows more.";

@@ -42,12 +42,12 @@ export function originFailure(error: unknown, { signal }: Notes): HuiyuanError {
 }
 
 /** `12 ms`, `1.3 s` */
-export function span(milliseconds: number): string {
+export function formatMs(milliseconds: number): string {
   return milliseconds < 1_000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1_000).toFixed(1)} s`;
 }
 
 /** `640 B`, `12 KB`, `1.3 MB` */
-export function amount(bytes: number): string {
+export function formatBytes(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
   return bytes < 1_000_000 ? `${Math.round(bytes / 1_000)} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

@@ -4,7 +4,7 @@ import { shown } from "../shown.ts";
 import type { Terminal } from "../terminal.ts";
 import type { Finding, Severity } from "./finding.ts";
 
-const MARKS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
+const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
   good: { sign: "ok", colour: 32 },
   note: { sign: "note", colour: 36 },
   warning: { sign: "warning", colour: 33 },
@@ -13,10 +13,10 @@ const MARKS: Readonly<Record<Severity, { readonly sign: string; readonly colour:
 
 /** What the origin sends may stand in it, so it is made safe to show. */
 export function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
-  const { sign, colour } = MARKS[severity];
-  const mark = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
+  const { sign, colour } = LABELS[severity];
+  const label = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
   const lines = [...wrapped(shown(found)), ...(means === undefined ? [] : wrapped(shown(means)))];
-  return lines.map((line, index) => `${index === 0 ? mark : " ".repeat(8)} ${line}\n`).join("");
+  return lines.map((line, index) => `${index === 0 ? label : " ".repeat(8)} ${line}\n`).join("");
 }
 
 const WIDTH = 100;

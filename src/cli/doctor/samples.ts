@@ -15,9 +15,9 @@ export type Sample =
  */
 export function readSample(text: string, originUrl: string): Sample {
   const below = pathBelow(text, originUrl);
-  const mark = below.indexOf("?");
-  const raw = mark === -1 ? below : below.slice(0, mark);
-  const query = mark === -1 ? "" : encodeURI(below.slice(mark + 1)).replaceAll("%25", "%");
+  const at = below.indexOf("?");
+  const raw = at === -1 ? below : below.slice(0, at);
+  const query = at === -1 ? "" : encodeURI(below.slice(at + 1)).replaceAll("%25", "%");
   const name = `/${below}`;
   try {
     return { kind: "key", name, path: toKey(decodeURIComponent(raw)), query };

@@ -23,14 +23,14 @@ export function processedSamples(
   mirrorUrl: (name: string) => string,
 ): readonly Processed[] {
   const urlOf = (index: number) => mirrorUrl(pictures[index % Math.max(1, pictures.length)]?.name ?? "");
-  const mark = Buffer.from(urlOf(2)).toString("base64url");
+  const watermark = Buffer.from(urlOf(2)).toString("base64url");
   const examples = [
     { title: "Cut to fit", titleZh: "裁剪", suffix: "?imageView2/1/w/480/h/320" },
     { title: "Round corners", titleZh: "圆角", suffix: "?imageMogr2/crop/480x320/rradius/48/format/webp" },
     {
       title: "A picture as watermark",
       titleZh: "图片水印",
-      suffix: `?imageView2/1/w/480/h/320|watermark/1/image/${mark}/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16`,
+      suffix: `?imageView2/1/w/480/h/320|watermark/1/image/${watermark}/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16`,
     },
     { title: "By an alias", titleZh: "样式别名", suffix: `!${SAMPLE_ALIAS.name}` },
   ];
