@@ -1,5 +1,5 @@
-// What `delete`, `undelete` and `purge` have in common: which objects are meant, asking before much is changed, and
-// telling what was done.
+// Shared by `delete`, `undelete` and `purge`: the selection of objects, the confirmation, and the report of changes.
+// The server changes the objects.
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
@@ -14,35 +14,35 @@ export interface SelectionFlags extends BucketFlags {
   readonly yes?: boolean;
 }
 
-/** What is said of each object. */
+/** Words for each object in the report. */
 export interface ChangeWords {
   readonly changed: string;
   readonly unchanged: string;
 }
 
-/** The arguments and options that say which objects are meant. */
+/** Adds the arguments and options that select objects. */
 export function withSelection(command: Command, options: { readonly hasPrefix: boolean }): Command {
   withBucket(command)
-    .argument("[name...]", "URLs under which clients ask for the objects, or keys")
-    .option("--list <file>", "take the names from the lines of a file; - is standard input");
+    .argument("[name...]", "URLs of the objects, as clients request them, or keys")
+    .option("--list <file>", "read the names from the lines of a file; - is standard input");
   if (options.hasPrefix) {
-    command.option("--prefix <prefix>", 'all stored objects whose keys begin so; "" is the whole bucket');
-    command.option("-y, --yes", "do not ask before many objects are changed", false);
+    command.option("--prefix <prefix>", 'all stored objects with this prefix; "" is the whole bucket');
+    command.option("-y, --yes", "change many objects without a question", false);
   }
   return command;
 }
 
-/** Ends the command as wrong usage unless exactly one way to name objects is used. */
+/** Ends the command with a usage error unless exactly one way of selection is used. */
 export function checkSelection(names: readonly string[], { list, prefix }: SelectionFlags, command: Command): void {
   const ways = [names.length > 0, list !== undefined, prefix !== undefined].filter(Boolean).length;
   if (ways !== 1) command.error("error: name the objects: as arguments, with --list, or with --prefix");
 }
 
-/** Asks on a terminal; ends the command as wrong usage where nobody can be asked. */
+/** Asks for confirmation on a terminal. Ends the command with a usage error if standard input is not a terminal. */
 export async function confirm(question: string, { yes }: SelectionFlags, command: Command): Promise<boolean> {
   if (yes === true) return true;
   if (process.stdin.isTTY !== true)
-    command.error(`error: nobody can be asked here, so say --yes if that is meant: ${question}`);
+    command.error(`error: standard input is not a terminal, use --yes to confirm: ${question}`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
@@ -57,7 +57,7 @@ interface Counts {
   failed: number;
 }
 
-/** Orders the change and prints a line for each object. 1 where one has failed. */
+/** Sends the change and prints a line for each object. Returns 1 if one has failed. */
 export async function changeObjects(
   session: Session,
   order: { readonly operation: string; readonly how: object; readonly words: ChangeWords },

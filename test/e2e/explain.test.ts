@@ -506,7 +506,7 @@ describe("the command", () => {
     expect(out).toMatch(/^domain {4}open\.example, bucket 10001234\/open$/m);
     expect(out).toMatch(/^key {7}headers\/new\.jpg$/m);
     expect(out).toMatch(/^rule {6}rules\[5\] \{"prefix":"headers\/"\}: mirror, originals$/m);
-    expect(out).toMatch(/^origin {4}is asked, and the client waits; stored as headers\/new\.jpg$/m);
+    expect(out).toMatch(/^origin {4}is requested, and the client waits; stored as headers\/new\.jpg$/m);
     expect(out).toMatch(/GET http:\/\/127\.0\.0\.1:\d+\/headers\/new\.jpg\?key=\*\*\*&plain=\*\*\*/);
     expect(out).toMatch(/x-trace: mine/i);
     expect(out).toMatch(/^answer {4}what the origin gives/m);
@@ -541,7 +541,7 @@ describe("the command", () => {
       origin: [{ why: "miss", requests: [{ method: "GET", url: `${origin.url}/kept/a.jpg?v=1` }] }],
     });
     const said = await huiyuan(["explain", "http://open.example/kept/a.jpg", "--config", other.file]);
-    expect(said.out).toMatch(/No server answers: what is stored/);
+    expect(said.out).toMatch(/No server answers, so stored objects/);
     expect(said.out).not.toMatch(/^stored/m);
     expect(origin.requests.length).toBe(before);
     const { existsSync } = await import("node:fs");

@@ -1,5 +1,5 @@
-// How the origin answers other questions about one good image: again, HEAD, a range, a condition, compressed, with a
-// query, for another kind of browser.
+// Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
+// compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
 import type { Fetched } from "./check-samples.ts";
 import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
@@ -7,13 +7,13 @@ import { type Finding, type Hints, type Notes, originFailure } from "./finding.t
 interface Check {
   readonly id: string;
   readonly request: Omit<ProbeRequest, "target">;
-  /** Put behind the target. */
+  /** Appended to the target. */
   readonly query?: string;
-  /** Undefined: the origin gave no answer. */
+  /** `answer` is undefined if the request failed. */
   assess(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
 }
 
-/** Asks each question in turn; one that is not answered does not stop the others. */
+/** Runs each check in turn. A failed request does not stop the others. */
 export async function checkBehaviour(
   probe: Probe,
   { sample, target, reply: first }: Fetched,
@@ -21,7 +21,7 @@ export async function checkBehaviour(
 ): Promise<void> {
   let isSteady = true;
   for (const { id, request, query, assess } of checksFor(first)) {
-    // Where each answer differs nothing is learnt from one that does.
+    // If repeated answers differ, a different answer to a query means nothing.
     if (query !== undefined && !isSteady) continue;
     notes.doing(`${id}: ${request.method} ${sample.name}`);
     const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
@@ -65,24 +65,24 @@ function textOf({ headers }: ProbeReply, name: string): string | undefined {
 const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
     const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
-    return { id: "again", severity: "problem", found, means: "An origin that answers every other time." };
+    return { id: "again", severity: "problem", found, means: "The origin does not answer reliably." };
   }
   if (answer.sha256 === first.sha256) {
-    return { id: "again", severity: "good", found: "the second GET brings the same bytes" };
+    return { id: "again", severity: "good", found: "the second GET returns the same bytes" };
   }
   const means =
-    "The first version that comes is kept for everybody. Images made anew for each visitor do not belong behind a mirror.";
-  return { id: "again", severity: "warning", found: "the second GET brings other bytes", means };
+    "The first version is stored for all clients. Do not mirror images that are generated for each visitor.";
+  return { id: "again", severity: "warning", found: "the second GET returns other bytes", means };
 };
 
 const assessHead: Check["assess"] = (answer, first, hints) => {
   const length = answer && textOf(answer, "content-length");
   const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
-  if (isRight) return { id: "head", severity: "good", found: "HEAD answers as GET does, without the body" };
+  if (isRight) return { id: "head", severity: "good", found: "HEAD answers like GET, without the body" };
   hints.headMiss = "store";
   const what =
     answer === undefined ? "not answered" : answer.status === 200 ? "answered with another length" : answer.status;
-  const means = "The proposal says `headMiss: store`: a HEAD for a missing image then fetches and stores the image.";
+  const means = "The proposal sets `headMiss: store`: a HEAD for a missing image fetches and stores the image.";
   return { id: "head", severity: "warning", found: `HEAD is ${what}`, means };
 };
 
@@ -90,7 +90,7 @@ const assessRange: Check["assess"] = (answer, first) => {
   if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
     return { id: "range", severity: "good", found: "ranges are answered with 206" };
   const found = `a range is answered with ${answer?.status ?? "nothing"}`;
-  const means = "Nothing to do: the mirror always asks for the whole, and answers clients' ranges itself.";
+  const means = "Nothing to do: the mirror always fetches whole images, and answers clients' ranges itself.";
   return { id: "range", severity: "note", found, means };
 };
 
@@ -102,7 +102,7 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
     assess(answer) {
       if (answer?.status === 304) return { id, severity: "good", found: `${name} is answered with 304` };
       const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
-      return { id, severity: "note", found, means: "Refreshing such images costs their whole bytes each time." };
+      return { id, severity: "note", found, means: "Each revalidation of such images transfers all their bytes." };
     },
   };
 }
@@ -110,14 +110,19 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
 const assessGzip: Check["assess"] = (answer) => {
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
-  const means = "Nothing to do: the mirror asks for no compression, and the origin heeds that.";
-  return { id: "compression", severity: "note", found: `images are sent as ${coding} to who takes it`, means };
+  const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";
+  return {
+    id: "compression",
+    severity: "note",
+    found: `images are sent as ${coding} to clients that accept it`,
+    means,
+  };
 };
 
 const assessAccept: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
-  const found = `browsers that take it get ${answer.image?.format} instead of ${first.image?.format}`;
-  const means = "The mirror asks with `Accept: */*` and keeps that answer for everybody.";
+  const found = `browsers that accept it get ${answer.image?.format} instead of ${first.image?.format}`;
+  const means = "The mirror sends `Accept: */*` and stores that answer for all clients.";
   return { id: "negotiation", severity: "warning", found, means };
 };
 
@@ -126,20 +131,20 @@ const assessQuery: Check["assess"] = (answer, first, hints) => {
     return {
       id: "query",
       severity: "good",
-      found: "an unknown query changes nothing: mirror type `originals` fits",
+      found: "an unknown query changes nothing: mirror type `originals` is right",
     };
   if (answer?.verdict === "whole") {
     hints.type = "everything";
     const means =
-      "The site makes images from the query: the proposal says `type: everything`, each URL an object of its own.";
-    return { id: "query", severity: "warning", found: "a query (width=32) brings another image", means };
+      "The site makes images from the query: the proposal sets `type: everything`, which stores each URL as its own object.";
+    return { id: "query", severity: "warning", found: "a query (width=32) returns another image", means };
   }
   const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
   return {
     id: "query",
     severity: "note",
     found,
-    means: "Under `originals` queries of clients are not sent to the origin.",
+    means: "Under `originals`, queries of clients are not sent to the origin.",
   };
 };
 
@@ -148,12 +153,12 @@ const assessProcessing: Check["assess"] = (answer, first) => {
   const isMade = answer?.verdict === "whole" && answer.sha256 !== first.sha256 && width !== undefined && width <= 32;
   if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
   const means =
-    "It processes by the same URLs as this program: `processedMiss: origin` passes its own results on until the original is stored.";
-  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 brings a smaller image", means };
+    "It processes images by the same URLs as this program: `processedMiss: origin` passes its results on until the original is stored.";
+  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 returns a smaller image", means };
 };
 
 function assessReuse({ isReused }: ProbeReply): Finding {
-  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are kept for the next request" };
-  const means = "Every fetch pays for a dial. HTTP keep-alive at the origin mends that.";
-  return { id: "keep-alive", severity: "note", found: "each request needs a connection of its own", means };
+  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are reused for the next request" };
+  const means = "Every fetch needs a new connection. Switch HTTP keep-alive on at the origin.";
+  return { id: "keep-alive", severity: "note", found: "each request needs a new connection", means };
 }

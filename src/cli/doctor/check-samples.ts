@@ -1,11 +1,11 @@
-// Each sample, fetched as the mirror fetches: is it a whole image, and what is odd about the answers.
+// Fetches each sample as the mirror does, checks if it is a whole image, and reports peculiarities of the answers.
 import { MEDIA_TYPES } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { type Finding, formatBytes, formatMs, type Hints, type Notes, originFailure } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 import { type Sample, targetOf } from "./samples.ts";
 
-/** A sample that came whole. */
+/** A sample that is a whole image. */
 export interface Fetched {
   readonly sample: Sample;
   readonly target: string;
@@ -15,7 +15,7 @@ export interface Fetched {
 const SLOW_HEAD_MS = 3_000;
 const LONG_FIRST_BYTE_MS = 30_000;
 
-/** Those that came whole, in order. */
+/** Returns the samples that are whole images, in order. */
 export async function checkSamples(
   probe: Probe,
   samples: readonly Sample[],
@@ -83,7 +83,7 @@ const summarizeFraming: Summarize = (replies) => {
   const found = `bodies are delimited by ${framings.join(" and ")}`;
   if (!framings.includes("close")) return { id: "framing", severity: "good", found };
   const means =
-    "Where a body ends with its connection, a cut one looks like a whole one. Only images whose own structure has an end are then stored: no TIFF, HEIC or ICO. A Content-Length mends that.";
+    "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
   return { id: "framing", severity: "warning", found, means };
 };
 
@@ -95,7 +95,7 @@ const summarizeTypes: Summarize = (replies) => {
     return right === undefined || isSame ? [] : [`${declared ?? "nothing"} for ${right}`];
   });
   if (wrong.length === 0) return undefined;
-  const means = "Nothing to do: the mirror goes by the bytes, and sends the right type.";
+  const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
   return { id: "types", severity: "note", found: `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means };
 };
 
@@ -104,14 +104,13 @@ const summarizeRedirects: Summarize = (replies) => {
   if (moved === undefined) return undefined;
   const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
   const means =
-    "Redirects are followed, five at most, never from https to http. Naming the last place as the origin saves a round trip a fetch.";
+    "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
   return { id: "redirects", severity: "note", found, means };
 };
 
 const summarizeCookies: Summarize = (replies) => {
   if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
-  const means =
-    "The image is stored and the cookie dropped. If images differ by cookie, they do not belong behind a mirror.";
+  const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
   return { id: "cookies", severity: "warning", found: "images come with Set-Cookie", means };
 };
 
@@ -119,8 +118,7 @@ const summarizeVary: Summarize = (replies) => {
   const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
   const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
   if (odd.length === 0) return undefined;
-  const means =
-    "One answer is kept for everybody: the one to `Accept: */*` without cookies. What varies for visitors is lost.";
+  const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
   return { id: "vary", severity: "warning", found: `Vary: ${odd.join(", ")}`, means };
 };
 
@@ -128,7 +126,7 @@ const summarizeCacheControl: Summarize = (replies) => {
   const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
   if (values.length === 0) return undefined;
   const means =
-    "Not heeded unless freshness.mode is `origin`: what is stored is kept for good. Images that change under their name need freshness (docs/guide-freshness.md).";
+    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
   return { id: "life", severity: "note", found: `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means };
 };
 
@@ -137,7 +135,7 @@ const summarizeValidators: Summarize = (replies) => {
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
   if (has("etag") || has("last-modified")) return { id: "validators", severity: "good", found };
-  const means = "Without ETag and Last-Modified a refreshed image is sent whole each time.";
+  const means = "Without ETag and Last-Modified, each revalidation transfers the whole image.";
   return { id: "validators", severity: "note", found, means };
 };
 
@@ -151,6 +149,6 @@ const summarizeSpeed: Summarize = (replies, hints) => {
   const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
   if (slowest < SLOW_HEAD_MS) return { id: "speed", severity: "good", found };
   hints.firstByte = LONG_FIRST_BYTE_MS;
-  const means = "Fetches that take longer than timeouts.firstByte (10s) are given up: the proposal allows more.";
+  const means = "Fetches fail after timeouts.firstByte (10s): the proposal allows more.";
   return { id: "speed", severity: "warning", found, means };
 };

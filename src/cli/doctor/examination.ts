@@ -1,4 +1,4 @@
-// The whole examination of one origin, check after check, within its time and its bytes. It prints nothing.
+// Runs all checks of one origin, within limits of time and bytes. It prints nothing.
 import type { Probe } from "../../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { checkConnection } from "./check-connection.ts";
@@ -10,15 +10,18 @@ import { findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {
   readonly originUrl: string;
-  /** Empty: one is looked for on the home page. */
+  /** If empty, the home page is searched for an image. */
   readonly samples: readonly Sample[];
-  /** Whether a Referer may be tried: none is configured. */
+  /** True if a Referer may be tried, because none is configured. */
   readonly mayTryReferer: boolean;
-  /** Bytes that may be read in all. */
+  /** Largest number of bytes to read in all. */
   readonly maxTotalBytes: number;
 }
 
-/** False: it cannot be reached. What was found is in `notes`. Never throws but for a failure of this program, and the reason of an aborted `notes.signal`. */
+/**
+ * False if the origin cannot be reached. Findings are in `notes`. Throws only for failures of this program, and the
+ * reason of an aborted `notes.signal`.
+ */
 export async function examine(probe: Probe, options: ExaminationOptions, notes: Notes): Promise<boolean> {
   try {
     if (!(await checkConnection(probe, notes, Date.now()))) return false;
@@ -45,11 +48,11 @@ async function reportNoImage(
   { originUrl, mayTryReferer }: ExaminationOptions,
   notes: Notes,
 ): Promise<void> {
-  if (samples.length > 0) notes.say({ id: "sample", severity: "problem", found: "no sample came as a whole image" });
+  if (samples.length > 0) notes.say({ id: "sample", severity: "problem", found: "no sample is a whole image" });
   if (mayTryReferer) await checkReferer(probe, samples, originUrl, notes);
 }
 
-/** `samples`: none of them came whole. */
+/** Checks if the origin serves the image with a Referer of its own pages (Referer 防盗链). No sample was whole before. */
 async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl: string, notes: Notes): Promise<void> {
   if (sample === undefined) return;
   const referer = `${new URL(originUrl).origin}/`;
@@ -61,9 +64,9 @@ async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl
   });
   if (answer?.verdict !== "whole") return;
   notes.hints.referer = referer;
-  const found = `with Referer ${referer} the image comes whole`;
+  const found = `with Referer ${referer} the image is whole`;
   const means =
-    "The origin has a Referer list: the proposal sends this one. Run the doctor again with --referer to see more.";
+    "The origin has a Referer list: the proposal sends this one. Run the doctor again with --referer for more checks.";
   notes.say({ id: "referer", severity: "warning", found, means });
 }
 
@@ -79,7 +82,7 @@ async function samplesOf(
     return undefined;
   });
   if (found !== undefined) return [found];
-  const means = "Name one or more, and it is looked at closely: huiyuan doctor URL images/a.jpg";
+  const means = "Name one or more for a closer check: huiyuan doctor URL images/a.jpg";
   notes.say({ id: "sample", severity: "warning", found: "the home page shows no image below this URL", means });
   return [];
 }

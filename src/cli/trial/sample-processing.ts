@@ -1,11 +1,11 @@
-// The part of the sample page that shows pictures as the mirror processes them: each with its instruction, and a link to it.
+// The processed pictures of the sample page, with their instructions and URLs. It processes nothing.
 import type { SamplePicture } from "./sample-pictures.ts";
 
-/** One picture, made of one of the site's own. */
+/** A processed picture of the site. */
 export interface Processed {
   readonly title: string;
   readonly titleZh: string;
-  /** What stands behind the picture's URL, as a person writes it. */
+  /** The instruction or alias after the picture's URL, unescaped. */
   readonly suffix: string;
   readonly url: string;
   readonly width: number;
@@ -17,7 +17,7 @@ export const SAMPLE_ALIAS = { name: "cover", instruction: "imageView2/1/w/480/h/
 
 const SIZE = { width: 480, height: 320 };
 
-/** `mirrorUrl`: where the mirror serves a picture, absolute and without a query. */
+/** `mirrorUrl`: absolute URL of a picture at the mirror, without a query. */
 export function processedSamples(
   pictures: readonly SamplePicture[],
   mirrorUrl: (name: string) => string,
