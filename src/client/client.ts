@@ -3,9 +3,9 @@
 import { type CallbackVerdict, verifyCallback as verify } from "../sign/callback.ts";
 import { readCopied, readStat, readUploaded } from "./api/answers.ts";
 import { createCaller } from "./api/call.ts";
+import { argumentError, HuiyuanClientError } from "./api/client-error.ts";
 import { makeForm } from "./api/form.ts";
 import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
-import { argumentError, HuiyuanClientError } from "./errors/client-error.ts";
 import { checkFileid, fileidInPath } from "./fileid.ts";
 import { type SigningContext, type SignRequest, signFor } from "./signing.ts";
 import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
@@ -13,8 +13,8 @@ import { type ImageSource, openSource, type RepeatableSource } from "./upload/so
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
 export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../sign/callback.ts";
-export { HuiyuanClientError } from "./errors/client-error.ts";
-export type { ErrorName } from "./errors/codes.ts";
+export { HuiyuanClientError } from "./api/client-error.ts";
+export type { ErrorName } from "./api/codes.ts";
 export { type Processing, processing } from "./processing/processing.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 

@@ -1,5 +1,5 @@
 // Checks fileids and escapes them for REST paths and download URLs. Pure.
-import { argumentError } from "./errors/client-error.ts";
+import { argumentError } from "./api/client-error.ts";
 
 /** Limit of the REST API, in bytes of UTF-8. */
 const MAX_FILEID_BYTES = 128;

@@ -1,7 +1,7 @@
 // Signs operations with the project's key pair: multi-use for uploads and downloads, one-time for copies and deletes.
 import { randomInt } from "node:crypto";
 import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
-import { argumentError } from "./errors/client-error.ts";
+import { argumentError } from "./api/client-error.ts";
 import { checkFileid } from "./fileid.ts";
 
 /**

@@ -1,6 +1,6 @@
 // Makes download URLs from the bucket's address, the fileid, an alias or an instruction, and a signature.
 import { isIP } from "node:net";
-import { argumentError } from "./errors/client-error.ts";
+import { argumentError } from "./api/client-error.ts";
 import { checkFileid, fileidInUrl } from "./fileid.ts";
 import { type SigningContext, signFor } from "./signing.ts";
 

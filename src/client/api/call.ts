@@ -1,9 +1,9 @@
 // Sends one call of the REST API with a deadline, retries it if that is safe, and reads a bounded answer.
 // It does not know the operations: client.ts makes the requests, answers.ts reads the results.
 import { setTimeout as setTimer } from "node:timers/promises";
-import { HuiyuanClientError, refusedError, transportError } from "../errors/client-error.ts";
-import { isRefusedUnprocessed, STORED_CALLBACK_FAILED } from "../errors/codes.ts";
 import { type Answer, isRecord, readUploaded } from "./answers.ts";
+import { HuiyuanClientError, refusedError, transportError } from "./client-error.ts";
+import { isRefusedUnprocessed, STORED_CALLBACK_FAILED } from "./codes.ts";
 import type { Form } from "./form.ts";
 
 export interface Caller {

@@ -1,6 +1,6 @@
 // Builds an instruction from operations, which `|` joins. Steps share one operation if they can, because a pipeline has
 // at most ten. It does not know the meaning of the steps.
-import { argumentError } from "../errors/client-error.ts";
+import { argumentError } from "../api/client-error.ts";
 
 /** `closed`: takes no more keys. `written`: the output keys of an imageView2, each once. */
 export type Operation =

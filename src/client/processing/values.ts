@@ -1,5 +1,5 @@
 // Writes values of the processing grammar, within the bounds that the service checks too.
-import { argumentError } from "../errors/client-error.ts";
+import { argumentError } from "../api/client-error.ts";
 
 export const GRAVITIES = [
   "northwest",

@@ -1,5 +1,5 @@
 // Writes text and image watermarks as operations of an instruction. Draws nothing.
-import { argumentError } from "../errors/client-error.ts";
+import { argumentError } from "../api/client-error.ts";
 import { base64Url, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
 interface WatermarkPlace {

@@ -1,7 +1,7 @@
 // Opens the source of an upload: a file by its path, bytes, or a stream of known size. Reads ranges of it in chunks.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { argumentError } from "../errors/client-error.ts";
+import { argumentError } from "../api/client-error.ts";
 
 /** Read once, from its beginning. `size`: bytes, exact. `stream`: a Node stream, a web stream or any async iterable. */
 export interface StreamSource {

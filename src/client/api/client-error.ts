@@ -1,6 +1,7 @@
 // The SDK's one error class, for refusals of the service, transport failures and bad arguments.
-import type { Uploaded } from "../api/results.ts";
+
 import { codeMeaning, type ErrorName, ownCode, STORED_CALLBACK_FAILED } from "./codes.ts";
+import type { Uploaded } from "./results.ts";
 
 /** An answer in which the service refused the call. */
 export interface Refusal {
