@@ -1,6 +1,6 @@
 // Whether the server should be sent traffic. A store that has no room is told, but serving goes on without storing; a
 // store that cannot be written at all, or a server that is stopping, is not ready.
-import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Readiness } from "./admin.ts";
 
 export interface ReadinessParts {
@@ -13,18 +13,36 @@ export interface ReadinessParts {
   readonly ticks?: () => number;
 }
 
-// The probe costs an fsync, and anyone may ask.
-const PROBE_MS = 1_000;
+/** A probe costs an fsync, and anyone may ask for one. */
+const PROBE_EVERY_MS = 1_000;
+/** A store that takes longer is not ready. */
+const PROBE_DEADLINE_MS = 2_000;
 
 export function createReadiness({ probe, isDraining, notes, ...parts }: ReadinessParts): () => Promise<Readiness> {
   const { ticks = () => performance.now() } = parts;
-  let probed: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
+  let latest: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
+  let isPending = false;
 
   function storeFailure(): Promise<HuiyuanError | undefined> {
-    if (probed === undefined || ticks() - probed.at >= PROBE_MS) {
-      probed = { at: ticks(), failure: probe().then(() => undefined, asHuiyuanError) };
+    if (latest === undefined || (!isPending && ticks() - latest.at >= PROBE_EVERY_MS)) {
+      latest = { at: ticks(), failure: failureOfProbe() };
     }
-    return probed.failure;
+    return latest.failure;
+  }
+
+  /** Resolves at the deadline, also if the probe never does. */
+  function failureOfProbe(): Promise<HuiyuanError | undefined> {
+    isPending = true;
+    return new Promise((resolve) => {
+      const late = new HuiyuanError("store_failed", `Cannot write to the store: no answer in ${PROBE_DEADLINE_MS} ms`);
+      const timer = setTimeout(() => resolve(late), PROBE_DEADLINE_MS).unref();
+      probe()
+        .then(() => resolve(undefined), (error: unknown) => resolve(asHuiyuanError(error)))
+        .finally(() => {
+          clearTimeout(timer);
+          isPending = false;
+        });
+    });
   }
 
   return async () => {

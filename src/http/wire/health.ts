@@ -31,13 +31,18 @@ function isHealth(request: DownloadRequest, path: string): boolean {
   const { method, url = "" } = request;
   if (path === "" || (method !== "GET" && method !== "HEAD")) return false;
   // Every hit pays for this line.
-  if (!(url.startsWith("/") ? url.startsWith(path) : url.includes(path))) return false;
+  if (!(url.startsWith("/") ? isPathOf(url, path) : url.includes(path))) return false;
   try {
     const { key = "" } = targetOf(request);
     return `/${key}` === path;
   } catch {
     return false; // Two Hosts, for one: the listener says why.
   }
+}
+
+/** Whether `url`, which begins with a slash, is `path`, with a query or without one. */
+function isPathOf(url: string, path: string): boolean {
+  return url.startsWith(path) && (url.length === path.length || url[path.length] === "?");
 }
 
 interface Asked {

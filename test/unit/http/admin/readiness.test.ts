@@ -44,3 +44,37 @@ test("createReadiness() is not ready if the stop begins while the store is being
   const ready = createReadiness({ probe, isDraining: () => isDraining, notes: () => [] });
   expect(await ready()).toEqual({ isReady: false, notes: ["the server is shutting down"] });
 });
+
+/** A store that answers when it is told to. */
+function slowStore() {
+  const answers: (() => void)[] = [];
+  const probe = () => new Promise<void>((resolve) => answers.push(resolve));
+  return { ready: createReadiness({ probe, isDraining: () => false, notes: () => [] }), answers };
+}
+
+test("createReadiness() starts no probe while one is pending, and is not ready after 2 s without an answer", async () => {
+  const { ready, answers } = slowStore();
+  const first = ready();
+  vi.advanceTimersByTime(1_500);
+  const second = ready();
+  await vi.advanceTimersByTimeAsync(500);
+  const notReady = { isReady: false, notes: [expect.stringContaining("store")] };
+  expect(await Promise.all([first, second])).toEqual([notReady, notReady]);
+  vi.advanceTimersByTime(60_000);
+  // At once.
+  expect(await ready()).toEqual(notReady);
+  expect(answers).toHaveLength(1);
+});
+
+test("createReadiness() is ready again after a probe that took too long", async () => {
+  const { ready, answers } = slowStore();
+  void ready();
+  await vi.advanceTimersByTimeAsync(5_000);
+  answers[0]?.();
+  await vi.advanceTimersByTimeAsync(0);
+  const again = ready();
+  expect(answers).toHaveLength(2);
+  answers[1]?.();
+  expect(await again).toEqual({ isReady: true, notes: [] });
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -1,5 +1,6 @@
 // The health path in front of downloads: which requests it takes, and what it says.
 import { afterEach, expect, test } from "vitest";
+import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 import { withHealth } from "../../../../src/http/wire/health.ts";
 import { converse, type LaneLab, startLaneLab } from "../../../helpers/lane-lab.ts";
 
@@ -92,6 +93,27 @@ test("withHealth() follows the settings: another path, the root, or none", async
   expect(await statuses()).toEqual(["204", "200", "204"]);
   state.path = "/";
   expect(await statuses()).toEqual(["200", "204", "204"]);
+  expect(await answerOf(lab, ask("/?a=b"))).toMatch(/^HTTP\/1\.1 200 /);
   state.path = "";
   expect(await statuses()).toEqual(["204", "204", "204"]);
+});
+
+test.each([
+  ["/", "/a.jpg"],
+  [PATH, `${PATH}.jpg`],
+])("withHealth() with the path %s does not read the headers of a request for %s", (path, url) => {
+  let passed = 0;
+  const listener = withHealth(() => (passed += 1), {
+    path: () => path,
+    nextRequestId: () => "id",
+    readiness: async () => ({ isReady: true, notes: [] }),
+  });
+  const headless = {
+    ...{ method: "GET", url, httpVersion: "1.1", headers: {}, socket: {} },
+    get rawHeaders(): string[] {
+      throw new Error("the headers are read");
+    },
+  };
+  listener(headless, {} as DownloadResponse);
+  expect(passed).toBe(1);
 });
