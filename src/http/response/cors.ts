@@ -39,7 +39,8 @@ const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\t ]*,[\t ]*[!#$%&'*+\-.^_
 
 /**
  * The answer to an OPTIONS request, a preflight or not. An allowed origin is granted all headers that it asks for: none of
- * them gives it more than its signature does. Never with credentials.
+ * them gives it more than its signature does. Never with credentials. OPTIONS cannot be cached (RFC 9110 §9.3.7), so no
+ * Vary names the headers that were asked for.
  */
 export function preflightHeaders(
   rules: CorsRules,
@@ -52,7 +53,7 @@ export function preflightHeaders(
   return [
     "Allow",
     methods,
-    ...(isList ? varyingByHeaders(allowed) : allowed),
+    ...allowed,
     "Access-Control-Allow-Methods",
     methods,
     "Access-Control-Allow-Headers",
@@ -60,11 +61,4 @@ export function preflightHeaders(
     "Access-Control-Max-Age",
     "86400",
   ];
-}
-
-/** One Vary line: some caches read only the first. */
-function varyingByHeaders(allowed: readonly string[]): readonly string[] {
-  const at = allowed.indexOf("Vary");
-  const name = "Access-Control-Request-Headers";
-  return at === -1 ? [...allowed, "Vary", name] : allowed.with(at + 1, `${allowed[at + 1]}, ${name}`);
 }

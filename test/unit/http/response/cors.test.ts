@@ -69,9 +69,9 @@ test.each<[string, CorsRules, string | undefined, Record<string, string>]>([
 
 const ASKED = "access-control-request-headers";
 
-test.each<[string, CorsRules, vary: string]>([
-  ["everyone is allowed", ["*"], "Access-Control-Request-Headers"],
-  ["it is listed", RULES, "Origin, Access-Control-Request-Headers"],
+test.each<[string, CorsRules, vary: string | undefined]>([
+  ["everyone is allowed", ["*"], undefined],
+  ["it is listed", RULES, "Origin"],
 ])("preflightHeaders() grants a page the headers that it asks for where %s", (_claim, rules, vary) => {
   const longest = `x-${"a".repeat(1_022)}`;
   for (const asked of [
@@ -82,7 +82,8 @@ test.each<[string, CorsRules, vary: string]>([
   ]) {
     for (const grant of [undefined, { methods: "GET, POST, OPTIONS", headers: "Authorization" }]) {
       const headers = fields(preflightHeaders(rules, { origin: SHOP, [ASKED]: asked }, grant));
-      expect(headers).toMatchObject({ "access-control-allow-headers": asked, vary });
+      expect(headers["access-control-allow-headers"]).toBe(asked);
+      expect(headers.vary).toBe(vary);
       expect(headers["access-control-allow-credentials"]).toBeUndefined();
     }
   }
