@@ -1,6 +1,6 @@
 // Finds what `huiyuan sign` signs for: the bucket, the key pair, and where the bucket's downloads are. Makes no token.
 import type { Command } from "commander";
-import { isPublicPortKnown, type PublicPlace } from "../http/response/public-url.ts";
+import type { PublicPlace } from "../http/response/public-url.ts";
 import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
@@ -23,7 +23,7 @@ export interface SignPlace {
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
-  /** Undefined without settings, or if these leave the port to the kernel. */
+  /** Undefined without settings. */
   readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function findSignPlace(
     bucket: bucket.name,
     secretId: key.secretId,
     secretKey: key.secretKey,
-    downloads: isPublicPortKnown(server) ? { place: server, host: publicDomain(server, project, bucket) } : undefined,
+    downloads: { place: server, host: publicDomain(server, project, bucket) },
   };
 }
 

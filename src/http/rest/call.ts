@@ -13,7 +13,7 @@ import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
 import type { Prove } from "../../upload/verify-decodable.ts";
 import { encodeKeyForPath } from "../request/target.ts";
-import { apiBase, type PublicPlace, publicBase, publicUrl } from "../response/public-url.ts";
+import { apiBase, type PublicPlace, publicUrl } from "../response/public-url.ts";
 import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
@@ -89,10 +89,11 @@ export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: R
   const { target, host, project } = call;
   const { publicDomain } = bucket;
   const place = parts.place();
-  const base = host === "" ? publicBase(place, publicDomain) : apiBase(place, host);
+  const base = apiBase(place, host, publicDomain);
   const path = target.version === 1 ? `v1/${project.appid}/${target.userid}` : `v2/${project.appid}/${bucket.name}/0`;
   const fileidInPath = encodeKeyForPath(fileid).replaceAll("/", "%2F");
-  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) };
+  // The port is bound by now.
+  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) ?? "" };
 }
 
 /** Owes the business server the notice of an upload, before it is stored. */
