@@ -1,6 +1,7 @@
 // The composition root: Settings → a running server { reload, stop }. What it serves is wired in service.ts; here are the
 // two ports, and the order in which things end. It decides nothing by itself.
 import { setTimeout as delay } from "node:timers/promises";
+import { pause } from "./async/timeouts.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { createAccessLog } from "./http/access-log.ts";
@@ -18,6 +19,7 @@ import { startServer } from "./http/wire/server.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema/schema.ts";
+import { settingsWarnings } from "./settings/warnings.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
@@ -88,7 +90,10 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     const listener = withHealth(download, { path: () => settings.server.healthPath, readiness, nextRequestId });
     let downloadPort = settings.server.port;
     // Public URLs name the bound port: another one in reloaded settings waits for a restart.
-    const place = () => ({ ...settings.server, port: downloadPort });
+    const place = () => {
+      const { publicScheme, publicPort } = settings.server;
+      return { publicScheme, publicPort, port: downloadPort };
+    };
     const callLog = createCallLog(log);
     const restApi = createRestApi({
       ...service.restApi,
@@ -136,7 +141,11 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       }),
     });
 
+    const warn = () => {
+      for (const text of settingsWarnings(settings)) log.warn({}, text);
+    };
     await service.accounts.notices.redeliver();
+    warn();
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,
@@ -148,6 +157,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         fault = undefined;
         downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
+        warn();
       },
       noteFault(text) {
         fault = text;
@@ -157,7 +167,8 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         const { drainDelay } = settings.server;
         if (drainDelay === 0) return;
         log.info({ milliseconds: drainDelay }, "serving goes on for the drain delay, and health says 503");
-        await delay(drainDelay, undefined, { signal: hurry }).catch(() => undefined); // Cut short by `hurry`.
+        await pause(drainDelay, hurry);
+        log.info({}, "the drain delay is over; no new connection is accepted");
       },
       async stop() {
         isDraining = true;
