@@ -27,7 +27,8 @@ export function sendError(exchange: Exchange, error: HuiyuanError): void {
     headers.push("Content-Range", `bytes */${error.objectBytes}`);
   if (error.code === "method_not_allowed") headers.push("Allow", "GET, HEAD, OPTIONS");
   if (error.retryAfterSeconds !== undefined) headers.push("Retry-After", String(error.retryAfterSeconds));
-  const page = status === 404 ? site?.notFoundPage : undefined;
+  // A path that names no image is a person's, who wants to know what this is.
+  const page = status === 404 && error.code !== "path_missing" ? site?.notFoundPage : undefined;
   if (page !== undefined) sendWhole(exchange, status, ["Content-Type", page.mediaType, ...headers], page.body);
   else
     sendWhole(

@@ -27,7 +27,9 @@ export interface ServerOptions {
   readonly nextRequestId: () => string;
   /** True: the listener says "100 Continue" itself, or refuses the body before it comes. */
   readonly continues?: boolean;
-  /** How long a request may take to come whole, if the listener lets it. Milliseconds; default 30 s. */
+  /** How long a request head may take to come whole. Milliseconds; default 30 s. */
+  readonly headMs?: number;
+  /** How long a request may take to come whole, if the listener lets it; at least `headMs`. Milliseconds; default 30 s. */
   readonly requestMs?: number;
   /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
@@ -40,7 +42,10 @@ export interface HttpServer {
   readonly port: number;
   /** Changes `idleMs` for connections to come. */
   setIdle(milliseconds: number): void;
-  /** No new connections; requests under way get `graceMs` to finish, then their sockets are closed. */
+  /**
+   * No new connections. Idle ones stay open for 1 s: the next request of each is answered, as its last. Requests under way
+   * get `graceMs` to finish, then all sockets are closed.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -51,6 +56,8 @@ const MAX_CONNECTIONS = 20_000;
 /** Clients that come at once while the program is busy; the kernel takes no more than net.core.somaxconn. */
 const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
+/** Proxies that reuse connections learn so, by an answer, that theirs ends; health checks see a 503. */
+const IDLE_GRACE_MS = 1_000;
 const SWEEP_MS = 100;
 /** Turns of the loop before a sweep: requests that came while the program was busy have then been read. */
 const SWEEP_TURNS = 3;
@@ -117,7 +124,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: HEAD_MS,
+      headersTimeout: options.headMs ?? HEAD_MS,
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -153,8 +160,12 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
-    // A time-out has no packet, and is answered alike to calls and downloads.
-    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).parserFeed.begun());
+    else {
+      const code = parserFault(error.code);
+      const begun = connectionOf(socket).parserFeed.begun();
+      // A time-out is answered alike to calls and downloads: the method is enough.
+      refuse(code, socket, code === "request_timeout" ? begun.slice(0, begun.indexOf(" ") + 1) : begun);
+    }
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -281,8 +292,10 @@ interface Stopping {
 async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stopping): Promise<void> {
   // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
   // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
+  const idleUntil = performance.now() + IDLE_GRACE_MS;
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   const sweep = setInterval(async () => {
+    if (performance.now() < idleUntil) return;
     for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
     // Those that end are waited for in any case, and node's server would take them for idle.
     if (!lingeringCloses.isAny) server.closeIdleConnections();

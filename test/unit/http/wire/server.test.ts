@@ -131,6 +131,26 @@ test.each([
   }
 });
 
+test.each([
+  ["HEAD", ["HEAD /a HTTP/1.1\r\nHost: a.ex"], false],
+  ["HEAD in the middle of its line", ["\r\nHE", "AD /a"], false],
+  ["HEAD of a call", ["HEAD /photos/v2/1 HTTP/1.1\r\n"], false],
+  ["GET", ["GET /a HTTP/1.1\r\nHost: a.ex"], true],
+  ["GET of a call", ["GET /photos/v2/1 HTTP/1.1\r\n"], true],
+  ["method that has not come whole", ["HEA"], true],
+  ["request that has not begun", [], true],
+])("startServer() answers 408 to a late %s", { concurrent: true }, async (_what, pieces, hasBody) => {
+  const options = { host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId: () => "test", headMs: 200 };
+  const server = await startServer(options);
+  try {
+    const answer = await sendPieces(server.port, pieces);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*\r\nContent-Length: [1-9].*\r\nX-ErrNo: -103\r\n/s);
+    expect(answer).toMatch(hasBody ? /\r\n\r\n\{"code":-103,.*\}\n$/ : /\r\n\r\n$/);
+  } finally {
+    await server.stop(0);
+  }
+});
+
 describe.each([
   ["in the lane", ""],
   // An empty line before the request is allowed, and not plain.
@@ -185,6 +205,36 @@ describe.each([
       expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
     }
     await within(stopped, 2_000, () => "it did not stop");
+  });
+
+  test("answers the next request of an idle connection for a second, as the last one", async () => {
+    const server = await serve(async () => {});
+    const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
+    let received = "";
+    socket.on("data", (bytes: Buffer) => {
+      received += bytes.toString("latin1");
+    });
+    socket.write(request);
+    await eventually(() => received.endsWith("ok"), "the first answer");
+    received = "";
+    const stopped = server.stop(5_000);
+    await delay(300);
+    const closed = once(socket, "close");
+    socket.write(request);
+    await within(Promise.all([stopped, closed]), 2_000, () => "it did not stop");
+    expect(received).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
+  });
+
+  test("closes connections that stay idle after a second, and waits for none that is not there", async () => {
+    const server = await serve(async () => {});
+    const socket = connect({ port: server.port, host: "127.0.0.1" });
+    socket.write(request);
+    await once(socket, "data");
+    const began = performance.now();
+    await within(Promise.all([server.stop(5_000), once(socket, "close")]), 3_000, () => "it did not stop");
+    expect(performance.now() - began).toBeGreaterThan(900);
+    const alone = await serve(async () => {});
+    await within(alone.stop(5_000), 900, () => "it waited for nobody");
   });
 
   test("passes over what is sent behind the last answer, and waits for nobody who sends on", async () => {
