@@ -133,6 +133,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         metrics: service.scrape,
         api: createApi({
           ...{ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log },
+          healthPath: () => settings.server.healthPath,
           version: readVersion(),
         }),
         nextRequestId,

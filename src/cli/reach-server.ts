@@ -87,6 +87,7 @@ const openData: Alone = async ({ config, base, data }, terminal) => {
   const api = createApi({
     registry,
     accounts: service.accounts,
+    healthPath: () => settings.server.healthPath,
     now: Date.now,
     nextRequestId: createRequestIds(),
     stopping,

@@ -23,6 +23,8 @@ import { problemOf } from "./problem.ts";
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly accounts: CallbackParts & InsightParts;
+  /** `server.healthPath` of the settings in force. */
+  readonly healthPath: () => string;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly nextRequestId: () => string;
@@ -80,7 +82,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
       }),
       answer: { kind: "json", schema: explanation },
     },
-    async (context, order) => context.json(await explain(order, registry.sites)),
+    async (context, order) => context.json(await explain(order, { sites: registry.sites, healthPath: options.healthPath() })),
   );
   addCallbackCalls(calls, { ...options, ...accounts });
   addInsightCalls(calls, { ...options, ...accounts });

@@ -17,6 +17,7 @@ import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { readApiRequest } from "../rest/target.ts";
+import { isHealth } from "../wire/health.ts";
 import { invalid } from "./input.ts";
 import { entryView } from "./objects/object-view.ts";
 
@@ -28,12 +29,19 @@ export interface ExplainOrder {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export interface ExplainParts {
+  readonly sites: Sites;
+  /** Of the settings; empty if there is none. */
+  readonly healthPath: string;
+}
+
 /** For JSON: what is not known, or has no meaning here, is left out. Throws request_invalid for what is no URL. */
-export async function explain(order: ExplainOrder, sites: Sites): Promise<object> {
+export async function explain(order: ExplainOrder, { sites, healthPath }: ExplainParts): Promise<object> {
   const request = requestOf(order);
   const { hosts } = request;
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
   if (isCall(request.url ?? "", hosts, isDomain)) return { method: order.method, isRestApi: true };
+  if (isHealth(request, healthPath)) return { method: order.method, isHealthPath: true };
   const run = await runDry(request, sites);
   const { site } = run;
   return {

@@ -27,7 +27,8 @@ export function withHealth(listener: Listener, { path, readiness, nextRequestId 
   };
 }
 
-function isHealth(request: DownloadRequest, path: string): boolean {
+/** Whether a request is for the health path. An empty `path` is no request's. */
+export function isHealth(request: DownloadRequest, path: string): boolean {
   const { method, url = "" } = request;
   if (path === "" || (method !== "GET" && method !== "HEAD")) return false;
   // Every hit pays for this line.

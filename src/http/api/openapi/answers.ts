@@ -122,6 +122,7 @@ const request = z.object({
 export const explanation = z.object({
   method: z.string(),
   isRestApi: z.boolean().optional().describe("A call of the REST API: nothing else is told."),
+  isHealthPath: z.boolean().optional().describe("A health check (`server.healthPath`): nothing else is told."),
   domain: z.string().optional(),
   bucket: bucketId.optional(),
   isMirrored: z.boolean().optional(),
