@@ -37,7 +37,10 @@ export function createReadiness({ probe, isDraining, notes, ...parts }: Readines
       const late = new HuiyuanError("store_failed", `Cannot write to the store: no answer in ${PROBE_DEADLINE_MS} ms`);
       const timer = setTimeout(() => resolve(late), PROBE_DEADLINE_MS).unref();
       probe()
-        .then(() => resolve(undefined), (error: unknown) => resolve(asHuiyuanError(error)))
+        .then(
+          () => resolve(undefined),
+          (error: unknown) => resolve(asHuiyuanError(error)),
+        )
         .finally(() => {
           clearTimeout(timer);
           isPending = false;

@@ -82,7 +82,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
       }),
       answer: { kind: "json", schema: explanation },
     },
-    async (context, order) => context.json(await explain(order, { sites: registry.sites, healthPath: options.healthPath() })),
+    async (context, order) =>
+      context.json(await explain(order, { sites: registry.sites, healthPath: options.healthPath() })),
   );
   addCallbackCalls(calls, { ...options, ...accounts });
   addInsightCalls(calls, { ...options, ...accounts });

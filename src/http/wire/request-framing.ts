@@ -83,25 +83,25 @@ export function createRequestFraming(): RequestFraming {
     hasSizeEnded = false;
   }
 
-  function takeBody(bytes: Buffer): number {
-    let at = 0;
-    while (at < bytes.length) {
-      if (place === "size") at = readSize(bytes, at);
-      else if (place === "data") {
-        const taken = Math.min(left, bytes.length - at);
-        left -= taken;
-        at += taken;
-        if (left > 0) continue;
-        place = isChunked ? "size" : "unknown";
-        if (!isChunked) return at;
-      } else if (place === "trailer") {
-        const end = emptyLineEnd(bytes, at);
-        if (end === undefined) return bytes.length;
-        place = "unknown";
-        return end;
-      } else return bytes.length;
-    }
-    return at;
+  function readData(bytes: Buffer, from: number): number {
+    const taken = Math.min(left, bytes.length - from);
+    left -= taken;
+    if (left === 0) place = isChunked ? "size" : "unknown";
+    return from + taken;
+  }
+
+  function readTrailer(bytes: Buffer, from: number): number {
+    const end = emptyLineEnd(bytes, from);
+    if (end !== undefined) place = "unknown";
+    return end ?? bytes.length;
+  }
+
+  /** Reads on to the end of a head, or of one part of a body, or of the bytes. Returns the index behind what it has read. */
+  function readPart(bytes: Buffer, from: number): number {
+    if (place === "head") return emptyLineEnd(bytes, from) ?? bytes.length;
+    if (place === "size") return readSize(bytes, from);
+    if (place === "data") return readData(bytes, from);
+    return place === "trailer" ? readTrailer(bytes, from) : bytes.length;
   }
 
   return {
@@ -120,8 +120,11 @@ export function createRequestFraming(): RequestFraming {
       return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(line.length)]);
     },
     take(bytes) {
-      if (place === "head") return emptyLineEnd(bytes, 0) ?? bytes.length;
-      return place === "between" || place === "line" ? bytes.length : takeBody(bytes);
+      let at = readPart(bytes, 0);
+      // The parts of a body go in one slice.
+      while (at < bytes.length && (place === "size" || place === "data" || place === "trailer"))
+        at = readPart(bytes, at);
+      return at;
     },
     beginBody(declaredBytes) {
       isChunked = declaredBytes === undefined;

@@ -179,7 +179,9 @@ const bucketSchema = z.strictObject({
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
   publicDomain: z
     .string()
-    .refine((text) => !/:\d*$/.test(text), { error: wanted("a host name without a port; the port is server.publicPort") })
+    .refine((text) => !/:\d*$/.test(text), {
+      error: wanted("a host name without a port; the port is server.publicPort"),
+    })
     .pipe(hostName("a host name, such as img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),

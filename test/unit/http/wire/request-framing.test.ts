@@ -53,7 +53,10 @@ describe.each<[string, Given]>([
   ["in one chunk", { head: HEAD, body: `${chunk(TRICKY)}0\r\n\r\n` }],
   ["in a chunk each byte", { head: HEAD, body: `${[...TRICKY].map((byte) => chunk(byte)).join("")}0\r\n\r\n` }],
   ["of no chunk but the last", { head: HEAD, body: "0\r\n\r\n" }],
-  ["with sizes in large letters and zeros before them", { head: HEAD, body: `000A\r\n${"\n".repeat(10)}\r\n000\r\n\r\n` }],
+  [
+    "with sizes in large letters and zeros before them",
+    { head: HEAD, body: `000A\r\n${"\n".repeat(10)}\r\n000\r\n\r\n` },
+  ],
   ["with extensions", { head: HEAD, body: `${chunk(TRICKY, ";a=0a;b")}0;last\r\n\r\n` }],
   ["with trailers", { head: HEAD, body: `${chunk(TRICKY)}0\r\nA: b\r\nC: 0\r\n\r\n` }],
 ])("the framing of a request with a body %s", (_what, given) => {
@@ -89,7 +92,8 @@ test("what is no chunk size is left to the parser, in whatever pieces", () => {
   const framing = createRequestFraming();
   framing.take(framing.escapeLine(Buffer.from(HEAD)));
   framing.beginBody(undefined);
-  for (const text of ["x\r\n\r\n", "0\r\n\r\n", "\n"]) expect(framing.take(Buffer.from(text))).toBe(text.length);
+  for (const text of ["x\r\n", "\r\n\r\n", "0\r\n\r\n", "\n"])
+    expect(framing.take(Buffer.from(text))).toBe(text.length);
 });
 
 test("begun() has the first bytes of the request at hand, however they come, and of no other", () => {
