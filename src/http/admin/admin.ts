@@ -6,13 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
 import type { ApiEnv } from "../api/env.ts";
-
-/** Whether the server may be sent traffic, and what an operator should know. */
-export interface Readiness {
-  readonly isReady: boolean;
-  /** Why not, and what else needs attention: a refused new settings file, settings that wait for a restart. */
-  readonly notes: readonly string[];
-}
+import type { Readiness } from "./readiness.ts";
 
 export interface AdminOptions {
   /**

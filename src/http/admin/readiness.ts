@@ -1,7 +1,13 @@
 // Whether the server should be sent traffic. A store that has no room is told, but serving goes on without storing; a
 // store that cannot be written at all, or a server that is stopping, is not ready.
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { Readiness } from "./admin.ts";
+
+/** Whether the server may be sent traffic, and what an operator should know. */
+export interface Readiness {
+  readonly isReady: boolean;
+  /** Why not, and what else needs attention: a refused new settings file, settings that wait for a restart. */
+  readonly notes: readonly string[];
+}
 
 export interface ReadinessParts {
   /** Writes to the store; throws store_full or store_failed. */

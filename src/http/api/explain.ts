@@ -8,10 +8,10 @@ import { type DryAsk, type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {
+  negotiatedFor,
   type ProcessingRequest,
   processingOfAlias,
   processingOfQuery,
-  settledFor,
 } from "../request/processing-request.ts";
 import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
@@ -128,7 +128,7 @@ function readUrl(
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: WireRequest): object {
-  const { recipe } = settledFor(named, headers.accept);
+  const { recipe } = negotiatedFor(named, headers.accept);
   const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
   return {
     ...(suffix !== "" && { alias: suffix.slice(1) }),

@@ -12,7 +12,7 @@ import { splitStyle } from "../request/instruction.ts";
 import { missRouteOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import { type AnswerContext, answerObject } from "../response/answer.ts";
-import { answerAsked, answerFilling, isForOneVersion } from "../response/answer-filling.ts";
+import { answerFilling, answerOriginHead, isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
 import {
@@ -185,7 +185,7 @@ export async function serveMiss(
   exchange.outcome = { kind: "miss", tier: "origin" };
   const life = route.mirror.revalidation.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
+    return answerOriginHead(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
   const { how, isStorable } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isStorable || state === "suspect" ? state : "not-storable";

@@ -11,7 +11,7 @@ import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
-import { type ProcessingRequest, refuseBoth, settledFor } from "../request/processing-request.ts";
+import { negotiatedFor, type ProcessingRequest, refuseBoth } from "../request/processing-request.ts";
 import type { Admission, Route } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
@@ -38,7 +38,7 @@ export function serveProcessed(download: DownloadContext, processing: Processing
   const { site, exchange } = download;
   const original = originalOf(download, processing);
   const info = site.stored.peekInfo(processing.original.key);
-  const named = settledFor(processing.named, exchange.request.headers.accept);
+  const named = negotiatedFor(processing.named, exchange.request.headers.accept);
   if (info === undefined || info === "absent" || named.watermarks.length > 0) return serveCold(original, processing);
   const fresh = freshLife(original, info);
   if (fresh === undefined) return serveCold(original, processing);
@@ -253,7 +253,7 @@ async function serveMade(
   source: Source,
   instead: (shown: DownloadContext) => void | Promise<void>,
 ): Promise<void> {
-  const named = settledFor(processing.named, original.exchange.request.headers.accept);
+  const named = negotiatedFor(processing.named, original.exchange.request.headers.accept);
   const { info: version, since, bytes, isStorable: isStored } = source;
   let made: Made;
   try {

@@ -61,3 +61,8 @@ export function sendWhole(exchange: Exchange, status: number, headers: HeaderLis
   if (request.method === "HEAD") response.end();
   else response.end(body);
 }
+
+/** Whether the client waits for "100 Continue" before it sends the body (RFC 9110 §10.1.1). Some clients send the header empty. */
+export function awaitsContinue({ headers, httpVersion }: Pick<IncomingMessage, "headers" | "httpVersion">): boolean {
+  return (headers.expect ?? "") !== "" && httpVersion === "1.1";
+}

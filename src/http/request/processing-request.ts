@@ -86,7 +86,7 @@ export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "
 }
 
 /** The recipe for a client with this Accept header. */
-export function settledFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
+export function negotiatedFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
   return named.settled?.(formatOf(accept ?? "")) ?? named;
 }
 

@@ -191,7 +191,7 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
 }
 
 /** The origin's answer to a HEAD: its type is not proven by any byte, so none is said. */
-export function answerAsked(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
+export function answerOriginHead(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
   const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
   exchange.response.writeHead(200, headers, ...context.headers);

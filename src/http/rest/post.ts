@@ -10,7 +10,7 @@ import { type Form, type FormFields, isForm, readForm } from "../../upload/form.
 import { type Received, receiveFile } from "../../upload/receive.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
-import { awaitsContinue } from "../wire/continue.ts";
+import { awaitsContinue } from "../request/exchange.ts";
 import { type ApiAnswer, success } from "./answer.ts";
 import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";

@@ -1,10 +1,9 @@
 // Whose a request of the download port is: the REST API's, by its path, or the downloads'. Those have no use for a body, so
 // one that comes along is bounded here.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { DownloadRequest } from "../request/exchange.ts";
+import { awaitsContinue, type DownloadRequest } from "../request/exchange.ts";
 import { type DownloadResponse, nodeResponse } from "../response/response.ts";
 import type { RestApi } from "../rest/rest.ts";
-import { awaitsContinue } from "./continue.ts";
 
 export interface FrontOptions {
   readonly restApi: RestApi;

@@ -1,6 +1,6 @@
 // Answers load balancers on the download port: whether the server may be sent traffic. No host, bucket or origin has a
 // part in it. The admin port's /readyz tells an operator more.
-import type { Readiness } from "../admin/admin.ts";
+import type { Readiness } from "../admin/readiness.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { targetOf } from "../request/target.ts";
 import type { DownloadResponse } from "../response/response.ts";

@@ -60,7 +60,7 @@ export function createParserFeed(
     isFeeding = false;
     // Nothing that still comes is a request any more.
     if (isOver()) held = undefined;
-    if (held !== undefined) comeBack();
+    if (held !== undefined) waitForRoom();
     else if (hasEnded) endIfRead();
   }
 
@@ -84,7 +84,7 @@ export function createParserFeed(
   }
 
   /** Whoever makes room resumes the socket, but for what is made sure of here. */
-  function comeBack(): void {
+  function waitForRoom(): void {
     socket.pause();
     if (slices === 0) yieldTo(fairness.wait);
     // Nothing tells of it: a stream that has asked for more asks no second time.

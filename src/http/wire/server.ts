@@ -2,19 +2,18 @@
 // finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
 // listener's affair.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
-import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
-import { errorBody } from "../response/error-answer.ts";
-import { bodyOf, failure } from "../rest/answer.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createFairness } from "./fairness.ts";
 import { createFastPath, type FastPath, type FastPathOptions, HALF_CLOSED_MS } from "./fast-path/fast-path.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createParserFeed, type ParserFeed } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
+import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 import { ignoreUpgrades } from "./upgrades.ts";
 
@@ -229,58 +228,6 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
     });
     server.listen({ port, host, backlog: BACKLOG }, resolve);
   });
-}
-
-function headOf({ method, url }: IncomingMessage): string {
-  return `${method} ${url} `;
-}
-
-/**
- * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
- * answers of the REST API. `isHead`: the answer goes out without its body.
- */
-function refusal(
-  code: ErrorCode,
-  { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
-): string {
-  const { status: ownStatus, errNo, text } = errorRow(code);
-  const error = new HuiyuanError(code, text);
-  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `Date: ${new Date().toUTCString()}`,
-    "Content-Type: application/json; charset=utf-8",
-    `Content-Length: ${body.byteLength}`,
-    "Cache-Control: no-store",
-    "X-Content-Type-Options: nosniff",
-    `X-ErrNo: ${errNo}`,
-    `X-Request-Id: ${requestId}`,
-    "Connection: close",
-  ];
-  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
-}
-
-/** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
-function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
-  return httpVersionMajor === 1;
-}
-
-/** Blanks and tabs alone may stand around it (RFC 9110 §5.6.3): `trim` would take other characters too. */
-const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
-
-/**
- * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
- * a request through and gives up behind it, when it may have been answered.
- */
-function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
-  const coding = headers["transfer-encoding"];
-  return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
-}
-
-function parserFault(code: string | undefined): ErrorCode {
-  if (code === "HPE_HEADER_OVERFLOW") return "headers_too_large";
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
-  return "request_invalid";
 }
 
 interface Stopping {

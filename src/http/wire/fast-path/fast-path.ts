@@ -90,7 +90,7 @@ function drive(
   /** The answer under way: one at a time. */
   let current: FastPathResponse | undefined;
   let held: Buffer | undefined;
-  let isGoingOn = false;
+  let isAnsweringHeld = false;
   /** Others have their turn, and then what is held. */
   let isYielding = false;
   let answersLeft = ANSWERS_AT_ONCE;
@@ -142,19 +142,19 @@ function drive(
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
-    if (held !== undefined && !isGoingOn) goOn();
+    if (held !== undefined && !isAnsweringHeld) answerHeld();
   }
 
   /** Whoever is answered at once is no call within the call for the one before: a thousand may come in one piece. */
-  function goOn(): void {
-    isGoingOn = true;
+  function answerHeld(): void {
+    isAnsweringHeld = true;
     while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
       if (answersLeft === 0) {
         isYielding = true;
         fairness.wait(() => {
           isYielding = false;
           answersLeft = ANSWERS_AT_ONCE;
-          goOn();
+          answerHeld();
         });
         return;
       }
@@ -165,7 +165,7 @@ function drive(
       // Mostly there are more behind it, which need not be looked at for that.
       if (!receiveFirst(bytes)) receive(bytes);
     }
-    isGoingOn = false;
+    isAnsweringHeld = false;
   }
 
   function hold(bytes: Buffer): void {

@@ -2,11 +2,11 @@
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 import { withHealth } from "../../../../src/http/wire/health.ts";
-import { converse, type LaneLab, startLaneLab } from "../../../helpers/lane-lab.ts";
+import { converse, type FastPathLab, startFastPathLab } from "../../../helpers/fast-path-lab.ts";
 
 const PATH = "/.well-known/huiyuan";
 
-let lab: LaneLab | undefined;
+let lab: FastPathLab | undefined;
 afterEach(async () => {
   await lab?.stop();
   lab = undefined;
@@ -18,7 +18,7 @@ interface State {
 }
 
 /** Downloads answer 204. */
-async function serve(given: Partial<State> = {}): Promise<{ readonly lab: LaneLab; readonly state: State }> {
+async function serve(given: Partial<State> = {}): Promise<{ readonly lab: FastPathLab; readonly state: State }> {
   const state: State = { path: PATH, isReady: true, ...given };
   const download = withHealth(
     (_request, response) => {
@@ -34,7 +34,7 @@ async function serve(given: Partial<State> = {}): Promise<{ readonly lab: LaneLa
       },
     },
   );
-  lab = await startLaneLab(download);
+  lab = await startFastPathLab(download);
   return { lab, state };
 }
 
@@ -42,8 +42,8 @@ const ask = (target: string, { method = "GET", version = "1.1", hosts = ["Host: 
   [`${method} ${target} HTTP/${version}`, ...hosts, "", ""].join("\r\n");
 
 /** The answer, which must be the same from the lane and from node's server. */
-async function answerOf({ laned, plain }: LaneLab, bytes: string): Promise<string> {
-  const [answer = ""] = await converse(laned, [bytes], 1);
+async function answerOf({ fast, plain }: FastPathLab, bytes: string): Promise<string> {
+  const [answer = ""] = await converse(fast, [bytes], 1);
   expect((await converse(plain, [bytes], 1))[0]?.split("\r\n").sort()).toEqual(answer.split("\r\n").sort());
   return answer;
 }

@@ -11,7 +11,7 @@ import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
 import { makeToken } from "../../../../../src/sign/token.ts";
 import { createVerifiedTokens } from "../../../../../src/sign/verified.ts";
-import { converse, type LaneLab, startLaneLab } from "../../../../helpers/lane-lab.ts";
+import { converse, type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";
 import { FIELDS, KEYS, NOW, SECRET_KEYS } from "../../../../helpers/tokens.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
@@ -21,7 +21,7 @@ const ON_DISK = "disk.jpg";
 const LARGE = "large.jpg";
 const TOKEN = encodeURIComponent(makeToken(FIELDS, SECRET_KEYS.AKIDONE));
 
-let lab: LaneLab;
+let lab: FastPathLab;
 let etag: string;
 
 beforeAll(async () => {
@@ -92,7 +92,7 @@ beforeAll(async () => {
     log: SILENT_LOG,
     answered: () => {},
   });
-  lab = await startLaneLab(listener);
+  lab = await startFastPathLab(listener);
 });
 afterAll(() => lab.stop());
 
@@ -179,15 +179,15 @@ const any = fc.oneof(sensible, request);
 
 describe("the lane and node's server give the same answer", () => {
   test("to any request", async () => {
-    const before = lab.inLane;
+    const before = lab.onFastPath;
     await fc.assert(
       fc.asyncProperty(any, async (bytes) => {
-        expect(await converse(lab.laned, [bytes], 1)).toEqual(await converse(lab.plain, [bytes], 1));
+        expect(await converse(lab.fast, [bytes], 1)).toEqual(await converse(lab.plain, [bytes], 1));
       }),
       { numRuns: 250 },
     );
     // Else it would have been node's server against itself.
-    expect(lab.inLane - before).toBeGreaterThan(15);
+    expect(lab.onFastPath - before).toBeGreaterThan(15);
   });
 
   test("to any request in any pieces", async () => {
@@ -197,7 +197,7 @@ describe("the lane and node's server give the same answer", () => {
         fc.pre(!bytes.includes("/photos/"));
         const ends = [...cuts, bytes.length].sort((left, right) => left - right);
         const pieces = ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end)).filter((piece) => piece !== "");
-        expect(await converse(lab.laned, pieces, 1)).toEqual(await converse(lab.plain, [bytes], 1));
+        expect(await converse(lab.fast, pieces, 1)).toEqual(await converse(lab.plain, [bytes], 1));
       }),
       { numRuns: 100 },
     );
@@ -208,7 +208,7 @@ describe("the lane and node's server give the same answer", () => {
       const bytes = head(`GET /${IN_MEMORY} HTTP/1.1`, ["Host: open.example", "Expect: 100-continue", ...fields]);
       const [answer, ...more] = await converse(lab.plain, [bytes], 1);
       expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
-      expect(await converse(lab.laned, [bytes], 1)).toEqual([answer, ...more]);
+      expect(await converse(lab.fast, [bytes], 1)).toEqual([answer, ...more]);
     }
   });
 
@@ -216,7 +216,7 @@ describe("the lane and node's server give the same answer", () => {
     const whole = await converse(lab.plain, [PLAIN], 1);
     expect(whole[0]).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     for (let at = 1; at < PLAIN.length; at += 1) {
-      expect([at, ...(await converse(lab.laned, [PLAIN.slice(0, at), PLAIN.slice(at)], 1))]).toEqual([at, ...whole]);
+      expect([at, ...(await converse(lab.fast, [PLAIN.slice(0, at), PLAIN.slice(at)], 1))]).toEqual([at, ...whole]);
     }
   });
 
@@ -237,7 +237,7 @@ describe("the lane and node's server give the same answer", () => {
         const pieces = isOnePiece ? [requests.join("")] : requests;
         const expected = await converse(lab.plain, pieces, requests.length);
         expect(expected).toHaveLength(requests.length);
-        expect(await converse(lab.laned, pieces, requests.length)).toEqual(expected);
+        expect(await converse(lab.fast, pieces, requests.length)).toEqual(expected);
       }),
       { numRuns: 60 },
     );
@@ -252,7 +252,7 @@ test.each([
   "createLane() takes raw bytes beyond ASCII, which node's server refuses, as if they were escaped: %s",
   async (_what, raw, escaped, status) => {
     const [answer, expected] = [raw, escaped].map((target) =>
-      converse(lab.laned, [head(`GET ${target} HTTP/1.1`, ["Host: open.example"])], 1),
+      converse(lab.fast, [head(`GET ${target} HTTP/1.1`, ["Host: open.example"])], 1),
     );
     expect(await answer).toEqual(await expected);
     expect((await answer)?.[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -271,16 +271,16 @@ test.each([
   ["an absolute target", (target: string) => head(`GET http://open.example${target} HTTP/1.1`, ["Host: open.example"])],
   ["the REST API", (target: string) => head(`GET /photos/v2${target} HTTP/1.1`, ["Host: open.example"])],
 ])("createLane() hands raw bytes beyond ASCII over as if they were escaped: %s", async (_what, requestOf) => {
-  const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.laned, [requestOf(target)], 1));
+  const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.fast, [requestOf(target)], 1));
   expect(await answer).toEqual(await expected);
   expect((await answer)?.[0]).not.toContain("the request is not valid");
 });
 
 test("createLane() hands raw bytes in a target over as if they were escaped, wherever it is cut", async () => {
   const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, ["Host: open.example"]));
-  const expected = await converse(lab.laned, [escaped as string], 1);
+  const expected = await converse(lab.fast, [escaped as string], 1);
   for (let at = 1; at < (raw as string).length; at += 1) {
-    expect(await converse(lab.laned, [(raw as string).slice(0, at), (raw as string).slice(at)], 1)).toEqual(expected);
+    expect(await converse(lab.fast, [(raw as string).slice(0, at), (raw as string).slice(at)], 1)).toEqual(expected);
   }
 });
 
@@ -311,7 +311,7 @@ describe.each([
   const answers = before === "" || before === "\r\n" ? 1 : 2;
 
   test.each([
-    ["in the lane", () => lab.laned],
+    ["in the lane", () => lab.fast],
     ["where node's server answers", () => lab.plain],
   ])("are answered as if they were escaped, %s", async (_where, port) => {
     const expected = await converse(port(), [`${before}${escaped}`], answers);
@@ -326,7 +326,7 @@ describe.each([
 
 test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
   const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
-  expect(await converse(lab.laned, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
+  expect(await converse(lab.fast, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
 });
 
 test.each([
@@ -346,9 +346,9 @@ test.each([
   ["a request, and one that is not plain, in one piece", PLAIN + head("GET /x HTTP/1.0", ["Host: open.example"]), 1],
   ["a request and half of another in one piece", PLAIN + PLAIN.slice(0, 20), 1],
 ])("createLane() decides whether it is plain: %s", async (_what, bytes, count) => {
-  const before = lab.inLane;
-  await converse(lab.laned, [bytes], Math.max(1, count));
-  expect(lab.inLane - before).toBe(count);
+  const before = lab.onFastPath;
+  await converse(lab.fast, [bytes], Math.max(1, count));
+  expect(lab.onFastPath - before).toBe(count);
 });
 
 test("answers with and without a length, in any pieces, are framed as node's server frames them", async () => {
@@ -359,7 +359,7 @@ test("answers with and without a length, in any pieces, are framed as node's ser
     isHead: fc.boolean(),
   });
   let current: { status: number; hasLength: boolean; pieces: number[] };
-  const framing = await startLaneLab((_request, response) => {
+  const framing = await startFastPathLab((_request, response) => {
     const { status, hasLength, pieces } = current;
     const total = pieces.reduce((sum, bytes) => sum + bytes, 0);
     response.writeHead(status, ["X-A", "b"], hasLength ? ["Content-Length", String(total)] : []);
@@ -374,11 +374,11 @@ test("answers with and without a length, in any pieces, are framed as node's ser
         current = rest;
         const bytes = head(`${isHead ? "HEAD" : "GET"} / HTTP/1.1`, ["Host: a.example"]);
         const expected = await converse(framing.plain, [bytes], 1);
-        expect(await converse(framing.laned, [bytes], 1)).toEqual(expected);
+        expect(await converse(framing.fast, [bytes], 1)).toEqual(expected);
       }),
       { numRuns: 100 },
     );
-    expect(framing.inLane).toBeGreaterThan(99);
+    expect(framing.onFastPath).toBeGreaterThan(99);
   } finally {
     await framing.stop();
   }
@@ -386,16 +386,16 @@ test("answers with and without a length, in any pieces, are framed as node's ser
 
 test("raw bytes beyond ASCII come escaped, from the lane as from node's server", async () => {
   const seen: unknown[] = [];
-  const listening = await startLaneLab(({ url }, response) => {
+  const listening = await startFastPathLab(({ url }, response) => {
     seen.push(url);
     response.writeHead(200, ["Content-Length", "0"]);
     response.end();
   });
   try {
     const bytes = head("GET /caf\xc3\xa9?exif%2F\xe9 HTTP/1.1", ["Host: a.example"]);
-    for (const port of [listening.laned, listening.plain]) await converse(port, [bytes], 1);
+    for (const port of [listening.fast, listening.plain]) await converse(port, [bytes], 1);
     expect(seen).toEqual(["/caf%C3%A9?exif%2F%E9", "/caf%C3%A9?exif%2F%E9"]);
-    expect(listening.inLane).toBe(1);
+    expect(listening.onFastPath).toBe(1);
   } finally {
     await listening.stop();
   }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createScratch } from "../../../../../src/body/scratch.ts";
-import { type LaneLab, startLaneLab } from "../../../../helpers/lane-lab.ts";
+import { type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
 
 const BYTES = 200_000;
@@ -17,14 +17,14 @@ function fillFor(path: string, bytes: Buffer): Buffer {
   return bytes.fill(pattern);
 }
 
-let lab: LaneLab;
+let lab: FastPathLab;
 let answered: number;
 let freed: number;
 let gone: number;
 
 beforeAll(async () => {
   const scratch = createScratch();
-  lab = await startLaneLab((request, response) => {
+  lab = await startFastPathLab((request, response) => {
     const lease = scratch.take(BYTES);
     if (lease === undefined) throw new Error("no scratch");
     fillFor(request.url ?? "", lease.bytes);
@@ -43,7 +43,7 @@ afterAll(() => lab.stop());
 /** Asks without reading, until no answer goes out any more. */
 async function stuck(): Promise<Socket> {
   [answered, freed, gone] = [0, 0, 0];
-  const socket = connect({ port: lab.laned, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port: lab.fast, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
   socket.pause();
   for (let count = 0; answered === freed && count < ASKED; count += 1) {
@@ -56,7 +56,7 @@ async function stuck(): Promise<Socket> {
 
 /** Asks for so many over one connection, one after the other: enough to use every piece again. */
 async function others(count = 30): Promise<void> {
-  const socket = connect({ port: lab.laned, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port: lab.fast, host: "127.0.0.1", noDelay: true });
   for (let index = 0; index < count; index += 1) {
     const path = `/other-${index}`;
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);

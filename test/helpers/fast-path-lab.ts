@@ -10,17 +10,17 @@ import { within } from "./program.ts";
 
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
 
-export interface LaneLab {
+export interface FastPathLab {
   /** Ports of the two. */
-  readonly laned: number;
+  readonly fast: number;
   readonly plain: number;
   /** Requests that the lane has answered so far. */
-  readonly inLane: number;
+  readonly onFastPath: number;
   stop(): Promise<void>;
 }
 
-export async function startLaneLab(listener: Listener, { idleMs = 60_000 } = {}): Promise<LaneLab> {
-  let inLane = 0;
+export async function startFastPathLab(listener: Listener, { idleMs = 60_000 } = {}): Promise<FastPathLab> {
+  let onFastPath = 0;
   const options = {
     host: "127.0.0.1",
     port: 0,
@@ -30,21 +30,21 @@ export async function startLaneLab(listener: Listener, { idleMs = 60_000 } = {})
       listener(request, nodeResponse(response)),
   };
   const counted: Listener = (request, response) => {
-    inLane += 1;
+    onFastPath += 1;
     listener(request, response);
   };
-  const laned = await startServer({
+  const fast = await startServer({
     ...options,
     fastPath: { listener: counted, takes: (url) => !url.startsWith("/photos/") },
   });
   const plain = await startServer(options);
   return {
-    laned: laned.port,
+    fast: fast.port,
     plain: plain.port,
-    get inLane() {
-      return inLane;
+    get onFastPath() {
+      return onFastPath;
     },
-    stop: async () => void (await Promise.all([laned.stop(0), plain.stop(0)])),
+    stop: async () => void (await Promise.all([fast.stop(0), plain.stop(0)])),
   };
 }
 
