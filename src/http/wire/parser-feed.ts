@@ -1,38 +1,40 @@
-// What a connection sends reaches node's parser in a form that it takes, and a few requests at a time. It makes objects of all that it
-// is given, some 2 KB for each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
+// Feeds the input of one connection to node's HTTP parser: one slice at a time, and only while few requests wait. The
+// parser makes about 2 KB of objects for each request, so 64 KB of small pipelined requests became 2.5 MB, and six
+// hundred such connections 1.5 GB. Raw bytes in a request line are escaped. request-framing.ts tracks
+// where requests end.
 import type { Socket } from "node:net";
 import type { Fairness } from "./fairness.ts";
 import { createRequestFraming } from "./request-framing.ts";
 import type { Body } from "./small-chunks.ts";
 
 export interface ParserFeedOptions {
-  /** Has node's server take the connection. */
+  /** Lets node's server take the connection. */
   readonly takeOver: (socket: Socket) => void;
-  /** As many requests as may wait are waiting; `resume` of the socket follows when there are fewer. */
+  /** Whether the maximum of requests is waiting. The socket is resumed when there are fewer. */
   readonly isFull: () => boolean;
-  /** Of all connections. */
+  /** Shared by all connections. */
   readonly fairness: Fairness;
-  /** The newest request that the parser has brought. */
+  /** The body of the newest request that the parser has emitted. */
   readonly newest: () => Body | undefined;
 }
 
-/** Of one connection. */
+/** Belongs to one connection. */
 export interface ParserFeed {
-  /** Has node's server take the connection, from the bytes on that its parser has not seen. */
+  /** Hands the connection to node's server. Its new parser begins at the bytes that the old one has not seen. */
   attach(): void;
-  /** Bytes that were taken from the parser, or from the socket before: they come before all others. */
+  /** Puts back bytes that were read before; they precede all other input. */
   unread(bytes: Buffer): void;
-  /** The first bytes of the request that the parser reads now, or has read last: one character a byte. */
+  /** The first bytes of the current request, or else of the last one; one character a byte. */
   begun(): string;
 }
 
-/** Of one client; then others have their turn. */
+/** Slices of one connection before others get their turn. */
 const SLICES_AT_ONCE = 4;
-/** How soon a body in too many pieces is looked at again. Milliseconds. */
+/** The delay before a body with too many unread pieces is checked again. Milliseconds. */
 const CROWDED_MS = 20;
 
 type Listener = (bytes: Buffer) => void;
-/** Node's server pauses the parser with the socket while much is to be written, and then wants to be given nothing. */
+/** Node's server sets `_paused` while too much output is queued; its parser must get no input then. */
 type Pausing = Socket & { readonly _paused?: boolean };
 
 export function createParserFeed(
@@ -45,7 +47,7 @@ export function createParserFeed(
   let isYielding = false;
   let hasEnded = false;
   let framing = createRequestFraming();
-  /** Node's own listeners. */
+  /** Node's own listeners for `data` and `end`. */
   let parse: Listener | undefined;
   let finish: (() => void) | undefined;
 
@@ -53,21 +55,21 @@ export function createParserFeed(
   const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true && newest()?.isCrowded() !== true;
 
   function feed(): void {
-    // What the parser calls may call for more, and others may have their turn before.
+    // A listener that the parser calls may call this again, and other connections may have their turn first.
     if (isFeeding || isYielding) return;
     isFeeding = true;
     while (held !== undefined && slices > 0 && !isOver() && mayFeed()) feedSlice(held);
     isFeeding = false;
-    // Nothing that still comes is a request any more.
+    // Later input is no request.
     if (isOver()) held = undefined;
     if (held !== undefined) waitForRoom();
     else if (hasEnded) endIfRead();
   }
 
-  /** No slice reaches beyond its request, so that the next request line is recognized. */
+  /** Invariant: no slice reaches beyond its request, so the next request line is recognized and escaped. */
   function feedSlice(given: Buffer): void {
     const bytes = framing.escapeLine(given);
-    // Node takes an empty buffer for the end of the connection.
+    // Node takes an empty buffer as the end of the connection.
     if (bytes.length === 0) {
       held = undefined;
       return;
@@ -83,16 +85,16 @@ export function createParserFeed(
     slices -= 1;
   }
 
-  /** Whoever makes room resumes the socket, but for what is made sure of here. */
+  /** Pauses the socket. A finished request resumes it; two cases that no event reports are handled here. */
   function waitForRoom(): void {
     socket.pause();
     if (slices === 0) yieldTo(fairness.wait);
-    // Nothing tells of it: a stream that has asked for more asks no second time.
+    // No event reports the end of crowding: a stream that has asked for more data does not ask twice.
     else if (newest()?.isCrowded() === true) yieldTo((then) => setTimeout(then, CROWDED_MS));
   }
 
   function endIfRead(): void {
-    // What waits to be unread comes first.
+    // Input that waits to be put back comes first.
     if (isFull()) {
       socket.pause();
       return;
@@ -107,7 +109,7 @@ export function createParserFeed(
       isYielding = false;
       slices = SLICES_AT_ONCE;
       feed();
-      // Paused here, it is to go on from here, but where the body waits for its reader.
+      // A socket that was paused here is resumed here, unless the body waits for its reader.
       const mayResume = held === undefined && mayFeed() && newest()?.isFilled() !== true;
       if (mayResume && socket.isPaused()) socket.resume();
     });
@@ -118,7 +120,7 @@ export function createParserFeed(
     feed();
   }
 
-  /** The client has closed its side, behind whatever is held, or waits elsewhere to be unread. */
+  /** The client has closed its side. Held input, and input that is still to be put back, comes first. */
   function end(): void {
     hasEnded = true;
     feed();
@@ -138,7 +140,7 @@ export function createParserFeed(
       finish = finisher as (() => void) | undefined;
       if (parse !== undefined) socket.off("data", parse);
       if (finish !== undefined) socket.off("end", finish);
-      // A listener for data also ends that the parser reads from the handle itself.
+      // With a `data` listener the parser no longer reads from the handle directly.
       socket.on("data", receive).on("end", end).on("resume", feed);
     },
     unread(bytes) {

@@ -1,12 +1,12 @@
-// Refuses requests before a listener sees them: which ones, by which code, and in which words. Pure; server.ts writes the refusal.
+// Decides which requests the server refuses before a listener sees them, and writes the text of the refusal. Pure.
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { errorBody } from "../response/error-answer.ts";
 import { bodyOf, failure } from "../rest/answer.ts";
 
 /**
- * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
- * answers of the REST API. `isHead`: the answer goes out without its body.
+ * The response to input that is no request for the listener; the connection ends after it. `isCall`: the client reads
+ * responses of the REST API. `isHead`: the response has no body.
  */
 export function refusal(
   code: ErrorCode,
@@ -33,17 +33,17 @@ export function headOf({ method, url }: IncomingMessage): string {
   return `${method} ${url} `;
 }
 
-/** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
+/** The parser also accepts HTTP/0.9 and HTTP/2.0 in a request line. */
 export function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
   return httpVersionMajor === 1;
 }
 
-/** Blanks and tabs alone may stand around it (RFC 9110 §5.6.3): `trim` would take other characters too. */
+/** Only spaces and tabs may surround the value (RFC 9110 §5.6.3); `trim` would remove other characters too. */
 const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
 
 /**
- * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
- * a request through and gives up behind it, when it may have been answered.
+ * True for every transfer coding except plain `chunked`, and for any in HTTP/1.0: the end of such a body is ambiguous.
+ * The parser emits such a request and fails only after it, when the response may have gone out.
  */
 export function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
   const coding = headers["transfer-encoding"];

@@ -1,67 +1,71 @@
-// Follows where the requests of one connection begin and end, so that no slice of its bytes reaches beyond a request. Pure: it
-// counts lengths and chunk sizes as they pass. It judges nothing: the parser does, and says which request it has read.
+// Tracks where each request of one connection begins and ends, so that no slice of input reaches beyond a request. It
+// counts Content-Length and chunk sizes as they pass. Pure. It validates nothing: the parser does, and reports the
+// requests.
 import { escapeBeyondAscii } from "../request/target.ts";
 
-/** Of one connection. */
+/** Belongs to one connection. */
 export interface RequestFraming {
   /**
-   * Drops empty lines before a request line, and percent-encodes its raw bytes beyond ASCII: node's parser refuses them.
-   * Changes nothing elsewhere in a request. May leave no bytes.
+   * Drops empty lines before a request line and percent-encodes the line's bytes beyond ASCII, which node's parser
+   * refuses. Other parts of a request stay as they are. The result may be empty.
    */
   escapeLine(bytes: Buffer): Buffer;
   /**
-   * The number of bytes that the parser may be given next, 1 or more; they count as read. They end at the latest where the head
-   * or the body of a request ends.
+   * The number of bytes for the next slice, 1 or more; they count as read. A slice ends at the latest at the end of a
+   * head or of a request.
    */
   take(bytes: Buffer): number;
-  /** The parser has read a head. `declaredBytes`: Content-Length; undefined if the body is chunked, or there is none. */
+  /**
+   * The parser has emitted a request. `declaredBytes`: its Content-Length; undefined if it is chunked or has no body.
+   */
   beginBody(declaredBytes: number | undefined): void;
-  /** The parser has read the request whose body was begun last. */
+  /** The parser has read the newest request to its end. */
   endRequest(): void;
-  /** The first bytes of the request that is read now, or was read last: one character a byte. */
+  /** The first bytes of the current request, or else of the last one; one character a byte. */
   begun(): string;
 }
 
 /**
- * What the next byte belongs to. `between`: a request line, or an empty line before it. `size`: a chunk's size line.
- * `data`: bytes of known number. `trailer`: lines behind the last chunk. `unknown`: a body that only the parser understands.
+ * The part of a request that the next byte belongs to. `between`: the request line, or an empty line before it. `size`:
+ * a chunk's size line. `data`: bytes of known number. `trailer`: the lines after the last chunk. `unknown`: only the
+ * parser knows.
  */
 type Place = "between" | "line" | "head" | "data" | "size" | "trailer" | "unknown";
 
 const CR = 0x0d;
 const LF = 0x0a;
-/** Bytes of a request line that `begun` keeps: the host and path of a call are shorter. */
+/** Bytes of a request line that `begun` keeps: host and path of an API call are shorter. */
 const MAX_BEGUN_BYTES = 512;
 
 export function createRequestFraming(): RequestFraming {
   let place: Place = "between";
   let isChunked = false;
-  /** Bytes of the body, or of its chunk, that are still to come. */
+  /** Bytes still to come of the body, or of the current chunk. */
   let left = 0;
-  /** The chunk size as far as its line has come; undefined before the first digit. */
+  /** The chunk size as read so far; undefined before its first digit. */
   let size: number | undefined;
   let hasSizeEnded = false;
-  /** Bytes of the line at hand, in a head or a trailer. */
+  /** Bytes of the current line of a head or trailer. */
   let lineBytes = 0;
   let begun = "";
 
-  /** The index behind the empty line that ends a head or a trailer; undefined if it is still to come. */
+  /** The index after the empty line that ends a head or trailer; undefined if that line has not come yet. */
   function emptyLineEnd(bytes: Buffer, from: number): number | undefined {
     for (let at = from; ; ) {
       const end = bytes.indexOf(LF, at);
       lineBytes += (end < 0 ? bytes.length : end) - at;
       if (end < 0) return undefined;
-      const isEmpty = lineBytes <= 1; // a CR
+      const isEmpty = lineBytes <= 1; // the CR
       lineBytes = 0;
       if (isEmpty) return end + 1;
       at = end + 1;
     }
   }
 
-  /** Reads on in a chunk's size line. Returns the index behind what it has read. */
+  /** Continues with a chunk's size line. Returns the index after the bytes that it has read. */
   function readSize(bytes: Buffer, from: number): number {
     for (let at = from; at < bytes.length; at += 1) {
-      const byte = bytes[at] as number; // `at` is within
+      const byte = bytes[at] as number; // `at` is in range
       if (byte === LF) {
         beginChunk();
         return at + 1;
@@ -77,7 +81,7 @@ export function createRequestFraming(): RequestFraming {
     if (size === undefined) place = "unknown";
     else if (size === 0) place = "trailer";
     else place = "data";
-    left = (size ?? 0) + 2; // the line end behind it
+    left = (size ?? 0) + 2; // the chunk and its CRLF
     lineBytes = 0;
     size = undefined;
     hasSizeEnded = false;
@@ -96,7 +100,7 @@ export function createRequestFraming(): RequestFraming {
     return end ?? bytes.length;
   }
 
-  /** Reads on to the end of a head, or of one part of a body, or of the bytes. Returns the index behind what it has read. */
+  /** Continues to the end of a head, of one part of a body, or of the input. Returns the index after the bytes read. */
   function readPart(bytes: Buffer, from: number): number {
     if (place === "head") return emptyLineEnd(bytes, from) ?? bytes.length;
     if (place === "size") return readSize(bytes, from);
@@ -114,14 +118,14 @@ export function createRequestFraming(): RequestFraming {
       begun += line.slice(0, MAX_BEGUN_BYTES - begun.length);
       if (end >= 0) {
         place = "head";
-        lineBytes = begun.length; // the request line is not the empty one
+        lineBytes = begun.length; // so that the request line does not count as empty
       } else if (line !== "") place = "line";
       const escaped = escapeBeyondAscii(line);
       return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(line.length)]);
     },
     take(bytes) {
       let at = readPart(bytes, 0);
-      // The parts of a body go in one slice.
+      // All parts of a body may share a slice.
       while (at < bytes.length && (place === "size" || place === "data" || place === "trailer"))
         at = readPart(bytes, at);
       return at;
@@ -135,7 +139,7 @@ export function createRequestFraming(): RequestFraming {
       hasSizeEnded = false;
     },
     endRequest() {
-      // Else the parser is not there yet, and means the request before.
+      // In a line or head the parser has not emitted the request yet, and the call is about the one before.
       if (place !== "line" && place !== "head") place = "between";
     },
     begun: () => begun,
@@ -148,7 +152,7 @@ function withoutBlankLines(bytes: Buffer): Buffer {
   return bytes.subarray(start);
 }
 
-/** Undefined if `byte` is none. */
+/** Undefined if `byte` is no hexadecimal digit. */
 function hexDigit(byte: number): number | undefined {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | 0x20;
