@@ -1,5 +1,5 @@
-// Two servers with one listener, one of them with the lane before it; and a client that sends bytes in any pieces and
-// reads answers byte for byte. Whatever differs between the two is a fault of the lane.
+// Starts two servers with one listener, one of them with the fast path. A client sends bytes in any pieces and reads
+// the responses byte for byte: every difference between the two servers is a fault of the fast path.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -11,10 +11,10 @@ import { within } from "./program.ts";
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
 
 export interface FastPathLab {
-  /** Ports of the two. */
+  /** The ports of the server with the fast path and of the other one. */
   readonly fast: number;
   readonly plain: number;
-  /** Requests that the lane has answered so far. */
+  /** The number of requests that the fast path has answered. */
   readonly onFastPath: number;
   stop(): Promise<void>;
 }
@@ -48,7 +48,10 @@ export async function startFastPathLab(listener: Listener, { idleMs = 60_000 } =
   };
 }
 
-/** Sends the pieces, giving the server a turn between them, and reads so many answers, or until the server closes. */
+/**
+ * Sends the pieces, with turns of the event loop between them, and reads `answers` responses, or until the server
+ * closes.
+ */
 export async function converse(port: number, pieces: readonly string[], answers: number): Promise<string[]> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let received = "";
@@ -82,14 +85,14 @@ export async function converse(port: number, pieces: readonly string[], answers:
     } else if (isClosed) break;
     else await change();
   }
-  // When else it closes is a matter of time.
+  // Other closes depend on timing, so only this one is awaited.
   const isLast = /^Connection: close\r$/m.test(read.at(-1) ?? "");
   while (isLast && !isClosed) await change();
   socket.destroy();
   return isLast || read.length < answers ? [...read, received, "closed"] : read;
 }
 
-/** Characters of the first answer in `text`, interim ones before it included; undefined while it is not whole. */
+/** The length of the first response in `text`, with interim ones before it; undefined while it is incomplete. */
 function answerLength(text: string, isHead: boolean): number | undefined {
   const bodyAt = text.indexOf("\r\n\r\n") + 4;
   if (bodyAt === 3) return undefined;
@@ -116,7 +119,7 @@ function chunkedEnd(text: string, bodyAt: number): number | undefined {
   }
 }
 
-/** Without what differs from answer to answer: the date, and a boundary made by chance. */
+/** Replaces the parts that differ from response to response: the date, and a random boundary. */
 function comparable(answer: string): string {
   const boundary = /boundary=(\S+)/.exec(answer)?.[1];
   const fixed = answer.replace(/^Date: .*\r$/m, "Date: now\r");

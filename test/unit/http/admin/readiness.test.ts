@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A store that is full until it has been asked once. */
+/** A store that is full for the first probe only. */
 function fullOnce() {
   let asked = 0;
   const probe = async () => {
@@ -20,7 +20,7 @@ function fullOnce() {
   return { ready, asked: () => asked };
 }
 
-test("createReadiness() asks the store once a second at most", async () => {
+test("createReadiness() probes the store at most once a second", async () => {
   const { ready, asked } = fullOnce();
   for (const _time of [1, 2]) expect((await ready()).notes).toEqual([expect.stringContaining("no room")]);
   expect(asked()).toBe(1);
@@ -28,7 +28,7 @@ test("createReadiness() asks the store once a second at most", async () => {
   expect(await ready()).toEqual({ isReady: true, notes: [] });
 });
 
-test("createReadiness() asks again after a second also when the clock was set back", async () => {
+test("createReadiness() probes again after a second even if the clock was set back", async () => {
   const { ready } = fullOnce();
   await ready();
   vi.setSystemTime(1_700_000_000_000 - 3_600_000);
@@ -36,7 +36,7 @@ test("createReadiness() asks again after a second also when the clock was set ba
   expect((await ready()).notes).toEqual([]);
 });
 
-test("createReadiness() is not ready if the stop begins while the store is being asked", async () => {
+test("createReadiness() is not ready if the stop begins during a probe", async () => {
   let isDraining = false;
   const probe = async () => {
     isDraining = true;
@@ -45,7 +45,7 @@ test("createReadiness() is not ready if the stop begins while the store is being
   expect(await ready()).toEqual({ isReady: false, notes: ["the server is shutting down"] });
 });
 
-/** A store that answers when it is told to. */
+/** A store whose probes end when the test says so. */
 function slowStore() {
   const answers: (() => void)[] = [];
   const probe = () => new Promise<void>((resolve) => answers.push(resolve));
@@ -61,7 +61,7 @@ test("createReadiness() starts no probe while one is pending, and is not ready a
   const notReady = { isReady: false, notes: [expect.stringContaining("store")] };
   expect(await Promise.all([first, second])).toEqual([notReady, notReady]);
   vi.advanceTimersByTime(60_000);
-  // At once.
+  // This one does not wait.
   expect(await ready()).toEqual(notReady);
   expect(answers).toHaveLength(1);
 });

@@ -1,4 +1,4 @@
-// The health path in front of downloads: which requests it takes, and what it says.
+// The health path in front of downloads: which requests it answers, and how.
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 import { withHealth } from "../../../../src/http/wire/health.ts";
@@ -17,7 +17,7 @@ interface State {
   isReady: boolean | Error;
 }
 
-/** Downloads answer 204. */
+/** Starts the lab; downloads answer 204. */
 async function serve(given: Partial<State> = {}): Promise<{ readonly lab: FastPathLab; readonly state: State }> {
   const state: State = { path: PATH, isReady: true, ...given };
   const download = withHealth(
@@ -41,7 +41,7 @@ async function serve(given: Partial<State> = {}): Promise<{ readonly lab: FastPa
 const ask = (target: string, { method = "GET", version = "1.1", hosts = ["Host: any.example"] } = {}) =>
   [`${method} ${target} HTTP/${version}`, ...hosts, "", ""].join("\r\n");
 
-/** The answer, which must be the same from the lane and from node's server. */
+/** The response, which must be the same from the fast path and from node's server. */
 async function answerOf({ fast, plain }: FastPathLab, bytes: string): Promise<string> {
   const [answer = ""] = await converse(fast, [bytes], 1);
   expect((await converse(plain, [bytes], 1))[0]?.split("\r\n").sort()).toEqual(answer.split("\r\n").sort());
@@ -52,7 +52,7 @@ test.each([
   ["ready", true, 200, "ready"],
   ["not ready", false, 503, "not ready"],
   ["unable to say", new Error("as planned"), 503, "not ready"],
-])("withHealth() tells whoever asks that the server is %s, and no more", async (_what, isReady, status, text) => {
+])("withHealth() says that the server is %s, and nothing else", async (_what, isReady, status, text) => {
   const { lab } = await serve({ isReady });
   const answer = await answerOf(lab, ask(PATH));
   expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -77,7 +77,7 @@ test.each([
   ["other letters", ask(PATH.toUpperCase()), 204],
   ["POST", ask(PATH, { method: "POST" }), 204],
   ["OPTIONS", ask(PATH, { method: "OPTIONS" }), 204],
-])("withHealth() takes what is its own and passes the rest on: %s", async (_what, bytes, status) => {
+])("withHealth() answers health checks and passes other requests on: %s", async (_what, bytes, status) => {
   const { lab } = await serve();
   expect(await answerOf(lab, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
 });

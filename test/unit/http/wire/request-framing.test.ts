@@ -1,4 +1,4 @@
-// The framing of requests, without sockets: the test plays the parser, and tells where requests begin and end.
+// Framing without sockets: the test plays the parser and reports where requests begin and end.
 import { describe, expect, test } from "vitest";
 import { createRequestFraming } from "../../../../src/http/wire/request-framing.ts";
 
@@ -7,12 +7,12 @@ const NEXT = "GET /\xe9 HTTP/1.1\r\n\r\n";
 
 interface Given {
   readonly head: string;
-  /** Undefined: chunked. */
+  /** Undefined: the body is chunked. */
   readonly declaredBytes?: number;
   readonly body: string;
 }
 
-/** The slices that a parser gets, if the bytes come in `pieces`. */
+/** The slices for a parser if the bytes arrive in `pieces`. */
 function slicesOf({ head, declaredBytes, body }: Given, pieces: readonly string[]): readonly string[] {
   const framing = createRequestFraming();
   const slices: string[] = [];
@@ -33,7 +33,7 @@ function slicesOf({ head, declaredBytes, body }: Given, pieces: readonly string[
   return slices;
 }
 
-/** The lengths after which a slice may end, and after which one must. */
+/** Expects slices to end with the head and with the request, and the next request line to be recognized. */
 function expectCuts(given: Given, pieces: readonly string[]): void {
   const slices = slicesOf(given, pieces);
   const whole = given.head.length + given.body.length;
@@ -41,7 +41,7 @@ function expectCuts(given: Given, pieces: readonly string[]): void {
   const ends = new Set(slices.map(({ length }) => (at += length)));
   expect(ends).toContain(given.head.length);
   expect(ends).toContain(whole);
-  // The request line behind it was recognized.
+  // The next request line was recognized, because its raw byte is escaped.
   expect(slices.join("").slice(whole)).toBe(NEXT.replace("\xe9", "%E9"));
 }
 
@@ -62,11 +62,11 @@ describe.each<[string, Given]>([
 ])("the framing of a request with a body %s", (_what, given) => {
   const bytes = given.head + given.body + NEXT;
 
-  test("cuts behind its head and behind its end", () => {
+  test("cuts after the head and after the request", () => {
     expectCuts(given, [bytes]);
   });
 
-  test("cuts there however the bytes come", () => {
+  test("cuts there in whatever pieces the bytes arrive", () => {
     for (let at = 1; at < bytes.length; at += 1) expectCuts(given, [bytes.slice(0, at), bytes.slice(at)]);
     expectCuts(given, [...bytes]);
   });
@@ -76,7 +76,7 @@ test.each([
   ["what looks like last chunks", "\n0\r\n\r\n"],
   ["empty lines", "\r\n\r\n"],
   ["digits", "0"],
-])("a chunked body of %s is one slice for each piece that comes", (_what, text) => {
+])("take() makes one slice of each piece of a chunked body of %s", (_what, text) => {
   const MEBIBYTE = 1_048_576;
   const data = text.repeat(Math.ceil(MEBIBYTE / text.length));
   const body = `${chunk(data)}0\r\n\r\n`;
@@ -84,11 +84,11 @@ test.each([
   const pieces = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, index) =>
     bytes.slice(index * 65_536, (index + 1) * 65_536),
   );
-  // One more for the head.
+  // The head is one more slice.
   expect(slicesOf({ head: HEAD, body }, pieces)).toHaveLength(pieces.length + 1);
 });
 
-test("what is no chunk size is left to the parser, in whatever pieces", () => {
+test("take() leaves an invalid chunk size to the parser", () => {
   const framing = createRequestFraming();
   framing.take(framing.escapeLine(Buffer.from(HEAD)));
   framing.beginBody(undefined);
@@ -96,7 +96,7 @@ test("what is no chunk size is left to the parser, in whatever pieces", () => {
     expect(framing.take(Buffer.from(text))).toBe(text.length);
 });
 
-test("begun() has the first bytes of the request at hand, however they come, and of no other", () => {
+test("begun() returns the first bytes of the current request, in whatever pieces they arrive", () => {
   const framing = createRequestFraming();
   const give = (text: string) => framing.take(framing.escapeLine(Buffer.from(text, "latin1")));
   give("\r\nHE");

@@ -1,4 +1,4 @@
-// The lane beside node's server: the same bytes get the same answers, whichever of the two reads them.
+// The fast path and node's server give the same responses to the same bytes.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
@@ -33,7 +33,7 @@ beforeAll(async () => {
   ] as const) {
     const body = wholeBody(randomBytes(bytes));
     const info = infoOf(toKey(name), body);
-    // Only what is put where nothing was is taken into memory.
+    // Only an object whose key was absent is taken into memory.
     await stored.put(info, body, { when: name === IN_MEMORY ? "absent" : "always" });
     if (name === IN_MEMORY) etag = `"${info.hashes.sha256.slice(0, 32)}"`;
   }
@@ -98,7 +98,7 @@ afterAll(() => lab.stop());
 
 const head = (line: string, fields: readonly string[]) => [line, ...fields, "", ""].join("\r\n");
 const PLAIN = head(`GET /${IN_MEMORY}?sign=${TOKEN} HTTP/1.1`, ["Host: signed.example", "Accept: */*"]);
-/** As curl and Java's client send it. */
+/** The offer to upgrade that curl and Java's client send. */
 const OFFER = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"];
 
 const line = fc
@@ -163,7 +163,7 @@ const request = fc
     ({ line: first, host, before, after, end }) => `${[first, ...before, `Host: ${host}`, ...after].join(end)}\r\n\r\n`,
   );
 
-/** Half of all, so that conditions and ranges are met. */
+/** Half of the requests name stored objects, so that conditions and ranges are tested. */
 const sensible = fc
   .record({
     method: fc.constantFrom("GET", "HEAD"),
@@ -177,7 +177,7 @@ const sensible = fc
 
 const any = fc.oneof(sensible, request);
 
-describe("the lane and node's server give the same answer", () => {
+describe("the fast path and node's server give the same response", () => {
   test("to any request", async () => {
     const before = lab.onFastPath;
     await fc.assert(
@@ -186,14 +186,14 @@ describe("the lane and node's server give the same answer", () => {
       }),
       { numRuns: 250 },
     );
-    // Else it would have been node's server against itself.
+    // Otherwise node's server would have been compared with itself.
     expect(lab.onFastPath - before).toBeGreaterThan(15);
   });
 
   test("to any request in any pieces", async () => {
     await fc.assert(
       fc.asyncProperty(any, fc.array(fc.nat(400), { minLength: 1, maxLength: 3 }), async (bytes, cuts) => {
-        // Node shows of a head that it cannot read the last piece alone: a call of the REST API is not known as one by it.
+        // Of an unreadable head node shows only the last piece, so an API call is not recognized.
         fc.pre(!bytes.includes("/photos/"));
         const ends = [...cuts, bytes.length].sort((left, right) => left - right);
         const pieces = ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end)).filter((piece) => piece !== "");
@@ -220,7 +220,7 @@ describe("the lane and node's server give the same answer", () => {
     }
   });
 
-  test("to requests one behind the other, in one piece or each in its own", async () => {
+  test("to pipelined requests, in one piece or each in its own", async () => {
     const gets = fc.array(
       fc.constantFrom(
         PLAIN,
@@ -249,7 +249,7 @@ test.each([
   ["a path", "/\xe5\x9b\xbe.jpg", "/%E5%9B%BE.jpg", 404],
   ["a path that is no UTF-8", "/\xe5.jpg", "/%E5.jpg", 400],
 ])(
-  "createLane() takes raw bytes beyond ASCII, which node's server refuses, as if they were escaped: %s",
+  "createFastPath() treats raw bytes beyond ASCII, which node's server refuses, as escaped: %s",
   async (_what, raw, escaped, status) => {
     const [answer, expected] = [raw, escaped].map((target) =>
       converse(lab.fast, [head(`GET ${target} HTTP/1.1`, ["Host: open.example"])], 1),
@@ -270,13 +270,13 @@ test.each([
   ["a foreign method", (target: string) => head(`PURGE ${target} HTTP/1.1`, ["Host: open.example"])],
   ["an absolute target", (target: string) => head(`GET http://open.example${target} HTTP/1.1`, ["Host: open.example"])],
   ["the REST API", (target: string) => head(`GET /photos/v2${target} HTTP/1.1`, ["Host: open.example"])],
-])("createLane() hands raw bytes beyond ASCII over as if they were escaped: %s", async (_what, requestOf) => {
+])("createFastPath() escapes raw bytes beyond ASCII: %s", async (_what, requestOf) => {
   const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.fast, [requestOf(target)], 1));
   expect(await answer).toEqual(await expected);
   expect((await answer)?.[0]).not.toContain("the request is not valid");
 });
 
-test("createLane() hands raw bytes in a target over as if they were escaped, wherever it is cut", async () => {
+test("createFastPath() escapes raw bytes in a target, wherever it is cut", async () => {
   const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, ["Host: open.example"]));
   const expected = await converse(lab.fast, [escaped as string], 1);
   for (let at = 1; at < (raw as string).length; at += 1) {
@@ -306,12 +306,12 @@ describe.each([
     `${head("POST /x HTTP/1.1", [HOST, "Transfer-Encoding: chunked"])}${CHUNKS}0\r\nA: b\r\n\r\n`,
   ],
   ["an offer to upgrade", head("POST /x HTTP/1.1", [HOST, ...OFFER, "Content-Length: 0"])],
-])("raw bytes in a target behind %s", (_what, before) => {
+])("raw bytes in a target after %s", (_what, before) => {
   const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, [HOST]));
   const answers = before === "" || before === "\r\n" ? 1 : 2;
 
   test.each([
-    ["in the lane", () => lab.fast],
+    ["on the fast path", () => lab.fast],
     ["where node's server answers", () => lab.plain],
   ])("are answered as if they were escaped, %s", async (_where, port) => {
     const expected = await converse(port(), [`${before}${escaped}`], answers);
@@ -324,7 +324,7 @@ describe.each([
   });
 });
 
-test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
+test("createFastPath() hands over a head with raw bytes in its values unchanged", async () => {
   const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
   expect(await converse(lab.fast, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
 });
@@ -345,13 +345,13 @@ test.each([
   ["two hundred requests in one piece", PLAIN.repeat(200), 200],
   ["a request, and one that is not plain, in one piece", PLAIN + head("GET /x HTTP/1.0", ["Host: open.example"]), 1],
   ["a request and half of another in one piece", PLAIN + PLAIN.slice(0, 20), 1],
-])("createLane() decides whether it is plain: %s", async (_what, bytes, count) => {
+])("createFastPath() decides whether a request is plain: %s", async (_what, bytes, count) => {
   const before = lab.onFastPath;
   await converse(lab.fast, [bytes], Math.max(1, count));
   expect(lab.onFastPath - before).toBe(count);
 });
 
-test("answers with and without a length, in any pieces, are framed as node's server frames them", async () => {
+test("responses with and without a length, in any pieces, are framed as node's server frames them", async () => {
   const answer = fc.record({
     status: fc.constantFrom(200, 206, 304, 404, 499, 503, 599),
     hasLength: fc.boolean(),
@@ -384,7 +384,7 @@ test("answers with and without a length, in any pieces, are framed as node's ser
   }
 });
 
-test("raw bytes beyond ASCII come escaped, from the lane as from node's server", async () => {
+test("raw bytes beyond ASCII arrive escaped, from the fast path and from node's server", async () => {
   const seen: unknown[] = [];
   const listening = await startFastPathLab(({ url }, response) => {
     seen.push(url);
