@@ -193,7 +193,7 @@ describe("the fast path and node's server give the same response", () => {
   test("to any request in any pieces", async () => {
     await fc.assert(
       fc.asyncProperty(any, fc.array(fc.nat(400), { minLength: 1, maxLength: 3 }), async (bytes, cuts) => {
-        // Of an unreadable head node shows only the last piece, so an API call is not recognized.
+        // Node reports only the last piece of an unreadable head, so an API call is not recognized.
         fc.pre(!bytes.includes("/photos/"));
         const ends = [...cuts, bytes.length].sort((left, right) => left - right);
         const pieces = ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end)).filter((piece) => piece !== "");
