@@ -3,55 +3,62 @@ import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import { exists, type MakeFileEntry, type Place, type Stored, storing, type UploadedFile } from "./store.ts";
-import type { Prove } from "./verify-decodable.ts";
+import {
+  existsError,
+  type MakeFileDraft,
+  type Stored,
+  storeWithDraft,
+  type UploadedFile,
+  type UploadTarget,
+} from "./store.ts";
+import type { VerifyDecodable } from "./verify-decodable.ts";
 
 /**
  * Undefined: none of the bucket's own, or only a damaged one, which its reader has set aside. Throws upload_exists,
  * upload_not_image, render_overloaded, render_failed, store_failed.
  */
-export async function storeEqual(
-  place: Place,
+export async function instantUpload(
+  target: UploadTarget,
   file: UploadedFile,
-  { announce, verify }: { readonly announce: MakeFileEntry; readonly verify: Prove },
+  { makeOutboxDraft, verify }: { readonly makeOutboxDraft: MakeFileDraft; readonly verify: VerifyDecodable },
 ): Promise<Stored | undefined> {
   const { sha1, size, fileid } = file;
-  const equal = await place.bucket.findBySha1(sha1);
-  if (equal === undefined || equal.size !== size || !(await isSound(place, equal))) return undefined;
+  const equal = await target.bucket.findBySha1(sha1);
+  if (equal === undefined || equal.size !== size || !(await isReadable(target, equal))) return undefined;
   // What was uploaded has been proven; what a mirror brought is taken by its structure.
   if (equal.provenance.via !== "upload") {
-    const load = async () => ({ kind: "buffer", buffer: await bytesOf(place, equal) }) as const;
+    const load = async () => ({ kind: "buffer", buffer: await bytesOf(target, equal) }) as const;
     await verify({ fileid, size, image: equal.image, load });
   }
-  const announcement = await announce(file);
-  const result = await storing(announcement, () => place.copy(equal.key, fileid, { when: "vacant" }));
-  if (result === "exists") throw exists(fileid);
+  const outboxDraft = await makeOutboxDraft(file);
+  const result = await storeWithDraft(outboxDraft, () => target.copy(equal.key, fileid, { when: "vacant" }));
+  if (result === "exists") throw existsError(fileid);
   if (result !== "stored") return undefined;
-  const entry = await place.bucket.lookup(fileid);
-  if (entry.state === "object") return { info: entry.info, announcement };
-  announcement?.leave();
+  const entry = await target.bucket.lookup(fileid);
+  if (entry.state === "object") return { info: entry.info, outboxDraft };
+  outboxDraft?.markUnknown();
   if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
   // Deleted, or set aside, in this very moment.
   return undefined;
 }
 
 /** Throws store_failed, also when it has gone in this very moment. */
-async function bytesOf({ bucket }: Place, info: ObjectInfo): Promise<Buffer> {
+async function bytesOf({ bucket }: UploadTarget, info: ObjectInfo): Promise<Buffer> {
   const reader = await bucket.open(info);
   if (reader === undefined) throw new HuiyuanError("store_failed", `Cannot read "${info.key}": it has gone`);
   try {
-    const pieces: Buffer[] = [];
-    await readWhole(reader, info.size, (piece) => void pieces.push(piece));
-    return Buffer.concat(pieces);
+    const chunks: Buffer[] = [];
+    await readWhole(reader, info.size, (chunk) => void chunks.push(chunk));
+    return Buffer.concat(chunks);
   } finally {
     reader.close();
   }
 }
 
-async function isSound(place: Place, info: ObjectInfo): Promise<boolean> {
+async function isReadable(target: UploadTarget, info: ObjectInfo): Promise<boolean> {
   let reader: ObjectReader | undefined;
   try {
-    reader = await place.bucket.open(info);
+    reader = await target.bucket.open(info);
     if (reader === undefined) return false;
     await readWhole(reader, info.size);
     return true;

@@ -47,23 +47,23 @@ export function isForm(contentType: string | undefined): contentType is string {
  */
 export function readForm(source: Readable, options: FormOptions): Form {
   const fields: { [Name in (typeof FIELD_NAMES)[number]]?: string } = {};
-  const begun = settleable<Readable | undefined>();
-  const ended = settleable<FormFields>();
+  const begun = deferred<Readable | undefined>();
+  const ended = deferred<FormFields>();
   let file: Readable | undefined;
   let received = 0;
   let isOver = false;
 
   const parser = openParser(options.contentType);
-  neverHoldForParts(parser);
+  neverPauseForParts(parser);
   const idle = setTimeout(() => {
     // While the disk is waited for, the client has nothing to be blamed for. A source that is paused does not tell: the
     // parser may wait for nobody.
     if (file !== undefined && file.readableLength > 0) idle.refresh();
-    else fail(late(`${options.idleMs} ms without a byte`));
+    else fail(lateError(`${options.idleMs} ms without a byte`));
   }, options.idleMs);
-  const total = setTimeout(() => fail(late(`no end within ${options.totalMs} ms`)), options.totalMs);
+  const total = setTimeout(() => fail(lateError(`no end within ${options.totalMs} ms`)), options.totalMs);
 
-  function leave(): void {
+  function stopReading(): void {
     isOver = true;
     clearTimeout(idle);
     clearTimeout(total);
@@ -71,7 +71,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   }
 
   function fail(error: HuiyuanError): void {
-    leave();
+    stopReading();
     begun.reject(error);
     ended.reject(error);
     file?.destroy(error);
@@ -90,8 +90,8 @@ export function readForm(source: Readable, options: FormOptions): Form {
   parser.on("field", (name: string | undefined, value, _, isCut) => {
     const known = FIELD_NAMES.find((field) => field === name?.toLowerCase());
     if (known === undefined) return;
-    if (isCut) return fail(badValue(known, `more than ${LIMITS.fieldSize} bytes`));
-    if (fields[known] !== undefined && fields[known] !== value) return fail(badValue(known, "two values"));
+    if (isCut) return fail(valueError(known, `more than ${LIMITS.fieldSize} bytes`));
+    if (fields[known] !== undefined && fields[known] !== value) return fail(valueError(known, "two values"));
     fields[known] = value;
   });
   parser.on("file", (_, stream) => {
@@ -101,17 +101,17 @@ export function readForm(source: Readable, options: FormOptions): Form {
     begun.resolve(stream);
   });
   parser.on("finish", () => {
-    leave();
+    stopReading();
     begun.resolve(undefined);
     ended.resolve(fields);
   });
   for (const limit of ["partsLimit", "filesLimit", "fieldsLimit"] as const) {
-    parser.on(limit, () => fail(broken("it has too many parts")));
+    parser.on(limit, () => fail(brokenError("it has too many parts")));
   }
-  parser.on("error", (error: unknown) => fail(broken("it does not end as one", error)));
+  parser.on("error", (error: unknown) => fail(brokenError("it does not end as one", error)));
   parser.on("drain", () => void source.resume());
 
-  const gone = () => {
+  const onGone = () => {
     // Whoever has sent all of it may leave; should the form not end, `idle` ends it.
     if (!source.readableEnded)
       fail(new HuiyuanError("client_gone", "Cannot read the form: the client has closed the connection"));
@@ -119,8 +119,8 @@ export function readForm(source: Readable, options: FormOptions): Form {
   const listeners = [
     ["data", take],
     ["end", () => void parser.end()],
-    ["error", gone],
-    ["close", gone],
+    ["error", onGone],
+    ["close", onGone],
   ] as const;
   for (const [event, listen] of listeners) source.on(event, listen);
 
@@ -146,7 +146,7 @@ function openParser(contentType: string): Parser {
       limits: LIMITS,
     });
   } catch (error) {
-    throw broken("it has no boundary", error);
+    throw brokenError("it has no boundary", error);
   }
 }
 
@@ -157,7 +157,7 @@ function openParser(contentType: string): Parser {
  * hold the parser, which it does in another way. How the parts are reached is busboy's own affair, not its interface: the
  * tests of `readForm()` with parts that are passed over fail where that changes.
  */
-function neverHoldForParts(parser: Parser): void {
+function neverPauseForParts(parser: Parser): void {
   const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: Dicer } })._parser;
   parts.on("part", (part) => {
     const push = part.push.bind(part);
@@ -169,7 +169,7 @@ function neverHoldForParts(parser: Parser): void {
 }
 
 /** A promise for whoever asks; nobody may. The first settling holds. */
-function settleable<Value>() {
+function deferred<Value>() {
   let resolve!: (value: Value) => void;
   let reject!: (error: HuiyuanError) => void;
   const promise = new Promise<Value>((yes, no) => {
@@ -180,15 +180,15 @@ function settleable<Value>() {
   return { promise, resolve, reject };
 }
 
-function broken(found: string, cause?: unknown): HuiyuanError {
+function brokenError(found: string, cause?: unknown): HuiyuanError {
   const details = cause === undefined ? {} : { cause: asHuiyuanError(cause) };
   return new HuiyuanError("form_broken", `Cannot read the form: ${found}`, details);
 }
 
-function badValue(name: string, found: string): HuiyuanError {
+function valueError(name: string, found: string): HuiyuanError {
   return new HuiyuanError("form_value_invalid", `Cannot read the form: ${name} has ${found}`);
 }
 
-function late(found: string): HuiyuanError {
+function lateError(found: string): HuiyuanError {
   return new HuiyuanError("body_late", `Cannot read the form: ${found}`);
 }

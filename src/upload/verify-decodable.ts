@@ -15,12 +15,12 @@ export interface Candidate {
 }
 
 /** Throws upload_not_image, render_overloaded, render_failed, store_failed and what `load` throws. */
-export type Prove = (candidate: Candidate) => Promise<void>;
+export type VerifyDecodable = (candidate: Candidate) => Promise<void>;
 
 /** Too much for the decoder, or for its time. */
-const UNTOLD: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];
+const UNDECIDED: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];
 
-export function createProof(renderer: Pick<Renderer, "verify">): Prove {
+export function createVerifyDecodable(renderer: Pick<Renderer, "verify">): VerifyDecodable {
   return async ({ fileid, ...image }) => {
     try {
       // Whoever has sent all of it may leave: it is stored all the same.
@@ -28,7 +28,7 @@ export function createProof(renderer: Pick<Renderer, "verify">): Prove {
       await renderer.verify({ ...image, signal });
     } catch (error) {
       const known = asHuiyuanError(error);
-      if (UNTOLD.includes(known.code)) return;
+      if (UNDECIDED.includes(known.code)) return;
       if (known.code !== "image_not_processable") throw known;
       throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": ${known.message}`, { cause: known });
     }

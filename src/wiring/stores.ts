@@ -67,12 +67,12 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createDiskCache({
-    near,
+    embedded: near,
     maxBytes: limits.disk,
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
     log,
   });
-  const variants = createVariantTier({ near, disk });
+  const variants = createVariantTier({ embedded: near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
@@ -113,7 +113,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   }
   try {
     const remote = await openRemote(place, { log, now });
-    const tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
+    const tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
     return {
       ...common,
       store: tier,

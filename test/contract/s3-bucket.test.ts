@@ -47,7 +47,7 @@ describe("S3 bucket", needs("ceph"), () => {
 
   async function clear(key: string): Promise<boolean> {
     const seen = await bucket.head(toKey(key));
-    return bucket.removeTombstone(toKey(key), "version" in seen ? seen.version : "");
+    return bucket.removeVersion(toKey(key), "version" in seen ? seen.version : "");
   }
 
   async function get(key: Key): Promise<Buffer | undefined> {
@@ -81,7 +81,7 @@ describe("S3 bucket", needs("ceph"), () => {
     const seen = await bucket.head(key);
     await put(key, randomBytes(100), { when: "always" });
     const later = await bucket.head(key);
-    expect(await bucket.removeTombstone(key, "version" in seen ? seen.version : "")).toBe(false);
+    expect(await bucket.removeVersion(key, "version" in seen ? seen.version : "")).toBe(false);
     expect(await bucket.head(key)).toEqual(later);
     expect(await clear(key)).toBe(true);
     expect((await bucket.list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);

@@ -9,23 +9,23 @@ export interface Availability {
   answered(): void;
   /** One request was not answered. `isCertain`: it need not happen again. */
   failed(reason: Error, isCertain?: boolean): void;
-  onReturn(listener: () => void): void;
+  onRecovery(listener: () => void): void;
   close(): void;
 }
 
 export interface AvailabilityOptions {
   /** One cheap request; rejects where S3 does not answer. */
-  readonly ask: () => Promise<void>;
+  readonly probe: () => Promise<void>;
   readonly log: Log;
   /** Milliseconds between two questions while it is down. */
-  readonly everyMs?: number;
+  readonly probeEveryMs?: number;
 }
 
 /** In a row; fewer may be one request's own bad luck. */
-const FAILURES = 3;
-const EVERY_MS = 1_000;
+const FAILURES_UNTIL_DOWN = 3;
+const PROBE_EVERY_MS = 1_000;
 
-export function createAvailability({ ask, log, everyMs = EVERY_MS }: AvailabilityOptions): Availability {
+export function createAvailability({ probe, log, probeEveryMs = PROBE_EVERY_MS }: AvailabilityOptions): Availability {
   const listeners: (() => void)[] = [];
   let failures = 0;
   let since: number | undefined;
@@ -47,17 +47,17 @@ export function createAvailability({ ask, log, everyMs = EVERY_MS }: Availabilit
   function failed(reason: Error, isCertain = false): void {
     failures += 1;
     since ??= performance.now();
-    if ((failures < FAILURES && !isCertain) || timer !== undefined || isClosed) return;
+    if ((failures < FAILURES_UNTIL_DOWN && !isCertain) || timer !== undefined || isClosed) return;
     log.error({ err: reason }, "S3 does not answer: what is kept here is served, new images wait on disk");
-    askLater();
+    probeLater();
   }
 
-  function askLater(): void {
+  function probeLater(): void {
     timer = setTimeout(() => {
-      void ask().then(answered, () => {
-        if (timer !== undefined && !isClosed) askLater();
+      void probe().then(answered, () => {
+        if (timer !== undefined && !isClosed) probeLater();
       });
-    }, everyMs).unref();
+    }, probeEveryMs).unref();
   }
 
   return {
@@ -69,7 +69,7 @@ export function createAvailability({ ask, log, everyMs = EVERY_MS }: Availabilit
     },
     answered,
     failed,
-    onReturn: (listener) => void listeners.push(listener),
+    onRecovery: (listener) => void listeners.push(listener),
     close() {
       isClosed = true;
       clearTimeout(timer);

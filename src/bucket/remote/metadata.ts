@@ -18,8 +18,8 @@ import type { RemoteEntry } from "./remote.ts";
 const MAX_BYTES = 2_000;
 const PREFIX = "x-amz-meta-";
 /** Marks what this program has written; its value is the version of the names below. */
-const MARK = "huiyuan";
-const MARK_VALUE = "1";
+const MARKER = "huiyuan";
+const MARKER_VERSION = "1";
 
 type Fields = [name: string, value: string | number | undefined][];
 
@@ -27,7 +27,7 @@ type Fields = [name: string, value: string | number | undefined][];
 export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key | undefined }) {
   const { hashes, image, provenance } = info;
   const needed: Fields = [
-    [MARK, MARK_VALUE],
+    [MARKER, MARKER_VERSION],
     ["sha256", hashes.sha256],
     ["sha1", hashes.sha1],
     ["md5", hashes.md5],
@@ -59,7 +59,7 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
 export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
   const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
   const needed: Fields = [
-    [MARK, MARK_VALUE],
+    [MARKER, MARKER_VERSION],
     ["deleted-at", tombstone.deletedAt],
     ["expires-at", tombstone.expiresAt],
     ["key", name],
@@ -75,7 +75,7 @@ export interface ObjectHead {
 }
 
 /** The MD5 of nothing, which S3 gives as the ETag of what has no bytes. */
-const EMPTY = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
+const EMPTY_MD5_ETAG = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
 
 /**
  * What the head says lies under `key`. Throws store_failed where nothing tells the size: it would pass for none, and what has no bytes
@@ -84,10 +84,10 @@ const EMPTY = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
 export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
   const { version } = head;
   // Some proxies say 0 of any answer to a HEAD, since it has no body.
-  const size = head.size === 0 && !EMPTY.test(version) ? undefined : head.size;
+  const size = head.size === 0 && !EMPTY_MD5_ETAG.test(version) ? undefined : head.size;
   const fields = readFields(head);
   const { text, number } = fields;
-  if (text(MARK) === MARK_VALUE) {
+  if (text(MARKER) === MARKER_VERSION) {
     if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
     // What has lost its bytes is not free either: whoever reads it finds it damaged.
     const info = infoOf(key, size || number("size"), fields);

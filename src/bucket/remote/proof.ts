@@ -7,6 +7,6 @@ import type { Key } from "../../core/object.ts";
 const PROOF_WAIT_MS = 40_000;
 
 /** What the reading gives, which goes on without those who have left: its copy serves who comes later. Throws store_failed. */
-export function provenInTime<Result>(key: Key, reading: Promise<Result>): Promise<Result> {
+export function withReadDeadline<Result>(key: Key, reading: Promise<Result>): Promise<Result> {
   return withTimeout(PROOF_WAIT_MS, reading, `Cannot read "${key}": all of it must come first, which takes too long`);
 }

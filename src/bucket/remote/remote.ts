@@ -61,7 +61,7 @@ export interface RemoteBucket {
    * What is there goes, and there is no tombstone that counts; one that has expired may stay. False: another version is there, and
    * nothing has changed.
    */
-  removeTombstone(key: Key, version: string): Promise<boolean>;
+  removeVersion(key: Key, version: string): Promise<boolean>;
   /**
    * By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. Throws client_gone when `signal`
    * aborts, between two requests.
@@ -79,6 +79,6 @@ export interface RemoteStore {
   /** Since when it has not answered, as performance.now(); undefined while it does. */
   outageSince(): number | undefined;
   /** Called when it answers again. */
-  onReturn(listener: () => void): void;
+  onRecovery(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -5,34 +5,34 @@ import type { HttpReply } from "./http-call.ts";
 /** Which request this was, as AWS, OSS, COS, OBS and Kodo say it in every answer. */
 const REQUEST_IDS = ["x-amz-request-id", "x-oss-request-id", "x-cos-request-id", "x-obs-request-id", "x-reqid"];
 
-export interface Absence {
+export interface NotFoundRule {
   /** How many 404s have said which request they were. */
-  readonly signed: number;
+  readonly withRequestId: number;
   /** Whether a 404 is an answer of S3. */
-  isBelieved(reply: HttpReply): boolean;
+  isTrusted(reply: HttpReply): boolean;
   /** This S3 does not say which request it was. Taken back by a 404 that does. */
-  believeUnsigned(): void;
+  trustWithoutRequestId(): void;
 }
 
-export function isSigned(reply: HttpReply): boolean {
+export function hasRequestId(reply: HttpReply): boolean {
   return REQUEST_IDS.some((name) => reply.header(name) !== undefined);
 }
 
-export function createAbsence(): Absence {
-  let isUnsigned = false;
-  let signed = 0;
+export function createNotFoundRule(): NotFoundRule {
+  let trustsWithoutRequestId = false;
+  let withRequestId = 0;
   return {
-    get signed() {
-      return signed;
+    get withRequestId() {
+      return withRequestId;
     },
-    isBelieved(reply) {
-      if (!isSigned(reply)) return isUnsigned;
-      isUnsigned = false;
-      signed += 1;
+    isTrusted(reply) {
+      if (!hasRequestId(reply)) return trustsWithoutRequestId;
+      trustsWithoutRequestId = false;
+      withRequestId += 1;
       return true;
     },
-    believeUnsigned() {
-      isUnsigned = true;
+    trustWithoutRequestId() {
+      trustsWithoutRequestId = true;
     },
   };
 }

@@ -14,11 +14,11 @@ export interface BodyBounds {
  * What comes in drops moves for ever: an answer is left that was slower than this for so long, by the time it is waited for. Clients wait
  * for it, and have no answer before it has come.
  */
-const SLOW_AFTER_MS = 15_000;
-const SLOW_BYTES_PER_MS = 16;
+const RATE_WINDOW_MS = 15_000;
+const MIN_BYTES_PER_MS = 16;
 
 /** Nothing has moved for so long. */
-export class Silence extends Error {
+export class IdleTimeoutError extends Error {
   readonly milliseconds: number;
 
   constructor(milliseconds: number) {
@@ -28,14 +28,14 @@ export class Silence extends Error {
 }
 
 /** Aborts its signal with a Silence when nothing has moved for a while, and when `closing` aborts. To be ended, or its answer read. */
-export function createPatience(milliseconds: number, closing: SharedSignal) {
+export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
   const controller = new AbortController();
   const signal: AbortSignal = controller.signal;
   const stop = (reason: unknown) => {
     end();
     controller.abort(reason);
   };
-  const timer = setTimeout(() => stop(new Silence(milliseconds)), milliseconds);
+  const timer = setTimeout(() => stop(new IdleTimeoutError(milliseconds)), milliseconds);
   // AbortSignal.any would leave something of each signal with `closing`, which lives as long as the program.
   const stopListening = closing.listen(() => stop(closing.signal.reason));
   const end = () => {
@@ -43,78 +43,84 @@ export function createPatience(milliseconds: number, closing: SharedSignal) {
     stopListening();
   };
   if (closing.signal.aborted) stop(closing.signal.reason);
-  async function* watch(pieces: AsyncIterable<Buffer>) {
-    for await (const piece of pieces) {
+  async function* watch(chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       timer.refresh();
-      yield piece;
+      yield chunk;
       timer.refresh();
     }
   }
-  async function* untilEnd(pieces: AsyncIterable<Buffer>) {
+  async function* untilEnd(chunks: AsyncIterable<Buffer>) {
     try {
-      yield* pieces;
+      yield* chunks;
     } finally {
       end();
     }
   }
-  function watchAnswer(pieces: AsyncIterable<Buffer>) {
+  function watchReply(chunks: AsyncIterable<Buffer>) {
     timer.refresh();
-    return untilEnd(inTime(watch(pieces)));
+    return untilEnd(aboveMinRate(watch(chunks)));
   }
   /** Of an answer of which nothing that comes is progress. */
-  async function* whole(pieces: AsyncIterable<Buffer>) {
-    for await (const piece of pieces) {
+  async function* untilAborted(chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       signal.throwIfAborted();
-      yield piece;
+      yield chunk;
     }
   }
-  return { signal, watch, watchAnswer, awaitWhole: (pieces: AsyncIterable<Buffer>) => untilEnd(whole(pieces)), end };
+  return {
+    signal,
+    watch,
+    watchReply,
+    watchWhole: (chunks: AsyncIterable<Buffer>) => untilEnd(untilAborted(chunks)),
+    end,
+  };
 }
 
 /** Throws where so little comes that the end would not be seen. The time that the reader takes does not count. */
-async function* inTime(pieces: AsyncIterable<Buffer>) {
+async function* aboveMinRate(chunks: AsyncIterable<Buffer>) {
   let waitedMs = 0;
   let bytes = 0;
   let since = performance.now();
-  for await (const piece of pieces) {
+  for await (const chunk of chunks) {
     waitedMs += performance.now() - since;
-    bytes += piece.length;
-    if (waitedMs >= SLOW_AFTER_MS) {
-      if (bytes < waitedMs * SLOW_BYTES_PER_MS)
+    bytes += chunk.length;
+    if (waitedMs >= RATE_WINDOW_MS) {
+      if (bytes < waitedMs * MIN_BYTES_PER_MS)
         throw new Error(`no more than ${bytes} bytes in ${Math.round(waitedMs / 1_000)} s`);
       // What came fast once may come in drops now.
       waitedMs = 0;
       bytes = 0;
     }
-    yield piece;
+    yield chunk;
     since = performance.now();
   }
 }
 
 /** The pieces of a body; it is left, and its connection ends, where it exceeds the bounds. Throws store_failed then. */
-async function* within({ body }: HttpReply, { bytes, ms = Number.POSITIVE_INFINITY }: BodyBounds) {
+async function* bounded({ body }: HttpReply, { bytes, ms = Number.POSITIVE_INFINITY }: BodyBounds) {
   const until = performance.now() + ms;
   let received = 0;
-  for await (const piece of body) {
-    received += piece.length;
-    if (received > bytes) throw tooMuch(`over ${bytes} bytes`);
-    if (performance.now() > until) throw tooMuch(`no end in ${ms} ms`);
-    yield piece;
+  for await (const chunk of body) {
+    received += chunk.length;
+    if (received > bytes) throw boundsError(`over ${bytes} bytes`);
+    if (performance.now() > until) throw boundsError(`no end in ${ms} ms`);
+    yield chunk;
   }
 }
 
 /** Reads a body away, so that its connection serves again. Throws store_failed. */
-export async function readAway(reply: HttpReply, bounds: BodyBounds): Promise<void> {
-  for await (const _piece of within(reply, bounds));
+export async function discardBody(reply: HttpReply, bounds: BodyBounds): Promise<void> {
+  for await (const _chunk of bounded(reply, bounds));
 }
 
 /** Throws store_failed. */
 export async function readBody(reply: HttpReply, bounds: BodyBounds): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of within(reply, bounds)) pieces.push(piece);
-  return Buffer.concat(pieces);
+  const chunks: Buffer[] = [];
+  for await (const chunk of bounded(reply, bounds)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
-function tooMuch(found: string): HuiyuanError {
+function boundsError(found: string): HuiyuanError {
   return new HuiyuanError("store_failed", `Cannot read an answer of S3: ${found}`);
 }

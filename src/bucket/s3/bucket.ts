@@ -22,7 +22,7 @@ import { mayBeObject, tombstoneBody } from "./tombstone.ts";
 export interface S3BucketParts {
   readonly client: S3Client;
   readonly names: ObjectNames;
-  readonly conditions: () => Promise<Capabilities>;
+  readonly capabilities: () => Promise<Capabilities>;
   /** The S3 bucket's own name, for copies. */
   readonly s3Bucket: string;
   /** Larger objects are put in parts. Bytes. */
@@ -36,37 +36,48 @@ interface PageOptions {
   readonly signal: Cancellation | undefined;
 }
 
-const LOOK_PATIENCE_MS = 2_000;
-const LOOK_TRIES = 2;
-const PATIENCE_MS = 15_000;
+const HEAD_TIMEOUT_MS = 2_000;
+const HEAD_ATTEMPTS = 2;
+const IDLE_TIMEOUT_MS = 15_000;
 /** For all of the answer, the blanks that S3 sends while it copies included. Less than a client's connection waits for its answer. */
-const COPY_PATIENCE_MS = 35_000;
+const COPY_TIMEOUT_MS = 35_000;
 const PAGE = 1_000;
 /** Lies where something was taken away; of no effect by anybody's clock. */
-const EXPIRED = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
+const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 /** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
 const MAX_LONG = 10_000;
 
-export function createS3Bucket({ client, names, conditions, s3Bucket, partsAboveBytes }: S3BucketParts): RemoteBucket {
+export function createS3Bucket({
+  client,
+  names,
+  capabilities,
+  s3Bucket,
+  partsAboveBytes,
+}: S3BucketParts): RemoteBucket {
   const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
 
   async function head(key: Key): Promise<RemoteEntry> {
     const name = names.of(key);
-    const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS, tries: LOOK_TRIES });
+    const reply = await client.send({
+      method: "HEAD",
+      name,
+      idleTimeoutMs: HEAD_TIMEOUT_MS,
+      maxAttempts: HEAD_ATTEMPTS,
+    });
     if (reply.status === 404) return { state: "absent" };
     // The length of such an answer is none of an object's.
     if (reply.status >= 300) throw unexpected("look at", name, reply.status);
-    await client.drop(reply);
+    await client.discard(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
 
   /** For an answer whose body is of no use: it is read away behind, or left, so that it keeps no connection. */
-  function unwanted(action: string, name: string, reply: HttpReply): HuiyuanError {
-    void client.drop(reply).catch(() => undefined);
+  function discardAndFail(action: string, name: string, reply: HttpReply): HuiyuanError {
+    void client.discard(reply).catch(() => undefined);
     return unexpected(action, name, reply.status);
   }
 
-  async function holds(key: Key, condition: RemoteCondition): Promise<boolean> {
+  async function isConditionMet(key: Key, condition: RemoteCondition): Promise<boolean> {
     if (condition.when === "always") return true;
     const found = await head(key);
     if (condition.when === "absent") return found.state === "absent";
@@ -76,14 +87,14 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   /** What must be sent for the condition; undefined: it does not hold, as a look has shown. */
   async function conditionHeaders(key: Key, condition: RemoteCondition): Promise<Record<string, string> | undefined> {
     if (condition.when === "always") return {};
-    const obeyed = await conditions();
-    if (!obeyed[condition.when]) return (await holds(key, condition)) ? {} : undefined;
+    const obeyed = await capabilities();
+    if (!obeyed[condition.when]) return (await isConditionMet(key, condition)) ? {} : undefined;
     return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
   }
 
   /** The same for a change whose caller has just looked: what S3 does not obey, or gave no version for, is not sent. */
-  async function knownCondition(condition: RemoteCondition): Promise<Record<string, string>> {
-    if (condition.when === "always" || !(await conditions())[condition.when]) return {};
+  async function headersAfterLookup(condition: RemoteCondition): Promise<Record<string, string>> {
+    if (condition.when === "always" || !(await capabilities())[condition.when]) return {};
     if (condition.when === "absent") return { "if-none-match": "*" };
     return condition.version === "" ? {} : { "if-match": condition.version };
   }
@@ -94,11 +105,12 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       name: names.of(key),
       headers: { ...describeTombstone(tombstone, longKey(key)), ...condition },
       body: tombstoneBody(),
-      patienceMs: PATIENCE_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
   }
 
-  const remove = (key: Key) => client.send({ method: "DELETE", name: names.of(key), patienceMs: PATIENCE_MS });
+  const sendDelete = (key: Key) =>
+    client.send({ method: "DELETE", name: names.of(key), idleTimeoutMs: IDLE_TIMEOUT_MS });
 
   const put: RemoteBucket["put"] = async (info, source, { condition, isStale }) => {
     const { key, hashes } = info;
@@ -107,7 +119,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     if (wanted === undefined) return false;
     const headers = describe(info, { isStale, key: longKey(key) });
     if (source.size > partsAboveBytes) {
-      const parts = { name, headers, condition: wanted, holds: () => holds(key, condition) };
+      const parts = { name, headers, condition: wanted, isConditionMet: () => isConditionMet(key, condition) };
       return putInParts(client, source, parts);
     }
     const reply = await client.send({
@@ -115,10 +127,10 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       name,
       headers: { ...headers, ...wanted, ...contentMd5(hashes) },
       body: { bytes: source.size, sha256: hashes.sha256, open: () => chunksOf(source) },
-      patienceMs: PATIENCE_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
     if (reply.status < 300) {
-      await client.drop(reply);
+      await client.discard(reply);
       return true;
     }
     if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
@@ -134,10 +146,10 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         method: "GET",
         name: names.of(key),
         headers: version === undefined ? {} : { "if-match": version },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
       if (reply.status === 404 || reply.status === 412) return undefined;
-      if (reply.status !== 200) throw unwanted("get", names.of(key), reply);
+      if (reply.status !== 200) throw discardAndFail("get", names.of(key), reply);
       return reply.body;
     },
     async getRange(key, version, { start, end }) {
@@ -145,19 +157,19 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         method: "GET",
         name: names.of(key),
         headers: { range: `bytes=${start}-${end}`, "if-match": version },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
       if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
-      if (reply.status !== 206) throw unwanted("get a range of", names.of(key), reply);
+      if (reply.status !== 206) throw discardAndFail("get a range of", names.of(key), reply);
       const wanted = end - start + 1;
       const bytes = await readBody(reply, { bytes: wanted });
       if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
       return bytes;
     },
     async putTombstone(key, tombstone, condition) {
-      const reply = await putTombstone(key, tombstone, await knownCondition(condition));
+      const reply = await putTombstone(key, tombstone, await headersAfterLookup(condition));
       if (reply.status < 300) {
-        await client.drop(reply);
+        await client.discard(reply);
         return true;
       }
       // As with a put, an earlier try may have been carried out.
@@ -175,8 +187,8 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
           "x-amz-copy-source-if-match": version,
           "x-amz-metadata-directive": "REPLACE",
         },
-        patienceMs: COPY_PATIENCE_MS,
-        isForWhole: true,
+        idleTimeoutMs: COPY_TIMEOUT_MS,
+        isTotalTimeout: true,
       });
       if (reply.status === 404 || reply.status === 412) return false;
       if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
@@ -185,14 +197,14 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (!isResult(result, "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
       return true;
     },
-    async removeTombstone(key, version) {
+    async removeVersion(key, version) {
       const wanted = await conditionHeaders(key, { when: "version", version });
       if (wanted === undefined) return false;
       // Few servers know conditions of a DELETE, and what another writer has just been told is stored must not go.
       const isPut = Object.keys(wanted).length > 0;
-      const reply = isPut ? await putTombstone(key, EXPIRED, wanted) : await remove(key);
+      const reply = isPut ? await putTombstone(key, EXPIRED_TOMBSTONE, wanted) : await sendDelete(key);
       if (reply.status < 300) {
-        await client.drop(reply);
+        await client.discard(reply);
         // S3 answers a DELETE with 204; whatever else comes may be no answer of S3.
         return isPut || reply.status === 204 || (await head(key)).state === "absent";
       }
@@ -200,7 +212,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
       // As with a put, an earlier try may have been carried out.
       const there = await head(key);
-      return there.state === "tombstone" && there.expiresAt === EXPIRED.expiresAt;
+      return there.state === "tombstone" && there.expiresAt === EXPIRED_TOMBSTONE.expiresAt;
     },
     async list({ prefix, after, limit, signal }) {
       const long = (await longNames(signal)).filter(
@@ -226,12 +238,12 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   };
 
   async function pageOf(prefix: string, { after, size, signal }: PageOptions) {
-    throwIfLeft(signal);
+    throwIfCancelled(signal);
     const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(size) };
     const reply = await client.send({
       method: "GET",
       query: after === undefined ? query : { ...query, "start-after": after },
-      patienceMs: PATIENCE_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
     if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
     const answer = await client.text(reply);
@@ -256,10 +268,10 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     }
     const found: RemoteName[] = [];
     for (const { name, size, md5 } of listed) {
-      throwIfLeft(signal);
-      const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS });
+      throwIfCancelled(signal);
+      const reply = await client.send({ method: "HEAD", name, idleTimeoutMs: HEAD_TIMEOUT_MS });
       if (reply.status >= 300) continue;
-      await client.drop(reply);
+      await client.discard(reply);
       const key = keyInMetadata(reply.header);
       if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
     }
@@ -267,7 +279,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
   }
 }
 
-function throwIfLeft(signal: Cancellation | undefined): void {
+function throwIfCancelled(signal: Cancellation | undefined): void {
   if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
 }
 

@@ -13,20 +13,26 @@ export interface MultipartPut {
   /** If-None-Match or If-Match, for the last step. */
   readonly condition: Readonly<Record<string, string>>;
   /** Looks whether the condition holds: some servers obey it for a plain PUT and ignore it for parts. */
-  readonly holds: () => Promise<boolean>;
+  readonly isConditionMet: () => Promise<boolean>;
 }
 
 /** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
 const PART_BYTES = 16_777_216;
-const PATIENCE_MS = 15_000;
+const IDLE_TIMEOUT_MS = 15_000;
 /** Joining the parts takes a server its time, and a client's connection does not wait for ever. For all of the answer, blanks that come meanwhile included. */
-const COMPLETE_PATIENCE_MS = 35_000;
-const ABORT_PATIENCE_MS = 5_000;
+const COMPLETE_TIMEOUT_MS = 35_000;
+const ABORT_TIMEOUT_MS = 5_000;
 
 /** False when the condition does not hold. Throws store_failed, store_full. */
 export async function putInParts(client: S3Client, source: ByteSource, put: MultipartPut): Promise<boolean> {
-  const { name, headers, condition, holds } = put;
-  const begun = await client.send({ method: "POST", name, query: { uploads: "" }, headers, patienceMs: PATIENCE_MS });
+  const { name, headers, condition, isConditionMet } = put;
+  const begun = await client.send({
+    method: "POST",
+    name,
+    query: { uploads: "" },
+    headers,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+  });
   const upload = uploadId(await client.text(begun));
   if (upload === undefined) throw failed(name, "S3 gave no upload id");
   try {
@@ -35,18 +41,18 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
       const end = Math.min(start + PART_BYTES, source.size) - 1;
       const partNumber = String(etags.length + 1);
       const hash = createHash("sha256");
-      for await (const piece of chunksOf(source, start, end)) hash.update(piece);
+      for await (const chunk of chunksOf(source, start, end)) hash.update(chunk);
       const reply = await client.send({
         method: "PUT",
         name,
         query: { partNumber, uploadId: upload },
         body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => chunksOf(source, start, end) },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
-      await client.drop(reply);
+      await client.discard(reply);
       etags.push(reply.header("etag") ?? "");
     }
-    const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
+    const isDone = (await isConditionMet()) && (await complete(client, { name, upload, etags, condition }));
     if (!isDone) await abort(client, name, upload);
     return isDone;
   } catch (error) {
@@ -74,10 +80,10 @@ async function complete(
         yield xml;
       },
     },
-    patienceMs: COMPLETE_PATIENCE_MS,
-    isForWhole: true,
+    idleTimeoutMs: COMPLETE_TIMEOUT_MS,
+    isTotalTimeout: true,
     // A second try would find the upload gone if the first was done and its answer lost.
-    tries: 1,
+    maxAttempts: 1,
   });
   if (reply.status === 412 || reply.status === 409) return false;
   if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
@@ -92,8 +98,8 @@ async function complete(
 /** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */
 async function abort(client: S3Client, name: string, upload: string): Promise<void> {
   await client
-    .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: ABORT_PATIENCE_MS, tries: 1 })
-    .then(client.drop)
+    .send({ method: "DELETE", name, query: { uploadId: upload }, idleTimeoutMs: ABORT_TIMEOUT_MS, maxAttempts: 1 })
+    .then(client.discard)
     .catch(() => undefined);
 }
 

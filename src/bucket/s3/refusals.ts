@@ -1,7 +1,7 @@
 // What a no of S3 means, by its status and the code in its body. Pure.
 
 /** Codes after which the same request may succeed a moment later. */
-const PASSING_CODES = new Set([
+const RETRYABLE_CODES = new Set([
   "SlowDown",
   "RequestTimeout",
   "OperationAborted",
@@ -10,11 +10,11 @@ const PASSING_CODES = new Set([
   "ServiceUnavailable",
 ]);
 const FULL_CODES = new Set(["QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "XMinioStorageFull"]);
-const CALLERS_STATUSES = new Set([304, 404, 409, 412, 416]);
+const OBJECT_STATUSES = new Set([304, 404, 409, 412, 416]);
 
 /** Whether another try may help. */
 export function isRetryable(status: number, code: string): boolean {
-  return PASSING_CODES.has(code) || status === 429 || (status >= 500 && status !== 501 && status !== 507);
+  return RETRYABLE_CODES.has(code) || status === 429 || (status >= 500 && status !== 501 && status !== 507);
 }
 
 /** Whether there is no room in S3. */
@@ -24,5 +24,5 @@ export function isFull(status: number, code: string): boolean {
 
 /** Whether it is an answer about the object, which whoever asks must judge. */
 export function isAboutObject(status: number, code: string): boolean {
-  return CALLERS_STATUSES.has(status) && code !== "NoSuchBucket";
+  return OBJECT_STATUSES.has(status) && code !== "NoSuchBucket";
 }

@@ -27,10 +27,10 @@ export interface S3StoreOptions extends S3Access {
 }
 
 const PARTS_ABOVE_BYTES = 67_108_864;
-const CHECK_PATIENCE_MS = 5_000;
+const CHECK_TIMEOUT_MS = 5_000;
 /** For the trial of conditions, which goes on behind; the first put waits for it, its client not for ever. */
-const CONDITIONS_MS = 3_000;
-const PUT_WAITS_MS = 8_000;
+const START_PROBE_WAIT_MS = 3_000;
+const PUT_PROBE_WAIT_MS = 8_000;
 
 /**
  * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
@@ -39,28 +39,28 @@ const PUT_WAITS_MS = 8_000;
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
   // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
-  const client = createS3Client({ ...options, onDesync: () => probe.again() });
+  const client = createS3Client({ ...options, onUntrustedNotFound: () => probe.probeAgain() });
   const probe = createCapabilityProbe(client, { prefix, log });
   // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
-  client.availability.onReturn(() => void probe.conditions().catch(() => undefined));
+  client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
-    await check();
+    await checkBucket();
   } catch (error) {
     client.close();
     throw error;
   }
 
-  const inTime = () =>
-    withTimeout(PUT_WAITS_MS, probe.conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
+  const capabilitiesInTime = () =>
+    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: S3 has not shown yet what conditions it obeys");
 
-  async function check(): Promise<void> {
+  async function checkBucket(): Promise<void> {
     try {
       // A listing: the one answer whose failure says why, which that of a HEAD cannot.
       const query = { "list-type": "2", "max-keys": "1", prefix };
-      const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
-      const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
-      if (!isListed) throw client.strange("list what is", reply.status);
+      const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
+      const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
+      if (!isListed) throw client.unexpectedReply("list what is", reply.status);
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -71,7 +71,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   /** An S3 that takes no put has what it has, and may take the next: each that is wanted makes the trial again. */
   async function firstProbe(): Promise<void> {
     try {
-      await Promise.race([probe.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+      await Promise.race([probe.capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
       log.error({ err: error }, "S3 takes no puts: what it has is served, uploads fail, new images wait on disk");
@@ -83,7 +83,13 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     bucket(id) {
       const known =
         buckets.get(id) ??
-        createS3Bucket({ client, names: objectNames(prefix, id), conditions: inTime, s3Bucket, partsAboveBytes });
+        createS3Bucket({
+          client,
+          names: objectNames(prefix, id),
+          capabilities: capabilitiesInTime,
+          s3Bucket,
+          partsAboveBytes,
+        });
       buckets.set(id, known);
       return known;
     },
@@ -91,7 +97,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       return client.availability.isDown;
     },
     outageSince: () => client.availability.since,
-    onReturn: (listener) => client.availability.onReturn(listener),
+    onRecovery: (listener) => client.availability.onRecovery(listener),
     async close() {
       client.close();
     },

@@ -7,33 +7,33 @@ import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { hasExpired } from "../contract/conditions.ts";
 import type { Entry } from "../contract/driver.ts";
-import { provenInTime } from "../remote/proof.ts";
+import { withReadDeadline } from "../remote/proof.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
 import type { DamagedObjects } from "./reading/damaged.ts";
 import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
 import type { UnusableObjects } from "./reading/unusable.ts";
 
-export interface LookParts {
+export interface LookupsParts {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
   readonly damaged: DamagedObjects;
   readonly unusable: UnusableObjects;
   /** Larger objects of other tools are not described. */
-  readonly maxKeptBytes: () => number;
+  readonly maxCopyBytes: () => number;
   /** Asked before a read: gets what the read brought. */
-  readonly keep: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
   /** The tombstone on this disk is one of the remote store no longer. */
   readonly liftTombstone: (key: Key) => Promise<unknown>;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-export interface Looks {
+export interface Lookups {
   /**
    * `kept`: what this disk says of the key; it counts where it is a tombstone and the remote store cannot be asked. Throws
    * store_failed for a damaged upload.
    */
-  entry(key: Key, kept: Entry): Promise<Entry>;
+  entry(key: Key, local: Entry): Promise<Entry>;
   /**
    * Whether another tool's object is known to be no image, so that an upload may replace it. Keeps no copy: whoever asks holds
    * the key. Throws store_failed, store_full.
@@ -46,8 +46,8 @@ export interface Looks {
   markStale(info: ObjectInfo): void;
 }
 
-export function createLooks(parts: LookParts): Looks {
-  const { remote, spools, damaged, unusable, maxKeptBytes, keep, liftTombstone, now } = parts;
+export function createLookups(parts: LookupsParts): Lookups {
+  const { remote, spools, damaged, unusable, maxCopyBytes, beginCopy, liftTombstone, now } = parts;
   // Both are gone with the description.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
@@ -68,16 +68,16 @@ export function createLooks(parts: LookParts): Looks {
     const { version, size } = found;
     if (size === 0) return { state: "absent", epoch };
     if (unusable.has(key, version)) return { state: "absent", epoch, isForeign: true };
-    if (size > maxKeptBytes()) {
+    if (size > maxCopyBytes()) {
       unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
       return { state: "absent", epoch, isForeign: true };
     }
     const share = `${key}\n${version}`;
     const described =
       describing.get(share) ??
-      describeForeign(key, found, { remote, spools, keep: keep() }).finally(() => describing.delete(share));
+      describeForeign(key, found, { remote, spools, storeCopy: beginCopy() }).finally(() => describing.delete(share));
     describing.set(share, described);
-    const info = await provenInTime(key, described);
+    const info = await withReadDeadline(key, described);
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
       unusable.note({ key, version, why: "it is no whole image" });
@@ -88,14 +88,14 @@ export function createLooks(parts: LookParts): Looks {
   }
 
   return {
-    async entry(key, kept) {
-      const { epoch } = kept;
+    async entry(key, local) {
+      const { epoch } = local;
       let found: RemoteEntry;
       try {
         found = await remote.head(key);
         if (found.state === "foreign") return await entryOfForeign(key, found, epoch);
       } catch (error) {
-        if (kept.state === "tombstone") return kept;
+        if (local.state === "tombstone") return local;
         return { state: "absent", epoch, failure: asHuiyuanError(error) };
       }
       if (found.state === "tombstone") {
@@ -103,13 +103,14 @@ export function createLooks(parts: LookParts): Looks {
         if (!hasExpired(found, now())) return { ...tombstone, epoch };
         found = { state: "absent" };
       }
-      if (kept.state === "tombstone") await liftTombstone(key);
+      if (local.state === "tombstone") await liftTombstone(key);
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
     },
     async isNoImage(key, found) {
-      if (found.size > maxKeptBytes()) return false;
+      if (found.size > maxCopyBytes()) return false;
       return (
-        (await provenInTime(key, describeForeign(key, found, { remote, spools, keep: async () => {} }))) === "no-image"
+        (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
+        "no-image"
       );
     },
     versionOf: (info) => versions.get(info),

@@ -16,7 +16,7 @@ import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
   /** This disk. Its own buckets are not touched; the tier has names of its own. The caller closes it, after the tier. */
-  readonly near: Pick<FsStore, "bucket" | "forget" | "move" | "listBuckets" | "probe">;
+  readonly embedded: Pick<FsStore, "bucket" | "forget" | "move" | "listBuckets" | "probe">;
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
@@ -49,7 +49,7 @@ const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const {
-    near,
+    embedded,
     remote,
     disk,
     spools,
@@ -59,7 +59,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     ticks = () => performance.now(),
     maxCopyBytes = MAX_COPY_BYTES,
   } = options;
-  const { order } = disk;
+  const { index } = disk;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
@@ -67,12 +67,12 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   let isClosed = false;
 
   const uploads = createUploads({
-    bring: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
+    uploadOne: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
     isDown: () => remote.isDown,
     log,
     now,
   });
-  remote.onReturn(() => uploads.resume());
+  remote.onRecovery(() => uploads.resume());
   // Copies give way to the queue.
   disk.reserve(() => uploads.backlog().bytes);
 
@@ -86,27 +86,27 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     const [edgeId, queueId] = [edgeFolder + id, queueFolder + id];
     const edge = createEdge({
       bucketId: edgeId,
-      driver: near.bucket(edgeId),
-      order,
-      forgetRow: (key, sha256) => near.forget(edgeId, key, sha256),
+      driver: embedded.bucket(edgeId),
+      index,
+      forgetRow: (key, sha256) => embedded.forget(edgeId, key, sha256),
       maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
-      grown: disk.grown,
+      noteGrowth: disk.noteGrowth,
       log,
       ticks,
     });
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
-      queue: near.bucket(queueId),
+      queue: embedded.bucket(queueId),
       edge,
       isDown: () => remote.isDown,
       locks,
       uploads,
       async unqueue({ key, size, hashes: { sha256 } }, to) {
-        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await near.forget(queueId, key, sha256));
-        await near.move(queueId, edgeId, key, sha256);
-        order.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
-        disk.grown();
+        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await embedded.forget(queueId, key, sha256));
+        await embedded.move(queueId, edgeId, key, sha256);
+        index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
+        disk.noteGrowth();
       },
       checkRoom,
       spools,
@@ -125,14 +125,14 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   /** What an earlier run has left in the queue goes on. */
-  async function takeOver(): Promise<void> {
-    for (const id of near.listBuckets()) {
+  async function loadQueue(): Promise<void> {
+    for (const id of embedded.listBuckets()) {
       if (!id.startsWith("queue/")) continue;
-      if (!id.startsWith(queueFolder)) await tellStranded(id);
+      if (!id.startsWith(queueFolder)) await logStranded(id);
       else {
         const bucketId = id.slice(queueFolder.length);
         for await (const { key, size, storedAt } of objectsOf(id)) {
-          bucketOf(bucketId).desync(key);
+          bucketOf(bucketId).markUnconfirmed(key);
           uploads.add({ bucketId, key, size, since: storedAt });
         }
       }
@@ -141,7 +141,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   async function* objectsOf(id: string) {
     for (let after: Key | undefined; ; ) {
-      const page = await near.bucket(id).list({ prefix: "", after, limit: PAGE });
+      const page = await embedded.bucket(id).list({ prefix: "", after, limit: PAGE });
       yield* page.objects;
       after = page.next;
       if (after === undefined || isClosed) return;
@@ -149,12 +149,12 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     }
   }
 
-  async function tellStranded(id: string): Promise<void> {
-    const { objects } = await near.bucket(id).usage();
+  async function logStranded(id: string): Promise<void> {
+    const { objects } = await embedded.bucket(id).usage();
     if (objects > 0) log.warn({ queue: id, objects }, "images wait here for a store that the settings no longer name");
   }
 
-  const takingOver = takeOver().catch((error: unknown) =>
+  const loadingQueue = loadQueue().catch((error: unknown) =>
     log.error({ err: error }, "what the last run has left could not be taken over"),
   );
 
@@ -162,7 +162,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     bucket: bucketOf,
     uploads: {
       backlog: uploads.backlog,
-      idle: () => Promise.all([takingOver, disk.takenOver]).then(uploads.idle),
+      idle: () => Promise.all([loadingQueue, disk.counted]).then(uploads.idle),
     },
     notes() {
       const since = remote.outageSince();
@@ -173,12 +173,12 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       ];
     },
     async probe() {
-      await near.probe();
+      await embedded.probe();
       checkRoom(0);
     },
     async close() {
       isClosed = true;
-      await takingOver;
+      await loadingQueue;
       await uploads.stop(STOP_MS);
       await remote.close();
     },

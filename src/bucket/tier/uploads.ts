@@ -29,22 +29,22 @@ export interface Uploads {
 
 export interface UploadsOptions {
   /** Brings one object, or finds that it need not be brought any more. */
-  readonly bring: (upload: Upload) => Promise<void>;
+  readonly uploadOne: (upload: Upload) => Promise<void>;
   readonly isDown: () => boolean;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Objects on their way at the same time. */
-  readonly places?: number;
+  readonly maxConcurrent?: number;
   /** Milliseconds before the second try, doubled for each that follows up to half a minute. */
   readonly retryMs?: number;
 }
 
-const PLACES = 4;
+const MAX_CONCURRENT = 4;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 
-interface Waiting {
+interface PendingUpload {
   readonly upload: Upload;
   failures: number;
   /** Running until the next try; undefined while it is ready or on its way. */
@@ -52,16 +52,16 @@ interface Waiting {
 }
 
 export function createUploads(options: UploadsOptions): Uploads {
-  const { bring, isDown, log, now, places = PLACES, retryMs = RETRY_MS } = options;
-  const all = new Set<Waiting>();
+  const { uploadOne, isDown, log, now, maxConcurrent = MAX_CONCURRENT, retryMs = RETRY_MS } = options;
+  const all = new Set<PendingUpload>();
   const running = new Set<Promise<void>>();
-  let ready: Waiting[] = [];
+  let ready: PendingUpload[] = [];
   let bytes = 0;
   let isStopped = false;
-  let idlers: (() => void)[] = [];
+  let idleWaiters: (() => void)[] = [];
 
   function start(): void {
-    while (!isStopped && !isDown() && running.size < places) {
+    while (!isStopped && !isDown() && running.size < maxConcurrent) {
       const next = ready.shift();
       if (next === undefined) return;
       const promise: Promise<void> = run(next).finally(() => {
@@ -72,25 +72,25 @@ export function createUploads(options: UploadsOptions): Uploads {
     }
   }
 
-  async function run(waiting: Waiting): Promise<void> {
-    const { upload } = waiting;
+  async function run(pending: PendingUpload): Promise<void> {
+    const { upload } = pending;
     try {
-      await bring(upload);
-      all.delete(waiting);
+      await uploadOne(upload);
+      all.delete(pending);
       bytes -= upload.size;
       if (all.size > 0) return;
-      for (const resolve of idlers) resolve();
-      idlers = [];
+      for (const resolve of idleWaiters) resolve();
+      idleWaiters = [];
     } catch (error) {
-      waiting.failures += 1;
+      pending.failures += 1;
       const { bucketId, key } = upload;
       const err = asHuiyuanError(error);
       // What follows from an outage that was told once need not be told for each image.
-      if (!isDown()) log.warn({ bucket: bucketId, key, failures: waiting.failures, err }, "will try to upload again");
-      const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (waiting.failures - 1)) * (0.5 + Math.random());
-      waiting.timer = setTimeout(() => {
-        waiting.timer = undefined;
-        ready.push(waiting);
+      if (!isDown()) log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "will try to upload again");
+      const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
+      pending.timer = setTimeout(() => {
+        pending.timer = undefined;
+        ready.push(pending);
         start();
       }, waitMs).unref();
     }
@@ -98,10 +98,10 @@ export function createUploads(options: UploadsOptions): Uploads {
 
   return {
     add(upload) {
-      const waiting: Waiting = { upload, failures: 0, timer: undefined };
-      all.add(waiting);
+      const pending: PendingUpload = { upload, failures: 0, timer: undefined };
+      all.add(pending);
       bytes += upload.size;
-      ready.push(waiting);
+      ready.push(pending);
       start();
     },
     backlog() {
@@ -109,15 +109,15 @@ export function createUploads(options: UploadsOptions): Uploads {
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
     resume() {
-      for (const waiting of all) {
-        if (waiting.timer === undefined) continue;
-        clearTimeout(waiting.timer);
-        waiting.timer = undefined;
-        ready.push(waiting);
+      for (const pending of all) {
+        if (pending.timer === undefined) continue;
+        clearTimeout(pending.timer);
+        pending.timer = undefined;
+        ready.push(pending);
       }
       start();
     },
-    idle: () => (all.size === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+    idle: () => (all.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
     async stop(deadlineMs) {
       isStopped = true;
       for (const { timer } of all) clearTimeout(timer);

@@ -147,13 +147,13 @@ async function whole(
 ): Promise<ApiAnswer> {
   if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
   const stored = await storeUpload({
-    place: bucket.stored,
+    target: bucket.stored,
     fileid: fileid ?? toKey(randomUUID()),
     received,
     fields,
     magicContext: fields.magiccontext ?? "",
     verify: parts.verify,
-    announce: (file) => announceUpload(call, bucket, file, parts),
+    makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
     now: parts.now(),
   });
   return answerUploaded(call, bucket, stored, parts);
@@ -168,7 +168,7 @@ async function slice(
   const { stored: place } = bucket;
   const answer = await takePacket(
     {
-      place,
+      target: place,
       appid: call.project.appid,
       bucketId: place.bucketId,
       requested,
@@ -179,7 +179,7 @@ async function slice(
       slices: parts.slices,
       maxImageBytes: parts.maxImageBytes(),
       verify: parts.verify,
-      announce: (file) => announceUpload(call, bucket, file, parts),
+      makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
       now: parts.now(),
     },
   );

@@ -47,14 +47,14 @@ export interface OutboxDraft {
   /** It was not stored: there is nothing to tell. */
   withdraw(): void;
   /** Whether it was stored is not known. That is looked up in a minute. */
-  leave(): void;
+  markUnknown(): void;
 }
 
 /**
  * Before a file is stored; never rejects. Undefined where the bucket has no callback: the answer then has no
  * `data.callback`.
  */
-export type MakeOutboxEntry = (uploaded: Uploaded) => Promise<OutboxDraft | undefined>;
+export type MakeOutboxDraft = (uploaded: Uploaded) => Promise<OutboxDraft | undefined>;
 
 /** `data` with its callback, as JSON text. The other keys are ours and stay. */
 export function joinCallback(data: Readonly<Record<string, unknown>>, { json }: CallbackOutcome): string {

@@ -24,7 +24,7 @@ export type Delivery =
   | { readonly ok: true; readonly json: string }
   | { readonly ok: false; readonly failure: CallbackFailure; readonly found?: string };
 
-export interface Delivering {
+export interface DeliveryRequest {
   readonly notice: CallbackNotice;
   /** Of the upload. */
   readonly requestId: string;
@@ -34,7 +34,7 @@ export interface Delivering {
 
 export interface Receiver {
   /** Never rejects. */
-  deliver(delivering: Delivering): Promise<Delivery>;
+  deliver(request: DeliveryRequest): Promise<Delivery>;
   close(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   const caller = createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve });
   const { pathname, search } = new URL(url);
 
-  async function attempt({ notice, requestId, signal }: Delivering): Promise<Delivery> {
+  async function attempt({ notice, requestId, signal }: DeliveryRequest): Promise<Delivery> {
     const reply = await caller.call({
       method: "POST",
       target: `${pathname}${search}`,
@@ -79,15 +79,15 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   }
 
   return {
-    async deliver(delivering) {
-      const { signal } = delivering;
+    async deliver(request) {
+      const { signal } = request;
       try {
         try {
-          return await attempt(delivering);
+          return await attempt(request);
         } catch (error) {
           if (signal.aborted || !isUnsent(error)) throw error;
           await delay(PAUSE_MS, undefined, { signal });
-          return await attempt(delivering);
+          return await attempt(request);
         }
       } catch (error) {
         if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };

@@ -10,39 +10,39 @@ export interface FailureLog {
   notEnqueued(bucketId: string, cause: unknown): void;
 }
 
-interface Trouble {
+interface FailureCount {
   failed: number;
   /** As performance.now(). */
-  saidAt: number;
+  loggedAt: number;
 }
 
-const EVERY_MS = 60_000;
+const LOG_EVERY_MS = 60_000;
 
 /** One entry for each bucket that is in trouble. */
 export function createFailureLog(log: Log): FailureLog {
-  const troubles = new Map<string, Trouble>();
-  const notEnqueued = new Map<string, Trouble>();
+  const failing = new Map<string, FailureCount>();
+  const notEnqueued = new Map<string, FailureCount>();
 
   /** How many times since it was said last; undefined: not worth a line now. */
-  function count(all: Map<string, Trouble>, bucketId: string): number | undefined {
-    const trouble = all.get(bucketId) ?? { failed: 0, saidAt: Number.NEGATIVE_INFINITY };
-    all.set(bucketId, trouble);
-    trouble.failed += 1;
-    if (performance.now() < trouble.saidAt + EVERY_MS) return undefined;
-    const { failed } = trouble;
-    trouble.failed = 0;
-    trouble.saidAt = performance.now();
+  function count(all: Map<string, FailureCount>, bucketId: string): number | undefined {
+    const entry = all.get(bucketId) ?? { failed: 0, loggedAt: Number.NEGATIVE_INFINITY };
+    all.set(bucketId, entry);
+    entry.failed += 1;
+    if (performance.now() < entry.loggedAt + LOG_EVERY_MS) return undefined;
+    const { failed } = entry;
+    entry.failed = 0;
+    entry.loggedAt = performance.now();
     return failed;
   }
 
   return {
     note(bucket, delivery) {
       if (delivery.ok) {
-        if (troubles.delete(bucket)) log.info({ bucket }, "the callback works again");
+        if (failing.delete(bucket)) log.info({ bucket }, "the callback works again");
         return;
       }
       const { failure, found } = delivery;
-      const failed = count(troubles, bucket);
+      const failed = count(failing, bucket);
       if (failed !== undefined)
         log.warn(
           { bucket, ...failure, ...(found === undefined ? {} : { found }), failed },

@@ -10,7 +10,7 @@ import {
   CALLBACK_FAILED,
   type CallbackFailure,
   type CallbackOutcome,
-  type MakeOutboxEntry,
+  type MakeOutboxDraft,
   type Uploaded,
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
@@ -31,7 +31,7 @@ export interface Notices {
    * Before a file is stored: whatever happens from here on, its notice is sent if and only if the file is there. Never
    * rejects. Undefined where the bucket has no callback.
    */
-  readonly announce: MakeOutboxEntry;
+  readonly makeOutboxDraft: MakeOutboxDraft;
   /** By `<appid>/<bucket>`. For what begins from now on; what is owed goes to the new place. */
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
   /** Sends what is owed, from now on; again: looks for it at once. Never rejects. Without it only first attempts are made. */
@@ -62,10 +62,10 @@ const REDELIVERY_TIMEOUT_MS = 10_000;
 const STORING_MS = 60_000;
 const STORED_AT_LAST_MS = 600_000;
 
-interface Called {
+interface Recipient {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly slots: Semaphore;
+  readonly firstAttempts: Semaphore;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
@@ -73,12 +73,18 @@ export function createNotices(options: NoticesOptions): Notices {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const slots = createReloadCache<Semaphore>();
+  const semaphores = createReloadCache<Semaphore>();
   const failures = createFailureLog(log);
   /** Announced, or in their first attempt. */
-  const underWay = new Set<number>();
-  let called: ReadonlyMap<string, Called> = new Map();
-  const redelivery = createRedelivery({ outbox, isCalled: (id) => called.has(id), attempt: sendAgain, now, log });
+  const inProgress = new Set<number>();
+  let recipients: ReadonlyMap<string, Recipient> = new Map();
+  const redelivery = createRedelivery({
+    outbox,
+    hasReceiver: (id) => recipients.has(id),
+    attempt: retryDelivery,
+    now,
+    log,
+  });
   let isRedelivering = false;
 
   function wake(): void {
@@ -91,7 +97,7 @@ export function createNotices(options: NoticesOptions): Notices {
       const since = now();
       const id = await outbox.enqueue(uploaded, { since, dueAt: since + STORING_MS });
       if (id === undefined) failures.notEnqueued(bucketIdOf(uploaded), "as many notices are owed as are kept");
-      else underWay.add(id);
+      else inProgress.add(id);
       return id;
     } catch (error) {
       failures.notEnqueued(bucketIdOf(uploaded), error);
@@ -102,11 +108,11 @@ export function createNotices(options: NoticesOptions): Notices {
   async function sendFirst(
     id: number | undefined,
     uploaded: Uploaded,
-    { target, receiver, slots }: Called,
+    { target, receiver, firstAttempts }: Recipient,
   ): Promise<CallbackOutcome> {
     const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
     try {
-      const delivery = await send(uploaded, { receiver, slots, attempt: 1 }, lifetime);
+      const delivery = await send(uploaded, { receiver, semaphore: firstAttempts, attempt: 1 }, lifetime);
       if (id === undefined) {
         if (!delivery.ok) meter.lost();
       } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
@@ -118,13 +124,13 @@ export function createNotices(options: NoticesOptions): Notices {
 
   async function send(
     uploaded: Uploaded,
-    { receiver, slots, attempt }: { receiver: Receiver; slots?: Semaphore; attempt: number },
+    { receiver, semaphore, attempt }: { receiver: Receiver; semaphore?: Semaphore; attempt: number },
     lifetime: ReturnType<typeof createLifetime>,
   ): Promise<Delivery> {
-    let leave: (() => void) | undefined;
+    let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
-      leave = await slots?.take(lifetime);
+      release = await semaphore?.take(lifetime);
       const ending = new AbortController();
       lifetime.watch((reason) => ending.abort(reason));
       const { requestId, ...facts } = uploaded;
@@ -133,7 +139,7 @@ export function createNotices(options: NoticesOptions): Notices {
     } catch {
       delivery = { ok: false, failure: { reason: "timeout" } }; // No place became free in time.
     } finally {
-      leave?.();
+      release?.();
     }
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
@@ -154,7 +160,7 @@ export function createNotices(options: NoticesOptions): Notices {
       const dueAt = nextAttempt({ since, attempts, at: now() });
       await outbox.postpone(id, { attempts, dueAt, isStored: true, failure: delivery.failure });
     } finally {
-      underWay.delete(id);
+      inProgress.delete(id);
     }
   }
 
@@ -162,37 +168,37 @@ export function createNotices(options: NoticesOptions): Notices {
     log.warn({ err: error }, "cannot note how a notice ended; it may be sent again");
   }
 
-  async function sendAgain(owed: OutboxEntry): Promise<void> {
-    if (!(await isToBeSent(owed))) return;
-    const to = called.get(bucketIdOf(owed));
+  async function retryDelivery(entry: OutboxEntry): Promise<void> {
+    if (!(await mustBeSent(entry))) return;
+    const to = recipients.get(bucketIdOf(entry));
     if (to === undefined) return;
-    const attempts = owed.isStored ? owed.attempts + 1 : owed.attempts;
+    const attempts = entry.isStored ? entry.attempts + 1 : entry.attempts;
     const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
     const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     try {
-      const delivery = await send(owed, { receiver: to.receiver, attempt: attempts }, lifetime);
+      const delivery = await send(entry, { receiver: to.receiver, attempt: attempts }, lifetime);
       // Broken off by the end of the program: it stays as it is, and due.
-      if (delivery.ok || !closing.signal.aborted) await settle({ ...owed, attempts }, delivery);
+      if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
     } finally {
       lifetime.end();
     }
   }
 
   /** False: it has been postponed or forgotten. */
-  async function isToBeSent(owed: OutboxEntry): Promise<boolean> {
-    const { id, attempts, isStored: isThere, failure, since } = owed;
+  async function mustBeSent(entry: OutboxEntry): Promise<boolean> {
+    const { id, attempts, isStored: isThere, failure, since } = entry;
     const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
-    if (underWay.has(id) && now() < since + STORED_AT_LAST_MS) {
+    if (inProgress.has(id) && now() < since + STORED_AT_LAST_MS) {
       await later();
       return false;
     }
     if (isThere) return true;
     let found: boolean;
     try {
-      found = await isStored(owed);
+      found = await isStored(entry);
     } catch (error) {
       log.warn(
-        { err: error, bucket: bucketIdOf(owed) },
+        { err: error, bucket: bucketIdOf(entry) },
         "cannot find out whether an upload was stored; will try again",
       );
       await later();
@@ -205,33 +211,36 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   return {
-    async announce(uploaded) {
-      const to = called.get(bucketIdOf(uploaded));
+    async makeOutboxDraft(uploaded) {
+      const to = recipients.get(bucketIdOf(uploaded));
       if (to === undefined) return undefined;
       const id = await enqueue(uploaded);
       return {
-        stored: () => sendFirst(id, uploaded, called.get(bucketIdOf(uploaded)) ?? to),
+        stored: () => sendFirst(id, uploaded, recipients.get(bucketIdOf(uploaded)) ?? to),
         withdraw() {
           if (id === undefined) return;
-          underWay.delete(id);
+          inProgress.delete(id);
           outbox.forget(id).catch(noteUnsettled);
         },
-        leave() {
-          if (id !== undefined) underWay.delete(id);
+        markUnknown() {
+          if (id !== undefined) inProgress.delete(id);
         },
       };
     },
     apply(targets) {
-      called = new Map(
+      recipients = new Map(
         [...targets].map(([bucketId, target]) => {
           const { url, secret, timeoutMs, allowPrivate } = target;
           const receiver = receivers.take(JSON.stringify([bucketId, url, secret, timeoutMs, allowPrivate]), () =>
             createReceiver({ target, connections: IN_FLIGHT + REDELIVERIES, userAgent, resolve }),
           );
-          return [bucketId, { target, receiver, slots: slots.take(bucketId, () => createSemaphore(IN_FLIGHT)) }];
+          return [
+            bucketId,
+            { target, receiver, firstAttempts: semaphores.take(bucketId, () => createSemaphore(IN_FLIGHT)) },
+          ];
         }),
       );
-      slots.keep();
+      semaphores.keep();
       // Each ends when its last notice has.
       for (const receiver of receivers.keep()) void receiver.close();
       wake();

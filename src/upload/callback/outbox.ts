@@ -19,8 +19,8 @@ export interface OutboxEntry extends Uploaded {
 }
 
 /** `waiting`: further attempts will be made. `given-up`: none. */
-export const OWED_STATES = ["waiting", "given-up"] as const;
-export type OutboxState = (typeof OWED_STATES)[number];
+export const OUTBOX_STATES = ["waiting", "given-up"] as const;
+export type OutboxState = (typeof OUTBOX_STATES)[number];
 
 export interface Selection {
   /** `<appid>/<bucket>`; undefined: every one. */
@@ -33,7 +33,7 @@ export interface Selection {
 /** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
 export interface Outbox {
   /** The notice's id; undefined where the bucket is owed as many as are kept. */
-  enqueue(uploaded: Uploaded, owing: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
+  enqueue(uploaded: Uploaded, times: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
   /** What a process before this one has left behind without knowing that it was stored is due now. */
   inherit(now: number): Promise<void>;
   /** Delivered, or there is nothing to tell. */
@@ -52,7 +52,7 @@ export interface Outbox {
 }
 
 /** Notices kept for one bucket at most. */
-export const MAX_OWED = 10_000;
+export const MAX_ENTRIES = 10_000;
 
 // What is not known to be stored is nobody's to see: it becomes a notice, or goes, within minutes.
 const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@ids IS NULL OR id IN (SELECT value FROM json_each(@ids)))
@@ -91,7 +91,7 @@ export const OUTBOX_PLAN = {
   statements: {
     enqueue: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
       SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, 0, 1, @dueAt
-      WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_OWED}) RETURNING id`,
+      WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_ENTRIES}) RETURNING id`,
     makeRoom: `DELETE FROM notices WHERE id =
       (SELECT id FROM notices WHERE bucket = @bucket AND due_at IS NULL ORDER BY id LIMIT 1)`,
     inherit: "UPDATE notices SET due_at = @now WHERE is_stored = 0 AND due_at > @now",
@@ -109,14 +109,14 @@ export const OUTBOX_PLAN = {
 
 export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>): Outbox {
   return {
-    async enqueue(uploaded, owing) {
+    async enqueue(uploaded, times) {
       const { appid, bucket: name, ...rest } = uploaded;
       const bucket = `${appid}/${name}`;
-      const row = { ...rest, bucket, ...owing };
-      let [owed] = await ledger.read("enqueue", row);
-      if (owed === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
-        [owed] = await ledger.read("enqueue", row);
-      return owed === undefined ? undefined : Number(owed.id);
+      const row = { ...rest, bucket, ...times };
+      let [entry] = await ledger.read("enqueue", row);
+      if (entry === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
+        [entry] = await ledger.read("enqueue", row);
+      return entry === undefined ? undefined : Number(entry.id);
     },
     async inherit(now) {
       await ledger.write("inherit", { now });

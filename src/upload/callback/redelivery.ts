@@ -28,9 +28,9 @@ export function nextAttempt({
 export interface RedeliveryOptions {
   readonly outbox: Pick<Outbox, "nextDue" | "due">;
   /** False: nobody is told of this bucket's uploads for the time being. */
-  readonly isCalled: (bucketId: string) => boolean;
+  readonly hasReceiver: (bucketId: string) => boolean;
   /** Sends it and notes the end in the outbox, so that it is not due any more. Throws where the outbox cannot be written. */
-  readonly attempt: (owed: OutboxEntry) => Promise<void>;
+  readonly attempt: (entry: OutboxEntry) => Promise<void>;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;
@@ -49,32 +49,32 @@ export const REDELIVERIES = 4;
 const LONGEST_SLEEP_MS = MINUTE_MS;
 const AFTER_FAULT_MS = 10_000;
 
-export function createRedelivery({ outbox, isCalled, attempt, now, log }: RedeliveryOptions): Redelivery {
+export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: RedeliveryOptions): Redelivery {
   const closing = new AbortController();
   const { signal } = closing;
   setMaxListeners(0, signal);
   const busy = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
-  let mustLookAgain = false;
+  let scheduling: Promise<void> | undefined;
+  let mustRunAgain = false;
 
   function wake(): void {
-    mustLookAgain = true;
-    if (signal.aborted || looking !== undefined) return;
-    looking = look().finally(() => {
-      looking = undefined;
-      if (mustLookAgain) wake();
+    mustRunAgain = true;
+    if (signal.aborted || scheduling !== undefined) return;
+    scheduling = scheduleDue().finally(() => {
+      scheduling = undefined;
+      if (mustRunAgain) wake();
     });
   }
 
-  async function look(): Promise<void> {
+  async function scheduleDue(): Promise<void> {
     clearTimeout(timer);
-    mustLookAgain = false;
+    mustRunAgain = false;
     let wait = LONGEST_SLEEP_MS;
     try {
       for (const { bucketId, dueAt } of await outbox.nextDue()) {
-        if (!isCalled(bucketId) || busy.has(bucketId)) continue;
-        if (dueAt <= now()) busy.set(bucketId, work(bucketId));
+        if (!hasReceiver(bucketId) || busy.has(bucketId)) continue;
+        if (dueAt <= now()) busy.set(bucketId, deliverDue(bucketId));
         else wait = Math.min(wait, dueAt - now());
       }
     } catch (error) {
@@ -84,10 +84,10 @@ export function createRedelivery({ outbox, isCalled, attempt, now, log }: Redeli
     if (!signal.aborted) timer = setTimeout(wake, wait).unref();
   }
 
-  async function work(bucketId: string): Promise<void> {
+  async function deliverDue(bucketId: string): Promise<void> {
     try {
       for (;;) {
-        if (signal.aborted || !isCalled(bucketId)) return;
+        if (signal.aborted || !hasReceiver(bucketId)) return;
         const due = await outbox.due(bucketId, now(), REDELIVERIES);
         if (due.length === 0) return;
         await Promise.all(due.map(attempt));
@@ -107,7 +107,7 @@ export function createRedelivery({ outbox, isCalled, attempt, now, log }: Redeli
     async close() {
       closing.abort();
       clearTimeout(timer);
-      await looking;
+      await scheduling;
       await Promise.all(busy.values());
       clearTimeout(timer);
     },

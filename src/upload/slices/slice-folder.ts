@@ -19,13 +19,13 @@ export interface SliceFolder {
   begin(id: string, note: SliceNote): Promise<void>;
   rewrite(id: string, note: SliceNote): Promise<void>;
   /** Writes `pieces` from byte `from` on, over whatever an attempt that failed has left there. */
-  append(id: string, from: number, pieces: AsyncIterable<Buffer>): Promise<void>;
+  append(id: string, from: number, chunks: AsyncIterable<Buffer>): Promise<void>;
   pathOf(id: string): string;
   /**
    * Another name of the bytes, for whoever takes a file away: should a crash come then, the upload still has its own. Where the
    * file system knows no second names it is the first.
    */
-  lend(id: string): Promise<string>;
+  linkBytes(id: string): Promise<string>;
   /** These two are best effort; what stays is removed later. */
   removeBytes(id: string): Promise<void>;
   remove(id: string): Promise<void>;
@@ -40,11 +40,11 @@ export function createSliceFolder(dir: string): SliceFolder {
   const notePath = (id: string) => join(dir, id + NOTE);
   const bytesPath = (id: string) => join(dir, id + BYTES);
 
-  const lentPath = (id: string) => join(dir, id + LENT);
+  const linkPath = (id: string) => join(dir, id + LENT);
 
   async function removeBytes(id: string): Promise<void> {
-    await removed(bytesPath(id));
-    await removed(lentPath(id));
+    await removeBestEffort(bytesPath(id));
+    await removeBestEffort(linkPath(id));
   }
 
   async function writeWhole(id: string, note: SliceNote): Promise<void> {
@@ -70,7 +70,7 @@ export function createSliceFolder(dir: string): SliceFolder {
 
   return {
     read: () =>
-      translated(`read "${dir}"`, async () => {
+      withStoreFailure(`read "${dir}"`, async () => {
         await mkdir(dir, { recursive: true });
         const names = await readdir(dir);
         const found: FoundSlices[] = [];
@@ -86,32 +86,32 @@ export function createSliceFolder(dir: string): SliceFolder {
         return found;
       }),
     begin: (id, note) =>
-      translated(`begin an upload in "${dir}"`, async () => {
+      withStoreFailure(`begin an upload in "${dir}"`, async () => {
         await withFile(bytesPath(id), "wx", async () => {});
         await writeWhole(id, note);
       }),
-    rewrite: (id, note) => translated(`write "${notePath(id)}"`, () => writeWhole(id, note)),
-    append: (id, from, pieces) =>
-      translated(`write "${bytesPath(id)}"`, () =>
+    rewrite: (id, note) => withStoreFailure(`write "${notePath(id)}"`, () => writeWhole(id, note)),
+    append: (id, from, chunks) =>
+      withStoreFailure(`write "${bytesPath(id)}"`, () =>
         withFile(bytesPath(id), "r+", async (file) => {
           await file.truncate(from);
           let at = from;
-          for await (const piece of pieces) at += await writeAll(file, piece, at);
+          for await (const chunk of chunks) at += await writeAll(file, chunk, at);
           await file.datasync();
         }),
       ),
     pathOf: bytesPath,
-    async lend(id) {
-      await removed(lentPath(id)); // An earlier attempt has failed.
-      return link(bytesPath(id), lentPath(id)).then(
-        () => lentPath(id),
+    async linkBytes(id) {
+      await removeBestEffort(linkPath(id)); // An earlier attempt has failed.
+      return link(bytesPath(id), linkPath(id)).then(
+        () => linkPath(id),
         () => bytesPath(id),
       );
     },
     removeBytes,
     async remove(id) {
       // In this order: bytes without a note are removed at the next start.
-      await removed(notePath(id));
+      await removeBestEffort(notePath(id));
       await removeBytes(id);
     },
   };
@@ -130,10 +130,10 @@ async function withFile<Result>(
   }
 }
 
-async function writeAll(file: FileHandle, piece: Buffer, at: number): Promise<number> {
+async function writeAll(file: FileHandle, chunk: Buffer, at: number): Promise<number> {
   let written = 0;
-  while (written < piece.byteLength) {
-    written += (await file.write(piece, written, piece.byteLength - written, at + written)).bytesWritten;
+  while (written < chunk.byteLength) {
+    written += (await file.write(chunk, written, chunk.byteLength - written, at + written)).bytesWritten;
   }
   return written;
 }
@@ -142,11 +142,11 @@ function syncFolder(dir: string): Promise<void> {
   return withFile(dir, "r", (folder) => folder.sync());
 }
 
-function removed(path: string): Promise<void> {
+function removeBestEffort(path: string): Promise<void> {
   return rm(path, { force: true }).catch(() => undefined); // The next start tries again.
 }
 
-async function translated<Result>(action: string, run: () => Promise<Result>): Promise<Result> {
+async function withStoreFailure<Result>(action: string, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
   } catch (error) {

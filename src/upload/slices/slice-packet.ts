@@ -4,10 +4,10 @@ import { randomUUID } from "node:crypto";
 import type { Spool } from "../../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import { storeEqual } from "../equal.ts";
+import { instantUpload } from "../equal.ts";
 import type { FormFields } from "../form.ts";
-import { type MakeFileEntry, type Place, refuseExisting, type Stored } from "../store.ts";
-import type { Prove } from "../verify-decodable.ts";
+import { type MakeFileDraft, refuseExisting, type Stored, type UploadTarget } from "../store.ts";
+import type { VerifyDecodable } from "../verify-decodable.ts";
 import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
@@ -19,7 +19,7 @@ export type SliceAnswer =
   | ({ readonly kind: "stored" } & Stored);
 
 export interface SlicePacket {
-  readonly place: Place;
+  readonly target: UploadTarget;
   readonly appid: string;
   readonly bucketId: string;
   /** Undefined: the server makes it. */
@@ -31,8 +31,8 @@ export interface SlicePacket {
 
 export interface SliceParts {
   readonly slices: Slices;
-  readonly verify: Prove;
-  readonly announce: MakeFileEntry;
+  readonly verify: VerifyDecodable;
+  readonly makeOutboxDraft: MakeFileDraft;
   readonly maxImageBytes: number;
   /** Unix milliseconds. */
   readonly now: number;
@@ -56,24 +56,26 @@ export async function takePacket(packet: SlicePacket, parts: SliceParts): Promis
     throw unknownUpload("no session");
   }
   const upload = parts.slices.find(session);
-  if (upload === undefined || !isFor(upload.order, packet)) throw unknownUpload(session.slice(0, 40));
-  return upload.alone(() => (slice === undefined ? resume(upload, packet, parts) : take(upload, slice, packet, parts)));
+  if (upload === undefined || !matchesPacket(upload.order, packet)) throw unknownUpload(session.slice(0, 40));
+  return upload.runExclusive(() =>
+    slice === undefined ? resume(upload, packet, parts) : takeSlice(upload, slice, packet, parts),
+  );
 }
 
 async function begin(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
-  const { place, appid, bucketId, requested, fields } = packet;
+  const { target, appid, bucketId, requested, fields } = packet;
   const { slices, maxImageBytes } = parts;
-  const { sha1, size, sliceSize } = announced(fields, maxImageBytes);
-  if (requested !== undefined) await refuseExisting(place, requested);
+  const { sha1, size, sliceSize } = readDeclaration(fields, maxImageBytes);
+  if (requested !== undefined) await refuseExisting(target, requested);
   const fileid = requested ?? toKey(randomUUID());
   const magicContext = fields.magiccontext ?? "";
-  const known = await storeEqual(place, { sha1, size, fileid, magicContext }, parts);
+  const known = await instantUpload(target, { sha1, size, fileid, magicContext }, parts);
   if (known !== undefined) return { kind: "stored", ...known };
   const upload = await slices.begin({ appid, bucketId, requested, fileid, sha1, size, sliceSize, magicContext });
   return { kind: "begun", session: upload.id, offset: 0, sliceSize };
 }
 
-function announced(fields: FormFields, maxImageBytes: number): Pick<SliceOrder, "sha1" | "size" | "sliceSize"> {
+function readDeclaration(fields: FormFields, maxImageBytes: number): Pick<SliceOrder, "sha1" | "size" | "sliceSize"> {
   const sha1 = fields.sha?.trim().toLowerCase() ?? "";
   if (!/^[0-9a-f]{40}$/.test(sha1)) throw badValue("sha", "40 hex digits");
   const size = numberIn(fields, "filesize");
@@ -85,7 +87,7 @@ function announced(fields: FormFields, maxImageBytes: number): Pick<SliceOrder, 
   return { sha1, size, sliceSize };
 }
 
-function isFor({ bucketId, requested }: SliceOrder, packet: SlicePacket): boolean {
+function matchesPacket({ bucketId, requested }: SliceOrder, packet: SlicePacket): boolean {
   return bucketId === packet.bucketId && requested === packet.requested;
 }
 
@@ -101,7 +103,7 @@ async function resume(upload: SliceUpload, packet: SlicePacket, parts: SlicePart
   return { kind: "begun", session, offset: received, sliceSize: order.sliceSize };
 }
 
-async function take(
+async function takeSlice(
   upload: SliceUpload,
   { size, spool }: NonNullable<SlicePacket["slice"]>,
   packet: SlicePacket,
@@ -116,22 +118,22 @@ async function take(
     const found = `${size} bytes at ${offset}`;
     throw new HuiyuanError("slice_size_differs", `Cannot take ${found}: ${received} of ${order.size} have come`);
   }
-  if (offset === received) await upload.append(piecesOf(spool), size);
+  if (offset === received) await upload.append(chunksOf(spool), size);
   const isLast = offset + size === order.size;
   return isLast ? finished(upload, packet, parts) : { kind: "taken", session, offset };
 }
 
-async function finished(upload: SliceUpload, { place }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
-  return { kind: "stored", ...(await finishSlices(upload, { ...parts, place })) };
+async function finished(upload: SliceUpload, { target }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
+  return { kind: "stored", ...(await finishSlices(upload, { ...parts, target })) };
 }
 
-async function* piecesOf(spool: Spool): AsyncGenerator<Buffer> {
+async function* chunksOf(spool: Spool): AsyncGenerator<Buffer> {
   const never = new AbortController().signal;
   for (let at = 0; ; ) {
-    const piece = await spool.read(at, never);
-    if (piece === undefined) return;
-    yield piece;
-    at += piece.byteLength;
+    const chunk = await spool.read(at, never);
+    if (chunk === undefined) return;
+    yield chunk;
+    at += chunk.byteLength;
   }
 }
 

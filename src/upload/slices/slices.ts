@@ -16,13 +16,13 @@ export interface SliceUpload {
   readonly received: number;
   readonly path: string;
   /** As SliceFolder.lend. */
-  lend(): Promise<string>;
+  linkBytes(): Promise<string>;
   /** One after the other. */
-  alone<Result>(run: () => Promise<Result>): Promise<Result>;
+  runExclusive<Result>(run: () => Promise<Result>): Promise<Result>;
   /** The next `size` bytes; acknowledged when it resolves. Throws store_full, store_failed. */
-  append(pieces: AsyncIterable<Buffer>, size: number): Promise<void>;
+  append(chunks: AsyncIterable<Buffer>, size: number): Promise<void>;
   /** To be called before the image is given to the bucket, and when that has it. */
-  enter(phase: "storing" | "stored"): Promise<void>;
+  setPhase(phase: "storing" | "stored"): Promise<void>;
   /** Forgets it. */
   discard(): Promise<void>;
 }
@@ -57,7 +57,7 @@ const SWEEP_MS = 600_000;
 
 interface Running extends SliceUpload {
   /** As performance.now(). */
-  touchedAt: number;
+  lastUsedAt: number;
 }
 
 /** Takes up what the last run left. Throws store_failed. */
@@ -71,21 +71,21 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       id,
       order,
       path: folder.pathOf(id),
-      lend: () => folder.lend(id),
-      touchedAt: ticks(),
+      linkBytes: () => folder.linkBytes(id),
+      lastUsedAt: ticks(),
       phase: state.phase,
       received: state.received,
-      alone(run) {
+      runExclusive(run) {
         const result = last.then(run);
         last = result.catch(() => undefined); // Told to whoever ran it.
         return result;
       },
-      async append(pieces, size) {
+      async append(chunks, size) {
         await freeSpace.check();
-        await folder.append(id, upload.received, pieces);
+        await folder.append(id, upload.received, chunks);
         upload.received += size;
       },
-      async enter(phase) {
+      async setPhase(phase) {
         await folder.rewrite(id, { order, phase });
         upload.phase = phase;
         if (phase !== "stored") return;
@@ -112,11 +112,11 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
   }
 
   /** Takes its place at once: others begin in the same moment. */
-  function enter(id: string, order: SliceOrder): Running {
+  function admit(id: string, order: SliceOrder): Running {
     const running = ofProject(order.appid, false);
     if (running.length >= MAX_RUNNING) {
-      const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
-      if (idlest === undefined || idlest.touchedAt > ticks() - IDLE_MS) {
+      const [idlest] = running.toSorted((one, other) => one.lastUsedAt - other.lastUsedAt);
+      if (idlest === undefined || idlest.lastUsedAt > ticks() - IDLE_MS) {
         const message = `Cannot begin another upload in slices: project ${order.appid} has ${running.length} under way`;
         throw new HuiyuanError("overloaded", message);
       }
@@ -126,19 +126,19 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
   }
 
   function sweep(): void {
-    for (const { id, order } of uploads.values()) if (isOver(order)) void drop(id);
+    for (const { id, order } of uploads.values()) if (hasExpired(order)) void drop(id);
   }
 
-  const isOver = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
+  const hasExpired = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
 
-  async function takeUp({ id, note: { order, phase }, bytes }: FoundSlices): Promise<void> {
+  async function restore({ id, note: { order, phase }, bytes }: FoundSlices): Promise<void> {
     // What comes behind the last whole slice was never acknowledged. Without a file the bucket may have the image.
     const whole = bytes === undefined || bytes >= order.size ? order.size : bytes - (bytes % order.sliceSize);
-    if (isOver(order) || (bytes === undefined && phase === "arriving")) await drop(id);
+    if (hasExpired(order) || (bytes === undefined && phase === "arriving")) await drop(id);
     else track(id, order, { phase, received: whole });
   }
 
-  for (const found of await folder.read()) await takeUp(found);
+  for (const found of await folder.read()) await restore(found);
   if (uploads.size > 0) log.info({ uploads: uploads.size }, "took up uploads in slices of the last run");
   const timer = setInterval(sweep, SWEEP_MS).unref();
 
@@ -146,7 +146,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     async begin(unstarted) {
       const order = { ...unstarted, startedAt: now() };
       const id = randomBytes(16).toString("hex");
-      const upload = enter(id, order);
+      const upload = admit(id, order);
       try {
         await freeSpace.check();
         await folder.begin(id, { order, phase: "arriving" });
@@ -158,8 +158,8 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     },
     find(id) {
       const upload = uploads.get(id);
-      if (upload === undefined || isOver(upload.order)) return undefined;
-      upload.touchedAt = ticks();
+      if (upload === undefined || hasExpired(upload.order)) return undefined;
+      upload.lastUsedAt = ticks();
       return upload;
     },
     get running() {

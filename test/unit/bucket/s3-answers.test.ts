@@ -50,7 +50,7 @@ function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly 
 function putOneInParts(client: S3Client): Promise<boolean> {
   const { size, hashes } = wholeBody(Buffer.from("one"));
   const source = { size, hashes, read: async () => Buffer.from("one") };
-  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, holds: async () => true });
+  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, isConditionMet: async () => true });
 }
 
 async function put(text: string): Promise<boolean> {
@@ -158,7 +158,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
     const seen = await version();
     pageFor("PUT");
     await isFailure(bucket.putTombstone(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
-    await isFailure(bucket.removeTombstone(A, seen));
+    await isFailure(bucket.removeVersion(A, seen));
     expect(there()).toBe("one");
   });
 
@@ -170,9 +170,9 @@ describe("a page with status 200 that something before S3 answers with", () => {
     await put("one");
     const seen = await version();
     pageFor("DELETE");
-    expect(await bucket.removeTombstone(A, seen)).toBe(false);
+    expect(await bucket.removeVersion(A, seen)).toBe(false);
     s3.failure = () => undefined;
-    expect(await bucket.removeTombstone(A, seen)).toBe(true);
+    expect(await bucket.removeVersion(A, seen)).toBe(true);
     expect(there()).toBeUndefined();
   });
 
@@ -205,7 +205,7 @@ test("a 404 is absence where S3 says it, and no answer where something before S3
   const asks = [
     bucket.head(A),
     bucket.get(A, undefined),
-    bucket.removeTombstone(A, "version" in seen ? seen.version : ""),
+    bucket.removeVersion(A, "version" in seen ? seen.version : ""),
   ];
   // Heard at once: the last may be over before the first.
   await Promise.all(asks.map((ask) => expect(ask).rejects.toMatchObject({ code: "store_failed" })));

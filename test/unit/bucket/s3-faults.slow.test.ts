@@ -138,7 +138,7 @@ test("a server that is too busy to show whether it obeys conditions is asked for
     return probes > 1 && probes < 5 ? { status: 503, code: "SlowDown" } : undefined;
   };
   await open();
-  await new Promise<void>((resolve) => store.onReturn(resolve));
+  await new Promise<void>((resolve) => store.onRecovery(resolve));
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
@@ -170,7 +170,7 @@ test("three requests that get nothing but 503 are as many without an answer", as
 
 test("after three requests without an answer the next fail at once, until it answers again", async () => {
   await open();
-  const returned = new Promise<void>((resolve) => store.onReturn(resolve));
+  const returned = new Promise<void>((resolve) => store.onRecovery(resolve));
   s3.failure = () => "reset";
   await expect(put("one")).rejects.toMatchObject({ code: "store_failed" });
   expect(store.isDown).toBe(true);

@@ -2,7 +2,7 @@
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
 import { createSharedSignals } from "../../../src/async/shared-signals.ts";
-import { createPatience } from "../../../src/bucket/s3/bodies.ts";
+import { createIdleTimeout } from "../../../src/bucket/s3/bodies.ts";
 import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
 import type { HttpCall, HttpReply } from "../../../src/bucket/s3/http-call.ts";
 import { putInParts } from "../../../src/bucket/s3/multipart.ts";
@@ -59,7 +59,7 @@ test.each([
   [35_000, 1],
 ])("send() to which nothing comes in %i ms is tried %i times", async (patienceMs, times) => {
   const call = vi.fn(silence);
-  await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", patienceMs }));
+  await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", idleTimeoutMs: patienceMs }));
   expect(call).toHaveBeenCalledTimes(times);
 });
 
@@ -69,7 +69,7 @@ test("send() of a long body whose connection breaks off is tried three times, ho
     vi.advanceTimersByTime(40_000);
     throw new Error("reset");
   });
-  const send = clientOf(call).send({ method: "PUT", name: "a.jpg", patienceMs: 15_000 });
+  const send = clientOf(call).send({ method: "PUT", name: "a.jpg", idleTimeoutMs: 15_000 });
   await expect(send).rejects.toMatchObject({ code: "store_failed" });
   expect(call).toHaveBeenCalledTimes(3);
 });
@@ -81,7 +81,7 @@ test("an upload of which the end stays without an answer fails in time, its part
     return silence(call);
   });
   const source = { size: ONE.size, hashes: ONE.hashes, read: async () => Buffer.from("one") };
-  const put = { name: "a.jpg", headers: {}, condition: {}, holds: async () => true };
+  const put = { name: "a.jpg", headers: {}, condition: {}, isConditionMet: async () => true };
   expect(await failsAfter(() => putInParts(asked, source, put))).toBeLessThan(CLIENT_MS - 10_000);
 });
 
@@ -138,7 +138,7 @@ test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhi
     return blanksThen("<CompleteMultipartUploadResult/>", { ms: 32_000 });
   });
   const source = { size: ONE.size, hashes: ONE.hashes, read: async () => Buffer.from("one") };
-  const put = { name: "a.jpg", headers: {}, condition: {}, holds: async () => true };
+  const put = { name: "a.jpg", headers: {}, condition: {}, isConditionMet: async () => true };
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   expect([await copy(), await putInParts(asked, source, put)]).toEqual([true, true]);
   await close();
@@ -148,15 +148,15 @@ test("createPatience() aborts its signal when the store closes, and leaves nothi
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const listening = () => getEventListeners(closing.signal, "abort").length;
-  const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createPatience(ms, shared));
+  const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createIdleTimeout(ms, shared));
   ended?.end();
-  for await (const _piece of read?.watchAnswer(replyOf("one").body) ?? []);
+  for await (const _piece of read?.watchReply(replyOf("one").body) ?? []);
   await vi.waitFor(() => expect(silent?.signal.aborted).toBe(true));
   expect(listening()).toBe(1);
   const reason = new Error("closed");
   closing.abort(reason);
   expect(listening()).toBe(0);
-  expect([ended, read, open, createPatience(15_000, shared)].map((of) => of?.signal.reason)).toEqual([
+  expect([ended, read, open, createIdleTimeout(15_000, shared)].map((of) => of?.signal.reason)).toEqual([
     undefined,
     undefined,
     reason,

@@ -39,7 +39,7 @@ async function open(failure: ScriptedS3["failure"]): Promise<void> {
 }
 
 async function returned(): Promise<void> {
-  const back = new Promise<void>((resolve) => store?.onReturn(resolve));
+  const back = new Promise<void>((resolve) => store?.onRecovery(resolve));
   s3.failure = () => undefined;
   await back;
 }
@@ -148,7 +148,7 @@ test.each([
   async (_what, times, failure) => {
     s3.saysRequestId = false;
     await open(() => ({ page: 404 }));
-    const back = new Promise<void>((resolve) => store?.onReturn(resolve));
+    const back = new Promise<void>((resolve) => store?.onRecovery(resolve));
     s3.failure = toTrialPuts(failure);
     await back;
     const puts = () => s3.asked.filter((line) => /^PUT .*probe/.test(line)).length;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError, restError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { createProof } from "../../../src/upload/verify-decodable.ts";
+import { createVerifyDecodable } from "../../../src/upload/verify-decodable.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { photosLab } from "../../helpers/photos-lab.ts";
 import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
@@ -9,7 +9,7 @@ import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
 /** Uploads an image to a server whose renderer says this of it. */
 async function uploadWhere(code: ErrorCode) {
   const renderer = { verify: () => Promise.reject(new HuiyuanError(code, "so it is")) };
-  const { port, bucket } = await photosLab({ verify: createProof(renderer) });
+  const { port, bucket } = await photosLab({ verify: createVerifyDecodable(renderer) });
   const form = fileForm(await noisyJpeg(64, 48));
   const answer = await callApi({ port, path: "/a.jpg", sign: uploadToken("a.jpg"), form });
   const { state } = await bucket.stored.bucket.lookup(toKey("a.jpg"));

@@ -22,17 +22,17 @@ export interface Edge {
   copy(from: Key, to: ObjectInfo, options: { readonly raisesEpoch: boolean }): Promise<void>;
   forget(info: ObjectInfo): Promise<void>;
   /** The row has no copy any more. */
-  dropped(key: Key): void;
+  dropFromIndex(key: Key): void;
 }
 
 export interface EdgeOptions {
   readonly bucketId: string;
   readonly driver: BucketDriver;
-  readonly order: LruIndex;
+  readonly index: LruIndex;
   readonly forgetRow: (key: Key, sha256: string) => Promise<boolean>;
   readonly maxCopyBytes: () => number;
   /** Copies have been added. */
-  readonly grown: () => void;
+  readonly noteGrowth: () => void;
   readonly log: Log;
   /** As performance.now(). */
   readonly ticks: () => number;
@@ -42,24 +42,24 @@ export interface EdgeOptions {
 const TRUSTED_MS = 60_000;
 
 export function createEdge(options: EdgeOptions): Edge {
-  const { bucketId, driver, order, forgetRow, maxCopyBytes, grown, log, ticks } = options;
+  const { bucketId, driver, index, forgetRow, maxCopyBytes, noteGrowth, log, ticks } = options;
 
-  function added({ key, size, hashes }: ObjectInfo): void {
-    order.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
-    grown();
+  function noteAdded({ key, size, hashes }: ObjectInfo): void {
+    index.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
+    noteGrowth();
   }
 
   /** No copy and no tombstone; the epoch stands. */
-  async function clear(key: Key): Promise<void> {
+  async function clearRow(key: Key): Promise<void> {
     const entry = await driver.lookup(key);
     if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
     else if (entry.state === "tombstone") await driver.undelete(key);
-    order.drop(bucketId, key);
+    index.drop(bucketId, key);
   }
 
   /** The epoch, come what may; then the copy, if the disk can. */
-  async function change(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
-    await clear(key);
+  async function replaceCopy(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
+    await clearRow(key);
     if (raisesEpoch) await driver.purge(key, { hard: false });
     try {
       await store();
@@ -72,21 +72,21 @@ export function createEdge(options: EdgeOptions): Edge {
     driver,
     maxCopyBytes,
     isTrusted(key) {
-      const copy = order.use(bucketId, key);
+      const copy = index.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
     trust(key) {
-      const copy = order.use(bucketId, key);
+      const copy = index.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = ticks();
     },
     async put(info, body, condition) {
       if (info.size > maxCopyBytes()) return;
-      if ((await driver.put(info, body, condition)) === "stored") added(info);
+      if ((await driver.put(info, body, condition)) === "stored") noteAdded(info);
     },
     replace: (info, body, { raisesEpoch }) =>
-      change(info.key, raisesEpoch, async () => {
+      replaceCopy(info.key, raisesEpoch, async () => {
         if (info.size > maxCopyBytes()) return;
-        if ((await driver.put(info, body, { when: "absent" })) === "stored") added(info);
+        if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
       }),
     async copy(from, to, { raisesEpoch }) {
       if (from === to.key) {
@@ -97,14 +97,14 @@ export function createEdge(options: EdgeOptions): Edge {
           return;
         }
       }
-      await change(to.key, raisesEpoch, async () => {
-        if ((await driver.copy(from, to, { when: "absent" })) === "stored") added(to);
+      await replaceCopy(to.key, raisesEpoch, async () => {
+        if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
       });
     },
     async forget({ key, hashes }) {
-      order.drop(bucketId, key);
+      index.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
     },
-    dropped: (key) => order.drop(bucketId, key),
+    dropFromIndex: (key) => index.drop(bucketId, key),
   };
 }

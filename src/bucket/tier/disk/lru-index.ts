@@ -25,7 +25,7 @@ export interface LruIndex {
   use(bucketId: string, key: Key): Copy | undefined;
   drop(bucketId: string, key: Key): void;
   /** The copy that was used longest ago, while more than the bounds allow is there; it is dropped from here. */
-  popSurplus(maxBytes: number): Copy | undefined;
+  popExcess(maxBytes: number): Copy | undefined;
 }
 
 /** What so many take in memory is some 50 MB. */
@@ -75,7 +75,7 @@ export function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
       return copy;
     },
     drop: (bucketId, key) => drop(name(bucketId, key)),
-    popSurplus(maxBytes) {
+    popExcess(maxBytes) {
       if (bytes <= maxBytes && copies.size <= maxCopies) return undefined;
       const [oldest] = copies;
       if (oldest === undefined) return undefined;

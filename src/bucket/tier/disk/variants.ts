@@ -15,7 +15,7 @@ export interface VariantBucket {
 }
 
 export interface VariantTierOptions {
-  readonly near: Pick<FsStore, "bucket" | "forget">;
+  readonly embedded: Pick<FsStore, "bucket" | "forget">;
   readonly disk: DiskCache;
 }
 
@@ -24,11 +24,11 @@ const PAGE = 1_000;
 const ABSENT: Entry = { state: "absent", epoch: 0 };
 
 /** The same variants for the same bucket id. */
-export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
-  const { order } = disk;
+export function createVariantTier({ embedded, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
+  const { index } = disk;
   return (bucketId) => {
     const id = VARIANT_FOLDER + bucketId;
-    const driver = near.bucket(id);
+    const driver = embedded.bucket(id);
 
     async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition) {
       // What would push out more than a quarter of the others is made again each time.
@@ -37,8 +37,8 @@ export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId
       if (result === "stored") {
         const { key, size, hashes } = info;
         // No remote store has variants.
-        order.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
-        disk.grown();
+        index.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
+        disk.noteGrowth();
       }
       return result;
     }
@@ -49,9 +49,9 @@ export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId
         put,
         async lookup(key) {
           // Mostly it is asked for what is about to be made, and the order knows all that is there.
-          if (disk.isCounted && !order.has(id, key)) return ABSENT;
+          if (disk.isCounted && !index.has(id, key)) return ABSENT;
           const entry = await driver.lookup(key);
-          if (entry.state === "object") order.use(id, key);
+          if (entry.state === "object") index.use(id, key);
           return entry;
         },
       },
@@ -63,8 +63,8 @@ export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId
           // Together, so that the writer commits them together.
           await Promise.all(
             objects.map(({ key, hashes }) => {
-              order.drop(id, key);
-              return near.forget(id, key, hashes.sha256);
+              index.drop(id, key);
+              return embedded.forget(id, key, hashes.sha256);
             }),
           );
           for (const { key } of objects) yield key;

@@ -14,7 +14,7 @@ export interface DamagedObjects {
 /** How many are remembered; what the mirror brought is mended by the next fill. */
 const MAX_DAMAGED = 1_000;
 /** So long one rests. The wrong bytes may have come of the way here: then they are right again later. */
-const REST_MS = 60_000;
+const REMEMBERED_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
 export function createDamagedObjects(ticks: () => number): DamagedObjects {
@@ -30,7 +30,7 @@ export function createDamagedObjects(ticks: () => number): DamagedObjects {
     has: (key, version) => since.has(nameOf(key, version)),
     failureOf(key, version) {
       const at = since.get(nameOf(key, version));
-      if (at === undefined || ticks() - at >= REST_MS) return undefined;
+      if (at === undefined || ticks() - at >= REMEMBERED_MS) return undefined;
       return new HuiyuanError("store_failed", `Cannot read "${key}": S3 gives other bytes than were stored`);
     },
   };

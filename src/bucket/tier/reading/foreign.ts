@@ -14,7 +14,7 @@ export interface ForeignOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
   /** Takes the body and its description; what it does not take is dropped. */
-  readonly keep: (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  readonly storeCopy: (info: ObjectInfo, body: WholeBody) => Promise<void>;
 }
 
 /**
@@ -24,17 +24,17 @@ export interface ForeignOptions {
 export async function describeForeign(
   key: Key,
   { version, modifiedAt, size }: ForeignEntry,
-  { remote, spools, keep }: ForeignOptions,
+  { remote, spools, storeCopy }: ForeignOptions,
 ): Promise<ObjectInfo | "no-image" | undefined> {
   const body = await remote.get(key, version);
   if (body === undefined) return undefined;
   const gate = createGate();
   const spool = spools.open();
   try {
-    for await (const piece of body) {
-      gate.push(piece);
+    for await (const chunk of body) {
+      gate.push(chunk);
       if (gate.head === "foreign") return "no-image";
-      const hasRoom = spool.write(piece);
+      const hasRoom = spool.write(chunk);
       // There may be no end of them.
       if (spool.received > size) break;
       if (!hasRoom) await spool.drained();
@@ -54,7 +54,7 @@ export async function describeForeign(
       validated: undefined,
     } as const;
     const info = describeObject({ key, body: whole, image: verdict.image, provenance, now: modifiedAt });
-    await keep(info, whole);
+    await storeCopy(info, whole);
     return info;
   } catch (error) {
     spool.fail(asHuiyuanError(error));

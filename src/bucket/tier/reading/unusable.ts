@@ -12,7 +12,7 @@ export interface UnusableObjects {
 const MAX_UNUSABLE = 1_000;
 /** So long one is. The wrong bytes may have come of the way here. */
 const REMEMBERED_MS = 600_000;
-const TELL_EVERY_MS = 60_000;
+const LOG_EVERY_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
 export function createUnusableObjects(parts: {
@@ -22,8 +22,8 @@ export function createUnusableObjects(parts: {
 }): UnusableObjects {
   const { bucketId, log, ticks } = parts;
   const since = new Map<string, number>();
-  let toldAt = Number.NEGATIVE_INFINITY;
-  let untold = 0;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
 
   function isRemembered(name: string): boolean {
     const at = since.get(name);
@@ -38,15 +38,15 @@ export function createUnusableObjects(parts: {
       since.set(name, ticks());
       const [oldest] = since.keys();
       if (since.size > MAX_UNUSABLE && oldest !== undefined) since.delete(oldest);
-      if (ticks() - toldAt < TELL_EVERY_MS) {
-        untold += 1;
+      if (ticks() - loggedAt < LOG_EVERY_MS) {
+        unlogged += 1;
         return;
       }
-      toldAt = ticks();
+      loggedAt = ticks();
       const message =
         "an object of another tool in S3 cannot be served, and nothing of a mirror is stored in its place";
-      log.warn({ bucket: bucketId, key, why, others: untold }, message);
-      untold = 0;
+      log.warn({ bucket: bucketId, key, why, others: unlogged }, message);
+      unlogged = 0;
     },
     has: (key, version) => isRemembered(nameOf(key, version)),
   };

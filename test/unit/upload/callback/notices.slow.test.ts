@@ -92,7 +92,7 @@ function told({ requests }: ScriptedOrigin, secret = "one") {
 }
 
 async function notify(notices: Notices, uploaded: Uploaded): Promise<CallbackOutcome | undefined> {
-  return (await notices.announce(uploaded))?.stored();
+  return (await notices.makeOutboxDraft(uploaded))?.stored();
 }
 
 const owed = () => outbox.list(ALL, { after: 0, limit: 100 });
@@ -111,7 +111,7 @@ test("stored() relays the business server's answer, and owes nothing any more", 
 test("announce() has nothing to do without a callback", async () => {
   const notices = noticesOf();
   notices.apply(to({ url: "http://app.example.com" }, {}, "10001234/others"));
-  expect(await notices.announce(UPLOADED)).toBeUndefined();
+  expect(await notices.makeOutboxDraft(UPLOADED)).toBeUndefined();
   expect(await owed()).toEqual([]);
 });
 
@@ -299,7 +299,10 @@ test("announce(): told once stored, forgotten once withdrawn", async () => {
   const notices = noticesOf();
   notices.apply(to(business));
   await notices.redeliver();
-  const [one, two] = [await notices.announce(UPLOADED), await notices.announce({ ...UPLOADED, fileid: "two" })];
+  const [one, two] = [
+    await notices.makeOutboxDraft(UPLOADED),
+    await notices.makeOutboxDraft({ ...UPLOADED, fileid: "two" }),
+  ];
   expect((await outbox.due(BUCKET, clock + HOUR_MS, 9)).length).toBe(2);
   // Longer than expected, but not forgotten: it is not sent behind the uploader's back.
   clock += 61_000;
@@ -316,7 +319,7 @@ test("an upload of which nobody knows whether it was stored is told if it was", 
   const notices = noticesOf();
   notices.apply(to(business));
   await notices.redeliver();
-  (await notices.announce(UPLOADED))?.leave();
+  (await notices.makeOutboxDraft(UPLOADED))?.markUnknown();
   clock += 60_000;
   await notices.redeliver();
   await business.received(1);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { MAX_OWED, type Outbox } from "../../../../src/upload/callback/outbox.ts";
+import { MAX_ENTRIES, type Outbox } from "../../../../src/upload/callback/outbox.ts";
 import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";
@@ -93,7 +93,7 @@ test("what is not known to be stored is due, and nobody's to see", async () => {
 });
 
 test("a bucket's outbox is bounded: what was given up makes room, what is waited for does not", async () => {
-  const notices = Array.from({ length: MAX_OWED }, () => outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 }));
+  const notices = Array.from({ length: MAX_ENTRIES }, () => outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 }));
   const last = Math.max(...(await Promise.all(notices)).map(Number));
   expect(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
   expect(await owe("elsewhere", 1, "others")).toBeGreaterThan(last);

@@ -57,7 +57,7 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
   try {
     return await takePacket(
       {
-        place,
+        target: place,
         appid: "10001234",
         bucketId: BUCKET_ID,
         requested: toKey(fileid),
@@ -68,7 +68,7 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
         slices,
         maxImageBytes: 20_971_520,
         verify: async () => undefined,
-        announce: async () => undefined,
+        makeOutboxDraft: async () => undefined,
         now: clock.now,
       },
     );
@@ -112,7 +112,7 @@ describe("after a restart", () => {
     }
     const upload = at.slices.find(session);
     await upload?.append(oneOf(jpeg.subarray(last)), jpeg.byteLength - last);
-    await upload?.enter("storing");
+    await upload?.setPhase("storing");
     // The bucket took the file, and then the power went.
     const form = { sha: hex(jpeg), filesize: String(jpeg.byteLength) };
     const other = await lab();
@@ -132,7 +132,7 @@ describe("after a restart", () => {
       const session = await begin(at);
       await sendFrom(at, session);
       const note = at.slices.find(session);
-      await note?.enter(phase);
+      await note?.setPhase(phase);
       await at.restart();
       const failure = new HuiyuanError("store_failed", "Cannot ask the store");
       const away = storedLab({ over: () => ({ lookup: async () => ({ state: "absent", epoch: 0, failure }) }) });
@@ -167,7 +167,7 @@ describe("after a restart", () => {
   test("an image that the bucket was taking, and has not, is to be sent again", async () => {
     const at = await lab();
     const session = await begin(at);
-    await at.slices.find(session)?.enter("storing");
+    await at.slices.find(session)?.setPhase("storing");
     rmSync(fileOf(at, session, ".part"));
     await at.restart();
     await expect(packet(at, { session })).rejects.toMatchObject({ code: "upload_id_unknown" });

@@ -24,9 +24,9 @@ let served: Set<string>;
 
 async function open(maxBytes: number): Promise<void> {
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createDiskCache({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
-  variants = createVariantTier({ near, disk })(ID);
-  await disk.takenOver;
+  disk = createDiskCache({ embedded: near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
+  variants = createVariantTier({ embedded: near, disk })(ID);
+  await disk.counted;
 }
 
 async function close(): Promise<void> {
@@ -89,10 +89,10 @@ test("what takes more than a quarter of all is not kept", async () => {
 
 test("a smaller bound holds at once, and what is in order is counted", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
-  expect([disk.order.bytes, disk.order.count]).toEqual([8_000, 4]);
+  expect([disk.index.bytes, disk.index.count]).toEqual([8_000, 4]);
   disk.resize(4_000);
   await holds("c", "d");
-  expect(disk.order.bytes).toBe(4_000);
+  expect(disk.index.bytes).toBe(4_000);
 });
 
 test("what must go is told to the writer together, and no more at a time than it bears", async () => {
@@ -104,15 +104,15 @@ test("what must go is told to the writer together, and no more at a time than it
     return true;
   };
   const slow = createDiskCache({
-    near: { bucket: near.bucket, listBuckets: () => [], forget },
+    embedded: { bucket: near.bucket, listBuckets: () => [], forget },
     maxBytes: 0,
     wasUsed: () => false,
     log: SILENT_LOG,
   });
   for (let index = 0; index < 300; index += 1) {
-    slow.order.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
+    slow.index.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
   }
-  slow.grown();
+  slow.noteGrowth();
   await eventually(() => told === 256, "the first bunch");
   latch.open();
   await eventually(() => told === 300, "the rest");
@@ -123,7 +123,7 @@ test("what an earlier run has left is counted, and the oldest of it goes first",
   for (const key of ["c", "b", "a"]) await put(key, 2_000);
   await close();
   await open(10_000);
-  expect([disk.order.bytes, disk.order.count]).toEqual([6_000, 3]);
+  expect([disk.index.bytes, disk.index.count]).toEqual([6_000, 3]);
   for (const key of ["d", "e", "f"]) await put(key, 2_000);
   await holds("a", "b", "d", "e", "f");
 });
@@ -140,7 +140,7 @@ test("forget() lets go of all that begins so, says which, and gives the room bac
   for await (const key of variants.forget("v/")) gone.push(key);
   expect(gone).toEqual(["v/1", "v/2"]);
   await holds("w/1");
-  expect(disk.order.bytes).toBe(2_000);
+  expect(disk.index.bytes).toBe(2_000);
   expect(await put("v/1", 2_000)).toBe("stored");
 });
 
@@ -163,7 +163,7 @@ test("the catalogue is asked for what is counted, and not for what is not there"
     return driver.lookup(key);
   };
   const watched = { bucket: () => ({ ...driver, lookup }), forget: near.forget };
-  const tier = createVariantTier({ near: watched, disk })(ID).driver;
+  const tier = createVariantTier({ embedded: watched, disk })(ID).driver;
   expect((await tier.lookup(toKey("a"))).state).toBe("object");
   expect(await tier.lookup(toKey("b"))).toEqual({ state: "absent", epoch: 0 });
   expect(asked).toEqual(["a"]);
@@ -173,10 +173,10 @@ test("what an earlier run has left is found before it is counted", async () => {
   await put("a", 2_000);
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createDiskCache({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
-  variants = createVariantTier({ near, disk })(ID);
+  disk = createDiskCache({ embedded: near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
+  variants = createVariantTier({ embedded: near, disk })(ID);
   expect(disk.isCounted).toBe(false);
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
-  await disk.takenOver;
+  await disk.counted;
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
 });

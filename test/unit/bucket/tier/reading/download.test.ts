@@ -30,10 +30,10 @@ function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), 
   const downloads = createDownloads({
     remote: { get, getRange } as unknown as RemoteBucket, // nothing else is asked of it
     spools: pool,
-    maxKeptBytes: () => maxKeptBytes,
+    maxCopyBytes: () => maxKeptBytes,
     moment: () => 0,
-    keep: async () => undefined,
-    damaged() {},
+    storeCopy: async () => undefined,
+    onDamaged() {},
   });
   return { downloads, pool, asked, info: infoOf("a.jpg", wholeBody(bytes)) };
 }
@@ -43,7 +43,7 @@ const FULL = { open: () => Promise.reject(diskError("ENOSPC")) };
 test.each([300_000, 1_500_000, 3_500_000])("%i bytes are read also where the disk takes nothing", async (size) => {
   const bytes = randomBytes(size);
   const { downloads, info, pool } = lab(bytes, FULL);
-  for (const open of [downloads.open, downloads.bring]) {
+  for (const open of [downloads.open, downloads.downloadWhole]) {
     const reader = await open(info, "1");
     expect((await readAll(reader, size)).equals(bytes)).toBe(true);
     reader?.close();
@@ -58,7 +58,7 @@ test.each([300_000, 1_500_000, 3_500_000])("%i bytes are read also where the dis
 test("bring() has all of it on a disk that works, whoever has it read meanwhile", async () => {
   const bytes = randomBytes(1_500_000);
   const { downloads, info, pool, asked } = lab(bytes);
-  const reader = await downloads.bring(info, "1");
+  const reader = await downloads.downloadWhole(info, "1");
   expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
   reader?.close();
   expect(asked).toEqual(["whole"]);

@@ -35,10 +35,10 @@ function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
   const downloads = createDownloads({
     remote,
     spools: pool,
-    maxKeptBytes: () => maxKeptBytes,
+    maxCopyBytes: () => maxKeptBytes,
     moment: () => 0,
-    keep: async ({ key }) => void kept.push(key),
-    damaged: ({ key }) => void damaged.push(key),
+    storeCopy: async ({ key }) => void kept.push(key),
+    onDamaged: ({ key }) => void damaged.push(key),
   });
   return { downloads, pool, damaged, kept };
 }
@@ -47,7 +47,7 @@ test.each([300_000, 3_500_000])("what should have %i bytes is store_corrupt, and
   const bytes = randomBytes(size);
   const { remote, sent } = endless(bytes);
   const { downloads, pool, damaged, kept } = downloadsOf(remote, 10_000_000);
-  await expect(downloads.bring(infoOf("a.jpg", wholeBody(bytes)), "1")).rejects.toMatchObject({
+  await expect(downloads.downloadWhole(infoOf("a.jpg", wholeBody(bytes)), "1")).rejects.toMatchObject({
     code: "store_corrupt",
   });
   expect(sent).toEqual({ pieces: 0, isLeft: true });
@@ -59,7 +59,7 @@ test("what is too large for a copy is store_corrupt", async () => {
   const bytes = randomBytes(300_000);
   const { remote, sent } = endless(bytes);
   const damaged: string[] = [];
-  const large = createLargeObjects({ remote, damaged: ({ key }) => void damaged.push(key) });
+  const large = createLargeObjects({ remote, onDamaged: ({ key }) => void damaged.push(key) });
   const reader = large.open(infoOf("a.jpg", wholeBody(bytes)), "1");
   await expect(reader.proven?.()).rejects.toMatchObject({ code: "store_corrupt" });
   expect(sent).toEqual({ pieces: 0, isLeft: true });
@@ -71,7 +71,7 @@ test("what another tool put is store_failed", async () => {
   const { remote, sent } = endless(jpeg);
   const pool = testPool();
   const found = { state: "foreign", size: jpeg.length, modifiedAt: 0, version: "1" } as const;
-  const described = describeForeign(toKey("a.jpg"), found, { remote, spools: pool, keep: async () => undefined });
+  const described = describeForeign(toKey("a.jpg"), found, { remote, spools: pool, beginCopy: async () => undefined });
   await expect(described).rejects.toMatchObject({ code: "store_failed" });
   expect(sent).toEqual({ pieces: 0, isLeft: true });
   await expect.poll(() => pool.usage.spools).toBe(0);
