@@ -1,7 +1,7 @@
 // The MD5 of stored images, which stat tells. Those of uploads are known; that of what a mirror brought is made of its
 // bytes when somebody asks, a few at a time, and remembered.
 import type { Bucket } from "../bucket/contract/bucket.ts";
-import { withReadDeadline } from "../bucket/remote/proof.ts";
+import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 

@@ -2,6 +2,7 @@
 // would be too long for S3 that way lie under a hash, with the key in their metadata. Pure.
 import { createHash } from "node:crypto";
 import { isKey, type Key } from "../../core/object.ts";
+import type { RemoteName } from "./remote.ts";
 
 /** The longest name that S3 takes, UTF-8 bytes. */
 const MAX_NAME_BYTES = 1_024;
@@ -35,4 +36,20 @@ export function objectNames(prefix: string, bucketId: string): ObjectNames {
       return isKey(key) ? key : undefined;
     },
   };
+}
+
+/** Both lists in one order. What lies behind the last found must wait until everything before it is known. */
+export function merge(
+  found: readonly RemoteName[],
+  long: readonly RemoteName[],
+  { limit, isEnd }: { readonly limit: number; readonly isEnd: boolean },
+): { names: readonly RemoteName[]; isEnd: boolean } {
+  const last = found.at(-1)?.key;
+  const fitting = isEnd || last === undefined ? long : long.filter(({ key }) => !isAfter(key, last));
+  const all = [...found, ...fitting].sort((a, b) => (isAfter(a.key, b.key) ? 1 : -1));
+  return { names: all.slice(0, limit), isEnd: isEnd && all.length <= limit };
+}
+
+export function isAfter(key: string, other: string): boolean {
+  return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
 }

@@ -2,6 +2,7 @@
 
 import type { SharedSignal } from "../../async/shared-signals.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import type { ByteSource } from "../remote/remote.ts";
 import type { HttpReply } from "./http-call.ts";
 
 export interface BodyBounds {
@@ -16,6 +17,8 @@ export interface BodyBounds {
  */
 const RATE_WINDOW_MS = 15_000;
 const MIN_BYTES_PER_MS = 16;
+/** Sent in chunks of this size, so that the progress of a request can be seen. Bytes. */
+const CHUNK_BYTES = 262_144;
 
 /** Nothing has moved for so long. */
 export class IdleTimeoutError extends Error {
@@ -123,4 +126,9 @@ export async function readBody(reply: HttpReply, bounds: BodyBounds): Promise<Bu
 
 function boundsError(found: string): HuiyuanError {
   return new HuiyuanError("store_failed", `Cannot read an answer of S3: ${found}`);
+}
+
+/** Bytes `start` to `end`, both inclusive. */
+export async function* chunksOf(source: ByteSource, start = 0, end = source.size - 1): AsyncGenerator<Buffer> {
+  for (let at = start; at <= end; at += CHUNK_BYTES) yield await source.read(at, Math.min(at + CHUNK_BYTES - 1, end));
 }

@@ -1,23 +1,22 @@
 // One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
 // its caller has the key alone within this process.
 
-import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type Hashes, isKey, type Key } from "../../core/object.ts";
+import type { Hashes, Key } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
 import type { Tombstone } from "../contract/driver.ts";
-import { describe, describeTombstone, entryOf, keyInMetadata } from "../remote/metadata.ts";
-import { isAfter, merge } from "../remote/name-order.ts";
+import { describe, describeTombstone, entryOf } from "../remote/metadata.ts";
 import type { ObjectNames } from "../remote/names.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote/remote.ts";
-import { isResult, type ListedName, listPage } from "./answers.ts";
-import { readBody } from "./bodies.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import { isResult } from "./answers.ts";
+import { chunksOf, readBody } from "./bodies.ts";
 import type { Capabilities } from "./capability-probe.ts";
-import { chunksOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
+import { createS3Listing } from "./listing.ts";
 import { putInParts } from "./multipart.ts";
-import { mayBeObject, tombstoneBody } from "./tombstone.ts";
+import { unexpectedStatus } from "./refusals.ts";
+import { tombstoneBody } from "./tombstone.ts";
 
 export interface S3BucketParts {
   readonly client: S3Client;
@@ -29,23 +28,13 @@ export interface S3BucketParts {
   readonly partsAboveBytes: number;
 }
 
-interface PageOptions {
-  /** A name, not a key. */
-  readonly after: string | undefined;
-  readonly size: number;
-  readonly signal: Cancellation | undefined;
-}
-
 const HEAD_TIMEOUT_MS = 2_000;
 const HEAD_ATTEMPTS = 2;
 const IDLE_TIMEOUT_MS = 15_000;
 /** For all of the answer, the blanks that S3 sends while it copies included. Less than a client's connection waits for its answer. */
 const COPY_TIMEOUT_MS = 35_000;
-const PAGE = 1_000;
 /** Lies where something was taken away; of no effect by anybody's clock. */
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
-/** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
-const MAX_LONG = 10_000;
 
 export function createS3Bucket({
   client,
@@ -66,7 +55,7 @@ export function createS3Bucket({
     });
     if (reply.status === 404) return { state: "absent" };
     // The length of such an answer is none of an object's.
-    if (reply.status >= 300) throw unexpected("look at", name, reply.status);
+    if (reply.status >= 300) throw unexpectedStatus("look at", name, reply.status);
     await client.discard(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
@@ -74,7 +63,7 @@ export function createS3Bucket({
   /** For an answer whose body is of no use: it is read away behind, or left, so that it keeps no connection. */
   function discardAndFail(action: string, name: string, reply: HttpReply): HuiyuanError {
     void client.discard(reply).catch(() => undefined);
-    return unexpected(action, name, reply.status);
+    return unexpectedStatus(action, name, reply.status);
   }
 
   async function isConditionMet(key: Key, condition: RemoteCondition): Promise<boolean> {
@@ -133,7 +122,7 @@ export function createS3Bucket({
       await client.discard(reply);
       return true;
     }
-    if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
+    if (reply.status === 404 && condition.when !== "version") throw unexpectedStatus("put", name, reply.status);
     // It may have been stored by an earlier try, of this program or of a proxy, whose answer was lost; then what is there is ours.
     return isSame(await head(key), info.hashes.sha256, info.storedAt);
   };
@@ -163,7 +152,7 @@ export function createS3Bucket({
       if (reply.status !== 206) throw discardAndFail("get a range of", names.of(key), reply);
       const wanted = end - start + 1;
       const bytes = await readBody(reply, { bytes: wanted });
-      if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
+      if (bytes.length !== wanted) throw unexpectedStatus("get a range of", names.of(key), reply.status);
       return bytes;
     },
     async putTombstone(key, tombstone, condition) {
@@ -191,10 +180,10 @@ export function createS3Bucket({
         isTotalTimeout: true,
       });
       if (reply.status === 404 || reply.status === 412) return false;
-      if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
+      if (reply.status >= 300) throw unexpectedStatus("copy to", name, reply.status);
       // As with parts, a copy may fail after its 200.
       const result = await client.text(reply);
-      if (!isResult(result, "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
+      if (!isResult(result, "CopyObjectResult")) throw unexpectedStatus("copy to", name, reply.status);
       return true;
     },
     async removeVersion(key, version) {
@@ -209,78 +198,13 @@ export function createS3Bucket({
         return isPut || reply.status === 204 || (await head(key)).state === "absent";
       }
       if (reply.status === 404) return true;
-      if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
+      if (reply.status !== 412 && reply.status !== 409) throw unexpectedStatus("remove", names.of(key), reply.status);
       // As with a put, an earlier try may have been carried out.
       const there = await head(key);
       return there.state === "tombstone" && there.expiresAt === EXPIRED_TOMBSTONE.expiresAt;
     },
-    async list({ prefix, after, limit, signal }) {
-      const long = (await longNames(signal)).filter(
-        ({ key }) => key.startsWith(prefix) && (after === undefined || isAfter(key, after)),
-      );
-      const found: RemoteName[] = [];
-      let from = after === undefined ? undefined : names.folder + after;
-      let isEnd = false;
-      let size = Math.min(PAGE, limit + 1);
-      while (found.length <= limit && !isEnd) {
-        const page = await pageOf(names.folder + prefix, { after: from, size, signal });
-        // Most may be tombstones, any number of them.
-        size = PAGE;
-        for (const { name, size, md5 } of page.names) {
-          const key = names.keyOf(name);
-          if (key !== undefined && mayBeObject(size)) found.push({ key, size, md5 });
-        }
-        from = page.names.at(-1)?.name;
-        isEnd = !page.isTruncated || from === undefined;
-      }
-      return merge(found, long, { limit, isEnd });
-    },
+    list: createS3Listing(client, names),
   };
-
-  async function pageOf(prefix: string, { after, size, signal }: PageOptions) {
-    throwIfCancelled(signal);
-    const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(size) };
-    const reply = await client.send({
-      method: "GET",
-      query: after === undefined ? query : { ...query, "start-after": after },
-      idleTimeoutMs: IDLE_TIMEOUT_MS,
-    });
-    if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
-    const answer = await client.text(reply);
-    if (!isResult(answer, "ListBucketResult")) throw unexpected("list", prefix, reply.status);
-    const page = listPage(answer);
-    const first = page.names[0]?.name;
-    // As from a server that knows version 1 of listings only: there would be no end.
-    if (after !== undefined && first !== undefined && !isAfter(first, after)) {
-      throw new HuiyuanError("store_failed", `Cannot list "${prefix}": S3 ignores start-after, which names the page`);
-    }
-    return page;
-  }
-
-  /** Objects whose key must be read from their metadata; hardly ever any. */
-  async function longNames(signal: Cancellation | undefined): Promise<RemoteName[]> {
-    const listed: ListedName[] = [];
-    for (let from: string | undefined; listed.length < MAX_LONG; ) {
-      const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
-      listed.push(...page.names.filter(({ size }) => mayBeObject(size)));
-      from = page.names.at(-1)?.name;
-      if (!page.isTruncated || from === undefined) break;
-    }
-    const found: RemoteName[] = [];
-    for (const { name, size, md5 } of listed) {
-      throwIfCancelled(signal);
-      const reply = await client.send({ method: "HEAD", name, idleTimeoutMs: HEAD_TIMEOUT_MS });
-      if (reply.status >= 300) continue;
-      await client.discard(reply);
-      const key = keyInMetadata(reply.header);
-      if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
-    }
-    return found;
-  }
-}
-
-function throwIfCancelled(signal: Cancellation | undefined): void {
-  if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
 }
 
 function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
@@ -298,10 +222,6 @@ function versionOf(reply: HttpReply, name: string): string {
   const etag = reply.header("etag") ?? "";
   if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 gives no ETag of it`);
   return etag;
-}
-
-function unexpected(action: string, name: string, status: number): HuiyuanError {
-  return new HuiyuanError("store_failed", `Cannot ${action} "${name}": S3 answered ${status}`);
 }
 
 function contentMd5({ md5 }: Hashes): Record<string, string> {

@@ -3,9 +3,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { hasRequestId } from "./absence.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
+import { hasRequestId } from "./refusals.ts";
 
 export interface Capabilities {
   /** `If-None-Match: *` */

@@ -6,11 +6,10 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
-import { createNotFoundRule, type NotFoundRule } from "./absence.ts";
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { isAboutObject, isFull, isRetryable } from "./refusals.ts";
+import { createNotFoundRule, isAboutObject, isFull, isRetryable, type NotFoundRule } from "./refusals.ts";
 
 /** Where the S3 bucket is, as from s3Place(), and who asks. */
 export interface S3Access {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ByteSource } from "../remote/remote.ts";
 import { errorCode, isResult, uploadId } from "./answers.ts";
-import { chunksOf } from "./chunks.ts";
+import { chunksOf } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
 
 export interface MultipartPut {

@@ -39,7 +39,17 @@ const PUT_PROBE_WAIT_MS = 8_000;
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
   // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
-  const client = createS3Client({ ...options, onUntrustedNotFound: () => probe.probeAgain() });
+  const { url, region, accessKeyId, secretAccessKey, call, now } = options;
+  const client = createS3Client({
+    url,
+    region,
+    accessKeyId,
+    secretAccessKey,
+    call,
+    log,
+    now,
+    onUntrustedNotFound: () => probe.probeAgain(),
+  });
   const probe = createCapabilityProbe(client, { prefix, log });
   // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
   client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));

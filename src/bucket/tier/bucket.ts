@@ -13,7 +13,7 @@ import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
 import type { Edge } from "./disk/edge.ts";
 import { listMerged, usageMerged } from "./listing.ts";
-import { createLookups } from "./look.ts";
+import { createLookups } from "./lookups.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
@@ -88,11 +88,21 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   });
 
   const changes = createChanges({
-    ...parts,
+    id,
+    remote,
+    queue,
+    edge,
     damaged,
     unconfirmed,
     isNoImage: lookups.isNoImage,
+    isDown,
+    uploads: parts.uploads,
+    unqueue: parts.unqueue,
+    checkRoom: parts.checkRoom,
     rememberSums: downloads.rememberSums,
+    changed,
+    log,
+    now,
   });
 
   const lockName = (key: Key) => `${id}\n${key}`;

@@ -4,7 +4,7 @@ import type { Chunks } from "../../body/chunks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
-import { withReadDeadline } from "../../bucket/remote/proof.ts";
+import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";

@@ -8,7 +8,7 @@ import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
-import { withReadDeadline } from "../../remote/proof.ts";
+import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
 import { createLargeObjects } from "./large.ts";
 

@@ -6,7 +6,7 @@ import { BLOCK_BYTES, type WholeBody } from "../../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
-import { withReadDeadline } from "../../remote/proof.ts";
+import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
 
 export interface LargeObjects {

@@ -71,7 +71,7 @@ test("what another tool put is store_failed", async () => {
   const { remote, sent } = endless(jpeg);
   const pool = testPool();
   const found = { state: "foreign", size: jpeg.length, modifiedAt: 0, version: "1" } as const;
-  const described = describeForeign(toKey("a.jpg"), found, { remote, spools: pool, beginCopy: async () => undefined });
+  const described = describeForeign(toKey("a.jpg"), found, { remote, spools: pool, storeCopy: async () => undefined });
   await expect(described).rejects.toMatchObject({ code: "store_failed" });
   expect(sent).toEqual({ pieces: 0, isLeft: true });
   await expect.poll(() => pool.usage.spools).toBe(0);

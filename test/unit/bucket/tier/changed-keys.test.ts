@@ -1,7 +1,7 @@
 // Which keys have changed since a read began.
 import { expect, test } from "vitest";
-import { createChangedKeys } from "../../../../../src/bucket/tier/changed-keys.ts";
-import { toKey } from "../../../../../src/core/object.ts";
+import { createChangedKeys } from "../../../../src/bucket/tier/changed-keys.ts";
+import { toKey } from "../../../../src/core/object.ts";
 
 const [A, B, C, D] = [toKey("a"), toKey("b"), toKey("c"), toKey("d")];
 

@@ -1,12 +1,12 @@
 // The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { openTestS3 } from "../../helpers/s3-store.ts";
-import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
-import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { openTestS3 } from "../../../helpers/s3-store.ts";
+import { type Failure, type ScriptedS3, startScriptedS3 } from "../../../helpers/scripted-s3.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const NAME = "10001234/photos/a.jpg";
 let s3: ScriptedS3;

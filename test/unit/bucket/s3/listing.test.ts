@@ -1,10 +1,10 @@
 // Listings of an S3 bucket that hold hardly anything but tombstones, or never come to an end by themselves.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { CancellationSource } from "../../../src/async/cancellation.ts";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { openTestS3 } from "../../helpers/s3-store.ts";
-import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
+import { CancellationSource } from "../../../../src/async/cancellation.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { openTestS3 } from "../../../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../../../helpers/scripted-s3.ts";
 
 const FOLDER = "10001234/photos/";
 let s3: ScriptedS3;

@@ -1,13 +1,13 @@
 // What the S3 bucket does where a server ignores conditions, fails, or loses an answer.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { openTestS3 } from "../../helpers/s3-store.ts";
-import { type Failure, type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
-import { createLatch } from "../../helpers/spools.ts";
-import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { openTestS3 } from "../../../helpers/s3-store.ts";
+import { type Failure, type ScriptedS3, startScriptedS3 } from "../../../helpers/scripted-s3.ts";
+import { createLatch } from "../../../helpers/spools.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const A = toKey("a.jpg");
 const NAME = "10001234/photos/a.jpg";

@@ -1,14 +1,14 @@
 // Answers of an S3, or of what stands before it, that lack what they should say, or say what S3 has not.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
-import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
-import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
-import { putInParts } from "../../../src/bucket/s3/multipart.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { openTestS3 } from "../../helpers/s3-store.ts";
-import { type ScriptedS3, startScriptedS3 } from "../../helpers/scripted-s3.ts";
-import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
+import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
+import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
+import { putInParts } from "../../../../src/bucket/s3/multipart.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { openTestS3 } from "../../../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../../../helpers/scripted-s3.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const A = toKey("a.jpg");
 const NAME = "10001234/photos/a.jpg";

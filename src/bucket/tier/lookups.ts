@@ -7,7 +7,7 @@ import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { hasExpired } from "../contract/conditions.ts";
 import type { Entry } from "../contract/driver.ts";
-import { withReadDeadline } from "../remote/proof.ts";
+import { withReadDeadline } from "../remote/read-deadline.ts";
 import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
 import type { DamagedObjects } from "./reading/damaged.ts";
 import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";

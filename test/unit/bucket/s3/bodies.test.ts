@@ -1,10 +1,10 @@
 // Answers of S3 whose bodies break off or have no end.
 import { afterEach, expect, test, vi } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../src/bucket/remote/remote.ts";
-import type { HttpCall } from "../../../src/bucket/s3/http-call.ts";
-import { openS3Store } from "../../../src/bucket/s3/store.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
-import { toKey } from "../../../src/core/object.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
+import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
+import { openS3Store } from "../../../../src/bucket/s3/store.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
 
 const A = toKey("a.jpg");
 let store: RemoteStore | undefined;

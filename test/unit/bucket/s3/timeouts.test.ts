@@ -1,15 +1,15 @@
 // How long the S3 store waits for an answer in all: less than a client's connection waits for its own.
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { createSharedSignals } from "../../../src/async/shared-signals.ts";
-import { createIdleTimeout } from "../../../src/bucket/s3/bodies.ts";
-import { createS3Client, type S3Client } from "../../../src/bucket/s3/client.ts";
-import type { HttpCall, HttpReply } from "../../../src/bucket/s3/http-call.ts";
-import { putInParts } from "../../../src/bucket/s3/multipart.ts";
-import { openS3Store } from "../../../src/bucket/s3/store.ts";
-import { SILENT_LOG } from "../../../src/core/log.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { infoOf, wholeBody } from "../../helpers/whole-body.ts";
+import { createSharedSignals } from "../../../../src/async/shared-signals.ts";
+import { createIdleTimeout } from "../../../../src/bucket/s3/bodies.ts";
+import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
+import type { HttpCall, HttpReply } from "../../../../src/bucket/s3/http-call.ts";
+import { putInParts } from "../../../../src/bucket/s3/multipart.ts";
+import { openS3Store } from "../../../../src/bucket/s3/store.ts";
+import { SILENT_LOG } from "../../../../src/core/log.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };
 const A = toKey("a.jpg");
