@@ -1,12 +1,18 @@
-// Bytes of a far store of which none is given out before all have come and are right.
-
+// Bounds the wait for objects of a remote store that must be read and verified completely before they are used.
 import { withTimeout } from "../../async/timeouts.ts";
 import type { Key } from "../../core/object.ts";
 
-/** Less than a client's connection waits for its answer. Milliseconds. */
-const PROOF_WAIT_MS = 40_000;
+/** Shorter than a client's connection waits for its response. Milliseconds. */
+const READ_WAIT_MS = 40_000;
 
-/** What the reading gives, which goes on without those who have left: its copy serves who comes later. Throws store_failed. */
+/**
+ * Resolves with the result of `reading`. Throws store_failed after 40 s; the read then continues, because its copy can
+ * serve later requests.
+ */
 export function withReadDeadline<Result>(key: Key, reading: Promise<Result>): Promise<Result> {
-  return withTimeout(PROOF_WAIT_MS, reading, `Cannot read "${key}": all of it must come first, which takes too long`);
+  return withTimeout(
+    READ_WAIT_MS,
+    reading,
+    `Cannot read "${key}": the whole object was not received in ${READ_WAIT_MS / 1_000} s`,
+  );
 }
