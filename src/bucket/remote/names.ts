@@ -1,5 +1,6 @@
 // Maps keys to names in the S3 bucket, and orders them as listings do. A name is prefix + appid/bucket/ + key, so that
-// any S3 tool finds the object. A key that is too long for S3 gets a hash as its name; its metadata holds the key. Pure.
+// any S3 tool finds the object. A key that is too long for S3 gets a hash as its name; its metadata holds the key.
+// Pure.
 import { createHash } from "node:crypto";
 import { isKey, type Key } from "../../core/object.ts";
 import type { RemoteName } from "./remote.ts";

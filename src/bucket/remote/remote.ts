@@ -4,8 +4,8 @@ import type { Hashes, Key, ObjectInfo } from "../../core/object.ts";
 import type { ListOptions, Tombstone } from "../contract/driver.ts";
 
 /**
- * The state of a key. `foreign`: another tool wrote the object, and only its size is known. `version` identifies exactly
- * these bytes in a condition.
+ * The state of a key. `foreign`: another tool wrote the object, and only its size is known. `version` identifies
+ * exactly these bytes in a condition.
  */
 export type RemoteEntry =
   | { readonly state: "object"; readonly info: ObjectInfo; readonly isStale: boolean; readonly version: string }

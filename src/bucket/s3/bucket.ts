@@ -1,5 +1,5 @@
-// One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
-// its caller has the key alone within this process.
+// One bucket of the S3 store: translates reads and changes of objects and tombstones into S3 requests. If S3 ignores
+// conditions, a HEAD checks them first, which is safe within one process only: the caller holds the key's lock.
 
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Hashes, Key } from "../../core/object.ts";
@@ -22,7 +22,7 @@ export interface S3BucketParts {
   readonly client: S3Client;
   readonly names: ObjectNames;
   readonly capabilities: () => Promise<Capabilities>;
-  /** The S3 bucket's own name, for copies. */
+  /** Name of the S3 bucket, for copies. */
   readonly s3Bucket: string;
   /** Larger objects are put in parts. Bytes. */
   readonly partsAboveBytes: number;
@@ -31,9 +31,12 @@ export interface S3BucketParts {
 const HEAD_TIMEOUT_MS = 2_000;
 const HEAD_ATTEMPTS = 2;
 const IDLE_TIMEOUT_MS = 15_000;
-/** For all of the answer, the blanks that S3 sends while it copies included. Less than a client's connection waits for its answer. */
+/**
+ * For the whole response, including the spaces that S3 sends while it copies. Shorter than a client's connection waits
+ * for its response.
+ */
 const COPY_TIMEOUT_MS = 35_000;
-/** Lies where something was taken away; of no effect by anybody's clock. */
+/** Takes the place of a removed object. It has expired by any server's clock. */
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 
 export function createS3Bucket({
@@ -54,13 +57,13 @@ export function createS3Bucket({
       maxAttempts: HEAD_ATTEMPTS,
     });
     if (reply.status === 404) return { state: "absent" };
-    // The length of such an answer is none of an object's.
-    if (reply.status >= 300) throw unexpectedStatus("look at", name, reply.status);
+    // Content-Length of an error response is not the object's.
+    if (reply.status >= 300) throw unexpectedStatus("look up", name, reply.status);
     await client.discard(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
 
-  /** For an answer whose body is of no use: it is read away behind, or left, so that it keeps no connection. */
+  /** Drops an unwanted body in the background, so that it occupies no connection. */
   function discardAndFail(action: string, name: string, reply: HttpReply): HuiyuanError {
     void client.discard(reply).catch(() => undefined);
     return unexpectedStatus(action, name, reply.status);
@@ -73,7 +76,7 @@ export function createS3Bucket({
     return "version" in found && found.version === condition.version;
   }
 
-  /** What must be sent for the condition; undefined: it does not hold, as a look has shown. */
+  /** The headers that carry the condition; undefined if a HEAD has shown that it does not hold. */
   async function conditionHeaders(key: Key, condition: RemoteCondition): Promise<Record<string, string> | undefined> {
     if (condition.when === "always") return {};
     const obeyed = await capabilities();
@@ -81,7 +84,10 @@ export function createS3Bucket({
     return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
   }
 
-  /** The same for a change whose caller has just looked: what S3 does not obey, or gave no version for, is not sent. */
+  /**
+   * As conditionHeaders(), after a lookup by the caller, so no HEAD is sent. A condition that S3 ignores, or that has
+   * no version, is omitted.
+   */
   async function headersAfterLookup(condition: RemoteCondition): Promise<Record<string, string>> {
     if (condition.when === "always" || !(await capabilities())[condition.when]) return {};
     if (condition.when === "absent") return { "if-none-match": "*" };
@@ -123,7 +129,7 @@ export function createS3Bucket({
       return true;
     }
     if (reply.status === 404 && condition.when !== "version") throw unexpectedStatus("put", name, reply.status);
-    // It may have been stored by an earlier try, of this program or of a proxy, whose answer was lost; then what is there is ours.
+    // An earlier attempt, by this program or a proxy, may have stored it and lost the response.
     return isSame(await head(key), info.hashes.sha256, info.storedAt);
   };
 
@@ -161,7 +167,7 @@ export function createS3Bucket({
         await client.discard(reply);
         return true;
       }
-      // As with a put, an earlier try may have been carried out.
+      // As with a put, an earlier attempt may have succeeded.
       const there = await head(key);
       return there.state === "tombstone" && there.deletedAt === tombstone.deletedAt;
     },
@@ -181,7 +187,7 @@ export function createS3Bucket({
       });
       if (reply.status === 404 || reply.status === 412) return false;
       if (reply.status >= 300) throw unexpectedStatus("copy to", name, reply.status);
-      // As with parts, a copy may fail after its 200.
+      // As with a multipart upload, a copy may fail after its 200.
       const result = await client.text(reply);
       if (!isResult(result, "CopyObjectResult")) throw unexpectedStatus("copy to", name, reply.status);
       return true;
@@ -189,17 +195,18 @@ export function createS3Bucket({
     async removeVersion(key, version) {
       const wanted = await conditionHeaders(key, { when: "version", version });
       if (wanted === undefined) return false;
-      // Few servers know conditions of a DELETE, and what another writer has just been told is stored must not go.
+      // Few servers support a conditional DELETE, and it must not remove another writer's acknowledged put. So an
+      // expired tombstone is put with a condition instead.
       const isPut = Object.keys(wanted).length > 0;
       const reply = isPut ? await putTombstone(key, EXPIRED_TOMBSTONE, wanted) : await sendDelete(key);
       if (reply.status < 300) {
         await client.discard(reply);
-        // S3 answers a DELETE with 204; whatever else comes may be no answer of S3.
+        // S3 answers a DELETE with 204; any other status may come from a proxy.
         return isPut || reply.status === 204 || (await head(key)).state === "absent";
       }
       if (reply.status === 404) return true;
       if (reply.status !== 412 && reply.status !== 409) throw unexpectedStatus("remove", names.of(key), reply.status);
-      // As with a put, an earlier try may have been carried out.
+      // As with a put, an earlier attempt may have succeeded.
       const there = await head(key);
       return there.state === "tombstone" && there.expiresAt === EXPIRED_TOMBSTONE.expiresAt;
     },
@@ -211,16 +218,16 @@ function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
   return found.state === "object" && found.info.hashes.sha256 === sha256 && found.info.storedAt === storedAt;
 }
 
-/** Undefined where S3 does not say: that is not none. */
+/** Undefined if S3 sends no length, which is not the same as 0. */
 function sizeOf(reply: HttpReply): number | undefined {
   const text = reply.header("content-length") ?? "";
   return /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
-/** Throws where S3 does not say: sent back as a condition, nothing would be held against nothing. */
+/** Throws store_failed without an ETag: an empty condition would protect nothing. */
 function versionOf(reply: HttpReply, name: string): string {
   const etag = reply.header("etag") ?? "";
-  if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 gives no ETag of it`);
+  if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 sends no ETag`);
   return etag;
 }
 

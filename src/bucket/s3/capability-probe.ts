@@ -1,5 +1,5 @@
-// Which conditions of a PUT this S3 obeys, tried with a temporary object, since some servers take the headers and ignore
-// them; and whether it says with a 404 which request it was. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
+// Finds out with a temporary object whether this S3 obeys conditional puts, because some servers accept the headers and
+// ignore them. It also finds out whether a 404 carries a request id. bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -15,24 +15,27 @@ export interface Capabilities {
 }
 
 export interface CapabilityProbeOptions {
-  /** The name of a temporary object begins so. */
+  /** Prefix of the temporary object's name. */
   readonly prefix: string;
   readonly log: Log;
 }
 
 const IDLE_TIMEOUT_MS = 10_000;
-/** After the end of a trial, before it may be made again. */
+/** Between the end of a probe and the start of the next. */
 const MIN_INTERVAL_MS = 1_000;
-/** For what is not there: one before the puts, the others behind them. */
+/** HEADs of an absent object: one before the puts, the others after them. */
 const NOT_FOUND_CHECKS = 5;
 
-/** What became of a put. `refused`: S3 does not take such a request. */
+/** Result of a put. `refused`: S3 does not accept such a request. */
 type Outcome = "stored" | "condition failed" | "refused";
 
 export interface CapabilityProbe {
-  /** The answer is kept; while S3 does not answer it throws store_failed or store_full, and the next call asks again. */
+  /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
   capabilities(): Promise<Capabilities>;
-  /** Asks anew behind what goes on, as S3 may say otherwise by now; once a second at the most. What is kept counts until then. */
+  /**
+   * Probes in the background, at most once a second, because S3 may behave differently by now. The cached result stays
+   * in use until then.
+   */
   probeAgain(): void;
 }
 
@@ -69,7 +72,7 @@ function logMissing({ absent, version }: Capabilities, log: Log): void {
   const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
   log.warn(
     { missing },
-    "this S3 ignores conditional puts: each is preceded by a look, so let only one huiyuan write to the bucket",
+    "this S3 ignores conditional puts: a HEAD precedes each of them, so let only one huiyuan write to the bucket",
   );
 }
 
@@ -88,7 +91,7 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     return client.send({ method: "PUT", name, headers, body, idleTimeoutMs: IDLE_TIMEOUT_MS });
   };
   async function expectStored(reply: HttpReply): Promise<void> {
-    // Nothing can be told from such an answer: it may be of what stands before S3.
+    // This proves nothing, because a proxy in front of S3 may have answered.
     if (reply.status >= 300) throw client.unexpectedReply(`put "${name}"`, reply.status);
     await client.discard(reply);
   }
@@ -104,7 +107,7 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     await expectStored(reply);
     return "stored";
   }
-  /** How this S3 says that something is not there. A refusal for good is found out by the puts. */
+  /** Whether a 404 for an absent object has no request id. A permanent refusal shows in the puts instead. */
   async function lacksRequestId(): Promise<boolean> {
     const nothing = `${name}-nothing`;
     try {
@@ -125,13 +128,13 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
   let allLackRequestId = await lacksRequestId();
   try {
     await expectStored(await putText("first", {}));
-    // Each would change the object if the condition were ignored; the last shows that the header is understood.
+    // Each conditional put would change the object if S3 ignored the condition. The last shows that If-Match is obeyed.
     const absent = (await tryPut("second", { "if-none-match": "*" })) === "condition failed";
     const etag = `"${createHash("md5").update("first").digest("hex")}"`;
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
     const rejectsWrongEtag = absent && (await tryPut("third", { "if-match": wrong })) === "condition failed";
     const version = rejectsWrongEtag && (await tryPut("first", { "if-match": etag })) === "stored";
-    // Not on the word of few answers: they may be of what stands before S3 just now.
+    // Several responses are needed, because a proxy in front of S3 may have sent some of them.
     for (let check = 1; check < NOT_FOUND_CHECKS; check += 1) allLackRequestId &&= await lacksRequestId();
     if (allLackRequestId && client.notFoundRule.withRequestId === withRequestIdBefore)
       client.notFoundRule.trustWithoutRequestId();
@@ -140,6 +143,6 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     await client
       .send({ method: "DELETE", name, idleTimeoutMs: IDLE_TIMEOUT_MS })
       .then(client.discard)
-      .catch(() => undefined); // It is small, and says what it is.
+      .catch(() => undefined); // The object that stays is small, and its name explains it.
   }
 }

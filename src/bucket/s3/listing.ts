@@ -1,4 +1,4 @@
-// Listings of one bucket of the S3 store.
+// Lists one bucket of the S3 store. Tombstones are left out; objects of other tools are included.
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey } from "../../core/object.ts";
@@ -11,7 +11,7 @@ import { unexpectedStatus } from "./refusals.ts";
 import { mayBeObject } from "./tombstone.ts";
 
 interface PageOptions {
-  /** A name, not a key. */
+  /** An S3 name, not a key. */
   readonly after: string | undefined;
   readonly size: number;
   readonly signal: Cancellation | undefined;
@@ -20,7 +20,7 @@ interface PageOptions {
 const HEAD_TIMEOUT_MS = 2_000;
 const IDLE_TIMEOUT_MS = 15_000;
 const PAGE = 1_000;
-/** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
+/** Most long keys of a bucket that a listing reads; each costs a HEAD. */
 const MAX_LONG = 10_000;
 
 /** As RemoteBucket.list. */
@@ -38,14 +38,14 @@ export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBuc
     if (!isResult(answer, "ListBucketResult")) throw unexpectedStatus("list", prefix, reply.status);
     const page = listPage(answer);
     const first = page.names[0]?.name;
-    // As from a server that knows version 1 of listings only: there would be no end.
+    // A server that only supports version 1 of listings would send the first page for ever.
     if (after !== undefined && first !== undefined && !isAfter(first, after)) {
       throw new HuiyuanError("store_failed", `Cannot list "${prefix}": S3 ignores start-after, which names the page`);
     }
     return page;
   }
 
-  /** Objects whose key must be read from their metadata; hardly ever any. */
+  /** Objects whose key is in their metadata only. There are hardly ever any. */
   async function longNames(signal: Cancellation | undefined): Promise<RemoteName[]> {
     const listed: ListedName[] = [];
     for (let from: string | undefined; listed.length < MAX_LONG; ) {
@@ -75,7 +75,7 @@ export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBuc
     let size = Math.min(PAGE, limit + 1);
     while (found.length <= limit && !isEnd) {
       const page = await pageOf(names.folder + prefix, { after: from, size, signal });
-      // Most may be tombstones, any number of them.
+      // Any number of the names may be tombstones, so the next page is a full one.
       size = PAGE;
       for (const { name, size, md5 } of page.names) {
         const key = names.keyOf(name);
@@ -89,5 +89,5 @@ export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBuc
 }
 
 function throwIfCancelled(signal: Cancellation | undefined): void {
-  if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
+  if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list the bucket: the request was cancelled");
 }

@@ -1,4 +1,4 @@
-// A large object in parts, each signed and tried again by itself; whatever fails, the parts are taken back.
+// Puts a large object in parts, each signed and retried on its own. If anything fails, the upload is aborted.
 import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ByteSource } from "../remote/remote.ts";
@@ -10,16 +10,19 @@ export interface MultipartPut {
   readonly name: string;
   /** Content type and metadata. */
   readonly headers: Readonly<Record<string, string>>;
-  /** If-None-Match or If-Match, for the last step. */
+  /** If-None-Match or If-Match, sent with the completion. */
   readonly condition: Readonly<Record<string, string>>;
-  /** Looks whether the condition holds: some servers obey it for a plain PUT and ignore it for parts. */
+  /** Checks the condition by a HEAD: some servers obey it for a plain PUT and ignore it for multipart uploads. */
   readonly isConditionMet: () => Promise<boolean>;
 }
 
-/** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
+/** Bytes of a part. S3 requires at least 5 MiB and at most 10,000 parts. */
 const PART_BYTES = 16_777_216;
 const IDLE_TIMEOUT_MS = 15_000;
-/** Joining the parts takes a server its time, and a client's connection does not wait for ever. For all of the answer, blanks that come meanwhile included. */
+/**
+ * For the whole response, including the spaces that S3 sends while it joins the parts. Shorter than a client's
+ * connection waits for its response.
+ */
 const COMPLETE_TIMEOUT_MS = 35_000;
 const ABORT_TIMEOUT_MS = 5_000;
 
@@ -34,7 +37,7 @@ export async function putInParts(client: S3Client, source: ByteSource, put: Mult
     idleTimeoutMs: IDLE_TIMEOUT_MS,
   });
   const upload = uploadId(await client.text(begun));
-  if (upload === undefined) throw failed(name, "S3 gave no upload id");
+  if (upload === undefined) throw failed(name, "S3 sent no upload id");
   try {
     const etags: string[] = [];
     for (let start = 0; start < source.size; start += PART_BYTES) {
@@ -82,20 +85,20 @@ async function complete(
     },
     idleTimeoutMs: COMPLETE_TIMEOUT_MS,
     isTotalTimeout: true,
-    // A second try would find the upload gone if the first was done and its answer lost.
+    // If the first attempt succeeded and its response was lost, a second one would find no such upload.
     maxAttempts: 1,
   });
   if (reply.status === 412 || reply.status === 409) return false;
-  if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
-  // S3 may begin its answer with 200 and fail afterwards.
+  if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} to the completion`);
+  // S3 may send 200 first and fail afterwards.
   const answer = await client.text(reply);
   if (isResult(answer, "CompleteMultipartUploadResult")) return true;
   const code = errorCode(answer);
   if (code === "PreconditionFailed") return false;
-  throw failed(name, `S3 answered ${code ?? "something else"} when the parts were to be joined`);
+  throw failed(name, `S3 answered ${code ?? "with another document"} to the completion`);
 }
 
-/** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */
+/** Parts that stay cost money. If this fails, a lifecycle rule of the bucket has to remove them. */
 async function abort(client: S3Client, name: string, upload: string): Promise<void> {
   await client
     .send({ method: "DELETE", name, query: { uploadId: upload }, idleTimeoutMs: ABORT_TIMEOUT_MS, maxAttempts: 1 })

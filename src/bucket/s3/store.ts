@@ -1,5 +1,5 @@
-// The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file wires and checks; what a
-// bucket does is in bucket.ts, what a request is in client.ts.
+// The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file opens and checks it;
+// bucket.ts implements the buckets, client.ts the requests.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/timeouts.ts";
@@ -14,9 +14,9 @@ import { createS3Client, type S3Access } from "./client.ts";
 import type { HttpCaller } from "./http-call.ts";
 
 export interface S3StoreOptions extends S3Access {
-  /** The bucket's name, for copies. */
+  /** Name of the S3 bucket, for copies. */
   readonly bucket: string;
-  /** Before every object's name, such as `images/`. */
+  /** Prepended to every object's name, such as `images/`. */
   readonly prefix: string;
   readonly call: HttpCaller;
   readonly log: Log;
@@ -28,17 +28,19 @@ export interface S3StoreOptions extends S3Access {
 
 const PARTS_ABOVE_BYTES = 67_108_864;
 const CHECK_TIMEOUT_MS = 5_000;
-/** For the trial of conditions, which goes on behind; the first put waits for it, its client not for ever. */
+/** The start waits this long for the capability probe, which then continues in the background. */
 const START_PROBE_WAIT_MS = 3_000;
+/** A put waits this long for the probe, because its client waits too. */
 const PUT_PROBE_WAIT_MS = 8_000;
 
 /**
- * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
- * does not answer may come later: that is logged, and known by `outageSince`. One that lists but takes no put is logged too.
+ * Lists the bucket once, within a few seconds. Throws store_failed if S3 refuses: wrong keys, no such bucket. If S3
+ * does not answer, the store opens anyway, logs it and reports it by `outageSince`. An S3 that refuses puts is logged
+ * too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
-  // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
+  // This S3 may send no request ids, and no probe may have shown that yet.
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
   const client = createS3Client({
     url,
@@ -51,7 +53,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     onUntrustedNotFound: () => probe.probeAgain(),
   });
   const probe = createCapabilityProbe(client, { prefix, log });
-  // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
+  // As at the start, the probe runs before its result is needed.
   client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
@@ -62,15 +64,15 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   }
 
   const capabilitiesInTime = () =>
-    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: S3 has not shown yet what conditions it obeys");
+    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: the probe of conditional puts has not finished");
 
   async function checkBucket(): Promise<void> {
     try {
-      // A listing: the one answer whose failure says why, which that of a HEAD cannot.
+      // A listing, because its error response has a body with a code; that of a HEAD has none.
       const query = { "list-type": "2", "max-keys": "1", prefix };
       const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
-      if (!isListed) throw client.unexpectedReply("list what is", reply.status);
+      if (!isListed) throw client.unexpectedReply("list objects", reply.status);
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -78,13 +80,13 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     }
   }
 
-  /** An S3 that takes no put has what it has, and may take the next: each that is wanted makes the trial again. */
+  /** An S3 that refuses puts can still serve its objects. Every later put probes again. */
   async function firstProbe(): Promise<void> {
     try {
       await Promise.race([probe.capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
-      log.error({ err: error }, "S3 takes no puts: what it has is served, uploads fail, new images wait on disk");
+      log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");
     }
   }
 
