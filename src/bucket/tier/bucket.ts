@@ -1,6 +1,6 @@
-// One bucket that lies in a remote store, with this disk before it. On the disk: a queue of what the mirror brought and is
-// not there yet, copies of what is there (`edge`), tombstones, and the epochs, which are this server's own. The remote store
-// is the authority, except for what is queued. What changes it is in changes.ts.
+// One bucket of a remote store with this disk in front of it. The disk holds the queue of fetched objects that are not
+// uploaded yet, copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote
+// store is the authority except for queued objects. changes.ts has the writes; this file has lookups and reads.
 
 import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -23,18 +23,18 @@ import type { Uploads } from "./uploads.ts";
 export interface TieredBucketParts {
   readonly id: string;
   readonly remote: RemoteBucket;
-  /** What waits on this disk; its rows come and go without epochs. */
+  /** Objects on this disk that wait for upload. Its rows have no epochs. */
   readonly queue: BucketDriver;
   readonly edge: Edge;
   readonly isDown: () => boolean;
   readonly locks: KeyLocks;
   readonly uploads: Uploads;
-  /** Lets go of a queued object, or makes it an edge copy. */
+  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full when so many more bytes may not wait. */
+  /** Throws store_full if the queue has no room for so many more bytes. */
   readonly checkRoom: (bytes: number) => void;
   readonly spools: SpoolPool;
-  /** An object is not what this server said it is: memory must let go of it. */
+  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (key: Key) => void;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -44,21 +44,24 @@ export interface TieredBucketParts {
 }
 
 export interface TieredBucket extends BucketDriver {
-  /** An earlier run has queued it, perhaps while the remote store could not be asked. */
+  /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
   markUnconfirmed(key: Key): void;
-  /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
+  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
   upload(key: Key): Promise<void>;
 }
 
-/** Copies that are compared behind an answer at the same time. */
+/** Copies that are compared with the remote store in the background at the same time. */
 const MAX_CHECKING = 16;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, spools, changed, log, now } = parts;
-  /** Of what is in the remote store. */
+  /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
-  /** Queued while the remote store could not be asked: it may have others, or tombstones. No more than are queued. */
+  /**
+   * Keys that were queued while the remote store was down; it may have another object or a tombstone there. Bounded by
+   * the queue.
+   */
   const unconfirmed = new Set<Key>();
   const damaged = createDamagedObjects(parts.ticks);
 
@@ -109,24 +112,26 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const withKeyLock = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([lockName(key)], run);
 
   /**
-   * What a reader does to this disk by the way. A change may wait long for the remote store, and has the key so long; it would be
-   * of no use behind it either.
+   * Runs a reader's side effect on this disk, or skips it while the key is locked. A change may hold the lock for long,
+   * while it waits for the remote store, and makes the side effect useless.
    */
   async function unlessLocked(key: Key, run: () => Promise<unknown>): Promise<void> {
     if (!locks.isHeld(lockName(key))) await withKeyLock(key, run);
   }
 
-  /** A copy of what was read from the remote store, unless its key has changed since `readAt`, or is about to. */
+  /** Stores a copy of a remote object, unless its key has changed since `readAt` or is being changed. */
   async function storeCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
     damaged.forget(info.key, lookups.versionOf(info) ?? "");
     if (lookups.isStale(info)) return;
     await unlessLocked(info.key, async () => {
       if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
       await edge.put(info, body, { when: "absent" });
-    }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
+    }).catch((error: unknown) =>
+      log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
+    );
   }
 
-  /** A change of the remote store, alone with its keys. */
+  /** Runs a change of the remote store under the locks of its keys. */
   function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
     const names = [...new Set(keys)].map(lockName);
     return locks.hold(names, async () => {
@@ -138,13 +143,13 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     });
   }
 
-  /** Compares a copy with the remote store, behind the answer that is made of it. */
+  /** Compares a copy with the remote store while the copy is being served. */
   function checkInBackground(info: ObjectInfo): void {
     const { key } = info;
     if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
     checking.add(key);
     void check(info)
-      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "a copy could not be compared"))
+      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "cannot compare a copy with S3"))
       .finally(() => checking.delete(key));
   }
 
@@ -161,11 +166,13 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
       await edge.forget(info);
       changed(key);
-      log.info({ bucket: id, key, found: found.state }, "a copy was dropped: the object has changed in S3");
+      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in S3");
     });
   }
 
-  /** What this disk knows. The queue first: an object that arrives meanwhile is found in the edge then. */
+  /**
+   * The entry on this disk. The queue is read first: an object that is uploaded meanwhile is then found in the edge.
+   */
   async function localEntry(key: Key): Promise<Entry> {
     const queued = await queue.lookup(key);
     const local = await edge.driver.lookup(key);
@@ -176,7 +183,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     return (await queue.open(info, options)) ?? edge.driver.open(info, options);
   }
 
-  /** The version that the remote store has it under; undefined: it has another object. */
+  /** The object's version in the remote store; undefined if the store has another object or none. */
   async function remoteVersion(info: ObjectInfo): Promise<string | undefined> {
     const version = lookups.versionOf(info);
     if (version !== undefined) return version;
@@ -196,7 +203,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (local.state === "tombstone" && isDown()) return local;
       const found = await lookups.entry(key, local);
       if (found.state !== "absent") return found;
-      // What has come to this disk while the remote store was asked, which it could not know.
+      // The disk may have received the object during the remote lookup.
       const since = await localEntry(key);
       return since.state === "absent" ? found : since;
     },

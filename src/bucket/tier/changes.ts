@@ -1,5 +1,5 @@
-// What changes one bucket of a remote store: each change looks at what is there and what is queued here, decides, and makes the
-// change over exactly what was seen. Whoever calls sees to it that a key has one change at a time.
+// Writes to one bucket of a remote store. Each change looks up the remote entry and the queue, decides, and changes
+// exactly the version it saw. The caller holds the lock of the key.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -28,34 +28,34 @@ export interface ChangesParts {
   readonly queue: BucketDriver;
   readonly edge: Edge;
   readonly damaged: DamagedObjects;
-  /** Queued while the remote store could not be asked. */
+  /** Keys that were queued while the remote store was down. */
   readonly unconfirmed: Set<Key>;
   readonly isDown: () => boolean;
-  /** Of an object of another tool. Throws store_failed, store_full. */
+  /** Whether another tool's object is no image. Throws store_failed, store_full. */
   readonly isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>;
   readonly uploads: Uploads;
-  /** Lets go of a queued object, or makes it an edge copy. */
+  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full when so many more bytes may not wait. */
+  /** Throws store_full if the queue has no room for so many more bytes. */
   readonly checkRoom: (bytes: number) => void;
-  /** Told of each body that is put. */
+  /** Called with each body that is put. */
   readonly rememberSums: (body: WholeBody) => void;
-  /** An object is not what this server said it is: memory must let go of it. */
+  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (key: Key) => void;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** As in BucketDriver, but for what differs here. */
+/** As in BucketDriver, with the differences described here. */
 export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelete" | "renew"> {
-  /** What the mirror or a migration brought: durable on this disk, then queued. */
+  /** Stores an object of the mirror or a migration durably on this disk and queues its upload. */
   enqueuePut(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** An upload or a refresh: in the remote store when it resolves. */
+  /** Stores an upload or a revalidated object in the remote store before it resolves. */
   putThrough(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** Resolves with whether an object of the mirror was there. */
+  /** True if an object of the mirror was there. */
   purge(key: Key, options: PurgeOptions): Promise<boolean>;
-  /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
+  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
   upload(key: Key): Promise<void>;
 }
 
@@ -126,7 +126,7 @@ export function createChanges(parts: ChangesParts): Changes {
     return "stored";
   }
 
-  /** The remote store moves the bytes by itself; of what is still queued they go from here. */
+  /** The remote store copies by itself. If the source is still queued, its bytes are uploaded from here. */
   async function copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined> {
     const source = await lookUp(from);
     const found =
@@ -136,7 +136,7 @@ export function createChanges(parts: ChangesParts): Changes {
     if (result !== "stored") return result;
     const isCopied =
       "version" in found
-        ? // Few servers know conditions on the target of a copy: the look just before must do.
+        ? // Few servers support conditions on the target of a copy, so the lookup just before has to suffice.
           (await remote.copy(from, found.version, to, { isStale: false })) || undefined
         : await putQueued(found.info, to, remoteCondition);
     if (isCopied !== true) return isCopied === undefined ? undefined : "exists";
@@ -145,7 +145,7 @@ export function createChanges(parts: ChangesParts): Changes {
     return "stored";
   }
 
-  /** The bytes of a queued object under a description; undefined when it is not there any more. */
+  /** Puts the bytes of a queued object under the description `to`; undefined if the object is no longer queued. */
   async function putQueued(
     source: ObjectInfo,
     to: ObjectInfo,
@@ -173,20 +173,20 @@ export function createChanges(parts: ChangesParts): Changes {
     const { originEtag, originLastModified, validated, staysStale = false } = renewal;
     const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
     const { version, isStale } = remoteEntry?.state === "object" ? remoteEntry : { version: "", isStale: false };
-    // The same bytes with another description, moved by nobody.
+    // A copy onto itself changes the description without a transfer of bytes.
     if (!(await remote.copy(key, version, renewed, { isStale: isStale && staysStale }))) return false;
     await edge.driver.renew(key, renewal);
     return true;
   }
 
-  /** False: another writer has changed what was found. */
+  /** False: another writer has changed the object since the lookup. */
   async function removeObject(key: Key, remoteEntry: RemoteEntry, queued: ObjectInfo | undefined): Promise<boolean> {
     if (remoteEntry.state === "object" && !(await remote.removeVersion(key, remoteEntry.version))) return false;
     if (queued !== undefined) await unqueue(queued, "nowhere");
     return true;
   }
 
-  /** The same bytes with another description: the mark must outlive the copy on this disk. */
+  /** Writes the stale flag to the remote store too, because it must outlive the copy on this disk. */
   async function markStale(key: Key, remoteEntry: RemoteEntry, queued: ObjectInfo | undefined): Promise<boolean> {
     if (remoteEntry.state === "object")
       await remote.copy(key, remoteEntry.version, remoteEntry.info, { isStale: true });
@@ -203,9 +203,9 @@ export function createChanges(parts: ChangesParts): Changes {
     if (only !== undefined && !isStill(occupant, only)) return false;
     const isMirrored = via === "mirror";
     const isDone = !isMirrored || (await (hard ? removeObject : markStale)(key, remoteEntry, queued));
-    // What another writer has just put may be no mirror's.
+    // Another writer may just have put an upload, so look up once more.
     if (!isDone && mayRetry) return purge(key, options, false);
-    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": what is there keeps changing`);
+    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the object in S3 keeps changing`);
     await edge.driver.purge(key, { hard });
     return isMirrored;
   }
@@ -213,10 +213,10 @@ export function createChanges(parts: ChangesParts): Changes {
   async function putTombstone(key: Key, tombstone: Tombstone, mayRetry = true): Promise<boolean> {
     const { queued } = await localOccupant(key);
     const remoteEntry = await remote.head(key);
-    // Over what was seen only: a request that is carried out late would bury what was uploaded since.
+    // Replace only the version that was seen: a request that is carried out late would delete a newer upload.
     if (!(await remote.putTombstone(key, tombstone, conditionFor(remoteEntry)))) {
       if (mayRetry) return putTombstone(key, tombstone, false);
-      throw new HuiyuanError("store_failed", `Cannot delete "${key}": what is there keeps changing`);
+      throw new HuiyuanError("store_failed", `Cannot delete "${key}": the object in S3 keeps changing`);
     }
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.driver.delete(key, tombstone);
@@ -246,7 +246,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const remoteEntry = await remote.head(key);
     if (!(await confirmQueued(info, remoteEntry))) return;
     if ((await putQueued(info, info, conditionFor(remoteEntry), isStale)) === true) return unqueue(info, "edge");
-    throw new HuiyuanError("store_failed", `Cannot upload "${key}": what is there keeps changing`);
+    throw new HuiyuanError("store_failed", `Cannot upload "${key}": the object in S3 keeps changing`);
   }
 
   return {

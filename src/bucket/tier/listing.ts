@@ -1,4 +1,4 @@
-// One listing, and one sum, of a bucket whose objects lie in two places: in the remote store, and queued here.
+// Merges the listings and the usage of a bucket whose objects are in the remote store and in the queue on this disk.
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
@@ -9,17 +9,17 @@ export interface ListSources {
   readonly edge: BucketDriver;
 }
 
-/** Descriptions that are asked for at the same time. */
+/** Descriptions that are looked up at the same time. */
 const AT_ONCE = 8;
 
 /**
- * A name that has no description of ours (another tool's) is left out, so a page may be short of its limit. A listing tells
- * names only, so what has no copy on this disk costs a request each.
+ * An object of another tool has no description and is left out, so a page may be shorter than its limit. A remote
+ * listing has names only, so each object without a copy on this disk costs a request.
  */
 export async function listMerged(options: ListOptions, { remote, queue, edge }: ListSources): Promise<ListPage> {
   const { limit } = options;
   const [remotePage, queuedPage] = await Promise.all([remote.list(options), queue.list(options)]);
-  // Behind the end of a page that has a next one, the other place's names must wait.
+  // If one page has a successor, the other's names behind its end wait for the next page.
   const ends = [
     remotePage.isEnd ? undefined : remotePage.names.at(-1)?.key,
     queuedPage.next === undefined ? undefined : queuedPage.objects.at(-1)?.key,
@@ -47,7 +47,7 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   return { objects, next: hasMore ? page.at(-1) : undefined };
 }
 
-/** The remote store keeps no sums: this walks its listing, 1,000 names a request. */
+/** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): ReturnType<BucketDriver["usage"]> {
   let { objects, bytes } = await queue.usage();
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {

@@ -1,5 +1,4 @@
-// What the remote store has, as the rest of the program sees it; described where another tool has put it.
-
+// Looks up entries in the remote store for the rest of the program. An object of another tool is described first.
 import { LiveMap } from "../../async/live-map.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
@@ -20,9 +19,9 @@ export interface LookupsParts {
   readonly unusable: UnusableObjects;
   /** Larger objects of other tools are not described. */
   readonly maxCopyBytes: () => number;
-  /** Asked before a read: gets what the read brought. */
+  /** Called before a read; the returned function stores a copy of what was read. */
   readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
-  /** The tombstone on this disk is one of the remote store no longer. */
+  /** Removes a tombstone from this disk that the remote store no longer has. */
   readonly liftTombstone: (key: Key) => Promise<unknown>;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -30,25 +29,25 @@ export interface LookupsParts {
 
 export interface Lookups {
   /**
-   * `kept`: what this disk says of the key; it counts where it is a tombstone and the remote store cannot be asked. Throws
-   * store_failed for a damaged upload.
+   * `local`: the entry on this disk. If it is a tombstone and the remote store does not answer, it is the result.
+   * Throws store_failed for a damaged upload.
    */
   entry(key: Key, local: Entry): Promise<Entry>;
   /**
-   * Whether another tool's object is known to be no image, so that an upload may replace it. Keeps no copy: whoever asks holds
-   * the key. Throws store_failed, store_full.
+   * Whether another tool's object is no image, so that an upload may replace it. Stores no copy, because the caller
+   * holds the lock of the key. Throws store_failed, store_full.
    */
   isNoImage(key: Key, found: ForeignEntry): Promise<boolean>;
-  /** The version that a description was found with. */
+  /** The version at which this description was found. */
   versionOf(info: ObjectInfo): string | undefined;
-  /** Whether the remote store has marked it: a copy here would not bear the mark. */
+  /** Whether the object is stale in the remote store. A copy on this disk would lose that flag. */
   isStale(info: ObjectInfo): boolean;
   markStale(info: ObjectInfo): void;
 }
 
 export function createLookups(parts: LookupsParts): Lookups {
   const { remote, spools, damaged, unusable, maxCopyBytes, beginCopy, liftTombstone, now } = parts;
-  // Both are gone with the description.
+  // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
   const describing = new LiveMap<string, ReturnType<typeof describeForeign>>();
@@ -56,7 +55,7 @@ export function createLookups(parts: LookupsParts): Lookups {
   function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
     const { info, version, isStale } = found;
     const failure = damaged.failureOf(key, version);
-    // The origin may have it still. An upload is nobody else's, and not to be read is not to be missing.
+    // A damaged object of the mirror may be fetched again. An upload exists nowhere else, and damaged is not absent.
     if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
     if (failure !== undefined) return { state: "absent", epoch, failure };
     versions.set(info, version);

@@ -1,4 +1,5 @@
-// What lies under a key, here and in the remote store, and whether a change may happen over it.
+// Looks up a key on this disk and in the remote store, and decides whether a change may replace what is there. It drops
+// queued objects that another writer has overtaken, and makes no other change.
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired } from "../contract/conditions.ts";
@@ -13,11 +14,11 @@ export interface OccupancyParts {
   readonly queue: BucketDriver;
   readonly edge: BucketDriver;
   readonly damaged: DamagedObjects;
-  /** Of an object of another tool. Throws store_failed, store_full. */
+  /** Whether another tool's object is no image. Throws store_failed, store_full. */
   readonly isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>;
-  /** Lets go of a queued object, or makes it an edge copy. */
+  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** An object is not what this server said it is: memory must let go of it. */
+  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (key: Key) => void;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -32,7 +33,7 @@ export function createOccupancy(parts: OccupancyParts) {
     return { queued: queued.state === "object" ? queued.info : undefined, local: await edge.lookup(key) };
   }
 
-  /** What waits here and what is there. What would not be uploaded over it waits no more, and is of no account. */
+  /** The entries on this disk and in the remote store. A queued object that may no longer be uploaded is dropped. */
   async function lookUp(key: Key) {
     const { queued, local } = await localOccupant(key);
     const remoteEntry = await remote.head(key);
@@ -40,34 +41,35 @@ export function createOccupancy(parts: OccupancyParts) {
     return { queued: isQueued ? queued : undefined, local, remoteEntry };
   }
 
-  /** Whether what is queued may go over what is there; else another writer was there first, and it is let go. */
+  /** Whether the queued object may replace the remote entry. If not, another writer was first, and it is dropped. */
   async function confirmQueued(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<boolean> {
     const { key, hashes, provenance } = info;
     if (isReplaceable(key, remoteEntry)) return true;
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
-    // The same bytes as an upload are no copy of it: they would be refreshed and purged as the mirror's.
+    // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
       await unqueue(info, "edge");
       return false;
     }
-    log.info({ bucket: id, key, found: remoteEntry.state }, "not uploaded: another writer was there first");
+    log.info(
+      { bucket: id, key, found: remoteEntry.state },
+      "dropped a queued image: another writer has stored the key first",
+    );
     await unqueue(info, "nowhere");
     changed(key);
     return false;
   }
 
-  /**
-   * For a put when absent: damaged objects of the mirror, and what has no bytes and no meaning, may be replaced. Undefined: it
-   * could not be found out.
-   */
+  /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
   async function remoteState(key: Key): Promise<Entry["state"] | undefined> {
-    // The upload asks again, with a condition; now it only spares the way.
+    // This check only saves a useless upload, which has its own condition.
     const found = await remote.head(key).catch(() => undefined);
     if (found === undefined) return undefined;
     if (isReplaceable(key, found)) return "absent";
     return found.state === "tombstone" ? "tombstone" : "object";
   }
 
+  /** Expired tombstones, empty objects of other tools and damaged objects of the mirror may be replaced. */
   function isReplaceable(key: Key, found: RemoteEntry): boolean {
     if (found.state === "absent") return true;
     if (found.state === "foreign") return found.size === 0;
@@ -75,12 +77,12 @@ export function createOccupancy(parts: OccupancyParts) {
     return found.info.provenance.via === "mirror" && damaged.has(key, found.version);
   }
 
-  /** What another tool put and nobody is served: it is not in the way of an upload. */
+  /** Whether another tool's object is no image. Such an object is never served, so an upload may replace it. */
   async function isForeignNonImage(key: Key, remoteEntry: RemoteEntry, local: Entry): Promise<boolean> {
     return remoteEntry.state === "foreign" && local.state !== "object" && isNoImage(key, remoteEntry);
   }
 
-  /** Whether a change that goes to the remote store at once may happen, and over what. */
+  /** Whether a change may be made in the remote store, and under which condition. */
   async function decide(key: Key, condition: PutCondition) {
     if (condition.when === "always") {
       return { result: "stored", remoteCondition: condition, queued: (await localOccupant(key)).queued } as const;
@@ -97,7 +99,8 @@ export function createOccupancy(parts: OccupancyParts) {
         ? "tombstone"
         : "object";
     const result = decidePut({ state, epoch: local.epoch, sha256: object?.hashes.sha256 }, condition);
-    // Over an entity tag the mirror puts, over what is its own: another server's upload of the same bytes has raised no epoch here.
+    // Only the mirror puts over an entity tag, and only over its own objects. Another server's upload of the same bytes
+    // has raised no epoch here.
     const isOtherWriters = condition.when === "etag" && object?.provenance.via !== "mirror";
     return {
       result: result === "stored" && isOtherWriters ? "exists" : result,
@@ -109,7 +112,7 @@ export function createOccupancy(parts: OccupancyParts) {
   return { localOccupant, lookUp, confirmQueued, remoteState, decide };
 }
 
-/** Over exactly what was found. */
+/** The condition that exactly the found entry is still there. */
 export function conditionFor(found: RemoteEntry): RemoteCondition {
   return found.state === "absent" ? { when: "absent" } : { when: "version", version: found.version };
 }

@@ -1,5 +1,5 @@
-// The queue before a remote store: what waits is on disk (the tiered bucket has it), this file says what is brought when.
-// Each object is tried until it is there; while the store does not answer, nothing is tried.
+// Schedules the upload of queued objects to a remote store. Each object is retried until it is stored; while the store
+// is down, nothing is tried. The objects themselves are on disk, in the tiered bucket.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -15,28 +15,28 @@ export interface Upload {
 }
 
 export interface Uploads {
-  /** The object is on disk and waits. */
+  /** Schedules an object that is on disk. */
   add(upload: Upload): void;
-  /** Objects and bytes that wait, and how long the oldest has, in milliseconds. */
+  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
-  /** The store answers again: everything is tried at once. */
+  /** Retries everything at once, because the store answers again. */
   resume(): void;
-  /** Resolves when nothing waits. */
+  /** Resolves when the queue is empty. */
   idle(): Promise<void>;
-  /** Begins no more, and waits for those under way for at most so many milliseconds. */
+  /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
   stop(deadlineMs: number): Promise<void>;
 }
 
 export interface UploadsOptions {
-  /** Brings one object, or finds that it need not be brought any more. */
+  /** Uploads one object, or resolves if that is no longer needed. */
   readonly uploadOne: (upload: Upload) => Promise<void>;
   readonly isDown: () => boolean;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Objects on their way at the same time. */
+  /** Uploads at the same time. */
   readonly maxConcurrent?: number;
-  /** Milliseconds before the second try, doubled for each that follows up to half a minute. */
+  /** Milliseconds before the first retry; doubled for each further one, up to half a minute. */
   readonly retryMs?: number;
 }
 
@@ -47,7 +47,7 @@ const MAX_RETRY_MS = 30_000;
 interface PendingUpload {
   readonly upload: Upload;
   failures: number;
-  /** Running until the next try; undefined while it is ready or on its way. */
+  /** Set while the object waits for its next attempt. */
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -85,8 +85,9 @@ export function createUploads(options: UploadsOptions): Uploads {
       pending.failures += 1;
       const { bucketId, key } = upload;
       const err = asHuiyuanError(error);
-      // What follows from an outage that was told once need not be told for each image.
-      if (!isDown()) log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "will try to upload again");
+      // An outage is logged once, not for each image.
+      if (!isDown())
+        log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "cannot upload an image; will retry");
       const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
       pending.timer = setTimeout(() => {
         pending.timer = undefined;

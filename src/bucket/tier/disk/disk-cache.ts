@@ -1,5 +1,5 @@
-// The part of this disk that holds what can be had again, copies of remote objects and variants of images: bounded by
-// bytes together, and what was used longest ago goes first. It owns the order of use; who brings what is others' affair.
+// The part of this disk for replaceable data: copies of remote objects and variants of images. One byte limit bounds
+// both together, and the least recently used is removed first. This file owns that order; it stores no objects.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
@@ -8,35 +8,35 @@ import { type Copy, createLruIndex, type LruIndex } from "./lru-index.ts";
 
 export interface DiskCache {
   readonly index: LruIndex;
-  /** Bytes of everything together. */
+  /** Limit for copies and variants together. */
   readonly maxBytes: number;
   resize(maxBytes: number): void;
-  /** Something was added to the order. */
+  /** To be called after an object was added to the index; removes others if the limit is exceeded. */
   noteGrowth(): void;
-  /** Bytes of the bound that others use, and that give way to nobody. */
+  /** Subtracts a changing amount from the limit, for data that must not be removed. Bytes. */
   reserve(bytes: () => number): void;
-  /** Resolves when what an earlier run has left is counted. Never rejects. */
+  /** Resolves when the objects of an earlier run are in the index. Never rejects. */
   readonly counted: Promise<void>;
-  /** It is: the order has all that is there. Never so where the counting has failed. */
+  /** Whether the index is complete. Stays false if the counting has failed. */
   readonly isCounted: boolean;
-  /** Removes no more. The store is closed after it, by its owner. */
+  /** Stops removals. The owner of the store closes it afterwards. */
   close(): Promise<void>;
 }
 
 export interface DiskCacheOptions {
   readonly embedded: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
   readonly maxBytes: number;
-  /** Whether memory has served it since this was asked last: that is a use of which nothing comes here. */
+  /** Whether the memory cache has served the object since the last call. Such a use does not reach the index. */
   readonly wasUsed: (bucketId: string, key: Key) => boolean;
   readonly log: Log;
 }
 
-/** How the ids of the embedded store's buckets begin whose objects are bounded here. */
+/** Prefixes of the embedded store's bucket ids whose objects are bounded here. */
 export const EDGE_FOLDER = "edge/";
 export const VARIANT_FOLDER = "variants/";
 
 const PAGE = 1_000;
-/** The writer does nothing else meanwhile. */
+/** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
 const EXAMINED_AT_ONCE = 1_024;
 
@@ -57,14 +57,14 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
     await nextTurn();
     while (!isClosed) {
       const { excess, isAll } = takeExcess();
-      // Together, so that the writer commits them together: one by one they would go more slowly than others come.
+      // In parallel, so that the writer commits them together. One by one, removal would be slower than growth.
       if (excess.length > 0) await Promise.all(excess.map(remove));
       else if (isAll) return;
       else await nextTurn();
     }
   }
 
-  /** From the oldest on. One that memory has served has another turn; by then it must have done so again. */
+  /** From the least recently used on. An object that the memory cache has served moves to the end of the order. */
   function takeExcess(): { readonly excess: readonly Copy[]; readonly isAll: boolean } {
     const excess: Copy[] = [];
     for (let examined = 0; examined < EXAMINED_AT_ONCE && excess.length < REMOVED_AT_ONCE; examined += 1) {
@@ -79,10 +79,10 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   async function remove({ bucketId, key, sha256 }: Copy): Promise<void> {
     await embedded
       .forget(bucketId, key, sha256)
-      .catch((error: unknown) => log.warn({ err: error }, "a copy could not be removed"));
+      .catch((error: unknown) => log.warn({ err: error }, "cannot remove a copy"));
   }
 
-  /** In the order in which they were stored: uses are not written down. */
+  /** Ordered by the time of storing, because uses are not saved. */
   async function loadCopies(): Promise<void> {
     const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
     for (const bucketId of embedded.listBuckets()) {
@@ -114,7 +114,7 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
     isCounted = !isClosed;
   };
   const counted = countAll().catch((error: unknown) =>
-    log.error({ err: error }, "the copies that the last run has left could not be counted"),
+    log.error({ err: error }, "cannot count the copies of the last run"),
   );
 
   return {

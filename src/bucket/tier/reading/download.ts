@@ -1,6 +1,5 @@
-// Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
-// before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
-
+// Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
+// Its hash is compared before the last byte is returned; then a copy is stored. large.ts reads objects without a copy.
 import { createHash, type Hash } from "node:crypto";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
@@ -13,34 +12,34 @@ import type { RemoteBucket } from "../../remote/remote.ts";
 import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
-  /** Undefined when the object is not there any more. The caller closes the reader. */
+  /** Undefined if the object is gone. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** The same once all of it has come and is right, whatever its size. Throws as its reader. */
+  /** As `open`, but downloads and verifies the whole object first, whatever its size. Throws as its reader. */
   downloadWhole(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** A body that has just been put: what is too large to be kept is known by its sums. */
+  /** Remembers the block sums of a body that has just been put, if it is too large for a copy. */
   rememberSums(body: WholeBody): void;
 }
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Larger objects are read in ranges and not kept. Bytes. */
+  /** Larger objects get no copy and are read in ranges. Bytes. */
   readonly maxCopyBytes: () => number;
-  /** Rises with every change: read before the remote store is asked, handed to `keep`. */
+  /** Rises with every change; read before the request and passed to `storeCopy`. */
   readonly moment: () => number;
-  /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
+  /** Called with a verified body, which is dropped afterwards. */
   readonly storeCopy: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
-  /** The bytes are not those of the description. */
+  /** Called if the bytes do not match the description. */
   readonly onDamaged: (info: ObjectInfo, version: string) => void;
 }
 
-/** Up to here nothing is given out before all of it is proven. Bytes. */
+/** Up to this size no byte is returned before the whole object is verified. Bytes. */
 const VERIFIED_FIRST_BYTES = 2_097_152;
 const NEVER = new AbortController().signal;
 
 interface Download {
   readonly spool: Spool;
-  /** Resolves when the body has come and its hash is right. */
+  /** Resolves when the body has arrived and its hash matches. */
   readonly verified: Promise<void>;
 }
 
@@ -55,7 +54,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     if (body === undefined) return undefined;
     const spool = spools.open();
     const verified = receive({ info, version, body, spool, readAt });
-    verified.catch(() => undefined); // Whoever reads is told; perhaps nobody does any more.
+    verified.catch(() => undefined); // Readers get the error; there may be none left.
     return { spool, verified };
   }
 
@@ -82,7 +81,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       onDamaged(info, version);
       throw failure;
     }
-    // A disk that cannot keep it does not keep it from its readers.
+    // If the disk cannot store the body, readers still get it.
     await spool.finish().then(
       (whole) => storeCopy(info, whole, readAt),
       () => undefined,
@@ -98,7 +97,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     const over = () => void running.delete(id);
     begun.then((download) => {
       if (download === undefined) return over();
-      // Whoever came while it ran has taken a hold by then.
+      // The next turn, so that readers who joined in this one hold the spool by then.
       const end = () => {
         over();
         setImmediate(() => download.spool.release());
@@ -135,7 +134,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   };
 }
 
-/** Takes no more than the piece that is too many: there may be no end of them. */
+/** Stops at the first chunk beyond `size`, because the body may have no end. */
 async function fill(
   spool: Spool,
   body: AsyncIterable<Buffer>,
@@ -149,12 +148,12 @@ async function fill(
   }
 }
 
-/** `again`: reads it in ranges, for a disk that takes nothing lets go by what is not read at once. */
+/** `openRanges`: for bytes that the spool has dropped, as it does if the disk cannot take them. */
 function spoolReader(info: ObjectInfo, { spool, verified }: Download, openRanges: () => ObjectReader): ObjectReader {
   let isOpen = true;
   let ranges: ObjectReader | undefined;
 
-  /** Nobody may wait for this reader meanwhile, which waits for all of them. */
+  /** The spool must not wait for this reader meanwhile, because the reader waits for the whole body. */
   async function untilVerified(): Promise<void> {
     const stopWaiting = spool.awaitEnd();
     await withReadDeadline(info.key, verified).finally(stopWaiting);

@@ -1,5 +1,6 @@
-// Reading what is too large for a copy on this disk: each read is a request for a range. A read from the first byte to the
-// last is hashed as it goes by; any other is compared, block by block, with sums of bytes whose hash was right.
+// Reads objects that are too large for a copy on this disk, with one range request per read. A reader from the first
+// byte to the last hashes the bytes as they pass. Any other read is compared with block sums of bytes whose hash was
+// right.
 import { crc32 } from "../../../body/spool/crc32.ts";
 import { type BodyHasher, createBodyHasher } from "../../../body/spool/hashing.ts";
 import { BLOCK_BYTES, type WholeBody } from "../../../body/spool/spool.ts";
@@ -11,19 +12,19 @@ import type { RemoteBucket } from "../../remote/remote.ts";
 
 export interface LargeObjects {
   open(info: ObjectInfo, version: string): ObjectReader;
-  /** The sums of a body that has just been put. */
+  /** Remembers the block sums of a body that has just been put. */
   rememberSums(body: Pick<WholeBody, "hashes" | "blockSums">): void;
 }
 
 export interface LargeObjectsOptions {
   readonly remote: Pick<RemoteBucket, "get" | "getRange">;
-  /** The bytes are not those of the description. */
+  /** Called if the bytes do not match the description. */
   readonly onDamaged: (info: ObjectInfo, version: string) => void;
 }
 
-/** Of the sums that are kept, 4 bytes for each 64 KiB: those of 128 GiB. What was used longest ago goes first. */
+/** Bound of the remembered sums, least recently used first. 4 bytes per 64 KiB, so it covers objects of 128 GiB. */
 const MAX_SUM_BYTES = 8_388_608;
-/** Objects that are read through at the same time, and those that wait for it. */
+/** Objects that are read completely at the same time, and further ones that wait for that. */
 const MAX_READS = 4;
 const MAX_WAITING = 100;
 const NO_DIGESTS = new Set<never>();
@@ -36,10 +37,10 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
 
   function corrupt(info: ObjectInfo, version: string): HuiyuanError {
     onDamaged(info, version);
-    return new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has other bytes than were stored`);
+    return new HuiyuanError("store_corrupt", `Cannot read "${info.key}": S3 sends other bytes than were stored`);
   }
 
-  /** Ends the hash of all bytes. Throws store_corrupt, or remembers the sums. */
+  /** Compares the hash of all bytes and remembers their sums. Throws store_corrupt. */
   function finishHash(info: ObjectInfo, version: string, hasher: BodyHasher): Buffer {
     const { hashes, blockSums } = hasher.digest();
     if (hashes.sha256 !== info.hashes.sha256) throw corrupt(info, version);
@@ -52,7 +53,8 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
       active += 1;
       return;
     }
-    if (waiters.length >= MAX_WAITING) throw new HuiyuanError("overloaded", "Cannot read: too many wait to be proven");
+    if (waiters.length >= MAX_WAITING)
+      throw new HuiyuanError("overloaded", "Cannot read: too many objects wait to be verified");
     await new Promise<void>((resolve) => waiters.push(resolve));
   }
 
@@ -62,7 +64,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
     else next();
   }
 
-  /** Reads all of it once and keeps nothing but the sums. */
+  /** Reads the whole object once and keeps only the sums. */
   async function readThrough(info: ObjectInfo, version: string): Promise<Buffer> {
     await acquire();
     try {
@@ -72,7 +74,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
       let bytes = 0;
       for await (const chunk of body) {
         bytes += chunk.length;
-        // There may be no end of them.
+        // The body may have no end.
         if (bytes > info.size) throw corrupt(info, version);
         hasher.update(chunk);
       }
@@ -130,7 +132,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
   };
 }
 
-/** `bytes`: whole blocks, the first of them number `first`. */
+/** `bytes`: whole blocks, beginning with block number `first`. */
 function matchesSums(bytes: Buffer, sums: Buffer, first: number): boolean {
   for (let at = 0, block = first; at < bytes.length; at += BLOCK_BYTES, block += 1) {
     const isKnown = sums.length >= (block + 1) * 4;
@@ -139,7 +141,7 @@ function matchesSums(bytes: Buffer, sums: Buffer, first: number): boolean {
   return true;
 }
 
-/** Block sums by SHA-256, which names the bytes wherever they lie. */
+/** Block sums by SHA-256, which identifies the bytes under any key. */
 function createSums(): { get(sha256: string): Buffer | undefined; set(sha256: string, sums: Buffer): void } {
   const sumsByHash = new Map<string, Buffer>();
   let bytes = 0;
@@ -167,9 +169,9 @@ function createSums(): { get(sha256: string): Buffer | undefined; set(sha256: st
   };
 }
 
-/** Not before it is read: nothing is held open there, as a file is. */
+/** A reader learns of a change only at a read, because a remote object is not held open as a file is. */
 function changed({ key }: ObjectInfo): HuiyuanError {
-  const message = `Cannot read "${key}": it was replaced or deleted meanwhile`;
+  const message = `Cannot read "${key}": it was replaced or deleted during the read`;
   return new HuiyuanError("original_replaced", message, { retryAfterSeconds: 1 });
 }
 
