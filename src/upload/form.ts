@@ -1,34 +1,34 @@
-// A multipart form while it arrives: the fields that the API knows, and the file part as a stream. Every part of it is
-// bounded; what is not known is passed over. It is the one door of busboy.
+// Reads a multipart form as it arrives: the known fields, and the file part as a stream. Every part is bounded; unknown
+// parts are skipped. The only file that imports busboy.
 import type { Readable } from "node:stream";
 import { Busboy, type Dicer } from "@fastify/busboy";
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 
-/** The fields that mean something here, in lower case as they are compared. */
+/** Known fields, in lower case because they are compared without case. */
 const FIELD_NAMES = ["op", "sha", "filesize", "slice_size", "session", "offset", "magiccontext", "md5"] as const;
 const FILE_NAME = "filecontent";
 
 export type FormFields = { readonly [Name in (typeof FIELD_NAMES)[number]]?: string };
 
 export interface Form {
-  /** Those that have arrived. */
+  /** The fields that have arrived so far. */
   readonly fields: FormFields;
-  /** The file part when it begins, to be read to its end; undefined where the form ends without one. */
+  /** Resolves when the file part begins; the caller reads it to its end. Undefined if the form ends without one. */
   file(): Promise<Readable | undefined>;
-  /** All fields, at the end of the form. */
+  /** Resolves with all fields at the end of the form. */
   end(): Promise<FormFields>;
-  /** Reads no more; the file part breaks. What still arrives is the caller's. */
+  /** Stops reading; the file part fails. The caller deals with bytes that still arrive. */
   stop(): void;
 }
 
 export interface FormOptions {
-  /** Of the request. */
+  /** Content-Type of the request. */
   readonly contentType: string;
-  /** Of the whole form. */
+  /** Limit for the whole form. */
   readonly maxBytes: number;
   /**
-   * A form that brings nothing for `idleMs`, also where all of it has come and it does not end, or that has not ended
-   * within `totalMs`, is given up. While the file lies unread, `idleMs` does not run.
+   * The form fails with body_late if no byte arrives for `idleMs`, or if it has not ended within `totalMs`. `idleMs`
+   * also counts after all bytes have come but the form has not ended; it does not count while the file is unread.
    */
   readonly idleMs: number;
   readonly totalMs: number;
@@ -42,8 +42,8 @@ export function isForm(contentType: string | undefined): contentType is string {
 }
 
 /**
- * Begins to read. Its methods throw form_broken, form_value_invalid (too long, or given twice), upload_size (over
- * `maxBytes`), body_late and client_gone.
+ * Starts reading. The form's methods throw form_broken, form_value_invalid (too long, or two values), upload_size (more
+ * than `maxBytes`), body_late and client_gone.
  */
 export function readForm(source: Readable, options: FormOptions): Form {
   const fields: { [Name in (typeof FIELD_NAMES)[number]]?: string } = {};
@@ -56,8 +56,8 @@ export function readForm(source: Readable, options: FormOptions): Form {
   const parser = openParser(options.contentType);
   neverPauseForParts(parser);
   const idle = setTimeout(() => {
-    // While the disk is waited for, the client has nothing to be blamed for. A source that is paused does not tell: the
-    // parser may wait for nobody.
+    // Unread file bytes mean that the disk is slow, not the client. A paused source is no proof of that, because the
+    // parser can also stall with no reader behind it.
     if (file !== undefined && file.readableLength > 0) idle.refresh();
     else fail(lateError(`${options.idleMs} ms without a byte`));
   }, options.idleMs);
@@ -80,7 +80,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   function take(chunk: Buffer): void {
     received += chunk.byteLength;
     if (received > options.maxBytes) {
-      fail(new HuiyuanError("upload_size", `Cannot take a form of over ${options.maxBytes} bytes`));
+      fail(new HuiyuanError("upload_size", `Cannot accept the form: more than ${options.maxBytes} bytes`));
       return;
     }
     idle.refresh();
@@ -96,7 +96,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   });
   parser.on("file", (_, stream) => {
     file = stream;
-    // The parser breaks it once more after it was given up.
+    // The parser may emit a second error after the form has failed.
     stream.on("error", () => undefined);
     begun.resolve(stream);
   });
@@ -108,11 +108,11 @@ export function readForm(source: Readable, options: FormOptions): Form {
   for (const limit of ["partsLimit", "filesLimit", "fieldsLimit"] as const) {
     parser.on(limit, () => fail(brokenError("it has too many parts")));
   }
-  parser.on("error", (error: unknown) => fail(brokenError("it does not end as one", error)));
+  parser.on("error", (error: unknown) => fail(brokenError("it is not well-formed", error)));
   parser.on("drain", () => void source.resume());
 
   const onGone = () => {
-    // Whoever has sent all of it may leave; should the form not end, `idle` ends it.
+    // A client that has sent everything may disconnect. If the form does not end then, `idle` ends it.
     if (!source.readableEnded)
       fail(new HuiyuanError("client_gone", "Cannot read the form: the client has closed the connection"));
   };
@@ -129,8 +129,8 @@ export function readForm(source: Readable, options: FormOptions): Form {
     file: () => begun.promise,
     end: () => ended.promise,
     stop() {
-      // Every upload ends here, and making an error is dear.
-      if (!isOver) fail(new HuiyuanError("client_gone", "Cannot read the form: it was given up"));
+      // Every upload calls stop(), and creating an error is expensive.
+      if (!isOver) fail(new HuiyuanError("client_gone", "Cannot read the form: the upload was cancelled"));
     },
   };
 }
@@ -141,7 +141,7 @@ function openParser(contentType: string): Parser {
   try {
     return new Busboy({
       headers: { "content-type": contentType },
-      // By its name alone: clients leave file name and type out, or write anything.
+      // By the field name alone: clients omit the file name and type or send arbitrary ones.
       isPartAFile: (name) => name?.toLowerCase() === FILE_NAME,
       limits: LIMITS,
     });
@@ -151,11 +151,10 @@ function openParser(contentType: string): Parser {
 }
 
 /**
- * Makes every part of the form take whatever comes. What is in no field and no file (a part that is no form-data, the
- * surplus of a field) lies in its part for a moment; at 16 KiB of that the parser would stand still until the part is
- * read: for good where the part has ended by then, and with a loss in the field behind it where it has not. Only a file may
- * hold the parser, which it does in another way. How the parts are reached is busboy's own affair, not its interface: the
- * tests of `readForm()` with parts that are passed over fail where that changes.
+ * Makes every part accept all bytes. Nobody reads a part that is no form-data, or the excess of a field. At 16 KiB of
+ * such bytes the parser would stop: for ever if the part has ended, else with a loss in the next field. Only a file may
+ * stop the parser, which it does in another way. `_parser` is internal to busboy; if it changes, the tests of
+ * `readForm()` with skipped parts fail.
  */
 function neverPauseForParts(parser: Parser): void {
   const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: Dicer } })._parser;
@@ -168,7 +167,10 @@ function neverPauseForParts(parser: Parser): void {
   });
 }
 
-/** A promise for whoever asks; nobody may. The first settling holds. */
+/**
+ * A promise that is settled from outside; the first settlement counts. It may have no reader, so rejections are
+ * handled.
+ */
 function deferred<Value>() {
   let resolve!: (value: Value) => void;
   let reject!: (error: HuiyuanError) => void;

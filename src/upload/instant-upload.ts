@@ -1,4 +1,5 @@
-// Instant upload (秒传): a bucket has these bytes already, under another name. They are read before they are believed.
+// Instant upload (秒传): if the bucket already has these bytes under another name, they are copied instead of sent again.
+// The stored bytes are read and checked first.
 import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
@@ -14,8 +15,8 @@ import {
 import type { VerifyDecodable } from "./verify-decodable.ts";
 
 /**
- * Undefined: none of the bucket's own, or only a damaged one, which its reader has set aside. Throws upload_exists,
- * upload_not_image, render_overloaded, render_failed, store_failed.
+ * Undefined if the bucket has no such object, or only a damaged one; reading it has quarantined it. Throws
+ * upload_exists, upload_not_image, render_overloaded, render_failed, store_failed.
  */
 export async function instantUpload(
   target: UploadTarget,
@@ -25,7 +26,7 @@ export async function instantUpload(
   const { sha1, size, fileid } = file;
   const equal = await target.bucket.findBySha1(sha1);
   if (equal === undefined || equal.size !== size || !(await isReadable(target, equal))) return undefined;
-  // What was uploaded has been proven; what a mirror brought is taken by its structure.
+  // Uploads were decoded when they were stored; of fetched images only the structure was checked.
   if (equal.provenance.via !== "upload") {
     const load = async () => ({ kind: "buffer", buffer: await bytesOf(target, equal) }) as const;
     await verify({ fileid, size, image: equal.image, load });
@@ -38,14 +39,15 @@ export async function instantUpload(
   if (entry.state === "object") return { info: entry.info, outboxDraft };
   outboxDraft?.markUnknown();
   if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
-  // Deleted, or set aside, in this very moment.
+  // The object was deleted or quarantined just now.
   return undefined;
 }
 
-/** Throws store_failed, also when it has gone in this very moment. */
+/** Throws store_failed, also if the object was deleted just now. */
 async function bytesOf({ bucket }: UploadTarget, info: ObjectInfo): Promise<Buffer> {
   const reader = await bucket.open(info);
-  if (reader === undefined) throw new HuiyuanError("store_failed", `Cannot read "${info.key}": it has gone`);
+  if (reader === undefined)
+    throw new HuiyuanError("store_failed", `Cannot read "${info.key}": it was deleted during the upload`);
   try {
     const chunks: Buffer[] = [];
     await readWhole(reader, info.size, (chunk) => void chunks.push(chunk));

@@ -1,18 +1,18 @@
-// The MD5 of stored images, which stat tells. Those of uploads are known; that of what a mirror brought is made of its
-// bytes when somebody asks, a few at a time, and remembered.
+// The MD5 of stored images, for stat. Uploads are stored with theirs. That of a fetched image is computed from its
+// bytes on request, a few images at a time, and cached.
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 
 export interface KnownMd5 {
-  /** Lower-case hex; undefined when the object is not there any more. Throws store_failed, store_corrupt, overloaded. */
+  /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */
   of(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined>;
 }
 
-/** Digests remembered, 100 bytes each. */
+/** Cached digests, 100 bytes each. */
 const MAX_REMEMBERED = 10_000;
-/** Objects that are read at the same time, and those that wait for it. */
+/** Objects that are read at the same time, and further ones that wait. */
 const MAX_READS = 4;
 const MAX_WAITING = 1_000;
 
@@ -28,7 +28,7 @@ export function createKnownMd5(): KnownMd5 {
       return;
     }
     if (waiters.length >= MAX_WAITING)
-      throw new HuiyuanError("overloaded", "Cannot make an MD5: too many wait for theirs");
+      throw new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one");
     await new Promise<void>((resolve) => waiters.push(resolve));
   }
 

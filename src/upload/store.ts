@@ -1,5 +1,5 @@
-// Puts a received file into its bucket: never over another, never another than was declared, never what is no image.
-
+// Stores a received file in its bucket. Refuses a file that is no image, that differs from the declared digests, or
+// whose name is taken.
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import { describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
@@ -9,7 +9,7 @@ import type { FormFields } from "./form.ts";
 import type { Received } from "./receive.ts";
 import type { VerifyDecodable } from "./verify-decodable.ts";
 
-/** Where uploads go: a bucket, and whatever must know of its changes. */
+/** The bucket of an upload. `put` and `copy` also notify the caches above the bucket. */
 export interface UploadTarget extends Pick<Bucket, "put" | "copy"> {
   readonly bucket: Pick<Bucket, "lookup" | "open" | "digest" | "findBySha1">;
 }
@@ -26,7 +26,7 @@ export interface StoreOptions {
   readonly makeOutboxDraft: MakeFileDraft;
 }
 
-/** What a business server is told of a file, beside where it is. */
+/** The part of a callback notice that describes the file. */
 export interface UploadedFile {
   readonly fileid: Key;
   /** Lower-case hex. */
@@ -35,10 +35,10 @@ export interface UploadedFile {
   readonly magicContext: string;
 }
 
-/** Called when nothing but the store can refuse the file any more. As Announce. */
+/** As MakeOutboxDraft. Called once only the store can still refuse the file. */
 export type MakeFileDraft = (file: UploadedFile) => ReturnType<MakeOutboxDraft>;
 
-/** What is in the bucket now, and whoever is to be told. */
+/** The stored object, and the draft of its callback notice. */
 export interface Stored {
   readonly info: ObjectInfo;
   readonly outboxDraft: OutboxDraft | undefined;
@@ -76,7 +76,7 @@ export async function storeUpload({
   return { info, outboxDraft };
 }
 
-/** What `store` says, and the announcement taken back unless that is `stored`. */
+/** Resolves as `store`. Withdraws the draft unless the result is `stored`; marks it unknown if `store` throws. */
 export async function storeWithDraft<Result>(
   outboxDraft: OutboxDraft | undefined,
   store: () => Promise<Result>,
@@ -86,15 +86,15 @@ export async function storeWithDraft<Result>(
     if (result !== "stored") outboxDraft?.withdraw();
     return result;
   } catch (error) {
-    // A write that failed may be there all the same.
+    // A write that failed may still be durable.
     outboxDraft?.markUnknown();
     throw error;
   }
 }
 
 /**
- * Spares the client the way, where it is known already that the upload would be refused: a damaged object may be mended
- * by it. Throws upload_exists.
+ * Refuses an upload early, before its bytes are sent. A damaged object does not count, because an upload may repair it.
+ * Throws upload_exists.
  */
 export async function refuseExisting(target: UploadTarget, fileid: Key): Promise<void> {
   const entry = await target.bucket.lookup(fileid);
@@ -102,7 +102,7 @@ export async function refuseExisting(target: UploadTarget, fileid: Key): Promise
 }
 
 export function existsError(fileid: Key): HuiyuanError {
-  return new HuiyuanError("upload_exists", `Cannot store "${fileid}": there is an object of this name`);
+  return new HuiyuanError("upload_exists", `Cannot store "${fileid}": an object of this name exists`);
 }
 
 /** An empty field declares nothing. */

@@ -1,5 +1,5 @@
-// When notices that did not get through are sent again: the schedule, and the clockwork that follows it, bucket by bucket,
-// so that one receiver's silence is not another's. How one is sent is the caller's.
+// Schedules the redelivery of notices, each bucket on its own, so that a silent receiver does not delay the others. The
+// caller sends them.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
@@ -7,11 +7,14 @@ import type { Outbox, OutboxEntry } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** After the first attempt, the second, …; after all others as after the last of these. */
+/** Delay after the first attempt, the second, and so on; the last one repeats. */
 const DELAYS_MS = [10_000, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS];
 const GIVE_UP_AFTER_MS = 24 * HOUR_MS;
 
-/** When the next attempt is due, Unix milliseconds; undefined where there is none. `at`: when the last one, number `attempts`, ended. */
+/**
+ * When the next attempt is due, in Unix milliseconds; undefined if none follows. `at`: end of the last attempt, which
+ * was number `attempts`.
+ */
 export function nextAttempt({
   since,
   attempts,
@@ -27,9 +30,9 @@ export function nextAttempt({
 
 export interface RedeliveryOptions {
   readonly outbox: Pick<Outbox, "nextDue" | "due">;
-  /** False: nobody is told of this bucket's uploads for the time being. */
+  /** Whether the bucket has a callback in the current settings. */
   readonly hasReceiver: (bucketId: string) => boolean;
-  /** Sends it and notes the end in the outbox, so that it is not due any more. Throws where the outbox cannot be written. */
+  /** Sends a notice and updates the outbox, so that it is no longer due. Throws if the outbox cannot be written. */
   readonly attempt: (entry: OutboxEntry) => Promise<void>;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -37,15 +40,15 @@ export interface RedeliveryOptions {
 }
 
 export interface Redelivery {
-  /** Looks now: something may be due earlier than was known. Nothing is looked for before the first call. */
+  /** Looks for due notices now, because one may be due earlier than planned. The first call starts the schedule. */
   wake(): void;
-  /** Resolves when no attempt is under way. */
+  /** Resolves when no attempt is running. */
   close(): Promise<void>;
 }
 
-/** At the same time to one receiver. */
+/** Attempts to one receiver at the same time. */
 export const REDELIVERIES = 4;
-// The clock may be set.
+// Bounded, because the clock may be changed.
 const LONGEST_SLEEP_MS = MINUTE_MS;
 const AFTER_FAULT_MS = 10_000;
 
@@ -78,7 +81,7 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
         else wait = Math.min(wait, dueAt - now());
       }
     } catch (error) {
-      log.warn({ err: error }, "cannot read which notices are owed; will try again");
+      log.warn({ err: error }, "cannot read due notices from the outbox; will retry");
       wait = AFTER_FAULT_MS;
     }
     if (!signal.aborted) timer = setTimeout(wake, wait).unref();
@@ -93,8 +96,8 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
         await Promise.all(due.map(attempt));
       }
     } catch (error) {
-      log.warn({ err: error, bucket: bucketId }, "cannot keep account of notices; will try again");
-      // What was sent is still due: it must not be sent again and again.
+      log.warn({ err: error, bucket: bucketId }, "cannot update the outbox after sending notices; will retry");
+      // The notices that were sent are still due, so a pause keeps them from being sent again and again.
       await delay(AFTER_FAULT_MS, undefined, { signal, ref: false }).catch(() => undefined); // closing
     } finally {
       busy.delete(bucketId);

@@ -1,5 +1,5 @@
-// The end of an upload in slices: all bytes have come, are read back as one file, and become an image of the bucket. Whatever
-// an earlier attempt has done, or lived to say, it comes to the same.
+// Finishes an upload in slices: reads all received bytes back as one file and stores it as an image of the bucket. It
+// may be repeated after a crash or a lost response, with the same result.
 import { createReadStream } from "node:fs";
 import { createGate } from "../../body/gate/gate.ts";
 import { createBodyHasher } from "../../body/spool/hashing.ts";
@@ -18,10 +18,10 @@ export interface FinishParts {
   readonly now: number;
 }
 
-/** As small images are stored best. */
+/** Small images are stored from memory, which is faster. */
 const IN_MEMORY_BYTES = 262_144;
 const READ_BYTES = 262_144;
-/** What cannot become an image of this upload ends it; a store that fails does not. */
+/** These errors end the upload, because a retry cannot help. Failures of the store do not. */
 const FINAL_CODES: readonly ErrorCode[] = [
   "upload_exists",
   "upload_not_image",
@@ -30,7 +30,10 @@ const FINAL_CODES: readonly ErrorCode[] = [
   "upload_id_unknown",
 ];
 
-/** Throws the codes of FINAL, store_full, store_failed, render_overloaded, render_failed. The caller is alone with the upload. */
+/**
+ * Throws FINAL_CODES, store_full, store_failed, render_overloaded, render_failed. The caller runs it exclusively for
+ * this upload.
+ */
 export async function finishSlices(upload: SliceUpload, parts: FinishParts): Promise<Stored> {
   try {
     return (await findStored(upload, parts)) ?? (await storeNow(upload, parts));
@@ -40,16 +43,19 @@ export async function finishSlices(upload: SliceUpload, parts: FinishParts): Pro
   }
 }
 
-/** The last slice comes again, or a crash came before the answer: the business server is told again too. */
+/**
+ * The image of an earlier attempt; the client repeats the last slice, or the server crashed before its response. The
+ * business server gets its notice again too.
+ */
 async function findStored(upload: SliceUpload, { target, makeOutboxDraft }: FinishParts): Promise<Stored | undefined> {
   const { id, order, phase } = upload;
   if (phase === "arriving") return undefined;
   const entry = await target.bucket.lookup(order.fileid);
-  // It may be there: nothing may be said, and nothing thrown away, before that is known.
+  // The image may be stored, so neither a result nor a cleanup is possible until the lookup works.
   if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
   if (entry.state !== "object" || entry.info.hashes.sha1 !== order.sha1) {
     if (phase === "storing") return undefined;
-    throw unknownUpload(id); // It was deleted since.
+    throw unknownUpload(id); // The image was deleted since.
   }
   if (phase === "storing") await markStored(upload);
   return { info: entry.info, outboxDraft: await makeOutboxDraft(order) };
@@ -59,10 +65,10 @@ async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored
   const { id, order, path } = upload;
   const { fileid, sha1, magicContext } = order;
   const received = await readBack(path, order);
-  // A crash came while the bucket was taking it, on a file system without second names.
+  // The file is gone after a crash while the bucket was storing it, on a file system without hard links.
   if (received === undefined) throw unknownUpload(id);
   if (received.body.hashes.sha1 !== sha1) {
-    const found = `its slices have the SHA-1 ${received.body.hashes.sha1}, announced was ${sha1}`;
+    const found = `its slices have the SHA-1 ${received.body.hashes.sha1}, declared was ${sha1}`;
     throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
   }
   await upload.setPhase("storing");
@@ -77,18 +83,18 @@ async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored
   return stored;
 }
 
-/** The bucket takes the file away before it has the image. */
+/** Gives the bucket a hard link, because it renames the file away before the image is durable. */
 async function withLinkedBytes(received: Received, upload: SliceUpload): Promise<Received> {
   if (received.body.content.kind === "buffer") return received;
   return { ...received, body: { ...received.body, content: { kind: "file", path: await upload.linkBytes() } } };
 }
 
-/** The image is durable, whatever becomes of the note: without it the next attempt looks for itself. */
+/** The image is durable even if the note cannot be written; the next attempt then looks it up. */
 function markStored(upload: SliceUpload): Promise<void> {
-  return upload.setPhase("stored").catch(() => undefined); // A full disk.
+  return upload.setPhase("stored").catch(() => undefined); // The disk may be full.
 }
 
-/** Undefined: the file is gone, or has another size. */
+/** Undefined if the file is gone or has another size. */
 async function readBack(path: string, order: SliceOrder): Promise<Received | undefined> {
   const gate = createGate();
   const hasher = createBodyHasher();
@@ -115,5 +121,5 @@ async function readBack(path: string, order: SliceOrder): Promise<Received | und
 }
 
 export function unknownUpload(id: string): HuiyuanError {
-  return new HuiyuanError("upload_id_unknown", `Cannot go on with the upload "${id}": there is none such`);
+  return new HuiyuanError("upload_id_unknown", `Cannot continue the upload "${id}": no such upload exists`);
 }

@@ -1,32 +1,34 @@
-// Uploads in slices on the disk: for each a note, `<id>.json`, and the bytes that have come, `<id>.part`, while
-// they are being stored as `<id>.lent` too. What is acknowledged is on the disk. Which slice may come when is said in slices.ts.
+// Keeps uploads in slices on the disk: a note `<id>.json` and the received bytes `<id>.part`, with a hard link
+// `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { storeFailure } from "../../bucket/fs/failure.ts";
 import { readNote, type SliceNote, writeNote } from "./slice-note.ts";
 
-/** A found upload. `bytes`: of its file, which may end in a slice that was never acknowledged; undefined: it has none. */
+/**
+ * An upload of an earlier run. `bytes`: size of its file, which may end in an unacknowledged slice; undefined: no file.
+ */
 export interface FoundSlices {
   readonly id: string;
   readonly note: SliceNote;
   readonly bytes: number | undefined;
 }
 
-/** Everything is durable when it resolves. Throws store_full, store_failed. */
+/** Every change is durable when it resolves. Throws store_full, store_failed. */
 export interface SliceFolder {
-  /** What is there; whatever else is in the folder is removed. */
+  /** Reads all uploads and removes every other file of the folder. */
   read(): Promise<readonly FoundSlices[]>;
   begin(id: string, note: SliceNote): Promise<void>;
   rewrite(id: string, note: SliceNote): Promise<void>;
-  /** Writes `pieces` from byte `from` on, over whatever an attempt that failed has left there. */
+  /** Writes `chunks` from byte `from` on, and overwrites bytes of a failed attempt. */
   append(id: string, from: number, chunks: AsyncIterable<Buffer>): Promise<void>;
   pathOf(id: string): string;
   /**
-   * Another name of the bytes, for whoever takes a file away: should a crash come then, the upload still has its own. Where the
-   * file system knows no second names it is the first.
+   * Path of a hard link to the bytes, for a reader that renames its file away. After a crash the upload then still has
+   * its own. If the file system has no hard links, it is the path of the bytes themselves.
    */
   linkBytes(id: string): Promise<string>;
-  /** These two are best effort; what stays is removed later. */
+  /** Best effort, as `remove`: files that stay are removed at the next start. */
   removeBytes(id: string): Promise<void>;
   remove(id: string): Promise<void>;
 }
@@ -77,7 +79,7 @@ export function createSliceFolder(dir: string): SliceFolder {
         const unreadable: string[] = [];
         for (const name of names.filter((file) => file.endsWith(NOTE))) {
           const id = name.slice(0, -NOTE.length);
-          const slices = await readOne(id).catch(() => "unreadable" as const); // It may be readable the next time.
+          const slices = await readOne(id).catch(() => "unreadable" as const); // It may be readable at the next start.
           if (slices === "unreadable") unreadable.push(id);
           else if (slices !== undefined) found.push(slices);
         }
@@ -110,7 +112,7 @@ export function createSliceFolder(dir: string): SliceFolder {
     },
     removeBytes,
     async remove(id) {
-      // In this order: bytes without a note are removed at the next start.
+      // The note first, because the next start removes bytes without a note.
       await removeBestEffort(notePath(id));
       await removeBytes(id);
     },

@@ -1,5 +1,5 @@
-// What one packet of an upload in slices does: a control packet begins one, asks how far it is, or finds that its bucket has
-// the bytes already (秒传); a data packet brings the next slice, or one again that was taken before.
+// Handles one packet of an upload in slices. A control packet starts an upload, asks for its offset, or finishes at
+// once if the bucket has the bytes (秒传). A data packet carries the next slice or repeats an earlier one.
 import { randomUUID } from "node:crypto";
 import type { Spool } from "../../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
@@ -12,7 +12,7 @@ import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
 
-/** `begun`: go on from `offset`. `taken`: the slice at `offset` was. `stored`: there is the image. */
+/** `begun`: continue at `offset`. `taken`: the slice at `offset` was accepted. `stored`: the image is stored. */
 export type SliceAnswer =
   | { readonly kind: "begun"; readonly session: string; readonly offset: number; readonly sliceSize: number }
   | { readonly kind: "taken"; readonly session: string; readonly offset: number }
@@ -22,10 +22,10 @@ export interface SlicePacket {
   readonly target: UploadTarget;
   readonly appid: string;
   readonly bucketId: string;
-  /** Undefined: the server makes it. */
+  /** Undefined: the server chooses one. */
   readonly requested: Key | undefined;
   readonly fields: FormFields;
-  /** Undefined in a control packet. Its spool is the caller's. */
+  /** Undefined in a control packet. The caller owns the spool. */
   readonly slice: { readonly size: number; readonly spool: Spool } | undefined;
 }
 
@@ -49,7 +49,7 @@ const DEFAULT_SLICE_BYTES = 524_288;
  */
 export async function takePacket(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { fields, slice } = packet;
-  // Some clients send an empty one with their first packet.
+  // Some clients send an empty session with their first packet.
   const session = fields.session?.trim() || undefined;
   if (session === undefined) {
     if (slice === undefined) return begin(packet, parts);
@@ -80,7 +80,8 @@ function readDeclaration(fields: FormFields, maxImageBytes: number): Pick<SliceO
   if (!/^[0-9a-f]{40}$/.test(sha1)) throw badValue("sha", "40 hex digits");
   const size = numberIn(fields, "filesize");
   const sliceSize = fields.slice_size?.trim() ? numberIn(fields, "slice_size") : DEFAULT_SLICE_BYTES;
-  if (size === 0) throw new HuiyuanError("upload_size", "Cannot take slices of a file without bytes");
+  if (size === 0)
+    throw new HuiyuanError("upload_size", "Cannot accept slices: the file has 0 bytes, at least 1 is needed");
   if (size > maxImageBytes) throw wrongSize("slices_too_large", size, `at most ${maxImageBytes}`);
   if (sliceSize > MAX_SLICE_BYTES) throw wrongSize("slice_too_large", sliceSize, `at most ${MAX_SLICE_BYTES}`);
   if (sliceSize < MIN_SLICE_BYTES) throw wrongSize("slice_too_small", sliceSize, `at least ${MIN_SLICE_BYTES}`);
@@ -91,7 +92,7 @@ function matchesPacket({ bucketId, requested }: SliceOrder, packet: SlicePacket)
   return bucketId === packet.bucketId && requested === packet.requested;
 }
 
-/** Where a client that has lost count goes on. */
+/** Tells a client at which offset to continue. */
 async function resume(upload: SliceUpload, packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { id: session, order, received } = upload;
   const { sha, filesize } = packet.fields;
@@ -116,7 +117,10 @@ async function takeSlice(
   const isInPlace = offset <= received && offset < order.size && offset % order.sliceSize === 0;
   if (!isInPlace || size !== wanted) {
     const found = `${size} bytes at ${offset}`;
-    throw new HuiyuanError("slice_size_differs", `Cannot take ${found}: ${received} of ${order.size} have come`);
+    throw new HuiyuanError(
+      "slice_size_differs",
+      `Cannot accept a slice of ${found}: ${received} of ${order.size} bytes received`,
+    );
   }
   if (offset === received) await upload.append(chunksOf(spool), size);
   const isLast = offset + size === order.size;
@@ -149,5 +153,5 @@ function badValue(name: string, wanted: string): HuiyuanError {
 }
 
 function wrongSize(code: ErrorCode, found: number, wanted: string): HuiyuanError {
-  return new HuiyuanError(code, `Cannot take slices: ${found} bytes, wanted ${wanted}`);
+  return new HuiyuanError(code, `Cannot accept slices: ${found} bytes, wanted ${wanted}`);
 }
