@@ -1,4 +1,4 @@
-// Answers of an S3, or of what stands before it, that lack what they should say, or say what S3 has not.
+// Incomplete or wrong responses, from S3 or from a proxy in front of it.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
 import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const BEGUN = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
 
-/** A client of an S3 that answers 200 and so. */
+/** A client of an S3 that answers every request with 200 and the given document. */
 function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly etag?: string }) {
   return createS3Client({
     url: "http://127.0.0.1:1/b",
@@ -60,43 +60,43 @@ async function put(text: string): Promise<boolean> {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "always" }, isStale: false });
 }
 
-test("an object whose length is not told has the size that its description says", async () => {
+test("head() takes the size from the description if there is no Content-Length", async () => {
   await put("one");
   s3.lacks = ["content-length"];
   expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
 });
 
-test("a tombstone needs no length", async () => {
+test("head() finds a tombstone without a Content-Length", async () => {
   await bucket.putTombstone(A, { deletedAt: 1, reason: "wanted" }, { when: "absent" });
   s3.lacks = ["content-length"];
   expect(await bucket.head(A)).toMatchObject({ state: "tombstone", reason: "wanted" });
 });
 
-test("another tool's object whose length is not told is a failure, not one of no bytes", async () => {
+test("head() of another tool's object throws without a Content-Length, and does not report it as empty", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
   s3.lacks = ["content-length"];
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
-describe("a HEAD that says a length of 0", () => {
-  test("counts as one that says none where the ETag is of something: the description tells the size", async () => {
+describe("a HEAD response with Content-Length 0", () => {
+  test("counts as one without a length if the ETag is not that of an empty body", async () => {
     await put("one");
     s3.saysLength0 = true;
     expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
   });
 
-  test("leaves another tool's object one whose size is not told", async () => {
+  test("leaves the size of another tool's object unknown", async () => {
     s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
     s3.saysLength0 = true;
     await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
   });
 
-  test("is believed of another tool's object that has no bytes", async () => {
+  test("is trusted for an empty object of another tool", async () => {
     s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers: {} });
     expect(await bucket.head(A)).toMatchObject({ state: "foreign", size: 0 });
   });
 
-  test("does not make free what has our description and has lost its bytes", async () => {
+  test("does not make the key of a described object vacant if the object has lost its bytes", async () => {
     await put("one");
     const { headers = {} } = s3.objects.get(NAME) ?? {};
     s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers });
@@ -104,13 +104,13 @@ describe("a HEAD that says a length of 0", () => {
   });
 });
 
-test.each([409, 412])("a look that is answered %i is a failure with that status, not an object", async (status) => {
+test.each([409, 412])("head() throws the status %i and returns no object", async (status) => {
   s3.failure = () => ({ status, code: "" });
   const told = { code: "store_failed", message: expect.stringContaining(`${status}`) };
   await expect(bucket.head(A)).rejects.toMatchObject(told);
 });
 
-test("an answer without an ETag is a failure that says so: no condition could be made of it", async () => {
+test("head() throws without an ETag, because no condition could be made of it", async () => {
   await put("one");
   s3.lacks = ["etag"];
   await expect(bucket.head(A)).rejects.toMatchObject({
@@ -119,7 +119,7 @@ test("an answer without an ETag is a failure that says so: no condition could be
   });
 });
 
-test("a part without an ETag is a failure that says so, and what was put of it is taken back", async () => {
+test("putInParts() throws and aborts the upload if a part has no ETag", async () => {
   const asked: string[] = [];
   const replyTo = ({ method, target }: HttpCall) => {
     asked.push(`${method} ${target.replace(/^.*\?/, "")}`);
@@ -134,7 +134,7 @@ test("a part without an ETag is a failure that says so, and what was put of it i
   client.close();
 });
 
-describe("a page with status 200 that something before S3 answers with", () => {
+describe("a page of a proxy with status 200", () => {
   const version = async () => {
     const found = await bucket.head(A);
     return "version" in found ? found.version : "";
@@ -145,7 +145,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
   const isFailure = (change: Promise<unknown>) => expect(change).rejects.toMatchObject({ code: "store_failed" });
   const there = () => s3.objects.get(NAME)?.bytes.toString();
 
-  test("stores nothing: put()", async () => {
+  test("is not taken for a stored object: put()", async () => {
     pageFor("PUT");
     await isFailure(put("one"));
     expect(there()).toBeUndefined();
@@ -153,7 +153,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
     expect(await put("one")).toBe(true);
   });
 
-  test("takes nothing away: bury() and clear()", async () => {
+  test("removes nothing: putTombstone() and removeVersion()", async () => {
     await put("one");
     const seen = await version();
     pageFor("PUT");
@@ -162,7 +162,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
     expect(there()).toBe("one");
   });
 
-  test("takes nothing away: clear() where S3 obeys no conditions", async () => {
+  test("removes nothing: removeVersion() if S3 obeys no conditions", async () => {
     await store.close();
     s3.obeysConditions = false;
     store = await openTestS3(s3, { bucket: "b" });
@@ -176,7 +176,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
     expect(there()).toBeUndefined();
   });
 
-  test("copies nothing, lists nothing, and has no bytes: copy(), list() and get()", async () => {
+  test("is not taken for a copy, a listing or an object: copy(), list() and get()", async () => {
     await put("one");
     const seen = await version();
     const to = infoOf("b.jpg", wholeBody(Buffer.from("one")));
@@ -187,7 +187,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
     await isFailure(bucket.get(A, seen));
   });
 
-  test("shows nothing of whether conditions are obeyed", async () => {
+  test("proves nothing about conditions", async () => {
     await store.close();
     pageFor("PUT");
     const warned: string[] = [];
@@ -197,7 +197,7 @@ describe("a page with status 200 that something before S3 answers with", () => {
   });
 });
 
-test("a 404 is absence where S3 says it, and no answer where something before S3 does", async () => {
+test("a 404 means absent if it comes from S3, and is a failure if it comes from a proxy", async () => {
   expect(await bucket.head(A)).toEqual({ state: "absent" });
   await put("one");
   const seen = await bucket.head(A);
@@ -207,18 +207,18 @@ test("a 404 is absence where S3 says it, and no answer where something before S3
     bucket.get(A, undefined),
     bucket.removeVersion(A, "version" in seen ? seen.version : ""),
   ];
-  // Heard at once: the last may be over before the first.
+  // Handled together, because the last may reject before the first.
   await Promise.all(asks.map((ask) => expect(ask).rejects.toMatchObject({ code: "store_failed" })));
   s3.failure = () => undefined;
   expect(await bucket.head(A)).toEqual(seen);
 });
 
-test("it is known from the start on how S3 says it", async () => {
+test("a proxy's 404 is not trusted even before the first 404 of S3", async () => {
   s3.failure = () => ({ page: 404 });
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("any 404 is absence where S3 does not say which request it was", async () => {
+test("any 404 means absent if S3 sends no request ids", async () => {
   await store.close();
   s3.saysRequestId = false;
   store = await openTestS3(s3, { bucket: "b" });
@@ -233,7 +233,7 @@ test.each([
   ["an error", "<Error><Code>InternalError</Code></Error>", false],
   ["the result", "<CompleteMultipartUploadResult><Key>a</Key></CompleteMultipartUploadResult>", true],
   ["one in a namespace", '\n \n<?xml version="1.0"?>\n<s:CompleteMultipartUploadResult xmlns:s="http://s3">', true],
-])("parts are joined where the answer is the result of that: %s", async (_what, xml, isJoined) => {
+])("putInParts() succeeds only if the completion returns its result document: %s", async (_what, xml, isJoined) => {
   const client = clientOf(({ method, target }) => {
     if (target.endsWith("uploads=")) return { xml: BEGUN };
     return method === "POST" ? { xml } : { xml: "", etag: '"1"' };

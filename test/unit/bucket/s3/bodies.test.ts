@@ -1,4 +1,4 @@
-// Answers of S3 whose bodies break off or have no end.
+// Responses of S3 whose bodies break off, are slow or have no end.
 import { afterEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
 import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
@@ -48,7 +48,7 @@ async function open(
   return store;
 }
 
-/** Gives `piece` for ever, each time `ms` later. `left` is called when nobody reads it any more. */
+/** Yields `piece` for ever, every `ms` milliseconds. `left` is called when reading stops. */
 function endless(piece: string, ms: number, left: () => void = () => undefined): Body {
   return async function* () {
     let now = performance.now();
@@ -64,27 +64,27 @@ function endless(piece: string, ms: number, left: () => void = () => undefined):
   };
 }
 
-test("a first listing that breaks off does not end the start: S3 is away", async () => {
+test("openS3Store() opens with S3 down if the first listing breaks off", async () => {
   const { isDown } = await open(({ method }) => (method === "GET" ? broken : whole));
   expect(isDown).toBe(true);
 });
 
-test("the trial of conditions that breaks off does not end the start either, and says nothing of them", async () => {
+test("openS3Store() opens with S3 down if the capability probe breaks off", async () => {
   const { isDown } = await open(({ method }) => (method === "PUT" ? broken : whole));
   expect(isDown).toBe(true);
 });
 
 test.each([
-  ["comes in drops", " ", 200],
+  ["is slow", " ", 200],
   ["is long", "0".repeat(1_000_000), 0],
-])("a first listing that %s and has no end is left, and does not hold up the start", async (_what, piece, ms) => {
+])("openS3Store() aborts a first listing that %s and has no end", async (_what, piece, ms) => {
   const left = vi.fn();
   const { isDown } = await open(({ method }) => (method === "GET" ? endless(piece, ms, left) : whole));
   expect(isDown).toBe(true);
   expect(left).toHaveBeenCalledOnce();
 });
 
-test("a refusal whose body has no end is judged by its status", async () => {
+test("a refusal whose body has no end is classified by its status", async () => {
   await expect(
     open(
       () => endless(" ", 200),
@@ -93,7 +93,7 @@ test("a refusal whose body has no end is judged by its status", async () => {
   ).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("an object's body that breaks off is store_failed, with what happened", async () => {
+test("get() throws store_failed with the cause if the body breaks off", async () => {
   const remote = await open(({ target }) => (target.endsWith("a.jpg") ? broken : whole));
   const body = (await remote.bucket("10001234/photos").get(A, undefined)) ?? [];
   const read = async () => {
@@ -104,13 +104,13 @@ test("an object's body that breaks off is store_failed, with what happened", asy
 
 interface Run {
   readonly pieces: number;
-  /** Of each piece. */
+  /** Size of each piece. */
   readonly bytes: number;
-  /** So many milliseconds after it is asked for, each comes. */
+  /** Milliseconds before each piece arrives. */
   readonly ms: number;
 }
 
-/** What becomes of an object's body that comes so. */
+/** Reads an object's body that arrives in these runs. Returns the received bytes. */
 async function readInPieces(runs: readonly Run[], readerMs = 0): Promise<number> {
   // Whole milliseconds, so that their sums are exact.
   let now = Math.round(performance.now());
@@ -132,32 +132,32 @@ async function readInPieces(runs: readonly Run[], readerMs = 0): Promise<number>
   return received;
 }
 
-test("an object's body that comes in drops is left after 15 s", async () => {
+test("get() aborts a body that trickles, after 15 s", async () => {
   await expect(readInPieces([{ pieces: 1_000, bytes: 1, ms: 1_000 }])).rejects.toMatchObject({
     code: "store_failed",
     message: expect.stringContaining("15 bytes in 15 s"),
   });
 });
 
-test("one that came fast and comes in drops then is left as soon", async () => {
+test("get() aborts as soon if the trickle follows a fast start", async () => {
   const fast = { pieces: 160, bytes: 1_000_000, ms: 100 };
-  // Of the second run, what is left of the window in which 160 MB came, and one more.
+  // The rest of the window that received 160 MB, and one more window.
   const drops = { pieces: 30, bytes: 1, ms: 1_000 };
   await expect(readInPieces([fast, drops])).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("one that takes minutes at a modest pace is read to its end", async () => {
+test("get() reads a body of several minutes at a modest rate to its end", async () => {
   expect(await readInPieces([{ pieces: 300, bytes: 20_000, ms: 1_000 }])).toBe(6_000_000);
 });
 
-test("a reader that takes its time is no fault of the store", async () => {
+test("get() does not count the time of a slow reader", async () => {
   expect(await readInPieces([{ pieces: 300, bytes: 100, ms: 10 }], 5_000)).toBe(30_000);
 });
 
 test.each([
   ["200 to a range", 200, (bucket: RemoteBucket) => bucket.getRange(A, '"1"', { start: 0, end: 1 })],
   ["206 to a whole object", 206, (bucket: RemoteBucket) => bucket.get(A, undefined)],
-  ["304 to a look", 304, (bucket: RemoteBucket) => bucket.head(A)],
+  ["304 to a HEAD", 304, (bucket: RemoteBucket) => bucket.head(A)],
 ])("the body of an answer that is none, %s, is read to its end or left", async (_what, status, ask) => {
   const left = vi.fn();
   async function* long(): AsyncGenerator<Buffer> {

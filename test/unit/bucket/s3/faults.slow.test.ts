@@ -1,4 +1,4 @@
-// What the S3 bucket does where a server ignores conditions, fails, or loses an answer.
+// The S3 bucket with a server that ignores conditions, fails, or loses a response.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -42,7 +42,7 @@ function put(text: string, when: "absent" | "always" = "absent") {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when }, isStale: false });
 }
 
-/** Fails so many requests of this method, then none. */
+/** Fails the given number of requests with this method, then none. */
 function failTimes(method: string, times: number, failure: Failure): void {
   let left = times;
   s3.failure = (asked, name) => {
@@ -52,19 +52,19 @@ function failTimes(method: string, times: number, failure: Failure): void {
   };
 }
 
-describe("a server that takes conditions and ignores them", () => {
+describe("a server that accepts conditions and ignores them", () => {
   beforeEach(async () => {
     s3.obeysConditions = false;
     await open();
   });
 
-  test("is found out at the start and told in the log", () => {
+  test("is detected at the start and logged", () => {
     expect(warned).toHaveLength(1);
     expect(warned[0]).toContain("ignores conditional puts");
     expect([...s3.objects.keys()]).toEqual([]);
   });
 
-  test("is looked at before each put, so that put() when absent replaces nothing", async () => {
+  test("gets a HEAD before each put, so put() when absent replaces nothing", async () => {
     expect(await put("one")).toBe(true);
     expect(await put("two")).toBe(false);
     expect(s3.objects.get(NAME)?.bytes.toString()).toBe("one");
@@ -72,14 +72,14 @@ describe("a server that takes conditions and ignores them", () => {
   });
 });
 
-test("a server that obeys conditions is asked with one request, and nothing is told", async () => {
+test("a server that obeys conditions gets one request per put, and nothing is logged", async () => {
   await open();
   expect(await put("one")).toBe(true);
   expect(s3.asked).toEqual([`PUT ${NAME}`]);
   expect(warned).toEqual([]);
 });
 
-const PASSING: readonly [what: string, failure: Failure][] = [
+const RETRYABLE: readonly [what: string, failure: Failure][] = [
   ["500", { status: 500, code: "InternalError" }],
   ["503 SlowDown", { status: 503, code: "SlowDown" }],
   ["429", { status: 429, code: "TooManyRequests" }],
@@ -87,14 +87,14 @@ const PASSING: readonly [what: string, failure: Failure][] = [
   ["409 ConditionalRequestConflict", { status: 409, code: "ConditionalRequestConflict" }],
   ["a reset", "reset"],
 ];
-test.each(PASSING)("%s is tried again, and stored", async (_what, failure) => {
+test.each(RETRYABLE)("put() retries after %s and stores", async (_what, failure) => {
   await open();
   failTimes("PUT", 2, failure);
   expect(await put("one")).toBe(true);
   expect(s3.asked).toEqual([`PUT ${NAME}`, `PUT ${NAME}`, `PUT ${NAME}`]);
 });
 
-test("put() is stored although the answer to it was lost, since what is there is its own", async () => {
+test("put() recognizes its own object if the response was lost", async () => {
   await open();
   failTimes("PUT", 1, "reset-after");
   expect(await put("one")).toBe(true);
@@ -102,21 +102,21 @@ test("put() is stored although the answer to it was lost, since what is there is
   expect(await put("two")).toBe(false);
 });
 
-const FINAL: readonly [status: number, code: string, expected: string][] = [
+const NOT_RETRYABLE: readonly [status: number, code: string, expected: string][] = [
   [403, "AccessDenied", "store_failed"],
   [403, "QuotaExceeded", "store_full"],
   [507, "InsufficientStorage", "store_full"],
   [404, "NoSuchBucket", "store_failed"],
   [501, "NotImplemented", "store_failed"],
 ];
-test.each(FINAL)("%i %s is not tried again and is %s", async (status, code, expected) => {
+test.each(NOT_RETRYABLE)("put() does not retry after %i %s and throws %s", async (status, code, expected) => {
   await open();
   failTimes("PUT", 9, { status, code });
   await expect(put("one", "always")).rejects.toMatchObject({ code: expected });
   expect(s3.asked).toEqual([`PUT ${NAME}`]);
 });
 
-test("many that are asked for patience at once are answered at the next try, and S3 is not away", async () => {
+test("many requests that get one 503 each succeed at the retry, and S3 does not count as down", async () => {
   await open();
   const tried = new Map<string, number>();
   s3.failure = (method, name) => {
@@ -130,7 +130,7 @@ test("many that are asked for patience at once are answered at the next try, and
   expect([store.isDown, store.outageSince()]).toEqual([false, undefined]);
 });
 
-test("a server that is too busy to show whether it obeys conditions is asked for that again", async () => {
+test("the capability probe runs again if the server was too busy for it", async () => {
   let probes = 0;
   s3.failure = (method, name) => {
     if (method !== "PUT" || !name.includes("probe")) return undefined;
@@ -142,7 +142,7 @@ test("a server that is too busy to show whether it obeys conditions is asked for
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
-test("a server that lists at once and puts slowly holds the start up for some seconds; the first put waits for it", async () => {
+test("openS3Store() waits a few seconds for a slow probe, and the first put waits for its end", async () => {
   const latch = createLatch();
   s3.failure = async (method, name) => {
     if (method === "PUT" && name.includes("probe")) await latch.opened;
@@ -155,11 +155,11 @@ test("a server that lists at once and puts slowly holds the start up for some se
   const first = put("one");
   latch.open();
   expect([await first, await put("two"), warned]).toEqual([true, false, []]);
-  // No look before a put: the trial has shown that conditions are obeyed.
+  // No HEAD before the put, because the probe has shown that conditions are obeyed.
   expect(s3.asked.filter((line) => line.endsWith(NAME))).toEqual([`PUT ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
 });
 
-test("three requests that get nothing but 503 are as many without an answer", async () => {
+test("three requests whose attempts all get 503 count as three failures", async () => {
   await open();
   s3.failure = () => ({ status: 503, code: "SlowDown" });
   for (const isDown of [false, false, true]) {
@@ -168,7 +168,7 @@ test("three requests that get nothing but 503 are as many without an answer", as
   }
 });
 
-test("after three requests without an answer the next fail at once, until it answers again", async () => {
+test("after three requests without a response further ones fail at once until S3 answers", async () => {
   await open();
   const returned = new Promise<void>((resolve) => store.onRecovery(resolve));
   s3.failure = () => "reset";
@@ -184,9 +184,9 @@ test("after three requests without an answer the next fail at once, until it ans
   expect(await put("one")).toBe(true);
 });
 
-test("bodies that are read late are whole where each connection ends with its answer", async () => {
+test("get() returns whole bodies to slow readers if S3 closes each connection after its response", async () => {
   await open();
-  // Just above what is read ahead: the end comes while the body is paused.
+  // Just above the read-ahead, so that the connection ends while the body is paused.
   const text = "0123456789".repeat(6_600);
   expect(await put(text)).toBe(true);
   s3.hangsUp = true;

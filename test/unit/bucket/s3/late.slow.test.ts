@@ -1,4 +1,4 @@
-// Requests that S3 carries out late: after their second try and after other changes, all of which were acknowledged.
+// Requests that S3 carries out late: after their retry, and after other changes that were acknowledged.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,7 @@ function upload(text: string) {
   return bucket.put(infoOf("a.jpg", body, "upload"), body, { when: "vacant" });
 }
 
-/** The next PUT is lost, and carried out when the result is called. */
+/** Loses the next PUT. The returned function carries it out. */
 function losePut(): () => Promise<void> {
   const latch = createLatch();
   let isLost = false;
@@ -63,7 +63,7 @@ function losePut(): () => Promise<void> {
 const there = () => s3.objects.get(NAME);
 const isTombstone = () => there()?.headers["x-amz-meta-deleted-at"] !== undefined;
 
-test("a tombstone that is laid late does not replace what was uploaded after it", async () => {
+test("a late tombstone does not replace an upload that followed it", async () => {
   await upload("one");
   const carryOut = losePut();
   expect(await bucket.delete(A, TOMBSTONE)).toBe(true);
@@ -72,7 +72,7 @@ test("a tombstone that is laid late does not replace what was uploaded after it"
   expect(there()?.bytes.toString()).toBe("two");
 });
 
-test("nor where nothing was there before it", async () => {
+test("a late tombstone for an absent key does not replace an upload either", async () => {
   const carryOut = losePut();
   expect(await bucket.delete(A, TOMBSTONE)).toBe(false);
   expect(await upload("two")).toBe("stored");
@@ -80,7 +80,7 @@ test("nor where nothing was there before it", async () => {
   expect(there()?.bytes.toString()).toBe("two");
 });
 
-test("an upload over a tombstone that comes late does not replace the next tombstone", async () => {
+test("a late upload over a tombstone does not replace the next tombstone", async () => {
   await bucket.delete(A, TOMBSTONE);
   const carryOut = losePut();
   expect(await upload("one")).toBe("stored");
@@ -89,7 +89,7 @@ test("an upload over a tombstone that comes late does not replace the next tombs
   expect(isTombstone()).toBe(true);
 });
 
-test("an upload that comes late does not replace what an undelete has left", async () => {
+test("a late upload does not replace the state after an undelete", async () => {
   await bucket.delete(A, TOMBSTONE);
   const carryOut = losePut();
   await upload("one");
@@ -99,7 +99,7 @@ test("an upload that comes late does not replace what an undelete has left", asy
   expect(isTombstone()).toBe(true);
 });
 
-test("delete() is done although the answer to it was lost, since what is there is its own", async () => {
+test("delete() recognizes its own tombstone if the response was lost", async () => {
   await upload("one");
   let left = 1;
   s3.failure = (method) => (method === "PUT" && left-- > 0 ? "reset-after" : undefined);
@@ -107,7 +107,7 @@ test("delete() is done although the answer to it was lost, since what is there i
   expect(s3.asked.filter((line) => line === `PUT ${NAME}`)).toHaveLength(3);
 });
 
-test("what a proxy repeats is done once: an upload, a delete and an undelete", async () => {
+test("an upload, a delete and an undelete that a proxy repeats take effect once", async () => {
   s3.failure = (method) => (method === "PUT" ? "twice" : undefined);
   expect(await upload("one")).toBe("stored");
   expect(await upload("one")).toBe("exists");
@@ -118,7 +118,7 @@ test("what a proxy repeats is done once: an upload, a delete and an undelete", a
   expect(there()?.bytes.toString()).toBe("two");
 });
 
-test("delete() takes away what another writer has put since it looked", async () => {
+test("delete() removes an object that another writer put after the lookup", async () => {
   await upload("one");
   let isPut = false;
   s3.failure = (method) => {
@@ -130,7 +130,7 @@ test("delete() takes away what another writer has put since it looked", async ()
   expect(isTombstone()).toBe(true);
 });
 
-test("delete() over what keeps changing fails, and nothing of this server has changed", async () => {
+test("delete() of an object that keeps changing fails and changes nothing on this server", async () => {
   await upload("one");
   let puts = 0;
   s3.failure = (method) => {
@@ -148,7 +148,7 @@ test("delete() over what keeps changing fails, and nothing of this server has ch
   expect((await bucket.lookup(A)).state).toBe("object");
 });
 
-test("delete() and undelete() are done where S3 ignores conditions", async () => {
+test("delete() and undelete() work if S3 ignores conditions", async () => {
   await lab.store.close();
   s3.obeysConditions = false;
   await open();
@@ -159,7 +159,7 @@ test("delete() and undelete() are done where S3 ignores conditions", async () =>
   expect(there()).toBeUndefined();
 });
 
-test("a tombstone of no bytes, as earlier versions have laid it, is one, and an upload takes its place", async () => {
+test("an empty tombstone of an earlier version counts as one, and an upload replaces it", async () => {
   const headers = { "x-amz-meta-huiyuan": "1", "x-amz-meta-deleted-at": "5" };
   s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers });
   expect(await bucket.lookup(A)).toMatchObject({
@@ -170,7 +170,7 @@ test("a tombstone of no bytes, as earlier versions have laid it, is one, and an 
   expect(await upload("one")).toBe("stored");
 });
 
-test("tombstones are no objects of a listing and have bytes of their own", async () => {
+test("tombstones are not listed, and each has bytes of its own", async () => {
   const laid = new Set<string>();
   for (let count = 0; count < 3; count += 1) {
     await bucket.delete(A, TOMBSTONE);

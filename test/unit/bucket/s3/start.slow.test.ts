@@ -1,4 +1,4 @@
-// The start of the S3 store where something before S3 answers in its place: that shows nothing of S3, which is away then.
+// The start of the S3 store if a proxy answers in place of S3. This proves nothing about S3, which counts as down then.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -63,29 +63,26 @@ test.each([
   ["404", { page: 404 }],
   ["403", { page: 403 }],
   ["200", { page: 200 }],
-] as const)("a page with status %s is no answer of S3 to the first listing: it is away", async (_status, page) => {
+] as const)("a proxy's page with status %s as the first listing means that S3 is down", async (_status, page) => {
   await open(() => page);
   expect([store?.isDown, warned]).toEqual([true, []]);
 });
 
-test("a bucket that S3 does not have ends it", async () => {
+test("openS3Store() throws if S3 has no such bucket", async () => {
   const failing = open(() => ({ status: 404, code: "NoSuchBucket" }));
   await expect(failing).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test.each([true, false])(
-  "what was answered in S3's place shows nothing of conditions (obeyed: %s)",
-  async (isObeyed) => {
-    s3.obeysConditions = isObeyed;
-    s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
-    await open(() => ({ page: 404 }));
-    await returned();
-    expect([await put("two"), s3.objects.get(NAME)?.bytes.toString()]).toEqual([false, "one"]);
-    expect(warned).toHaveLength(isObeyed ? 0 : 1);
-  },
-);
+test.each([true, false])("a proxy's responses prove nothing about conditions (obeyed: %s)", async (isObeyed) => {
+  s3.obeysConditions = isObeyed;
+  s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
+  await open(() => ({ page: 404 }));
+  await returned();
+  expect([await put("two"), s3.objects.get(NAME)?.bytes.toString()]).toEqual([false, "one"]);
+  expect(warned).toHaveLength(isObeyed ? 0 : 1);
+});
 
-test.each([1, 2, 4])("a 404 to the trial's put %i shows nothing either: S3 is away until it is known", async (nth) => {
+test.each([1, 2, 4])("after a 404 to put %i of the probe S3 is down until the probe succeeds", async (nth) => {
   s3.saysRequestId = false;
   await open(nthTrialPut(nth, { page: 404 }));
   expect([store?.isDown, warned]).toEqual([true, []]);
@@ -93,7 +90,7 @@ test.each([1, 2, 4])("a 404 to the trial's put %i shows nothing either: S3 is aw
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
-test("a condition that S3 refuses to take is replaced by a look", async () => {
+test("a condition that S3 refuses is replaced by a HEAD", async () => {
   await open(nthTrialPut(2, { status: 501, code: "NotImplemented" }));
   expect(warned).toHaveLength(1);
   s3.asked.length = 0;
@@ -101,7 +98,7 @@ test("a condition that S3 refuses to take is replaced by a look", async () => {
   expect(s3.asked).toEqual([`HEAD ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
 });
 
-test("how S3 says that something is not there is learnt when it is back, before anybody asks", async () => {
+test("the probe runs when S3 is back, before any request needs it", async () => {
   await open(() => ({ page: 404 }));
   await returned();
   await vi.waitFor(() => expect(s3.asked.some((line) => /^DELETE .*probe/.test(line))).toBe(true));
@@ -112,21 +109,18 @@ test("how S3 says that something is not there is learnt when it is back, before 
 test.each([
   ["a page with status 404", { page: 404 }],
   ["503", { status: 503, code: "SlowDown" }],
-] as const)(
-  "%s to the first look for nothing does not make a 404 of what stands before S3 absence",
-  async (_what, failure) => {
-    let looks = 0;
-    await open((method, name) => {
-      if (method !== "HEAD" || !name.includes("probe")) return undefined;
-      looks += 1;
-      return looks === 1 ? failure : undefined;
-    });
-    s3.failure = () => ({ page: 404 });
-    await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
-  },
-);
+] as const)("%s to the probe's first HEAD does not make a proxy's 404 trusted", async (_what, failure) => {
+  let looks = 0;
+  await open((method, name) => {
+    if (method !== "HEAD" || !name.includes("probe")) return undefined;
+    looks += 1;
+    return looks === 1 ? failure : undefined;
+  });
+  s3.failure = () => ({ page: 404 });
+  await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
+});
 
-test("what stands before S3 makes nothing absent before S3 has been heard", async () => {
+test("a proxy's 404 does not mean absent before S3 has answered", async () => {
   await open((method) => (method === "HEAD" ? { page: 404 } : { status: 503, code: "SlowDown" }));
   s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
@@ -144,7 +138,7 @@ test.each([
   ["507", 1, { status: 507, code: "InsufficientStorage" }],
   ["a reset", 3, "reset"],
 ] as const)(
-  "an S3 that sends no request ids and answers its trial with %s at its return is believed within seconds after",
+  "404s of an S3 without request ids are trusted seconds after it failed a probe with %s",
   async (_what, times, failure) => {
     s3.saysRequestId = false;
     await open(() => ({ page: 404 }));
@@ -159,7 +153,7 @@ test.each([
   },
 );
 
-test("an S3 that sent a request id with one 404 and sends none any more is believed again within seconds", async () => {
+test("404s are trusted again within seconds if S3 sent one request id and then none", async () => {
   s3.saysRequestId = false;
   await open(() => undefined);
   s3.saysRequestId = true;
@@ -169,7 +163,7 @@ test("an S3 that sent a request id with one 404 and sends none any more is belie
   await vi.waitFor(async () => expect(await head()).toEqual({ state: "absent" }), { timeout: 4_000, interval: 200 });
 });
 
-test("what stands before S3 is not believed by a trial during which S3 sends a request id", async () => {
+test("a probe during which S3 sends a request id does not make a proxy's 404 trusted", async () => {
   let looks = 0;
   await open(() => undefined);
   s3.failure = (method, name) => {
@@ -185,7 +179,7 @@ test("what stands before S3 is not believed by a trial during which S3 sends a r
   expect(looks).toBeGreaterThan(3);
 });
 
-test("the trial is made again once a second at the most, one at a time, and tells nothing twice", async () => {
+test("the probe repeats at most once a second, one at a time, and logs nothing twice", async () => {
   s3.obeysConditions = false;
   await open(() => undefined);
   s3.asked.length = 0;
@@ -208,7 +202,7 @@ test.each([
   [501, "NotImplemented", "store_failed"],
   [400, "InvalidRequest", "store_failed"],
 ])(
-  "an S3 that lists and refuses every put with %i %s is served from, and put to once it takes puts",
+  "an S3 that lists and refuses puts with %i %s is read, and written once it accepts puts",
   async (status, code, errorCode) => {
     s3.objects.set("10001234/photos/b.jpg", { bytes: Buffer.from("one"), headers: {} });
     await open((method) => (method === "PUT" ? { status, code } : undefined));
@@ -220,14 +214,14 @@ test.each([
   },
 );
 
-test("an S3 that becomes full in the midst of its trial is not taken for one that refuses conditions", async () => {
+test("an S3 that becomes full during the probe does not count as one that refuses conditions", async () => {
   await open(nthTrialPut(2, { status: 507, code: "XMinioStorageFull" }));
   expect([warned, failed.length]).toEqual([[], 1]);
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
 test.each(["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"])(
-  "a listing that S3 refuses with 403 %s ends the start",
+  "openS3Store() throws if S3 refuses the listing with 403 %s",
   async (code) => {
     await expect(open((method) => (method === "GET" ? { status: 403, code } : undefined))).rejects.toMatchObject({
       code: "store_failed",

@@ -1,4 +1,4 @@
-// How long the S3 store waits for an answer in all: less than a client's connection waits for its own.
+// Total waiting times of the S3 store, which are shorter than a client's connection waits for its response.
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
 import { createSharedSignals } from "../../../../src/async/shared-signals.ts";
@@ -14,7 +14,7 @@ import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };
 const A = toKey("a.jpg");
 const ONE = wholeBody(Buffer.from("one"));
-/** Milliseconds in which the server lets go of a connection on which nothing moves. */
+/** Milliseconds after which the server closes an idle connection. */
 const CLIENT_MS = 60_000;
 let client: S3Client | undefined;
 
@@ -36,7 +36,7 @@ function replyOf(text: string): HttpReply {
   return { status: 200, header: (name) => (name === "etag" ? '"1"' : undefined), body: body() };
 }
 
-/** Silence: it ends with the patience of whoever asked, to which time leaps. */
+/** Never answers. Advances the clock until the request is aborted. */
 async function silence({ signal }: HttpCall): Promise<never> {
   const begun = performance.now();
   while (!signal.aborted) {
@@ -46,7 +46,7 @@ async function silence({ signal }: HttpCall): Promise<never> {
   throw signal.reason;
 }
 
-/** Milliseconds until it fails. */
+/** Milliseconds until `work` fails. */
 async function failsAfter(work: () => Promise<unknown>): Promise<number> {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const begun = performance.now();
@@ -57,13 +57,13 @@ async function failsAfter(work: () => Promise<unknown>): Promise<number> {
 test.each([
   [15_000, 2],
   [35_000, 1],
-])("send() to which nothing comes in %i ms is tried %i times", async (patienceMs, times) => {
+])("send() with an idle timeout of %i ms makes %i attempts if S3 never answers", async (idleTimeoutMs, times) => {
   const call = vi.fn(silence);
-  await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", idleTimeoutMs: patienceMs }));
+  await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", idleTimeoutMs: idleTimeoutMs }));
   expect(call).toHaveBeenCalledTimes(times);
 });
 
-test("send() of a long body whose connection breaks off is tried three times, however long it took", async () => {
+test("send() of a long body makes three attempts if the connection breaks, however long they take", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   const call = vi.fn(async () => {
     vi.advanceTimersByTime(40_000);
@@ -74,7 +74,7 @@ test("send() of a long body whose connection breaks off is tried three times, ho
   expect(call).toHaveBeenCalledTimes(3);
 });
 
-test("an upload of which the end stays without an answer fails in time, its parts taken back or not", async () => {
+test("putInParts() fails in time if neither completion nor abort is answered", async () => {
   const asked = clientOf(async (call) => {
     if (call.method === "PUT") return replyOf("");
     if (call.target.endsWith("uploads=")) return replyOf("<Upload><UploadId>7</UploadId></Upload>");
@@ -85,7 +85,7 @@ test("an upload of which the end stays without an answer fails in time, its part
   expect(await failsAfter(() => putInParts(asked, source, put))).toBeLessThan(CLIENT_MS - 10_000);
 });
 
-/** A store whose copies are answered so. */
+/** A store whose copies get the given response. */
 async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
   const store = await openS3Store({
     ...ACCESS,
@@ -100,7 +100,7 @@ async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
   return { copy, close: () => store.close() };
 }
 
-test("a copy that stays without an answer is asked for once and fails in time", async () => {
+test("copy() without a response sends one request and fails in time", async () => {
   const answer = vi.fn(silence);
   const { copy, close } = await copying(answer);
   expect(await failsAfter(copy)).toBeLessThan(CLIENT_MS - 10_000);
@@ -108,7 +108,7 @@ test("a copy that stays without an answer is asked for once and fails in time", 
   await close();
 });
 
-/** An answer that begins late, of one blank every 4 s until it is done. */
+/** A response that begins after `headMs` and sends a space every 4 s for `ms` before the text. */
 async function blanksThen(text: string, { headMs = 0, ms }: { headMs?: number; ms: number }): Promise<HttpReply> {
   vi.advanceTimersByTime(headMs);
   const body = async function* () {
@@ -123,14 +123,14 @@ async function blanksThen(text: string, { headMs = 0, ms }: { headMs?: number; m
 
 test.each([
   ["without an end", { ms: Number.POSITIVE_INFINITY }],
-  ["that begin late", { headMs: 30_000, ms: 30_000 }],
-])("a copy of which blanks come %s fails in time too", async (_what, when) => {
+  ["after a late start", { headMs: 30_000, ms: 30_000 }],
+])("copy() fails in time if spaces arrive %s", async (_what, when) => {
   const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", when));
   expect(await failsAfter(copy)).toBeLessThan(40_000);
   await close();
 });
 
-test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhile", async () => {
+test("copy() and the completion of putInParts() have 35 s, whether spaces arrive or not", async () => {
   const { copy, close } = await copying(() => blanksThen("<CopyObjectResult/>", { ms: 32_000 }));
   const asked = clientOf(async ({ method, target }) => {
     if (method === "PUT") return replyOf("");
@@ -144,7 +144,7 @@ test("a copy and the end of an upload in parts have 35 s, whatever comes meanwhi
   await close();
 });
 
-test("createPatience() aborts its signal when the store closes, and leaves nothing with it otherwise", async () => {
+test("createIdleTimeout() aborts its signal when the store closes, and else leaves no listener", async () => {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const listening = () => getEventListeners(closing.signal, "abort").length;
