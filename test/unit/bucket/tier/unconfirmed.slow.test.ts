@@ -4,12 +4,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { BucketDriver } from "../../../../../src/bucket/contract/driver.ts";
-import { etagOf, toKey } from "../../../../../src/core/object.ts";
-import { openTestS3 } from "../../../../helpers/s3-store.ts";
-import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
-import { openTiered, type TieredLab } from "../../../../helpers/tiered-store.ts";
-import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";
+import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import { etagOf, toKey } from "../../../../src/core/object.ts";
+import { openTestS3 } from "../../../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../../../helpers/scripted-s3.ts";
+import { openTiered, type TieredLab } from "../../../helpers/tiered-store.ts";
+import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const ID = "10001234/photos";
 const A = toKey("a.jpg");
