@@ -1,11 +1,11 @@
-// Which keys have changed since a read began.
+// The record of keys that have changed since a read began.
 import { expect, test } from "vitest";
 import { createChangedKeys } from "../../../../src/bucket/tier/changed-keys.ts";
 import { toKey } from "../../../../src/core/object.ts";
 
 const [A, B, C, D] = [toKey("a"), toKey("b"), toKey("c"), toKey("d")];
 
-test("a key has changed since a moment before its last change, and no other has", () => {
+test("hasChanged() is true for a moment before the last change of the key only", () => {
   const changed = createChangedKeys();
   const before = changed.moment;
   changed.note([A, B]);
@@ -16,7 +16,7 @@ test("a key has changed since a moment before its last change, and no other has"
   expect(changed.hasChanged(B, changed.moment)).toBe(false);
 });
 
-test("of changes that are forgotten any key may have had one", () => {
+test("hasChanged() is true for every key before the oldest remembered change", () => {
   const changed = createChangedKeys(2);
   const first = changed.moment;
   changed.note([A]);

@@ -1,4 +1,4 @@
-// Who reads a key while a change of it waits for S3, which may take three times 15 s: he does not wait for it.
+// Reads of a key while a change of it waits for S3, up to three times 15 s: the reads do not wait for the change.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** Nothing is on this disk. */
+/** Opens a store with an empty disk. */
 async function openEmpty(): Promise<void> {
   runs += 1;
   lab = await openTiered(join(dir, `data-${runs}`), await openTestS3(s3, { bucket: "b" }));
@@ -59,7 +59,7 @@ async function read(): Promise<Buffer> {
   }
 }
 
-/** Begins a delete, which waits for its tombstone until the result is called. */
+/** Starts a delete that waits for S3. The returned function lets it end. */
 async function beginDelete(): Promise<() => Promise<boolean>> {
   const latch = createLatch();
   const asked = createLatch();
@@ -85,7 +85,7 @@ const copies = async () => {
 test.each([
   ["an upload", uploadAndForget],
   ["an image of another tool", async () => void s3.objects.set(NAME, { bytes: jpeg, headers: {} })],
-])("%s is read while a delete of it waits for S3, and no copy of it is kept", async (_what, prepare) => {
+])("%s is read while its delete waits for S3, and no copy is stored", async (_what, prepare) => {
   await prepare();
   const endDelete = await beginDelete();
   expect((await read()).equals(jpeg)).toBe(true);
@@ -95,7 +95,7 @@ test.each([
   expect(await copies()).toBe(0);
 });
 
-test("a key whose tombstone another server has lifted is looked up while a delete of it waits for S3", async () => {
+test("a key whose tombstone another server has removed is looked up while its delete waits for S3", async () => {
   await uploadAndForget();
   const { bytes, headers } = s3.objects.get(NAME) ?? { bytes: jpeg, headers: {} };
   await bucket.delete(A, TOMBSTONE);
@@ -106,16 +106,16 @@ test("a key whose tombstone another server has lifted is looked up while a delet
   expect((await bucket.lookup(A)).state).toBe("tombstone");
 });
 
-test("where nothing changes the key a copy is kept by the end of the read", async () => {
+test("a read stores a copy if the key does not change", async () => {
   await uploadAndForget();
   await read();
   expect(await copies()).toBe(1);
 });
 
 test.each([
-  ["another key is deleted a copy is kept", "b.jpg", 1],
-  ["it is deleted none is", "a.jpg", 0],
-])("of what is read while %s", async (_what, changed, kept) => {
+  ["a copy if another key is deleted", "b.jpg", 1],
+  ["no copy if its key is deleted", "a.jpg", 0],
+])("a read stores %s meanwhile", async (_what, changed, count) => {
   await uploadAndForget();
   const [asked, rest] = [createLatch(), createLatch()];
   s3.failure = async (method, name) => {
@@ -128,9 +128,9 @@ test.each([
   await asked.opened;
   const { bytes: stored, headers } = s3.objects.get(NAME) ?? { bytes: jpeg, headers: {} };
   await bucket.delete(toKey(changed), TOMBSTONE);
-  // The read was there first.
+  // Put the object back, because S3 answers the read as if it had come first.
   s3.objects.set(NAME, { bytes: stored, headers });
   rest.open();
   expect((await bytes).equals(jpeg)).toBe(true);
-  expect(await copies()).toBe(kept);
+  expect(await copies()).toBe(count);
 });

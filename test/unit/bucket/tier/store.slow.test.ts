@@ -1,4 +1,5 @@
-// The disk before a remote store: what is kept, what must go, what waits, and who wins. The conformance suite has the rest.
+// The tiered store: copies and their removal, the upload queue, damaged objects and other writers. The conformance suite
+// has the rest.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +23,7 @@ let s3: ScriptedS3;
 let lab: TieredLab;
 let bucket: BucketDriver;
 let now: number;
-/** How far the time of day has been set beside the clock that never steps. */
+/** Difference between the time of day and the monotonic clock. */
 let setMs: number;
 
 beforeEach(async () => {
@@ -69,7 +70,7 @@ const copies = async () =>
   (await lab.near.bucket(lab.near.listBuckets().find((id) => id.startsWith("edge/")) ?? "").usage()).objects;
 const readsOf = (name: string) => s3.asked.filter((line) => line === `GET ${name}` || line === `HEAD ${name}`).length;
 
-test("what a refresh has replaced in S3 can be read from this disk by whoever began with it", async () => {
+test("a reader finishes from this disk an object that a revalidation has replaced in S3", async () => {
   const bytes = randomBytes(100_000);
   await put("a.jpg", bytes);
   const before = await bucket.lookup(A);
@@ -81,7 +82,7 @@ test("what a refresh has replaced in S3 can be read from this disk by whoever be
   expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
 });
 
-test("what is queued while S3 cannot be asked is unsure until it is there, also after a restart", async () => {
+test("an image that was queued while S3 was down is unknown until it is uploaded, also after a restart", async () => {
   const refused: Failure = { status: 503, code: "SlowDown" };
   s3.failure = (method) => (method === "PUT" ? refused : undefined);
   await put("sure.jpg", randomBytes(100));
@@ -98,7 +99,7 @@ test("what is queued while S3 cannot be asked is unsure until it is there, also 
   ]);
 });
 
-test("a look-up that began before an object came to this disk finds it", async () => {
+test("lookup() finds an object that this disk received during the lookup", async () => {
   const latch = createLatch();
   let looks = 0;
   s3.failure = async (method) => {
@@ -114,7 +115,7 @@ test("a look-up that began before an object came to this disk finds it", async (
   expect(await found).toMatchObject({ state: "object", isPending: true });
 });
 
-test("put() when absent is durable here, and in S3 behind it", async () => {
+test("put() when absent is durable on this disk, and in S3 afterwards", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   const bytes = randomBytes(100_000);
   expect(await put("a.jpg", bytes)).toBe("stored");
@@ -128,7 +129,7 @@ test("put() when absent is durable here, and in S3 behind it", async () => {
   expect(await bucket.lookup(A)).not.toHaveProperty("isPending");
 });
 
-test("copies are served without asking S3, also after a restart", async () => {
+test("copies are served without a request to S3, also after a restart", async () => {
   await put("a.jpg", randomBytes(1_000));
   await lab.store.uploads.idle();
   const before = readsOf(NAME);
@@ -139,7 +140,7 @@ test("copies are served without asking S3, also after a restart", async () => {
   expect((await bytesAt(A)).length).toBe(1_000);
 });
 
-test("the copy that was used longest ago goes first, and comes back from S3", async () => {
+test("the least recently used copy is removed first, and is downloaded again from S3", async () => {
   await reopen({ maxBytes: 4_000 });
   for (const key of ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]) await put(key, randomBytes(1_000));
   await lab.store.uploads.idle();
@@ -154,7 +155,7 @@ test("the copy that was used longest ago goes first, and comes back from S3", as
   expect(s3.asked).toEqual([`HEAD ${ID}/b.jpg`, `GET ${ID}/b.jpg`]);
 });
 
-test("a copy is compared with S3 after a minute, behind the answer, and dropped when it has changed there", async () => {
+test("a copy is compared with S3 in the background after a minute, and dropped if the object has changed", async () => {
   await put("a.jpg", Buffer.from("old"));
   await lab.store.uploads.idle();
   s3.objects.delete(NAME);
@@ -163,32 +164,32 @@ test("a copy is compared with S3 after a minute, behind the answer, and dropped 
   expect(lab.changed).toEqual([]);
   now += 2_000;
   expect((await bytesAt(A)).toString()).toBe("old");
-  await eventually(() => lab.changed.length === 1, "memory was told");
+  await eventually(() => lab.changed.length === 1, "the memory cache was notified");
   expect(lab.changed).toEqual([`${ID} ${A}`]);
   expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
 });
 
-test("a copy is compared with S3 after a minute also when the clock was set back", async () => {
+test("a copy is compared with S3 after a minute even if the clock was set back", async () => {
   await put("a.jpg", Buffer.from("old"));
   await lab.store.uploads.idle();
   s3.objects.delete(NAME);
   setMs = -3_600_000;
   now += 61_000;
   expect((await bytesAt(A)).toString()).toBe("old");
-  await eventually(() => lab.changed.length === 1, "memory was told");
+  await eventually(() => lab.changed.length === 1, "the memory cache was notified");
 });
 
-test("a copy of an earlier run is compared with S3 when it is first asked for", async () => {
+test("a copy of an earlier run is compared with S3 at its first use", async () => {
   await put("a.jpg", Buffer.from("old"));
   await lab.store.uploads.idle();
   await reopen();
   s3.objects.delete(NAME);
   await eventually(() => lab.disk.isCounted, "the copies are known");
   expect((await bytesAt(A)).toString()).toBe("old");
-  await eventually(() => lab.changed.length === 1, "memory was told");
+  await eventually(() => lab.changed.length === 1, "the memory cache was notified");
 });
 
-test("a queued object gives way to a tombstone that another server has laid", async () => {
+test("a queued object is dropped if another server has put a tombstone", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   await put("a.jpg", randomBytes(1_000));
   s3.objects.set(NAME, {
@@ -202,7 +203,7 @@ test("a queued object gives way to a tombstone that another server has laid", as
   expect(s3.objects.get(NAME)?.bytes.length).toBe(0);
 });
 
-test("delete() while an object waits: it is never uploaded afterwards", async () => {
+test("a queued object is never uploaded after its delete", async () => {
   s3.failure = (method, name) => (method === "PUT" && name === NAME ? { status: 503, code: "SlowDown" } : undefined);
   await put("a.jpg", randomBytes(1_000));
   s3.failure = () => undefined;
@@ -212,7 +213,7 @@ test("delete() while an object waits: it is never uploaded afterwards", async ()
   expect(await bucket.lookup(A)).toMatchObject({ state: "tombstone", deletedAt: 7, epoch: 1 });
 });
 
-test("put() when absent is store_full when as much waits as limits.disk allows, and what waits stays", async () => {
+test("put() when absent throws store_full if the queue fills limits.disk, and the queue stays", async () => {
   await reopen({ maxBytes: 2_500 });
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   await put("a.jpg", randomBytes(1_000));
@@ -221,12 +222,12 @@ test("put() when absent is store_full when as much waits as limits.disk allows, 
   expect((await bytesAt(A)).length).toBe(1_000);
 });
 
-test("lookup() of what is not here says so while S3 is away, with the reason", async () => {
+test("lookup() while S3 is down returns absent with the failure", async () => {
   s3.failure = () => "reset";
   expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
 });
 
-/** As if the disk had lost it: only S3 has it. */
+/** Puts an object into S3 only, as if this disk had lost it. */
 async function onlyInS3(bytes: Buffer, how: { when?: PutCondition; via?: Provenance["via"] } = {}): Promise<void> {
   await put("a.jpg", bytes, how.when, how.via);
   await lab.store.uploads.idle();
@@ -236,7 +237,7 @@ async function onlyInS3(bytes: Buffer, how: { when?: PutCondition; via?: Provena
 }
 
 test.each([1_000, 3_000_000])(
-  "read() of %i bytes that S3 gives wrongly is store_corrupt, and the next fill mends it",
+  "read() of %i damaged bytes throws store_corrupt, and the next fill replaces them",
   async (size) => {
     const bytes = randomBytes(size);
     await onlyInS3(bytes);
@@ -252,7 +253,7 @@ test.each([1_000, 3_000_000])(
   },
 );
 
-test("an upload that came wrongly from S3 is neither missing nor replaced, and whole again when it comes rightly", async () => {
+test("a damaged upload is neither absent nor replaced, and is whole once S3 sends the right bytes", async () => {
   const bytes = randomBytes(1_000);
   await onlyInS3(bytes, { when: { when: "always" }, via: "upload" });
   s3.spoils = true;
@@ -266,7 +267,7 @@ test("an upload that came wrongly from S3 is neither missing nor replaced, and w
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 
-test("what came wrongly from S3 once is read again after a minute", async () => {
+test("a damaged object is read again after a minute", async () => {
   const bytes = randomBytes(1_000);
   await onlyInS3(bytes);
   s3.spoils = true;
@@ -278,7 +279,7 @@ test("what came wrongly from S3 once is read again after a minute", async () => 
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 
-test("what came wrongly from S3 once is read again after a minute also when the clock was set back", async () => {
+test("a damaged object is read again after a minute even if the clock was set back", async () => {
   const bytes = randomBytes(1_000);
   await onlyInS3(bytes);
   s3.spoils = true;
@@ -289,7 +290,7 @@ test("what came wrongly from S3 once is read again after a minute also when the 
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 
-test("proven() waits for the whole, so that no part of a damaged object is given out", async () => {
+test("proven() waits for the whole object, so that no part of a damaged one is returned", async () => {
   const bytes = randomBytes(3_000_000);
   await onlyInS3(bytes);
   s3.spoils = true;
@@ -299,7 +300,7 @@ test("proven() waits for the whole, so that no part of a damaged object is given
   reader?.close();
 });
 
-test("read() of a body that breaks off is store_failed, and whole the next time", async () => {
+test("read() of a body that breaks off throws store_failed, and the next read is whole", async () => {
   const bytes = randomBytes(3_000_000);
   await onlyInS3(bytes);
   s3.cutAfter = 1_000_000;
@@ -308,8 +309,8 @@ test("read() of a body that breaks off is store_failed, and whole the next time"
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
 });
 
-describe("what another writer puts between the look and", () => {
-  /** Laid in S3 at the moment when this server's own change arrives there. */
+describe("undelete() and hard purge()", () => {
+  /** Put into S3 at the moment when this server's own change arrives there. */
   async function putBetween(): Promise<void> {
     await put("b.jpg", randomBytes(50), { when: "always" }, "upload");
     const upload = s3.objects.get(`${ID}/b.jpg`);
@@ -322,21 +323,21 @@ describe("what another writer puts between the look and", () => {
     };
   }
 
-  test("an undelete stays", async () => {
+  test("undelete() keeps an object that another writer puts meanwhile", async () => {
     await bucket.delete(A, { deletedAt: 1, reason: "" });
     await putBetween();
     expect(await bucket.undelete(A)).toBe(false);
     expect(s3.objects.get(NAME)?.bytes.length).toBe(50);
   });
 
-  test("a hard purge stays", async () => {
+  test("purge() keeps an object that another writer puts meanwhile", async () => {
     await onlyInS3(randomBytes(100));
     await putBetween();
     expect(await bucket.purge(A, { hard: true })).toBe(false);
     expect(s3.objects.get(NAME)?.bytes.length).toBe(50);
   });
 
-  test("an upload after either is taken all the same", async () => {
+  test("an upload after either of them is stored", async () => {
     await bucket.delete(A, { deletedAt: 1, reason: "" });
     expect([await bucket.undelete(A), await bucket.undelete(A)]).toEqual([true, false]);
     expect([(await bucket.lookup(A)).state, await put("a.jpg", randomBytes(70))]).toEqual(["absent", "stored"]);
@@ -347,7 +348,7 @@ describe("what another writer puts between the look and", () => {
     expect(s3.objects.get(NAME)?.bytes.length).toBe(80);
   });
 
-  test("a tombstone on this disk is lifted where another server has lifted that in S3", async () => {
+  test("lookup() removes a tombstone from this disk that another server has removed from S3", async () => {
     await bucket.delete(A, { deletedAt: 1, reason: "" });
     const lain = s3.objects.get(NAME);
     if (lain !== undefined) lain.headers["x-amz-meta-expires-at"] = "0";
@@ -358,7 +359,7 @@ describe("what another writer puts between the look and", () => {
 test.each([
   ["a hard purge", () => bucket.purge(A, { hard: true }), "absent"],
   ["a delete", () => bucket.delete(A, { deletedAt: 1, reason: "" }), "tombstone"],
-])("what was asked for before %s is not kept after it", async (_what, change, left) => {
+])("a read that began before %s stores no copy after it", async (_what, change, left) => {
   const bytes = randomBytes(300_000);
   await onlyInS3(bytes);
   const entry = await bucket.lookup(A);
@@ -369,7 +370,7 @@ test.each([
   expect(await copies()).toBe(0);
 });
 
-test("close() does not wait for an S3 that has fallen silent, and what was on its way waits for the next start", async () => {
+test("close() does not wait for an S3 that hangs, and the unfinished upload continues at the next start", async () => {
   s3.failure = (method) => (method === "PUT" ? "hang" : undefined);
   await put("a.jpg", randomBytes(1_000));
   await eventually(() => s3.asked.includes(`PUT ${NAME}`), "the upload has begun");
@@ -382,7 +383,7 @@ test("close() does not wait for an S3 that has fallen silent, and what was on it
   expect(s3.objects.get(NAME)?.bytes.length).toBe(1_000);
 });
 
-test("ten readers of what only S3 has share one request", async () => {
+test("ten readers of an object in S3 share one request", async () => {
   const bytes = randomBytes(300_000);
   await onlyInS3(bytes);
   const entry = await bucket.lookup(A);
@@ -394,9 +395,9 @@ test("ten readers of what only S3 has share one request", async () => {
 });
 
 test.each([
-  ["what may have a copy", 1_000_000],
-  ["what is too large for one", 1_000],
-])("bring() has %s read without another word to S3, also by many", async (_claim, maxCopyBytes) => {
+  ["that gets a copy", 1_000_000],
+  ["that is too large for a copy", 1_000],
+])("bring() downloads an object %s once for all readers, which then send no request", async (_claim, maxCopyBytes) => {
   await reopen({ maxCopyBytes });
   const bytes = randomBytes(600_000);
   await onlyInS3(bytes);
@@ -409,14 +410,14 @@ test.each([
   for (const reader of readers) expect((await readAll(reader, info.size)).equals(bytes)).toBe(true);
 });
 
-test("bring() of what is here brings nothing", async () => {
+test("bring() of an object on this disk downloads nothing", async () => {
   await put("a.jpg", randomBytes(1_000));
   const entry = await bucket.lookup(A);
   if (entry.state !== "object") throw new Error("it is not there");
   expect(await bucket.bring?.(entry.info)).toBeUndefined();
 });
 
-test("bring() of what comes wrongly from S3 is store_corrupt", async () => {
+test("bring() of a damaged object throws store_corrupt", async () => {
   await onlyInS3(randomBytes(300_000));
   const entry = await bucket.lookup(A);
   if (entry.state !== "object") throw new Error("it is not there");
@@ -424,7 +425,7 @@ test("bring() of what comes wrongly from S3 is store_corrupt", async () => {
   await expect(bucket.bring?.(entry.info)).rejects.toMatchObject({ code: "store_corrupt" });
 });
 
-test("what is too large for a copy is read in ranges", async () => {
+test("an object that is too large for a copy is read in ranges", async () => {
   await reopen({ maxCopyBytes: 1_000_000 });
   const bytes = randomBytes(2_500_000);
   await put("a.jpg", bytes);
@@ -435,7 +436,7 @@ test("what is too large for a copy is read in ranges", async () => {
   expect(s3.asked).toEqual([`HEAD ${NAME}`, `GET ${NAME}`, `GET ${NAME}`, `GET ${NAME}`]);
 });
 
-/** As after a start: this server knows of `a.jpg` only that S3 has it, and may keep no copy of it. */
+/** Restarts the store with `a.jpg` in S3 only and too large for a copy. */
 async function largeInS3(): Promise<{ bytes: Buffer; reader: ObjectReader; restart: () => Promise<ObjectReader> }> {
   await reopen({ maxCopyBytes: 1_000_000 });
   const bytes = randomBytes(2_500_000);
@@ -455,8 +456,8 @@ async function largeInS3(): Promise<{ bytes: Buffer; reader: ObjectReader; resta
   return { bytes, reader: await openIt(), restart };
 }
 
-describe("a part of what is too large for a copy", () => {
-  test("is compared with sums: at once for what was put from here, else all of it is read once before", async () => {
+describe("a part of an object that is too large for a copy", () => {
+  test("is compared with block sums; without them the whole object is read once before", async () => {
     const { bytes, reader, restart } = await largeInS3();
     const inTurn = async (from: ObjectReader) => {
       for (const [start, end] of [
@@ -475,7 +476,7 @@ describe("a part of what is too large for a copy", () => {
     expect(s3.asked).toHaveLength(5);
   });
 
-  test("that comes changed is store_corrupt, whether or not the sums were known", async () => {
+  test("throws store_corrupt if its bytes are damaged, with and without known sums", async () => {
     const { reader, restart } = await largeInS3();
     s3.spoils = true;
     await expect(reader.read(1_000_000, 1_000_099)).rejects.toMatchObject({ code: "store_corrupt" });
@@ -486,7 +487,7 @@ describe("a part of what is too large for a copy", () => {
     expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
   });
 
-  test("of an object that has changed elsewhere is store_corrupt, and so is proven()", async () => {
+  test("throws store_corrupt if the object's bytes have changed in S3, and so does proven()", async () => {
     const { bytes, restart } = await largeInS3();
     const stored = s3.objects.get(NAME)!;
     stored.bytes = Buffer.concat([bytes.subarray(0, 2_499_999), Buffer.from([bytes.at(-1)! ^ 1])]);
@@ -495,7 +496,7 @@ describe("a part of what is too large for a copy", () => {
     }
   });
 
-  test("that breaks off is store_failed, and right the next time", async () => {
+  test("throws store_failed if the body breaks off, and is right the next time", async () => {
     const { bytes, restart } = await largeInS3();
     const reader = await restart();
     s3.cutAfter = 1_000_000;
@@ -506,7 +507,7 @@ describe("a part of what is too large for a copy", () => {
     expect((await reader.read(1_500_000, 1_500_009)).equals(bytes.subarray(1_500_000, 1_500_010))).toBe(true);
   });
 
-  test("is asked for by fifty at once, and all of it is read once for them", async () => {
+  test("is read by fifty readers at once with one read of the whole object", async () => {
     const { bytes, restart } = await largeInS3();
     const reader = await restart();
     const starts = Array.from({ length: 50 }, (_, index) => 10 + index);
@@ -515,7 +516,7 @@ describe("a part of what is too large for a copy", () => {
     expect(s3.asked).toHaveLength(51);
   });
 
-  test("read after what came from the first byte to the last needs no further proof", async () => {
+  test("needs no further verification after a read from the first byte to the last", async () => {
     const { bytes, restart } = await largeInS3();
     await restart();
     expect((await bytesAt(A)).equals(bytes)).toBe(true);
@@ -526,7 +527,7 @@ describe("a part of what is too large for a copy", () => {
   });
 });
 
-test("an image of another tool is described once, served, and left as it is", async () => {
+test("an image of another tool is described once, served, and stays unchanged", async () => {
   const jpeg = await noisyJpeg(64, 48);
   s3.objects.set(NAME, { bytes: jpeg, headers: {} });
   const entry = await bucket.lookup(A);
@@ -542,7 +543,7 @@ test("an image of another tool is described once, served, and left as it is", as
   expect(s3.objects.get(NAME)).toEqual({ bytes: jpeg, headers: {} });
 });
 
-test("what another tool put and is no image is absent, and nothing of a mirror replaces it", async () => {
+test("another tool's object that is no image is absent, and the mirror does not replace it", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
   expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isForeign: true });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
@@ -551,7 +552,7 @@ test("what another tool put and is no image is absent, and nothing of a mirror r
   expect(await bucket.lookup(A)).toMatchObject({ state: "object" });
 });
 
-test("what another tool put and is no image is replaced by an upload, and an image of one is not", async () => {
+test("an upload replaces another tool's object only if that is no image", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
   expect(await put("a.jpg", Buffer.from("ours"), { when: "vacant" })).toBe("stored");
   expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
@@ -561,7 +562,7 @@ test("what another tool put and is no image is replaced by an upload, and an ima
   expect(s3.objects.get(`${ID}/b.jpg`)?.bytes.equals(jpeg)).toBe(true);
 });
 
-test("what another tool put and is no image is read once in ten minutes, and told once", async () => {
+test("another tool's object that is no image is read once in ten minutes and logged once", async () => {
   const log = linesOf();
   await lab.store.close();
   await open({ log });
@@ -571,15 +572,15 @@ test("what another tool put and is no image is read once in ten minutes, and tol
   await bucket.lookup(toKey("b.jpg"));
   const reads = () => s3.asked.filter((text) => text === `GET ${NAME}`).length;
   expect(reads()).toBe(1);
-  const told = () => log.lines.filter(({ message }) => /another tool/.test(message));
-  expect(told()).toMatchObject([{ level: "warn", fields: { key: "a.jpg", why: "it is no whole image" } }]);
+  const logged = () => log.lines.filter(({ message }) => /another tool/.test(message));
+  expect(logged()).toMatchObject([{ level: "warn", fields: { key: "a.jpg", why: "it is no whole image" } }]);
   now += 600_000;
   await bucket.lookup(A);
   expect(reads()).toBe(2);
-  expect(told()).toMatchObject([{ fields: { others: 0 } }, { fields: { key: "a.jpg", others: 1 } }]);
+  expect(logged()).toMatchObject([{ fields: { others: 0 } }, { fields: { key: "a.jpg", others: 1 } }]);
 });
 
-test("an object of another tool that is too large for a copy is absent, and nothing replaces it", async () => {
+test("another tool's object that is too large for a copy is absent, and nothing replaces it", async () => {
   await lab.store.close();
   await open({ maxCopyBytes: 1_000 });
   const jpeg = await noisyJpeg(64, 48);
@@ -590,7 +591,7 @@ test("an object of another tool that is too large for a copy is absent, and noth
   expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);
 });
 
-test("a store of another name takes nothing for its own, and leaves the other's queue waiting", async () => {
+test("a store with another id uses none of the copies, and leaves the other's queue alone", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   await put("a.jpg", randomBytes(1_000));
   await lab.store.close();

@@ -1,5 +1,5 @@
-// What the mirror brought while S3 could not be asked still waits, and S3, which is back, has an upload of that name or a
-// tombstone: no change of the key takes the one that waits for the one that is there.
+// An image was queued while S3 was down, and S3 has an upload or a tombstone under that key when it is back. No change
+// of the key may take the queued image for the object in S3.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** By another server of the same S3. */
+/** Makes a change through another server of the same S3. */
 async function elsewhere(change: (bucket: BucketDriver) => Promise<unknown>): Promise<void> {
   const other = await openTiered(join(dir, "elsewhere"), await openTestS3(s3, { bucket: "b" }));
   await change(other.store.bucket(ID));
@@ -46,12 +46,12 @@ const upload = { ...infoOf("a.jpg", body, "upload"), storedAt: 500 };
 const uploaded = () => elsewhere((other) => other.put(upload, body, { when: "always" }));
 const deleted = () => elsewhere((other) => other.delete(A, TOMBSTONE));
 
-/** The image waits and S3 is back. Its own upload is refused until the change that follows has asked what is there. */
+/** Queues the image and brings S3 back. The upload of the image is refused until the next change has sent its HEAD. */
 async function queueImage(bytes: Buffer): Promise<void> {
   let isAsked: boolean | undefined;
   s3.failure = (method, name) => {
     if (name !== NAME) return undefined;
-    // Neither is tried again at once.
+    // Neither failure is retried at once.
     if (method === "HEAD" && isAsked === undefined) return { status: 403, code: "AccessDenied" };
     isAsked ||= method === "HEAD";
     return method === "PUT" && isAsked !== true ? { status: 404, code: "NoSuchBucket" } : undefined;
@@ -62,7 +62,7 @@ async function queueImage(bytes: Buffer): Promise<void> {
   isAsked = false;
 }
 
-function refresh(bytes = IMAGE) {
+function putNewVersion(bytes = IMAGE) {
   const image = wholeBody(Buffer.from("a new version"));
   const etag = etagOf(wholeBody(bytes).hashes);
   return bucket.put(infoOf("a.jpg", image), image, { when: "etag", etag, epoch: 0 });
@@ -75,14 +75,19 @@ const there = () => {
 };
 
 test.each([
-  ["a refresh", uploaded, () => refresh(), "exists"],
-  ["a refresh over a tombstone", deleted, () => refresh(), "deleted"],
-  ["a removal because the origin has it no more", uploaded, () => bucket.purge(A, { hard: true, only: seen }), false],
+  ["a revalidated version", uploaded, () => putNewVersion(), "exists"],
+  ["a revalidated version over a tombstone", deleted, () => putNewVersion(), "deleted"],
+  ["a removal after a 404 of the origin", uploaded, () => bucket.purge(A, { hard: true, only: seen }), false],
   ["a hard purge", uploaded, () => bucket.purge(A, { hard: true }), false],
   ["a hard purge over a tombstone", deleted, () => bucket.purge(A, { hard: true }), false],
   ["a soft purge", uploaded, () => bucket.purge(A, { hard: false }), false],
-  ["a copy of it", uploaded, () => bucket.copy(A, infoOf("b.jpg", wholeBody(IMAGE)), { when: "vacant" }), undefined],
-])("%s leaves what is there, which is what the key has from then on", async (_what, prepare, change, result) => {
+  [
+    "a copy from the key",
+    uploaded,
+    () => bucket.copy(A, infoOf("b.jpg", wholeBody(IMAGE)), { when: "vacant" }),
+    undefined,
+  ],
+])("%s keeps the entry in S3, and lookup() then returns that entry", async (_what, prepare, change, result) => {
   await prepare();
   const before = there();
   await queueImage(IMAGE);
@@ -97,9 +102,9 @@ test.each([
 });
 
 test.each([
-  ["a refresh", () => refresh(UPLOAD), "exists"],
+  ["a revalidated version", () => putNewVersion(UPLOAD), "exists"],
   ["a hard purge", () => bucket.purge(A, { hard: true }), false],
-])("%s leaves an upload of the same bytes", async (_what, change, result) => {
+])("%s keeps an upload of the same bytes", async (_what, change, result) => {
   await uploaded();
   const before = there();
   await queueImage(UPLOAD);
@@ -109,9 +114,9 @@ test.each([
 });
 
 test.each([
-  ["a refresh", () => refresh(), "stored", "a new version"],
+  ["a revalidated version", () => putNewVersion(), "stored", "a new version"],
   ["a hard purge", () => bucket.purge(A, { hard: true }), true, undefined],
-])("%s changes what waits where nothing is there", async (_what, change, result, left) => {
+])("%s changes the queued image if S3 has nothing", async (_what, change, result, left) => {
   await queueImage(IMAGE);
   expect(await change()).toBe(result);
   await lab.store.uploads.idle();

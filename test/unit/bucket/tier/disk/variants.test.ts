@@ -1,4 +1,4 @@
-// The bounded part of the disk with variants on it: what goes first, what a restart finds, what is removed together.
+// The disk cache with variants: order of removal, restarts, and removal in batches.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ let near: FsStore;
 let disk: DiskCache;
 let variants: VariantBucket;
 let clock: number;
-/** By memory, since the disk asked last. */
+/** Keys that the memory cache has served since the last call of `wasUsed`. */
 let served: Set<string>;
 
 async function open(maxBytes: number): Promise<void> {
@@ -56,14 +56,14 @@ const keys = async () =>
 const holds = (...wanted: string[]) =>
   eventually(async () => JSON.stringify(await keys()) === JSON.stringify(wanted), `there are ${wanted.join(", ")}`);
 
-test("beyond the bound what was used longest ago goes first", async () => {
+test("the least recently used variant is removed first if the limit is exceeded", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
   await variants.driver.lookup(toKey("a"));
   for (const key of ["e", "f"]) await put(key, 2_000);
   await holds("a", "c", "d", "e", "f");
 });
 
-test("what memory serves has another turn, and goes when it is served no more", async () => {
+test("a variant that the memory cache serves stays until it is no longer served", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
   served = new Set(["a", "b"]);
   await put("f", 2_000);
@@ -75,19 +75,19 @@ test("what memory serves has another turn, and goes when it is served no more", 
   await holds("a", "h", "i", "j", "k");
 });
 
-test("a bound holds also where memory has served all that is there", async () => {
+test("the limit holds even if the memory cache has served every variant", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
   served = new Set(["a", "b", "c", "d", "e"]);
   disk.resize(4_000);
   await holds("d", "e");
 });
 
-test("what takes more than a quarter of all is not kept", async () => {
+test("a variant of more than a quarter of the limit is not stored", async () => {
   expect([await put("quarter", 2_500), await put("more", 2_501)]).toEqual(["stored", "outdated"]);
   await holds("quarter");
 });
 
-test("a smaller bound holds at once, and what is in order is counted", async () => {
+test("a smaller limit holds at once, and the index counts what is left", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
   expect([disk.index.bytes, disk.index.count]).toEqual([8_000, 4]);
   disk.resize(4_000);
@@ -95,7 +95,7 @@ test("a smaller bound holds at once, and what is in order is counted", async () 
   expect(disk.index.bytes).toBe(4_000);
 });
 
-test("what must go is told to the writer together, and no more at a time than it bears", async () => {
+test("variants are removed in parallel batches of bounded size", async () => {
   const latch = createLatch();
   let told = 0;
   const forget = async () => {
@@ -119,7 +119,7 @@ test("what must go is told to the writer together, and no more at a time than it
   await slow.close();
 });
 
-test("what an earlier run has left is counted, and the oldest of it goes first", async () => {
+test("variants of an earlier run are counted, and the oldest is removed first", async () => {
   for (const key of ["c", "b", "a"]) await put(key, 2_000);
   await close();
   await open(10_000);
@@ -128,13 +128,13 @@ test("what an earlier run has left is counted, and the oldest of it goes first",
   await holds("a", "b", "d", "e", "f");
 });
 
-test("a reserve is kept free for others", async () => {
+test("a reserve is subtracted from the limit", async () => {
   disk.reserve(() => 6_000);
   for (const key of ["a", "b", "c"]) await put(key, 2_000);
   await holds("b", "c");
 });
 
-test("forget() lets go of all that begins so, says which, and gives the room back", async () => {
+test("forget() removes all variants with the prefix, yields their keys and frees their room", async () => {
   for (const key of ["v/1", "v/2", "w/1"]) await put(key, 2_000);
   const gone: string[] = [];
   for await (const key of variants.forget("v/")) gone.push(key);
@@ -144,7 +144,7 @@ test("forget() lets go of all that begins so, says which, and gives the room bac
   expect(await put("v/1", 2_000)).toBe("stored");
 });
 
-test("the objects of a bucket proper are neither counted nor moved", async () => {
+test("objects of ordinary buckets are neither counted nor removed", async () => {
   const body = wholeBody(randomBytes(9_000));
   await near.bucket(ID).put(infoOf("a.jpg", body), body, ABSENT);
   await close();
@@ -154,7 +154,7 @@ test("the objects of a bucket proper are neither counted nor moved", async () =>
   expect((await near.bucket(ID).lookup(toKey("a.jpg"))).state).toBe("object");
 });
 
-test("the catalogue is asked for what is counted, and not for what is not there", async () => {
+test("lookup() reads the catalogue only for variants that are in the index", async () => {
   await put("a", 2_000);
   const asked: string[] = [];
   const driver = near.bucket(`variants/${ID}`);
@@ -169,7 +169,7 @@ test("the catalogue is asked for what is counted, and not for what is not there"
   expect(asked).toEqual(["a"]);
 });
 
-test("what an earlier run has left is found before it is counted", async () => {
+test("lookup() finds variants of an earlier run before they are counted", async () => {
   await put("a", 2_000);
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });

@@ -1,4 +1,4 @@
-// A remote store that sends more than an object has, perhaps without end: it is left at the first byte too many.
+// A remote store that sends more bytes than an object has: reading stops at the first excess chunk.
 import { expect, test } from "vitest";
 import type { RemoteBucket } from "../../../../../src/bucket/remote/remote.ts";
 import { createDownloads } from "../../../../../src/bucket/tier/reading/download.ts";
@@ -10,10 +10,10 @@ import { testPool } from "../../../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const PIECE = Buffer.alloc(65_536, 7);
-/** An end all the same, for who does not leave. */
+/** Bounds the body, so that the test ends even if reading does not stop. */
 const MAX_PIECES = 1_000;
 
-/** Sends `bytes`, then pieces without end; knows how many, and whether it was left. */
+/** Sends `bytes`, then many more chunks. `sent` counts these and tells whether reading stopped. */
 function endless(bytes: Buffer) {
   const sent = { pieces: 0, isLeft: false };
   async function* body() {
@@ -24,7 +24,7 @@ function endless(bytes: Buffer) {
       sent.isLeft = sent.pieces < MAX_PIECES;
     }
   }
-  const remote = { get: async () => body() } as unknown as RemoteBucket; // nothing else is asked of it
+  const remote = { get: async () => body() } as unknown as RemoteBucket; // no other method is called
   return { remote, sent };
 }
 
@@ -43,7 +43,7 @@ function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
   return { downloads, pool, damaged, kept };
 }
 
-test.each([300_000, 3_500_000])("what should have %i bytes is store_corrupt, and none of it stays", async (size) => {
+test.each([300_000, 3_500_000])("downloadWhole() of %i bytes throws store_corrupt and stores no copy", async (size) => {
   const bytes = randomBytes(size);
   const { remote, sent } = endless(bytes);
   const { downloads, pool, damaged, kept } = downloadsOf(remote, 10_000_000);
@@ -55,7 +55,7 @@ test.each([300_000, 3_500_000])("what should have %i bytes is store_corrupt, and
   await expect.poll(() => pool.usage.spools).toBe(0);
 });
 
-test("what is too large for a copy is store_corrupt", async () => {
+test("proven() of an object that is too large for a copy throws store_corrupt", async () => {
   const bytes = randomBytes(300_000);
   const { remote, sent } = endless(bytes);
   const damaged: string[] = [];
@@ -66,7 +66,7 @@ test("what is too large for a copy is store_corrupt", async () => {
   expect(damaged).toEqual(["a.jpg"]);
 });
 
-test("what another tool put is store_failed", async () => {
+test("describeForeign() throws store_failed", async () => {
   const jpeg = await noisyJpeg(64, 48);
   const { remote, sent } = endless(jpeg);
   const pool = testPool();
