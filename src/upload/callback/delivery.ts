@@ -48,7 +48,7 @@ export interface ReceiverOptions {
 
 /** A longer response counts as a bad answer. Bytes. */
 export const MAX_ANSWER_BYTES = 65_536;
-// Dialling ends a little before the deadline, so that a silent name server is told from a silent receiver.
+// Dialling ends a little before the deadline, so that a silent name server and a silent receiver differ.
 const DIAL_SHARE = 0.9;
 /** Before the retry, for a receiver that is restarting. */
 const PAUSE_MS = 250;

@@ -1,5 +1,5 @@
-// The tiered store: copies and their removal, the upload queue, damaged objects and other writers. The conformance suite
-// has the rest.
+// The tiered store: copies and their removal, the upload queue, damaged objects and other writers. The conformance
+// suite has the rest.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
