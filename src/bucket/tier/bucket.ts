@@ -1,6 +1,6 @@
-// One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects, copies
-// of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the authority
-// except for queued objects. This file has lookups and reads; changes.ts has the writes.
+// One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects,
+// copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
+// authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
 
 import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
