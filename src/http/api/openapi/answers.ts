@@ -71,7 +71,7 @@ const ENTRY = {
   state: z.enum(["object", "tombstone", "absent"]),
   epoch: z.int().describe("Raised by uploads, deletes and purges of the key."),
   isStale: z.boolean().optional().describe("Purged: the origin is asked first."),
-  isPending: z.boolean().optional().describe("On its way to the remote store."),
+  isQueued: z.boolean().optional().describe("On its way to the remote store."),
   object: object.optional(),
   tombstone: z.object({ deletedAt: time, reason: z.string(), expiresAt: time.optional() }).optional(),
   failure: z.string().optional().describe("Why the store could not be asked."),
