@@ -112,15 +112,15 @@ export const OPERATIONS_PLAN = {
 } as const satisfies LedgerPlan<string>;
 
 export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: OperationLogOptions): OperationLog {
-  let noted: LedgerRow[] = [];
+  let unwritten: LedgerRow[] = [];
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
-  let tendedAt = Number.NEGATIVE_INFINITY;
+  let sweptAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
 
   function schedule(ms: number): void {
-    if (isClosed || timer !== undefined || noted.length === 0) return;
+    if (isClosed || timer !== undefined || unwritten.length === 0) return;
     timer = setTimeout(() => {
       timer = undefined;
       void flush();
@@ -128,36 +128,36 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   }
 
   function flush(): Promise<void> {
-    flushing ??= writeDown().finally(() => {
+    flushing ??= writeAll().finally(() => {
       flushing = undefined;
     });
     return flushing;
   }
 
-  async function writeDown(): Promise<void> {
-    const rows = noted;
-    noted = [];
+  async function writeAll(): Promise<void> {
+    const rows = unwritten;
+    unwritten = [];
     const reportedAt = now();
     try {
       await ledger.write("add", ...rows.map((row) => ({ ...row, reportedAt })));
       if (lost > 0) log.warn({ lost }, "some operations are missing in the operation log");
       lost = 0;
     } catch (error) {
-      noted = rows.concat(noted);
-      lost += Math.max(0, noted.length - MAX_NOTED);
-      noted.length = Math.min(noted.length, MAX_NOTED);
-      log.warn({ err: error, waiting: noted.length, lost }, "cannot write the operation log; will try again");
+      unwritten = rows.concat(unwritten);
+      lost += Math.max(0, unwritten.length - MAX_NOTED);
+      unwritten.length = Math.min(unwritten.length, MAX_NOTED);
+      log.warn({ err: error, waiting: unwritten.length, lost }, "cannot write the operation log; will try again");
       schedule(AFTER_FAULT_MS);
       return;
     }
     schedule(FLUSH_MS);
-    await tend();
+    await sweep();
   }
 
   /** Removes what is too old and what is too much. */
-  async function tend(): Promise<void> {
-    if (now() < tendedAt + TEND_MS) return;
-    tendedAt = now();
+  async function sweep(): Promise<void> {
+    if (now() < sweptAt + TEND_MS) return;
+    sweptAt = now();
     try {
       await removeSurplus();
     } catch (error) {
@@ -177,8 +177,8 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   }
 
   // Also where nothing more is done, nothing is kept for longer.
-  const tending = setInterval(() => {
-    void tend();
+  const sweeping = setInterval(() => {
+    void sweep();
   }, 3_600_000).unref();
 
   async function search(filter: OperationFilter) {
@@ -193,8 +193,8 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
 
   return {
     record(operation) {
-      if (noted.length >= MAX_NOTED) lost += 1;
-      else noted.push(toRow(operation));
+      if (unwritten.length >= MAX_NOTED) lost += 1;
+      else unwritten.push(toRow(operation));
       schedule(FLUSH_MS);
     },
     async page(filter, { after, limit }) {
@@ -229,10 +229,11 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      clearInterval(tending);
+      clearInterval(sweeping);
       await flush();
-      if (noted.length > 0) await flush();
-      if (noted.length + lost > 0) log.warn({ lost: noted.length + lost }, "some operations were never written down");
+      if (unwritten.length > 0) await flush();
+      if (unwritten.length + lost > 0)
+        log.warn({ lost: unwritten.length + lost }, "some operations were never written down");
     },
   };
 }

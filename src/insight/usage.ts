@@ -26,7 +26,7 @@ export interface DayOfUse {
   readonly stored: { readonly objects: number; readonly bytes: number } | undefined;
 }
 
-export interface Held {
+export interface BucketSize {
   readonly bucketId: string;
   readonly objects: number;
   readonly bytes: number;
@@ -51,9 +51,9 @@ export interface Usage {
 export interface UsageOptions {
   readonly ledger: Ledger<keyof typeof USAGE_PLAN.statements>;
   /** What the buckets of the settings hold. */
-  readonly held: () => AsyncIterable<Held>;
+  readonly held: () => AsyncIterable<BucketSize>;
   /** Between two looks what they hold, while they are used. Milliseconds. */
-  readonly lookEveryMs: number;
+  readonly measureEveryMs: number;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -98,12 +98,12 @@ export const USAGE_PLAN = {
   },
 } as const satisfies LedgerPlan<string>;
 
-export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOptions): Usage {
+export function createUsage({ ledger, held, measureEveryMs, log, now }: UsageOptions): Usage {
   /** As many as there are buckets and operations. */
   let counted = new Map<string, Map<UseName, Counts>>();
-  let forgottenOn = "";
-  let lookedAt: number | undefined;
-  let isLooking = false;
+  let sweptOn = "";
+  let measuredAt: number | undefined;
+  let isMeasuring = false;
   let isClosed = false;
 
   function countsOf(bucketId: string, use: UseName): Counts {
@@ -128,36 +128,36 @@ export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOption
       for (const [bucketId, uses] of taken) for (const [use, counts] of uses) add(countsOf(bucketId, use), counts);
       return;
     }
-    lookLater(day);
+    measureLater(day);
   }
 
   /** Behind everybody's back: a listing of a large bucket may take minutes. */
-  function lookLater(day: string): void {
-    if (isLooking || isClosed) return;
-    isLooking = true;
+  function measureLater(day: string): void {
+    if (isMeasuring || isClosed) return;
+    isMeasuring = true;
     look(day)
       .catch((error: unknown) => {
         if (!isClosed) log.warn({ err: error }, "cannot find out what the buckets hold");
       })
       .finally(() => {
-        isLooking = false;
+        isMeasuring = false;
       });
   }
 
   /** Only where buckets are used: nothing else changes what they hold. */
   async function look(day: string): Promise<void> {
-    if (forgottenOn !== day) {
+    if (sweptOn !== day) {
       const before = dayOf(now() - KEPT_DAYS * DAY_MS);
       await ledger.write("forgetUses", { before });
       await ledger.write("forgetHeld", { before });
-      forgottenOn = day;
+      sweptOn = day;
     }
-    if (lookedAt !== undefined && now() < lookedAt + lookEveryMs) return;
-    const isFirst = lookedAt === undefined;
-    lookedAt = now();
+    if (measuredAt !== undefined && now() < measuredAt + measureEveryMs) return;
+    const isFirst = measuredAt === undefined;
+    measuredAt = now();
     const today = { bucket: null, from: day, to: day };
     // Where looking is dear, not once more for each start.
-    if (isFirst && lookEveryMs >= DAY_MS && (await ledger.read("held", today)).length > 0) return;
+    if (isFirst && measureEveryMs >= DAY_MS && (await ledger.read("held", today)).length > 0) return;
     for await (const { bucketId: bucket, objects, bytes } of held()) {
       if (isClosed) return;
       await ledger.write("hold", { day, bucket, objects, bytes });

@@ -4,7 +4,7 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { type DryAsk, type DryRun, runDry } from "../dry-run/dry-run.ts";
+import { type DryFetch, type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {
@@ -42,7 +42,7 @@ export async function explain(order: ExplainOrder, sites: Sites): Promise<object
     ...(site && (await objectOf(site, request))),
     ...(site && { referer: refererOf(site, request), token: tokenOf(site, run) }),
     ...(site && ruleOf(site, request, run)),
-    origin: run.asks.map(askView),
+    origin: run.asks.map(fetchView),
     answer: answerOf(run),
   };
 }
@@ -155,7 +155,7 @@ function ruleOf(site: Site, request: WireRequest, { asks, routes }: DryRun): obj
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };
 }
 
-function askView({ why, key, isStored, isRunning, refusal, asks }: DryAsk): object {
+function fetchView({ why, key, isStored, isRunning, refusal, asks }: DryFetch): object {
   return {
     why,
     key,

@@ -105,7 +105,7 @@ function addLogCalls(calls: Calls, { operations, registry }: InsightParts & { re
   );
 }
 
-export interface Noting extends Pick<InsightParts, "usage" | "operations"> {
+export interface ChangeRecording extends Pick<InsightParts, "usage" | "operations"> {
   readonly operation: OperationName;
   readonly context: Context<ApiEnv>;
   /** Unix milliseconds. */
@@ -113,9 +113,9 @@ export interface Noting extends Pick<InsightParts, "usage" | "operations"> {
 }
 
 /** The same lines; each that tells of a change is noted. */
-export async function* noting(
+export async function* recordChanges(
   lines: AsyncGenerator<ChangeLine, void, undefined>,
-  { operations, usage, operation, context, now }: Noting,
+  { operations, usage, operation, context, now }: ChangeRecording,
 ): AsyncGenerator<ChangeLine, void, undefined> {
   const common = {
     operation,

@@ -16,13 +16,13 @@ import { clientOf, type DownloadContext } from "./download-context.ts";
 import { viaHeadersOf } from "./miss.ts";
 
 /** By which URL, and for whom, a stored object is wanted. */
-export interface OriginAsker extends Pick<DownloadContext, "site" | "url" | "object">, ViaHeaders {
+export interface RevalidationContext extends Pick<DownloadContext, "site" | "url" | "object">, ViaHeaders {
   /** Of the client's request; what of them the rule passes on goes along. */
   readonly headers: DownloadRequest["headers"];
   readonly cancellation: () => Cancellation;
 }
 
-export function askerOf({ site, url, object, exchange }: DownloadContext): OriginAsker {
+export function revalidationContextOf({ site, url, object, exchange }: DownloadContext): RevalidationContext {
   const { headers } = exchange.request;
   const { via, cdnLoop } = viaHeadersOf(exchange);
   return { site, url, object, headers, via, cdnLoop, cancellation: () => clientOf(exchange) };
@@ -30,25 +30,25 @@ export function askerOf({ site, url, object, exchange }: DownloadContext): Origi
 
 /** What memory has, for the hot path: undefined where another look is needed, since it is stale. */
 export function freshLife(
-  asker: Pick<OriginAsker, "site" | "url">,
+  asker: Pick<RevalidationContext, "site" | "url">,
   info: ObjectInfo,
 ): { readonly life: AnswerLife | undefined } | undefined {
-  if (asker.site.source?.ages !== true) return AGELESS;
-  const revalidation = askingRoute(asker)?.mirror.revalidation;
-  if (revalidation?.isFresh === undefined) return AGELESS;
+  if (asker.site.source?.ages !== true) return NEVER_STALE;
+  const revalidation = revalidationRoute(asker)?.mirror.revalidation;
+  if (revalidation?.isFresh === undefined) return NEVER_STALE;
   return revalidation.isFresh(info) ? { life: revalidation.lifeOf(inMemory(info)) } : undefined;
 }
 
-const AGELESS = { life: undefined };
+const NEVER_STALE = { life: undefined };
 
 /** Whether a stored object may be used as it is, or the origin is asked for a newer one first. */
-export type Age =
+export type Freshness =
   | { readonly kind: "serve"; readonly life: AnswerLife | undefined; readonly isStale: boolean }
   | { readonly kind: "ask"; readonly route: Route; readonly mayServeStale: boolean };
 
 /** Of what is stale and used all the same a newer version is asked for behind the answer. */
-export function ageOf(asker: OriginAsker, object: StoredObject): Age {
-  const route = object.isStale || asker.site.source?.ages === true ? askingRoute(asker) : undefined;
+export function checkFreshness(asker: RevalidationContext, object: StoredObject): Freshness {
+  const route = object.isStale || asker.site.source?.ages === true ? revalidationRoute(asker) : undefined;
   if (route === undefined) return FRESH;
   const { revalidation } = route.mirror;
   const standing = revalidation.standingOf(object);
@@ -59,13 +59,13 @@ export function ageOf(asker: OriginAsker, object: StoredObject): Age {
   return { kind: "serve", life, isStale: true };
 }
 
-const FRESH: Age = { kind: "serve", life: undefined, isStale: false };
+const FRESH: Freshness = { kind: "serve", life: undefined, isStale: false };
 
 /** Throws the codes of Mirror.fetch. */
-export function askFirst(
-  asker: OriginAsker,
+export function revalidateFirst(
+  asker: RevalidationContext,
   object: StoredObject,
-  { route, mayServeStale }: Extract<Age, { readonly kind: "ask" }>,
+  { route, mayServeStale }: Extract<Freshness, { readonly kind: "ask" }>,
 ): Promise<MissAnswer | StaleKept> {
   return route.mirror.revalidate(object, { ...question(asker, route), mayServeStale, signal: asker.cancellation() });
 }
@@ -74,7 +74,7 @@ export function askFirst(
  * Of what something is to be made in place of a stored object whose age is heeded. `kept`: the origin was asked first, in vain.
  * `gone`: deleted, or purged for good, meanwhile.
  */
-export type Current =
+export type CurrentVersion =
   | {
       readonly kind: "stored";
       readonly info: ObjectInfo;
@@ -85,12 +85,12 @@ export type Current =
   | { readonly kind: "gone" };
 
 /** Throws the codes of Mirror.fetch where the origin must be asked. */
-export async function currentOf(asker: OriginAsker, object: StoredObject): Promise<Current> {
+export async function currentVersionOf(asker: RevalidationContext, object: StoredObject): Promise<CurrentVersion> {
   const { info } = object;
-  const age = ageOf(asker, object);
+  const age = checkFreshness(asker, object);
   if (age.kind === "serve") return { kind: "stored", info, life: age.life, kept: undefined };
   const { route } = age;
-  const answer = await askFirst(asker, object, age);
+  const answer = await revalidateFirst(asker, object, age);
   if (answer.kind !== "kept") return { kind: "fetched", answer, route };
   const entry = await asker.site.stored.lookup(info.key);
   if (entry.state !== "object") return { kind: "gone" };
@@ -98,12 +98,12 @@ export async function currentOf(asker: OriginAsker, object: StoredObject): Promi
 }
 
 /** The route by which the object may be asked for again; undefined where its domain asks no origin for it. */
-export function askingRoute({ site, url }: Pick<OriginAsker, "site" | "url">): Route | undefined {
+export function revalidationRoute({ site, url }: Pick<RevalidationContext, "site" | "url">): Route | undefined {
   const route = routeOf(site, url);
   return route?.action === "mirror" || route?.action === "async" ? route : undefined;
 }
 
-function question({ object, headers, via, cdnLoop }: OriginAsker, route: Route) {
+function question({ object, headers, via, cdnLoop }: RevalidationContext, route: Route) {
   return { ...askedForKey(route, object.request, headers), via, cdnLoop };
 }
 

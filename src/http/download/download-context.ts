@@ -34,17 +34,17 @@ export interface DownloadContext {
 }
 
 /** What is answered is soon asked for again, and not said to be stored. */
-export function unsurely(download: DownloadContext): DownloadContext {
+export function withUnknownStore(download: DownloadContext): DownloadContext {
   return { ...download, isUnknown: true };
 }
 
 /** As what the bucket says of an absent object wants it to be fetched. */
-export function fetching(
+export function withLookupOf(
   download: DownloadContext,
   { failure, isForeign }: { readonly failure?: HuiyuanError | undefined; readonly isForeign?: boolean | undefined },
 ): DownloadContext {
-  if (isForeign === true) return { ...unsurely(download), isForeign };
-  return failure === undefined ? download : unsurely(download);
+  if (isForeign === true) return { ...withUnknownStore(download), isForeign };
+  return failure === undefined ? download : withUnknownStore(download);
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };

@@ -18,10 +18,10 @@ import { preflightHeaders } from "../response/cors.ts";
 import { sendError } from "../response/error-answer.ts";
 import type { DownloadResponse } from "../response/response.ts";
 import { freshLife } from "./age.ts";
-import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, unsurely } from "./download-context.ts";
-import { serveLocated, serveUnread } from "./located.ts";
+import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, withUnknownStore } from "./download-context.ts";
+import { serveLocated, serveUnreadable } from "./located.ts";
 import { serveProcessed } from "./processed.ts";
-import { isGoneBy } from "./whole-original.ts";
+import { isTransientGone } from "./whole-original.ts";
 
 export interface DownloadOptions {
   /** The snapshot in force; replaced by a reload. */
@@ -37,7 +37,7 @@ export interface DownloadOptions {
 const queryOf = remember(tokenFromQuery);
 
 /** An image that a full disk does not keep is fetched so often for one request, where others get ahead each time. */
-const MAX_NOT_KEPT = 3;
+const MAX_TRANSIENT_FETCHES = 3;
 /** Times that what was found may have changed before its first byte was read. */
 const MAX_REPLACED = 3;
 /** The bucket has it, and the store does not give it. */
@@ -170,7 +170,7 @@ async function serveAliasUnsurely(
   failure: HuiyuanError,
 ): Promise<void> {
   try {
-    await serveProcessed(unsurely(download), processing);
+    await serveProcessed(withUnknownStore(download), processing);
   } catch (error) {
     throw isNone(error) ? failure : error;
   }
@@ -202,18 +202,22 @@ async function serveNamed(download: DownloadContext, repeats = MAX_REPLACED): Pr
     if (error.code === "original_replaced" && repeats > 0) return serveNamed(download, repeats - 1);
     // The store has set the damaged object aside; the origin may still have it.
     if (error.code === "store_corrupt") return serveLocated(download, await stored.find(key));
-    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(download, error);
+    if (UNREAD.has(error.code) || isTransientGone(error)) return serveAnew(download, error);
     throw error;
   }
 }
 
 /** By the origin, from the first byte on: what is on its way to others cannot be kept, as little as it was the last time. */
-async function serveAnew(download: DownloadContext, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
+async function serveAnew(
+  download: DownloadContext,
+  failure: HuiyuanError,
+  repeats = MAX_TRANSIENT_FETCHES,
+): Promise<void> {
   try {
-    await serveUnread(download, failure);
+    await serveUnreadable(download, failure);
   } catch (error) {
     const isOver = repeats === 1 || download.exchange.response.headersSent;
-    if (isOver || !isGoneBy(error)) throw error;
+    if (isOver || !isTransientGone(error)) throw error;
     await serveAnew(download, error, repeats - 1);
   }
 }

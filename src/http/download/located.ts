@@ -5,15 +5,15 @@ import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
 import type { Found, StoredObject } from "../../mirror/stored/stored.ts";
 import type { Route } from "../request/site.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
-import { ageOf, askerOf, askFirst, askingRoute } from "./age.ts";
+import { checkFreshness, revalidateFirst, revalidationContextOf, revalidationRoute } from "./age.ts";
 import {
   answerLocated,
   CACHE_STATUS,
   contextOf,
   type DownloadContext,
   FROM_MEMORY,
-  fetching,
-  unsurely,
+  withLookupOf,
+  withUnknownStore,
 } from "./download-context.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
 
@@ -23,22 +23,22 @@ type LocatedObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;
 export async function serveLocated(download: DownloadContext, found: Found): Promise<void> {
   if (found.state === "absent") {
     const { epoch, failure } = found;
-    return serveMissing(fetching(download, found), epoch).catch((error: unknown) => {
-      throw unlessUnknown(error, failure);
+    return serveMissing(withLookupOf(download, found), epoch).catch((error: unknown) => {
+      throw preferStoreFailure(error, failure);
     });
   }
   const { key } = download.object;
   if (found.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   const object = storedObject(found);
-  const asker = askerOf(download);
-  const age = ageOf(asker, object);
+  const asker = revalidationContextOf(download);
+  const age = checkFreshness(asker, object);
   if (age.kind === "serve") {
     const status = age.isStale ? staleStatus(tierOf(found), age.life) : CACHE_STATUS[tierOf(found)];
     return serveStored(download, found, { life: age.life, status });
   }
   if (found.state === "large") found.reader.close();
-  const answer = await askFirst(asker, object, age);
-  if (answer.kind === "kept") return serveKept(download, age.route, answer);
+  const answer = await revalidateFirst(asker, object, age);
+  if (answer.kind === "kept") return serveRevalidated(download, age.route, answer);
   await serveMiss(download, answer, { route: age.route, status: replacedStatus(answer) });
 }
 
@@ -51,13 +51,13 @@ export function replacedStatus({ how }: MissAnswer): string | undefined {
  * The store does not give what the bucket has: the origin may have it too, and its answer is passed on without being
  * stored. An upload is nobody else's. Throws `failure` where the origin cannot help.
  */
-export async function serveUnread(download: DownloadContext, failure: HuiyuanError): Promise<void> {
-  if (askingRoute(download) === undefined) throw failure;
-  await askInstead(download, failure, (epoch) => serveMissing(unsurely(download), epoch));
+export async function serveUnreadable(download: DownloadContext, failure: HuiyuanError): Promise<void> {
+  if (revalidationRoute(download) === undefined) throw failure;
+  await fetchInstead(download, failure, (epoch) => serveMissing(withUnknownStore(download), epoch));
 }
 
 /** `ask`: of the origin, at the key's epoch. Throws `failure` for what the origin cannot have, or does not. */
-export async function askInstead(
+export async function fetchInstead(
   { site, object }: DownloadContext,
   failure: HuiyuanError,
   ask: (epoch: number) => Promise<void>,
@@ -68,12 +68,12 @@ export async function askInstead(
   if (!mayHave) throw failure;
   // Nobody may be told that there is no such image.
   await ask(entry.epoch).catch((error: unknown) => {
-    throw unlessUnknown(error, failure);
+    throw preferStoreFailure(error, failure);
   });
 }
 
 /** What is stored now, whatever its age: the origin was asked. */
-async function serveKept(download: DownloadContext, route: Route, { why }: StaleKept): Promise<void> {
+async function serveRevalidated(download: DownloadContext, route: Route, { why }: StaleKept): Promise<void> {
   const found = await download.site.stored.find(download.object.key);
   // Deleted, or purged for good, while the origin was asked.
   if (found.state === "tombstone" || found.state === "absent") return serveLocated(download, found);
@@ -90,7 +90,11 @@ async function serveStored(
   const tier = tierOf(found);
   const isUnknown = tier === "spool" && download.site.stored.bucket.isUnknown(download.object.key);
   exchange.outcome = tier === "memory" ? FROM_MEMORY : { kind: "hit", tier };
-  await answerLocated(exchange, found, contextOf(isUnknown ? unsurely(download) : download, "stored", status, life));
+  await answerLocated(
+    exchange,
+    found,
+    contextOf(isUnknown ? withUnknownStore(download) : download, "stored", status, life),
+  );
 }
 
 function storedObject(found: LocatedObject): StoredObject {
@@ -106,7 +110,7 @@ function tierOf(found: LocatedObject): "memory" | "spool" | "bucket" {
 }
 
 /** What says that there is no such image, while the store could not be asked (`failure`): that may have what the origin lacks. */
-export function unlessUnknown(error: unknown, failure: HuiyuanError | undefined): unknown {
+export function preferStoreFailure(error: unknown, failure: HuiyuanError | undefined): unknown {
   const isAbsent = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "style_unknown");
   return isAbsent && failure !== undefined ? failure : error;
 }

@@ -7,7 +7,7 @@ import { clientOf, type DownloadContext } from "./download-context.ts";
 import { viaHeadersOf } from "./miss.ts";
 import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 
-export interface Made {
+export interface MadeVariant {
   /** False: the origin of the original or of a mark forbids to keep it. */
   readonly isStorable: boolean;
   readonly variant: Variant;
@@ -22,7 +22,7 @@ export async function makeVariant(
   { site, sites, exchange, token }: DownloadContext,
   { isAlias }: ProcessingRequest,
   request: Omit<VariantRequest, "watermarks" | "signal">,
-): Promise<Made> {
+): Promise<MadeVariant> {
   const signal = clientOf(exchange);
   const { variants, stored } = site;
   const urls = request.named.signedWatermarks;
@@ -30,7 +30,7 @@ export async function makeVariant(
   // What an alias lays over images is the operator's choice.
   const client = isAlias ? undefined : token;
   const found =
-    urls.length === 0 ? NO_MARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
+    urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
   const { watermarks, life, admission } = found;
   const isStorable = request.isStored && found.isStorable;
   try {
@@ -45,7 +45,7 @@ export async function makeVariant(
   }
 }
 
-const NO_MARKS: FoundWatermarks = {
+const NO_WATERMARKS: FoundWatermarks = {
   watermarks: new Map(),
   life: undefined,
   isStorable: true,

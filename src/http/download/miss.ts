@@ -22,7 +22,7 @@ import {
   clientSignal,
   contextOf,
   type DownloadContext,
-  fetching,
+  withLookupOf,
 } from "./download-context.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
 
@@ -43,8 +43,8 @@ export async function serveMissing(download: DownloadContext, epoch: number): Pr
     );
   }
   const asked = askedUnder(route, request, download.exchange.request.headers);
-  if (route.action !== "mirror") return serveElsewhere(download, { route, request, asked, epoch, styleSuffix: "" });
-  await serveFrom(download, { route, asked, epoch });
+  if (route.action !== "mirror") return redirectToOrigin(download, { route, request, asked, epoch, styleSuffix: "" });
+  await fetchAndServe(download, { route, asked, epoch });
 }
 
 export interface Miss {
@@ -55,8 +55,8 @@ export interface Miss {
   readonly behind?: OriginRequest;
 }
 
-export async function serveFrom(download: DownloadContext, { route, asked, epoch, behind }: Miss): Promise<void> {
-  const request = missOf(download, asked, epoch);
+export async function fetchAndServe(download: DownloadContext, { route, asked, epoch, behind }: Miss): Promise<void> {
+  const request = missRequestOf(download, asked, epoch);
   let miss: MissAnswer;
   try {
     miss = await route.mirror.fetch(request);
@@ -68,20 +68,20 @@ export async function serveFrom(download: DownloadContext, { route, asked, epoch
   }
   if (behind !== undefined && request.method === "GET") {
     // A store that cannot be read could not take it either.
-    void beginBehind(download, route, behind).catch(() => undefined);
+    void fetchInBackground(download, route, behind).catch(() => undefined);
   }
   await serveMiss(download, miss, { route });
 }
 
 /** Fetches and stores what the bucket lacks, unless somebody has brought it since it was asked. */
-async function beginBehind(download: DownloadContext, { mirror }: Route, asked: OriginRequest): Promise<void> {
+async function fetchInBackground(download: DownloadContext, { mirror }: Route, asked: OriginRequest): Promise<void> {
   const entry = await download.site.stored.bucket.lookup(asked.key);
   if (entry.state !== "absent" || entry.isForeign === true) return;
-  mirror.begin(missOf(download, asked, entry.epoch));
+  mirror.begin(missRequestOf(download, asked, entry.epoch));
 }
 
 /** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
-export function serveElsewhere(
+export function redirectToOrigin(
   download: DownloadContext,
   parts: Miss & { readonly request: ObjectRequest; readonly styleSuffix: string },
 ): void {
@@ -91,7 +91,7 @@ export function serveElsewhere(
   // Nobody would have what is not stored.
   const isStored = asked.isStored && download.isForeign !== true;
   if (route.action === "async" && download.exchange.request.method === "GET" && isStored) {
-    route.mirror.begin(missOf(download, asked, epoch));
+    route.mirror.begin(missRequestOf(download, asked, epoch));
   }
   const target = publicTarget(route, request);
   const path = styleSuffix === "" ? target.path : toKey(target.path + styleSuffix);
@@ -139,7 +139,7 @@ export async function serveFallback(
   if (route?.action !== "mirror") throw missing;
   const asked = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
   if (asked.key !== key) throw missing;
-  const asker = fetching({ ...download, isForeign: false }, found);
+  const asker = withLookupOf({ ...download, isForeign: false }, found);
   const miss = await fetchWhole(asker, { route, asked, epoch: found.epoch }, missing);
   try {
     const { info, spool } = miss;
@@ -163,7 +163,7 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
 
 async function fetchWhole(download: DownloadContext, { route, asked, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missOf(download, asked, epoch), method: "GET", isPatient: true })
+    .fetch({ ...missRequestOf(download, asked, epoch), method: "GET", isPatient: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
@@ -216,7 +216,7 @@ export function missStatus(how: Join, isProven: boolean): string {
 }
 
 /** A miss of this request. */
-export function missOf(
+export function missRequestOf(
   { exchange, url, isForeign }: Pick<DownloadContext, "exchange" | "url" | "isForeign">,
   asked: OriginRequest,
   epoch: number,

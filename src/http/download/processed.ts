@@ -17,7 +17,7 @@ import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling } from "../response/answer-filling.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
-import { askerOf, currentOf, freshLife } from "./age.ts";
+import { currentVersionOf, freshLife, revalidationContextOf } from "./age.ts";
 import {
   answerLocated,
   CACHE_STATUS,
@@ -25,13 +25,21 @@ import {
   contextOf,
   type DownloadContext,
   FROM_MEMORY,
-  fetching,
-  unsurely,
+  withLookupOf,
+  withUnknownStore,
 } from "./download-context.ts";
-import { askInstead, replacedStatus, serveLocated, staleStatus, unlessUnknown } from "./located.ts";
-import { type Made, makeVariant } from "./make-variant.ts";
-import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
-import { isGoneBy, suspectOriginal, wholeOf } from "./whole-original.ts";
+import { fetchInstead, preferStoreFailure, replacedStatus, serveLocated, staleStatus } from "./located.ts";
+import { type MadeVariant, makeVariant } from "./make-variant.ts";
+import {
+  fetchAndServe,
+  type Miss,
+  missRequestOf,
+  missStatus,
+  passRedirect,
+  redirectToOrigin,
+  serveFallback,
+} from "./miss.ts";
+import { isTransientGone, suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
 export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
@@ -69,7 +77,7 @@ interface Source {
 }
 
 /** Fetches for an original that is not kept, where others are faster each time. */
-const MAX_NOT_KEPT = 3;
+const MAX_TRANSIENT_FETCHES = 3;
 /** Times that an original may be replaced, and be gone, before what is made of it is given up. */
 const MAX_REPLACED = 3;
 
@@ -85,16 +93,16 @@ async function serveCold(
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
-    return serveUnstored(fetching(original, entry), processing, { epoch, since }).catch((error: unknown) => {
+    return serveUnstored(withLookupOf(original, entry), processing, { epoch, since }).catch((error: unknown) => {
       const isReplaced = error instanceof HuiyuanError && error.code === "original_replaced";
       // What was fetched cannot go, but what is laid over it can.
       if (isReplaced && repeats > 0) return serveAgain(original, processing, error, repeats);
-      throw unlessUnknown(error, failure);
+      throw preferStoreFailure(error, failure);
     });
   }
   try {
     const isUnknown = entry.isPending === true && stored.bucket.isUnknown(key);
-    await serveStored(isUnknown ? unsurely(original) : original, processing, entry, since);
+    await serveStored(isUnknown ? withUnknownStore(original) : original, processing, entry, since);
   } catch (error) {
     if (repeats === 0) throw error;
     await serveAgain(original, processing, error, repeats);
@@ -129,7 +137,9 @@ async function serveAgain(
   if (error.code === "store_corrupt") return serveCold(original, processing, 0);
   if (error.code !== "store_failed") throw error;
   const since = original.site.variants.moment();
-  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), processing, { epoch, since }));
+  await fetchInstead(original, error, (epoch) =>
+    serveUnstored(withUnknownStore(original), processing, { epoch, since }),
+  );
 }
 
 /** Made of what is stored, unless its age wants the origin to be asked first. */
@@ -139,7 +149,7 @@ async function serveStored(
   object: StoredObject,
   since: number,
 ): Promise<void> {
-  const current = await currentOf(askerOf(original), object);
+  const current = await currentVersionOf(revalidationContextOf(original), object);
   if (current.kind === "gone") return serveCold(original, processing);
   if (current.kind === "fetched")
     return serveFetched(original, processing, { ...current, since, status: replacedStatus(current.answer) });
@@ -174,12 +184,13 @@ async function serveUnstored(
   }
   const asked = askedUnder(route, request, exchange.request.headers);
   const { suffix } = processing;
-  if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
+  if (route.action !== "mirror")
+    return redirectToOrigin(original, { route, request, asked, epoch, styleSuffix: suffix });
   // Facts are no image, and no origin is asked for them.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
     const processed = askedProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
-    return serveFrom(original, { route, asked: target, epoch, behind: asked });
+    return fetchAndServe(original, { route, asked: target, epoch, behind: asked });
   }
   for (let fetches = 1; ; fetches += 1) {
     const answer = await fetchOriginal(original, { route, asked, epoch });
@@ -187,7 +198,7 @@ async function serveUnstored(
     try {
       return await serveFetched(original, processing, { answer, route, since });
     } catch (error) {
-      if (fetches === MAX_NOT_KEPT || exchange.response.headersSent || !isGoneBy(error)) throw error;
+      if (fetches === MAX_TRANSIENT_FETCHES || exchange.response.headersSent || !isTransientGone(error)) throw error;
     }
   }
 }
@@ -198,7 +209,7 @@ async function fetchOriginal(
   { route, asked, epoch }: Miss,
 ): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", wantsWhole: true });
+    return await route.mirror.fetch({ ...missRequestOf(original, asked, epoch), method: "GET", wantsWhole: true });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") passRedirect(original, error);
@@ -224,7 +235,7 @@ async function serveFetched(
     const whole = await wholeOf(answer);
     if (whole === undefined) {
       // The answer all the same, where the instruction says so.
-      if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginal();
+      if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginalError();
       exchange.outcome = { kind: "miss", tier: "origin" };
       const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
       await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
@@ -255,7 +266,7 @@ async function serveMade(
 ): Promise<void> {
   const named = settledFor(processing.named, original.exchange.request.headers.accept);
   const { info: version, since, bytes, isStorable: isStored } = source;
-  let made: Made;
+  let made: MadeVariant;
   try {
     made = await makeVariant(original, processing, { version, since, named, bytes, isStored });
   } catch (error) {

@@ -18,10 +18,10 @@ import type { Admission, Authorizer, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
-import { type Current, currentOf, type OriginAsker } from "./age.ts";
+import { type CurrentVersion, currentVersionOf, type RevalidationContext } from "./age.ts";
 import type { DownloadContext } from "./download-context.ts";
-import { unlessUnknown } from "./located.ts";
-import { suspectOriginal, wholeOf } from "./whole-original.ts";
+import { preferStoreFailure } from "./located.ts";
+import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
   readonly sites: Sites;
@@ -91,7 +91,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   });
   if (version.kind === "stored") {
     const { info, life } = version;
-    refuseHeavy(text, info.size);
+    refuseTooLarge(text, info.size);
     return {
       watermark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) },
       life,
@@ -104,9 +104,9 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const { head, isStorable, release: letGo } = answer;
   try {
     const bytes = await wholeOf(answer);
-    if (bytes === undefined) throw suspectOriginal();
+    if (bytes === undefined) throw suspectOriginalError();
     const { info } = bytes;
-    refuseHeavy(text, info.size);
+    refuseTooLarge(text, info.size);
     const life = route.mirror.revalidation.lifeOfAnswer(head);
     return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, admission, letGo };
   } catch (error) {
@@ -141,11 +141,11 @@ function admitWatermark(
 }
 
 /** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch, store_failed. */
-async function versionOf(asker: OriginAsker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
+async function versionOf(asker: RevalidationContext): Promise<Exclude<CurrentVersion, { readonly kind: "gone" }>> {
   const { site, url, object, headers, via, cdnLoop } = asker;
   const entry = await site.stored.lookup(object.key);
   if (entry.state === "object") {
-    const current = await currentOf(asker, entry);
+    const current = await currentVersionOf(asker, entry);
     return current.kind === "gone" ? versionOf(asker) : current;
   }
   const route = entry.state === "tombstone" ? undefined : missRouteOf(site, url);
@@ -156,7 +156,7 @@ async function versionOf(asker: OriginAsker): Promise<Exclude<Current, { readonl
   const signal = asker.cancellation();
   const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {
-    throw unlessUnknown(error, failure);
+    throw preferStoreFailure(error, failure);
   });
   return { kind: "fetched", answer, route };
 }
@@ -201,7 +201,7 @@ function readWatermarkUrl(
   }
 }
 
-function refuseHeavy(text: string, bytes: number): void {
+function refuseTooLarge(text: string, bytes: number): void {
   if (bytes > MAX_WATERMARK_BYTES)
     throw badWatermark(text, `it has ${bytes} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
 }

@@ -29,12 +29,12 @@ export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefine
 }
 
 /** No disk keeps it, and somebody else was faster; that it found no room would be so again. */
-export function isGoneBy(error: unknown): error is HuiyuanError {
+export function isTransientGone(error: unknown): error is HuiyuanError {
   return error instanceof HuiyuanError && error.code === "not_kept" && error.cause !== undefined;
 }
 
 /** Nothing is made of it. */
-export function suspectOriginal(): HuiyuanError {
+export function suspectOriginalError(): HuiyuanError {
   return new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
 }
 

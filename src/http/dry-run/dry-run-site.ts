@@ -12,25 +12,25 @@ import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
-import type { DryAsk, DryNotes } from "./dry-run.ts";
+import type { DryFetch, DryRunNotes } from "./dry-run.ts";
 
-export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
+export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunNotes): Site {
   const { authorizer, originalAuthorizer, source } = site;
   return {
     ...site,
-    stored: tieStored(site.stored, notes),
+    stored: dryRunStored(site.stored, notes),
     authorizer: authorizer && dryRunAuthorizer(authorizer, notes),
     originalAuthorizer: originalAuthorizer && dryRunAuthorizer(originalAuthorizer, notes),
-    source: source && tieSource(source, request, notes),
-    variants: tieVariants(site.variants, notes),
+    source: source && dryRunSource(source, request, notes),
+    variants: dryRunVariants(site.variants, notes),
   };
 }
 
-function dryRunAuthorizer(authorizer: Authorizer, notes: DryNotes): Authorizer {
+function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunNotes): Authorizer {
   return { ...authorizer, admit: (sign, key) => dryRunAdmission(() => authorizer.admit(sign, key), notes) };
 }
 
-function dryRunAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {
+function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admission {
   try {
     const admission = admit();
     tokens.push({ admission, failure: undefined });
@@ -43,7 +43,7 @@ function dryRunAdmission(admit: () => Admission, { tokens }: DryNotes): Admissio
 }
 
 /** Looks keys up and reads no bytes: an object of the bucket is as long as it is, and nothing but zeros. */
-function tieStored(stored: Stored, notes: DryNotes): Stored {
+function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
   // Not its own lookup(), which remembers.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
   const never = async (): Promise<never> => {
@@ -80,7 +80,7 @@ function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
 const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
 
 /** What is there is found, and what would be made is noted. */
-function tieVariants(variants: Variants, notes: DryNotes): Variants {
+function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
   return {
     ...variants,
     async get(request) {
@@ -98,25 +98,25 @@ function tieVariants(variants: Variants, notes: DryNotes): Variants {
   };
 }
 
-function tieSource(source: MirrorSource, request: DownloadRequest, notes: DryNotes): MirrorSource {
+function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunNotes): MirrorSource {
   return {
     ...source,
     route(wanted) {
       const route = source.route(wanted);
       notes.routes.push(route);
-      return { ...route, mirror: tieMirror(route, request, notes) };
+      return { ...route, mirror: dryRunMirror(route, request, notes) };
     },
   };
 }
 
-function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes): Mirror {
+function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunNotes): Mirror {
   const { mirror } = route;
   const note = (
-    why: DryAsk["why"],
+    why: DryFetch["why"],
     asked: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & { isStored?: boolean },
   ) => {
-    const asks = preview.asks.map((ask) => masked(ask, { route, asked, client: headers }));
+    const asks = preview.asks.map((ask) => maskSecrets(ask, { route, asked, client: headers }));
     notes.asks.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
   };
   return {
@@ -168,7 +168,7 @@ const UNKNOWN: OriginAnswer = {
 };
 
 /** Without the values that the operator adds to queries; with those that the client sent itself. */
-function masked(
+function maskSecrets(
   ask: OriginPreview,
   parts: {
     readonly route: Route;

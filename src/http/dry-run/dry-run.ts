@@ -15,7 +15,7 @@ import { createDryRunSite } from "./dry-run-site.ts";
  * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
  * stored. `behind`: nobody waits.
  */
-export interface DryAsk extends MirrorPreview {
+export interface DryFetch extends MirrorPreview {
   readonly why: "miss" | "refresh" | "behind";
   readonly route: Route;
   readonly key: Key;
@@ -30,17 +30,17 @@ export interface DryToken {
 }
 
 /** What the tied site is asked to do. */
-export interface DryNotes {
+export interface DryRunNotes {
   readonly routes: Route[];
   readonly tokens: DryToken[];
-  readonly asks: DryAsk[];
+  readonly asks: DryFetch[];
   /** What would be made of an original. */
   readonly renders: Recipe[];
   /** Waited for before the run ends. Its failure is none of the run's. */
   track<Value>(work: Promise<Value>): Promise<Value>;
 }
 
-export interface DryRun extends Pick<DryNotes, "routes" | "tokens" | "asks" | "renders"> {
+export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "asks" | "renders"> {
   /** Undefined where no domain was found. */
   readonly site: Site | undefined;
   /** These three are undefined and empty where an origin or the renderer has the last word. */
@@ -53,7 +53,7 @@ export interface DryRun extends Pick<DryNotes, "routes" | "tokens" | "asks" | "r
 /** `request`: as it would come over the wire. Never throws for what is wrong with it. */
 export async function runDry(request: DownloadRequest, sites: Sites): Promise<DryRun> {
   const pending = new Set<Promise<unknown>>();
-  const notes: DryNotes = {
+  const notes: DryRunNotes = {
     routes: [],
     tokens: [],
     asks: [],

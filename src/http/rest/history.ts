@@ -46,8 +46,8 @@ async function findOrFetch(
   if (before.state === "object") return before.info;
   // What the origin has could not be stored over what another tool has put there.
   if (before.state === "tombstone" || before.isForeign === true) return undefined;
-  const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
-  if (asking === undefined || !(await bring(asking, before.epoch, signal))) {
+  const asking = mirrored === undefined ? undefined : originFetchOf(mirrored, key);
+  if (asking === undefined || !(await fetchAndStore(asking, before.epoch, signal))) {
     // The store may have it for all that anybody knows.
     if (before.failure !== undefined) throw before.failure;
     return undefined;
@@ -61,13 +61,13 @@ async function findOrFetch(
   return "overtaken";
 }
 
-interface Asking {
+interface OriginFetch {
   readonly route: Route;
   readonly asked: OriginRequest;
 }
 
 /** Undefined where the domain's rules ask no origin for the key, or nothing of its answer would be stored. */
-function askedFor(site: Site, key: Key): Asking | undefined {
+function originFetchOf(site: Site, key: Key): OriginFetch | undefined {
   const url = urlTo(site, key);
   if (url === undefined) return undefined;
   const object = nameObject(site, url);
@@ -90,7 +90,11 @@ function urlTo(site: Site, key: Key): ObjectUrl | undefined {
 }
 
 /** False: the origin has no such image. Throws not_found where it has one that is not to be stored. */
-async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal: AbortSignal): Promise<boolean> {
+async function fetchAndStore(
+  { route: { mirror }, asked }: OriginFetch,
+  epoch: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const request = { ...asked, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
   let answer: MissAnswer;
   try {
@@ -111,7 +115,7 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
   } finally {
     answer.release();
   }
-  await storedOrLate(mirror.settled(asked), signal);
+  await untilStored(mirror.settled(asked), signal);
   signal.throwIfAborted();
   return true;
 }
@@ -122,7 +126,7 @@ function notStorable(key: Key, why: string): HuiyuanError {
 }
 
 /** Storing may go on behind it. A timer of its own: node collects an AbortSignal.timeout() that only AbortSignal.any() knows. */
-function storedOrLate(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+function untilStored(settled: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);

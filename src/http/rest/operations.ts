@@ -16,7 +16,7 @@ export async function stat(call: Call, parts: RestApiParts): Promise<ApiAnswer> 
   const fileids = statFileids(call.target.rest, call.bound);
   call.about.fileid = fileids[0];
   const bucket = bucketOf(call);
-  for (const key of await toldFirst(bucket, fileids)) {
+  for (const key of await storedFirst(bucket, fileids)) {
     const told = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, parts) });
     if (told === undefined) continue;
     call.about.fileid = key;
@@ -26,7 +26,7 @@ export async function stat(call: Call, parts: RestApiParts): Promise<ApiAnswer> 
 }
 
 /** What is stored comes before what an origin may have. */
-async function toldFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Promise<readonly Key[]> {
+async function storedFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Promise<readonly Key[]> {
   if (fileids.length === 1) return fileids;
   for (const key of fileids) {
     const entry = await stored.bucket.lookup(key);

@@ -12,7 +12,7 @@ import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import { callPreflight } from "./preflight.ts";
 import type { ManagedBucket, Project } from "./project.ts";
-import { signOf, softlyBound } from "./sign.ts";
+import { boundFileidOf, signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 
 export interface RestApiOptions extends RestApiParts {
@@ -113,7 +113,7 @@ function begin(
     target.bucket === undefined ? project?.firstBucket : project?.buckets.get(target.bucket);
   about.bucketId = known?.stored.bucketId;
   const sign = signOf(request.headers.authorization, target.rawQuery);
-  const bound = softlyBound(sign, tokens);
+  const bound = boundFileidOf(sign, tokens);
   const signal = cancellationOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
   return { ...exchange, host, target, project, bucketName, known, sign, bound, signal };

@@ -30,7 +30,7 @@ export function authenticate(sign: string | undefined, tokens: VerifiedTokens): 
 }
 
 /** The file that a signature is bound to, if it is authentic: it tells how the client spells names. */
-export function softlyBound(sign: string | undefined, tokens: VerifiedTokens): string | undefined {
+export function boundFileidOf(sign: string | undefined, tokens: VerifiedTokens): string | undefined {
   try {
     return sign === undefined ? undefined : tokens.authenticate(sign).fields.fileid;
   } catch {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
-import { createUsage, type Held, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
+import { type BucketSize, createUsage, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
 import { createLedgers } from "../../../src/ledger/ledger.ts";
 import { linesOf } from "../../helpers/log-lines.ts";
 import { eventually } from "../../helpers/program.ts";
@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 const EVER = { bucketId: undefined, from: "2000-01-01", to: "2100-01-01" };
 
 let clock: number;
-let holds: Held[];
+let holds: BucketSize[];
 let looks: number;
 let ledger: UsageOptions["ledger"];
 let made: Usage[];
@@ -36,7 +36,7 @@ function open(more: Partial<UsageOptions> = {}): Usage {
     looks += 1;
     yield* holds;
   };
-  const usage = createUsage({ ledger, held, lookEveryMs: 600_000, log, now: () => clock, ...more });
+  const usage = createUsage({ ledger, held, measureEveryMs: 600_000, log, now: () => clock, ...more });
   made.push(usage);
   return usage;
 }
@@ -103,7 +103,7 @@ test("what the buckets hold is looked for while they are used, and not too often
 test("where looking is dear, a start alone is no reason", async () => {
   holds = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
   for (const expected of [1, 1]) {
-    const usage = open({ lookEveryMs: DAY_MS });
+    const usage = open({ measureEveryMs: DAY_MS });
     usage.count(BUCKET, "upload", good());
     await eventually(async () => (await usage.days(EVER))[0]?.stored !== undefined, "it is known what it holds");
     await usage.close();

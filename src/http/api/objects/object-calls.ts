@@ -8,7 +8,7 @@ import type { Calls } from "../calls.ts";
 import type { ApiEnv } from "../env.ts";
 import { bucket as bucketField, flag, names, text, whole } from "../fields.ts";
 import { invalid } from "../input.ts";
-import { type InsightParts, noting } from "../insight.ts";
+import { type InsightParts, recordChanges } from "../insight.ts";
 import { bucketNamed, type Domains, findNamed } from "../naming.ts";
 import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
@@ -122,7 +122,7 @@ function addChange<Fields extends z.ZodRawShape>(
     const { kind: operation, ...how } = change;
     const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
     return orderStream(context, { audit, counts }, (signal) =>
-      noting(changeAll(selection, change, { domains: registry, counts, signal }), {
+      recordChanges(changeAll(selection, change, { domains: registry, counts, signal }), {
         ...{ operations, usage, operation, context, now },
       }),
     );
