@@ -4,7 +4,8 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { type DryFetch, type DryRun, runDry } from "../dry-run/dry-run.ts";
+import { type DryRun, runDry } from "../dry-run/dry-run.ts";
+import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {

@@ -5,7 +5,6 @@ import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
 import type { Found, StoredObject } from "../../mirror/stored/stored.ts";
 import type { Route } from "../request/site.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
-import { checkFreshness, revalidateFirst, revalidationContextOf, revalidationRoute } from "./age.ts";
 import {
   answerLocated,
   CACHE_STATUS,
@@ -15,6 +14,7 @@ import {
   withLookupOf,
   withUnknownStore,
 } from "./download-context.ts";
+import { checkFreshness, revalidateFirst, revalidationContextOf, revalidationRoute } from "./freshness.ts";
 import { serveMiss, serveMissing } from "./miss.ts";
 
 type LocatedObject = Exclude<Found, { readonly state: "tombstone" | "absent" }>;

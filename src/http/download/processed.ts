@@ -1,25 +1,16 @@
 // Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
 // its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
-// The file is long because one walk from the original to the variant stays together.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
-import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { askedProcessed, askedUnder } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
-import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
-import type { Variant } from "../../mirror/variants/variants.ts";
-import type { Outcome } from "../request/exchange.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
 import { type ProcessingRequest, refuseBoth, settledFor } from "../request/processing-request.ts";
-import type { Admission, Route } from "../request/site.ts";
-import { admittedByBoth } from "../request/token-scope.ts";
+import type { Route } from "../request/site.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling } from "../response/answer-filling.ts";
-import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
-import { currentVersionOf, freshLife, revalidationContextOf } from "./age.ts";
 import {
-  answerLocated,
   CACHE_STATUS,
   clientSignal,
   contextOf,
@@ -28,8 +19,8 @@ import {
   withLookupOf,
   withUnknownStore,
 } from "./download-context.ts";
-import { fetchInstead, preferStoreFailure, replacedStatus, serveLocated, staleStatus } from "./located.ts";
-import { type MadeVariant, makeVariant } from "./make-variant.ts";
+import { currentVersionOf, freshLife, revalidationContextOf } from "./freshness.ts";
+import { fetchInstead, preferStoreFailure, replacedStatus, serveLocated } from "./located.ts";
 import {
   fetchAndServe,
   type Miss,
@@ -39,6 +30,7 @@ import {
   redirectToOrigin,
   serveFallback,
 } from "./miss.ts";
+import { isOriginalFree, serveVariant, type VariantSource } from "./serve-variant.ts";
 import { isTransientGone, suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /** Undefined when the answer went out synchronously, from memory. */
@@ -60,20 +52,6 @@ export function serveProcessed(download: DownloadContext, processing: Processing
 /** The same request, for the original. */
 function originalOf(download: DownloadContext, { path, original }: ProcessingRequest): DownloadContext {
   return { ...download, url: { ...download.url, path }, object: original };
-}
-
-/** What a variant is made of, and how its answer differs from that of another. */
-interface Source {
-  readonly info: ObjectInfo;
-  /** As in VariantRequest. */
-  readonly since: number;
-  readonly bytes: ImageBytes;
-  /** False: the origin forbids to keep it. */
-  readonly isStorable: boolean;
-  readonly life: AnswerLife | undefined;
-  /** Where the origin was asked; undefined: the tier of the variant says it. */
-  readonly status?: string | undefined;
-  readonly isMiss?: boolean;
 }
 
 /** Fetches for an original that is not kept, where others are faster each time. */
@@ -113,12 +91,12 @@ async function serveCold(
 async function serveKnown(
   original: DownloadContext,
   processing: ProcessingRequest,
-  { info, life }: Pick<Source, "info" | "life">,
+  { info, life }: Pick<VariantSource, "info" | "life">,
 ): Promise<void> {
   try {
     const { stored, variants } = original.site;
     const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isStorable: true, life };
-    await serveMade(original, processing, source, showStored(info));
+    await serveVariant(original, processing, source, showStored(info));
   } catch (error) {
     await serveAgain(original, processing, error);
   }
@@ -154,7 +132,7 @@ async function serveStored(
   if (current.kind === "fetched")
     return serveFetched(original, processing, { ...current, since, status: replacedStatus(current.answer) });
   const { info, life, kept } = current;
-  const source: Source = {
+  const source: VariantSource = {
     info,
     since,
     bytes: original.site.stored.bytesOf(info),
@@ -162,14 +140,14 @@ async function serveStored(
     life,
     ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
   };
-  await serveMade(original, processing, source, showStored(info));
+  await serveVariant(original, processing, source, showStored(info));
 }
 
 /** The bucket lacks the original. */
 async function serveUnstored(
   original: DownloadContext,
   processing: ProcessingRequest,
-  { epoch, since }: Pick<Miss, "epoch"> & Pick<Source, "since">,
+  { epoch, since }: Pick<Miss, "epoch"> & Pick<VariantSource, "since">,
 ): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = processing.original;
@@ -223,7 +201,7 @@ async function fetchOriginal(
 async function serveFetched(
   original: DownloadContext,
   processing: ProcessingRequest,
-  fetched: Pick<Source, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
+  fetched: Pick<VariantSource, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
   const { answer, route, since, status } = fetched;
   if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
@@ -244,7 +222,7 @@ async function serveFetched(
     const { info, notStorable } = whole;
     const status = missed(notStorable === undefined && answer.isStored());
     const source = { isStorable: answer.isStorable, life, status, isMiss: true };
-    await serveMade(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
+    await serveVariant(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
       const context = contextOf(shown, source.isStorable ? "stored" : "not-storable", source.status, life);
@@ -257,67 +235,7 @@ async function serveFetched(
   }
 }
 
-/** `instead` shows the original where it cannot be made and the instruction wants the original then. */
-async function serveMade(
-  original: DownloadContext,
-  processing: ProcessingRequest,
-  source: Source,
-  instead: (shown: DownloadContext) => void | Promise<void>,
-): Promise<void> {
-  const named = settledFor(processing.named, original.exchange.request.headers.accept);
-  const { info: version, since, bytes, isStorable: isStored } = source;
-  let made: MadeVariant;
-  try {
-    made = await makeVariant(original, processing, { version, since, named, bytes, isStored });
-  } catch (error) {
-    if (!(error instanceof HuiyuanError)) throw error;
-    if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
-    return instead({ ...original, isStandIn: mayPass(error) });
-  }
-  const { variant, isStorable, life, admission } = made;
-  const download = admission === undefined ? original : withAdmission(original, admission);
-  await answerVariant(download, variant, { ...source, isStorable, life: shorterLife(source.life, life) });
-}
-
-function isOriginalFree({ site }: DownloadContext): boolean {
-  return site.originalAuthorizer === undefined;
-}
-
 /** The original as the bucket has it. */
 function showStored({ key }: ObjectInfo): (shown: DownloadContext) => Promise<void> {
   return async (shown) => serveLocated(shown, await shown.site.stored.find(key));
-}
-
-function withAdmission(original: DownloadContext, admission: Admission): DownloadContext {
-  return { ...original, admission: admittedByBoth(original.admission, admission) };
-}
-
-async function answerVariant(original: DownloadContext, variant: Variant, source: Source): Promise<void> {
-  const { exchange } = original;
-  const tier = tierOf(variant);
-  exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
-  const state: AnswerState = source.isStorable ? "stored" : "not-storable";
-  const context = contextOf(original, state, source.status ?? statusOf(tier, source.life), source.life);
-  if (variant.kind === "found") return answerLocated(exchange, variant.found, context);
-  const { info, body, spool, release } = variant;
-  const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
-  try {
-    const bytes: ObjectBytes = body === undefined ? { kind: "read", read } : { kind: "memory", body };
-    await answerObject(exchange, info, bytes, context);
-  } finally {
-    release();
-  }
-}
-
-type Tier = Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
-
-function statusOf(tier: Tier, life: AnswerLife | undefined): string {
-  const detail = tier === "renderer" ? "rendered" : tier;
-  return life !== undefined && life.leftSeconds < 0 ? staleStatus(detail, life) : CACHE_STATUS[detail];
-}
-
-function tierOf(variant: Variant): Tier {
-  // What had been made before, and is on its way to the disk.
-  if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
-  return variant.found.state === "memory" ? "memory" : "bucket";
 }

@@ -18,8 +18,8 @@ import type { Admission, Authorizer, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
-import { type CurrentVersion, currentVersionOf, type RevalidationContext } from "./age.ts";
 import type { DownloadContext } from "./download-context.ts";
+import { type CurrentVersion, currentVersionOf, type RevalidationContext } from "./freshness.ts";
 import { preferStoreFailure } from "./located.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 

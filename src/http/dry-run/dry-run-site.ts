@@ -3,6 +3,7 @@
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { Recipe } from "../../image/grammar/recipe.ts";
 import type { Mirror } from "../../mirror/mirror.ts";
 import type { MirrorPreview } from "../../mirror/preview.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
@@ -12,7 +13,35 @@ import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
-import type { DryFetch, DryRunNotes } from "./dry-run.ts";
+
+/**
+ * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
+ * stored. `behind`: nobody waits.
+ */
+export interface DryFetch extends MirrorPreview {
+  readonly why: "miss" | "refresh" | "behind";
+  readonly route: Route;
+  readonly key: Key;
+  /** False: the answer depends on more than the key, or is only passed on. */
+  readonly isStored: boolean;
+}
+
+/** What the token of the request was found to be; one of the two is there. */
+export interface DryToken {
+  readonly admission: Admission | undefined;
+  readonly failure: HuiyuanError | undefined;
+}
+
+/** What the tied site is asked to do. */
+export interface DryRunNotes {
+  readonly routes: Route[];
+  readonly tokens: DryToken[];
+  readonly asks: DryFetch[];
+  /** What would be made of an original. */
+  readonly renders: Recipe[];
+  /** Waited for before the run ends. Its failure is none of the run's. */
+  track<Value>(work: Promise<Value>): Promise<Value>;
+}
 
 export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunNotes): Site {
   const { authorizer, originalAuthorizer, source } = site;

@@ -2,43 +2,11 @@
 // origin, spends no token, reads no image and changes nothing. What they would have done is noted instead.
 import type { HuiyuanError } from "../../core/errors.ts";
 import { SILENT_LOG } from "../../core/log.ts";
-import type { Key } from "../../core/object.ts";
-import type { Recipe } from "../../image/grammar/recipe.ts";
-import type { MirrorPreview } from "../../mirror/preview.ts";
 import { createDownloads } from "../download/download.ts";
 import type { DownloadRequest, Exchange } from "../request/exchange.ts";
-import type { Admission, Route, Site, Sites } from "../request/site.ts";
+import type { Site, Sites } from "../request/site.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
-import { createDryRunSite } from "./dry-run-site.ts";
-
-/**
- * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
- * stored. `behind`: nobody waits.
- */
-export interface DryFetch extends MirrorPreview {
-  readonly why: "miss" | "refresh" | "behind";
-  readonly route: Route;
-  readonly key: Key;
-  /** False: the answer depends on more than the key, or is only passed on. */
-  readonly isStored: boolean;
-}
-
-/** What the token of the request was found to be; one of the two is there. */
-export interface DryToken {
-  readonly admission: Admission | undefined;
-  readonly failure: HuiyuanError | undefined;
-}
-
-/** What the tied site is asked to do. */
-export interface DryRunNotes {
-  readonly routes: Route[];
-  readonly tokens: DryToken[];
-  readonly asks: DryFetch[];
-  /** What would be made of an original. */
-  readonly renders: Recipe[];
-  /** Waited for before the run ends. Its failure is none of the run's. */
-  track<Value>(work: Promise<Value>): Promise<Value>;
-}
+import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
 export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "asks" | "renders"> {
   /** Undefined where no domain was found. */

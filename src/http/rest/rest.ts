@@ -3,14 +3,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
-import { corsHeaders } from "../response/cors.ts";
+import { corsHeaders, preflightHeaders } from "../response/cors.ts";
 import { awaitsContinue } from "../wire/continue.ts";
+import { MAX_READING_AWAY_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
 import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
 import type { Call, CallName, CallNotes, RestApiParts } from "./call.ts";
-import { discardRest } from "./discard.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
-import { callPreflight } from "./preflight.ts";
 import type { ManagedBucket, Project } from "./project.ts";
 import { boundFileidOf, signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
@@ -95,6 +94,9 @@ export function createRestApi(options: RestApiOptions): RestApi {
   };
 }
 
+// The original service refused OPTIONS; forms with `?sign=` need no preflight.
+const PREFLIGHT = { methods: "GET, POST, OPTIONS", headers: "Authorization" };
+
 type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; readonly project: Project | undefined };
 
 /** Throws rest_path_invalid, url_too_long, host_invalid. */
@@ -123,7 +125,11 @@ async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | und
   const { request, response, requestId, known, project, target, about } = begun;
   if (request.method === "OPTIONS") {
     about.name = "preflight";
-    response.writeHead(204, [...callPreflight(known?.cors ?? [], request.headers), "X-Request-Id", requestId]);
+    response.writeHead(204, [
+      ...preflightHeaders(known?.cors ?? [], request.headers, PREFLIGHT),
+      "X-Request-Id",
+      requestId,
+    ]);
     response.end();
     return undefined;
   }
@@ -158,4 +164,30 @@ function cancellationOf(response: ServerResponse): AbortSignal {
   if (response.destroyed) leave();
   else response.once("close", leave);
   return cancellation.signal;
+}
+
+/** Reads the request to its end. Whoever read it before has left. */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) {
+    request.resume();
+    return;
+  }
+  const { socket } = request;
+  let bytes = 0;
+  const giveUp = () => void socket.destroy();
+  const timer = setTimeout(giveUp, MAX_READING_AWAY_MS);
+  const settle = () => {
+    clearTimeout(timer);
+    socket.off("close", settle);
+  };
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_UNREAD_BYTES) giveUp();
+  });
+  request.once("end", settle);
+  // The request itself is not told once it is answered.
+  socket.on("close", settle);
+  // A client that leaves now has been answered, or has not waited.
+  request.on("error", () => undefined);
+  request.resume();
 }

@@ -1,0 +1,146 @@
+// What is made of an original for one request, with the images that are laid over it.
+
+import { HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
+import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
+import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
+import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
+import type { Outcome } from "../request/exchange.ts";
+import type { ProcessingRequest } from "../request/processing-request.ts";
+import { settledFor } from "../request/processing-request.ts";
+import type { Admission } from "../request/site.ts";
+import { admittedByBoth } from "../request/token-scope.ts";
+import { answerObject, type ObjectBytes } from "../response/answer.ts";
+import type { AnswerLife } from "../response/cache-control.ts";
+import { type AnswerState, shorterLife } from "../response/cache-control.ts";
+import {
+  answerLocated,
+  CACHE_STATUS,
+  clientOf,
+  clientSignal,
+  contextOf,
+  type DownloadContext,
+} from "./download-context.ts";
+import { staleStatus } from "./located.ts";
+import { viaHeadersOf } from "./miss.ts";
+import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
+
+/** What a variant is made of, and how its answer differs from that of another. */
+export interface VariantSource {
+  readonly info: ObjectInfo;
+  /** As in VariantRequest. */
+  readonly since: number;
+  readonly bytes: ImageBytes;
+  /** False: the origin forbids to keep it. */
+  readonly isStorable: boolean;
+  readonly life: AnswerLife | undefined;
+  /** Where the origin was asked; undefined: the tier of the variant says it. */
+  readonly status?: string | undefined;
+  readonly isMiss?: boolean;
+}
+
+/** `instead` shows the original where it cannot be made and the instruction wants the original then. */
+export async function serveVariant(
+  original: DownloadContext,
+  processing: ProcessingRequest,
+  source: VariantSource,
+  instead: (shown: DownloadContext) => void | Promise<void>,
+): Promise<void> {
+  const named = settledFor(processing.named, original.exchange.request.headers.accept);
+  const { info: version, since, bytes, isStorable: isStored } = source;
+  let made: MadeVariant;
+  try {
+    made = await makeVariant(original, processing, { version, since, named, bytes, isStored });
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
+    return instead({ ...original, isStandIn: mayPass(error) });
+  }
+  const { variant, isStorable, life, admission } = made;
+  const download = admission === undefined ? original : withAdmission(original, admission);
+  await answerVariant(download, variant, { ...source, isStorable, life: shorterLife(source.life, life) });
+}
+
+interface MadeVariant {
+  /** False: the origin of the original or of a mark forbids to keep it. */
+  readonly isStorable: boolean;
+  readonly variant: Variant;
+  /** Of what was laid over. */
+  readonly life: AnswerLife | undefined;
+  /** Of the tokens of its marks. */
+  readonly admission: Admission | undefined;
+}
+
+/** Throws the codes of Variants.get and of findMarks. */
+async function makeVariant(
+  { site, sites, exchange, token }: DownloadContext,
+  { isAlias }: ProcessingRequest,
+  request: Omit<VariantRequest, "watermarks" | "signal">,
+): Promise<MadeVariant> {
+  const signal = clientOf(exchange);
+  const { variants, stored } = site;
+  const urls = request.named.signedWatermarks;
+  const { via, cdnLoop } = viaHeadersOf(exchange);
+  // What an alias lays over images is the operator's choice.
+  const client = isAlias ? undefined : token;
+  const found =
+    urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
+  const { watermarks, life, admission } = found;
+  const isStorable = request.isStored && found.isStorable;
+  try {
+    return {
+      variant: await variants.get({ ...request, watermarks, isStored: isStorable, signal }),
+      isStorable,
+      life,
+      admission,
+    };
+  } finally {
+    found.release();
+  }
+}
+
+const NO_WATERMARKS: FoundWatermarks = {
+  watermarks: new Map(),
+  life: undefined,
+  isStorable: true,
+  admission: undefined,
+  release() {},
+};
+
+export function isOriginalFree({ site }: DownloadContext): boolean {
+  return site.originalAuthorizer === undefined;
+}
+
+function withAdmission(original: DownloadContext, admission: Admission): DownloadContext {
+  return { ...original, admission: admittedByBoth(original.admission, admission) };
+}
+
+async function answerVariant(original: DownloadContext, variant: Variant, source: VariantSource): Promise<void> {
+  const { exchange } = original;
+  const tier = tierOf(variant);
+  exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
+  const state: AnswerState = source.isStorable ? "stored" : "not-storable";
+  const context = contextOf(original, state, source.status ?? statusOf(tier, source.life), source.life);
+  if (variant.kind === "found") return answerLocated(exchange, variant.found, context);
+  const { info, body, spool, release } = variant;
+  const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
+  try {
+    const bytes: ObjectBytes = body === undefined ? { kind: "read", read } : { kind: "memory", body };
+    await answerObject(exchange, info, bytes, context);
+  } finally {
+    release();
+  }
+}
+
+type Tier = Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
+
+function statusOf(tier: Tier, life: AnswerLife | undefined): string {
+  const detail = tier === "renderer" ? "rendered" : tier;
+  return life !== undefined && life.leftSeconds < 0 ? staleStatus(detail, life) : CACHE_STATUS[detail];
+}
+
+function tierOf(variant: Variant): Tier {
+  // What had been made before, and is on its way to the disk.
+  if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
+  return variant.found.state === "memory" ? "memory" : "bucket";
+}
