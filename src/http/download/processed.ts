@@ -1,5 +1,5 @@
-// Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
-// its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
+// Serves a processed download up to its original: finds the original, or fetches and stores it like any other, and
+// keeps it fresh. serve-variant.ts looks up or renders the variant. A variant in memory is as cheap as any memory hit.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
@@ -33,7 +33,7 @@ import {
 import { isOriginalFree, serveVariant, type VariantSource } from "./serve-variant.ts";
 import { isTransientGone, suspectOriginalError, wholeOf } from "./whole-original.ts";
 
-/** Undefined when the answer went out synchronously, from memory. */
+/** Undefined: answered synchronously, from memory. */
 export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
   const { site, exchange } = download;
   const original = originalOf(download, processing);
@@ -49,14 +49,14 @@ export function serveProcessed(download: DownloadContext, processing: Processing
   return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
 }
 
-/** The same request, for the original. */
+/** The context of a download of the original. */
 function originalOf(download: DownloadContext, { path, original }: ProcessingRequest): DownloadContext {
   return { ...download, url: { ...download.url, path }, object: original };
 }
 
-/** Fetches for an original that is not kept, where others are faster each time. */
+/** Fetches of an original that the disk refuses, if other readers are faster each time. */
 const MAX_TRANSIENT_FETCHES = 3;
-/** Times that an original may be replaced, and be gone, before what is made of it is given up. */
+/** Retries if the original was replaced or removed before it could be rendered. */
 const MAX_REPLACED = 3;
 
 async function serveCold(
@@ -73,8 +73,8 @@ async function serveCold(
     const { epoch, failure } = entry;
     return serveUnstored(withLookupOf(original, entry), processing, { epoch, since }).catch((error: unknown) => {
       const isReplaced = error instanceof HuiyuanError && error.code === "original_replaced";
-      // What was fetched cannot go, but what is laid over it can.
-      if (isReplaced && repeats > 0) return serveAgain(original, processing, error, repeats);
+      // A fetched original cannot be replaced, so this error is about a watermark.
+      if (isReplaced && repeats > 0) return retryServing(original, processing, error, repeats);
       throw preferStoreFailure(error, failure);
     });
   }
@@ -83,11 +83,11 @@ async function serveCold(
     await serveStored(isUnknown ? withUnknownStore(original) : original, processing, entry, since);
   } catch (error) {
     if (repeats === 0) throw error;
-    await serveAgain(original, processing, error, repeats);
+    await retryServing(original, processing, error, repeats);
   }
 }
 
-/** Made of what is known to be stored and fresh without another look. */
+/** Serves a variant of a stored original that memory knows to be fresh. */
 async function serveKnown(
   original: DownloadContext,
   processing: ProcessingRequest,
@@ -98,12 +98,12 @@ async function serveKnown(
     const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isStorable: true, life };
     await serveVariant(original, processing, source, showStored(info));
   } catch (error) {
-    await serveAgain(original, processing, error);
+    await retryServing(original, processing, error);
   }
 }
 
-/** Rethrows unless the damaged object was set aside, there is another by now, or the origin has what the store does not give. */
-async function serveAgain(
+/** Retries if the original was replaced, was damaged, or the store failed to read it. Rethrows any other error. */
+async function retryServing(
   original: DownloadContext,
   processing: ProcessingRequest,
   error: unknown,
@@ -111,7 +111,7 @@ async function serveAgain(
 ): Promise<void> {
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
   if (error.code === "original_replaced") return serveCold(original, processing, repeats - 1);
-  // What was set aside has gone by now; what is damaged and stays need not be waited for again.
+  // A quarantined object is absent by now. One that stays damaged would fail again, so no further retry.
   if (error.code === "store_corrupt") return serveCold(original, processing, 0);
   if (error.code !== "store_failed") throw error;
   const since = original.site.variants.moment();
@@ -120,7 +120,7 @@ async function serveAgain(
   );
 }
 
-/** Made of what is stored, unless its age wants the origin to be asked first. */
+/** Serves a variant of the stored original, after a revalidation if its freshness requires one. */
 async function serveStored(
   original: DownloadContext,
   processing: ProcessingRequest,
@@ -131,19 +131,19 @@ async function serveStored(
   if (current.kind === "gone") return serveCold(original, processing);
   if (current.kind === "fetched")
     return serveFetched(original, processing, { ...current, since, status: replacedStatus(current.answer) });
-  const { info, life, kept } = current;
+  const { info, life, revalidated } = current;
   const source: VariantSource = {
     info,
     since,
     bytes: original.site.stored.bytesOf(info),
     isStorable: true,
     life,
-    ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
+    ...(revalidated !== undefined && { status: CACHE_STATUS.revalidated[revalidated] }),
   };
   await serveVariant(original, processing, source, showStored(info));
 }
 
-/** The bucket lacks the original. */
+/** Serves a variant of an original that the bucket lacks. */
 async function serveUnstored(
   original: DownloadContext,
   processing: ProcessingRequest,
@@ -151,24 +151,21 @@ async function serveUnstored(
 ): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = processing.original;
-  // What S3 may have under that name is an original like any other.
+  // If the store did not answer, an original with an alias in its name may exist.
   if (original.isUnknown !== true && aliasIn(site, url) !== undefined) refuseBoth(processing);
   const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
-    throw new HuiyuanError(
-      "not_found",
-      `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
-    );
+    throw new HuiyuanError("not_found", `Cannot process "${key}": the bucket does not have it and no rule fetches it`);
   }
   const asked = askedUnder(route, request, exchange.request.headers);
   const { suffix } = processing;
   if (route.action !== "mirror")
     return redirectToOrigin(original, { route, request, asked, epoch, styleSuffix: suffix });
-  // Facts are no image, and no origin is asked for them.
+  // imageInfo and exif return facts, no image, so they are never left to the origin.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
     const processed = askedProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
-    return fetchAndServe(original, { route, asked: target, epoch, behind: asked });
+    return fetchAndServe(original, { route, asked: target, epoch, background: asked });
   }
   for (let fetches = 1; ; fetches += 1) {
     const answer = await fetchOriginal(original, { route, asked, epoch });
@@ -181,7 +178,7 @@ async function serveUnstored(
   }
 }
 
-/** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
+/** Fetches the original, shared by all requests for it. Undefined: answered with the rule's fallback or a redirect. */
 async function fetchOriginal(
   original: DownloadContext,
   { route, asked, epoch }: Miss,
@@ -197,30 +194,31 @@ async function fetchOriginal(
   }
 }
 
-/** Made of what has just come, once it is proven whole. */
+/** Serves a variant of a fetched original, after the original is proven whole. */
 async function serveFetched(
   original: DownloadContext,
   processing: ProcessingRequest,
   fetched: Pick<VariantSource, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
   const { answer, route, since, status } = fetched;
-  if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
+  if (answer.kind === "asked")
+    throw new HuiyuanError("internal", "Cannot process: the fetch of the original was a HEAD");
   const { exchange } = original;
   const { spool } = answer.head;
   const life = route.mirror.revalidation.lifeOfAnswer(answer.head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnknown !== true);
+  const cacheStatus = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnknown !== true);
   try {
     const whole = await wholeOf(answer);
     if (whole === undefined) {
-      // The answer all the same, where the instruction says so.
+      // With ignore-error the client gets the damaged original.
       if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginalError();
       exchange.outcome = { kind: "miss", tier: "origin" };
       const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
-      await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
+      await answerFilling(exchange, damaged, (state) => contextOf(original, state, cacheStatus(false), life));
       return;
     }
     const { info, notStorable } = whole;
-    const status = missed(notStorable === undefined && answer.isStored());
+    const status = cacheStatus(notStorable === undefined && answer.isStored());
     const source = { isStorable: answer.isStorable, life, status, isMiss: true };
     await serveVariant(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
@@ -235,7 +233,7 @@ async function serveFetched(
   }
 }
 
-/** The original as the bucket has it. */
+/** Serves the original from the bucket. */
 function showStored({ key }: ObjectInfo): (shown: DownloadContext) => Promise<void> {
   return async (shown) => serveLocated(shown, await shown.site.stored.find(key));
 }

@@ -1,4 +1,5 @@
-// What is made of an original for one request, with the images that are laid over it.
+// Serves a variant of one original: finds its watermark images, looks the variant up or renders it, and sends it.
+// It does not find the original; processed.ts does.
 
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
@@ -25,26 +26,26 @@ import { staleStatus } from "./located.ts";
 import { viaHeadersOf } from "./miss.ts";
 import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 
-/** What a variant is made of, and how its answer differs from that of another. */
+/** The original of a variant, and how it affects the answer. */
 export interface VariantSource {
   readonly info: ObjectInfo;
   /** As in VariantRequest. */
   readonly since: number;
   readonly bytes: ImageBytes;
-  /** False: the origin forbids to keep it. */
+  /** False: the origin forbids storing it. */
   readonly isStorable: boolean;
   readonly life: AnswerLife | undefined;
-  /** Where the origin was asked; undefined: the tier of the variant says it. */
+  /** The Cache-Status if the origin was asked; undefined: the variant's tier decides. */
   readonly status?: string | undefined;
   readonly isMiss?: boolean;
 }
 
-/** `instead` shows the original where it cannot be made and the instruction wants the original then. */
+/** `showOriginal` is called if the variant cannot be rendered and the instruction allows the original instead. */
 export async function serveVariant(
   original: DownloadContext,
   processing: ProcessingRequest,
   source: VariantSource,
-  instead: (shown: DownloadContext) => void | Promise<void>,
+  showOriginal: (shown: DownloadContext) => void | Promise<void>,
 ): Promise<void> {
   const named = settledFor(processing.named, original.exchange.request.headers.accept);
   const { info: version, since, bytes, isStorable: isStored } = source;
@@ -54,7 +55,7 @@ export async function serveVariant(
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
-    return instead({ ...original, isStandIn: mayPass(error) });
+    return showOriginal({ ...original, isStandIn: mayPass(error) });
   }
   const { variant, isStorable, life, admission } = made;
   const download = admission === undefined ? original : withAdmission(original, admission);
@@ -62,16 +63,16 @@ export async function serveVariant(
 }
 
 interface MadeVariant {
-  /** False: the origin of the original or of a mark forbids to keep it. */
+  /** False: the origin of the original or of a watermark forbids storing it. */
   readonly isStorable: boolean;
   readonly variant: Variant;
-  /** Of what was laid over. */
+  /** The shortest lifetime of its watermarks. */
   readonly life: AnswerLife | undefined;
-  /** Of the tokens of its marks. */
+  /** The rights that the tokens of its watermarks give. */
   readonly admission: Admission | undefined;
 }
 
-/** Throws the codes of Variants.get and of findMarks. */
+/** Throws the codes of Variants.get and of findWatermarks. */
 async function makeVariant(
   { site, sites, exchange, token }: DownloadContext,
   { isAlias }: ProcessingRequest,
@@ -81,7 +82,7 @@ async function makeVariant(
   const { variants, stored } = site;
   const urls = request.named.signedWatermarks;
   const { via, cdnLoop } = viaHeadersOf(exchange);
-  // What an alias lays over images is the operator's choice.
+  // The watermarks of an alias are the operator's choice and need no token of the client.
   const client = isAlias ? undefined : token;
   const found =
     urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
@@ -107,6 +108,7 @@ const NO_WATERMARKS: FoundWatermarks = {
   release() {},
 };
 
+/** True: clients may see the original, because the bucket does not protect originals. */
 export function isOriginalFree({ site }: DownloadContext): boolean {
   return site.originalAuthorizer === undefined;
 }
@@ -140,7 +142,7 @@ function statusOf(tier: Tier, life: AnswerLife | undefined): string {
 }
 
 function tierOf(variant: Variant): Tier {
-  // What had been made before, and is on its way to the disk.
+  // `after`: an earlier request rendered it, and its write is pending.
   if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
   return variant.found.state === "memory" ? "memory" : "bucket";
 }
