@@ -43,7 +43,7 @@ export async function explain(order: ExplainOrder, sites: Sites): Promise<object
     ...(site && (await objectOf(site, request))),
     ...(site && { referer: refererOf(site, request), token: tokenOf(site, run) }),
     ...(site && ruleOf(site, request, run)),
-    origin: run.asks.map(fetchView),
+    origin: run.fetches.map(fetchView),
     answer: answerOf(run),
   };
 }
@@ -148,9 +148,9 @@ function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
 }
 
 /** The rule that decided; where none had to, for the object is stored, the one that would. */
-function ruleOf(site: Site, request: WireRequest, { asks, routes }: DryRun): object {
+function ruleOf(site: Site, request: WireRequest, { fetches, routes }: DryRun): object {
   const url = urlOf(request);
-  const route = asks[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
+  const route = fetches[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
   if (route === undefined) return {};
   const { rule, action, type, match, fallback } = route;
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };

@@ -1,4 +1,5 @@
-// A domain whose mirrors, bucket and tokens only look: for dry-run.ts, which hands it to the download port's own functions.
+// A site without effects: its mirrors, bucket, variants and tokens read metadata only, and note the work to be done.
+// dry-run.ts passes it to the download port's own functions.
 
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -15,31 +16,31 @@ import type { DownloadRequest } from "../request/exchange.ts";
 import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
 
 /**
- * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
- * stored. `behind`: nobody waits.
+ * A fetch that would be made. `miss`: the client waits for the object. `refresh`: the client waits for a revalidation.
+ * `behind`: it runs in the background.
  */
 export interface DryFetch extends MirrorPreview {
   readonly why: "miss" | "refresh" | "behind";
   readonly route: Route;
   readonly key: Key;
-  /** False: the answer depends on more than the key, or is only passed on. */
+  /** False: the answer is not stored, because it depends on more than the key or is only passed on. */
   readonly isStored: boolean;
 }
 
-/** What the token of the request was found to be; one of the two is there. */
+/** The result of one token check; exactly one of the two is set. */
 export interface DryToken {
   readonly admission: Admission | undefined;
   readonly failure: HuiyuanError | undefined;
 }
 
-/** What the tied site is asked to do. */
+/** The work that the dry-run site was requested to do. */
 export interface DryRunNotes {
   readonly routes: Route[];
   readonly tokens: DryToken[];
-  readonly asks: DryFetch[];
-  /** What would be made of an original. */
+  readonly fetches: DryFetch[];
+  /** Variants that would be rendered. */
   readonly renders: Recipe[];
-  /** Waited for before the run ends. Its failure is none of the run's. */
+  /** The run waits for `work` before it ends. An error of `work` does not fail the run. */
   track<Value>(work: Promise<Value>): Promise<Value>;
 }
 
@@ -71,21 +72,21 @@ function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admis
   }
 }
 
-/** Looks keys up and reads no bytes: an object of the bucket is as long as it is, and nothing but zeros. */
+/** Looks keys up and reads no bytes: objects have their real size and consist of zeros. */
 function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
-  // Not its own lookup(), which remembers.
+  // Not stored.lookup(), which caches results.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
-  const never = async (): Promise<never> => {
+  const refuse = async (): Promise<never> => {
     throw new HuiyuanError("internal", "Cannot change or read a bucket: this is a dry run");
   };
-  const changes = { put: never, renew: never, delete: never, undelete: never, purge: never };
+  const changes = { put: refuse, renew: refuse, delete: refuse, undelete: refuse, purge: refuse };
   return {
     ...stored,
     ...changes,
-    load: never,
-    bytesOf: () => ({ load: never }),
+    load: refuse,
+    bytesOf: () => ({ load: refuse }),
     lookup,
-    bucket: { ...stored.bucket, ...changes, copy: never, lookup },
+    bucket: { ...stored.bucket, ...changes, copy: refuse, lookup },
     async find(key): Promise<Found> {
       const object = stored.peek(key);
       if (object !== undefined) return { state: "memory", object };
@@ -101,14 +102,14 @@ function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
   };
 }
 
-/** As its reader would. */
+/** Throws as the reader of the object would. */
 function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
   if (isDamaged === true) throw new HuiyuanError("store_corrupt", "Cannot read an object: its bytes are damaged");
 }
 
 const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
 
-/** What is there is found, and what would be made is noted. */
+/** Finds existing variants and notes a render instead of starting it. */
 function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
   return {
     ...variants,
@@ -145,8 +146,8 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
     asked: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & { isStored?: boolean },
   ) => {
-    const asks = preview.asks.map((ask) => maskSecrets(ask, { route, asked, client: headers }));
-    notes.asks.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
+    const asks = preview.asks.map((each) => maskSecrets(each, { route, asked, client: headers }));
+    notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
   };
   return {
     ...mirror,
@@ -154,8 +155,8 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
       const preview = await mirror.preview.miss(request);
       note("miss", request, { ...preview, isStored: request.isStored });
       if (preview.refusal !== undefined) throw preview.refusal;
-      // As if it had only been asked for, so that what is begun behind the answer is begun.
-      return { kind: "asked", answer: UNKNOWN, askedAt: Date.now(), how: "first" };
+      // As a HEAD: the download then starts its background fetches too, which are noted.
+      return { kind: "asked", answer: UNKNOWN_ANSWER, askedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);
@@ -166,7 +167,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
     },
     begin(request) {
       const preview = mirror.preview.miss({ ...request, method: "GET" });
-      // It would not be begun where the request has come back to this server.
+      // preview throws origin_loop if the request came back to this server; then no fetch would start.
       notes
         .track(preview.then((seen) => note("behind", request, { ...seen, isStored: request.isStored })))
         .catch(() => undefined);
@@ -181,8 +182,8 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
   };
 }
 
-/** Stands for what the origin would say. */
-const UNKNOWN: OriginAnswer = {
+/** Stands for the origin's unknown answer. */
+const UNKNOWN_ANSWER: OriginAnswer = {
   isNotModified: false,
   url: "",
   size: undefined,
@@ -196,9 +197,9 @@ const UNKNOWN: OriginAnswer = {
   body: { start() {}, resume() {}, destroy() {} },
 };
 
-/** Without the values that the operator adds to queries; with those that the client sent itself. */
+/** Hides query values that the operator adds, and shows header values that the client sent itself. */
 function maskSecrets(
-  ask: OriginPreview,
+  request: OriginPreview,
   parts: {
     readonly route: Route;
     readonly asked: Pick<OriginRequest, "headers">;
@@ -207,14 +208,18 @@ function maskSecrets(
 ): OriginPreview {
   const { setQuery, setHeaders } = parts.route;
   const secrets = new Set(Object.entries(setQuery).map(([name, value]) => `${name}=${value}`));
-  const mark = ask.url.indexOf("?");
-  const query = mark === -1 ? [] : ask.url.slice(mark + 1).split("&");
+  const queryStart = request.url.indexOf("?");
+  const query = queryStart === -1 ? [] : request.url.slice(queryStart + 1).split("&");
   const shown = query.map((part) => (secrets.has(part) ? `${part.split("=", 1)[0]}=${HIDDEN}` : part));
-  const headers = ask.headers.map(([name, value]): readonly [string, string] => {
+  const headers = request.headers.map(([name, value]): readonly [string, string] => {
     const lower = name.toLowerCase();
     const own = parts.client[lower];
     const isClients = typeof own === "string" && own === parts.asked.headers[lower] && !(lower in setHeaders);
     return [name, isClients ? own : value];
   });
-  return { ...ask, headers, url: mark === -1 ? ask.url : `${ask.url.slice(0, mark)}?${shown.join("&")}` };
+  return {
+    ...request,
+    headers,
+    url: queryStart === -1 ? request.url : `${request.url.slice(0, queryStart)}?${shown.join("&")}`,
+  };
 }

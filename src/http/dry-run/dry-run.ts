@@ -1,5 +1,5 @@
-// A download with its hands tied: the very functions of the download port decide over a request, on a site that asks no
-// origin, spends no token, reads no image and changes nothing. What they would have done is noted instead.
+// Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
+// site. It contacts no origin, spends no token, reads no image and changes nothing; it returns the answer and the notes.
 import type { HuiyuanError } from "../../core/errors.ts";
 import { SILENT_LOG } from "../../core/log.ts";
 import { createDownloads } from "../download/download.ts";
@@ -8,23 +8,23 @@ import type { Site, Sites } from "../request/site.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
-export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "asks" | "renders"> {
-  /** Undefined where no domain was found. */
+export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches" | "renders"> {
+  /** Undefined: the host has no domain. */
   readonly site: Site | undefined;
-  /** These three are undefined and empty where an origin or the renderer has the last word. */
+  /** These three are undefined or empty if an origin or the renderer decides the answer. */
   readonly status: number | undefined;
   readonly headers: HeaderList;
   readonly failure: HuiyuanError | undefined;
   readonly outcome: Exchange["outcome"];
 }
 
-/** `request`: as it would come over the wire. Never throws for what is wrong with it. */
+/** `request`: as it would arrive on a connection. Errors of the request are results; this throws none of them. */
 export async function runDry(request: DownloadRequest, sites: Sites): Promise<DryRun> {
   const pending = new Set<Promise<unknown>>();
   const notes: DryRunNotes = {
     routes: [],
     tokens: [],
-    asks: [],
+    fetches: [],
     renders: [],
     track(work) {
       pending.add(work);
@@ -36,7 +36,7 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   const dryRunSite: Sites = {
     find(host) {
       const found = sites.find(host);
-      // The first is the request's own; those of image marks come after it.
+      // The first site is the request's own; later ones belong to watermarks.
       site ??= found;
       return found && createDryRunSite(found, request, notes);
     },
@@ -57,24 +57,25 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     createDownloads(options)(request, response);
   });
   while (pending.size > 0) await Promise.allSettled(pending);
-  const { routes, tokens, asks, renders } = notes;
-  const isOpen = renders.length > 0 || asks.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
-  const told = isOpen ? undefined : { status: response.statusCode, headers: response.headers(), failure };
+  const { routes, tokens, fetches, renders } = notes;
+  const isDecidedLater =
+    renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
+  const answer = isDecidedLater ? undefined : { status: response.statusCode, headers: response.headers(), failure };
   return {
     site,
     routes,
     tokens,
-    asks,
+    fetches,
     renders,
     outcome: exchange.outcome,
     status: undefined,
     headers: [],
     failure: undefined,
-    ...told,
+    ...answer,
   };
 }
 
-/** Takes an answer and keeps its head. */
+/** A response that keeps the head and drops the body. */
 function createDryResponse(): DownloadResponse & { headers(): HeaderList } {
   let statusCode = 200;
   let headers: HeaderList | undefined;
