@@ -1,5 +1,5 @@
 // Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
-// site. It contacts no origin, spends no token, reads no image and changes nothing; it returns the answer and the notes.
+// site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
 import type { HuiyuanError } from "../../core/errors.ts";
 import { SILENT_LOG } from "../../core/log.ts";
 import { createDownloads } from "../download/download.ts";

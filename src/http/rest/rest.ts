@@ -1,5 +1,5 @@
-// The REST API of uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`): the walk of one call, top to bottom. Every host
-// that serves no downloads by name is asked the same way. What is answered is in the files beside.
+// Serves one call of the REST API for uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`), top to bottom. Every host
+// that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
@@ -16,24 +16,24 @@ import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from ".
 
 export interface RestApiOptions extends RestApiParts {
   readonly nextRequestId: () => string;
-  /** Called once for every call, when its answer is decided. */
+  /** Called once for every call, after its answer was sent. */
   readonly answered: (call: AnsweredCall) => void;
 }
 
-/** How a call was answered, for counters and logs. */
+/** A finished call, for counters and logs. */
 export interface AnsweredCall extends Readonly<CallNotes> {
   readonly name: CallName;
   readonly request: IncomingMessage;
   readonly requestId: string;
-  /** Of the answer; undefined where the client has left before it. */
+  /** Code of the answer; undefined: the client disconnected before it. */
   readonly code: number | undefined;
   readonly message: string | undefined;
-  /** The monotonic clock. */
+  /** Duration by the monotonic clock. */
   readonly milliseconds: number;
 }
 
 export interface RestApi {
-  /** False: the request is none of the API's, and nothing was done. */
+  /** False: the request is not an API call, and nothing was done. */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
@@ -54,7 +54,7 @@ export function createRestApi(options: RestApiOptions): RestApi {
       answer = await serve(begun, options);
     } catch (error) {
       const known = asHuiyuanError(error);
-      tell(known, requestId);
+      logFailure(known, requestId);
       if (known.code !== "client_gone") answer = failure(known);
     }
     if (answer !== undefined && !response.headersSent) {
@@ -66,8 +66,8 @@ export function createRestApi(options: RestApiOptions): RestApi {
     options.answered({ ...about, request, requestId, code, message: answer?.message, milliseconds });
   }
 
-  function tell(error: HuiyuanError, requestId: string): void {
-    const isOurs = errorRow(error.code).status === 500 || FAULTS.has(error.code);
+  function logFailure(error: HuiyuanError, requestId: string): void {
+    const isOurs = errorRow(error.code).status === 500 || SERVER_FAILURES.has(error.code);
     if (isOurs) failures.error(error.code, { requestId, err: error }, "an API call failed");
   }
 
@@ -85,8 +85,8 @@ export function createRestApi(options: RestApiOptions): RestApi {
         };
       }
       run(request, response, asked).catch((error: unknown) => {
-        // A fault of ours in answering: it must not end the program.
-        log.error({ err: asHuiyuanError(error) }, "an API call could not be answered");
+        // A bug of ours while answering must not end the program.
+        log.error({ err: asHuiyuanError(error) }, "cannot answer an API call");
         response.destroy();
       });
       return true;
@@ -134,18 +134,22 @@ async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | und
     return undefined;
   }
   if (request.method !== "GET" && request.method !== "POST") {
-    throw new HuiyuanError("rest_method_refused", `Cannot do ${request.method}: only GET, POST and OPTIONS`);
+    throw new HuiyuanError(
+      "rest_method_refused",
+      `Cannot do ${request.method}: only GET, POST and OPTIONS are allowed`,
+    );
   }
-  if (project === undefined) throw new HuiyuanError("appid_unknown", `Cannot serve: no project ${target.appid}`);
+  if (project === undefined)
+    throw new HuiyuanError("appid_unknown", `Cannot serve: there is no project ${target.appid}`);
   if (!project.isEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
   const call: Call = { ...begun, project };
   return request.method === "GET" ? stat(call, parts) : post(call, parts);
 }
 
-/** Not the fault of whoever calls. */
-const FAULTS: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
+/** Failures of the server, although their status is 400. */
+const SERVER_FAILURES: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
 
-/** It may send its body or not now: where the next request begins cannot be known. */
+/** A client that got no "100 Continue" may send its body or not, so the start of a next request is unknown. */
 function connectionAfter({ request, about }: Pick<Call, "request" | "about">): readonly string[] {
   return awaitsContinue(request) && !about.hasContinued ? ["Connection", "close"] : [];
 }
@@ -154,19 +158,26 @@ function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
 }
 
-/** The request itself tells nothing: one that has waited for its turn has been read to its end, and is destroyed. */
+/**
+ * Aborts when the response closes early. The request shows nothing: if it was pipelined, it is read and destroyed by
+ * now.
+ */
 function cancellationOf(response: ServerResponse): AbortSignal {
   const cancellation = new AbortController();
-  const leave = () => {
+  const abort = () => {
     if (!response.writableFinished)
       cancellation.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
   };
-  if (response.destroyed) leave();
-  else response.once("close", leave);
+  if (response.destroyed) abort();
+  else response.once("close", abort);
   return cancellation.signal;
 }
 
-/** Reads the request to its end. Whoever read it before has left. */
+/**
+ * Reads and drops the rest of an answered request, within bounds, because most clients send all of it before they read
+ * the answer. For connections that stay open; wire/lingering-close.ts does the same for those that end. Other readers
+ * have left.
+ */
 function discardRest(request: IncomingMessage): void {
   if (request.complete || request.destroyed) {
     request.resume();
@@ -185,9 +196,9 @@ function discardRest(request: IncomingMessage): void {
     if (bytes > MAX_UNREAD_BYTES) giveUp();
   });
   request.once("end", settle);
-  // The request itself is not told once it is answered.
+  // An answered request emits no close of its own.
   socket.on("close", settle);
-  // A client that leaves now has been answered, or has not waited.
+  // No handling: a client that disconnects now has its answer, or did not wait for it.
   request.on("error", () => undefined);
   request.resume();
 }
