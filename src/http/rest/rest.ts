@@ -41,7 +41,7 @@ export function createRestApi(options: RestApiOptions): RestApi {
   const { log, nextRequestId } = options;
   const failures = createFailureLog(log, {}, "API calls");
 
-  async function run(request: IncomingMessage, response: ServerResponse, asked: () => ApiRequest): Promise<void> {
+  async function run(request: IncomingMessage, response: ServerResponse, apiRequest: () => ApiRequest): Promise<void> {
     const startedAt = performance.now();
     const requestId = nextRequestId();
     const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
@@ -49,7 +49,7 @@ export function createRestApi(options: RestApiOptions): RestApi {
     let cors: readonly string[] = [];
     let answer: ApiAnswer | undefined;
     try {
-      const begun = begin(exchange, asked(), options);
+      const begun = begin(exchange, apiRequest(), options);
       cors = begun.known === undefined ? [] : corsHeaders(begun.known.cors, request.headers.origin);
       answer = await serve(begun, options);
     } catch (error) {
@@ -74,17 +74,17 @@ export function createRestApi(options: RestApiOptions): RestApi {
   return {
     answer(request, response) {
       const { isDomain } = options.projects();
-      let asked: () => ApiRequest;
+      let apiRequest: () => ApiRequest;
       try {
         const found = readApiRequest(request.url ?? "", hostsOf(request), isDomain);
         if (found === undefined) return false;
-        asked = () => found;
+        apiRequest = () => found;
       } catch (error) {
-        asked = () => {
+        apiRequest = () => {
           throw error;
         };
       }
-      run(request, response, asked).catch((error: unknown) => {
+      run(request, response, apiRequest).catch((error: unknown) => {
         // A bug of ours while answering must not end the program.
         log.error({ err: asHuiyuanError(error) }, "cannot answer an API call");
         response.destroy();

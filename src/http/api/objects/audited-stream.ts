@@ -1,12 +1,13 @@
-// The answer to an order about many objects: a line for each, a last one with the counts, and a note in the log however it ends.
+// Streams the answer to a call on many objects: a line for each object, a last line with the counts, and one line in
+// the audit log, however the call ends.
 import type { Context } from "hono";
 import { type Audit, loggedName } from "../audit.ts";
 import type { ApiEnv } from "../env.ts";
 import { ndjson } from "../ndjson.ts";
 import { problemOf } from "../problem.ts";
 
-/** `counts`: counted up while the lines are made. */
-export function orderStream(
+/** `counts`: updated by `lines` while they are produced. */
+export function auditedStream(
   context: Context<ApiEnv>,
   { audit, counts }: { readonly audit: Audit; readonly counts: object },
   lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
@@ -27,7 +28,7 @@ export function orderStream(
   return ndjson(context, run, (error) => ({ error: problemOf(error, context.get("requestId")) }));
 }
 
-/** Names as the log may have them. */
+/** The number of names and the first one, redacted for the log. */
 export function loggedNames(names: readonly string[]): object {
   return { names: names.length, first: loggedName(names[0] ?? "") };
 }
