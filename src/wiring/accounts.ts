@@ -47,7 +47,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
   const operations = createOperationLog({ ledger: ledgers.open(OPERATIONS_PLAN), log, now });
   const usage = createUsage({
     ledger: ledgers.open(USAGE_PLAN),
-    held: () => heldIn(registry()),
+    bucketSizes: () => bucketSizesIn(registry()),
     measureEveryMs: store.type === "fs" ? LOOK_MS : LOOK_IN_S3_MS,
     log,
     now,
@@ -76,7 +76,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
   };
 }
 
-async function* heldIn(registry: SiteRegistry | undefined): AsyncGenerator<BucketSize, void, undefined> {
+async function* bucketSizesIn(registry: SiteRegistry | undefined): AsyncGenerator<BucketSize, void, undefined> {
   const buckets = new Map(registry?.domains().map(({ stored }) => [stored.bucketId, stored.bucket]));
   for (const [bucketId, bucket] of buckets) yield { bucketId, ...(await bucket.usage()) };
 }
