@@ -15,11 +15,11 @@ export interface OperationFilter {
 }
 
 export interface OperationLog {
-  /** Never blocks or throws. Long texts are cut. With 10,000 unwritten entries, further ones are lost and counted. */
+  /** Returns at once. Long texts are cut. With 10,000 unwritten entries, further ones are lost and counted. */
   record(operation: Operation): void;
   /**
-   * Matching entries after an id, by ascending ids. `next`: the `after` of the next page, set even if this page is
-   * empty. Throws store_failed.
+   * Matching entries after an id, by ascending ids. `next`: the `after` of the next page; it may be set although this
+   * page is empty. Throws store_failed.
    */
   page(
     filter: OperationFilter,

@@ -34,7 +34,7 @@ export interface BucketSize {
 }
 
 export interface Usage {
-  /** Never blocks or throws. */
+  /** Returns at once. */
   count(
     bucketId: string,
     use: UseName,

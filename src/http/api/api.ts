@@ -34,7 +34,8 @@ export interface ApiOptions {
 
 /** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, accounts, nextRequestId, log } = options;
+  const { registry, accounts, now, nextRequestId, stopping, version, log } = options;
+  const { operations, usage, outbox, notices } = accounts;
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -62,8 +63,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     },
     (context) => context.json({ origins: registry.originHealth() }),
   );
-  addObjectCalls(calls, { ...options, ...accounts });
-  addWarmCall(calls, options);
+  addObjectCalls(calls, { registry, operations, usage, log, now });
+  addWarmCall(calls, { registry, stopping, log });
   calls.add(
     {
       // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
@@ -82,11 +83,11 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     },
     async (context, input) => context.json(await explain(input, registry.sites)),
   );
-  addCallbackCalls(calls, { ...options, ...accounts });
-  addInsightCalls(calls, { ...options, ...accounts });
+  addCallbackCalls(calls, { registry, outbox, notices, log, now });
+  addInsightCalls(calls, { registry, operations, usage, now });
   // Built on request, which is rare.
-  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, options.version)));
-  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(options.version)));
+  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
+  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
 
   api.notFound((context) =>
     context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),

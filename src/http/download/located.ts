@@ -1,5 +1,5 @@
-// Serves a download after the look-up of its key: the stored object if it is fresh enough, else an answer of the
-// origin. freshness.ts decides about freshness, miss.ts fetches.
+// Serves a download after the look-up of its key: the stored object if it is fresh enough, else the origin's
+// answer. freshness.ts decides about freshness, miss.ts fetches.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/join.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
@@ -49,8 +49,8 @@ export function replacedStatus({ how }: MissAnswer): string | undefined {
 }
 
 /**
- * Serves an object that the store cannot read from the origin, without storing it. No origin has an uploaded object.
- * Throws `failure` if the origin cannot serve it.
+ * Fetches an object that the store cannot read, and passes it on without storing it. An uploaded object has no origin.
+ * Throws `failure` if the origin cannot replace it.
  */
 export async function serveUnreadable(download: DownloadContext, failure: HuiyuanError): Promise<void> {
   if (revalidationRoute(download) === undefined) throw failure;

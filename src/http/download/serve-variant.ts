@@ -1,19 +1,16 @@
 // Serves a variant of one original: finds its watermark images, looks the variant up or renders it, and sends it.
 // It does not find the original; processed.ts does.
-
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
-import type { ProcessingRequest } from "../request/processing-request.ts";
-import { settledFor } from "../request/processing-request.ts";
+import { type ProcessingRequest, settledFor } from "../request/processing-request.ts";
 import type { Admission } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
-import type { AnswerLife } from "../response/cache-control.ts";
-import { type AnswerState, shorterLife } from "../response/cache-control.ts";
+import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
 import {
   answerLocated,
   CACHE_STATUS,

@@ -53,9 +53,7 @@ export interface Links {
   readonly download: string;
 }
 
-/**
- * The data of a finished upload. Width and height are numbers here and texts in a stat, because clients expect both.
- */
+/** The data of a finished upload. Width and height are numbers here, texts in a stat: clients expect both. */
 export function uploadData({ key, image }: ObjectInfo, { url, download }: Links): Record<string, unknown> {
   const original = { width: image.width ?? 0, height: image.height ?? 0 };
   return { url, download_url: download, fileid: key, info: [{ 0: original }] };

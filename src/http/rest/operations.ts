@@ -1,5 +1,4 @@
-// Stat, copy and delete of an image that is stored, or that only the origin has. post.ts decides which POST is one of
-// them.
+// Stat, copy and delete of an image that is stored, or that only the origin has. post.ts tells them from uploads.
 import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";

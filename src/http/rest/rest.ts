@@ -158,10 +158,7 @@ function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
 }
 
-/**
- * Aborts when the response closes early. The request shows nothing: if it was pipelined, it is read and destroyed by
- * now.
- */
+/** Aborts when the response closes early. The request shows nothing: a pipelined one is read and destroyed by now. */
 function cancellationOf(response: ServerResponse): AbortSignal {
   const cancellation = new AbortController();
   const abort = () => {
@@ -174,9 +171,9 @@ function cancellationOf(response: ServerResponse): AbortSignal {
 }
 
 /**
- * Reads and drops the rest of an answered request, within bounds, because most clients send all of it before they read
- * the answer. For connections that stay open; wire/lingering-close.ts does the same for those that end. Other readers
- * have left.
+ * Reads and drops the rest of an answered request, within bounds: most clients send all of it before they read the
+ * answer. This is for connections that stay open; wire/lingering-close.ts handles those that close. No other reader may
+ * be attached.
  */
 function discardRest(request: IncomingMessage): void {
   if (request.complete || request.destroyed) {

@@ -17,9 +17,7 @@ export interface Signed {
   readonly now: number;
 }
 
-/**
- * The signature from the header (bare, or with the scheme QCloud in any case), else from the query; undefined: none.
- */
+/** The signature from the header (bare, or with the scheme QCloud in any case), else the query; undefined: none. */
 export function signOf(authorization: string | undefined, rawQuery: string): string | undefined {
   const text = (authorization ?? "").trim().replace(/^qcloud(?:\s+|$)/i, "");
   return text === "" ? tokenFromQuery(rawQuery).sign : text;
@@ -45,10 +43,7 @@ export function authorizeUpload(token: Authentic, signed: Signed, fileid: Key | 
   authorize(token, { ...scopeOf(signed), operation: "upload", fileid }, signed.now);
 }
 
-/**
- * Returns the function that spends the signature: it throws sign_spent on a second use. Throws the codes of
- * `authorize`.
- */
+/** Returns a function that spends the signature, or throws sign_spent. Throws the codes of `authorize`. */
 export function authorizeOnce(
   token: Authentic,
   signed: Signed,
