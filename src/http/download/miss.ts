@@ -39,14 +39,15 @@ export async function serveMissing(download: DownloadContext, epoch: number): Pr
     }
     throw new HuiyuanError("not_found", `Cannot serve "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const asked = askedUnder(route, request, download.exchange.request.headers);
-  if (route.action !== "mirror") return redirectToOrigin(download, { route, request, asked, epoch, styleSuffix: "" });
-  await fetchAndServe(download, { route, asked, epoch });
+  const originRequest = askedUnder(route, request, download.exchange.request.headers);
+  if (route.action !== "mirror")
+    return redirectToOrigin(download, { route, request, originRequest, epoch, styleSuffix: "" });
+  await fetchAndServe(download, { route, originRequest, epoch });
 }
 
 export interface Miss {
   readonly route: Route;
-  readonly asked: OriginRequest;
+  readonly originRequest: OriginRequest;
   readonly epoch: number;
   /** Fetched in the background after the origin has answered: the original of an image that the origin processed. */
   readonly background?: OriginRequest;
@@ -54,16 +55,16 @@ export interface Miss {
 
 export async function fetchAndServe(
   download: DownloadContext,
-  { route, asked, epoch, background }: Miss,
+  { route, originRequest, epoch, background }: Miss,
 ): Promise<void> {
-  const request = missRequestOf(download, asked, epoch);
+  const request = missRequestOf(download, originRequest, epoch);
   let miss: MissAnswer;
   try {
     miss = await route.mirror.fetch(request);
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") return passRedirect(download, error);
-    if (error.code === "not_found") return serveFallback(download, { route, asked }, error);
+    if (error.code === "not_found") return serveFallback(download, { route, originRequest }, error);
     throw error;
   }
   if (background !== undefined && request.method === "GET") {
@@ -74,10 +75,14 @@ export async function fetchAndServe(
 }
 
 /** Fetches and stores an object, unless the bucket has it by now. */
-async function fetchInBackground(download: DownloadContext, { mirror }: Route, asked: OriginRequest): Promise<void> {
-  const entry = await download.site.stored.bucket.lookup(asked.key);
+async function fetchInBackground(
+  download: DownloadContext,
+  { mirror }: Route,
+  originRequest: OriginRequest,
+): Promise<void> {
+  const entry = await download.site.stored.bucket.lookup(originRequest.key);
   if (entry.state !== "absent" || entry.isForeign === true) return;
-  mirror.begin(missRequestOf(download, asked, entry.epoch));
+  mirror.begin(missRequestOf(download, originRequest, entry.epoch));
 }
 
 /** Actions `async` and `redirect`: redirects the client to the origin; `async` also fetches in the background. */
@@ -85,13 +90,13 @@ export function redirectToOrigin(
   download: DownloadContext,
   parts: Miss & { readonly request: ObjectRequest; readonly styleSuffix: string },
 ): void {
-  const { route, request, asked, epoch, styleSuffix } = parts;
+  const { route, request, originRequest, epoch, styleSuffix } = parts;
   const { base, status } = route.redirect;
   if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule has no base URL for clients");
   // A background fetch that is not stored would serve nobody.
-  const isStored = asked.isStored && download.isForeign !== true;
+  const isStored = originRequest.isStored && download.isForeign !== true;
   if (route.action === "async" && download.exchange.request.method === "GET" && isStored) {
-    route.mirror.begin(missRequestOf(download, asked, epoch));
+    route.mirror.begin(missRequestOf(download, originRequest, epoch));
   }
   const target = publicTarget(route, request);
   const path = styleSuffix === "" ? target.path : toKey(target.path + styleSuffix);
@@ -111,13 +116,13 @@ export function passRedirect({ exchange, object }: DownloadContext, error: Huiyu
 /** Serves the rule's fallback image, from the bucket or by a fetch. Throws `missing` if there is none. */
 export async function serveFallback(
   download: DownloadContext,
-  { route: { fallback }, asked: wanted }: Pick<Miss, "route" | "asked">,
+  { route: { fallback }, originRequest: requested }: Pick<Miss, "route" | "originRequest">,
   missing: HuiyuanError,
 ): Promise<void> {
   const { site, url, exchange, isUnknown, isForeign } = download;
   // The store did not answer, so it may have the image that the origin lacks.
   const mayBeThere = isUnknown === true && isForeign !== true;
-  if (fallback === undefined || fallback.key === wanted.key || mayBeThere) throw missing;
+  if (fallback === undefined || fallback.key === requested.key || mayBeThere) throw missing;
   const { key, status } = fallback;
   exchange.outcome = { kind: "other", tier: "none" };
   exchange.errorCode = missing.code;
@@ -133,10 +138,10 @@ export async function serveFallback(
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const route = missRouteOf(site, url, path);
   if (route?.action !== "mirror") throw missing;
-  const asked = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
-  if (asked.key !== key) throw missing;
+  const originRequest = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
+  if (originRequest.key !== key) throw missing;
   const fallbackDownload = withLookupOf({ ...download, isForeign: false }, found);
-  const miss = await fetchWhole(fallbackDownload, { route, asked, epoch: found.epoch }, missing);
+  const miss = await fetchWhole(fallbackDownload, { route, originRequest, epoch: found.epoch }, missing);
   try {
     const { info, spool } = miss;
     await answerObject(
@@ -157,9 +162,9 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
   return [...list, "X-ErrNo", "-6101"];
 }
 
-async function fetchWhole(download: DownloadContext, { route, asked, epoch }: Miss, missing: HuiyuanError) {
+async function fetchWhole(download: DownloadContext, { route, originRequest, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missRequestOf(download, asked, epoch), method: "GET", isPatient: true })
+    .fetch({ ...missRequestOf(download, originRequest, epoch), method: "GET", isPatient: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
@@ -214,18 +219,18 @@ export function missStatus(how: Join, isProven: boolean): string {
 /** The mirror's request for this download. */
 export function missRequestOf(
   { exchange, url, isForeign }: Pick<DownloadContext, "exchange" | "url" | "isForeign">,
-  asked: OriginRequest,
+  originRequest: OriginRequest,
   epoch: number,
 ): MissRequest {
   const { via, cdnLoop } = viaHeadersOf(exchange);
   // Each field by name: a spread plus further fields costs V8 microseconds and kilobytes on every miss.
   return {
-    key: asked.key,
-    isStored: asked.isStored && isForeign !== true,
-    path: asked.path,
-    query: asked.query,
-    headers: asked.headers,
-    followsRedirects: asked.followsRedirects,
+    key: originRequest.key,
+    isStored: originRequest.isStored && isForeign !== true,
+    path: originRequest.path,
+    query: originRequest.query,
+    headers: originRequest.headers,
+    followsRedirects: originRequest.followsRedirects,
     epoch,
     method: url.method,
     wantsWhole: isForOneVersion(exchange),

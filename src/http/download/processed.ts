@@ -157,18 +157,18 @@ async function serveUnstored(
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError("not_found", `Cannot process "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const asked = askedUnder(route, request, exchange.request.headers);
+  const originRequest = askedUnder(route, request, exchange.request.headers);
   const { suffix } = processing;
   if (route.action !== "mirror")
-    return redirectToOrigin(original, { route, request, asked, epoch, styleSuffix: suffix });
+    return redirectToOrigin(original, { route, request, originRequest, epoch, styleSuffix: suffix });
   // imageInfo and exif return facts, no image, so they are never left to the origin.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
     const processed = askedProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
-    return fetchAndServe(original, { route, asked: target, epoch, background: asked });
+    return fetchAndServe(original, { route, originRequest: target, epoch, background: originRequest });
   }
   for (let fetches = 1; ; fetches += 1) {
-    const answer = await fetchOriginal(original, { route, asked, epoch });
+    const answer = await fetchOriginal(original, { route, originRequest, epoch });
     if (answer === undefined) return;
     try {
       return await serveFetched(original, processing, { answer, route, since });
@@ -181,14 +181,18 @@ async function serveUnstored(
 /** Fetches the original, shared by all requests for it. Undefined: answered with the rule's fallback or a redirect. */
 async function fetchOriginal(
   original: DownloadContext,
-  { route, asked, epoch }: Miss,
+  { route, originRequest, epoch }: Miss,
 ): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missRequestOf(original, asked, epoch), method: "GET", wantsWhole: true });
+    return await route.mirror.fetch({
+      ...missRequestOf(original, originRequest, epoch),
+      method: "GET",
+      wantsWhole: true,
+    });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") passRedirect(original, error);
-    else if (error.code === "not_found") await serveFallback(original, { route, asked }, error);
+    else if (error.code === "not_found") await serveFallback(original, { route, originRequest }, error);
     else throw error;
     return undefined;
   }

@@ -152,9 +152,9 @@ async function versionOf(context: RevalidationContext): Promise<Exclude<CurrentV
   const failure = entry.state === "absent" ? entry.failure : undefined;
   if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
-  const asked = askedUnder(route, object.request, headers);
+  const originRequest = askedUnder(route, object.request, headers);
   const signal = context.cancellation();
-  const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
+  const request = { ...originRequest, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {
     throw preferStoreFailure(error, failure);
   });

@@ -131,8 +131,8 @@ function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
 function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunNotes): MirrorSource {
   return {
     ...source,
-    route(wanted) {
-      const route = source.route(wanted);
+    route(url) {
+      const route = source.route(url);
       notes.routes.push(route);
       return { ...route, mirror: dryRunMirror(route, request, notes) };
     },
@@ -143,11 +143,11 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
   const { mirror } = route;
   const note = (
     why: DryFetch["why"],
-    asked: Omit<OriginRequest, "isStored">,
+    originRequest: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & { isStored?: boolean },
   ) => {
-    const asks = preview.asks.map((each) => maskSecrets(each, { route, asked, client: headers }));
-    notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
+    const asks = preview.asks.map((each) => maskSecrets(each, { route, originRequest, client: headers }));
+    notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: originRequest.key });
   };
   return {
     ...mirror,
@@ -202,7 +202,7 @@ function maskSecrets(
   request: OriginPreview,
   parts: {
     readonly route: Route;
-    readonly asked: Pick<OriginRequest, "headers">;
+    readonly originRequest: Pick<OriginRequest, "headers">;
     readonly client: DownloadRequest["headers"];
   },
 ): OriginPreview {
@@ -214,7 +214,7 @@ function maskSecrets(
   const headers = request.headers.map(([name, value]): readonly [string, string] => {
     const lower = name.toLowerCase();
     const own = parts.client[lower];
-    const isClients = typeof own === "string" && own === parts.asked.headers[lower] && !(lower in setHeaders);
+    const isClients = typeof own === "string" && own === parts.originRequest.headers[lower] && !(lower in setHeaders);
     return [name, isClients ? own : value];
   });
   return {

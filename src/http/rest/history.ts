@@ -63,7 +63,7 @@ async function findOrFetch(
 
 interface OriginFetch {
   readonly route: Route;
-  readonly asked: OriginRequest;
+  readonly originRequest: OriginRequest;
 }
 
 /** Undefined: the domain's rules fetch no such key, or would not store the answer. */
@@ -75,8 +75,8 @@ function originFetchOf(site: Site, key: Key): OriginFetch | undefined {
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }
-  const asked = askedForKey(route, object.request, {});
-  return asked.isStored ? { route, asked } : undefined;
+  const originRequest = askedForKey(route, object.request, {});
+  return originRequest.isStored ? { route, originRequest } : undefined;
 }
 
 /** Undefined: no URL of the domain has this key. */
@@ -91,11 +91,11 @@ function urlTo(site: Site, key: Key): ObjectUrl | undefined {
 
 /** False: the origin has no such image. Throws not_found if it has one that must not be stored. */
 async function fetchAndStore(
-  { route: { mirror }, asked }: OriginFetch,
+  { route: { mirror }, originRequest }: OriginFetch,
   epoch: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const request = { ...asked, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
+  const request = { ...originRequest, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
   let answer: MissAnswer;
   try {
     answer = await mirror.fetch(request);
@@ -107,15 +107,18 @@ async function fetchAndStore(
   try {
     const end = answer.kind === "finished" ? undefined : await answer.reader.end();
     if (damageOf(end) !== undefined) {
-      throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
+      throw new HuiyuanError("origin_truncated", `Cannot use "${originRequest.key}": the origin's image is damaged`);
     }
     if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
     if (!answer.isStored())
-      throw notStorable(asked.key, answer.isStorable ? "the mirror has reached maxKeys" : "the origin forbids it");
+      throw notStorable(
+        originRequest.key,
+        answer.isStorable ? "the mirror has reached maxKeys" : "the origin forbids it",
+      );
   } finally {
     answer.release();
   }
-  await untilStored(mirror.settled(asked), signal);
+  await untilStored(mirror.settled(originRequest), signal);
   signal.throwIfAborted();
   return true;
 }

@@ -103,9 +103,9 @@ async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<Wa
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
   const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
-  const asked = askedForKey(route, object.request, {});
-  if (!asked.isStored) return { result: "unmirrored" };
-  const request = { ...asked, via: undefined, cdnLoop: undefined, signal };
+  const originRequest = askedForKey(route, object.request, {});
+  if (!originRequest.isStored) return { result: "unmirrored" };
+  const request = { ...originRequest, via: undefined, cdnLoop: undefined, signal };
   const { mirror } = route;
   const answer =
     entry.state === "object"
