@@ -14,21 +14,21 @@ type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
 /** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
 export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe" | "size" | "image"> {
   /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
-  readonly bring: (() => Promise<BroughtBytes>) | undefined;
+  readonly prefetch: (() => Promise<PrefetchedBytes>) | undefined;
 }
 
 /** They stay here until they are released, whoever leaves. */
-export interface BroughtBytes extends RenderBytes {
+export interface PrefetchedBytes extends RenderBytes {
   release(): void;
 }
 
 export interface RenderOrigin extends Origin {
   /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
-  want(key: Key, job: RenderJob): () => void;
+  register(key: Key, job: RenderJob): () => void;
   /** The whole body of an answer of fetch(), until it is let go. */
   bytesOf(answer: OriginAnswer): Buffer | undefined;
   /** The body is kept elsewhere: whoever has the answer still, for a client that reads slowly, holds no bytes with it. */
-  letGo(answer: OriginAnswer): void;
+  releaseBytes(answer: OriginAnswer): void;
 }
 
 /** Milliseconds from an image's turn to its end. */
@@ -42,44 +42,45 @@ interface Result {
   bytes: Buffer | undefined;
 }
 
-interface Wanted {
+interface PendingRender {
   /** One for each who waits. */
   readonly jobs: Set<RenderJob>;
-  readonly nobody: CancellationSource;
+  readonly cancellation: CancellationSource;
   /** A process has it: what is begun is brought to its end, since it is likely to be asked for again. */
-  hasBegun: boolean;
+  hasStarted: boolean;
 }
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
-  const wanted = new LiveMap<Key, Wanted>();
+  const pending = new LiveMap<Key, PendingRender>();
   const share = createSharedSignals();
   const bodies = new WeakMap<OriginAnswer, Result>();
 
   async function render(
-    item: Wanted,
+    item: PendingRender,
     { signal, listen }: SharedSignal,
   ): Promise<{ bytes: Buffer; milliseconds: number }> {
-    const { jobs, nobody } = item;
-    const stop = () => nobody.cancel(signal.reason);
+    const { jobs, cancellation } = item;
+    const stop = () => cancellation.cancel(signal.reason);
     if (signal.aborted) stop();
     const stopListening = listen(stop);
     let beganAt = performance.now();
-    let held: BroughtBytes | undefined;
+    let held: PrefetchedBytes | undefined;
     const load = async () => {
       beganAt = performance.now();
-      return held === undefined ? ofAny(jobs, (job) => job.load()) : held.load();
+      return held === undefined ? readAny(jobs, (job) => job.load()) : held.load();
     };
     const begin = () => {
-      item.hasBegun = true;
+      item.hasStarted = true;
     };
     const loadImage: RenderJob["loadImage"] = (url) =>
-      held === undefined ? ofAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
+      held === undefined ? readAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
     try {
       const [job] = jobs;
-      if (job === undefined) throw unwanted();
+      if (job === undefined) throw abandoned();
       const { recipe, size, image } = job;
-      if (job.bring !== undefined) held = await ofAny(jobs, async ({ bring }) => bring && brought(bring(), nobody));
-      const { bytes } = await renderer.render({ recipe, size, image, load, begin, loadImage, signal: nobody });
+      if (job.prefetch !== undefined)
+        held = await readAny(jobs, async ({ prefetch }) => prefetch && prefetched(prefetch(), cancellation));
+      const { bytes } = await renderer.render({ recipe, size, image, load, begin, loadImage, signal: cancellation });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       held?.release();
@@ -89,20 +90,20 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 
   return {
     id: "renderer",
-    want(key, job) {
-      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new CancellationSource(), hasBegun: false };
-      wanted.set(key, item);
+    register(key, job) {
+      const item = pending.get(key) ?? { jobs: new Set(), cancellation: new CancellationSource(), hasStarted: false };
+      pending.set(key, item);
       item.jobs.add(job);
       return () => {
         item.jobs.delete(job);
         if (item.jobs.size > 0) return;
-        if (wanted.get(key) === item) wanted.delete(key);
-        if (!item.hasBegun) item.nobody.cancel(unwanted());
+        if (pending.get(key) === item) pending.delete(key);
+        if (!item.hasStarted) item.cancellation.cancel(abandoned());
       };
     },
     async fetch({ key, signal }) {
-      const item = wanted.get(key);
-      if (item === undefined) throw unwanted();
+      const item = pending.get(key);
+      if (item === undefined) throw abandoned();
       try {
         const { bytes, milliseconds } = await render(item, share(signal));
         meter.rendered(milliseconds);
@@ -116,7 +117,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       }
     },
     bytesOf: (answer) => bodies.get(answer)?.bytes,
-    letGo(answer) {
+    releaseBytes(answer) {
       const result = bodies.get(answer);
       if (result !== undefined) result.bytes = undefined;
     },
@@ -128,7 +129,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
  * What the first gives whose bytes are still to be had: of a version that is purged while many wait for one render, those who had
  * found it in the bucket have lost theirs, and whoever has just fetched it has not. Throws original_replaced where all have.
  */
-async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
+async function readAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
   let lost: HuiyuanError | undefined;
   // Those that leave meanwhile are not asked.
   for (const job of jobs) {
@@ -139,12 +140,12 @@ async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob)
       lost = error;
     }
   }
-  throw lost ?? unwanted();
+  throw lost ?? abandoned();
 }
 
 /** What comes when nobody waits for it any more is let go. */
-function brought(coming: Promise<BroughtBytes>, nobody: Cancellation): Promise<BroughtBytes> {
-  return abortable(coming, nobody).catch((error: unknown) => {
+function prefetched(coming: Promise<PrefetchedBytes>, cancellation: Cancellation): Promise<PrefetchedBytes> {
+  return abortable(coming, cancellation).catch((error: unknown) => {
     coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
     throw error;
   });
@@ -175,6 +176,6 @@ function answerOf(result: Result, headMs: number): OriginAnswer {
   };
 }
 
-function unwanted(): HuiyuanError {
+function abandoned(): HuiyuanError {
   return new HuiyuanError("client_gone", "Cannot render: nobody waits for it any more");
 }

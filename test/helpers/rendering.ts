@@ -4,7 +4,7 @@ import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
 import { readSource } from "../../src/image/formats/loaders.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
 import { type Rendered, renderImage } from "../../src/image/process/pipeline.ts";
 
@@ -35,7 +35,7 @@ export async function renderText(
   { era = 2015, marks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
 ): Promise<Rendered> {
   const asked = parseInstruction(text, { era });
-  const recipe = dependsOnAccept(asked) ? settleAs(asked, auto) : asked;
+  const recipe = dependsOnAccept(asked) ? negotiatedAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
   return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(marks)), limits });

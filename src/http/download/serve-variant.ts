@@ -2,7 +2,7 @@
 // It does not find the original; processed.ts does.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
+import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
@@ -52,7 +52,7 @@ export async function serveVariant(
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
-    return showOriginal({ ...original, isStandIn: mayPass(error) });
+    return showOriginal({ ...original, isStandIn: isRetryable(error) });
   }
   const { variant, isStorable, life, admission } = made;
   const download = admission === undefined ? original : withAdmission(original, admission);

@@ -6,7 +6,7 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
-import { MAX_WATERMARK_BYTES } from "../../image/renderer.ts";
+import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
 import { absent } from "../../mirror/negative-cache.ts";
 import { askedUnder } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";

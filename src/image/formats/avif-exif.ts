@@ -1,6 +1,6 @@
 // The EXIF items of an AVIF (ISO/IEC 14496-12 §8.11): `infe` names an item, `iloc` says where its bytes are. Boxes are found by
 // their names, so that no decoder's reading of odd nesting finds an item that this one does not.
-import type { ExifPlace } from "./exif-blocks.ts";
+import type { ExifPlace } from "./exif.ts";
 
 /** Before the block: how far behind these bytes its head is. libvips passes over nothing else. */
 const OFFSET_BYTES = 4;

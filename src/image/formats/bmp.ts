@@ -1,7 +1,7 @@
 // BMP, which libvips neither reads nor writes: uncompressed and bit-field images of 1 to 32 bits, RLE4 and RLE8, either
 // way up, in; 24 bits, bottom up, out. Embedded JPEG and PNG, and colour profiles, are not read.
 import { HuiyuanError } from "../../core/errors.ts";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
 const FILE_HEAD_BYTES = 14;
@@ -127,8 +127,8 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   const rowBytes = Math.floor((width * bits + 31) / 32) * 4;
   // The last row's padding may be missing.
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
-  const channels = hasClearParts(bytes, head, rowBytes) ? 4 : 3;
-  const data = roomFor(width * height * channels);
+  const channels = hasTransparency(bytes, head, rowBytes) ? 4 : 3;
+  const data = allocatePixels(width * height * channels);
   const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
   for (let y = 0; y < height; y += 1) {
     const from = at + (head.isTopDown ? y : height - 1 - y) * rowBytes;
@@ -138,7 +138,7 @@ function readRows(bytes: Buffer, head: Head): Pixels {
 }
 
 /** Alpha that is 0 throughout was never written: browsers show such an image, of which nothing would be seen, solid. */
-function hasClearParts(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
+function hasTransparency(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
   const [, , , mask = 0] = masks;
   if (mask === 0) return false;
   for (let y = 0; y < height; y += 1)
@@ -200,7 +200,7 @@ function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
 function readRuns(bytes: Buffer, head: Head): Pixels {
   const { width, height, isTopDown } = head;
   const indexes = decodeRuns(bytes, head);
-  const data = roomFor(width * height * 3);
+  const data = allocatePixels(width * height * 3);
   const copyRow = indexedRow({ ...head, bits: 8 });
   for (let y = 0; y < height; y += 1) {
     const from = (isTopDown ? y : height - 1 - y) * width;

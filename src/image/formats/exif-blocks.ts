@@ -3,13 +3,7 @@
 import { EOI, findMarker, isBare, SOS } from "../../body/formats/jpeg.ts";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { avifExif } from "./avif-exif.ts";
-
-export interface ExifPlace {
-  /** Offset of the four letters that it is found by. */
-  readonly nameAt: number;
-  /** With or without its magic; undefined where it is said to be, but not in one piece of the file. */
-  readonly block: Buffer | undefined;
-}
+import type { ExifPlace } from "./exif.ts";
 
 /** `file`: whole. In its order; of formats without EXIF none. */
 export function exifPlaces(file: Buffer, format: Sniffed): Iterable<ExifPlace> {

@@ -1,6 +1,14 @@
 // Reads an EXIF block (CIPA DC-008) into `{ "Make": { "val": "Canon", "type": 2 }, … }`. Each directory is visited once,
 // entries and texts are bounded, and what lies outside the block is left out: a hostile block costs nothing.
 
+/** Place of an EXIF block in a file. */
+export interface ExifPlace {
+  /** Offset of the four letters that it is found by. */
+  readonly nameAt: number;
+  /** With or without its magic; undefined where it is said to be, but not in one piece of the file. */
+  readonly block: Buffer | undefined;
+}
+
 /** Text of a value, and its EXIF type number. */
 export interface ExifValue {
   readonly val: string;
@@ -63,7 +71,7 @@ export function mayBeTurned(block: Buffer): boolean {
 /** What a decoder follows from any directory: those of EXIF, GPS and interoperability. */
 const FOLLOWED = new Set([EXIF_DIRECTORY, GPS_DIRECTORY, 40_965]);
 /** Of a camera's block there are some hundred, of one of 64 KiB with a pointer into the void 5461. */
-const MAX_WALKED_ENTRIES = 10_000;
+const MAX_VISITED_ENTRIES = 10_000;
 
 /**
  * Whether libexif, which follows a pointer as often as it meets it, might read more entries of these blocks than any picture
@@ -71,32 +79,32 @@ const MAX_WALKED_ENTRIES = 10_000;
  * a block is not known.
  */
 export function areEndless(blocks: Iterable<Buffer | undefined>): boolean {
-  let left = MAX_WALKED_ENTRIES;
+  let left = MAX_VISITED_ENTRIES;
   for (const block of blocks) {
-    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + walkedEntries(block, left);
+    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + visitedEntries(block, left);
     if (left < 0) return true;
   }
   return false;
 }
 
 /** How many entries and directories are met; more than `most` as soon as it is sure. */
-function walkedEntries(block: Buffer, most: number): number {
+function visitedEntries(block: Buffer, most: number): number {
   const reader = openBlock(block);
   if (reader === undefined) return 0;
   const first = reader.long(4);
   const second = reader.long(first + 2 + reader.short(first) * ENTRY_BYTES);
   const ahead = second === 0 ? [first] : [first, second];
-  let walked = 0;
-  for (let start = ahead.pop(); start !== undefined && walked <= most; start = ahead.pop()) {
+  let visited = 0;
+  for (let start = ahead.pop(); start !== undefined && visited <= most; start = ahead.pop()) {
     const room = Math.floor((reader.bytes.length - start - 2) / ENTRY_BYTES);
     const end = start + 2 + Math.max(0, Math.min(reader.short(start), room)) * ENTRY_BYTES;
-    walked += 1;
-    for (let at = start + 2; at < end && walked <= most; at += ENTRY_BYTES) {
-      walked += 1;
+    visited += 1;
+    for (let at = start + 2; at < end && visited <= most; at += ENTRY_BYTES) {
+      visited += 1;
       if (FOLLOWED.has(reader.short(at))) ahead.push(reader.long(at + 8));
     }
   }
-  return walked;
+  return visited;
 }
 
 /** Reads numbers; 0 outside the block. */

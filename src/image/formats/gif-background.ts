@@ -14,11 +14,13 @@ const CONTROL = Buffer.from([0x21, 0xf9, 4, HAS_TRANSPARENT, 10, 0, UNUSED, 0]);
  * A whole GIF whose frames before clear ground have a transparent colour; the same bytes where there is none, or where the
  * frame uses all 256 colours and has none to spare.
  */
-export function withClearGround(bytes: Buffer): Buffer {
+export function withClearBackground(bytes: Buffer): Buffer {
   const frames = [...gifFramesIn(bytes)];
   const wanting = frames.filter((frame, index) => {
     if (frame.indices > UNUSED || isTransparent(bytes, frame)) return false;
-    return showsGround(bytes, frame, frames[index + 1]) || (index === 0 && showsGroundFirst(bytes, frame, frames));
+    return (
+      showsBackground(bytes, frame, frames[index + 1]) || (index === 0 && showsBackgroundFirst(bytes, frame, frames))
+    );
   });
   if (wanting.length === 0) return bytes;
   const parts: Buffer[] = [];
@@ -31,12 +33,12 @@ export function withClearGround(bytes: Buffer): Buffer {
 }
 
 /** Once it is over. */
-function showsGround(bytes: Buffer, frame: GifFrame, next: GifFrame | undefined): boolean {
+function showsBackground(bytes: Buffer, frame: GifFrame, next: GifFrame | undefined): boolean {
   return disposal(bytes, frame) === TO_BACKGROUND && next !== undefined && !hides(bytes, next, frame);
 }
 
 /** Around it, or in its place, since there was nothing before. */
-function showsGroundFirst(bytes: Buffer, first: GifFrame, frames: readonly GifFrame[]): boolean {
+function showsBackgroundFirst(bytes: Buffer, first: GifFrame, frames: readonly GifFrame[]): boolean {
   const [, next] = frames;
   // A frame that is larger than the screen enlarges it.
   let [width, height] = [bytes.readUInt16LE(6), bytes.readUInt16LE(8)];

@@ -2,7 +2,7 @@
 // a mistake, and in their place how far the first frame reaches: what lies beyond would be lost. So it gets a first frame that
 // covers the screen, and of which nothing is to be seen.
 
-import { withClearGround } from "./gif-background.ts";
+import { withClearBackground } from "./gif-background.ts";
 import { type GifFrame, gifFramesIn, gifTableBytes, withoutStrayZeros } from "./gif-frames.ts";
 
 /** A GIF as libvips shows what browsers do. */
@@ -28,13 +28,13 @@ export function readableGif(stored: Buffer): ReadableGif {
   const screen = screenOf(file);
   const [first] = gifFramesIn(file);
   if (first === undefined || isTrusted(screen) || covers(first, screen))
-    return { bytes: withClearGround(file), firstPage: 0 };
+    return { bytes: withClearBackground(file), firstPage: 0 };
   const head = 13 + gifTableBytes(file[10] ?? 0);
   // A first frame that is larger than the screen enlarges it.
   const width = Math.max(screen.width, first.left + first.width);
   const height = Math.max(screen.height, first.top + first.height);
   const whole = Buffer.concat([file.subarray(0, head), clearFrame(width, height), file.subarray(head)]);
-  return { bytes: withClearGround(whole), firstPage: 1 };
+  return { bytes: withClearBackground(whole), firstPage: 1 };
 }
 
 interface Screen {

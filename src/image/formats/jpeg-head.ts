@@ -2,7 +2,7 @@
 // the luminance table of ITU-T T.81 annex K.1 by the quality; tables of other makes give the nearest value.
 import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
 import { feed, type Input, type Scan } from "../../body/formats/scan.ts";
-import { atOnce, type ScanSteps, walkThrough } from "./yielding-scan.ts";
+import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
@@ -28,15 +28,15 @@ export interface JpegHead {
 }
 
 /** The walk is over at the first scan. */
-export function* walkJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
+export function* scanJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
   const found: Found = { exif: undefined, quality: undefined, frame: undefined, scanned: undefined };
-  yield* walkThrough(bytes, feed(scanJpegHead, found));
+  yield* scanBytes(bytes, feed(headScanner, found));
   return { exif: found.exif, quality: found.quality, ...readFrame(found) };
 }
 
 /** The walk of walkJpegHead(), at once. */
 export function readJpegHead(bytes: Buffer): JpegHead {
-  return atOnce(walkJpegHead(bytes));
+  return runScan(scanJpegHead(bytes));
 }
 
 interface Found {
@@ -48,7 +48,7 @@ interface Found {
   scanned: number | undefined;
 }
 
-function* scanJpegHead(found: Found, input: Input): Scan {
+function* headScanner(found: Found, input: Input): Scan {
   input.skip(2);
   for (;;) {
     while (!input.find(findMarker, 2)) yield;

@@ -11,8 +11,8 @@ import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
 import { mayBeTurned } from "./exif.ts";
-import { walkJpegHead } from "./jpeg-head.ts";
-import { atOnce, type ScanSteps, STEP_BYTES, walkThrough } from "./yielding-scan.ts";
+import { scanJpegHead } from "./jpeg-head.ts";
+import { runScan, type ScanSteps, STEP_BYTES, scanBytes } from "./yielding-scan.ts";
 
 /** What an image is; of a source, what its head claims. */
 export interface RasterFacts {
@@ -34,7 +34,7 @@ export interface WeighedFacts extends RasterFacts {
 /** `bytes`: of the file. */
 export function* weighedFacts(facts: RasterFacts, bytes: Buffer): ScanSteps<WeighedFacts> {
   if (facts.format !== "jpeg") return facts;
-  const { coefficientBytes } = yield* walkJpegHead(bytes);
+  const { coefficientBytes } = yield* scanJpegHead(bytes);
   return { ...facts, coefficientBytes };
 }
 
@@ -65,7 +65,7 @@ export type KnownFacts = WeakMap<Buffer, RasterFacts>;
  * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
  * image_too_large.
  */
-export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): ScanSteps<RasterFacts> {
+export function* scanSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): ScanSteps<RasterFacts> {
   refuseHeavy(bytes.length, limits);
   const facts = known?.get(bytes) ?? (yield* factsOf(bytes));
   known?.set(bytes, facts);
@@ -75,7 +75,7 @@ export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFa
 
 /** The walk of walkSource(), at once. */
 export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
-  return atOnce(walkSource(bytes, limits, known));
+  return runScan(scanSource(bytes, limits, known));
 }
 
 /** Throws image_too_heavy. */
@@ -105,19 +105,19 @@ function isAllowed(kind: string): kind is OutputFormat {
 
 function* scanned(format: OutputFormat, bytes: Buffer): ScanSteps<Findings> {
   const findings = nothingFound();
-  yield* walkThrough(bytes, feed(SCANNERS[format], findings));
+  yield* scanBytes(bytes, feed(SCANNERS[format], findings));
   return findings;
 }
 
 /** Frames of a whole image of this format, counted in its file; 1 for a still one. */
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
-  return Math.max(1, atOnce(scanned(format, bytes)).frames);
+  return Math.max(1, runScan(scanned(format, bytes)).frames);
 }
 
 /** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
-export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
+export function* mayBeStoredSideways({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
   if (format === "jpeg") {
-    const { exif } = yield* walkJpegHead(bytes);
+    const { exif } = yield* scanJpegHead(bytes);
     return exif !== undefined && mayBeTurned(exif);
   }
   const signs = TURNED_BY[format] ?? [];

@@ -2,8 +2,8 @@
 // proven or laid over another image goes through here.
 import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
-import { areEndless } from "./exif.ts";
-import { type ExifPlace, exifPlaces } from "./exif-blocks.ts";
+import { areEndless, type ExifPlace } from "./exif.ts";
+import { exifPlaces } from "./exif-blocks.ts";
 import { readableGif } from "./gif-screen.ts";
 
 export interface ReadableFile {
@@ -19,15 +19,15 @@ export function readableFile(file: Buffer, format: Sniffed): ReadableFile {
 }
 
 /** In any format the name of something that decoders pass over. */
-const PASSED_OVER = "noNe";
+const UNKNOWN_NAME = "noNe";
 
 /** The same image, without any EXIF where that would cost more than the pixels, or where it cannot be told what it costs. */
 function withoutEndlessExif(file: Buffer, format: Sniffed): Buffer {
   if (!areEndless(exifBlocks(file, format))) return file;
   const copy = Buffer.from(file);
   for (const place of exifPlaces(file, format)) {
-    copy.write(PASSED_OVER, place.nameAt, "latin1");
-    if (format === "png") renewSum(copy, place);
+    copy.write(UNKNOWN_NAME, place.nameAt, "latin1");
+    if (format === "png") updateChecksum(copy, place);
   }
   return copy;
 }
@@ -37,7 +37,7 @@ function* exifBlocks(file: Buffer, format: Sniffed): Generator<Buffer | undefine
 }
 
 /** Of a PNG chunk: it covers its name and its data, and stands behind them. */
-function renewSum(png: Buffer, { nameAt, block }: ExifPlace): void {
+function updateChecksum(png: Buffer, { nameAt, block }: ExifPlace): void {
   const end = nameAt + 4 + (block?.length ?? 0);
   png.writeUInt32BE(crc32(png.subarray(nameAt, end)), end);
 }

@@ -9,7 +9,7 @@ export type ScanSteps<Found> = Generator<undefined, Found, undefined>;
 export const STEP_BYTES = 65_536;
 
 /** Gives `push` the bytes in chunks, each good until the next, as long as it wants more. */
-export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {
+export function* scanBytes(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {
   if (bytes.length <= STEP_BYTES) {
     push(bytes);
     return;
@@ -24,24 +24,24 @@ export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): S
   }
 }
 
-const STRIDE_MS = 5;
+const SLICE_MS = 5;
 
 /** For the thread that answers clients: others have their turn in between. A short walk takes no turn of its own. */
-export async function yieldingScan<Found>(walk: ScanSteps<Found>): Promise<Found> {
-  let until = performance.now() + STRIDE_MS;
+export async function yieldingScan<Found>(scan: ScanSteps<Found>): Promise<Found> {
+  let until = performance.now() + SLICE_MS;
   for (;;) {
-    const step = walk.next();
+    const step = scan.next();
     if (step.done === true) return step.value;
     if (performance.now() < until) continue;
     await nextTurn();
-    until = performance.now() + STRIDE_MS;
+    until = performance.now() + SLICE_MS;
   }
 }
 
 /** For a process that has nothing else to do. */
-export function atOnce<Found>(walk: ScanSteps<Found>): Found {
+export function runScan<Found>(scan: ScanSteps<Found>): Found {
   for (;;) {
-    const step = walk.next();
+    const step = scan.next();
     if (step.done === true) return step.value;
   }
 }

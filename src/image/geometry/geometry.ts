@@ -1,7 +1,7 @@
 // The size rules of the manual: how large a scaled image is, where a crop or a mark lies. Pure integers; rounding is half
 // up, and no side is ever shorter than one pixel.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Box, Gravity, SizeRule, StepOf, WatermarkScale } from "../grammar/recipe.ts";
+import type { Box, Gravity, SizeRule, Step, StepOf, WatermarkScale } from "../grammar/recipe.ts";
 
 /** Pixels. */
 export interface Size {
@@ -54,7 +54,7 @@ export function coverWindow(
 }
 
 /** The sides that the box means for this image, an absent one being the image's. */
-export function boxSize(source: Size, box: Box): Size {
+function boxSize(source: Size, box: Box): Size {
   const { width, height } = boxSides(source, box);
   return { width: width ?? source.width, height: height ?? source.height };
 }
@@ -78,6 +78,38 @@ export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">):
     parameter: "imageMogr2/crop or cut",
     wanted: "a part of the image",
   });
+}
+
+/** As operations.ts has it, but for an image that lies on its side. */
+export function sizeAfter(step: Step, size: Size): Size {
+  switch (step.name) {
+    case "resize":
+      return scaledSize(size, step.rule);
+    case "coverCrop":
+      return coverWindow(size, step, step.gravity).window;
+    case "attentionCrop":
+      return boxSize(size, step);
+    case "window":
+      return cutSize(size, step);
+    case "pad":
+      return step;
+    case "circle":
+      return { width: step.radius * 2, height: step.radius * 2 };
+    case "rotate":
+      return turnedSize(size, step.degrees);
+    default:
+      return size;
+  }
+}
+
+function cutSize(size: Size, step: StepOf<"window">): Size {
+  try {
+    return plainWindow(size, step);
+  } catch (error) {
+    // Nothing is left of it, which the render says; or there would be, were it upright.
+    if (error instanceof HuiyuanError) return size;
+    throw error;
+  }
 }
 
 /** Throws processing_invalid where the radius is half of a side or more. */

@@ -7,7 +7,7 @@ import { areaOf, type Size, turnedSize, watermarkSize } from "./geometry.ts";
 type ImageWatermark = StepOf<"imageMark">;
 
 /** Of the file of an image mark, and of any mark that is scaled. */
-export const MAX_MARK_PIXELS = 25_000_000;
+export const MAX_WATERMARK_PIXELS = 25_000_000;
 /** Of any mark once it is turned; all of it is made before it is clipped. */
 export const MAX_TURNED_PIXELS = 32_000_000;
 
@@ -28,7 +28,7 @@ export function laidSize(
 
 /** Whether a mark that is laid at this size is not refused. */
 export function mayBeLaid(laid: Size, degrees: number): boolean {
-  return areaOf(laid) <= MAX_MARK_PIXELS && areaOf(turnedSize(laid, degrees)) <= MAX_TURNED_PIXELS;
+  return areaOf(laid) <= MAX_WATERMARK_PIXELS && areaOf(turnedSize(laid, degrees)) <= MAX_TURNED_PIXELS;
 }
 
 /** `laid`: the size of an image mark before it is turned. Throws processing_invalid, which names what makes it too large. */
@@ -44,8 +44,8 @@ export function refuseLargeWatermark(laid: Size, { scale, degrees }: Pick<ImageW
 
 /** `scaled`: what the mark's share of the image gives it. Throws processing_invalid. */
 export function refuseLargeScale(scaled: Size): void {
-  if (areaOf(scaled) <= MAX_MARK_PIXELS) return;
-  const wanted = `${SMALLER_SHARE}, which gives the mark at most ${MAX_MARK_PIXELS / 1e6} megapixels`;
+  if (areaOf(scaled) <= MAX_WATERMARK_PIXELS) return;
+  const wanted = `${SMALLER_SHARE}, which gives the mark at most ${MAX_WATERMARK_PIXELS / 1e6} megapixels`;
   throw tooLarge(`it would have ${sidesOf(scaled)} pixels`, { parameter: "watermark/spcent", wanted });
 }
 

@@ -6,23 +6,23 @@ import type { Output, Recipe, Step, StepOf } from "./recipe.ts";
  * stored variants are found again.
  */
 export function canonicalText({ steps, output, inspection }: Recipe): string {
-  const parts = steps.map((step) => `${step.name}${fieldsText(step, ["name", ...unheeded(step)])}`);
-  const written = fieldsText(heededOfOutput(output, steps.length > 0));
+  const parts = steps.map((step) => `${step.name}${fieldsText(step, ["name", ...ignoredFields(step)])}`);
+  const written = fieldsText(significantOutput(output, steps.length > 0));
   if (written !== "") parts.push(`output${written}`);
   if (inspection !== undefined) parts.push(inspection);
   return parts.join("|");
 }
 
 /** What is said of a step and makes no difference. */
-function unheeded(step: Step): readonly string[] {
+function ignoredFields(step: Step): readonly string[] {
   // The same mark, whoever was let in to it.
-  if (step.name === "imageMark") return ["signedUrl", ...unheededPlace(step)];
-  if (step.name === "textMark") return [...(step.isTiled ? [] : ["spacing"]), ...unheededPlace(step)];
+  if (step.name === "imageMark") return ["signedUrl", ...ignoredPlaceFields(step)];
+  if (step.name === "textMark") return [...(step.isTiled ? [] : ["spacing"]), ...ignoredPlaceFields(step)];
   return [];
 }
 
 /** Tiles begin in the upper left corner; a mark that lies once heeds distances from the edges that its gravity names. */
-function unheededPlace({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" | "gravity">): readonly string[] {
+function ignoredPlaceFields({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" | "gravity">): readonly string[] {
   if (isTiled) return ["gravity"];
   const isBeside = gravity.endsWith("west") || gravity.endsWith("east");
   const isAbove = gravity.startsWith("north") || gravity.startsWith("south");
@@ -30,7 +30,7 @@ function unheededPlace({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" 
 }
 
 /** Whatever is written anew is a baseline JPEG where nobody says otherwise, but for an optimised one. */
-function heededOfOutput({ isProgressive, ...rest }: Output, hasSteps: boolean): Output {
+function significantOutput({ isProgressive, ...rest }: Output, hasSteps: boolean): Output {
   const isBaseline = isProgressive !== true && rest.isOptimised !== true;
   const isWrittenAnyway = hasSteps || Object.keys(rest).length > 0;
   return isBaseline && isWrittenAnyway ? rest : { ...rest, ...(isProgressive !== undefined && { isProgressive }) };

@@ -10,7 +10,7 @@ import { readWatermark } from "./watermark.ts";
 /** Operations of one pipeline, and steps and image marks of one recipe. */
 const MAX_OPERATIONS = 10;
 const MAX_STEPS = 40;
-const MAX_IMAGE_MARKS = 10;
+const MAX_IMAGE_WATERMARKS = 10;
 const MAX_TEXT_LENGTH = 8192;
 
 /** What an operation's reader gets: the segments after its name. */
@@ -75,7 +75,7 @@ function isReadable(name: string): name is keyof typeof READERS {
 function checkAmounts({ steps }: Draft): void {
   if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
   const watermarks = steps.filter(({ name }) => name === "imageMark").length;
-  if (watermarks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
+  if (watermarks > MAX_IMAGE_WATERMARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_WATERMARKS} of them`);
 }
 
 function fault(parameter: string, wanted: string): HuiyuanError {

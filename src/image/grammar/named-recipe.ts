@@ -2,7 +2,7 @@
 // stands for the canonical text, and for what this version of the program makes of it.
 import { hash } from "node:crypto";
 import { canonicalText } from "./canonical-text.ts";
-import { dependsOnAccept, settleAs } from "./negotiate.ts";
+import { dependsOnAccept, negotiatedAs } from "./negotiate.ts";
 import { type AutoFormat, type Recipe, signedWatermarkUrls, watermarkUrls } from "./recipe.ts";
 
 /** Raised when equal recipes begin to give other pixels, so that variants of an earlier version are made anew. */
@@ -17,20 +17,20 @@ export interface NamedRecipe {
   /** The same without, each once. */
   readonly watermarks: readonly string[];
   /** Undefined: the recipe does not depend on the Accept header. Else the one for clients that take this. */
-  readonly settled: ((format: AutoFormat) => NamedRecipe) | undefined;
+  readonly negotiated: ((format: AutoFormat) => NamedRecipe) | undefined;
 }
 
 export function nameRecipe(recipe: Recipe): NamedRecipe {
   const name = shortHash(`${RENDERING}|${canonicalText(recipe)}`);
   const named = { recipe, name, signedWatermarks: signedWatermarkUrls(recipe), watermarks: watermarkUrls(recipe) };
-  return { ...named, settled: dependsOnAccept(recipe) ? settling(recipe) : undefined };
+  return { ...named, negotiated: dependsOnAccept(recipe) ? negotiating(recipe) : undefined };
 }
 
 /** Each named once. */
-function settling(recipe: Recipe): (format: AutoFormat) => NamedRecipe {
+function negotiating(recipe: Recipe): (format: AutoFormat) => NamedRecipe {
   const known = new Map<AutoFormat, NamedRecipe>();
   return (format) => {
-    const named = known.get(format) ?? nameRecipe(settleAs(recipe, format));
+    const named = known.get(format) ?? nameRecipe(negotiatedAs(recipe, format));
     known.set(format, named);
     return named;
   };

@@ -2,7 +2,7 @@
 import type { AutoFormat, OutputFormat, Recipe } from "./recipe.ts";
 
 /** The recipe with `format/auto` settled: AVIF, else WebP, else JPEG, PNG or GIF. */
-export function settleAs(recipe: Recipe, format: AutoFormat): Recipe {
+export function negotiatedAs(recipe: Recipe, format: AutoFormat): Recipe {
   return { ...recipe, output: { ...recipe.output, format } };
 }
 

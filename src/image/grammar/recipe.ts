@@ -156,7 +156,7 @@ export interface Recipe {
 }
 
 /** Whether the result may have clear parts although the source has none. */
-export function makesClear({ steps }: Recipe): boolean {
+export function addsTransparency({ steps }: Recipe): boolean {
   return steps.some(
     (step) =>
       step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
@@ -174,7 +174,7 @@ export function signedWatermarkUrls(recipe: Recipe): readonly string[] {
 }
 
 /** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */
-export function mayPass({ code, parameter }: HuiyuanError): boolean {
+export function isRetryable({ code, parameter }: HuiyuanError): boolean {
   if (parameter === WATERMARK_PARAMETER) return true;
   return code === "render_timeout" || code === "render_failed";
 }

@@ -3,12 +3,12 @@
 
 /** The URL of a mark without its token. */
 export function watermarkWithoutToken(url: string): string {
-  const watermark = url.indexOf("?");
-  if (watermark === -1) return url;
-  const parts = url.slice(watermark + 1).split("&");
+  const queryAt = url.indexOf("?");
+  if (queryAt === -1) return url;
+  const parts = url.slice(queryAt + 1).split("&");
   const rest = parts.filter((part) => !part.startsWith("sign="));
   if (rest.length === parts.length) return url;
-  return rest.length === 0 ? url.slice(0, watermark) : `${url.slice(0, watermark + 1)}${rest.join("&")}`;
+  return rest.length === 0 ? url.slice(0, queryAt) : `${url.slice(0, queryAt + 1)}${rest.join("&")}`;
 }
 
 /** The URL by which a mark is known, however it was written: without its token, and without what chooses no other image. */

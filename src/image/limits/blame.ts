@@ -2,9 +2,8 @@
 // enough, by the same estimates that it was admitted by. None where the image itself is to blame. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { WeighedFacts } from "../formats/loaders.ts";
-import { areaOf, type Size } from "../geometry/geometry.ts";
+import { areaOf, type Size, sizeAfter } from "../geometry/geometry.ts";
 import { FORMAT_PARAMETER } from "../geometry/result-size.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
 import { WANTED_TEXT } from "../geometry/text-size.ts";
 import { type Recipe, type Step, type StepName, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg } from "./weight.ts";

@@ -9,10 +9,10 @@ import {
   refuseLargeRadius,
   type Size,
   scaledSize,
+  sizeAfter,
   turnedSize,
 } from "../geometry/geometry.ts";
 import { blameStep, refuseHeavyResult, refuseLargeResult, refuseManyPixels } from "../geometry/result-size.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
 import type { Recipe, Step } from "../grammar/recipe.ts";
 import type { PipelineLimits } from "../process/pipeline.ts";
 import { BYTES_PER_PIXEL } from "./weight.ts";

@@ -1,7 +1,6 @@
 // In which steps of a recipe an intermediate image is made of a still one: those that come too late for libvips' own order of work.
 // As canvas.ts does it, for who reckons with its memory. Pure.
-import { areaOf, type Size } from "../geometry/geometry.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
+import { areaOf, type Size, sizeAfter } from "../geometry/geometry.ts";
 import type { Step, StepName } from "../grammar/recipe.ts";
 
 /** Sizes of the images that are made before a step and by it. */
@@ -29,14 +28,14 @@ const STAGES: Readonly<Record<StepName, number>> = {
 };
 
 /** One for each step. `mayBeClear`: sharpening is done beside clear parts, to pixels. */
-export function passesOf(steps: readonly Step[], image: Size, mayBeClear: boolean): readonly Pass[] {
+export function passesOf(steps: readonly Step[], image: Size, mayHaveAlpha: boolean): readonly Pass[] {
   let [size, stage] = [image, TURN];
   return steps.map((step) => {
     const [now, next] = [size, sizeAfter(step, size)];
     const begins = beginsAt(step, stage);
     const isLate = begins < stage || (begins === stage && begins !== TURN && begins !== COMPOSE);
     const isEnlarged = STAGES[step.name] === SCALE && areaOf(next) > areaOf(now);
-    const isOfItsOwn = step.name === "rotate" || isEnlarged || (step.name === "sharpen" && mayBeClear);
+    const isOfItsOwn = step.name === "rotate" || isEnlarged || (step.name === "sharpen" && mayHaveAlpha);
     size = next;
     stage = isOfItsOwn ? TURN : endsAt(step, begins);
     return { before: isLate ? now : undefined, after: isOfItsOwn ? next : undefined };

@@ -2,13 +2,12 @@
 // that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
 // that was found (docs/performance.md).
 
-import { mayLieOnItsSide, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
+import { mayBeStoredSideways, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
 import type { ScanSteps } from "../formats/yielding-scan.ts";
-import { areaOf, coverWindow, type Size, tileSize, turnedSize } from "../geometry/geometry.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
+import { areaOf, coverWindow, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
 import { bytesToSet, textSize } from "../geometry/text-size.ts";
 import { laidSize, mayBeLaid } from "../geometry/watermark-size.ts";
-import { makesClear, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
+import { addsTransparency, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
 import { passesOf } from "./passes.ts";
 
 /** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
@@ -57,11 +56,11 @@ export function bytesToDecode({ format, width, height, frames, coefficientBytes 
 export interface HeldImage {
   readonly facts: WeighedFacts;
   /** Whether its decoder may show it on its side. */
-  readonly mayLie: boolean;
+  readonly mayBeSideways: boolean;
 }
 
 export function* heldImage(facts: RasterFacts, bytes: Buffer): ScanSteps<HeldImage> {
-  return { facts: yield* weighedFacts(facts, bytes), mayLie: yield* mayLieOnItsSide(facts, bytes) };
+  return { facts: yield* weighedFacts(facts, bytes), mayBeSideways: yield* mayBeStoredSideways(facts, bytes) };
 }
 
 /**
@@ -95,9 +94,9 @@ function isSizedByImage(url: string, steps: readonly Step[]): boolean {
 }
 
 /** The size as it is and, where the image may lie on its side, as it is then. */
-function withSidesChanged({ width, height }: Size, { mayLie }: HeldImage): readonly Size[] {
+function withSidesChanged({ width, height }: Size, { mayBeSideways }: HeldImage): readonly Size[] {
   const upright = { width, height };
-  return mayLie ? [upright, { width: height, height: width }] : [upright];
+  return mayBeSideways ? [upright, { width: height, height: width }] : [upright];
 }
 
 /** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */
@@ -156,9 +155,9 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
   const frames = framesOf(facts, format);
   const pixels = ({ width, height }: Size) => width * height * frames;
   // A result that knows no transparency has a ground from the start.
-  const mayBeClear = !isOpaque(format) && (!isOpaque(facts.format) || makesClear(recipe));
-  const isBesideClear = frames === 1 && mayBeClear;
-  const passes = frames === 1 ? passesOf(steps, facts, mayBeClear) : [];
+  const mayHaveAlpha = !isOpaque(format) && (!isOpaque(facts.format) || addsTransparency(recipe));
+  const isBesideClear = frames === 1 && mayHaveAlpha;
+  const passes = frames === 1 ? passesOf(steps, facts, mayHaveAlpha) : [];
   let size: Size = facts;
   let [bytes, laid] = [bytesToDecode(facts), 0];
   // What the pass is of, where that stays until its end.
@@ -183,7 +182,7 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
     made(passes[index]?.after);
     size = next;
   }
-  const { whole, more } = bytesToWrite(facts.format, format, output, mayBeClear);
+  const { whole, more } = bytesToWrite(facts.format, format, output, mayHaveAlpha);
   return { bytes, written: laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)) };
 }
 
@@ -216,9 +215,9 @@ function bytesToWrite(
   source: OutputFormat,
   format: OutputFormat,
   output: Recipe["output"],
-  mayBeClear: boolean,
+  mayHaveAlpha: boolean,
 ): { readonly whole: number; readonly more: number } {
-  if (format === "webp" && mayBeClear) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
+  if (format === "webp" && mayHaveAlpha) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
   const [whole, more] = [WRITTEN[format], WRITTEN_BESIDE[format]];
   const hasScans = output.isProgressive === true || output.isOptimised === true;
   if (!hasScans || !mayBeJpeg(source, output)) return { whole, more };

@@ -10,19 +10,19 @@ export function limitMemory(bytes: number): void {
 }
 
 /** Unfilled. Throws image_too_large where the process would grow beyond its limit. */
-export function roomFor(bytes: number): Buffer {
+export function allocatePixels(bytes: number): Buffer {
   if (process.memoryUsage.rss() + bytes <= maxResidentBytes) return Buffer.allocUnsafe(bytes);
   const found = `it needs more than ${maxResidentBytes} bytes of memory`;
   throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
 }
 
 /** Less than it is not worth the milliseconds. */
-const WORTH_COLLECTING = 8 * 1024 * 1024;
+const MIN_COLLECTED_BYTES = 8 * 1024 * 1024;
 
 /**
  * Gives back the memory of so many bytes of pixels to which nothing refers any more. V8 counts them, but comes for them only when they
  * are many times what it holds itself, which is several large images. Nothing where V8 does not offer it (`--expose-gc`).
  */
 export function collectPixels(bytes: number): void {
-  if (bytes >= WORTH_COLLECTING) globalThis.gc?.();
+  if (bytes >= MIN_COLLECTED_BYTES) globalThis.gc?.();
 }

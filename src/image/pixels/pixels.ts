@@ -3,7 +3,7 @@
 import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Size, Window } from "../geometry/geometry.ts";
-import { roomFor } from "./memory.ts";
+import { allocatePixels } from "./memory.ts";
 
 /** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
 export interface Pixels extends Size {
@@ -51,14 +51,14 @@ export async function toPixels(image: Sharp, frames: number, known?: Size): Prom
     throw new HuiyuanError("render_failed", `Cannot process: ${data.length} bytes are not ${pixels} pixels`);
   if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
   // One or two channels: grey, with or without alpha.
-  return { data: spread(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
+  return { data: toRgb(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
 }
 
 /** Grey → RGB, grey with alpha → RGBA. */
-function spread(grey: Buffer, channels: number): Buffer {
+function toRgb(grey: Buffer, channels: number): Buffer {
   const pixels = grey.length / channels;
   const wide = channels === 1 ? 3 : 4;
-  const data = roomFor(pixels * wide);
+  const data = allocatePixels(pixels * wide);
   for (let pixel = 0; pixel < pixels; pixel += 1) {
     const value = grey[pixel * channels]!;
     data.fill(value, pixel * wide, pixel * wide + 3);
@@ -73,7 +73,7 @@ export type Overlay = Size & { readonly data: Buffer };
 /** A part of an overlay. */
 export function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
   if (width === overlay.width && height === overlay.height) return overlay;
-  const data = roomFor(width * height * 4);
+  const data = allocatePixels(width * height * 4);
   for (let row = 0; row < height; row += 1) {
     const from = ((top + row) * overlay.width + left) * 4;
     overlay.data.copy(data, row * width * 4, from, from + width * 4);
@@ -89,11 +89,11 @@ export function asTile({ data, width, height }: Overlay): OverlayOptions {
 /** So large an overlay of nothing but the tile, which is not larger. */
 export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
   const background = { r: 0, g: 0, b: 0, alpha: 0 };
-  const ground = sharp({ create: { width, height, channels: 4, background } });
+  const canvas = sharp({ create: { width, height, channels: 4, background } });
   return {
     width,
     height,
-    data: await ground
+    data: await canvas
       .composite([asTile(tile)])
       .raw()
       .toBuffer(),
@@ -111,7 +111,7 @@ type Corner = (typeof CORNERS)[number];
 
 /** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
 export function cornerMask(radius: number, corner: Corner): Overlay {
-  const data = roomFor(radius * radius * 4).fill(0xff);
+  const data = allocatePixels(radius * radius * 4).fill(0xff);
   const isEast = corner.endsWith("east");
   const isSouth = corner.startsWith("south");
   for (let y = 0; y < radius; y += 1) {
@@ -126,7 +126,7 @@ export function cornerMask(radius: number, corner: Corner): Overlay {
 }
 
 /** Whatever shows an animation takes a frame of at most 10 ms for one without a time, and so do we. Milliseconds. */
-export const shownFor = (delay: number) => (delay <= 10 ? 100 : delay);
+export const displayMs = (delay: number) => (delay <= 10 ? 100 : delay);
 
 /** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
 export function thinned(
@@ -137,12 +137,12 @@ export function thinned(
   if (count >= pixels.frames) return { pixels, delays };
   const frameBytes = pixels.width * pixels.height * pixels.channels;
   const starts = Array.from({ length: count }, (_, index) => Math.floor((index * pixels.frames) / count));
-  const data = roomFor(count * frameBytes);
+  const data = allocatePixels(count * frameBytes);
   for (const [index, start] of starts.entries())
     pixels.data.copy(data, index * frameBytes, start * frameBytes, (start + 1) * frameBytes);
   const ends = [...starts.slice(1), pixels.frames];
   const summed = starts.map((start, index) =>
-    delays.slice(start, ends[index]).reduce((sum, delay) => sum + shownFor(delay), 0),
+    delays.slice(start, ends[index]).reduce((sum, delay) => sum + displayMs(delay), 0),
   );
   return { pixels: { ...pixels, data, frames: count }, delays: summed };
 }

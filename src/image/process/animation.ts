@@ -1,7 +1,7 @@
 // The frames of an animation, one by one: libvips keeps them below each other as one tall image, and whatever looks around a
 // pixel would see the next frame there. Decodes a part of them at a time, so that memory is that of the results.
 import sharp, { type Sharp } from "sharp";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import { type Pixels, toPixels } from "../pixels/pixels.ts";
 
 /** What is done to one frame (`frames` is 1); results have one size and one number of channels. */
@@ -17,9 +17,9 @@ export function throughLibvips(step: (frame: Sharp) => Sharp): FrameWork {
 
 /** The work done on frames that are pixels already. */
 export async function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels> {
-  const gathered = gather(pixels.frames);
-  for (const frame of framesOf(pixels)) gathered.add(await work(frame));
-  return gathered.all();
+  const buffer = createFrameBuffer(pixels.frames);
+  for (const frame of framesOf(pixels)) buffer.add(await work(frame));
+  return buffer.all();
 }
 
 /** An animation that is still encoded. */
@@ -38,14 +38,14 @@ export async function eachEncodedFrame(
   { open, firstPage, size, frames }: EncodedFrames,
   work: FrameWork,
 ): Promise<Pixels> {
-  const atOnce = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
-  const gathered = gather(frames);
-  for (let page = 0; page < frames; page += atOnce) {
-    const pages = Math.min(atOnce, frames - page);
+  const partFrames = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
+  const buffer = createFrameBuffer(frames);
+  for (let page = 0; page < frames; page += partFrames) {
+    const pages = Math.min(partFrames, frames - page);
     const part = await toPixels(open({ page: firstPage + page, pages }), pages);
-    for (const frame of framesOf(part)) gathered.add(await work(frame));
+    for (const frame of framesOf(part)) buffer.add(await work(frame));
   }
-  return gathered.all();
+  return buffer.all();
 }
 
 function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
@@ -58,11 +58,11 @@ function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
 }
 
 /** Lays frames below each other in one buffer of their whole size, made when the first one tells it. */
-function gather(frames: number) {
+function createFrameBuffer(frames: number) {
   let [all, filled]: [Pixels | undefined, number] = [undefined, 0];
   return {
     add(frame: Pixels): void {
-      all ??= { ...frame, data: roomFor(frame.data.length * frames), frames };
+      all ??= { ...frame, data: allocatePixels(frame.data.length * frames), frames };
       filled += frame.data.copy(all.data, filled);
     },
     all(): Pixels {

@@ -27,7 +27,7 @@ export interface CanvasOptions {
   /** Width × height × frames of the image and of every intermediate one. */
   readonly maxPixels: number;
   /** `#rrggbb` that shows through what is transparent; absent: transparency is kept. */
-  readonly ground?: string;
+  readonly background?: string;
 }
 
 /** Sizes are those of one frame, after the steps so far. */
@@ -62,7 +62,7 @@ export interface Canvas {
    * Does everything so far. What comes opens the result, as often as it is called, to be written each time: a clone of one
    * pipeline would copy all pixels. The canvas is spent.
    */
-  settle(): Promise<() => Sharp>;
+  reopenable(): Promise<() => Sharp>;
   /** Goes on from other pixels; of the metadata nothing is left. */
   replace(pixels: Pixels): void;
   /** The pipeline with everything so far, to be written in some format. The canvas is spent. */

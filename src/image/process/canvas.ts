@@ -2,22 +2,22 @@
 // cut, extend, blur, sharpen, compose, opacity): what comes in that order is gathered into one pass over the pixels, and only a step
 // that comes too late for it makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
-import { pngWithExif, withExifApart } from "../formats/exif-carried.ts";
+import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { collectPixels } from "../pixels/memory.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
-import { drawnTo } from "./attention.ts";
+import { attentionPoint } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
-import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
 /** A place in libvips' own order of work. */
 type Stage = (typeof STAGES)[number];
 const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
 
-export function createCanvas(source: CanvasSource, { maxPixels, ground }: CanvasOptions): Canvas {
+export function createCanvas(source: CanvasSource, { maxPixels, background }: CanvasOptions): Canvas {
   let orientation = source.orientation;
   // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
   let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
@@ -30,7 +30,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   let untouched = "bytes" in source && source.frames > 1 ? source : undefined;
   /** So are the pixels of the pipeline. */
   let isGrey = "bytes" in source && source.isGrey;
-  let isOpaque = source.isOpaque || ground !== undefined;
+  let isOpaque = source.isOpaque || background !== undefined;
   let stage: Stage = "turn";
   let overlays: OverlayOptions[] = [];
   let bytesHeld = 0;
@@ -40,16 +40,16 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function openEncoded(bytes: Buffer, { samples = {}, firstPage = 0 }: Partial<EncodedSource> = {}): Sharp {
-    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
+    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
   }
 
-  function onGround(opened: Sharp): Sharp {
-    return ground === undefined ? opened : opened.flatten({ background: ground });
+  function onBackground(opened: Sharp): Sharp {
+    return background === undefined ? opened : opened.flatten({ background });
   }
 
   function openPixels({ data, width, height, channels, frames: count }: Pixels): Sharp {
     const raw = { width, height: height * count, channels, ...(count > 1 && { pageHeight: height }) };
-    return onGround(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
+    return onBackground(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
   }
 
   /** `bytes`: of the intermediate image that it is of. */
@@ -115,11 +115,11 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   /** What looks around a pixel is done to each frame of an animation alone. */
-  async function eachAlone(work: FrameWork): Promise<void> {
-    if (untouched === undefined) return open(await eachFrame(beginWithout(await passPixels(canvas.size)), work));
+  async function perFrame(work: FrameWork): Promise<void> {
+    if (untouched === undefined) return open(await eachFrame(beginWithPixels(await passPixels(canvas.size)), work));
     const { bytes, firstPage } = untouched;
     const encoded = {
-      open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })),
+      open: (part: object) => onBackground(sharp(bytes, { ...opened(), ...part })),
       firstPage,
       size: canvas.size,
       frames: canvas.frames,
@@ -128,18 +128,18 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   /** What a step of our own makes of the image; EXIF stays. */
-  async function replaceBy(work: FrameWork): Promise<void> {
+  async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(await passPixels(canvas.size)));
-    const { pixels, exif } = await withExifApart(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
-    beginWithout(pixels);
+    const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
+    beginWithPixels(pixels);
     const made = await work(pixels);
     canvas.size = { width: made.width, height: made.height };
-    beginWithout(made);
+    beginWithPixels(made);
     beginWithExif(await pngWithExif(made, exif));
   }
 
   /** For a while of nothing but pixels: what they were made of goes. */
-  function beginWithout(pixels: Pixels): Pixels {
+  function beginWithPixels(pixels: Pixels): Pixels {
     begin(() => openPixels(pixels), pixels.data.length);
     return pixels;
   }
@@ -150,12 +150,12 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     const enlargement = { from, to, window };
     if (canvas.frames > 1) {
       const reduce = throughLibvips((frame) => frame.resize(from.width, from.height, { fit: "fill" }));
-      return eachAlone(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
+      return perFrame(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
     }
     await canvas.resize(from);
     const part = neededPart(enlargement);
     await canvas.crop(part);
-    await replaceBy(async (pixels) => enlarged(pixels, enlargement, part));
+    await replaceWith(async (pixels) => enlarged(pixels, enlargement, part));
   }
 
   function refuseBeyondLimit(size: Size): void {
@@ -189,7 +189,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const bytes = window.width * window.height * (isOpaque ? 3 : 4);
       if (isLonger && bytes <= MAX_ENLARGED_BYTES) return enlarge(wanted, window);
       const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
-      if (canvas.frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
+      if (canvas.frames > 1) return perFrame(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
       canvas.size = wanted;
       return canvas.crop(window);
@@ -206,8 +206,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
         // Searched before it is enlarged, when there is much less of it.
         if (stage !== "turn") await materialise();
-        const eye = await drawnTo({ image: reopen(), size: canvas.size }, scaled, { width, height });
-        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, eye) });
+        const point = await attentionPoint({ image: reopen(), size: canvas.size }, scaled, { width, height });
+        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, point) });
       }
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
@@ -226,7 +226,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     async rotate(degrees, colour) {
       refuseBeyondLimit(turnedSize(canvas.size, degrees));
       const turn = (from: Sharp) => from.rotate(degrees, { background: colour });
-      if (canvas.frames > 1) return eachAlone(throughLibvips(turn));
+      if (canvas.frames > 1) return perFrame(throughLibvips(turn));
       // A pass of its own: where libvips turns depends on what else the pass does.
       if (stage !== "turn") await materialise();
       turn(image);
@@ -237,20 +237,20 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
       const restore = isOpaque ? undefined : await opacityRestored(options);
       const soften = (from: Sharp) => from.blur(options);
-      const softenClear = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
+      const softenAlpha = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
       if (canvas.frames > 1)
-        return eachAlone((frame) => throughLibvips(frame.channels === 4 ? softenClear : soften)(frame));
+        return perFrame((frame) => throughLibvips(frame.channels === 4 ? softenAlpha : soften)(frame));
       // Grey with alpha has two channels.
       if (restore && isGrey) await materialise();
-      softenClear(await at("blur"));
+      softenAlpha(await at("blur"));
       if (restore) stage = "opacity";
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);
       const sharpen = throughLibvips((from) => from.sharpen(options));
-      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenBesideClear(frame, options) : sharpen(frame));
-      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
-      if (!isOpaque) return replaceBy(work);
+      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenWithAlpha(frame, options) : sharpen(frame));
+      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return perFrame(work);
+      if (!isOpaque) return replaceWith(work);
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {
@@ -274,7 +274,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       open(pixels);
       return pixels;
     },
-    async settle() {
+    async reopenable() {
       // At this stage nothing is gathered, and pixels need not be made of pixels.
       if (stage !== "turn" || isEncoded) await materialise();
       return reopen;

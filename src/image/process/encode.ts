@@ -3,7 +3,7 @@ import type { Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import { writeBmp } from "../formats/bmp.ts";
 import type { Output, OutputFormat, QualityRule } from "../grammar/recipe.ts";
-import { shownFor } from "../pixels/pixels.ts";
+import { displayMs } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 
 export interface Encoding {
@@ -48,7 +48,7 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
   }
   if (format === "bmp") return writeBmp(await canvas.pixels());
   if (format === "jpeg" && output.maxBytes !== undefined)
-    return encodeWithin(await canvas.settle(), encoding, output.maxBytes);
+    return encodeWithin(await canvas.reopenable(), encoding, output.maxBytes);
   return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
 }
 
@@ -78,7 +78,7 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
   const { format, output, hasExif, delays, loop } = encoding;
   const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
   // Encoders make one frame of neighbours that look alike, and add up what they are told.
-  const shown = delays.map((delay) => atMost(shownFor(delay)));
+  const shown = delays.map((delay) => atMost(displayMs(delay)));
   const animation = delays.length > 0 ? { delay: shown, loop: atMost(loop) } : {};
   switch (format) {
     case "jpeg":

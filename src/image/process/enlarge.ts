@@ -1,7 +1,7 @@
 // Makes pictures larger. libvips does so too, but lays everything half a pixel of the result to the lower right, and so blurs a
 // side that keeps its length. The curve is the same (Catmull-Rom): sides one after the other, alpha premultiplied, edges carried on.
 import type { Size, Window } from "../geometry/geometry.ts";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
 /** A side of a whole picture and of the larger one, and the part of the latter that is wanted. Pixels. */
@@ -39,11 +39,11 @@ export function enlarged(
 ): Pixels {
   const { window } = enlargement;
   const { channels } = part;
-  const data = roomFor(window.width * window.height * channels);
+  const data = allocatePixels(window.width * window.height * channels);
   const rows = widenedRows(part, taps(across(enlargement), { skipped: left, given: part.width, step: channels }));
   const { at, weights } = taps(down(enlargement), { skipped: top, given: part.height, step: 1 });
   const length = window.width * channels;
-  const join = channels === 4 ? joinClear : joinOpaque;
+  const join = channels === 4 ? joinAlpha : joinOpaque;
   for (let y = 0, tap = 0; y < window.height; y += 1, tap += TAPS) {
     const four = [rows(at[tap]!), rows(at[tap + 1]!), rows(at[tap + 2]!), rows(at[tap + 3]!)] as const;
     // Rounds, and ends at 0 and 255.
@@ -144,7 +144,7 @@ function joinOpaque(to: Uint8ClampedArray, [one, two, three, four]: FourRows, we
   for (let at = 0; at < to.length; at += 1) to[at] = one[at]! * a + two[at]! * b + three[at]! * c + four[at]! * d;
 }
 
-function joinClear(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
+function joinAlpha(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
   const [a, b, c, d] = [weights[0]!, weights[1]!, weights[2]!, weights[3]!];
   for (let pixel = 0; pixel < to.length; pixel += 4) {
     const at = pixel + 3;

@@ -55,7 +55,7 @@ const SPREAD_SIGMA = 2;
  * Sharpens one frame that may have clear parts. Clear pixels are black, and an edge beside them would be made lighter as
  * if it were one in the picture: so the colours are carried on beyond it for the while. What is clear stays so.
  */
-export async function sharpenBesideClear(frame: Pixels, options: SharpenOptions): Promise<Pixels> {
+export async function sharpenWithAlpha(frame: Pixels, options: SharpenOptions): Promise<Pixels> {
   const { data, width, height } = frame;
   const clear = { width, height, channels: 4 } as const;
   const spread = await sharp(data, { raw: clear }).blur({ sigma: SPREAD_SIGMA }).raw().toBuffer();

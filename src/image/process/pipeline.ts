@@ -11,7 +11,7 @@ import { framesIn, type RasterFacts } from "../formats/loaders.ts";
 import { readableFile } from "../formats/readable-file.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
-import { makesClear, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
+import { addsTransparency, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";
@@ -131,13 +131,13 @@ async function processImage(
   const shown = {
     format: facts.format,
     isAnimated: facts.frames > 1,
-    isOpaque: isOpaqueSource && !makesClear(recipe),
+    isOpaque: isOpaqueSource && !addsTransparency(recipe),
   };
   const format = outputFormat(recipe.output.format, shown);
   const isOpaque = format === "jpeg" || format === "bmp";
   const canvas = createCanvas(canvasSource(source, format), {
     maxPixels: limits.pixels,
-    ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
+    ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
@@ -157,7 +157,7 @@ async function processImage(
     loop: metadata.loop ?? 0,
   });
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
-  if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
+  if (mayReturnSource(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: source.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
   // Encoders make one frame of neighbours that look alike.
@@ -174,7 +174,7 @@ function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
 }
 
 /** `size-limit/<n>!`: nothing is done to the picture, and what it is stored with may stay. */
-function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
+function mayReturnSource({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
   const isOnlyWritten = steps.length === 0 && format === "jpeg" && written === "jpeg" && !output.isStripped;
   return output.keepsSmaller === true && isOnlyWritten;
 }

@@ -1,6 +1,6 @@
 // The shadow behind a text mark: one channel is blurred, since a shadow is black and differs in nothing but its opacity.
 import sharp from "sharp";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import type { Overlay } from "../pixels/pixels.ts";
 
 /** A soft dark copy behind the mark, a twentieth of the font's size to the lower right. */
@@ -8,7 +8,7 @@ export async function withShadow(watermark: Overlay, perCent: number, fontSize: 
   const distance = Math.max(1, Math.round(fontSize / 20));
   const width = watermark.width + distance * 3;
   const height = watermark.height + distance * 3;
-  const data = roomFor(width * height * 4);
+  const data = allocatePixels(width * height * 4);
   const dark = await blurred(silhouette(watermark, perCent), watermark, distance);
   for (let y = 0, at = 0; y < height; y += 1)
     for (let x = 0; x < width; x += 1, at += 4) {
@@ -25,7 +25,7 @@ export async function withShadow(watermark: Overlay, perCent: number, fontSize: 
 
 /** The opacity of each pixel, reduced. */
 function silhouette({ data, width, height }: Overlay, perCent: number): Buffer {
-  const opacity = roomFor(width * height);
+  const opacity = allocatePixels(width * height);
   for (let at = 0; at < opacity.length; at += 1) opacity[at] = Math.round((data[at * 4 + 3]! * perCent) / 100);
   return opacity;
 }

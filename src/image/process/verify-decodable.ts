@@ -7,7 +7,7 @@ import { readableFile } from "../formats/readable-file.ts";
 import { translated } from "./pipeline.ts";
 
 /** An image to be proven. `file`: the render process reads it, so that the server need not hold it. */
-export type ProofBody =
+export type VerifyBody =
   | { readonly kind: "buffer"; readonly buffer: Buffer }
   | { readonly kind: "file"; readonly path: string };
 
@@ -24,7 +24,7 @@ export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Prom
       readBmp(bytes);
       return;
     }
-    const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], wordsOf) : [];
+    const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], messageOf) : [];
     if (warning !== undefined && hasLostPixels(warning, bytes.length)) throw new Error(warning);
     if (warning !== undefined || !isLenient(facts)) await decode(bytes, facts, "error");
   } catch (error) {
@@ -49,7 +49,7 @@ async function decode(
     .toBuffer();
 }
 
-function wordsOf(error: unknown): [string] {
+function messageOf(error: unknown): [string] {
   return [error instanceof Error ? error.message : String(error)];
 }
 

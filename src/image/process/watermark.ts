@@ -9,7 +9,7 @@ import { type Size, tileSize, watermarkPosition, watermarkSize } from "../geomet
 import { refuseLargeText, tooLargeText, WANTED_TEXT } from "../geometry/text-size.ts";
 import {
   laidSize,
-  MAX_MARK_PIXELS,
+  MAX_WATERMARK_PIXELS,
   refuseLargeScale,
   refuseLargeTurn,
   refuseLargeWatermark,
@@ -113,7 +113,7 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error", page: firstPage } as const;
+    const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error", page: firstPage } as const;
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {

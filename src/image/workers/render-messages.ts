@@ -5,13 +5,13 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { RasterFacts, SourceLimits } from "../formats/loaders.ts";
 import type { Recipe } from "../grammar/recipe.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { ProofBody } from "../process/verify-decodable.ts";
+import type { VerifyBody } from "../process/verify-decodable.ts";
 
 /** One at a time; the next is sent after the answer. */
-export type ToProcess = RenderOrder | VerifyOrder;
+export type ToProcess = RenderCommand | VerifyCommand;
 
 /** The image's bytes follow unless it has them, then those of its marks. */
-interface RenderOrder {
+interface RenderCommand {
   readonly kind: "render";
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
@@ -23,7 +23,7 @@ interface RenderOrder {
 }
 
 /** The image's bytes follow, unless they are in the file `path`. */
-interface VerifyOrder {
+interface VerifyCommand {
   readonly kind: "verify";
   readonly limits: SourceLimits;
   readonly path: string | undefined;
@@ -31,7 +31,7 @@ interface VerifyOrder {
 
 export type FromProcess =
   | { readonly kind: "ready" }
-  | { readonly kind: "proven"; readonly residentBytes: number }
+  | { readonly kind: "verified"; readonly residentBytes: number }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
   | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
   | {
@@ -81,8 +81,8 @@ export function partsAfter(parts: readonly Buffer[], written: number): readonly 
   });
 }
 
-/** Puts messages together from what arrives; `said` is called with each whole one. A body is gathered in its own place, once. */
-export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
+/** Puts messages together from what arrives; `onMessage` is called with each whole one. A body is gathered in its own place, once. */
+export function createFrameReader(onMessage: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
   let begun: Buffer = Buffer.alloc(0);
   let message: { readonly head: FromProcess; readonly body: Buffer; filled: number } | undefined;
 
@@ -111,7 +111,7 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
       if (message === undefined || message.filled < message.body.length) continue;
       const { head, body } = message;
       message = undefined;
-      said(head, body);
+      onMessage(head, body);
     }
   };
 }
@@ -120,7 +120,7 @@ export function requestFrame(
   { bytes, facts, recipe, limits, watermarks }: PipelineRequest,
   isHeld: boolean,
 ): readonly Buffer[] {
-  const head: RenderOrder = {
+  const head: RenderCommand = {
     kind: "render",
     ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
@@ -129,14 +129,14 @@ export function requestFrame(
   return frameOf(head, isHeld ? [...watermarks.values()] : [bytes, ...watermarks.values()]);
 }
 
-export function proofFrame(body: ProofBody, limits: SourceLimits): readonly Buffer[] {
+export function verifyFrame(body: VerifyBody, limits: SourceLimits): readonly Buffer[] {
   const path = body.kind === "file" ? body.path : undefined;
-  return frameOf({ kind: "verify", limits, path } satisfies VerifyOrder, body.kind === "file" ? [] : [body.buffer]);
+  return frameOf({ kind: "verify", limits, path } satisfies VerifyCommand, body.kind === "file" ? [] : [body.buffer]);
 }
 
 /** `marksBody`: the bytes of all marks, one behind the other. */
 export function requestOf(
-  { facts, recipe, limits, watermarks }: RenderOrder,
+  { facts, recipe, limits, watermarks }: RenderCommand,
   bytes: Buffer,
   watermarksBody: Buffer,
 ): PipelineRequest {

@@ -6,14 +6,14 @@ import { Socket } from "node:net";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { SourceLimits } from "../formats/loaders.ts";
 import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { ProofBody } from "../process/verify-decodable.ts";
+import type { VerifyBody } from "../process/verify-decodable.ts";
 import {
   createFrameReader,
   type FromProcess,
-  proofFrame,
   requestFrame,
   SHARED_BYTES,
   SOCKET,
+  verifyFrame,
 } from "./render-messages.ts";
 import { spawnRenderProcess } from "./render-spawn.ts";
 
@@ -25,7 +25,7 @@ export interface RenderPool {
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
   /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
-  verify(body: ProofBody, limits: SourceLimits, bytes: number): Promise<void>;
+  verify(body: VerifyBody, limits: SourceLimits, bytes: number): Promise<void>;
   /** Another `renderMs` for images to come. */
   setDeadline(renderMs: number): void;
   /** Processes that exist. */
@@ -54,18 +54,18 @@ export const PROCESS_BYTES = 64 * 1024 * 1024;
 const GROWN_BYTES = 2 * PROCESS_BYTES;
 
 /** What a process has said, with the bytes behind it. */
-interface Answer {
-  readonly said: FromProcess;
+interface Reply {
+  readonly head: FromProcess;
   readonly body: Buffer;
 }
 
 /** What it was asked for, done. */
-interface Done extends Answer {
-  readonly said: Extract<FromProcess, { kind: "rendered" | "proven" }>;
+interface Success extends Reply {
+  readonly head: Extract<FromProcess, { kind: "rendered" | "verified" }>;
 }
 
 /** The parts of an order, made for the process that gets it. */
-type OrderFor = (renderer: Renderer) => readonly Buffer[];
+type CommandFor = (renderer: Renderer) => readonly Buffer[];
 
 /** A process and what it does. */
 interface Renderer {
@@ -74,7 +74,7 @@ interface Renderer {
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   /** Set while it renders; called with its answer, or undefined when it is gone. */
-  answered: ((answer: Answer | undefined) => void) | undefined;
+  onReply: ((reply: Reply | undefined) => void) | undefined;
   /** The image that it has from the last request: one is often wanted in several sizes. */
   held: WeakRef<Buffer> | undefined;
   /** Bytes of memory after the last order. */
@@ -109,18 +109,18 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
         isReady = resolve;
       }),
       ended,
-      answered: undefined,
+      onReply: undefined,
       held: undefined,
       residentBytes: PROCESS_BYTES,
       bytes: 0,
       idle: undefined,
     };
     const starting = setTimeout(() => kill(renderer), startMs);
-    const read = createFrameReader((said, body) => {
-      if (said.kind === "ready") {
+    const read = createFrameReader((head, body) => {
+      if (head.kind === "ready") {
         clearTimeout(starting);
         isReady();
-      } else renderer.answered?.({ said, body });
+      } else renderer.onReply?.({ head, body });
     });
     socket.on("data", read);
     // What could not be sent: the process is ending, which is heard of anyway.
@@ -130,7 +130,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       clearTimeout(starting);
       all.delete(renderer);
       forget(renderer);
-      renderer.answered?.(undefined);
+      renderer.onReply?.(undefined);
     });
     return renderer;
   }
@@ -191,72 +191,76 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   }
 
   /** Undefined: the process has ended. What passes from when it was ready is taken from the time. */
-  function ask(renderer: Renderer, orderFor: OrderFor, time: { leftMs: number }): Promise<Answer | "late" | undefined> {
+  function attempt(
+    renderer: Renderer,
+    commandFor: CommandFor,
+    time: { leftMs: number },
+  ): Promise<Reply | "late" | undefined> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       let sentAt: number | undefined;
-      const settle = (answer: Answer | "late" | undefined) => {
+      const settle = (reply: Reply | "late" | undefined) => {
         clearTimeout(timer);
-        renderer.answered = undefined;
+        renderer.onReply = undefined;
         if (sentAt !== undefined) time.leftMs -= performance.now() - sentAt;
-        resolve(answer);
+        resolve(reply);
       };
-      renderer.answered = settle;
+      renderer.onReply = settle;
       // The start has a bound of its own: by a short time for images no process would ever have started.
       void renderer.ready.then(() => {
-        if (renderer.answered !== settle) return;
+        if (renderer.onReply !== settle) return;
         sentAt = performance.now();
         timer = setTimeout(() => settle("late"), time.leftMs);
-        send(renderer.socket, orderFor(renderer));
+        send(renderer.socket, commandFor(renderer));
       });
     });
   }
 
   /** Gives it to a process and takes care of that, whatever becomes of it. */
-  async function order(orderFor: OrderFor, bytes: number): Promise<Done> {
+  async function run(commandFor: CommandFor, bytes: number): Promise<Success> {
     const allowedMs = renderMs;
     const time = { leftMs: allowedMs };
     let renderer = take(bytes);
-    let answer = await ask(renderer, orderFor, time);
+    let reply = await attempt(renderer, commandFor, time);
     // Somebody else has killed it, or the image has, or it did not start: a second process tells.
-    if (answer === undefined && !isClosed) {
+    if (reply === undefined && !isClosed) {
       renderer = take(bytes);
-      answer = await ask(renderer, orderFor, time);
+      reply = await attempt(renderer, commandFor, time);
     }
-    if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
-    if (answer === "late") {
+    if (reply === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
+    if (reply === "late") {
       kill(renderer);
       throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${allowedMs} ms`);
     }
-    const { said, body } = answer;
-    if (said.kind === "exhausted" || said.kind === "ready") {
+    const { head, body } = reply;
+    if (head.kind === "exhausted" || head.kind === "ready") {
       kill(renderer);
       const found = `it needs more than ${maxResidentBytes} bytes of memory`;
       throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
     }
-    if (said.residentBytes > GROWN_BYTES) kill(renderer);
-    else keep(renderer, said.residentBytes);
-    if (said.kind !== "refused") return { said, body };
-    const { code, message, parameter, wanted } = said;
+    if (head.residentBytes > GROWN_BYTES) kill(renderer);
+    else keep(renderer, head.residentBytes);
+    if (head.kind !== "refused") return { head, body };
+    const { code, message, parameter, wanted } = head;
     throw new HuiyuanError(code, message, { parameter, wanted });
   }
 
   return {
     async render(request, bytesToRender) {
       const { bytes } = request;
-      const { said, body } = await order((renderer) => {
+      const { head, body } = await run((renderer) => {
         const isHeld = renderer.held?.deref() === bytes;
         if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
         return requestFrame(request, isHeld);
       }, bytesToRender);
-      if (said.kind === "rendered") return { ...said.rendered, bytes: body };
+      if (head.kind === "rendered") return { ...head.rendered, bytes: body };
       throw new HuiyuanError("internal", "Cannot process: the render process has done something else");
     },
-    async verify(body, limits, bytesToProve) {
-      await order((renderer) => {
+    async verify(body, limits, bytesToVerify) {
+      await run((renderer) => {
         renderer.held = undefined;
-        return proofFrame(body, limits);
-      }, bytesToProve);
+        return verifyFrame(body, limits);
+      }, bytesToVerify);
     },
     setDeadline(next) {
       renderMs = next;

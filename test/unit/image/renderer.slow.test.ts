@@ -305,8 +305,8 @@ test("what is sent back into line leaves it with the last who wanted it", async 
   const hidden = gatedLoad(blackPng(3600, 3600));
   hidden.letGo();
   const { size, image, recipe, loadImage } = request("imageMogr2/rotate/90/thumbnail/9x");
-  const job = { size, image, recipe, loadImage, load: hidden.load, bring: undefined };
-  const leave = origin.want(toKey("v/1"), job);
+  const job = { size, image, recipe, loadImage, load: hidden.load, prefetch: undefined };
+  const leave = origin.register(toKey("v/1"), job);
   const second = origin.fetch(ask("v/1"));
   const refused = expect(second).rejects.toMatchObject({ code: "client_gone" });
   for (let turns = 0; turns < 99 && two.waiting === 0; turns += 1) await nextTurn();

@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { withClearGround } from "../../../../src/image/formats/gif-background.ts";
+import { withClearBackground } from "../../../../src/image/formats/gif-background.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
 import { b64, colourAt, difference, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 
@@ -96,15 +96,15 @@ test("withClearGround() changes neither times nor frames, and leaves a GIF witho
     const { pages, delay, width, height } = await sharp(bytes, { animated: true }).metadata();
     return { pages, delay, width, height };
   };
-  expect(await facts(withClearGround(going))).toEqual(await facts(going));
+  expect(await facts(withClearBackground(going))).toEqual(await facts(going));
   const covered = handGif(40, 40, [
     { at: WHOLE, colour: RED, disposal: 2 },
     { at: WHOLE, colour: GREEN, disposal: 2 },
   ]);
-  expect(withClearGround(covered)).toBe(covered);
+  expect(withClearBackground(covered)).toBe(covered);
 });
 
 test("withClearGround() leaves a frame that may use every index as it is", () => {
   const full = handGif(40, 40, [{ at: MIDDLE, colour: RED }], { bits: 8 });
-  expect(withClearGround(full)).toBe(full);
+  expect(withClearBackground(full)).toBe(full);
 });

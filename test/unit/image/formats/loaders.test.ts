@@ -1,8 +1,8 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { type KnownFacts, mayLieOnItsSide, readSource } from "../../../../src/image/formats/loaders.ts";
-import { atOnce } from "../../../../src/image/formats/yielding-scan.ts";
+import { type KnownFacts, mayBeStoredSideways, readSource } from "../../../../src/image/formats/loaders.ts";
+import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../../helpers/images.ts";
 import { animation, BLUE, GREEN, LIMITS, quadrants, RED, renderText } from "../../../helpers/rendering.ts";
@@ -77,7 +77,7 @@ test.each(["jpeg", "png", "webp"] as const)("mayLieOnItsSide() is what the EXIF 
   const tagged = quadrants(64, 48).withMetadata({ orientation: 6 });
   const lies = [plain, tagged].map(async (image) => {
     const bytes = await image.toFormat(format).toBuffer();
-    return atOnce(mayLieOnItsSide(readSource(bytes, LIMITS), bytes));
+    return runScan(mayBeStoredSideways(readSource(bytes, LIMITS), bytes));
   });
   expect(await Promise.all(lies)).toEqual([false, true]);
 });

@@ -1,8 +1,8 @@
 // A file of a million parts is read in the time that some looks at each of its bytes take.
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../src/body/body-room.ts";
-import { walkSource, weighedFacts } from "../../../../src/image/formats/loaders.ts";
-import { atOnce } from "../../../../src/image/formats/yielding-scan.ts";
+import { scanSource, weighedFacts } from "../../../../src/image/formats/loaders.ts";
+import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
 import { tinyParts } from "../../../helpers/hostile-images.ts";
 import { LIMITS } from "../../../helpers/rendering.ts";
 
@@ -36,7 +36,7 @@ test.each(Object.entries(await tinyParts(BYTES)))(
     const bytes = bodyRoom(file.length);
     file.copy(bytes);
     const limits = { ...LIMITS, frames: Number.POSITIVE_INFINITY, pixels: Number.POSITIVE_INFINITY };
-    const readMs = cpuMs(() => atOnce(weighedFacts(atOnce(walkSource(bytes, limits)), bytes)));
+    const readMs = cpuMs(() => runScan(weighedFacts(runScan(scanSource(bytes, limits)), bytes)));
     expect(readMs / oneLookMs).toBeLessThan(MOST_LOOKS);
   },
 );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../src/body/body-room.ts";
-import { atOnce, type ScanSteps, walkThrough, yieldingScan } from "../../../../src/image/formats/yielding-scan.ts";
+import { runScan, type ScanSteps, scanBytes, yieldingScan } from "../../../../src/image/formats/yielding-scan.ts";
 
 function* busy(steps: number, stepMs: number): ScanSteps<string> {
   for (let step = 0; step < steps; step += 1) {
@@ -35,7 +35,7 @@ test("inStrides() and atOnce() throw what the walk throws", async () => {
     throw new RangeError("here");
   }
   await expect(yieldingScan(failing())).rejects.toThrow("here");
-  expect(() => atOnce(failing())).toThrow("here");
+  expect(() => runScan(failing())).toThrow("here");
 });
 
 // Of those that are larger than a mebibyte the memory is another one.
@@ -43,7 +43,7 @@ test.each([0, 1, 65_536, 65_537, 300_000, 2_000_000])("walkThrough() gives all o
   const bytes = bodyRoom(length);
   for (let at = 0; at < length; at += 1) bytes[at] = at % 251;
   const chunks: Buffer[] = [];
-  const walk = walkThrough(bytes, (chunk) => chunks.push(Buffer.from(chunk)) > 0);
+  const walk = scanBytes(bytes, (chunk) => chunks.push(Buffer.from(chunk)) > 0);
   let turns = 0;
   while (walk.next().done !== true) turns += 1;
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
@@ -52,8 +52,8 @@ test.each([0, 1, 65_536, 65_537, 300_000, 2_000_000])("walkThrough() gives all o
 
 test("walkThrough() ends where no more is wanted", () => {
   let chunks = 0;
-  atOnce(
-    walkThrough(Buffer.alloc(1_000_000), () => {
+  runScan(
+    scanBytes(Buffer.alloc(1_000_000), () => {
       chunks += 1;
       return chunks < 3;
     }),

@@ -5,7 +5,7 @@ import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
 import { ignoresErrors, parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import {
   type Era,
-  mayPass,
+  isRetryable,
   mayServeOriginal,
   WATERMARK_PARAMETER,
   watermarkUrls,
@@ -398,7 +398,7 @@ test("mayServeOriginal() covers faults of the image, never the server's own stat
 });
 
 test("mayPass() is true of time, breakage and marks, and of nothing that image and instruction always have", () => {
-  const passes = (code: ErrorCode, parameter?: string) => mayPass(new HuiyuanError(code, "x", { parameter }));
+  const passes = (code: ErrorCode, parameter?: string) => isRetryable(new HuiyuanError(code, "x", { parameter }));
   expect([passes("render_timeout"), passes("render_failed")]).toEqual([true, true]);
   expect(passes("processing_invalid", WATERMARK_PARAMETER)).toBe(true);
   expect([passes("processing_invalid", "imageMogr2/crop"), passes("image_not_processable")]).toEqual([false, false]);

@@ -36,9 +36,9 @@ test("nameRecipe() lists a mark that is spelled in two ways as two to be looked 
 
 test("settled() has three outcomes, each the same recipe every time", () => {
   const auto = named("imageView2/2/w/9/format/auto");
-  const outcomes = (["autoAvif", "autoWebp", "autoPlain"] as const).map((format) => auto.settled?.(format));
+  const outcomes = (["autoAvif", "autoWebp", "autoPlain"] as const).map((format) => auto.negotiated?.(format));
   expect(new Set(outcomes.map((outcome) => outcome?.name)).size).toBe(3);
-  expect(auto.settled?.("autoWebp")).toBe(outcomes[1]);
-  expect(outcomes.map((outcome) => outcome?.settled)).toEqual([undefined, undefined, undefined]);
-  expect(named("imageView2/2/w/9/format/webp").settled).toBeUndefined();
+  expect(auto.negotiated?.("autoWebp")).toBe(outcomes[1]);
+  expect(outcomes.map((outcome) => outcome?.negotiated)).toEqual([undefined, undefined, undefined]);
+  expect(named("imageView2/2/w/9/format/webp").negotiated).toBeUndefined();
 });

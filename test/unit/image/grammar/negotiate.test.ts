@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
-import { acceptedFormat, dependsOnAccept, outputFormat, settleAs } from "../../../../src/image/grammar/negotiate.ts";
+import {
+  acceptedFormat,
+  dependsOnAccept,
+  negotiatedAs,
+  outputFormat,
+} from "../../../../src/image/grammar/negotiate.ts";
 
 const AUTO = parseInstruction("imageView2/2/w/9/format/auto", { era: 2015 });
 
@@ -21,7 +26,7 @@ test.each([
 test("dependsOnAccept() until the format is settled", () => {
   const fixed = parseInstruction("imageView2/2/w/9/format/png", { era: 2015 });
   expect([dependsOnAccept(fixed), dependsOnAccept(AUTO)]).toEqual([false, true]);
-  expect(dependsOnAccept(settleAs(AUTO, "autoAvif"))).toBe(false);
+  expect(dependsOnAccept(negotiatedAs(AUTO, "autoAvif"))).toBe(false);
 });
 
 const source = (format: "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp", more = {}) => ({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RasterFacts, WeighedFacts } from "../../../../src/image/formats/loaders.ts";
-import { atOnce } from "../../../../src/image/formats/yielding-scan.ts";
+import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import {
   bytesToDecode,
@@ -34,8 +34,8 @@ function weighMark(
 ): number {
   const [ofMark = "", ofImage = ""] = signs;
   const recipe = parseInstruction(text, { era: 2015 });
-  const held = atOnce(heldImage(facts, Buffer.from(ofMark)));
-  return bytesToLay(held, URL_OF_MARK, atOnce(heldImage(image, Buffer.from(ofImage))), recipe) / MEGA;
+  const held = runScan(heldImage(facts, Buffer.from(ofMark)));
+  return bytesToLay(held, URL_OF_MARK, runScan(heldImage(image, Buffer.from(ofImage))), recipe) / MEGA;
 }
 
 const png = (width: number, height: number): RasterFacts => ({ format: "png", width, height, frames: 1 });

@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createGate } from "../../../../src/body/gate/gate.ts";
 import { writeBmp } from "../../../../src/image/formats/bmp.ts";
-import type { ProofBody } from "../../../../src/image/process/verify-decodable.ts";
+import type { VerifyBody } from "../../../../src/image/process/verify-decodable.ts";
 import { createRenderer, type Renderer } from "../../../../src/image/renderer.ts";
 import { claimingPng } from "../../../helpers/hostile-images.ts";
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => renderer.close());
 
-function prove(bytes: Buffer, body: ProofBody = { kind: "buffer", buffer: bytes }): Promise<void> {
+function prove(bytes: Buffer, body: VerifyBody = { kind: "buffer", buffer: bytes }): Promise<void> {
   const gate = createGate();
   gate.push(bytes);
   const { image } = gate;

@@ -43,16 +43,16 @@ export function createSemaphore({ waitMs, expired }: SemaphoreOptions): Semaphor
       const leave = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", abort);
-        goOut();
+        remove();
       };
-      const giveUp = (reason: unknown) => {
+      const fail = (reason: unknown) => {
         leave();
         reject(reason);
         // Whoever stood behind may want less.
         admit();
       };
-      const abort = () => giveUp(signal.reason);
-      const timer = setTimeout(() => giveUp(expired()), waitMs);
+      const abort = () => fail(signal.reason);
+      const timer = setTimeout(() => fail(expired()), waitMs);
       const waiter: Waiter = {
         mayTake,
         admit: () => {
@@ -60,7 +60,7 @@ export function createSemaphore({ waitMs, expired }: SemaphoreOptions): Semaphor
           resolve(take());
         },
       };
-      const goOut = waiters.add(waiter);
+      const remove = waiters.add(waiter);
       signal.addEventListener("abort", abort);
     });
   }

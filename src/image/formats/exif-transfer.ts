@@ -14,7 +14,7 @@ export async function pngWithExif({ data, width, height, channels }: Pixels, exi
 }
 
 /** The pixels of an image that is written as a PNG on the way, and its EXIF chunk; of the PNG nothing is kept. */
-export async function withExifApart(
+export async function splitExif(
   image: Sharp,
   read: (png: Buffer) => Promise<Pixels>,
 ): Promise<{ readonly pixels: Pixels; readonly exif: Buffer }> {

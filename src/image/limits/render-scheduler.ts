@@ -2,14 +2,14 @@
 // to six cores, and wait for these in a line of their own: others would take a place only to wait there for memory, and small
 // ones would wait for all of them.
 import type { Cancellation } from "../../async/cancellation.ts";
-import { createRenderQueue, type Place, type RenderQueue, type RenderQueueOptions } from "./render-queue.ts";
+import { createRenderQueue, type RenderQueue, type RenderQueueOptions, type RenderSlot } from "./render-queue.ts";
 
-export interface RenderLines extends Pick<RenderQueue, "resize" | "running" | "waiting"> {
+export interface RenderScheduler extends Pick<RenderQueue, "resize" | "running" | "waiting"> {
   /** `bytes`: that it is expected to take of memory. Resolves, and throws, as RenderQueue.enter; leaves either line at once. */
-  enter(bytes: number, signal: Cancellation): Promise<Turn>;
+  enter(bytes: number, signal: Cancellation): Promise<ScheduledSlot>;
 }
 
-export interface Turn extends Place {
+export interface ScheduledSlot extends RenderSlot {
   /**
    * Whether one that takes so many bytes after all may go on, to be asked once before it is weighed. False: it is large, and there
    * is no place for another; it must leave and enter anew.
@@ -17,54 +17,55 @@ export interface Turn extends Place {
   admits(bytes: number, signal: Cancellation): Promise<boolean>;
 }
 
-export interface RenderLinesOptions extends RenderQueueOptions {
+export interface RenderSchedulerOptions extends RenderQueueOptions {
   /** What takes more is large. */
   readonly largeBytes: number;
   /** So many large ones at once. */
-  readonly largePlaces: number;
+  readonly largeSlots: number;
 }
 
-export function createRenderLines({ largeBytes, largePlaces, ...options }: RenderLinesOptions): RenderLines {
-  const common = createRenderQueue(options);
-  const forLarge = createRenderQueue({ ...options, places: largePlaces });
+export function createRenderScheduler(options: RenderSchedulerOptions): RenderScheduler {
+  const { slots, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots } = options;
+  const queue = createRenderQueue({ slots, maxWaiting, waitMs, maxBytes });
+  const largeQueue = createRenderQueue({ slots: largeSlots, maxWaiting, waitMs, maxBytes });
   const isLarge = (bytes: number) => bytes > largeBytes;
 
-  function turnAt(place: Place, forLargeOne: Place | undefined): Turn {
-    let held = forLargeOne;
+  function scheduledSlot(slot: RenderSlot, largeSlot: RenderSlot | undefined): ScheduledSlot {
+    let held = largeSlot;
     return {
-      weigh: place.weigh,
+      reserve: slot.reserve,
       async admits(bytes, signal) {
         if (!isLarge(bytes) || held !== undefined) return true;
         // To wait here for another would be to keep the place from the small ones.
-        if (forLarge.running >= largePlaces) return false;
-        held = await forLarge.enter(signal);
+        if (largeQueue.running >= largeSlots) return false;
+        held = await largeQueue.enter(signal);
         return true;
       },
-      leave() {
+      release() {
         // The next large one comes behind the small ones that wait already.
-        place.leave();
-        held?.leave();
+        slot.release();
+        held?.release();
       },
     };
   }
 
   return {
     async enter(bytes, signal) {
-      if (!isLarge(bytes)) return turnAt(await common.enter(signal), undefined);
-      const held = await forLarge.enter(signal);
+      if (!isLarge(bytes)) return scheduledSlot(await queue.enter(signal), undefined);
+      const held = await largeQueue.enter(signal);
       try {
-        return turnAt(await common.enter(signal), held);
+        return scheduledSlot(await queue.enter(signal), held);
       } catch (error) {
-        held.leave();
+        held.release();
         throw error;
       }
     },
-    resize: common.resize,
+    resize: queue.resize,
     get running() {
-      return common.running;
+      return queue.running;
     },
     get waiting() {
-      return common.waiting + forLarge.waiting;
+      return queue.waiting + largeQueue.waiting;
     },
   };
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createDoneGroups } from "../../../../src/image/workers/done-groups.ts";
+import { createResultBatches } from "../../../../src/image/workers/result-batches.ts";
 
 const SMALL = 20_000;
 
@@ -14,7 +14,7 @@ afterEach(() => {
 function renders(total: number) {
   const wentOn: number[] = [];
   let waiting = total - 1;
-  const groups = createDoneGroups(() => waiting);
+  const groups = createResultBatches(() => waiting);
   let count = 0;
   return {
     wentOn,
@@ -23,7 +23,7 @@ function renders(total: number) {
       count += 1;
       // The next one has the place before this one is asked.
       waiting = Math.max(0, waiting - 1);
-      void groups.gather(bytes).then(() => wentOn.push(number));
+      void groups.join(bytes).then(() => wentOn.push(number));
       await vi.advanceTimersByTimeAsync(0);
     },
   };

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { createRenderLines, type RenderLinesOptions } from "../../../../src/image/limits/render-lines.ts";
+import { createRenderScheduler, type RenderSchedulerOptions } from "../../../../src/image/limits/render-scheduler.ts";
 
-const OPTIONS: RenderLinesOptions = {
-  places: 2,
+const OPTIONS: RenderSchedulerOptions = {
+  slots: 2,
   maxWaiting: 9,
   waitMs: 60_000,
   maxBytes: 100,
   largeBytes: 50,
-  largePlaces: 1,
+  largeSlots: 1,
 };
 const [SMALL, LARGE] = [20, 90];
 const NEVER = new AbortController().signal;
@@ -16,19 +16,19 @@ const NEVER = new AbortController().signal;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Renders that begin as soon as lines and memory allow, and end when they are told to. */
-function lab(options: Partial<RenderLinesOptions> = {}) {
-  const lines = createRenderLines({ ...OPTIONS, ...options });
+function lab(options: Partial<RenderSchedulerOptions> = {}) {
+  const lines = createRenderScheduler({ ...OPTIONS, ...options });
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
   const failed = new Map<string, unknown>();
   async function render(name: string, bytes: number, signal: AbortSignal): Promise<void> {
     const turn = await lines.enter(bytes, signal);
     try {
-      await turn.weigh(bytes, signal);
+      await turn.reserve(bytes, signal);
       begun.push(name);
       await new Promise<void>((resolve) => ends.set(name, resolve));
     } finally {
-      turn.leave();
+      turn.release();
     }
   }
   return {
@@ -63,7 +63,7 @@ test("three large ones at once take one place, and a small one that comes later 
 });
 
 test("as many large ones render at once as there are places for them", async () => {
-  const { begun, ask, end } = lab({ places: 8, maxBytes: 200, largePlaces: 2 });
+  const { begun, ask, end } = lab({ slots: 8, maxBytes: 200, largeSlots: 2 });
   for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
   ask("small", SMALL);
   await settled();
@@ -84,7 +84,7 @@ test("small ones that fit beside a large one do not wait, however many large one
 });
 
 test("the next large one comes behind the small ones that wait already", async () => {
-  const { begun, ask, end } = lab({ places: 1 });
+  const { begun, ask, end } = lab({ slots: 1 });
   ask("large 1", LARGE);
   ask("large 2", LARGE);
   await settled();
@@ -98,7 +98,7 @@ test("the next large one comes behind the small ones that wait already", async (
 });
 
 test("an abort leaves either line at once", async () => {
-  const { lines, begun, failed, ask, end } = lab({ places: 1 });
+  const { lines, begun, failed, ask, end } = lab({ slots: 1 });
   const clients = [new AbortController(), new AbortController(), new AbortController()] as const;
   ask("small", SMALL);
   await settled();
@@ -131,18 +131,18 @@ test("a large one that gives up while it waits for memory frees the place of the
 });
 
 test("admits() lets one that is large after all go on only where it is the only one", async () => {
-  const { enter } = createRenderLines(OPTIONS);
+  const { enter } = createRenderScheduler(OPTIONS);
   const [first, second] = [await enter(SMALL, NEVER), await enter(SMALL, NEVER)];
   expect([await first.admits(SMALL, NEVER), await first.admits(LARGE, NEVER)]).toEqual([true, true]);
   expect([await second.admits(SMALL, NEVER), await second.admits(LARGE, NEVER)]).toEqual([true, false]);
-  second.leave();
+  second.release();
   const anew = enter(LARGE, NEVER);
-  first.leave();
+  first.release();
   expect(await (await anew).admits(LARGE, NEVER)).toBe(true);
 });
 
 test("each line refuses when it is full", async () => {
-  const { ask, failed } = lab({ places: 1, maxWaiting: 1 });
+  const { ask, failed } = lab({ slots: 1, maxWaiting: 1 });
   for (const name of ["running", "waiting", "refused"]) ask(name, LARGE);
   await settled();
   for (const name of ["small waiting", "small refused"]) ask(name, SMALL);
