@@ -1,5 +1,5 @@
-// Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
-// crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
+// Admits renders: a bounded number at once, and together within the estimated memory that all processes may have. A
+// render that takes more than this limit runs alone. The queue is first in, first out, and bounded in length and time.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -7,20 +7,20 @@ import { createSemaphore } from "./semaphore.ts";
 
 export interface RenderQueue {
   /**
-   * Resolves when a place is free. Throws render_overloaded: the line is full, or `waitMs` has passed; and the signal's
-   * reason when it aborts, which frees the place in the line at once.
+   * Resolves when a slot is free. Throws render_overloaded if the queue is full or `waitMs` has passed. Throws the
+   * signal's reason when the signal aborts, and leaves the queue at once.
    */
   enter(signal: Cancellation): Promise<RenderSlot>;
-  /** Another number of places; fewer take effect as places are left. */
+  /** Changes the number of slots. A lower number takes effect as slots are released. */
   resize(slots: number): void;
-  /** Places that are taken. */
+  /** Slots in use. */
   readonly running: number;
   readonly waiting: number;
 }
 
-/** A place that is taken; `leave` gives it back, once. */
+/** A slot in use. The holder releases it; a second release has no effect. */
 export interface RenderSlot {
-  /** Resolves when so many bytes fit beside those of the others. Throws as `enter` does. */
+  /** Reserves memory: resolves when this many bytes fit beside those of the other slots. Throws as `enter` does. */
   reserve(bytes: number, signal: Cancellation): Promise<void>;
   release(): void;
 }
@@ -30,7 +30,7 @@ export interface RenderQueueOptions {
   readonly maxWaiting: number;
   /** Milliseconds. */
   readonly waitMs: number;
-  /** Of all who render together; one alone may have more. */
+  /** Bytes reserved by all slots together; a single render may exceed it. */
   readonly maxBytes: number;
 }
 

@@ -1,26 +1,26 @@
-// In which lines an image stands before it is rendered. Large ones have but as many places as there is memory for them, one up
-// to six cores, and wait for these in a line of their own: others would take a place only to wait there for memory, and small
-// ones would wait for all of them.
+// Decides in which queue an image waits before it is rendered. Large images share few slots, as many as memory allows
+// (one on up to six cores), and wait for them in a queue of their own. Otherwise large images would occupy the common
+// slots while they wait for memory, and small images would wait behind them. It does not estimate memory.
 import type { Cancellation } from "../../async/cancellation.ts";
 import { createRenderQueue, type RenderQueue, type RenderQueueOptions, type RenderSlot } from "./render-queue.ts";
 
 export interface RenderScheduler extends Pick<RenderQueue, "resize" | "running" | "waiting"> {
-  /** `bytes`: that it is expected to take of memory. Resolves, and throws, as RenderQueue.enter; leaves either line at once. */
+  /** `bytes`: expected memory. Resolves and throws as RenderQueue.enter. An abort leaves both queues at once. */
   enter(bytes: number, signal: Cancellation): Promise<ScheduledSlot>;
 }
 
 export interface ScheduledSlot extends RenderSlot {
   /**
-   * Whether one that takes so many bytes after all may go on, to be asked once before it is weighed. False: it is large, and there
-   * is no place for another; it must leave and enter anew.
+   * Whether the render may continue although it takes this many bytes; called once, before `reserve`. False: it is
+   * large and all large slots are in use. The caller must then release this slot and enter again.
    */
   admits(bytes: number, signal: Cancellation): Promise<boolean>;
 }
 
 export interface RenderSchedulerOptions extends RenderQueueOptions {
-  /** What takes more is large. */
+  /** A render that takes more bytes is large. */
   readonly largeBytes: number;
-  /** So many large ones at once. */
+  /** Large renders at once. */
   readonly largeSlots: number;
 }
 
@@ -36,13 +36,13 @@ export function createRenderScheduler(options: RenderSchedulerOptions): RenderSc
       reserve: slot.reserve,
       async admits(bytes, signal) {
         if (!isLarge(bytes) || held !== undefined) return true;
-        // To wait here for another would be to keep the place from the small ones.
+        // Waiting here would keep a common slot from small images.
         if (largeQueue.running >= largeSlots) return false;
         held = await largeQueue.enter(signal);
         return true;
       },
       release() {
-        // The next large one comes behind the small ones that wait already.
+        // The common slot first, so that small images already waiting precede the next large one.
         slot.release();
         held?.release();
       },

@@ -1,22 +1,22 @@
-// A line of those who wait for something: in order of arrival, for a bounded time, and anyone may leave. What they wait for
-// is the caller's affair.
+// A queue of waiting callers: first in, first out, each for a bounded time, and each abortable. The caller defines the
+// resource and counts its use; this file does neither, and it does not bound the length of the queue.
 import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveSet } from "../../async/live-map.ts";
 
 export interface Semaphore {
   readonly length: number;
   /**
-   * Takes at once when nobody waits and it may, else when its turn has come. Rejects with `expired()` after the time, with
-   * the signal's reason when that aborts.
+   * Takes at once if the queue is empty and `mayTake` allows it; otherwise waits in the queue. Rejects with `expired()`
+   * after `waitMs`, and with the signal's reason when the signal aborts.
    */
   join<Taken>(signal: Cancellation, claim: Claim<Taken>): Promise<Taken>;
-  /** Lets go who may, from the front; to be called whenever something was given back. */
+  /** Admits waiting callers from the front, as far as they may take. Must be called after every release. */
   admit(): void;
 }
 
 export interface Claim<Taken> {
   mayTake(): boolean;
-  /** Runs in the same turn as `mayTake`, so that nobody comes between. */
+  /** Runs in the same turn of the event loop as `mayTake`, so that no other caller can take in between. */
   take(): Taken;
 }
 
@@ -48,7 +48,7 @@ export function createSemaphore({ waitMs, expired }: SemaphoreOptions): Semaphor
       const fail = (reason: unknown) => {
         leave();
         reject(reason);
-        // Whoever stood behind may want less.
+        // The next caller may need less and be admitted now.
         admit();
       };
       const abort = () => fail(signal.reason);
