@@ -1,5 +1,6 @@
-// The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
-// is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
+// Presents the renderer as an origin, so that a mirror can fetch a variant as a body. A caller registers the render job
+// of a key before it fetches the key. A render that has not started is cancelled when its last job is withdrawn. It
+// stores nothing.
 
 import { abortable, type Cancellation, CancellationSource } from "../async/cancellation.ts";
 import { LiveMap } from "../async/live-map.ts";
@@ -11,42 +12,48 @@ import type { Renderer, RenderRequest } from "./renderer.ts";
 
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
 
-/** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
+/**
+ * The render of a key, equal for all callers that register this key. Its functions are called only while it is
+ * registered.
+ */
 export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe" | "size" | "image"> {
-  /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
+  /**
+   * Downloads remote images before the render waits for a slot, so that no slot waits for them. Undefined: all are
+   * local.
+   */
   readonly prefetch: (() => Promise<PrefetchedBytes>) | undefined;
 }
 
-/** They stay here until they are released, whoever leaves. */
+/** Downloaded images; they stay local until `release`, whatever jobs are withdrawn. */
 export interface PrefetchedBytes extends RenderBytes {
   release(): void;
 }
 
 export interface RenderOrigin extends Origin {
-  /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
+  /** Registers a job for fetch() of this key. The returned function withdraws it and must be called once. */
   register(key: Key, job: RenderJob): () => void;
-  /** The whole body of an answer of fetch(), until it is let go. */
+  /** The whole body of an answer of fetch(); undefined after releaseBytes(). */
   bytesOf(answer: OriginAnswer): Buffer | undefined;
-  /** The body is kept elsewhere: whoever has the answer still, for a client that reads slowly, holds no bytes with it. */
+  /** Drops the body, which is stored elsewhere by now, so that an answer held for a slow client holds no bytes. */
   releaseBytes(answer: OriginAnswer): void;
 }
 
-/** Milliseconds from an image's turn to its end. */
+/** `milliseconds`: from the slot to the result. */
 export interface RenderMeter {
   rendered(milliseconds: number): void;
   failed(error: HuiyuanError): void;
 }
 
-/** What was rendered, up to 64 MiB: undefined when it is let go. */
+/** A result of at most 64 MiB; undefined after releaseBytes(). */
 interface Result {
   bytes: Buffer | undefined;
 }
 
 interface PendingRender {
-  /** One for each who waits. */
+  /** One a waiting caller. */
   readonly jobs: Set<RenderJob>;
   readonly cancellation: CancellationSource;
-  /** A process has it: what is begun is brought to its end, since it is likely to be asked for again. */
+  /** A process has it. A started render is finished, because the variant is likely to be requested again. */
   hasStarted: boolean;
 }
 
@@ -126,12 +133,13 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 }
 
 /**
- * What the first gives whose bytes are still to be had: of a version that is purged while many wait for one render, those who had
- * found it in the bucket have lost theirs, and whoever has just fetched it has not. Throws original_replaced where all have.
+ * Reads from the first job whose bytes still exist. If a version is purged while many callers wait for its render, jobs
+ * that found it in the bucket lose their bytes, and a job that has just fetched it does not. Throws original_replaced
+ * if all lost theirs.
  */
 async function readAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
   let lost: HuiyuanError | undefined;
-  // Those that leave meanwhile are not asked.
+  // Iteration over a Set skips jobs that are withdrawn meanwhile.
   for (const job of jobs) {
     try {
       return await read(job);
@@ -143,10 +151,10 @@ async function readAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJo
   throw lost ?? abandoned();
 }
 
-/** What comes when nobody waits for it any more is let go. */
+/** Releases images that arrive after the render was cancelled. */
 function prefetched(coming: Promise<PrefetchedBytes>, cancellation: Cancellation): Promise<PrefetchedBytes> {
   return abortable(coming, cancellation).catch((error: unknown) => {
-    coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
+    coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or no longer matters.
     throw error;
   });
 }
@@ -154,7 +162,7 @@ function prefetched(coming: Promise<PrefetchedBytes>, cancellation: Cancellation
 function answerOf(result: Result, headMs: number): OriginAnswer {
   const body: OriginBody = {
     start(sink) {
-      // All of it is in memory already, so that a pause would spare nothing.
+      // The whole body is in memory already, so that pausing would save nothing.
       if (result.bytes !== undefined) sink.data(result.bytes);
       sink.end();
     },
@@ -177,5 +185,5 @@ function answerOf(result: Result, headMs: number): OriginAnswer {
 }
 
 function abandoned(): HuiyuanError {
-  return new HuiyuanError("client_gone", "Cannot render: nobody waits for it any more");
+  return new HuiyuanError("client_gone", "Cannot render: no client waits for the result");
 }

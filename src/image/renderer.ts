@@ -1,5 +1,6 @@
-// The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
-// its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
+// Renders an image by a recipe within all limits. It estimates the memory from the image's head, waits for a slot,
+// loads the image and its watermarks, and gives the work to a render process. It stores nothing and does not know the
+// image's URL.
 
 import { abortable, type Cancellation } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
@@ -17,31 +18,34 @@ import { loadWatermarks } from "./watermark-files.ts";
 import { createRenderPool, PROCESS_BYTES } from "./workers/render-pool.ts";
 import { createResultBatches } from "./workers/result-batches.ts";
 
-/** What is known of an image before it is read. */
+/** Facts about an image before it is loaded. */
 interface Claims {
   /** Bytes. */
   readonly size: number;
-  /** What its head claims. */
+  /** Claims of its head. */
   readonly image: ImageFacts;
 }
 
 export interface RenderRequest extends Claims {
   /**
-   * Called when it is this image's turn, so that those who wait hold no bytes; and again where it takes far more memory than
-   * it claims to, and has to wait once more for that.
+   * Called when the render has a slot, so that waiting renders hold no bytes. Called again if the image needs far more
+   * memory than its head claims and has to wait once more.
    */
   readonly load: () => Promise<Buffer>;
-  /** Called, once, when it is handed to a process: until then it waits, for a place or for memory, and nothing is lost with it. */
+  /**
+   * Called once, when a process gets the image. Until then the render waits for a slot or memory, and cancelling loses
+   * nothing.
+   */
   readonly begin?: () => void;
   readonly recipe: Recipe;
-  /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
+  /** The image of a watermark URL without its token, from the same bucket only; undefined if there is none. */
   readonly loadImage: (url: string) => Promise<Buffer | undefined>;
-  /** Aborting leaves the line; a render that has begun is not waited for any more. */
+  /** An abort leaves the queue. A started render continues, but its result is dropped. */
   readonly signal: Cancellation;
 }
 
 export interface VerifyRequest extends Claims {
-  /** Called once, when it is this image's turn. A file must stay until the answer. */
+  /** Called once, when the check has a slot. A file must exist until verify() settles. */
   readonly load: () => Promise<VerifyBody>;
   readonly signal: Cancellation;
 }
@@ -53,43 +57,46 @@ export interface Renderer {
    */
   render(request: RenderRequest): Promise<Rendered>;
   /**
-   * Resolves when the image can be decoded whole, to its last pixel. Throws image_not_processable, image_too_large,
+   * Resolves if the image can be decoded to its last pixel. Throws image_not_processable, image_too_large,
    * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
    */
   verify(request: VerifyRequest): Promise<void>;
-  /** Of renders that begin now. */
+  /** Limits of renders that start now. */
   readonly limits: SourceLimits & PipelineLimits;
   readonly running: number;
   readonly waiting: number;
-  /** Other limits for renders that begin from now on. */
+  /** Changes the limits of renders that start from now on. */
   resize(options: RendererOptions): void;
-  /** Ends the processes; what they render fails with render_failed. */
+  /** Ends the processes; their renders fail with render_failed. */
   close(): Promise<void>;
 }
 
-/** What an operator sets. The rest has defaults; of those the sizes of queue and processes are set once. */
+/** Options set by the operator. The others have defaults; queue and process sizes do not change after the start. */
 export interface RendererOptions extends Partial<RendererLimits> {
   /** Renders at once. */
   readonly renders: number;
-  /** Milliseconds one render may take. */
+  /** Milliseconds that one render may take. */
   readonly renderMs: number;
-  /** Width × height × frames of a source and of everything on the way to the result. */
+  /** Width × height × frames of a source and of every intermediate image. */
   readonly pixels: number;
   readonly frames: number;
 }
 
 export interface RendererLimits extends SourceLimits, PipelineLimits {
-  /** How many may wait in each line, and for how many milliseconds. */
+  /** Renders that may wait in each queue. */
   readonly waiting: number;
+  /** Milliseconds that a render may wait. */
   readonly waitMs: number;
-  /** Bytes of memory of one render process, and of two, or as many, by estimate; more at once have PROCESS_BYTES each. */
+  /**
+   * Bytes of memory of one render process, and by estimate of two together. Each further process adds PROCESS_BYTES.
+   */
   readonly residentBytes: number;
 }
 
-/** Of what a render may bring. */
+/** Bytes of a result at most. */
 export const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 
-/** Sides and bytes of sources are those of the manual of 2020. */
+/** Sides and bytes of sources follow the manual of 2020. */
 const DEFAULTS = {
   sourceBytes: 20 * 1024 * 1024,
   sourceSide: 30_000,
@@ -100,23 +107,24 @@ const DEFAULTS = {
   residentBytes: 304 * 1024 * 1024,
 } as const satisfies Partial<RendererLimits>;
 
-/** Most take some 150 ms; one on a busy machine is not to be taken for one that hangs. */
+/** A start usually takes 150 ms; on a busy machine it takes longer without hanging. */
 const START_MS = 10_000;
 const IDLE_MS = 30_000;
 const LAST_IDLE_MS = 600_000;
 
-/** Of a file that is proven: larger ones are one at a time, since a process holds the file and what it decodes. */
+/** Larger files are verified one at a time, because a process holds the file and its decoded rows. */
 const LARGE_VERIFY_BYTES = 2 * 1024 * 1024;
-/** Those who send so much have time, and a crowd of them takes it; a socket on which nothing moves is closed after 60 s. */
+/** Uploads of large files may wait long, because many can arrive at once; an idle socket is closed after 60 s. */
 const LARGE_VERIFY_WAIT_MS = 48_000;
 
-/** Processes start with the first render, so that a server without processing does not pay for them. */
+/** Processes start with the first render, so that a server without image processing has none. */
 export function createRenderer(options: RendererOptions): Renderer {
   let limits: RendererLimits = { ...DEFAULTS, ...options };
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const maxBytes = residentBytes + Math.max(0, renders - 2) * PROCESS_BYTES;
-  // No two that take more fit together into what two places have; and of more places, too, these shall keep but one.
+  // Two renders above this do not fit together into the memory of two slots. With more slots, too, such renders share
+  // few.
   const largeBytes = residentBytes / 2;
   const largeSlots = Math.max(1, Math.floor(maxBytes / residentBytes));
   const scheduler = createRenderScheduler({ slots: renders, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots });
@@ -191,7 +199,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       let allBytes = PROCESS_BYTES + bytesClaimed(request);
       for (;;) {
         const slot = await scheduler.enter(allBytes, signal);
-        // The place is taken until the process is free again, also when nobody waits for the answer any more.
+        // The slot stays in use until the process is free again, even if the client has gone.
         const done = renderNow(request, slot).finally(slot.release);
         const rendered = await abortable(done.then(batched), signal);
         if (!("allBytes" in rendered)) return rendered;
@@ -216,12 +224,14 @@ export function createRenderer(options: RendererOptions): Renderer {
   };
 }
 
-/** It takes more memory than was known, and has to wait for that among the large ones: bytes, those of the process too. */
+/**
+ * The render needs more memory than estimated and must wait among the large ones. Bytes, including the process's own.
+ */
 interface Larger {
   readonly allBytes: number;
 }
 
-/** What no process need be asked for. */
+/** Refuses images that need no process to be refused: by format, file size or pixels. */
 function refuseUnverifiable({ size, image }: VerifyRequest, limits: SourceLimits): void {
   const { format, width = 0, height = 0 } = image;
   if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
@@ -236,14 +246,14 @@ function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
   return Object.hasOwn(BYTES_PER_PIXEL, format);
 }
 
-/** Bytes to render it, as far as its claims tell: of frames they do not. */
+/** Bytes to render the image by the claims of its head, which do not include frames. */
 function bytesClaimed({ size, image, recipe }: RenderRequest): number {
   const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format) || width * height === 0) return 0; // which will be refused
+  if (!isDecoded(format) || width * height === 0) return 0; // will be refused once loaded
   return bytesToRender({ format, width, height, frames: 1 }, recipe) + bytesToHold(size);
 }
 
-/** Frames of a moving image are decoded one after the other. */
+/** Bytes to decode one frame: frames of an animation are decoded one after the other. */
 function bytesToVerify({ format, width = 0, height = 0 }: ImageFacts): number {
   return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
 }

@@ -1,5 +1,5 @@
-// Loads the image files that a recipe lays over an image as watermarks, within bounds, and estimates the memory that they take.
-// It decodes nothing and does not know where the files are stored.
+// Loads the image files that a recipe lays over an image as watermarks, within bounds, and estimates the memory that
+// they take. It decodes nothing and does not know where the files are stored.
 import { HuiyuanError } from "../core/errors.ts";
 import { type RasterFacts, scanSource } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
@@ -8,7 +8,7 @@ import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recip
 import { WANTED_WATERMARK } from "./limits/blame.ts";
 import { bytesToLay, heldImage } from "./limits/weight.ts";
 
-/** Of the file of an image mark. */
+/** Bytes of the file of an image watermark at most. */
 export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
 const WATERMARK_LIMITS = {
   sourceBytes: MAX_WATERMARK_BYTES,
@@ -20,6 +20,7 @@ const WATERMARK_LIMITS = {
 /** The image of a watermark URL without its token; undefined if the bucket has no such image. */
 type LoadImage = (url: string) => Promise<Buffer | undefined>;
 
+/** Files by URL, and the bytes of memory to lay them. Throws processing_invalid, and errors of `loadImage`. */
 export async function loadWatermarks(
   recipe: Recipe,
   loadImage: LoadImage,
@@ -46,7 +47,7 @@ async function readWatermarkImage(url: string, bytes: Buffer): Promise<RasterFac
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";
-    throw badWatermark(url, found, error); // what was found is said of the mark, not of the image
+    throw badWatermark(url, found, error); // the message names the watermark, not the image
   }
 }
 

@@ -1,6 +1,6 @@
-// A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
-// interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
-// Between images it waits in a read, since it has nothing else to do.
+// The entry point of a render process: it renders one image after another for the server that started it. Decoders and
+// encoders cannot be interrupted, so the server kills the process on a timeout. The process checks its own memory and
+// ends before the machine runs out. Between images it blocks in a read, because it has nothing else to do.
 import { closeSync, fstatSync, openSync, readSync, writevSync } from "node:fs";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceLimits } from "../formats/loaders.ts";
@@ -19,7 +19,7 @@ import {
 } from "./render-messages.ts";
 import { createResidentMeter } from "./resident.ts";
 
-/** A decoder fills a gigabyte a second. */
+/** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
 const CHECK_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
@@ -27,21 +27,24 @@ const resident = createResidentMeter();
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 let large = Buffer.alloc(0);
 
-/** Nobody is told: whoever could be is gone, or cannot be waited for. */
+/** Ends without a message: the server has gone, or a message would come too late. */
 function endAtOnce(): never {
-  // An orderly exit would wait for the thread that is decoding.
+  // process.exit() would wait for the thread that is decoding.
   process.kill(process.pid, "SIGKILL");
   throw new Error("unreachable");
 }
 
-/** In one write: the server would wake for each, and take the caches from the next image. */
+/**
+ * Sends a message in one write if possible: each write wakes the server, which displaces the CPU caches of the next
+ * image.
+ */
 function sendMessage(message: FromProcess, body?: Buffer): void {
   let left = frameOf(message, body && [body]);
   const write = () => writevSync(SOCKET, left);
   while (left.length > 0) left = partsAfter(left, transferred(write));
 }
 
-/** Fills the buffer. */
+/** Fills the buffer from the socket. */
 function readFully(into: Buffer): Buffer {
   for (let at = 0; at < into.length; ) {
     const count = transferred(() => readSync(SOCKET, into, at, into.length - at, null));
@@ -61,7 +64,7 @@ function transferred(transfer: () => number): number {
 
 type Work = () => Promise<void>;
 
-/** Waits for the next one. */
+/** Blocks until the next command has arrived. */
 function nextCommand(): Work {
   const prefix = readFully(Buffer.alloc(PREFIX_BYTES));
   const head = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
@@ -79,7 +82,7 @@ function nextCommand(): Work {
   return () => render(request);
 }
 
-/** A place that is used again: what is freed to the garbage collector stays in memory for several large images more. */
+/** A buffer that is used again. Garbage buffers would stay in memory for several more large images. */
 function bufferFor(bytes: number): Buffer {
   if (bytes <= SHARED_BYTES) return shared.subarray(0, bytes);
   if (bytes > large.length) large = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
@@ -103,7 +106,7 @@ function read(path: string): Buffer {
     const bytes = bufferFor(fstatSync(file).size);
     for (let at = 0; at < bytes.length; ) {
       const count = readSync(file, bytes, at, bytes.length - at, null);
-      if (count === 0) throw new Error("it became shorter");
+      if (count === 0) throw new Error("the file became shorter");
       at += count;
     }
     return bytes;
@@ -136,7 +139,7 @@ function checkLimits(): void {
 
 restrictDecoders();
 limitMemory(maxResidentBytes);
-// The server's own signals reach the whole group of a terminal; it ends its processes itself.
+// A terminal sends signals to the whole process group; the server ends its processes itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 sendMessage({ kind: "ready" });
 for (;;) await serveOne();

@@ -1,16 +1,19 @@
-// Under load, images that are done go on in groups. Each render goes through more memory than a processor's caches hold, so that
-// whatever is done between two renders begins with cold ones; eight results stored and answered in a row, and the eight
-// requests that follow them, cost the server's event loop a third less than one after each render. Only behind a line, where an
-// image has waited already.
+// Passes on results in batches under load, which saves CPU time in the event loop. A render uses more memory than the
+// CPU caches hold, so that work between two renders starts with cold caches. Storing and answering eight results in a
+// row, and accepting the eight next requests, costs a third less than doing so after each render. Without a queue of
+// renders nothing is delayed.
 
 export interface ResultBatches {
-  /** Resolves when a result of so many bytes goes on: at once where fewer wait for a render than have gathered, else within 75 ms. */
+  /**
+   * Resolves when a result of this many bytes may go on: at once if the batch has as many results as renders wait, else
+   * within 75 ms.
+   */
   join(bytes: number): Promise<void>;
 }
 
 const MAX_BATCH = 8;
 const BATCH_MS = 75;
-/** What is larger costs more itself than caches do, and shall not be held eight times. */
+/** A larger result costs more than cold caches do, and should not be in memory eight times. */
 const SMALL_BYTES = 1024 * 1024;
 
 /** `waiting`: how many images wait for a render. */
