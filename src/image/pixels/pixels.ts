@@ -1,5 +1,5 @@
-// Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
-// samples; whatever is large is libvips' work.
+// Uncompressed pixels, their conversion to sRGB, and small loops over samples: masks of round corners, opacity, tiles,
+// thinning of animations. Work on large images is left to libvips.
 import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Size, Window } from "../geometry/geometry.ts";
@@ -13,12 +13,12 @@ export interface Pixels extends Size {
   readonly frames: number;
 }
 
-/** How the samples of an encoded image are meant. */
+/** Facts of an encoded image that decide how its samples become sRGB. */
 export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
 
 /**
- * The image as it may be opened for its colours to become sRGB: sharp takes no heed of the profile of grey with 16 bits, so that
- * becomes grey with 8 bits, and keeps its profile.
+ * An image whose colours sharp can convert to sRGB. sharp ignores the profile of 16-bit grey, so such an image becomes
+ * 8-bit grey with the same profile; any other image is returned unchanged.
  */
 export async function withReadableProfile(
   bytes: Buffer,
@@ -32,16 +32,17 @@ export async function withReadableProfile(
 }
 
 /**
- * An image that was just opened, whose colours become sRGB. sharp takes 16 bits with a profile to Display P3, which would be
- * right only where that is written beside them: so they become 8 bits first.
+ * Converts a newly opened image to sRGB. sharp converts 16 bits with a profile to Display P3, which would be correct
+ * only if that profile were written with the result. Such an image becomes 8 bits first.
  */
 export function intoSrgb(image: Sharp, { depth, hasProfile }: Samples): Sharp {
   return depth === "ushort" && hasProfile === true ? image.pipelineColourspace("srgb") : image;
 }
 
 /**
- * What a pipeline gives, as sRGB. `frames`: of which it consists. `known`: the size of one, where it is known: sharp tells
- * another where an image is scaled, cut and then extended. Throws render_failed where the bytes are not so many pixels.
+ * The output of a pipeline in sRGB. `frames`: the frames of its image. `known`: the size of one frame, if known,
+ * because sharp reports a wrong size after scale, cut and extend. Throws render_failed if the number of bytes does not
+ * match.
  */
 export async function toPixels(image: Sharp, frames: number, known?: Size): Promise<Pixels> {
   const { data, info } = await image.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
@@ -67,7 +68,7 @@ function toRgb(grey: Buffer, channels: number): Buffer {
   return data;
 }
 
-/** What is laid over an image: 4 channels, one frame. */
+/** An image to lay over another: 4 channels, one frame. */
 export type Overlay = Size & { readonly data: Buffer };
 
 /** A part of an overlay. */
@@ -86,7 +87,7 @@ export function asTile({ data, width, height }: Overlay): OverlayOptions {
   return { input: data, raw: { width, height, channels: 4 }, tile: true, gravity: "northwest" };
 }
 
-/** So large an overlay of nothing but the tile, which is not larger. */
+/** An overlay of this size, filled with the tile, which must not be larger. */
 export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
   const background = { r: 0, g: 0, b: 0, alpha: 0 };
   const canvas = sharp({ create: { width, height, channels: 4, background } });
@@ -100,7 +101,7 @@ export async function tiled(tile: Overlay, { width, height }: Size): Promise<Ove
   };
 }
 
-/** Leaves so many per cent of the overlay's opacity. */
+/** Reduces the opacity of the overlay, in place, to this percentage. */
 export function fade({ data }: Overlay, perCent: number): void {
   if (perCent >= 100) return;
   for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
@@ -109,7 +110,7 @@ export function fade({ data }: Overlay, perCent: number): void {
 export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;
 type Corner = (typeof CORNERS)[number];
 
-/** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
+/** Mask of a round corner: white outside the arc, transparent inside, with a soft edge of one pixel. */
 export function cornerMask(radius: number, corner: Corner): Overlay {
   const data = allocatePixels(radius * radius * 4).fill(0xff);
   const isEast = corner.endsWith("east");
@@ -125,10 +126,13 @@ export function cornerMask(radius: number, corner: Corner): Overlay {
   return { data, width: radius, height: radius };
 }
 
-/** Whatever shows an animation takes a frame of at most 10 ms for one without a time, and so do we. Milliseconds. */
+/**
+ * Displayed milliseconds of a frame. Browsers treat a delay of at most 10 ms as unset and show 100 ms, and so does
+ * this.
+ */
 export const displayMs = (delay: number) => (delay <= 10 ? 100 : delay);
 
-/** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
+/** `count` of the frames, evenly spread. Each also gets the time of the frames left out after it (milliseconds). */
 export function thinned(
   pixels: Pixels,
   delays: readonly number[],

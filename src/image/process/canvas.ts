@@ -1,6 +1,6 @@
-// An image while steps are done to it. libvips does the parts of one pipeline in an order of its own (turn, cut, scale,
-// cut, extend, blur, sharpen, compose, opacity): what comes in that order is gathered into one pass over the pixels, and only a step
-// that comes too late for it makes an intermediate image. It knows no recipe and no output format.
+// An image while steps are applied to it. libvips runs the parts of one pipeline in a fixed order (turn, cut, scale,
+// cut, extend, blur, sharpen, compose, opacity). Steps in this order share one pass over the pixels; only a step that
+// comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
@@ -13,22 +13,22 @@ import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canva
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
 import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
-/** A place in libvips' own order of work. */
+/** A position in the fixed order of libvips. */
 type Stage = (typeof STAGES)[number];
 const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
 
 export function createCanvas(source: CanvasSource, { maxPixels, background }: CanvasOptions): Canvas {
   let orientation = source.orientation;
-  // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
+  // EXIF survives intermediate images because these are PNGs then. libvips loses the EXIF of an animation anyway.
   let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
   let image: Sharp;
-  /** The pipeline is of the source's own file. */
+  /** True while the pipeline reads the source file itself. */
   let isEncoded: boolean;
-  /** Opens what the pipeline is of anew, without what was gathered: a clone would copy its bytes. */
+  /** Opens the input of the pipeline again, without its pending steps; a clone would copy the bytes. */
   let reopen: () => Sharp;
-  /** The animation's own file, until something is done to it. */
+  /** The file of an animation, until the first step. */
   let untouched = "bytes" in source && source.frames > 1 ? source : undefined;
-  /** So are the pixels of the pipeline. */
+  /** True if the input of the pipeline is grey. */
   let isGrey = "bytes" in source && source.isGrey;
   let isOpaque = source.isOpaque || background !== undefined;
   let stage: Stage = "turn";
@@ -52,7 +52,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return onBackground(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
   }
 
-  /** `bytes`: of the intermediate image that it is of. */
+  /** Begins a pass. `bytes`: size of the intermediate image that is its input; 0 for the source. */
   function begin(openAnew: () => Sharp, bytes = 0): void {
     reopen = openAnew;
     isEncoded = false;
@@ -61,7 +61,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     collectPixels(bytes);
   }
 
-  /** The pipeline, ready for work of this stage. */
+  /** The pipeline, ready for a step of this stage; begins a new pass if the stage is over. */
   async function at(next: Stage, mayRepeat = false): Promise<Sharp> {
     const [now, wanted] = [STAGES.indexOf(stage), STAGES.indexOf(next)];
     if (now > wanted || (now === wanted && stage !== "turn" && !mayRepeat)) await materialise();
@@ -70,7 +70,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return image;
   }
 
-  /** What was gathered is done now; the next step begins a new pass. `isTurned`: only libvips knows to what size. */
+  /** Runs the pending steps and begins a new pass. `isTurned`: the new size is known only to libvips. */
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
       const png = await passPng().toBuffer({ resolveWithObject: true });
@@ -96,13 +96,13 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   }
 
   function finishPass(): Sharp {
-    // Who made the image that the pass is of has returned, and refers no more to what that was made of.
+    // The function that made this pass's input has returned, so the input of the previous pass is garbage by now.
     collectPixels(bytesHeld);
     const laid = overlays;
     overlays = [];
     if (laid.length === 0) return image;
     const composed = image.composite(laid);
-    // What is laid over an image makes libvips give it clear parts that it has not.
+    // libvips adds an alpha channel for overlays, although the result is opaque.
     return isOpaque ? composed.removeAlpha() : composed;
   }
 
@@ -114,7 +114,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return toPixels(finishPass(), canvas.frames, known);
   }
 
-  /** What looks around a pixel is done to each frame of an animation alone. */
+  /** Applies work that reads neighbouring pixels to each frame of an animation alone. */
   async function perFrame(work: FrameWork): Promise<void> {
     if (untouched === undefined) return open(await eachFrame(beginWithPixels(await passPixels(canvas.size)), work));
     const { bytes, firstPage } = untouched;
@@ -127,7 +127,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** What a step of our own makes of the image; EXIF stays. */
+  /** Replaces the image by the result of work outside libvips' pipeline; EXIF stays. */
   async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(await passPixels(canvas.size)));
     const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
@@ -138,13 +138,13 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     beginWithExif(await pngWithExif(made, exif));
   }
 
-  /** For a while of nothing but pixels: what they were made of goes. */
+  /** Makes the pixels the input for now, so that the memory of the previous input can be freed. */
   function beginWithPixels(pixels: Pixels): Pixels {
     begin(() => openPixels(pixels), pixels.data.length);
     return pixels;
   }
 
-  /** The window of the image in its new size, which has a longer side. */
+  /** Scales the image to a size with a longer side and keeps the window. */
   async function enlarge(to: Size, window: Window): Promise<void> {
     const from = reducedFirst(canvas.size, to);
     const enlargement = { from, to, window };
@@ -169,7 +169,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       overlays.push({ input: overlay.data, raw, left, top: top + frame * canvas.size.height, blend });
   }
 
-  // Fields and no getters: V8 makes a slow object of every literal with a getter, and keeps all that it refers to.
+  // Fields, not getters: V8 makes a slow object of a literal with a getter, and keeps everything alive that it refers
+  // to.
   const canvas: { -readonly [Name in keyof Canvas]: Canvas[Name] } = {
     size: source.size,
     frames: source.frames,
@@ -204,7 +205,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       if (canvas.frames > 1) return canvas.resize(scaled, window);
       refuseBeyondLimit(scaled);
       if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
-        // Searched before it is enlarged, when there is much less of it.
+        // The search runs before the enlargement, on far fewer pixels.
         if (stage !== "turn") await materialise();
         const point = await attentionPoint({ image: reopen(), size: canvas.size }, scaled, { width, height });
         return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, point) });
@@ -218,7 +219,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       const [left, top] = [(wanted.width - canvas.size.width) >> 1, (wanted.height - canvas.size.height) >> 1];
       const [right, bottom] = [wanted.width - canvas.size.width - left, wanted.height - canvas.size.height - top];
       if (left + right + top + bottom === 0) return;
-      // libvips would make the ground grey, too.
+      // On a grey image libvips would make the background grey, too.
       if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
       canvas.size = wanted;
@@ -227,7 +228,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       refuseBeyondLimit(turnedSize(canvas.size, degrees));
       const turn = (from: Sharp) => from.rotate(degrees, { background: colour });
       if (canvas.frames > 1) return perFrame(throughLibvips(turn));
-      // A pass of its own: where libvips turns depends on what else the pass does.
+      // A pass of its own, because the stage in which libvips turns depends on the other steps of the pass.
       if (stage !== "turn") await materialise();
       turn(image);
       await materialise(true);
@@ -275,7 +276,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       return pixels;
     },
     async reopenable() {
-      // At this stage nothing is gathered, and pixels need not be made of pixels.
+      // At stage `turn` no steps are pending, and an intermediate image need not be made again.
       if (stage !== "turn" || isEncoded) await materialise();
       return reopen;
     },
@@ -290,8 +291,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   return canvas;
 }
 
-/** Of pixels that leave room in the memory of a render for any encoder; more are libvips' work, in strips. */
+/** Bytes of an enlarged image that leave enough memory for any encoder; libvips enlarges larger ones in strips. */
 const MAX_ENLARGED_BYTES = 15_000_000;
 
-// Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
+// Only truncated or unreadable images are refused, because decoders warn about many good photographs.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;
