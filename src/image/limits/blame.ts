@@ -11,7 +11,7 @@ import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg } from "./w
 
 /** Wanted value of `watermark/image`, named by every error about the file of an image watermark. */
 export const WANTED_WATERMARK =
-  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
+  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer if it is scaled or turned";
 
 /** The parameter of each step, as the manual names it. */
 const PARAMETERS: Readonly<Record<StepName, string>> = {

@@ -63,7 +63,7 @@ test("refuseLargeScale() takes 25 megapixels, and says so", () => {
   expect(thrownBy(() => refuseLargeScale(size(5000, 5001)))).toMatchObject({
     code: "processing_invalid",
     parameter: "watermark/spcent",
-    wanted: "a smaller share of the image, which gives the mark at most 25 megapixels",
+    wanted: "a smaller share of the image, which gives the watermark at most 25 megapixels",
   });
 });
 
