@@ -1,5 +1,4 @@
-// Parses colour values of the grammar: `#rrggbb` or a CSS colour name (CSS Color Module Level 4 §6.1). It knows no
-// other CSS colours.
+// Parses colour values of the grammar: `#rrggbb` or a CSS colour name (CSS Color Module Level 4 §6.1).
 
 const NAMED =
   "aliceblue f0f8ff antiquewhite faebd7 aqua 00ffff aquamarine 7fffd4 azure f0ffff beige f5f5dc bisque ffe4c4 " +

@@ -67,7 +67,8 @@ function createFrameBuffer(frames: number) {
       filled += frame.data.copy(all.data, filled);
     },
     all(): Pixels {
-      if (all === undefined || filled !== all.data.length) throw new RangeError(`${frames} frames of equal size expected`);
+      if (all === undefined || filled !== all.data.length)
+        throw new RangeError(`${frames} frames of equal size expected`);
       return all;
     },
   };
