@@ -29,7 +29,7 @@ let large = Buffer.alloc(0);
 
 /** Ends without a message: the server has gone, or a message would come too late. */
 function endAtOnce(): never {
-  // process.exit() would wait for the thread that is decoding.
+  // An orderly exit would wait for the thread that is decoding.
   process.kill(process.pid, "SIGKILL");
   throw new Error("unreachable");
 }

@@ -1,4 +1,4 @@
-// The renderer as an origin: what is wanted is rendered, and what nobody wants any more gives up its place.
+// Checks the renderer as an origin: registered jobs are rendered, and a render without jobs leaves the queue.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
@@ -30,7 +30,7 @@ function lab() {
   return { renderer, origin, told };
 }
 
-test("fetch() answers with what was rendered, whole and of declared length", async () => {
+test("fetch() returns the whole result with its length", async () => {
   const { renderer, origin, told } = lab();
   const leave = origin.register(KEY, job());
   const answer = await answerOf(origin.fetch(ask("v/1")));
@@ -44,13 +44,13 @@ test("fetch() answers with what was rendered, whole and of declared length", asy
   expect(told).toEqual(["rendered"]);
 });
 
-test("fetch() of what nobody wants renders nothing", async () => {
+test("fetch() of a key without a job renders nothing", async () => {
   const { origin, renderer } = lab();
   expect(await codeOf(origin.fetch(ask("v/1")))).toBe("client_gone");
   expect(renderer.begun).toEqual([]);
 });
 
-test("a render in line is left when the last who wanted it leaves, and not before", async () => {
+test("register() lets a waiting render leave the queue when its last job is withdrawn, not before", async () => {
   const { origin, renderer, told } = lab();
   renderer.holds = true;
   const done = origin.register(OTHER, job());
@@ -71,7 +71,7 @@ test("a render in line is left when the last who wanted it leaves, and not befor
   expect(told).toEqual(["client_gone", "rendered"]);
 });
 
-test("a render whose first client has left is made of what another brings", async () => {
+test("fetch() renders from the bytes of another job if the first one is withdrawn", async () => {
   const { origin, renderer } = lab();
   renderer.holds = true;
   const done = origin.register(OTHER, job());
@@ -91,7 +91,7 @@ test("a render whose first client has left is made of what another brings", asyn
   expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered second");
 });
 
-test("a render that many want is made of the bytes of one who still has them, and is counted once", async () => {
+test("fetch() renders from a job that still has its bytes, and is counted once", async () => {
   const { origin, told } = lab();
   const asked: string[] = [];
   const lost = (name: string): RenderJob => {
@@ -108,7 +108,7 @@ test("a render that many want is made of the bytes of one who still has them, an
   expect([asked, told]).toEqual([["first", "second"], ["rendered"]]);
 });
 
-test("a render of which all who want it have lost the bytes fails so, and any other failure is nobody else's affair", async () => {
+test("fetch() throws original_replaced if all jobs lost their bytes; any other error is not retried", async () => {
   const { origin } = lab();
   const failing = (code: "original_replaced" | "store_failed"): RenderJob => ({
     ...job(),
@@ -125,7 +125,7 @@ test("a render of which all who want it have lost the bytes fails so, and any ot
   expect(await codeOf(origin.fetch(ask("v/2")))).toBe("store_failed");
 });
 
-test("what comes from far away comes by one who can still have it, or is here already", async () => {
+test("fetch() prefetches from a job that still can, unless the images are local", async () => {
   const { origin } = lab();
   const gone = () => Promise.reject(new HuiyuanError("original_replaced", "its bytes have gone"));
   const far = origin.register(KEY, { ...job(), load: gone, prefetch: gone });
@@ -136,7 +136,7 @@ test("what comes from far away comes by one who can still have it, or is here al
   near();
 });
 
-test("a render that has begun is brought to its end without anybody", async () => {
+test("fetch() finishes a started render without any job", async () => {
   const { origin, renderer, told } = lab();
   renderer.holds = true;
   const leave = origin.register(KEY, job());
@@ -148,7 +148,7 @@ test("a render that has begun is brought to its end without anybody", async () =
   expect(told).toEqual(["rendered"]);
 });
 
-test("the program's stop ends a render in line", async () => {
+test("fetch() leaves the queue when the program stops", async () => {
   const { origin, renderer } = lab();
   renderer.holds = true;
   origin.register(OTHER, job());

@@ -10,7 +10,7 @@ function* busy(steps: number, stepMs: number): ScanSteps<string> {
   return "found";
 }
 
-test("inStrides() lets others have their turn while it lasts", async () => {
+test("yieldingScan() yields to other events during a long scan", async () => {
   let turns = 0;
   const others = setInterval(() => {
     turns += 1;
@@ -20,7 +20,7 @@ test("inStrides() lets others have their turn while it lasts", async () => {
   expect(turns).toBeGreaterThanOrEqual(5);
 });
 
-test("inStrides() waits for nobody when the walk is short", async () => {
+test("yieldingScan() does not yield during a short scan", async () => {
   let isTurnOver = false;
   setImmediate(() => {
     isTurnOver = true;
@@ -29,7 +29,7 @@ test("inStrides() waits for nobody when the walk is short", async () => {
   expect(isTurnOver).toBe(false);
 });
 
-test("inStrides() and atOnce() throw what the walk throws", async () => {
+test("yieldingScan() and runScan() throw the error of the scan", async () => {
   function* failing(): ScanSteps<void> {
     yield;
     throw new RangeError("here");
@@ -38,8 +38,8 @@ test("inStrides() and atOnce() throw what the walk throws", async () => {
   expect(() => runScan(failing())).toThrow("here");
 });
 
-// Of those that are larger than a mebibyte the memory is another one.
-test.each([0, 1, 65_536, 65_537, 300_000, 2_000_000])("walkThrough() gives all of %i bytes, in steps", (length) => {
+// Buffers above 1 MiB use another kind of memory.
+test.each([0, 1, 65_536, 65_537, 300_000, 2_000_000])("scanBytes() passes all of %i bytes, in steps", (length) => {
   const bytes = bodyRoom(length);
   for (let at = 0; at < length; at += 1) bytes[at] = at % 251;
   const chunks: Buffer[] = [];
@@ -50,7 +50,7 @@ test.each([0, 1, 65_536, 65_537, 300_000, 2_000_000])("walkThrough() gives all o
   expect(turns).toBe(length > 65_536 ? Math.ceil(length / 65_536) : 0);
 });
 
-test("walkThrough() ends where no more is wanted", () => {
+test("scanBytes() ends when push returns false", () => {
   let chunks = 0;
   runScan(
     scanBytes(Buffer.alloc(1_000_000), () => {

@@ -4,12 +4,12 @@ import { createRenderQueue, type RenderQueueOptions } from "../../../../src/imag
 const OPTIONS: RenderQueueOptions = { slots: 2, maxWaiting: 2, waitMs: 60_000, maxBytes: 100 };
 const NEVER = new AbortController().signal;
 
-/** What has happened by the time all that can happen at once has. */
+/** Runs all pending microtasks and returns the events so far. */
 async function settled<Value>(promise: Promise<Value>): Promise<Value | "waits"> {
   return Promise.race([promise, new Promise<"waits">((resolve) => setImmediate(resolve, "waits"))]);
 }
 
-test("enter() gives places, then keeps the order of those who wait", async () => {
+test("enter() takes free slots, then admits waiting renders in order", async () => {
   const queue = createRenderQueue(OPTIONS);
   const [first, second] = [await queue.enter(NEVER), await queue.enter(NEVER)];
   const order: number[] = [];
@@ -28,7 +28,7 @@ test("enter() gives places, then keeps the order of those who wait", async () =>
   expect(order).toEqual([3, 4]);
 });
 
-test("enter() refuses with Retry-After when the line is full, and when the wait was too long", async () => {
+test("enter() refuses with Retry-After if the queue is full or the wait was too long", async () => {
   const queue = createRenderQueue({ ...OPTIONS, slots: 1, maxWaiting: 1, waitMs: 1 });
   await queue.enter(NEVER);
   const waiting = queue.enter(NEVER);
@@ -37,7 +37,7 @@ test("enter() refuses with Retry-After when the line is full, and when the wait 
   expect(queue.waiting).toBe(0);
 });
 
-test("an abort leaves the line at once and takes no place", async () => {
+test("enter() leaves the queue at once on an abort and takes no slot", async () => {
   const queue = createRenderQueue({ ...OPTIONS, slots: 1 });
   const place = await queue.enter(NEVER);
   const client = new AbortController();
@@ -52,7 +52,7 @@ test("an abort leaves the line at once and takes no place", async () => {
   expect(queue.running).toBe(1);
 });
 
-test("weigh() lets together only what fits, and one alone whatever it needs", async () => {
+test("reserve() admits together only renders that fit, and a single render whatever its size", async () => {
   const queue = createRenderQueue({ ...OPTIONS, slots: 4 });
   const places = await Promise.all([1, 2, 3, 4].map(() => queue.enter(NEVER)));
   const [huge, small, large, late] = places as [
@@ -68,7 +68,7 @@ test("weigh() lets together only what fits, and one alone whatever it needs", as
   huge.release();
   await smallOne;
   expect(await settled(largeOne)).toBe("waits");
-  // Nobody overtakes, else a large one would wait for ever.
+  // No render overtakes another; otherwise a large one would wait for ever.
   const lateOne = late.reserve(1, NEVER);
   expect(await settled(lateOne)).toBe("waits");
   small.release();
@@ -77,7 +77,7 @@ test("weigh() lets together only what fits, and one alone whatever it needs", as
   await lateOne;
 });
 
-test("when the first of the line gives up, those behind get their chance", async () => {
+test("reserve() admits the next waiting renders when the first one is aborted", async () => {
   const queue = createRenderQueue({ ...OPTIONS, slots: 3 });
   const [one, two, three] = await Promise.all([queue.enter(NEVER), queue.enter(NEVER), queue.enter(NEVER)]);
   await one.reserve(50, NEVER);

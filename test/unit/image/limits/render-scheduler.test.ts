@@ -12,10 +12,10 @@ const OPTIONS: RenderSchedulerOptions = {
 const [SMALL, LARGE] = [20, 90];
 const NEVER = new AbortController().signal;
 
-/** What has happened by the time all that can happen at once has. */
+/** Runs all pending microtasks and returns the events so far. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Renders that begin as soon as lines and memory allow, and end when they are told to. */
+/** Renders that start as soon as queues and memory allow, and end when the test says so. */
 function lab(options: Partial<RenderSchedulerOptions> = {}) {
   const lines = createRenderScheduler({ ...OPTIONS, ...options });
   const begun: string[] = [];
@@ -44,14 +44,14 @@ function lab(options: Partial<RenderSchedulerOptions> = {}) {
   };
 }
 
-test("three large ones at once take one place, and a small one that comes later is before the second", async () => {
+test("enter() gives three large renders one slot, and a later small render runs before the second", async () => {
   const { lines, begun, ask, end } = lab();
   for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
   await settled();
   expect([begun, lines.running, lines.waiting]).toEqual([["large 1"], 1, 2]);
   ask("small", SMALL);
   await settled();
-  // It has the other place, and waits for memory alone.
+  // It has the other slot, and waits for memory only.
   expect([begun, lines.running, lines.waiting]).toEqual([["large 1"], 2, 2]);
   await end("large 1");
   expect(begun).toEqual(["large 1", "small"]);
@@ -62,7 +62,7 @@ test("three large ones at once take one place, and a small one that comes later 
   expect([begun.slice(2), lines.running, lines.waiting]).toEqual([["large 2", "large 3"], 0, 0]);
 });
 
-test("as many large ones render at once as there are places for them", async () => {
+test("enter() runs as many large renders at once as there are large slots", async () => {
   const { begun, ask, end } = lab({ slots: 8, maxBytes: 200, largeSlots: 2 });
   for (const name of ["large 1", "large 2", "large 3"]) ask(name, LARGE);
   ask("small", SMALL);
@@ -72,7 +72,7 @@ test("as many large ones render at once as there are places for them", async () 
   expect(begun.slice(3)).toEqual(["large 3"]);
 });
 
-test("small ones that fit beside a large one do not wait, however many large ones do", async () => {
+test("enter() does not delay small renders that fit beside a large one, however many large ones wait", async () => {
   const { begun, ask, end } = lab();
   for (const name of ["large 1", "large 2", "large 3"]) ask(name, 60);
   await settled();
@@ -83,7 +83,7 @@ test("small ones that fit beside a large one do not wait, however many large one
   expect(begun).toEqual(["large 1", "small 1", "small 2"]);
 });
 
-test("the next large one comes behind the small ones that wait already", async () => {
+test("release() admits waiting small renders before the next large one", async () => {
   const { begun, ask, end } = lab({ slots: 1 });
   ask("large 1", LARGE);
   ask("large 2", LARGE);
@@ -97,7 +97,7 @@ test("the next large one comes behind the small ones that wait already", async (
   expect(begun.at(-1)).toBe("large 2");
 });
 
-test("an abort leaves either line at once", async () => {
+test("enter() leaves either queue at once on an abort", async () => {
   const { lines, begun, failed, ask, end } = lab({ slots: 1 });
   const clients = [new AbortController(), new AbortController(), new AbortController()] as const;
   ask("small", SMALL);
@@ -117,7 +117,7 @@ test("an abort leaves either line at once", async () => {
   expect(begun).toEqual(["small", "the next"]);
 });
 
-test("a large one that gives up while it waits for memory frees the place of the large ones", async () => {
+test("enter() frees the large slot of a render that is aborted while it waits for memory", async () => {
   const { begun, ask, lines } = lab();
   const client = new AbortController();
   ask("small", SMALL);
@@ -130,7 +130,7 @@ test("a large one that gives up while it waits for memory frees the place of the
   expect([begun, lines.waiting]).toEqual([["small", "large 2"], 0]);
 });
 
-test("admits() lets one that is large after all go on only where it is the only one", async () => {
+test("admits() lets a render that turns out to be large continue only if it is the only large one", async () => {
   const { enter } = createRenderScheduler(OPTIONS);
   const [first, second] = [await enter(SMALL, NEVER), await enter(SMALL, NEVER)];
   expect([await first.admits(SMALL, NEVER), await first.admits(LARGE, NEVER)]).toEqual([true, true]);
@@ -141,7 +141,7 @@ test("admits() lets one that is large after all go on only where it is the only 
   expect(await (await anew).admits(LARGE, NEVER)).toBe(true);
 });
 
-test("each line refuses when it is full", async () => {
+test("enter() refuses when either queue is full", async () => {
   const { ask, failed } = lab({ slots: 1, maxWaiting: 1 });
   for (const name of ["running", "waiting", "refused"]) ask(name, LARGE);
   await settled();

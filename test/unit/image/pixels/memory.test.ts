@@ -3,11 +3,11 @@ import { allocatePixels, limitMemory } from "../../../../src/image/pixels/memory
 
 afterEach(() => limitMemory(Number.POSITIVE_INFINITY));
 
-test("roomFor() gives room of the asked size", () => {
+test("allocatePixels() returns a buffer of the given size", () => {
   expect(allocatePixels(1000)).toHaveLength(1000);
 });
 
-test("roomFor() refuses what the process has no room for, before it takes it", () => {
+test("allocatePixels() refuses a buffer beyond the limit before it allocates", () => {
   const { rss } = process.memoryUsage();
   limitMemory(rss + 100_000_000);
   expect(allocatePixels(1000)).toHaveLength(1000);

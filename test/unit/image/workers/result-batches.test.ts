@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Those that are done, one after the other, of so many; and which of them have gone on. */
+/** Finishes this many results one after the other, and records those that passed on. */
 function renders(total: number) {
   const wentOn: number[] = [];
   let waiting = total - 1;
@@ -21,7 +21,7 @@ function renders(total: number) {
     async done(bytes = SMALL) {
       const number = count;
       count += 1;
-      // The next one has the place before this one is asked.
+      // The next render has the slot before this result joins the batch.
       waiting = Math.max(0, waiting - 1);
       void groups.join(bytes).then(() => wentOn.push(number));
       await vi.advanceTimersByTimeAsync(0);
@@ -29,13 +29,13 @@ function renders(total: number) {
   };
 }
 
-test("what is done goes on at once while nobody waits", async () => {
+test("join() resolves at once while no render waits", async () => {
   const { wentOn, done } = renders(1);
   await done();
   expect(wentOn).toEqual([0]);
 });
 
-test("under load eight go on together", async () => {
+test("join() passes on eight results together under load", async () => {
   const { wentOn, done } = renders(30);
   for (let index = 0; index < 7; index += 1) await done();
   expect(wentOn).toEqual([]);
@@ -45,7 +45,7 @@ test("under load eight go on together", async () => {
   expect(wentOn).toHaveLength(8);
 });
 
-test("no more are gathered than wait still", async () => {
+test("join() collects no more results than renders wait", async () => {
   const { wentOn, done } = renders(6);
   await done();
   await done();
@@ -58,7 +58,7 @@ test("no more are gathered than wait still", async () => {
   expect(wentOn).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
-test("none waits for slow ones longer than 75 ms", async () => {
+test("join() delays a result by at most 75 ms", async () => {
   const { wentOn, done } = renders(30);
   await done();
   await vi.advanceTimersByTimeAsync(40);
@@ -74,7 +74,7 @@ test("none waits for slow ones longer than 75 ms", async () => {
   expect(wentOn).toEqual([0, 1, 2]);
 });
 
-test("a large one goes on at once, and takes along those that were gathered", async () => {
+test("join() resolves at once for a large result, and flushes the batch", async () => {
   const { wentOn, done } = renders(30);
   await done();
   await done(2 * 1024 * 1024);
