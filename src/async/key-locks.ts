@@ -12,7 +12,7 @@ export interface KeyLocks {
   isHeld(key: string): boolean;
 }
 
-const NOBODY = Promise.resolve();
+const RESOLVED = Promise.resolve();
 
 /** `waitMs`: how long one waits for a key at the most; default for ever. */
 export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): KeyLocks {
@@ -21,29 +21,29 @@ export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): K
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
       // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
-      const before = keys.flatMap((key) => last.get(key) ?? []);
-      const turn: Promise<unknown> = before.length === 0 ? NOBODY : Promise.allSettled(before);
-      let hasLeft = false;
-      const mine = turn.then(() => {
-        if (hasLeft) throw new Error("whoever waited has left");
+      const earlier = keys.flatMap((key) => last.get(key) ?? []);
+      const turn: Promise<unknown> = earlier.length === 0 ? RESOLVED : Promise.allSettled(earlier);
+      let hasTimedOut = false;
+      const current = turn.then(() => {
+        if (hasTimedOut) throw new Error("whoever waited has left");
         return run();
       });
-      for (const key of keys) last.set(key, mine);
+      for (const key of keys) last.set(key, current);
       const release = () => {
-        for (const key of keys) if (last.get(key) === mine) last.delete(key);
+        for (const key of keys) if (last.get(key) === current) last.delete(key);
       };
       try {
-        if (waitMs !== undefined && before.length > 0) {
+        if (waitMs !== undefined && earlier.length > 0) {
           await withTimeout(waitMs, turn, "Cannot use a key: another change of it waits for the store");
         }
       } catch (error) {
-        hasLeft = true;
+        hasTimedOut = true;
         // Who comes later still waits for those before.
-        void mine.catch(() => undefined).then(release);
+        void current.catch(() => undefined).then(release);
         throw error;
       }
       try {
-        return await mine;
+        return await current;
       } finally {
         release();
       }

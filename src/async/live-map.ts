@@ -62,30 +62,30 @@ export class LiveSet<Value extends object> {
 
   /** Returns what takes it out again, and says whether it was there still. */
   add(value: Value): () => boolean {
-    const place: Node<Value> = { value, before: this.#last, after: undefined };
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.after = place;
-    this.#last = place;
+    const node: Node<Value> = { value, before: this.#last, after: undefined };
+    if (this.#last === undefined) this.#first = node;
+    else this.#last.after = node;
+    this.#last = node;
     this.#size += 1;
-    return () => this.#leave(place);
+    return () => this.#remove(node);
   }
 
   /** Those who are there now; who leaves meanwhile is passed over. */
   *[Symbol.iterator](): Generator<Value, void, undefined> {
-    const places: Node<Value>[] = [];
-    for (let place = this.#first; place !== undefined; place = place.after) places.push(place);
-    for (const { value } of places) if (value !== undefined) yield value;
+    const nodes: Node<Value>[] = [];
+    for (let node = this.#first; node !== undefined; node = node.after) nodes.push(node);
+    for (const { value } of nodes) if (value !== undefined) yield value;
   }
 
-  #leave(place: Node<Value>): boolean {
-    const { before, after } = place;
-    if (place.value === undefined) return false;
+  #remove(node: Node<Value>): boolean {
+    const { before, after } = node;
+    if (node.value === undefined) return false;
     if (before === undefined) this.#first = after;
     else before.after = after;
     if (after === undefined) this.#last = before;
     else after.before = before;
     // An old place that pointed at younger ones would keep them as a table does.
-    place.value = place.before = place.after = undefined;
+    node.value = node.before = node.after = undefined;
     this.#size -= 1;
     return true;
   }

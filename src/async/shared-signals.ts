@@ -14,25 +14,25 @@ export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
 
   function share(signal: AbortSignal): SharedSignal {
     const listeners = new LiveSet<() => void>();
-    const tell = () => {
+    const notifyAll = () => {
       for (const listener of listeners) listener();
     };
-    const sharing: SharedSignal = {
+    const sharedSignal: SharedSignal = {
       signal,
       listen(listener) {
         if (listeners.size === 0) {
-          signal.addEventListener("abort", tell);
-          shared.set(signal, sharing);
+          signal.addEventListener("abort", notifyAll);
+          shared.set(signal, sharedSignal);
         }
         const leave = listeners.add(listener);
         return () => {
           if (!leave() || listeners.size > 0) return;
-          signal.removeEventListener("abort", tell);
+          signal.removeEventListener("abort", notifyAll);
           shared.delete(signal);
         };
       },
     };
-    return sharing;
+    return sharedSignal;
   }
 
   return (signal) => shared.get(signal) ?? share(signal);

@@ -3,11 +3,11 @@
 import { BLOCK_BYTES } from "./spool/spool.ts";
 
 /** Bytes. */
-const LARGE_PIECE = 262_144;
+const LARGE_CHUNK_BYTES = 262_144;
 /** What is checked and thus read at once. */
-const SMALL_PIECE = BLOCK_BYTES;
+const SMALL_CHUNK_BYTES = BLOCK_BYTES;
 /** Bytes held by all together, from which on pieces are small. */
-const CROWDED = 33_554_432;
+const CROWDED_BYTES = 33_554_432;
 
 /** What clients hold is bounded by `CROWDED` and a block for each connection. */
 export interface Chunks {
@@ -30,10 +30,10 @@ export interface OpenChunks {
 export function createChunks(): Chunks {
   let held = 0;
 
-  function lastOf(start: number, end: number): number {
-    if (held < CROWDED) return Math.min(end, start + LARGE_PIECE - 1);
+  function chunkEnd(start: number, end: number): number {
+    if (held < CROWDED_BYTES) return Math.min(end, start + LARGE_CHUNK_BYTES - 1);
     // Up to where a block ends, which would else be read twice.
-    return Math.min(end, (Math.floor(start / SMALL_PIECE) + 1) * SMALL_PIECE - 1);
+    return Math.min(end, (Math.floor(start / SMALL_CHUNK_BYTES) + 1) * SMALL_CHUNK_BYTES - 1);
   }
 
   const hold = (bytes: number) => {
@@ -44,30 +44,30 @@ export function createChunks(): Chunks {
   };
 
   return {
-    mayBeWhole: (bytes) => bytes <= SMALL_PIECE || held < CROWDED,
+    mayBeWhole: (bytes) => bytes <= SMALL_CHUNK_BYTES || held < CROWDED_BYTES,
     hold,
     open(read) {
       let release: (() => void) | undefined;
       // Fresh memory for each piece costs more than the read: pages of the system's, and then the garbage collector.
-      let room: Buffer | undefined;
-      const roomFor = (start: number, bytes: number) => {
-        if (start % BLOCK_BYTES !== 0 || bytes % BLOCK_BYTES !== 0) room = undefined;
-        else if (room?.byteLength !== bytes) room = Buffer.allocUnsafeSlow(bytes);
-        return room;
+      let buffer: Buffer | undefined;
+      const bufferFor = (start: number, bytes: number) => {
+        if (start % BLOCK_BYTES !== 0 || bytes % BLOCK_BYTES !== 0) buffer = undefined;
+        else if (buffer?.byteLength !== bytes) buffer = Buffer.allocUnsafeSlow(bytes);
+        return buffer;
       };
       const close = () => {
         release?.();
         release = undefined;
-        room = undefined;
+        buffer = undefined;
       };
       return {
         next(start, end) {
           release?.();
-          const last = lastOf(start, end);
+          const last = chunkEnd(start, end);
           const bytes = last - start + 1;
           // Before it is read: a thousand that ask in one turn see each other.
           release = hold(bytes);
-          return read(start, last, roomFor(start, bytes));
+          return read(start, last, bufferFor(start, bytes));
         },
         close,
       };

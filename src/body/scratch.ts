@@ -26,15 +26,15 @@ export function createScratch(): Scratch {
   return {
     take(bytes) {
       const index = Math.ceil(Math.log2(bytes / LEAST_BYTES));
-      const pieces = bytes < LEAST_BYTES ? undefined : free[index];
-      if (pieces === undefined) return undefined;
+      const freeBuffers = bytes < LEAST_BYTES ? undefined : free[index];
+      if (freeBuffers === undefined) return undefined;
       // The one that was used last.
-      const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES + LEAST_BYTES * 2 ** index);
+      const buffer = freeBuffers.pop() ?? Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES + LEAST_BYTES * 2 ** index);
       let isFree = false;
       return {
-        bytes: placeBehindRoom(piece, bytes),
+        bytes: placeBehindRoom(buffer, bytes),
         free() {
-          if (!isFree && pieces.length < MAX_FREE) pieces.push(piece);
+          if (!isFree && freeBuffers.length < MAX_FREE) freeBuffers.push(buffer);
           isFree = true;
         },
       };

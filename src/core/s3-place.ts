@@ -174,14 +174,14 @@ function defaultEndpoint(preset: S3Preset, region: string, { preset: name }: S3P
 
 function isInPath(endpoint: URL, preset: S3Preset, { bucket, pathStyle, preset: name }: S3PlaceOptions): boolean {
   if (pathStyle === true && preset.style === "host-only") throw invalid(`${name} refuses the bucket in the path`);
-  const obstacle = obstacleToHost(endpoint, bucket);
-  if (obstacle === undefined) return pathStyle ?? preset.style === "path";
-  if (pathStyle === false || preset.style === "host-only") throw invalid(obstacle);
+  const fault = hostStyleFault(endpoint, bucket);
+  if (fault === undefined) return pathStyle ?? preset.style === "path";
+  if (pathStyle === false || preset.style === "host-only") throw invalid(fault);
   return true;
 }
 
 /** Why the bucket cannot stand before the endpoint's host. */
-function obstacleToHost({ protocol, hostname }: URL, bucket: string): string | undefined {
+function hostStyleFault({ protocol, hostname }: URL, bucket: string): string | undefined {
   if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return `the bucket cannot stand before the address ${hostname}`;
   if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(bucket)) return `the bucket "${bucket}" is not a host name`;
   // The vendors' certificates are for one label.

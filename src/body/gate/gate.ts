@@ -76,18 +76,18 @@ const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico
 export function createGate(): Gate {
   let received = 0;
   /** A copy of the bytes so far while they are too few to tell; a few dozen at most. */
-  let opening: Buffer | undefined;
+  let undecided: Buffer | undefined;
   let format: ImageFormat | undefined;
   let scan: ((chunk: Buffer) => void) | undefined;
   const findings = nothingFound();
 
   /** Settles what the body is; returns the bytes that the scan begins with. */
   function open(chunk: Buffer): Buffer {
-    const bytes = opening === undefined ? chunk : Buffer.concat([opening, chunk]);
+    const bytes = undecided === undefined ? chunk : Buffer.concat([undecided, chunk]);
     const sniffed = sniff(bytes);
-    opening = undefined;
+    undecided = undefined;
     if (sniffed === "more") {
-      opening = Buffer.from(bytes);
+      undecided = Buffer.from(bytes);
     } else if (sniffed === "foreign") {
       gate.head = "foreign";
     } else {
@@ -101,11 +101,11 @@ export function createGate(): Gate {
   }
 
   /** What has been found out so far. */
-  function note(): void {
+  function publishFindings(): void {
     if (format === undefined) return;
     const { width, height } = findings;
-    const isNews = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
-    if (isNews) gate.image = { format, width, height };
+    const hasChanged = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
+    if (hasChanged) gate.image = { format, width, height };
     gate.isStructureWhole = findings.structure === "complete";
   }
 
@@ -118,19 +118,19 @@ export function createGate(): Gate {
       received += chunk.length;
       const bytes = gate.head === "more" ? open(chunk) : chunk;
       scan?.(bytes);
-      note();
+      publishFindings();
     },
     verdict(end) {
       if (received === 0) return { kind: "broken", code: "origin_empty" };
       if (gate.image === undefined) return { kind: "broken", code: "origin_not_image" };
-      return judge(gate.image, findings.structure, end);
+      return verdictOf(gate.image, findings.structure, end);
     },
   };
   return gate;
 }
 
 /** What structure, framing and hash together allow. A complete structure proves any body, framing one that does not mark its end. */
-function judge(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
+function verdictOf(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
   const truncated = { kind: "broken", code: "origin_truncated" } as const;
   const isClosed = end.framing === "close";
   if (!isClosed && !end.isFramingWhole) return truncated;

@@ -41,9 +41,9 @@ export function openSpool(parts: SpoolParts): Spool {
   /** Hardly ever anybody's. */
   let failure: Waiters | undefined;
   /** Every byte before it has been taken by the fastest of the present readers. */
-  let taken = 0;
+  let fastestOffset = 0;
   /** Of the holds, those of users who read nothing before the end. */
-  let patient = 0;
+  let endWaiters = 0;
 
   function spill(): void {
     file = parts.newFile();
@@ -71,52 +71,52 @@ export function openSpool(parts: SpoolParts): Spool {
   /** Drops what is not needed in memory any more. */
   function trim(): void {
     if (file === undefined) return;
-    memory.count(-window.trim(keepBytes(), Math.max(file.written, passedOn())));
+    memory.count(-window.trim(keepBytes(), Math.max(file.written, consumedOffset())));
   }
 
   function keepBytes(): number {
     if (diskError === undefined) return memory.isUsedUp ? 0 : LATEST_BYTES;
     // Without a disk, memory is all that readers have: it is not given up to others. Besides the fill and one reader there may be slower ones.
-    return holds - patient > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
+    return holds - endWaiters > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
   }
 
   /** Without a disk, up to where nobody is waited for; 0 with one. */
-  function passedOn(): number {
+  function consumedOffset(): number {
     if (diskError === undefined) return 0;
-    return holds - patient > 1 ? taken : spool.received;
+    return holds - endWaiters > 1 ? fastestOffset : spool.received;
   }
 
   /** Bytes in memory that the fastest reader has not taken. */
-  function untaken(): number {
-    return Math.min(window.bytes, spool.received - passedOn());
+  function unconsumedBytes(): number {
+    return Math.min(window.bytes, spool.received - consumedOffset());
   }
 
   function isBehind(): boolean {
     if (file === undefined || spool.end !== undefined) return false;
-    if (diskError !== undefined) return untaken() > LATEST_BYTES;
+    if (diskError !== undefined) return unconsumedBytes() > LATEST_BYTES;
     return spool.received - file.written > (memory.isUsedUp ? BLOCK_BYTES : BACKLOG_BYTES);
   }
 
   function isDrained(): boolean {
     if (file === undefined || spool.end !== undefined || holds === 0) return true;
-    return diskError === undefined ? file.written === spool.received : untaken() <= LATEST_BYTES;
+    return diskError === undefined ? file.written === spool.received : unconsumedBytes() <= LATEST_BYTES;
   }
 
   /** A reader wants `offset`, so it has all that came before. One that waits far ahead has all there is. */
   function noteReader(offset: number): void {
     const reached = Math.min(offset, spool.received);
-    if (reached > taken) taken = reached;
-    if (diskError !== undefined) passOn();
+    if (reached > fastestOffset) fastestOffset = reached;
+    if (diskError !== undefined) onReaderChange();
   }
 
   /** Without a disk: a reader has moved on or left. */
-  function passOn(): void {
+  function onReaderChange(): void {
     // After the end nothing more comes, and slow readers may have what is left.
     if (spool.end === undefined) trim();
     if (isDrained()) backlog.wake();
   }
 
-  function settle(outcome: SpoolEnd): void {
+  function setEnd(outcome: SpoolEnd): void {
     spool.end = outcome;
     backlog.wake();
     arrival.wake();
@@ -135,7 +135,7 @@ export function openSpool(parts: SpoolParts): Spool {
     // Released meanwhile: the disk was not waited for, and the file is being removed.
     if (diskError !== undefined || holds === 0) {
       const error = diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released meanwhile");
-      settle({ kind: "unstored", error, hashes });
+      setEnd({ kind: "unstored", error, hashes });
       throw error;
     }
     // The disk has it all; a finished body may wait long for its place in the store.
@@ -177,11 +177,11 @@ export function openSpool(parts: SpoolParts): Spool {
       if (holds === 0) throw new Error("Cannot finish a spool: it was released");
       isFinishing = true;
       const body = file === undefined || hasher === undefined ? finishInMemory() : await finishOnDisk(file, hasher);
-      settle({ kind: "whole", body });
+      setEnd({ kind: "whole", body });
       return body;
     },
     fail(error) {
-      if (spool.end === undefined) settle({ kind: "failed", error });
+      if (spool.end === undefined) setEnd({ kind: "failed", error });
     },
     peek(offset) {
       noteReader(offset);
@@ -215,10 +215,10 @@ export function openSpool(parts: SpoolParts): Spool {
       holds += 1;
     },
     awaitEnd() {
-      patient += 1;
-      if (diskError !== undefined) passOn();
+      endWaiters += 1;
+      if (diskError !== undefined) onReaderChange();
       return () => {
-        patient -= 1;
+        endWaiters -= 1;
       };
     },
     release() {
@@ -226,8 +226,8 @@ export function openSpool(parts: SpoolParts): Spool {
       holds -= 1;
       // It may have been the fastest that left. Who waits has taken all there is and says nothing before more comes; the others
       // say when they read on.
-      taken = arrival.isAwaited() ? spool.received : 0;
-      if (diskError !== undefined) passOn();
+      fastestOffset = arrival.isAwaited() ? spool.received : 0;
+      if (diskError !== undefined) onReaderChange();
       if (holds > 0) return;
       memory.count(-window.clear());
       backlog.wake();

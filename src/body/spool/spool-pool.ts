@@ -43,17 +43,23 @@ export interface SpoolPoolOptions {
 }
 
 const PER_SPOOL_BYTES = 262_144;
-const TELL_EVERY_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
-  const { dir, perSpoolBytes = PER_SPOOL_BYTES, digests: always = ALL_DIGESTS, log, disk = REAL_DISK } = options;
+  const {
+    dir,
+    perSpoolBytes = PER_SPOOL_BYTES,
+    digests: defaultDigests = ALL_DIGESTS,
+    log,
+    disk = REAL_DISK,
+  } = options;
   const { room = () => Number.POSITIVE_INFINITY } = options;
   let { memoryBytes } = options;
   let bytes = 0;
   let spools = 0;
   /** Of files that are not discarded, also where the store has renamed them away. */
   let fileBytes = 0;
-  let failureToldAt = Number.NEGATIVE_INFINITY;
+  let failureLoggedAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
   const discards = new LiveSet<Promise<void>>();
 
@@ -86,12 +92,14 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       return openSpool({
         memory,
         perSpoolBytes,
-        digests: digests.every((name) => always.has(name)) ? always : new Set([...always, ...digests]),
+        digests: digests.every((name) => defaultDigests.has(name))
+          ? defaultDigests
+          : new Set([...defaultDigests, ...digests]),
         newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
         diskFailed(error) {
           // A full disk fails for every large image; whoever wanted to keep one says so himself.
-          if (performance.now() - failureToldAt < TELL_EVERY_MS) return;
-          failureToldAt = performance.now();
+          if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
+          failureLoggedAt = performance.now();
           log.error({ err: error }, "an arriving image cannot be written to disk; it is passed on only");
         },
         released(file) {
@@ -102,9 +110,9 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
             .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "a spool file was not removed"))
             .finally(() => {
               fileBytes -= file.written;
-              gone();
+              forgetDiscard();
             });
-          const gone = discards.add(discard);
+          const forgetDiscard = discards.add(discard);
         },
       });
     },

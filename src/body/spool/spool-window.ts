@@ -22,14 +22,14 @@ export interface SpoolWindow {
 const MAX_PIECE_BYTES = 262_144;
 
 // An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
-const SMALL_BYTES = 1_024;
-const GATHER_BYTES = 8_192;
+const SMALL_CHUNK_BYTES = 1_024;
+const COALESCED_BYTES = 8_192;
 
 interface Part {
   readonly start: number;
   bytes: Buffer;
   /** Where small chunks are gathered; `bytes` is its beginning. Written only behind what readers have been given. */
-  gathered: Buffer | undefined;
+  coalesced: Buffer | undefined;
 }
 
 export function createSpoolWindow(): SpoolWindow {
@@ -62,7 +62,7 @@ export function createSpoolWindow(): SpoolWindow {
     bytes: 0,
     append(chunk) {
       const last = parts.at(-1);
-      if (last === undefined || !gather(last, chunk)) parts.push({ start: end, bytes: chunk, gathered: undefined });
+      if (last === undefined || !coalesce(last, chunk)) parts.push({ start: end, bytes: chunk, coalesced: undefined });
       end += chunk.byteLength;
       window.bytes += chunk.byteLength;
     },
@@ -91,7 +91,7 @@ export function createSpoolWindow(): SpoolWindow {
     },
     join() {
       const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
-      parts = [{ start: end - window.bytes, bytes, gathered: undefined }];
+      parts = [{ start: end - window.bytes, bytes, coalesced: undefined }];
       return bytes;
     },
     clear,
@@ -100,16 +100,16 @@ export function createSpoolWindow(): SpoolWindow {
 }
 
 /** Puts a small chunk behind another small one or behind those gathered before; false where it must stand alone. */
-function gather(last: Part, chunk: Buffer): boolean {
+function coalesce(last: Part, chunk: Buffer): boolean {
   const used = last.bytes.byteLength;
   const size = used + chunk.byteLength;
-  if (chunk.byteLength >= SMALL_BYTES || size > GATHER_BYTES) return false;
-  if (last.gathered === undefined) {
-    if (used >= SMALL_BYTES) return false;
-    last.gathered = Buffer.allocUnsafeSlow(GATHER_BYTES);
-    last.bytes.copy(last.gathered);
+  if (chunk.byteLength >= SMALL_CHUNK_BYTES || size > COALESCED_BYTES) return false;
+  if (last.coalesced === undefined) {
+    if (used >= SMALL_CHUNK_BYTES) return false;
+    last.coalesced = Buffer.allocUnsafeSlow(COALESCED_BYTES);
+    last.bytes.copy(last.coalesced);
   }
-  chunk.copy(last.gathered, used);
-  last.bytes = last.gathered.subarray(0, size);
+  chunk.copy(last.coalesced, used);
+  last.bytes = last.coalesced.subarray(0, size);
   return true;
 }

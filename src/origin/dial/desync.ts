@@ -7,7 +7,7 @@ export const DISTRUST_MS = 600_000;
 /** After so long without a byte what comes answers nothing: it is the farewell (408) of a server that closes. Milliseconds. */
 const CLEAN_MS = 5_000;
 /** Answers of one connection that may still be doubted; those before are believed. */
-const MAX_DOUBTS = 64;
+const MAX_TRACKED_RESPONSES = 64;
 
 /** Whether an answer may be another request's. */
 export interface Desync {
@@ -23,7 +23,7 @@ export interface Trust {
 }
 
 /** `lost`: called each time that it is lost, which is once in `DISTRUST_MS` at the most. */
-export function createTrust(lost: () => void, now: () => number = () => performance.now()): Trust {
+export function createTrust(onLost: () => void, now: () => number = () => performance.now()): Trust {
   let until = Number.NEGATIVE_INFINITY;
   const isLost = () => now() < until;
   return {
@@ -33,7 +33,7 @@ export function createTrust(lost: () => void, now: () => number = () => performa
     lose() {
       const wasLost = isLost();
       until = now() + DISTRUST_MS;
-      if (!wasLost) lost();
+      if (!wasLost) onLost();
     },
   };
 }
@@ -61,7 +61,7 @@ export class Connection {
   #answers = 0;
   /** Or opened. */
   #answeredAt: number;
-  #doubts: AnswerDesync[] = [];
+  #tracked: AnswerDesync[] = [];
 
   constructor(trust: Trust, now: () => number = () => performance.now()) {
     this.#trust = trust;
@@ -75,26 +75,26 @@ export class Connection {
   }
 
   /** A final head has come. Undefined for a connection's first: nothing was before it. */
-  begun(): Desync | undefined {
+  responseStarted(): Desync | undefined {
     if (!this.isReused) return undefined;
-    if (this.#isClean()) this.#doubts = [];
-    else if (this.#doubts.length === MAX_DOUBTS) this.#doubts.shift();
+    if (this.#isClean()) this.#tracked = [];
+    else if (this.#tracked.length === MAX_TRACKED_RESPONSES) this.#tracked.shift();
     const desync = new AnswerDesync();
-    this.#doubts.push(desync);
+    this.#tracked.push(desync);
     return desync;
   }
 
   /** The answer has ended as it should. */
-  ended(): void {
+  responseEnded(): void {
     this.#answers += 1;
     this.#answeredAt = this.#now();
   }
 
   /** Bytes have come while nobody had asked. */
-  unsolicited(): void {
+  unsolicitedBytes(): void {
     if (this.#isClean()) return;
-    const desyncs = this.#doubts;
-    this.#doubts = [];
+    const desyncs = this.#tracked;
+    this.#tracked = [];
     this.#trust.lose();
     for (const desync of desyncs) desync.raise();
   }
@@ -103,12 +103,12 @@ export class Connection {
    * It was reset while nobody waited for an answer: a request may lie there unread, whose answer was none of it. A server may also have
    * reset it for no such reason, so nothing but the last answer is doubted.
    */
-  reset(): void {
-    if (!this.#isClean()) this.#doubts.pop()?.raise();
+  connectionReset(): void {
+    if (!this.#isClean()) this.#tracked.pop()?.raise();
   }
 
   /** Bytes that are no answer have come in place of one. Where answers were shifted a true one would be there: none is doubted. */
-  foundNoAnswer(): void {
+  invalidHead(): void {
     this.#trust.lose();
   }
 

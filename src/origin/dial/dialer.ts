@@ -7,10 +7,9 @@ import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
+import { createEndHold, reportResets } from "./connection-end.ts";
 import { Connection, createTrust, DISTRUST_MS, type Trust } from "./desync.ts";
-import { createEndHold } from "./held-end.ts";
 import type { Resolve } from "./lookup.ts";
-import { tellResets } from "./true-end.ts";
 
 export type { Dispatcher } from "undici";
 
@@ -31,12 +30,12 @@ export interface DialerOptions {
 }
 
 /** A request whose sender wants to know over which connection it goes; undici hands the object through, but not the handler. */
-export interface CarriedRequest extends Dispatcher.DispatchOptions {
-  readonly sender: { carriedBy(carrier: Carrier): void };
+export interface TrackedRequest extends Dispatcher.DispatchOptions {
+  readonly sender: { setConnectionHolder(holder: ConnectionHolder): void };
 }
 
 /** Has one connection at a time. */
-export interface Carrier {
+export interface ConnectionHolder {
   readonly connection: Connection | undefined;
 }
 
@@ -68,10 +67,10 @@ export function createDialer(options: DialerOptions): Dialer {
   let closing: Promise<void> | undefined;
 
   /** `broken`: one of its clients is of no more use. */
-  const openPool = (endpoint: Endpoint, trust: Trust, broken: () => void): Pool => {
+  const openPool = (endpoint: Endpoint, trust: Trust, onBroken: () => void): Pool => {
     const { isSecure, hostname, port } = endpoint;
     let session: Buffer | undefined;
-    const dial = async (begun: (socket: Socket) => void) => {
+    const dial = async (onSocket: (socket: Socket) => void) => {
       const socket = await connectGuarded(endpoint, {
         resolve: options.resolve,
         classify: options.classify ?? classifyAddress,
@@ -83,7 +82,7 @@ export function createDialer(options: DialerOptions): Dialer {
           session = fresh;
         },
       });
-      begun(socket);
+      onSocket(socket);
       socket.once("close", sockets.add(socket));
       return socket;
     };
@@ -98,34 +97,34 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const carrier: { connection: Connection | undefined } = { connection: undefined };
+        const holder: { connection: Connection | undefined } = { connection: undefined };
         const endHold = createEndHold((error) => {
           process.emitWarning(error);
-          broken();
+          onBroken();
         });
         const client = new Client(url, {
           ...clientOptions,
           connect: (_unused, callback) => {
-            const begun = (socket: Socket) => {
+            const onSocket = (socket: Socket) => {
               const connection = new Connection(trust);
-              carrier.connection = connection;
+              holder.connection = connection;
               endHold.attach(socket);
-              if (!isSecure) tellResets(socket);
-              const ifIdle = (tell: () => void) => client.stats.running === 0 && tell();
+              if (!isSecure) reportResets(socket);
+              const ifIdle = (report: () => void) => client.stats.running === 0 && report();
               watchErrors(socket, {
-                unasked: () => ifIdle(() => connection.unsolicited()),
-                reset: () => ifIdle(() => connection.reset()),
+                onUnsolicitedBytes: () => ifIdle(() => connection.unsolicitedBytes()),
+                onReset: () => ifIdle(() => connection.connectionReset()),
               });
             };
-            dial(begun).then(
+            dial(onSocket).then(
               (socket) => callback(null, socket),
               (error: unknown) => callback(asHuiyuanError(error), null),
             );
           },
         });
         const dispatch = client.dispatch.bind(client);
-        client.dispatch = (request: Dispatcher.DispatchOptions | CarriedRequest, handler) => {
-          if ("sender" in request) request.sender.carriedBy(carrier);
+        client.dispatch = (request: Dispatcher.DispatchOptions | TrackedRequest, handler) => {
+          if ("sender" in request) request.sender.setConnectionHolder(holder);
           return dispatch(trust.isLost ? { ...request, reset: true } : request, endHold.watch(handler));
         };
         return client;
@@ -159,7 +158,7 @@ export function createDialer(options: DialerOptions): Dialer {
     return current;
   };
 
-  const makeRoom = () => {
+  const evictPool = () => {
     if (pools.size < MAX_POOLS) return;
     const [oldestKey, oldest] = pools.entries().next().value ?? [];
     const [key, pool] = [...pools].find(([, candidate]) => candidate.stats.size === 0) ?? [oldestKey, oldest];
@@ -179,7 +178,7 @@ export function createDialer(options: DialerOptions): Dialer {
       const key = `${endpoint.isSecure}|${endpoint.hostname}|${endpoint.port}|${endpoint.servername ?? ""}`;
       let pool = pools.get(key);
       if (pool === undefined) {
-        makeRoom();
+        evictPool();
         pool = addPool(key, endpoint);
       }
       pools.delete(key);
@@ -204,17 +203,17 @@ export function createDialer(options: DialerOptions): Dialer {
  */
 function watchErrors(
   socket: Socket,
-  { unasked, reset }: { readonly unasked: () => void; readonly reset: () => void },
+  { onUnsolicitedBytes, onReset }: { readonly onUnsolicitedBytes: () => void; readonly onReset: () => void },
 ): void {
   const destroy = socket.destroy;
   socket.destroy = (error?: Error) => {
-    if (error?.message === "bad response" || error?.name === "HTTPParserError") unasked();
-    if (error && "code" in error && error.code === "ECONNRESET") reset();
-    return destroy.call(socket, error && renamed(error));
+    if (error?.message === "bad response" || error?.name === "HTTPParserError") onUnsolicitedBytes();
+    if (error && "code" in error && error.code === "ECONNRESET") onReset();
+    return destroy.call(socket, error && translateError(error));
   };
 }
 
-function renamed(error: Error): Error {
+function translateError(error: Error): Error {
   const code = "code" in error ? error.code : undefined;
   if (code === "ECONNRESET") return new HuiyuanError("origin_reset", "The connection was reset", { cause: error });
   return code === "UND_ERR_INFO" ? new errors.SocketError(error.message) : error;

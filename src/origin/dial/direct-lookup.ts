@@ -17,7 +17,7 @@ export interface DirectSources {
 }
 
 /** c-ares asks again, or the next server, after 0.5 s, and waits twice as long with each round: together 3.5 s, or 7 with two servers. */
-const PATIENCE = { timeout: 500, tries: 3 };
+const RETRIES = { timeout: 500, tries: 3 };
 /** One family was found; what the other has comes in this time or not at all. */
 const OTHER_FAMILY_MS = 100;
 /** The name or its addresses do not exist, as opposed to: nobody could say. */
@@ -27,16 +27,16 @@ const SYSTEM: DirectSources = { hosts: "/etc/hosts", resolvConf: "/etc/resolv.co
 
 export function createDirectLookup({ hosts, resolvConf, servers }: DirectSources = SYSTEM): DirectLookup {
   const find = async (hostname: string, signal: AbortSignal) => {
-    const inFile = addressesInHosts(await readIfThere(hosts), hostname);
-    if (inFile.length > 0) return inFile;
+    const inHostsFile = addressesInHosts(await readIfThere(hosts), hostname);
+    if (inHostsFile.length > 0) return inHostsFile;
     const options = `options ${process.env.RES_OPTIONS ?? ""}`; // glibc reads it behind the file, too
     const names = searchOrder(`${await readIfThere(resolvConf)}\n${options}`, hostname);
     signal.throwIfAborted();
-    const resolver = new Resolver(PATIENCE);
+    const resolver = new Resolver(RETRIES);
     if (servers !== undefined) resolver.setServers(servers);
     signal.addEventListener("abort", () => resolver.cancel(), { once: true });
     for (const name of names) {
-      const found = await askBothFamilies(resolver, name);
+      const found = await queryBothFamilies(resolver, name);
       if (found.length > 0) return found;
     }
     return undefined;
@@ -45,26 +45,26 @@ export function createDirectLookup({ hosts, resolvConf, servers }: DirectSources
 }
 
 /** Empty where there are none; throws where nobody could say. */
-async function askBothFamilies(resolver: Resolver, name: string): Promise<readonly string[]> {
+async function queryBothFamilies(resolver: Resolver, name: string): Promise<readonly string[]> {
   const found: (readonly string[])[] = [];
-  const asked = [resolver.resolve4(name), resolver.resolve6(name)].map(async (answer, family) => {
+  const queries = [resolver.resolve4(name), resolver.resolve6(name)].map(async (answer, family) => {
     const addresses = await answer;
     // So node says of an alias that has none of this family.
     if (addresses.length === 0) throw Object.assign(new Error("no address of this family"), { code: NODATA });
     found[family] = addresses;
   });
   try {
-    await Promise.any(asked);
+    await Promise.any(queries);
   } catch (error) {
     if (error instanceof AggregateError && error.errors.every(({ code }) => NONE.has(code))) return [];
     throw error;
   }
-  await Promise.race([Promise.allSettled(asked), delay(OTHER_FAMILY_MS, undefined, { ref: false })]);
-  return inTurns(found[0] ?? [], found[1] ?? []);
+  await Promise.race([Promise.allSettled(queries), delay(OTHER_FAMILY_MS, undefined, { ref: false })]);
+  return interleave(found[0] ?? [], found[1] ?? []);
 }
 
 /** Not all dialled in the end, so both families among the first. */
-function inTurns(four: readonly string[], six: readonly string[]): readonly string[] {
+function interleave(four: readonly string[], six: readonly string[]): readonly string[] {
   const length = Math.max(four.length, six.length);
   return Array.from({ length }, (_, at) => [...four.slice(at, at + 1), ...six.slice(at, at + 1)]).flat();
 }

@@ -47,14 +47,14 @@ export interface SystemResolveOptions {
  * the same time share one look-up. For one dialer: what it may have under way is bounded.
  */
 export function createSystemResolve(options: SystemResolveOptions = {}): Resolve {
-  const { log = SILENT_LOG, system = askSystem, direct = createDirectLookup() } = options;
+  const { log = SILENT_LOG, system = lookUpInSystem, direct = createDirectLookup() } = options;
   const inFlight = new Map<string, Promise<readonly string[]>>();
   const onThreads = new Map<string, SystemCall>();
-  let isTold = false;
+  let isLogged = false;
 
-  const tellHeld = (hostname: string) => {
-    if (isTold) return;
-    isTold = true;
+  const logHeld = (hostname: string) => {
+    if (isLogged) return;
+    isLogged = true;
     const meaning =
       "while both threads for names are held, names that only other sources than DNS and the hosts file know are not found";
     log.warn(
@@ -68,11 +68,11 @@ export function createSystemResolve(options: SystemResolveOptions = {}): Resolve
     const running = onThreads.get(hostname);
     if (running !== undefined) return running;
     if (onThreads.size >= MAX_NAMES_ON_THREADS) return { answer: refusal(hostname, onThreads.size), silentAt: 0 };
-    const held = setTimeout(tellHeld, HELD_MS, hostname).unref();
+    const held = setTimeout(logHeld, HELD_MS, hostname).unref();
     const answer = system(hostname).finally(() => {
       clearTimeout(held);
       onThreads.delete(hostname);
-      if (onThreads.size === 0) isTold = false;
+      if (onThreads.size === 0) isLogged = false;
     });
     const begun = { answer, silentAt: performance.now() + SILENCE_MS };
     onThreads.set(hostname, begun);
@@ -83,18 +83,18 @@ export function createSystemResolve(options: SystemResolveOptions = {}): Resolve
     const running = inFlight.get(hostname);
     if (running !== undefined) return running;
     if (inFlight.size >= MAX_NAMES_IN_FLIGHT) return refusal(hostname, inFlight.size);
-    const leave = () => {
-      if (inFlight.get(hostname) === asked) inFlight.delete(hostname);
+    const forget = () => {
+      if (inFlight.get(hostname) === result) inFlight.delete(hostname);
     };
     const search = async (signal: AbortSignal) => {
       const found = await direct(hostname, signal);
       // Whoever comes from now on is to search anew: this one waits for the system alone, which may be long.
-      if (found === undefined) leave();
+      if (found === undefined) forget();
       return found;
     };
-    const asked = firstToFind(call(hostname), search).finally(leave);
-    inFlight.set(hostname, asked);
-    return asked;
+    const result = firstToFind(call(hostname), search).finally(forget);
+    inFlight.set(hostname, result);
+    return result;
   };
 }
 
@@ -134,7 +134,7 @@ function refusal(hostname: string, underWay: number): Promise<never> {
   return Promise.reject(new HuiyuanError("origin_dns_failed", message));
 }
 
-async function askSystem(hostname: string): Promise<readonly string[]> {
+async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
   try {
     const found = await lookup(hostname, { all: true, verbatim: true });
     return found.map((entry) => entry.address);

@@ -13,27 +13,27 @@ export interface Semaphore {
 
 export function createSemaphore(count: number): Semaphore {
   let free = count;
-  const waiting = new LiveSet<() => void>();
-  const give = () => {
-    const { first } = waiting;
+  const queue = new LiveSet<() => void>();
+  const release = () => {
+    const { first } = queue;
     if (first === undefined) free += 1;
     else first();
   };
   return {
     take(lifetime) {
       return new Promise((resolve, reject) => {
-        let leave: (() => void) | undefined;
+        let leaveQueue: (() => void) | undefined;
         const enter = () => {
-          leave?.();
-          resolve(give);
+          leaveQueue?.();
+          resolve(release);
         };
         lifetime.watch((reason) => {
-          leave?.();
+          leaveQueue?.();
           reject(reason);
         });
         if (lifetime.failure !== undefined) return;
         if (free === 0) {
-          leave = waiting.add(enter);
+          leaveQueue = queue.add(enter);
           return;
         }
         free -= 1;

@@ -43,15 +43,15 @@ export interface CallerOptions {
 }
 
 export function createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve }: CallerOptions): Caller {
-  const { protocol, hostname: bracketed, port: written } = new URL(url);
+  const { protocol, hostname: bracketed, port: portText } = new URL(url);
   const isSecure = protocol === "https:";
   const hostname = bracketed.replace(/^\[|\]$/g, "");
-  const port = written === "" ? (isSecure ? 443 : 80) : Number(written);
+  const port = portText === "" ? (isSecure ? 443 : 80) : Number(portText);
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
 
   const semaphore = createSemaphore(connections);
 
-  async function slotFor(signal: AbortSignal): Promise<() => void> {
+  async function takeSlot(signal: AbortSignal): Promise<() => void> {
     const lifetime = lifetimeOf(signal);
     try {
       return await semaphore.take(lifetime);
@@ -61,7 +61,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   }
 
   async function request({ method, target, headers, body, signal }: Call) {
-    const give = await slotFor(signal);
+    const release = await takeSlot(signal);
     try {
       const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
         method,
@@ -73,10 +73,10 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      reply.body.once("close", give);
+      reply.body.once("close", release);
       return reply;
     } catch (error) {
-      give();
+      release();
       throw error;
     }
   }

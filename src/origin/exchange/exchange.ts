@@ -2,7 +2,7 @@
 // It counts every byte itself and translates every failure. It judges no status and follows nothing.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Desync } from "../dial/desync.ts";
-import type { CarriedRequest, Carrier, Dispatcher } from "../dial/dialer.ts";
+import type { ConnectionHolder, Dispatcher, TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
 import { headFailureCode } from "./head-failure.ts";
@@ -64,8 +64,8 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
     if (limits.lifetime.failure !== undefined) return;
     const { target: path, method, headers } = request;
     // Both time-outs are kept here: to the millisecond, and without the time that the sink pauses.
-    const carried: CarriedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
-    dispatcher.dispatch(carried, handler);
+    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
+    dispatcher.dispatch(tracked, handler);
   });
 }
 
@@ -83,13 +83,13 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #settleOver: () => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
-  #carrier: Carrier | undefined;
+  #holder: ConnectionHolder | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
   /** What came before there was a sink. Pausing there instead would have undici give it back to the socket, and read it again. */
   #early: Buffer[] = [];
   /** How it ended, where nobody has been told yet. */
-  #untold: { readonly error: Error | undefined } | undefined;
+  #pendingEnd: { readonly error: Error | undefined } | undefined;
   #isDiscarding = false;
   #informational = 0;
   #declared: number | undefined;
@@ -104,8 +104,8 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     });
   }
 
-  carriedBy(carrier: Carrier): void {
-    this.#carrier = carrier;
+  setConnectionHolder(holder: ConnectionHolder): void {
+    this.#holder = holder;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -129,7 +129,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this, desync: this.#carrier?.connection?.begun() });
+    this.#head.resolve({ status, headers, body: this, desync: this.#holder?.connection?.responseStarted() });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -151,7 +151,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseEnd(): void {
-    this.#carrier?.connection?.ended();
+    this.#holder?.connection?.responseEnded();
     const isShort = this.#declared !== undefined && this.#received !== this.#declared;
     this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
   }
@@ -159,54 +159,54 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseError(_controller: unknown, cause: Error): void {
     if (this.#phase === "body") this.#finish(this.#truncated(cause));
     else if (cause instanceof HuiyuanError) this.#finish(cause);
-    else this.#finish(this.#error(headFailureCode(cause, this.#carrier?.connection), cause.message, cause));
+    else this.#finish(this.#error(headFailureCode(cause, this.#holder?.connection), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
-    const isWaiting = this.#phase === "over" ? this.#untold !== undefined : this.#phase === "body";
+    const isWaiting = this.#phase === "over" ? this.#pendingEnd !== undefined : this.#phase === "body";
     if (!isWaiting || this.#sink !== undefined) return;
     this.#sink = sink;
-    const goesOn = this.#giveEarly(sink);
+    const wantsMore = this.#deliverEarly(sink);
     // It may have wanted no more.
     if (this.#sink !== sink) return;
-    if (goesOn) this.#goOn();
+    if (wantsMore) this.#resumeOrEnd();
     else this.#controller?.pause();
     // The rest may have come by that.
     if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
   }
 
   /** False: the sink wants a pause. */
-  #giveEarly(sink: OriginSink): boolean {
+  #deliverEarly(sink: OriginSink): boolean {
     const early = this.#early;
     this.#early = [];
-    let goesOn = true;
+    let wantsMore = true;
     for (const chunk of early) {
       if (this.#sink !== sink) break;
-      goesOn = sink.data(chunk);
+      wantsMore = sink.data(chunk);
     }
-    return goesOn;
+    return wantsMore;
   }
 
   resume(): void {
     if (this.#phase === "body" && this.#controller?.paused === true) this.#timer?.refresh();
-    this.#goOn();
+    this.#resumeOrEnd();
   }
 
   /** The sink takes what comes next: more of the body, or its end. */
-  #goOn(): void {
-    const [sink, untold] = [this.#sink, this.#untold];
-    if (untold === undefined || sink === undefined) {
+  #resumeOrEnd(): void {
+    const [sink, pendingEnd] = [this.#sink, this.#pendingEnd];
+    if (pendingEnd === undefined || sink === undefined) {
       this.#controller?.resume();
       return;
     }
-    this.#untold = undefined;
+    this.#pendingEnd = undefined;
     this.#sink = undefined;
-    if (untold.error === undefined) sink.end();
-    else sink.error(untold.error);
+    if (pendingEnd.error === undefined) sink.end();
+    else sink.error(pendingEnd.error);
   }
 
   destroy(): void {
-    this.#untold = undefined;
+    this.#pendingEnd = undefined;
     this.#sink = undefined;
     this.#early = [];
     if (this.#phase === "over") return;
@@ -264,7 +264,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     const sink = this.#sink;
     this.#end();
     if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
-    else if (sink === undefined) this.#untold = { error };
+    else if (sink === undefined) this.#pendingEnd = { error };
     else if (error === undefined) sink.end();
     else sink.error(error);
   }
@@ -274,7 +274,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sink = undefined;
     // What it holds of the connection goes now: the answer may wait for long to be stored.
     this.#controller = undefined;
-    this.#carrier = undefined;
+    this.#holder = undefined;
     clearTimeout(this.#timer);
     this.#settleOver();
   }

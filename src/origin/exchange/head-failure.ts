@@ -26,7 +26,7 @@ export function headFailureCode(cause: Error, connection?: Connection): ErrorCod
     // llhttp's words for bytes that are no head at all.
     if (connection?.isReused !== true || !cause.message.includes("Expected HTTP/")) return "origin_head_invalid";
     // Most likely what the answer before has left behind: another connection mends it, as after a reset.
-    connection.foundNoAnswer();
+    connection.invalidHead();
     return "origin_reset";
   }
   // A senseless head (100, 101) has the same code as a close by the peer; only the text tells them apart.

@@ -1,7 +1,7 @@
 // The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Validators } from "../origin.ts";
-import { carryViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
+import { appendViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
 
 /** What the operator configured for an origin's own host, and no other host gets. */
 export interface OwnHeaders {
@@ -27,7 +27,7 @@ export interface RequestHead {
    * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop as
    * carryMarks() does.
    */
-  headers(marks: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
+  headers(request: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
 
 /** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
@@ -38,8 +38,8 @@ const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Throws settings_invalid for a header that cannot be sent or may not be configured. */
 export function createRequestHead(options: RequestHeadOptions): RequestHead {
-  const mark = viaValueOf(options.serverId);
-  if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
+  const viaName = viaValueOf(options.serverId);
+  if (!TOKEN.test(viaName)) throw invalid("the server's id", options.serverId);
   const foreign = new Map([
     ["accept", ["Accept", "*/*"]],
     ["accept-encoding", ["Accept-Encoding", "identity"]],
@@ -59,10 +59,10 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
   const foreignHeaders = [...foreign.values()].flat();
 
   return {
-    headers(marks, isHome, added = {}) {
-      const { via, cdnLoop } = carryViaHeaders(marks, mark);
+    headers(request, isHome, added = {}) {
+      const { via, cdnLoop } = appendViaHeaders(request, viaName);
       const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
-      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
+      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(request.unless)];
     },
   };
 }
@@ -82,11 +82,11 @@ function withAdded(
 
 /** Names and values in turn; what is `put` (lower-case names) stands alone under its name. */
 export function withHeaders(headers: readonly string[], put: Readonly<Record<string, string>>): string[] {
-  const kept = headers.filter((_, index) => {
+  const others = headers.filter((_, index) => {
     const name = headers[index - (index % 2)] ?? "";
     return !(name.toLowerCase() in put);
   });
-  return [...kept, ...Object.entries(put).flat()];
+  return [...others, ...Object.entries(put).flat()];
 }
 
 function isSendable(name: string, value: string): boolean {

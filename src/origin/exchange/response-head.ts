@@ -48,7 +48,7 @@ export interface SentRequest {
 export interface ErrorMeaning {
   readonly isAbsent: boolean;
   /** For the message: short, printable, without secrets. */
-  readonly says: string | undefined;
+  readonly detail: string | undefined;
 }
 
 /**
@@ -57,22 +57,22 @@ export interface ErrorMeaning {
  */
 export function judgeHead(
   head: { readonly status: number; readonly headers: RawHeaders },
-  asked: SentRequest,
+  sent: SentRequest,
 ): HeadVerdict {
   const { status, headers } = head;
-  if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
+  if (sent.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
   if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };
-  const found = `Cannot use the answer to "${asked.label}"`;
-  if (status === 304 && asked.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
+  const found = `Cannot use the answer to "${sent.label}"`;
+  if (status === 304 && sent.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
   if (status !== 200) {
     if (status < 300 || status === 304) {
       throw new HuiyuanError("origin_unexpected", `${found}: status ${status}, 200 is wanted`, {
         originStatus: status,
       });
     }
-    const wait = retryAfterSeconds(firstValue(headers, "retry-after"), asked.now);
-    const says = asked.meaning?.says === undefined ? "" : ` (${asked.meaning.says})`;
-    throw new HuiyuanError("origin_status", `${found}: status ${status}${says}, 200 is wanted`, {
+    const wait = retryAfterSeconds(firstValue(headers, "retry-after"), sent.now);
+    const detail = sent.meaning?.detail === undefined ? "" : ` (${sent.meaning.detail})`;
+    throw new HuiyuanError("origin_status", `${found}: status ${status}${detail}, 200 is wanted`, {
       originStatus: status,
       ...(wait === undefined ? {} : { retryAfterSeconds: wait }),
     });
@@ -80,8 +80,8 @@ export function judgeHead(
   const coding = foreignCoding(headers);
   if (coding !== undefined) throw new HuiyuanError("origin_encoded", `${found}: it is coded as ${coding}`);
   const size = declaredLength(headers);
-  if (size !== undefined && size > asked.maxBytes) {
-    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${asked.maxBytes}`);
+  if (size !== undefined && size > sent.maxBytes) {
+    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${sent.maxBytes}`);
   }
   const { etag, lastModified, life } = validationFacts(headers);
   return {
@@ -102,7 +102,7 @@ export function judgeHead(
  * Whether a 304 speaks of what the request named. One that names another entity tag does not (RFC 9111 §4.3.4), and comes
  * of servers that judge by the date alone. Compared weakly, as If-None-Match is (RFC 9110 §13.1.2).
  */
-export function speaksOf(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
+export function confirmsVersion(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
   if (etag === undefined || unless.etag === undefined) return true;
   return opaque(etag) === opaque(unless.etag);
 }
@@ -123,7 +123,7 @@ function declaredLife(headers: RawHeaders): DeclaredLife {
   const life: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
   // A list: a second line may say no-store.
   const cacheControl = allValues(headers, "cache-control").join(", ");
-  if (cacheControl !== "" && isKeepable(cacheControl)) life.cacheControl = cacheControl;
+  if (cacheControl !== "" && isStorableValue(cacheControl)) life.cacheControl = cacheControl;
   for (const name of ["expires", "date", "age"] as const) {
     const value = boundedValue(headers, name);
     if (value !== undefined) life[name] = value;
@@ -158,21 +158,21 @@ function retryAfterSeconds(text: string | undefined, now: number): number | unde
 }
 
 function storedHeaders(headers: RawHeaders): Record<string, string> {
-  const kept: Record<string, string> = {};
+  const stored: Record<string, string> = {};
   for (const name of STORED_HEADERS) {
     const value = boundedValue(headers, name);
-    if (value !== undefined) kept[name] = value;
+    if (value !== undefined) stored[name] = value;
   }
-  return kept;
+  return stored;
 }
 
 /** A value that is safe to keep and to send: visible ASCII, at most 1 KiB; else it counts as not sent. */
 function boundedValue(headers: RawHeaders, name: string): string | undefined {
   const value = firstValue(headers, name);
-  return value !== undefined && isKeepable(value) ? value : undefined;
+  return value !== undefined && isStorableValue(value) ? value : undefined;
 }
 
-function isKeepable(value: string): boolean {
+function isStorableValue(value: string): boolean {
   return value.length <= MAX_VALUE_BYTES && VISIBLE.test(value);
 }
 

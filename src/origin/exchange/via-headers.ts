@@ -10,7 +10,7 @@ export interface ViaHeaders {
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Bytes of Via or CDN-Loop; beyond it the chain is taken for a loop. */
-const MAX_WATERMARK_BYTES = 2048;
+const MAX_CHAIN_BYTES = 2048;
 
 /** How a server of this id calls itself in both. */
 export function viaValueOf(serverId: string): string {
@@ -21,18 +21,21 @@ export function viaValueOf(serverId: string): string {
  * The marks with this server's own behind them. Throws origin_loop when they name this server or are longer than a chain
  * of servers can be.
  */
-export function carryViaHeaders(marks: ViaHeaders, mark: string): { readonly via: string; readonly cdnLoop: string } {
+export function appendViaHeaders(
+  received: ViaHeaders,
+  serverName: string,
+): { readonly via: string; readonly cdnLoop: string } {
   return {
-    via: carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark),
-    cdnLoop: carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark),
+    via: append("Via", received.via, `1.1 ${serverName}`, (element) => element.split(/\s+/)[1] === serverName),
+    cdnLoop: append("CDN-Loop", received.cdnLoop, serverName, (element) => element.split(/[\s;]/)[0] === serverName),
   };
 }
 
-function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
+function append(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
   // What cannot be sent again is not a mark that a server made.
   if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
-  if (theirs.length > MAX_WATERMARK_BYTES)
-    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
+  if (theirs.length > MAX_CHAIN_BYTES)
+    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_CHAIN_BYTES}`);
   if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
   return `${theirs}, ${ours}`;
 }

@@ -88,10 +88,10 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     down.until = at + rules.openMs;
     if (at - down.since < down.remindAfterMs) return;
     down.remindAfterMs *= 2;
-    log.warn({ ...storyOf(down), code: error.code, err: error }, "an origin still fails");
+    log.warn({ ...outageFields(down), code: error.code, err: error }, "an origin still fails");
   }
 
-  function storyOf({ since, probes }: Outage): object {
+  function outageFields({ since, probes }: Outage): object {
     return { origin: name, downSeconds: Math.round((now() - since) / 1_000), probes };
   }
 
@@ -112,7 +112,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     answered(pass) {
       if (outage === undefined) return window.counted(now());
       if (pass !== "probe") return;
-      log.info(storyOf(outage), "an origin answers again");
+      log.info(outageFields(outage), "an origin answers again");
       outage = undefined;
     },
     failed(pass, { key, error }) {

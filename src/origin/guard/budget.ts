@@ -46,7 +46,7 @@ const MAX_PAUSE_MS = 300_000;
 const MAX_WAITING_CLIENTS = 1_000;
 const RETRY_AFTER_SECONDS = 2;
 // Pauses that follow each other are one story.
-const TELL_AGAIN_MS = 60_000;
+const LOG_AGAIN_MS = 60_000;
 
 interface Waiter {
   admit(): void;
@@ -56,12 +56,12 @@ interface Waiter {
 export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const { connections, requestsPerSecond: rate, waitMs } = rules;
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
-  const places: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
+  const maxRunning: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
   const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
-  const lines: Record<Traffic, LiveSet<Waiter>> = { client: new LiveSet(), bulk: new LiveSet() };
+  const queues: Record<Traffic, LiveSet<Waiter>> = { client: new LiveSet(), bulk: new LiveSet() };
   let running = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let loggedAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
   function pausedMs(): number {
@@ -84,11 +84,11 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
 
   /** Milliseconds until a request of this kind may go out; Infinity where only a `leave` can tell. */
   function readyInMs(traffic: Traffic): number {
-    if (running >= places[traffic]) return Number.POSITIVE_INFINITY;
+    if (running >= maxRunning[traffic]) return Number.POSITIVE_INFINITY;
     return Math.max(pausedMs(), tokens?.readyInMs(now(), spare[traffic]) ?? 0);
   }
 
-  function go(): void {
+  function start(): void {
     running += 1;
     tokens?.take(now());
   }
@@ -97,43 +97,43 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   function admitWaiting(): void {
     clearTimeout(timer);
     for (;;) {
-      const traffic = lines.client.size > 0 ? "client" : "bulk";
-      const { first: next } = lines[traffic];
+      const traffic = queues.client.size > 0 ? "client" : "bulk";
+      const { first: next } = queues[traffic];
       if (next === undefined) return;
       const inMs = readyInMs(traffic);
       if (inMs > 0) {
         if (inMs !== Number.POSITIVE_INFINITY) timer = setTimeout(admitWaiting, Math.ceil(inMs));
         return;
       }
-      go();
+      start();
       next.admit();
     }
   }
 
   function wait(traffic: Traffic, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const line = lines[traffic];
+      const queue = queues[traffic];
       const onAbort = () => waiter.refuse(signal.reason);
-      const expire = () => waiter.refuse(overloaded(`${running} requests run and ${line.size} wait`));
+      const expire = () => waiter.refuse(overloaded(`${running} requests run and ${queue.size} wait`));
       const timeout = traffic === "client" ? setTimeout(expire, waitMs) : undefined;
-      const forget = () => {
-        goOut();
+      const cleanUp = () => {
+        leaveQueue();
         clearTimeout(timeout);
         signal.removeEventListener("abort", onAbort);
       };
       const waiter: Waiter = {
         admit() {
-          forget();
+          cleanUp();
           resolve();
         },
         refuse(error) {
-          forget();
+          cleanUp();
           reject(error);
           admitWaiting();
         },
       };
       signal.addEventListener("abort", onAbort);
-      const goOut = line.add(waiter);
+      const leaveQueue = queue.add(waiter);
       admitWaiting();
     });
   }
@@ -144,13 +144,13 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       const refused = traffic === "client" ? refusal() : undefined;
       if (refused !== undefined) return Promise.reject(refused);
       if (signal.aborted) return Promise.reject(signal.reason);
-      const isFirst = lines.client.size === 0 && (traffic === "client" || lines.bulk.size === 0);
+      const isFirst = queues.client.size === 0 && (traffic === "client" || queues.bulk.size === 0);
       if (isFirst && readyInMs(traffic) === 0) {
-        go();
+        start();
         return undefined;
       }
-      if (traffic === "client" && lines.client.size >= MAX_WAITING_CLIENTS)
-        return Promise.reject(overloaded(`${lines.client.size} requests wait`));
+      if (traffic === "client" && queues.client.size >= MAX_WAITING_CLIENTS)
+        return Promise.reject(overloaded(`${queues.client.size} requests wait`));
       return wait(traffic, signal);
     },
     leave() {
@@ -161,13 +161,13 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       const until = now() + Math.min(seconds * 1_000, MAX_PAUSE_MS);
       if (until <= now() || until <= (pause?.until ?? 0)) return;
       pause = { status, until };
-      if (now() - toldAt >= TELL_AGAIN_MS) {
-        toldAt = now();
+      if (now() - loggedAt >= LOG_AGAIN_MS) {
+        loggedAt = now();
         log.warn({ origin: name, status, seconds: pausedMs() / 1_000 }, "an origin asks to be left alone for a while");
       }
       const refused = refusal();
-      for (const waiter of lines.client) waiter.refuse(refused);
+      for (const waiter of queues.client) waiter.refuse(refused);
     },
-    usage: () => ({ running, waiting: lines.client.size + lines.bulk.size, pausedMs: pausedMs() }),
+    usage: () => ({ running, waiting: queues.client.size + queues.bulk.size, pausedMs: pausedMs() }),
   };
 }

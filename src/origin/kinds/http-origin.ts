@@ -15,10 +15,10 @@ import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/h
 import { nextHop, sameHost } from "../exchange/redirect.ts";
 import {
   type AnswerFacts,
+  confirmsVersion,
   type HeadVerdict,
   judgeHead,
   type SentRequest,
-  speaksOf,
 } from "../exchange/response-head.ts";
 import { readShortBody } from "../exchange/short-body.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
@@ -60,8 +60,8 @@ export interface HttpOriginOptions {
 }
 
 /** The same place is to be asked in another way. */
-interface AskAgain {
-  readonly kind: "ask-again";
+interface Resend {
+  readonly kind: "resend";
   readonly request: OriginRequest;
 }
 
@@ -97,15 +97,15 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   let running = 0;
   let onIdle: (() => void) | undefined;
 
-  const over = (lifetime: Lifetime) => {
+  const finish = (lifetime: Lifetime) => {
     lifetime.end();
     running -= 1;
     if (running === 0) onIdle?.();
   };
 
-  const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+  const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = maker.head(request, hop);
-    const give = await semaphore.take(lifetime);
+    const release = await semaphore.take(lifetime);
     try {
       const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
       const reply = await exchange(
@@ -113,24 +113,29 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
         { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
       );
-      void reply.body.over.then(give);
+      void reply.body.over.then(release);
       return reply;
     } catch (error) {
-      give();
+      release();
       throw error;
     }
   };
 
   /** Spends the fetch's one retry on the first failure that another dial may mend. */
-  const askTwice = async (hop: Hop, request: OriginRequest, lifetime: Lifetime, fetch: { hasRetried: boolean }) => {
+  const sendWithRetry = async (
+    hop: Hop,
+    request: OriginRequest,
+    lifetime: Lifetime,
+    fetch: { hasRetried: boolean },
+  ) => {
     try {
-      return await ask(hop, request, lifetime);
+      return await send(hop, request, lifetime);
     } catch (error) {
       if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
       fetch.hasRetried = true;
       options.onRetry?.();
       log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
-      return await ask(hop, request, lifetime);
+      return await send(hop, request, lifetime);
     }
   };
 
@@ -139,15 +144,15 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     hop: Hop,
     request: OriginRequest,
     lifetime: Lifetime,
-  ): Promise<HeadVerdict | AskAgain> => {
+  ): Promise<HeadVerdict | Resend> => {
     const { maxBytes, unless } = request;
     const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     const isRefusal = reply.status >= 400 && reply.status < 500;
     if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return orWithoutConditions(judgeOrDiscard(reply, asked), request);
+      return resendIfOtherVersion(judgeOrDiscard(reply, asked), request);
     }
     if (reply.status === 404 && request.method === "HEAD") {
-      return { kind: "ask-again", request: { ...request, method: "GET" } };
+      return { kind: "resend", request: { ...request, method: "GET" } };
     }
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
     return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
@@ -168,20 +173,20 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   /** Follows redirects to the last reply. */
-  const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
+  const followRedirects = async (asked: OriginRequest, lifetime: Lifetime) => {
     const first = homeHop(home, rules.target(asked));
     const hops: [Hop, ...Hop[]] = [first];
     const fetch = { hasRetried: false };
     let request = asked;
     for (;;) {
       const hop = hops.at(-1) ?? first;
-      const reply = await askTwice(hop, request, lifetime, fetch);
+      const reply = await sendWithRetry(hop, request, lifetime, fetch);
       const verdict = await judge(reply, hop, request, lifetime);
       if (verdict.kind === "answer") {
         return { kind: "answer", hop, reply, facts: verdict.facts } as const;
       }
       reply.body.discard();
-      if (verdict.kind === "ask-again") {
+      if (verdict.kind === "resend") {
         ({ request } = verdict);
         continue;
       }
@@ -213,13 +218,13 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       running += 1;
       let isAnswered = false;
       try {
-        const answer = await walk(request, lifetime);
+        const answer = await followRedirects(request, lifetime);
         if (answer === undefined) return undefined;
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
         const { body, headers, desync } = answer.reply;
-        void body.over.then(() => over(lifetime));
+        void body.over.then(() => finish(lifetime));
         return answerOf(answer.facts, {
           url: hopUrl(answer.hop),
           digests:
@@ -229,7 +234,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
           desync,
         });
       } finally {
-        if (!isAnswered) over(lifetime);
+        if (!isAnswered) finish(lifetime);
       }
     },
     preview: async (request) => [await previewRequest(rules, maker, request)],
@@ -249,10 +254,10 @@ function answerOf(
 }
 
 /** What a 304 of another version means is known only to who asks for all of it. */
-function orWithoutConditions(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | AskAgain {
-  const isOfAnother =
-    verdict.kind === "not-modified" && request.unless !== undefined && !speaksOf(request.unless, verdict.facts);
-  return isOfAnother ? { kind: "ask-again", request: { ...request, unless: undefined } } : verdict;
+function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | Resend {
+  const isOtherVersion =
+    verdict.kind === "not-modified" && request.unless !== undefined && !confirmsVersion(request.unless, verdict.facts);
+  return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
 }
 
 function judgeOrDiscard(reply: Reply, asked: SentRequest): HeadVerdict {

@@ -69,7 +69,7 @@ export interface ProbeReply {
   readonly isReused: boolean;
 }
 
-export interface Connection {
+export interface ProbedConnection {
   readonly address: string;
   /** Milliseconds for name, TCP and TLS. */
   readonly milliseconds: number;
@@ -82,7 +82,7 @@ export interface Probe {
   /** A path that no key has, such as one in GBK; percent-encoded, with its slash. */
   rawTarget(path: string): string;
   /** Throws the codes of connectGuarded(). */
-  connect(): Promise<Connection>;
+  connect(): Promise<ProbedConnection>;
   /** Throws what keeps a head from coming: the codes of Origin.fetch. What is wrong with an answer is its verdict. */
   ask(request: ProbeRequest): Promise<ProbeReply>;
   close(): Promise<void>;
@@ -92,7 +92,7 @@ const BEGINNING_BYTES = 524_288;
 
 /** Throws settings_invalid for rules that cannot work. */
 export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {
-  const { timeouts, signal, classify: rule = classifyAddress, resolve = createSystemResolve(), ca } = options;
+  const { timeouts, signal, classify: classifyRule = classifyAddress, resolve = createSystemResolve(), ca } = options;
   const { home } = rules;
   const maker = createRequestMaker(rules, options);
   const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
@@ -102,39 +102,39 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   // The guard looks at an address whenever one is dialled.
   const classify = (address: string) => {
     dials += 1;
-    return rule(address);
+    return classifyRule(address);
   };
   const connectTimeoutMs = timeouts.connect;
   const dialer = createDialer({ allowPrivate, resolve, classify, connectTimeoutMs, connections: 4, ca });
-  let left = options.maxTotalBytes;
+  let remainingBytes = options.maxTotalBytes;
 
   async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
     const head = maker.head({ via: undefined, cdnLoop: undefined, headers: {} }, hop);
     const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
     const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
-    const maxBytes = Math.min(options.maxBytes, left);
+    const maxBytes = Math.min(options.maxBytes, remainingBytes);
     if (maxBytes <= 0) throw new HuiyuanError("overloaded", "Cannot ask more: enough bytes have been read");
     const limits = { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes, lifetime };
     return exchange(dispatcher, { method: request.method, target: hop.target, headers, label: hopUrl(hop) }, limits);
   }
 
   /** Follows redirects as the mirror does. */
-  async function walk(request: ProbeRequest, lifetime: Lifetime) {
+  async function followRedirects(request: ProbeRequest, lifetime: Lifetime) {
     const first = homeHop(home, request.target);
     const hops: [Hop, ...Hop[]] = [first];
-    const told: { url: string; status: number }[] = [];
+    const visited: { url: string; status: number }[] = [];
     for (;;) {
       const hop = hops.at(-1) ?? first;
       const reply = await send(hop, request, lifetime);
-      told.push({ url: hopUrl(hop), status: reply.status });
-      if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, told };
+      visited.push({ url: hopUrl(hop), status: reply.status });
+      if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, visited };
       const { location } = reply.headers;
       try {
         rules.refuseRedirect?.(hopUrl(hop), reply.headers);
         const to = typeof location === "object" ? location[0] : location;
         hops.push(nextHop(hops, to, { hop: first, isPrivate: options.allowPrivate }));
       } catch (error) {
-        return { hop, reply, told, refusal: asHuiyuanError(error) };
+        return { hop, reply, visited, refusal: asHuiyuanError(error) };
       }
       reply.body.discard();
     }
@@ -160,19 +160,19 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     return gated.kind === "broken" ? gated.code : gated.kind;
   }
 
-  async function askOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
+  async function probeOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
     const before = dials;
     const startedAt = performance.now();
-    const { hop, reply, told, refusal } = await walk(request, lifetime);
+    const { hop, reply, visited, refusal } = await followRedirects(request, lifetime);
     const headAt = performance.now();
     const body = await readBody(reply);
-    left -= body.bytes;
+    remainingBytes -= body.bytes;
     const found = outcomeOf(() => {
       if (refusal !== undefined) throw refusal;
       return judge(reply, body, { hop, request });
     });
     return {
-      hops: told,
+      hops: visited,
       status: reply.status,
       headers: reply.headers,
       framing: framingOf(reply.headers),
@@ -193,7 +193,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     async connect() {
       const startedAt = performance.now();
       const socket = await connectGuarded(homeEndpoint, {
-        ...{ resolve, classify: rule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
+        ...{ resolve, classify: classifyRule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
         onSession() {},
       });
       const milliseconds = performance.now() - startedAt;
@@ -207,7 +207,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
         return new HuiyuanError("origin_timeout", `Cannot fetch "${request.target}": not done in ${timeouts.total} ms`);
       });
       try {
-        return await askOnce(request, lifetime);
+        return await probeOnce(request, lifetime);
       } finally {
         lifetime.end();
       }
@@ -216,7 +216,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   };
 }
 
-function tlsFacts(socket: TLSSocket): Connection["tls"] {
+function tlsFacts(socket: TLSSocket): ProbedConnection["tls"] {
   const { issuer, valid_to } = socket.getPeerCertificate();
   return {
     protocol: socket.getProtocol() ?? "unknown",
@@ -248,15 +248,15 @@ function readBody({ body }: Reply): Promise<ReadBody> {
   return new Promise((resolve) => {
     const gate = createGate();
     const [sha256, md5] = [createHash("sha256"), createHash("md5")];
-    const kept: Buffer[] = [];
+    const chunks: Buffer[] = [];
     let bytes = 0;
     const done = (failure: Error | undefined) => {
-      const beginning = Buffer.concat(kept).subarray(0, BEGINNING_BYTES);
+      const beginning = Buffer.concat(chunks).subarray(0, BEGINNING_BYTES);
       resolve({ bytes, sha256: sha256.digest("hex"), md5: md5.digest(), beginning, gate, failure });
     };
     body.start({
       data(chunk) {
-        if (bytes < BEGINNING_BYTES) kept.push(chunk);
+        if (bytes < BEGINNING_BYTES) chunks.push(chunk);
         bytes += chunk.length;
         gate.push(chunk);
         sha256.update(chunk);

@@ -65,10 +65,10 @@ export function s3Rules(options: S3Options): HttpOriginRules {
  * a page of something else that stands at the endpoint, are a failure.
  */
 export function readS3Error(status: number, body: string | undefined): ErrorMeaning {
-  if (body === undefined) return { isAbsent: false, says: "its body broke off" };
-  const says = /<Code>\s*([A-Za-z0-9_.-]{1,60})\s*<\/Code>/.exec(body)?.[1];
-  const isAbsent = (status === 404 || status === 410) && (says === "NoSuchKey" || body.trim() === "");
-  return { isAbsent, says };
+  if (body === undefined) return { isAbsent: false, detail: "its body broke off" };
+  const detail = /<Code>\s*([A-Za-z0-9_.-]{1,60})\s*<\/Code>/.exec(body)?.[1];
+  const isAbsent = (status === 404 || status === 410) && (detail === "NoSuchKey" || body.trim() === "");
+  return { isAbsent, detail };
 }
 
 /** A store redirects when bucket and region do not fit. A signature holds for one host and region: nothing to follow. */

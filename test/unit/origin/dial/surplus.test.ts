@@ -186,8 +186,8 @@ test("Connection doubts what was answered since it was idle for long, but its fi
   );
   const connection = new Connection(trust, () => clock.now);
   const answer = () => {
-    const doubt = connection.begun();
-    connection.ended();
+    const doubt = connection.responseStarted();
+    connection.responseEnded();
     return doubt;
   };
   expect(answer()).toBeUndefined();
@@ -195,10 +195,10 @@ test("Connection doubts what was answered since it was idle for long, but its fi
   clock.now += 6_000;
   const late = [answer(), answer()];
   clock.now += 6_000;
-  connection.unsolicited(); // a server that says 408 and closes
+  connection.unsolicitedBytes(); // a server that says 408 and closes
   expect(trust.isLost).toBe(false);
   late.push(answer());
-  connection.unsolicited();
+  connection.unsolicitedBytes();
   expect([early, ...late].map((doubt) => doubt?.isRaised)).toEqual([false, false, false, true]);
   expect([trust.isLost, lost]).toEqual([true, 1]);
   clock.now += DISTRUST_MS;

@@ -169,7 +169,7 @@ test.each([
   [400, xml("evil\ncode"), false, undefined],
   [404, undefined, false, "its body broke off"],
 ])("readS3Error(%i, %j): absent %s, says %s", (status, body, isAbsent, says) => {
-  expect(readS3Error(status, body)).toEqual({ isAbsent, says });
+  expect(readS3Error(status, body)).toEqual({ isAbsent, detail: says });
 });
 
 function optionsAt(endpoint: string): S3Options {
