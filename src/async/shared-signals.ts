@@ -1,14 +1,14 @@
-// One listener on a signal for all who listen to it: an AbortSignal walks through all of its listeners whenever one comes
-// or goes, and every fetch of the program listens to the same one.
+// Adds one listener to a signal on behalf of many: an AbortSignal walks its list of listeners at every addition and
+// removal, and every fetch of the program listens to the same signal.
 import { LiveSet } from "./live-map.ts";
 
 export interface SharedSignal {
   readonly signal: AbortSignal;
-  /** Returns what ends the listening. */
+  /** Returns a function that removes the listener. */
   listen(listener: () => void): () => void;
 }
 
-/** The signal as it is to be listened to. Nothing is kept of a signal that nobody listens to. */
+/** Returns the shared form of a signal. A signal without listeners is not retained. */
 export function createSharedSignals(): (signal: AbortSignal) => SharedSignal {
   const shared = new Map<AbortSignal, SharedSignal>();
 
