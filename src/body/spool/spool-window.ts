@@ -1,24 +1,27 @@
-// The bytes of a spool that are in memory: one run without gaps that ends at the newest byte. It is appended to at the
-// end and trimmed at the front. It counts bytes; what may be dropped is the spool's affair.
+// The bytes of a spool in memory: one run without gaps that ends at the newest byte. It is appended to at the end and
+// trimmed at the front. The spool decides how much to trim.
 
 export interface SpoolWindow {
   /** Bytes in memory. */
   readonly bytes: number;
   /** Takes ownership of the chunk, which is not empty. */
   append(chunk: Buffer): void;
-  /** From `offset` on, at most MAX_PIECE_BYTES and without copying; undefined outside the window. */
+  /** Returns bytes from `offset`, at most MAX_PIECE_BYTES, without copying; undefined outside the window. */
   at(offset: number): Buffer | undefined;
-  /** Everything from `offset` on, which lies in the window. */
+  /** Returns all bytes from `offset`, which lies in the window. */
   from(offset: number): Buffer[];
-  /** Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the bytes dropped. */
+  /**
+   * Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the
+   * number of bytes dropped.
+   */
   trim(keepBytes: number, offset: number): number;
-  /** Everything as one Buffer, which is what is in memory from now on; copies only where there were several chunks. */
+  /** Merges all bytes into one Buffer and returns it; copies only if there were several chunks. */
   join(): Buffer;
-  /** Drops everything and returns how many bytes that were. */
+  /** Drops all bytes and returns their number. */
   clear(): number;
 }
 
-/** What a reader is given at a time, at the most. */
+/** The most bytes that one read returns. */
 const MAX_PIECE_BYTES = 262_144;
 
 // An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
@@ -28,7 +31,10 @@ const COALESCED_BYTES = 8_192;
 interface Part {
   readonly start: number;
   bytes: Buffer;
-  /** Where small chunks are gathered; `bytes` is its beginning. Written only behind what readers have been given. */
+  /**
+   * The buffer that small chunks are copied into; `bytes` is its beginning. Bytes already given to readers are never
+   * overwritten.
+   */
   coalesced: Buffer | undefined;
 }
 
@@ -36,7 +42,7 @@ export function createSpoolWindow(): SpoolWindow {
   let parts: Part[] = [];
   let end = 0;
 
-  /** The part that holds `offset`; the caller has seen that it lies in the window. */
+  /** Returns the index of the part that contains `offset`; the caller has checked that it lies in the window. */
   function indexAt(offset: number): number {
     let low = 0;
     let high = parts.length - 1;
@@ -57,7 +63,7 @@ export function createSpoolWindow(): SpoolWindow {
     return dropped;
   }
 
-  // `bytes` is a field and no getter: see open-spool.ts.
+  // `bytes` is a field instead of a getter: see open-spool.ts.
   const window: { -readonly [Name in keyof SpoolWindow]: SpoolWindow[Name] } = {
     bytes: 0,
     append(chunk) {
@@ -99,7 +105,7 @@ export function createSpoolWindow(): SpoolWindow {
   return window;
 }
 
-/** Puts a small chunk behind another small one or behind those gathered before; false where it must stand alone. */
+/** Appends a small chunk to a preceding small part; false if it must be a part of its own. */
 function coalesce(last: Part, chunk: Buffer): boolean {
   const used = last.bytes.byteLength;
   const size = used + chunk.byteLength;
