@@ -1,5 +1,5 @@
-// Corrects how undici (7.30, client-h1.js) sees the end of a connection: createEndHold() delays it while a body is paused,
-// and reportResets() turns a false end into ECONNRESET. It opens no connection and reads no byte of a body.
+// Corrects how undici (7.30, client-h1.js) sees the end of a connection: createEndHold() delays it while a body is
+// paused, and reportResets() turns a false end into ECONNRESET. No other I/O.
 import type { Socket } from "node:net";
 
 /** A handler of undici's older kind, which a pool passes to its clients. */
@@ -11,15 +11,23 @@ interface UndiciHandler {
   onError?(error: Error): void;
 }
 
-/** Of one client, which has one connection at a time and one request on it. */
+/** Holds back the end of a connection, for one client, which has one connection and one request at a time. */
 export interface EndHold {
-  /** What the client is given in place of `handler`, both of undici's older kind: a pool has translated what it was given. */
+  /**
+   * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool
+   * has converted the handler that it got.
+   */
   watch(handler: UndiciHandler): UndiciHandler;
-  /** Each connection of the client, before the client has it. */
+  /** Call it with each connection of the client, before the client gets it. */
   attach(socket: Socket): void;
 }
 
-/** `broken`: the client has thrown while it closed a connection, and may never use another. */
+/**
+ * undici asserts in a socket event, where no caller can catch it, that no body is paused when its connection ends
+ * (nodejs/undici#5360). It also takes no more bytes from a connection that it knows has ended. So the end is held back
+ * until the body resumes. Any other throw in an event of the socket ends that connection only. `onBroken`: the client
+ * threw while it closed a connection, and must not get another.
+ */
 export function createEndHold(onBroken: (error: Error) => void): EndHold {
   let running: WatchedHandler | undefined;
   let releaseEnd = () => {};
@@ -102,14 +110,14 @@ export function createEndHold(onBroken: (error: Error) => void): EndHold {
       } catch (thrown) {
         const error = asError(thrown);
         if (event === "close") onBroken(error);
-        // By that its request is told, unless it was just that which failed.
+        // The destroyed socket reports the error to the request. If the close event itself failed, report it here.
         if (event === "close") running?.onError(error);
         else destroy.call(socket, error);
         return true;
       }
     };
     socket.destroy = (error?: Error) => {
-      // Node's own, when both sides have ended.
+      // Node destroys the socket itself when both sides have ended.
       isDestroyPending = isHeld && error === undefined;
       return isDestroyPending ? socket : destroy.call(socket, error);
     };
@@ -124,14 +132,20 @@ function asError(thrown: unknown): Error {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Makes `socket` fail with ECONNRESET in place of an `end` that is none. Plain TCP only: TLS has an end of its own. */
+/**
+ * Makes `socket` fail with ECONNRESET if its `end` was a reset. When bytes and a reset arrive in one turn of the loop,
+ * libuv (uv__stream_io: POLLHUP after a partial read) delivers the bytes and then an end. A truncated close-delimited
+ * body would then pass for whole. The kernel still knows: a write of zero bytes fails with ECONNRESET after a reset,
+ * and sends nothing after an end. Plain TCP only: TLS has an end of its own.
+ */
 export function reportResets(socket: Socket): void {
   const emit: (event: string | symbol, ...args: unknown[]) => boolean = socket.emit;
   socket.emit = (event: string | symbol, ...args: unknown[]) => {
-    // What is still being sent would have to go first, and may never go; only a request that was answered too soon is.
+    // Bytes still to be sent would have to be sent first, and may never be. This only happens if the origin responded
+    // before it had the whole request.
     if (event !== "end" || !socket.writable || socket.writableLength > 0) return emit.call(socket, event, ...args);
     socket.write(NOTHING, (error) => {
-      // EPIPE: it was ended, and reset after that.
+      // EPIPE: the connection was ended first and reset later.
       if (error == null || !isReset(error)) emit.call(socket, event, ...args);
     });
     return true;

@@ -1,5 +1,5 @@
-// The guarded dialer, the only door to undici: HTTP/1.1 pools whose every connection goes through connect.ts. Origins,
-// callbacks and S3 borrow it. It follows no redirect, retries nothing and ignores proxy variables of the environment.
+// The guarded dialer, the only door to undici: HTTP/1.1 pools whose connections all go through connect.ts. Origins,
+// callbacks and S3 use it. It follows no redirect, retries nothing and ignores the environment's proxy variables.
 
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
@@ -14,59 +14,61 @@ import type { Resolve } from "./lookup.ts";
 export type { Dispatcher } from "undici";
 
 export interface DialerOptions {
-  /** True where private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
+  /** True if private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
   readonly allowPrivate: (hostname: string, port: number) => boolean;
   readonly resolve: Resolve;
   /** Milliseconds for name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
-  /** Connections to one endpoint at most; further requests wait in its queue. */
+  /** The most connections to one endpoint; further requests wait in its queue. */
   readonly connections: number;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string | undefined;
-  /** The address rules; another function only in tests, where every address is a loopback one. */
+  /** The address rules; replaced only in tests, where every address is a loopback one. */
   readonly classify?: (address: string) => AddressClass;
-  /** An endpoint has sent bytes that nobody asked for; its connections are used once for `ms`. */
+  /** An endpoint sent bytes without a request; for `ms` its connections are used once. */
   readonly onUnsolicited?: (endpoint: Endpoint, ms: number) => void;
 }
 
-/** A request whose sender wants to know over which connection it goes; undici hands the object through, but not the handler. */
+/**
+ * A request whose sender needs to know its connection. undici passes the request object through, but not the handler.
+ */
 export interface TrackedRequest extends Dispatcher.DispatchOptions {
   readonly sender: { setConnectionHolder(holder: ConnectionHolder): void };
 }
 
-/** Has one connection at a time. */
+/** A client, which has one connection at a time. */
 export interface ConnectionHolder {
   readonly connection: Connection | undefined;
 }
 
 export interface Dialer {
   /**
-   * The pool of an endpoint, made when it is first asked for. Dispatch at once and do not keep it: of more than 16
-   * endpoints the one that was used longest ago is closed. Failures to connect reach the handler as HuiyuanError
-   * with the codes of connectGuarded(). Head and body have undici's time-outs of 30 s unless the request sets its own.
+   * Returns the pool of an endpoint, made on first use. Dispatch at once and do not keep it: beyond 16 endpoints the
+   * least recently used one is closed. Failures to connect reach the handler as HuiyuanError with the codes of
+   * connectGuarded(). undici's timeouts of 30 s for head and body apply unless the request sets its own.
    */
   dispatcher(endpoint: Endpoint): Dispatcher;
-  /** Connections that are open now, idle ones included. */
+  /** Open connections, including idle ones. */
   readonly openConnections: number;
-  /** Lets running requests end, then closes every connection. */
+  /** Waits for running requests, then closes every connection. */
   close(): Promise<void>;
 }
 
 const MAX_POOLS = 16;
 const MAX_HEAD_BYTES = 65_536;
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** Idle connections; an origin's own Keep-Alive hint (less 2 s) is obeyed up to the second figure. */
+/** Idle time of a connection. An origin's own Keep-Alive hint (minus 2 s) is obeyed up to the second value. */
 const KEEP_ALIVE_MS = 15_000;
 const KEEP_ALIVE_MAX_MS = 60_000;
 
 export function createDialer(options: DialerOptions): Dialer {
-  // In order of last use, oldest first.
+  // Ordered by last use, oldest first.
   const pools = new Map<string, Pool>();
   const sockets = new LiveSet<Socket>();
   const retired = new LiveSet<Promise<void>>();
   let closing: Promise<void> | undefined;
 
-  /** `broken`: one of its clients is of no more use. */
+  /** `onBroken`: one of its clients must not be used again. */
   const openPool = (endpoint: Endpoint, trust: Trust, onBroken: () => void): Pool => {
     const { isSecure, hostname, port } = endpoint;
     let session: Buffer | undefined;
@@ -132,7 +134,7 @@ export function createDialer(options: DialerOptions): Dialer {
     });
   };
 
-  /** It takes no more requests, and closes when those that it has are over. */
+  /** The pool takes no more requests, and closes once its running requests have ended. */
   const retire = (pool: Pool): void => {
     const closed: Promise<void> = pool.close().finally(() => over());
     const over = retired.add(closed);
@@ -141,7 +143,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const addPool = (key: string, endpoint: Endpoint): Pool => {
     const trust = createTrust(() => {
       options.onUnsolicited?.(endpoint, DISTRUST_MS);
-      // Those that are idle may have a surplus too: none of them is used again, least of all for one more try.
+      // Idle connections may hold unrequested bytes too, so none of them is used again, not even for a retry.
       if (closing !== undefined || pools.get(key) !== current) return;
       retire(current);
       current = open();
@@ -151,7 +153,7 @@ export function createDialer(options: DialerOptions): Dialer {
       const opened = openPool(endpoint, trust, () => {
         if (pools.get(key) === opened) pools.delete(key);
       });
-      if (closing !== undefined) void opened.close(); // its requests fail as those of any closed pool
+      if (closing !== undefined) void opened.close(); // its requests fail like those of any closed pool
       return opened;
     };
     let current = open();
@@ -169,7 +171,8 @@ export function createDialer(options: DialerOptions): Dialer {
 
   const closeAll = async () => {
     await Promise.all([...retired, ...[...pools.values()].map((pool) => pool.close())]);
-    // A pool forgets a client whose dial failed while others waited for it; what that client opened since ends here.
+    // A pool forgets a client whose dial failed while other requests waited for it. Connections that the client opened
+    // later end here.
     await Promise.all([...sockets].map(endSocket));
   };
 
@@ -196,10 +199,11 @@ export function createDialer(options: DialerOptions): Dialer {
 }
 
 /**
- * Calls `unasked` for bytes of which undici (7.30, client-h1.js) makes no answer, `reset` for a reset; before an idle connection is used again it waits
- * for one turn of the loop, so that what the kernel has by then is seen. Gives two errors of a connection the names under which undici (7.30, client-h1.js) does the right thing.
- * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts when the body is paused just then.
- * UND_ERR_INFO: of a request that was aborted undici takes it for "not sent yet", and dials again for it in vain.
+ * Reports unrequested bytes and resets to the callbacks. undici (7.30, client-h1.js) destroys the socket for both.
+ * Before it reuses an idle connection it waits one turn of the loop, so bytes that the kernel has by then are seen. Two
+ * errors get the names with which undici acts correctly.
+ * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts if the body is paused.
+ * UND_ERR_INFO: for an aborted request undici takes it for "not sent yet", and dials for it again in vain.
  */
 function watchErrors(
   socket: Socket,
@@ -215,7 +219,8 @@ function watchErrors(
 
 function translateError(error: Error): Error {
   const code = "code" in error ? error.code : undefined;
-  if (code === "ECONNRESET") return new HuiyuanError("origin_reset", "The connection was reset", { cause: error });
+  if (code === "ECONNRESET")
+    return new HuiyuanError("origin_reset", "Cannot use the connection: it was reset", { cause: error });
   return code === "UND_ERR_INFO" ? new errors.SocketError(error.message) : error;
 }
 

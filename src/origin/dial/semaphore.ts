@@ -1,12 +1,12 @@
-// So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
-// it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
+// Bounds the simultaneous exchanges of one origin; the others wait in order. undici has a queue of its own, but
+// requests cannot leave it. After an outage, live requests would stand behind dead ones, each of which costs a dial.
 import { LiveSet } from "../../async/live-map.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 export interface Semaphore {
   /**
-   * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
-   * as long as there are requests, which whoever asks bounds.
+   * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure. The queue is not
+   * bounded here: the caller bounds its requests.
    */
   take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
