@@ -1,12 +1,12 @@
-// An origin behind its breaker and its budget: nobody asks it while it is left alone, and what it answers is noted for
-// the next who asks. Several of them may stand before one origin, one for each kind of traffic.
+// Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
+// responses update both. Each kind of traffic has its own guard in front of the same origin.
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";
 import { failureKind } from "./failure-kind.ts";
 
-// It lives, whatever one thinks of what it said.
+// The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
   "origin_unexpected",
   "origin_head_invalid",
@@ -22,7 +22,7 @@ export interface Guards {
   readonly traffic: Traffic;
 }
 
-/** fetch() throws, beside the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
+/** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
 export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards): Origin {
   async function fetchOnce(request: OriginRequest, pass: Pass): ReturnType<Origin["fetch"]> {
     try {
@@ -44,7 +44,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     else breaker.left(pass);
   }
 
-  /** Once the origin is known to be down, all that it fails at reads alike, whether it was asked or not. */
+  /** Once the breaker is open, failed requests get the same error as blocked ones. */
   function refusalAfter(cause: HuiyuanError): HuiyuanError | undefined {
     const refusal = isFailure(cause) ? breaker.refusal() : undefined;
     if (refusal === undefined) return undefined;
@@ -89,7 +89,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
   };
 }
 
-/** The same body; `over` is called once, with the failure where there was one. */
+/** Returns the same body; `over` is called once at its end, with the failure if there was one. */
 function observeEnd(body: OriginBody, over: (error: Error | undefined) => void): OriginBody {
   let isOver = false;
   const end = (error: Error | undefined) => {
@@ -119,7 +119,7 @@ function observeEnd(body: OriginBody, over: (error: Error | undefined) => void):
   };
 }
 
-/** What counts against an origin: no answer, or its own error. */
+/** Failures that count against an origin: no response, or its own error (5xx). */
 function isFailure(error: HuiyuanError): boolean {
   const kind = failureKind(error);
   return typeof kind === "string" || (kind ?? 0) >= 500;

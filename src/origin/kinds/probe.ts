@@ -1,5 +1,5 @@
-// Single requests to an origin for whoever wants to know what it is like: made, dialled, redirected and judged by the
-// mirror's own rules, but nothing is retried, shared, hidden or kept. What the answers mean for an operator is not said here.
+// Single requests to examine an origin: built, dialled, redirected and judged by the mirror's own rules, but without
+// retry, sharing or storing. It does not interpret the results for operators.
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { createSharedSignals } from "../../async/shared-signals.ts";
@@ -26,7 +26,7 @@ export interface ProbeOptions {
   readonly serverId: string;
   /** Bytes of one body. */
   readonly maxBytes: number;
-  /** Bytes of all bodies together; then overloaded. */
+  /** Bytes of all bodies together; beyond it requests fail as overloaded. */
   readonly maxTotalBytes: number;
   /** Ends everything. */
   readonly signal: AbortSignal;
@@ -44,28 +44,28 @@ export interface ProbeRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What the mirror would make of an answer. `suspect`: passed on but not stored. */
+/** The mirror's verdict on a response. `suspect`: sent to clients but not stored. */
 export type ProbeVerdict = "whole" | "suspect" | "absent" | "not-modified" | ErrorCode;
 
 export interface ProbeReply {
-  /** Every request of the walk; the last one's answer is told here. Without queries. */
+  /** All requests of the redirect chain, without queries; this reply describes the last one's response. */
   readonly hops: readonly { readonly url: string; readonly status: number }[];
   readonly status: number;
   readonly headers: RawHeaders;
   readonly framing: Framing;
   readonly verdict: ProbeVerdict;
-  /** More than the verdict, where that is a code. Names the origin's host. */
+  /** Details, if the verdict is a code. Names the origin's host. */
   readonly message: string | undefined;
   readonly image: ImageFacts | undefined;
-  /** Bytes that came. */
+  /** Bytes received. */
   readonly bytes: number;
   readonly sha256: string;
   /** At most 512 KiB of the body. */
   readonly beginning: Buffer;
-  /** Milliseconds to the last head, redirects included, and from there to the end. */
+  /** Milliseconds to the last head, including redirects, and from there to the end. */
   readonly headMs: number;
   readonly bodyMs: number;
-  /** Nothing had to be dialled. */
+  /** True if no connection had to be dialled. */
   readonly isReused: boolean;
 }
 
@@ -77,13 +77,13 @@ export interface ProbedConnection {
 }
 
 export interface Probe {
-  /** As the mirror asks for a key. */
+  /** The target that the mirror requests for a key. */
   target(path: Key, query: string): string;
-  /** A path that no key has, such as one in GBK; percent-encoded, with its slash. */
+  /** A target that no key has, such as a path in GBK; percent-encoded, with a leading slash. */
   rawTarget(path: string): string;
   /** Throws the codes of connectGuarded(). */
   connect(): Promise<ProbedConnection>;
-  /** Throws what keeps a head from coming: the codes of Origin.fetch. What is wrong with an answer is its verdict. */
+  /** Throws if no head arrives, with the codes of Origin.fetch. A faulty response is reported by its verdict. */
   ask(request: ProbeRequest): Promise<ProbeReply>;
   close(): Promise<void>;
 }
@@ -99,7 +99,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   const allowPrivate = (hostname: string, port: number) =>
     options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
   let dials = 0;
-  // The guard looks at an address whenever one is dialled.
+  // The guard classifies an address whenever it dials one.
   const classify = (address: string) => {
     dials += 1;
     return classifyRule(address);
@@ -113,7 +113,8 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
     const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
     const maxBytes = Math.min(options.maxBytes, remainingBytes);
-    if (maxBytes <= 0) throw new HuiyuanError("overloaded", "Cannot ask more: enough bytes have been read");
+    if (maxBytes <= 0)
+      throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");
     const limits = { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes, lifetime };
     return exchange(dispatcher, { method: request.method, target: hop.target, headers, label: hopUrl(hop) }, limits);
   }
@@ -240,7 +241,7 @@ interface ReadBody {
   readonly md5: Buffer;
   readonly beginning: Buffer;
   readonly gate: ReturnType<typeof createGate>;
-  /** Why it did not end as its framing says. */
+  /** The reason why the body did not end as its framing says. */
   readonly failure: Error | undefined;
 }
 

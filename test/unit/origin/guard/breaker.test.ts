@@ -131,7 +131,7 @@ test("ten minutes of outage are told in five lines", () => {
   }
   breaker.answered("probe");
   expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
-    "warn an origin keeps failing: it is left alone and tried again every 2000 ms",
+    "warn an origin keeps failing: no requests to it except one probe every 2000 ms",
     "warn an origin still fails",
     "warn an origin still fails",
     "warn an origin still fails",

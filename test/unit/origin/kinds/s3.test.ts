@@ -167,7 +167,7 @@ test.each([
   [403, "", false, undefined],
   [500, xml("NoSuchKey"), false, "NoSuchKey"],
   [400, xml("evil\ncode"), false, undefined],
-  [404, undefined, false, "its body broke off"],
+  [404, undefined, false, "its body is truncated"],
 ])("readS3Error(%i, %j): absent %s, says %s", (status, body, isAbsent, says) => {
   expect(readS3Error(status, body)).toEqual({ isAbsent, detail: says });
 });
