@@ -1,5 +1,5 @@
-// Allocates memory for a body that is held whole. malloc keeps freed blocks of up to 32 MB in its heap once one has
-// been freed, so a server that held a few large images would stay tens of megabytes larger.
+// Allocates memory for a body that is held whole. Once malloc has freed a block of up to 32 MB, it keeps such blocks in
+// its heap. A server that held a few large images would stay tens of megabytes larger.
 
 /** From this size on, a buffer gets a mapping of its own. The system needs about a microsecond for each 4 KiB of it. */
 const LARGE_BYTES = 1_048_576;

@@ -1,4 +1,4 @@
-// Builds the address of a bucket in an S3-compatible store from settings and what is known of each vendor. Pure;
+// Builds the address of a bucket in an S3-compatible store from settings and known facts about each vendor. Pure;
 // origins, stores and the settings check use it.
 import { isIP } from "node:net";
 import { HuiyuanError } from "./errors.ts";

@@ -46,8 +46,8 @@ export interface Spool {
   readonly end: SpoolEnd | undefined;
   /**
    * Takes ownership of the chunk. False: pause the origin until `drained()` resolves. Then the disk lags by over 1 MiB
-   * (64 KiB while the pool's memory is used up), or it failed and the fastest reader lags by over 256 KiB. Does nothing
-   * after `fail()`; throws after `finish()`, which is a bug in the caller.
+   * (64 KiB while the pool's memory is used up). After a disk failure it means that the fastest reader lags by over 256
+   * KiB. Does nothing after `fail()`; throws after `finish()`, which is a bug in the caller.
    */
   write(chunk: Buffer): boolean;
   /**
@@ -70,8 +70,8 @@ export interface Spool {
   peek(offset: number): Buffer | undefined;
   /**
    * Returns the next bytes from `offset` (1 byte to 256 KiB) and waits for them. Undefined at the end of a body that
-   * arrived completely. Throws the fill's error if the body failed and no bytes precede the failure, store_failed if
-   * the disk cannot read the bytes back, and the signal's reason when aborted.
+   * arrived completely. Throws the fill's error if the body failed and no bytes precede the failure. Throws
+   * store_failed if the disk cannot read the bytes back, and the signal's reason when aborted.
    */
   read(offset: number, signal: AbortSignal): Promise<Buffer | undefined>;
   /**
@@ -80,8 +80,8 @@ export interface Spool {
    */
   awaitEnd(): () => void;
   /**
-   * Resolves when the disk has failed. From then on bytes are kept only until the fastest reader has received them, so
-   * a reader that starts at once may still get the whole body. Never rejects, and never resolves while the disk works.
+   * Resolves when the disk has failed. From then on bytes are kept only until the fastest reader has received them. A
+   * reader that starts at once may still get the whole body. Never rejects, and never resolves while the disk works.
    */
   notStorable(): Promise<void>;
   /** False once received bytes have been lost: the disk failed, and memory did not suffice for slower readers. */

@@ -1,5 +1,5 @@
 // Limits how long one fetch may run: until its signal aborts or its total time is over. It covers redirects, the retry
-// and the body, and stops the exchange that is running. It does not know what it stops.
+// and the body, and stops the exchange that is running. It knows nothing about that exchange.
 
 import type { SharedSignal } from "../../async/shared-signals.ts";
 

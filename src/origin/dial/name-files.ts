@@ -12,8 +12,8 @@ export function addressesInHosts(text: string, hostname: string): readonly strin
 
 /**
  * Returns the names to query in DNS, in order; the first that exists counts. For a name with fewer dots than `ndots`
- * the search domains come first, so that a cluster's `images.shop` is not taken for one on the Internet. Empty if
- * resolv.conf names no such domains: glibc then uses the domain of the machine's name.
+ * the search domains come first. Otherwise a cluster's `images.shop` could be taken for a name on the Internet. Empty
+ * if resolv.conf names no such domains: glibc then uses the domain of the machine's name.
  */
 export function searchOrder(resolvConf: string, hostname: string): readonly string[] {
   let domains: readonly string[] = [];

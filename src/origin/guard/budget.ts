@@ -71,7 +71,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   function refusal(): HuiyuanError | undefined {
     const leftMs = pausedMs();
     if (pause === undefined || leftMs === 0) return undefined;
-    const message = `Cannot send a request to ${name}: it answered ${pause.status}, its pause ends in ${Math.ceil(leftMs)} ms`;
+    const message = `Cannot send a request to ${name}: it answered ${pause.status}, paused for ${Math.ceil(leftMs)} ms`;
     return new HuiyuanError("origin_busy", message, {
       originStatus: pause.status,
       retryAfterSeconds: Math.ceil(leftMs / 1_000),

@@ -1,4 +1,5 @@
-// What is asked of a site beside the key: another path, a query, headers, redirects that are not followed, conditions.
+// Tests requests to a site with more than a key: another path, a query, headers, redirects that are not followed,
+// conditions.
 import { afterEach, describe, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
 import { createFailover } from "../../../../src/mirror/fill/failover.ts";
@@ -9,7 +10,7 @@ import { ask, fetchWhole, siteAt } from "../../../helpers/site-under-test.ts";
 let server: ScriptedOrigin;
 afterEach(() => server.close());
 
-test("fetch() asks for the path and the query that it is told, below the base", async () => {
+test("fetch() requests the given path and query below the base", async () => {
   server = await startScriptedOrigin({ "*": [response("x")] });
   const { answer } = await fetchWhole(siteAt(`${server.url}/base`), "key", {
     path: toKey("other/a?b"),
@@ -19,7 +20,7 @@ test("fetch() asks for the path and the query that it is told, below the base", 
   expect(answer.url).toBe(`${server.url}/base/other/a%3Fb`);
 });
 
-test("fetch() sends added headers to the configured host alone, and never framing or marks among them", async () => {
+test("fetch() sends added headers to the configured host only, and never framing, Via or CDN-Loop among them", async () => {
   const other = await startScriptedOrigin({ "*": [response("x")] }, { host: "127.0.0.2" });
   server = await startScriptedOrigin({
     "*": [response("", { status: "302 Found", headers: { Location: `${other.url}/b` } })],
@@ -47,7 +48,7 @@ test("fetch() sends added headers to the configured host alone, and never framin
   }
 });
 
-test("fetch() throws origin_moved with status and place where redirects are not followed", async () => {
+test("fetch() throws origin_moved with status and location if redirects are not followed", async () => {
   const Location = "https://pictures.example.com/a b.jpg?x=1";
   server = await startScriptedOrigin({ "*": [response("", { status: "307 Away", headers: { Location } })] });
   const error = await siteAt(server.url)
@@ -61,7 +62,7 @@ test("fetch() throws origin_moved with status and place where redirects are not 
   expect(server.requests).toHaveLength(1);
 });
 
-describe("a 304 to the entity tag of what is stored", () => {
+describe("a 304 to the entity tag of the stored object", () => {
   const DATE = "Wed, 01 Jan 2020 00:00:00 GMT";
   const conditions = () =>
     server.requests.map(({ headers }) => [headers["if-none-match"], headers["if-modified-since"]]);
@@ -79,27 +80,30 @@ describe("a 304 to the entity tag of what is stored", () => {
     ['"1"', 'W/"1"'],
     ['W/"1"', '"1"'],
     [undefined, '"2"'],
-  ])("%s confirms it where the answer names %s", async (etag, told) => {
+  ])("%s confirms it if the response names %s", async (etag, told) => {
     await start(told);
     const answer = await siteAt(server.url).fetch(ask("a", { unless: { etag, lastModified: DATE } }));
     expect(answer).toMatchObject({ isNotModified: true, etag: told });
     expect(server.requests).toHaveLength(1);
   });
 
-  // RFC 9111 §4.3.4: nothing that is stored has that tag, so the answer speaks of nothing that is stored.
-  test.each(['"2"', 'W/"2"', '"1'])("is none where it names %s: all of it is asked for", async (told) => {
-    await start(told);
-    const { answer, bytes } = await fetchWhole(siteAt(server.url), "a", {
-      unless: { etag: '"1"', lastModified: DATE },
-    });
-    expect([answer.etag, bytes.toString()]).toEqual(['"2"', "new"]);
-    expect(conditions()).toEqual([
-      ['"1"', DATE],
-      [undefined, undefined],
-    ]);
-  });
+  // RFC 9111 §4.3.4: no stored response has that tag, so the 304 is about none of them.
+  test.each(['"2"', 'W/"2"', '"1'])(
+    "does not count if it names %s: the request is repeated without conditions",
+    async (told) => {
+      await start(told);
+      const { answer, bytes } = await fetchWhole(siteAt(server.url), "a", {
+        unless: { etag: '"1"', lastModified: DATE },
+      });
+      expect([answer.etag, bytes.toString()]).toEqual(['"2"', "new"]);
+      expect(conditions()).toEqual([
+        ['"1"', DATE],
+        [undefined, undefined],
+      ]);
+    },
+  );
 
-  test("is asked about of a standby too, whose older image then takes no newer one back", async () => {
+  test("is checked for a standby too, whose older image then does not replace a newer one", async () => {
     const older = { ETag: '"0"', "Last-Modified": "Tue, 31 Dec 2019 00:00:00 GMT" };
     await start('"0"', response("old", { headers: older }));
     const down = fakeOrigin(failing("origin_refused"));
@@ -110,7 +114,7 @@ describe("a 304 to the entity tag of what is stored", () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test("is a fault where it comes without any question of ours, and is not asked about for ever", async () => {
+  test("is an error without conditions in the request, and is not retried for ever", async () => {
     await start('"2"', head("304 Not Modified", [["ETag", '"2"']]));
     const asking = siteAt(server.url).fetch(ask("a", { unless: { etag: '"1"', lastModified: undefined } }));
     await expect(asking).rejects.toMatchObject({ code: "origin_unexpected", originStatus: 304 });

@@ -1,4 +1,4 @@
-// What an origin sends behind its answers, and nobody asked for: it must not become another request's answer for good.
+// Tests that unrequested bytes of an origin are not stored as the response to another request.
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -18,11 +18,13 @@ afterEach(async () => {
 
 interface Surplus {
   readonly bytes: Uint8Array;
-  /** Behind the answer to the first request; 0: in the same piece. Undefined: when the next request is there. */
+  /**
+   * Sent after the response to the first request; 0: in the same packet. Undefined: once the next request has arrived.
+   */
   readonly afterMs: number | undefined;
 }
 
-/** Each path has a picture of its own. Behind the first answer comes the surplus. */
+/** Each path has its own image. The unrequested bytes follow the first response. */
 async function lab({ bytes, afterMs }: Surplus, pictures: ReadonlyMap<string, Buffer>) {
   const lines: string[] = [];
   const origin: ScriptedOrigin = await startScriptedOrigin(async ({ target }, connection) => {
@@ -58,21 +60,21 @@ const PICTURES = new Map([
 const picture = (name: string) => PICTURES.get(`/${name}.jpg`) as Buffer;
 
 const CASES: readonly (readonly [string, Surplus])[] = [
-  ["a body in the same piece", { bytes: ALIEN, afterMs: 0 }],
-  ["a whole answer in the same piece", { bytes: response(ALIEN), afterMs: 0 }],
+  ["a body in the same packet", { bytes: ALIEN, afterMs: 0 }],
+  ["a whole response in the same packet", { bytes: response(ALIEN), afterMs: 0 }],
   ["a body 1 ms later", { bytes: ALIEN, afterMs: 1 }],
-  ["a whole answer 1 ms later", { bytes: response(ALIEN), afterMs: 1 }],
+  ["a whole response 1 ms later", { bytes: response(ALIEN), afterMs: 1 }],
   ["a body 20 ms later", { bytes: ALIEN, afterMs: 20 }],
-  ["a whole answer 20 ms later", { bytes: response(ALIEN), afterMs: 20 }],
-  ["a body when the next request is there", { bytes: ALIEN, afterMs: undefined }],
-  ["a whole answer when the next request is there", { bytes: response(ALIEN), afterMs: undefined }],
+  ["a whole response 20 ms later", { bytes: response(ALIEN), afterMs: 20 }],
+  ["a body when the next request has arrived", { bytes: ALIEN, afterMs: undefined }],
+  ["a whole response when the next request has arrived", { bytes: response(ALIEN), afterMs: undefined }],
   [
-    "a 404 when the next request is there",
+    "a 404 when the next request has arrived",
     { bytes: head("404 Not Found", [["Content-Length", "0"]]), afterMs: undefined },
   ],
 ];
 
-test.each(CASES)("behind an answer %s: nothing stays stored under another's key", async (_name, surplus) => {
+test.each(CASES)("after a response %s: nothing stays stored under another key", async (_name, surplus) => {
   const { origin, site, lines } = await lab(surplus, PICTURES);
   const mirror = mirrorLab({ origins: [site] });
   const asked = ["first", "second", "third"].map((name) => mirror.fetch(`${name}.jpg`).catch(() => undefined));
@@ -85,7 +87,7 @@ test.each(CASES)("behind an answer %s: nothing stays stored under another's key"
     const isRight = async () => sizes.includes((await mirror.object(`${name}.jpg`))?.size);
     await eventually(isRight, `nothing but its own picture is stored under ${name}`);
   }
-  // From now on each request has a connection of its own.
+  // From now on each request uses its own connection.
   const connections = origin.connections;
   for (const name of ["third", "fourth", "second"]) {
     expect((await fetchWhole(site, `${name}.jpg`)).bytes).toEqual(picture(name));
@@ -94,13 +96,13 @@ test.each(CASES)("behind an answer %s: nothing stays stored under another's key"
   expect(origin.requests.at(-1)?.headers.connection).toBe("close");
 });
 
-test("bytes that are no answer cost a request that is sent behind them one more try", async () => {
+test("bytes that are not a response cost the next request one retry", async () => {
   const { site } = await lab({ bytes: ALIEN, afterMs: undefined }, PICTURES);
   const both = await Promise.all(["first", "second"].map((name) => fetchWhole(site, `${name}.jpg`)));
   expect(both.map(({ bytes }) => bytes)).toEqual([picture("first"), picture("second")]);
 });
 
-test("the one more try has a new connection, whoever else is waiting for one", async () => {
+test("the retry gets a new connection, whatever other requests wait for one", async () => {
   const origin = await startScriptedOrigin(({ target }, connection) => {
     if (target === "/no-http.jpg") return connection.send("just bytes, no head\r\n\r\n");
     return connection.pause(20).then(() => connection.send(response(PICTURES.get(target) ?? "")));
@@ -119,11 +121,14 @@ test("the one more try has a new connection, whoever else is waiting for one", a
   expect(others.map(({ bytes }) => bytes)).toEqual(names.map(picture));
   const tries = origin.requests.filter(({ target }) => target === "/no-http.jpg");
   expect(tries.map(({ connection }) => connection >= 4)).toEqual([false, true]);
-  // What was idle then is used no more.
+  // Connections that were idle then are not used again.
   await origin.closedDownTo(0);
 });
 
-/** Its first connection has two answers in it and is then reset, as a kernel resets one whose second request lies there unread. */
+/**
+ * Its first connection contains two responses and is then reset, as a kernel resets a connection with an unread
+ * request.
+ */
 async function unreading(): Promise<{ readonly url: string; readonly requests: string[] }> {
   const requests: string[] = [];
   let connections = 0;
@@ -143,7 +148,7 @@ async function unreading(): Promise<{ readonly url: string; readonly requests: s
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
-test("an answer that is followed by a reset, and was perhaps sent for nobody, is not kept", async () => {
+test("a response followed by a reset, which may belong to no request, does not stay stored", async () => {
   const origin = await unreading();
   const site = siteAt(origin.url, { connections: 1 });
   closers.unshift(() => site.close());
@@ -160,7 +165,7 @@ test("an answer that is followed by a reset, and was perhaps sent for nobody, is
   expect(origin.requests).toEqual(["/first.jpg", "/second.jpg", "/second.jpg", "/third.jpg"]);
 });
 
-test("an origin that answers one for one keeps its connection", async () => {
+test("an origin with one response for each request keeps its connection", async () => {
   const origin = await startScriptedOrigin(({ target }, connection) =>
     connection.send(response(PICTURES.get(target) ?? "")),
   );
@@ -175,7 +180,7 @@ test("an origin that answers one for one keeps its connection", async () => {
   expect(origin.connections).toBe(1);
 });
 
-test("Connection doubts what was answered since it was idle for long, but its first answer", () => {
+test("Connection reports the responses since its last long idle time, except its first one", () => {
   const clock = { now: 0 };
   let lost = 0;
   const trust = createTrust(
