@@ -149,16 +149,16 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     lifetime: Lifetime,
   ): Promise<HeadVerdict | Resend> => {
     const { maxBytes, unless } = request;
-    const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
+    const sent = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     const isRefusal = reply.status >= 400 && reply.status < 500;
     if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return resendIfOtherVersion(judgeOrDiscard(reply, asked), request);
+      return resendIfOtherVersion(judgeOrDiscard(reply, sent), request);
     }
     if (reply.status === 404 && request.method === "HEAD") {
       return { kind: "resend", request: { ...request, method: "GET" } };
     }
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-    return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
+    return judgeOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
   };
 
   /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
@@ -166,21 +166,21 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     hops: readonly [Hop, ...Hop[]],
     location: string | undefined,
     reply: Reply,
-    asked: OriginTarget,
+    target: OriginTarget,
   ) => {
     const from = hops.at(-1) ?? hops[0];
     rules.refuseRedirect?.(hopUrl(from), reply.headers);
     const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
-    if (asked.followsRedirects) return next;
+    if (target.followsRedirects) return next;
     throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
   };
 
   /** Follows redirects up to the last reply. */
-  const followRedirects = async (asked: OriginRequest, lifetime: Lifetime) => {
-    const first = homeHop(home, rules.target(asked));
+  const followRedirects = async (initial: OriginRequest, lifetime: Lifetime) => {
+    const first = homeHop(home, rules.target(initial));
     const hops: [Hop, ...Hop[]] = [first];
     const fetch = { hasRetried: false };
-    let request = asked;
+    let request = initial;
     for (;;) {
       const hop = hops.at(-1) ?? first;
       const reply = await sendWithRetry(hop, request, lifetime, fetch);
@@ -263,9 +263,9 @@ function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): Hea
   return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
 }
 
-function judgeOrDiscard(reply: Reply, asked: SentRequest): HeadVerdict {
+function judgeOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
   try {
-    return judgeHead(reply, asked);
+    return judgeHead(reply, sent);
   } catch (error) {
     reply.body.discard();
     throw error;

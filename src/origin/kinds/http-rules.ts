@@ -16,7 +16,7 @@ export interface HttpOriginRules {
   /** The name for TLS if the home's host is a literal address. */
   readonly tlsName?: string | undefined;
   /** Path and query of an object, percent-encoded; made once a fetch. The query is secret: never logged nor stored. */
-  target(asked: Pick<OriginTarget, "path" | "query">): string;
+  target(object: Pick<OriginTarget, "path" | "query">): string;
   /** Further headers for a request to the home, made for each hop and retry. They may contain a signature. */
   sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
   /** Refuses every redirect; if absent, redirects are followed. Throws origin_redirect. */
