@@ -1,7 +1,7 @@
-// How long one waits for what goes on without those who have left.
+// Puts a deadline on a promise. The work behind the promise continues.
 import { HuiyuanError } from "../core/errors.ts";
 
-/** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
+/** Settles as `promise` does. Throws store_failed with `message` after the given milliseconds. */
 export async function withTimeout<Result>(
   milliseconds: number,
   promise: Promise<Result>,

@@ -64,7 +64,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     minFreeBytes: limits.freeDisk,
     blobGraceMs: BLOB_GRACE_MS,
     sweepEveryMs: SWEEP_MS,
-    copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
+    cacheBucketPrefixes: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createDiskCache({
     embedded: near,
@@ -76,7 +76,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
-  const { roomToPass: room } = freeSpace;
+  const { spoolAllowance: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
   const closeNear = async () => {
     await spools.close();

@@ -214,7 +214,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       const version = await remoteVersion(info);
       return version === undefined ? undefined : downloads.open(info, version);
     },
-    async bring(info) {
+    async prefetch(info) {
       const localReader = await openLocal(info, { mayBeReplaced: true });
       localReader?.close();
       const version = localReader === undefined ? await remoteVersion(info) : undefined;

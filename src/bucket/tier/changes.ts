@@ -4,7 +4,7 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { decidePut, hasExpired, isStill, raisesEpoch } from "../contract/conditions.ts";
+import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
 import type {
   BucketDriver,
   Entry,
@@ -168,7 +168,7 @@ export function createChanges(parts: ChangesParts): Changes {
     if (info === undefined) return false;
     const { hashes, provenance } = info;
     const occupant = { state: "object", epoch: local.epoch, sha256: hashes.sha256, via: provenance.via } as const;
-    if (!isStill(occupant, renewal)) return false;
+    if (!holdsVersion(occupant, renewal)) return false;
     if (queued !== undefined) return queue.renew(key, { ...renewal, epoch: (await queue.lookup(key)).epoch });
     const { originEtag, originLastModified, validated, staysStale = false } = renewal;
     const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
@@ -200,7 +200,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const object = queued ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
     const via = object?.provenance.via;
     const occupant = { state: "object", epoch: local.epoch, sha256: object?.hashes.sha256, via } as const;
-    if (only !== undefined && !isStill(occupant, only)) return false;
+    if (only !== undefined && !holdsVersion(occupant, only)) return false;
     const isMirrored = via === "mirror";
     const isDone = !isMirrored || (await (hard ? removeObject : markStale)(key, remoteEntry, queued));
     // Another writer may just have put an upload, so look up once more.

@@ -87,7 +87,7 @@ export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "
 
 /** The recipe for a client with this Accept header. */
 export function settledFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
-  return named.settled?.(formatOf(accept ?? "")) ?? named;
+  return named.negotiated?.(formatOf(accept ?? "")) ?? named;
 }
 
 const formatOf = remember(acceptedFormat);

@@ -404,7 +404,7 @@ test.each([
   const entry = await bucket.lookup(A);
   const info = entry.state === "object" ? entry.info : infoOf("a.jpg", wholeBody(bytes));
   s3.asked.length = 0;
-  const readers = await Promise.all([bucket.bring?.(info), bucket.bring?.(info)]);
+  const readers = await Promise.all([bucket.prefetch?.(info), bucket.prefetch?.(info)]);
   expect(s3.asked).toEqual([`GET ${NAME}`]);
   s3.failure = () => "reset";
   for (const reader of readers) expect((await readAll(reader, info.size)).equals(bytes)).toBe(true);
@@ -414,7 +414,7 @@ test("bring() of an object on this disk downloads nothing", async () => {
   await put("a.jpg", randomBytes(1_000));
   const entry = await bucket.lookup(A);
   if (entry.state !== "object") throw new Error("it is not there");
-  expect(await bucket.bring?.(entry.info)).toBeUndefined();
+  expect(await bucket.prefetch?.(entry.info)).toBeUndefined();
 });
 
 test("bring() of a damaged object throws store_corrupt", async () => {
@@ -422,7 +422,7 @@ test("bring() of a damaged object throws store_corrupt", async () => {
   const entry = await bucket.lookup(A);
   if (entry.state !== "object") throw new Error("it is not there");
   s3.spoils = true;
-  await expect(bucket.bring?.(entry.info)).rejects.toMatchObject({ code: "store_corrupt" });
+  await expect(bucket.prefetch?.(entry.info)).rejects.toMatchObject({ code: "store_corrupt" });
 });
 
 test("an object that is too large for a copy is read in ranges", async () => {
