@@ -1,7 +1,7 @@
-// Waiting with a bound: for work that goes on without those who have left, or for time alone.
+// Puts a deadline on a promise whose work continues, and waits for a while.
 import { HuiyuanError } from "../core/errors.ts";
 
-/** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
+/** Settles as `promise` does. Throws store_failed with `message` after the given milliseconds. */
 export async function withTimeout<Result>(
   milliseconds: number,
   promise: Promise<Result>,

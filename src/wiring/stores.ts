@@ -64,19 +64,19 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     minFreeBytes: limits.freeDisk,
     blobGraceMs: BLOB_GRACE_MS,
     sweepEveryMs: SWEEP_MS,
-    copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
+    cacheBucketPrefixes: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createDiskCache({
-    near,
+    embedded: near,
     maxBytes: limits.disk,
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
     log,
   });
-  const variants = createVariantTier({ near, disk });
+  const variants = createVariantTier({ embedded: near, disk });
   // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
   const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
-  const { roomToPass: room } = freeSpace;
+  const { spoolAllowance: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
   const closeNear = async () => {
     await spools.close();
@@ -113,7 +113,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   }
   try {
     const remote = await openRemote(place, { log, now });
-    const tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
+    const tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
     return {
       ...common,
       store: tier,

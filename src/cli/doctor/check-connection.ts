@@ -1,5 +1,5 @@
 // Whether the origin can be reached, how fast, and what its TLS is like.
-import type { Connection, Probe } from "../../origin/kinds/probe.ts";
+import type { Probe, ProbedConnection } from "../../origin/kinds/probe.ts";
 import { type Finding, type Notes, originFailure, span } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 
@@ -22,14 +22,14 @@ export async function checkConnection(probe: Probe, notes: Notes, now: number): 
   }
 }
 
-function judgeConnection({ address, milliseconds }: Connection): Finding {
+function judgeConnection({ address, milliseconds }: ProbedConnection): Finding {
   const found = `connects to ${address} in ${span(milliseconds)}`;
   if (milliseconds < SLOW_MS) return { id: "connection", severity: "good", found };
   const means = "Every new connection costs that, and timeouts.connect is 3s.";
   return { id: "connection", severity: "warning", found, means };
 }
 
-function judgeTls(tls: Connection["tls"], now: number): Finding {
+function judgeTls(tls: ProbedConnection["tls"], now: number): Finding {
   if (tls === undefined) {
     const means = "Whoever is on the way can read and change images. https is better where the origin has it.";
     return { id: "tls", severity: "note", found: "plain http, no TLS", means };

@@ -7,7 +7,7 @@ import type { RenderMeter } from "../../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
-import { type OutboxState, OWED_STATES } from "../../upload/callback/outbox.ts";
+import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
 import type { Exchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
 
@@ -210,7 +210,7 @@ export function createMetrics(): Metrics {
       }
       const owed = await sources.owed();
       owedNotices.reset();
-      for (const state of owed === undefined ? [] : OWED_STATES) owedNotices.set({ state }, 0);
+      for (const state of owed === undefined ? [] : OUTBOX_STATES) owedNotices.set({ state }, 0);
       for (const { state, count } of owed ?? []) owedNotices.inc({ state }, count);
       // The histogram measures from timer to timer, so its own interval is subtracted.
       loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));

@@ -89,9 +89,9 @@ export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "
   });
 }
 
-/** The recipe after content negotiation with this Accept header. */
+/** The recipe for a client with this Accept header. */
 export function negotiatedFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
-  return named.settled?.(formatOf(accept ?? "")) ?? named;
+  return named.negotiated?.(formatOf(accept ?? "")) ?? named;
 }
 
 const formatOf = remember(acceptedFormat);

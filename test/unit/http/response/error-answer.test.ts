@@ -7,7 +7,7 @@ const told = (error: HuiyuanError) => JSON.parse(errorBody(error, "request-1").t
 
 test("errorBody() contains the code's public text, never the error's own message", () => {
   const error = new HuiyuanError("origin_timeout", "Cannot fetch from http://10.0.0.7/secret");
-  expect(told(error)).toEqual({ code: -902, message: "the origin did not answer in time", requestId: "request-1" });
+  expect(told(error)).toEqual({ code: -902, message: "the origin did not respond in time", requestId: "request-1" });
 });
 
 test("errorBody() names the faulty parameter of a processing instruction", () => {

@@ -103,7 +103,7 @@ test("createPipelining() stops reading while many requests wait", async () => {
   }, "no more is read");
   expect(read.bytesRead).toBeLessThan(400_000);
   answer(first as ServerResponse, "0");
-  await eventually(() => socket.received.split("HTTP/1.1 200").length === 4_002, "all are answered");
+  await eventually(() => socket.received.split("HTTP/1.1 200").length === 4_002, "all are answered", 30_000);
 });
 
 test("startServer() lets node's parser read only a few requests ahead", async () => {
@@ -144,7 +144,7 @@ test("startServer() serves other clients between the pipelined requests of one",
   other.write(get("/y"));
   await eventually(() => other.received !== "", "the other is answered");
   expect(answered).toBeLessThan(1_000);
-  await eventually(() => greedy.received.split("200 OK").length === 1_501, "all are answered");
+  await eventually(() => greedy.received.split("200 OK").length === 1_501, "all are answered", 30_000);
 });
 
 test("createPipelining() begins no request after a response that closes the connection", async () => {
