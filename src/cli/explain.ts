@@ -56,10 +56,11 @@ const openSettings: LocalServer = async ({ config }) => {
     import("../wiring/dry-run-sites.ts"),
     import("../http/api/explain.ts"),
   ]);
-  const sites = dryRunSites(await loadSettings(config, { env: process.env, needs: "keys" }), Date.now);
+  const settings = await loadSettings(config, { env: process.env, needs: "keys" });
+  const parts = { sites: dryRunSites(settings, Date.now), healthPath: settings.server.healthPath };
   const client = createAdminClient(async (_path, { body }) => {
     try {
-      return Response.json({ ...(await explain(JSON.parse(String(body)), sites)), isFromSettings: true });
+      return Response.json({ ...(await explain(JSON.parse(String(body)), parts)), isFromSettings: true });
     } catch (error) {
       return Response.json({ message: asHuiyuanError(error).message }, { status: 400 });
     }

@@ -7,6 +7,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export function explanationLines(found: unknown): readonly string[] {
   if (!isObject(found)) return [];
   if (found.isRestApi === true) return ["This is a call of the REST API, not a download."];
+  if (found.isHealthPath === true) return ["health path, no download"];
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["domain", domainOf(found)],
     ["path", textOf(found.path)],

@@ -86,6 +86,7 @@ const openData: LocalServer = async ({ config, base, data }, terminal) => {
   const api = createApi({
     registry,
     accounts: service.accounts,
+    healthPath: () => settings.server.healthPath,
     now: Date.now,
     nextRequestId: createRequestIds(),
     stopping,

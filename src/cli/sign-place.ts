@@ -1,6 +1,6 @@
 // Finds the bucket, the key pair and the download address for `huiyuan sign`. It makes no token.
 import type { Command } from "commander";
-import { isPublicPortKnown, type PublicPlace } from "../http/response/public-url.ts";
+import type { PublicPlace } from "../http/response/public-url.ts";
 import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
@@ -23,7 +23,7 @@ export interface SignPlace {
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
-  /** Undefined without settings, or if the kernel chooses the port. */
+  /** Undefined without settings. */
   readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function findSignPlace(
     bucket: bucket.name,
     secretId: key.secretId,
     secretKey: key.secretKey,
-    downloads: isPublicPortKnown(server) ? { place: server, host: publicDomain(server, project, bucket) } : undefined,
+    downloads: { place: server, host: publicDomain(server, project, bucket) },
   };
 }
 

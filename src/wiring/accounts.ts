@@ -5,7 +5,7 @@ import type { Log } from "../core/log.ts";
 import { isKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
 import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "../insight/operation-log.ts";
-import { createUsage, type Held, USAGE_PLAN, type Usage } from "../insight/usage.ts";
+import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../insight/usage.ts";
 import { createLedgers } from "../ledger/ledger.ts";
 import { createSystemResolve } from "../origin/dial/lookup.ts";
 import type { Settings } from "../settings/schema/schema.ts";
@@ -47,8 +47,8 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
   const operations = createOperationLog({ ledger: ledgers.open(OPERATIONS_PLAN), log, now });
   const usage = createUsage({
     ledger: ledgers.open(USAGE_PLAN),
-    held: () => heldIn(registry()),
-    lookEveryMs: store.type === "fs" ? COUNT_MS : COUNT_IN_S3_MS,
+    bucketSizes: () => bucketSizesIn(registry()),
+    measureEveryMs: store.type === "fs" ? COUNT_MS : COUNT_IN_S3_MS,
     log,
     now,
   });
@@ -76,7 +76,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
   };
 }
 
-async function* heldIn(registry: SiteRegistry | undefined): AsyncGenerator<Held, void, undefined> {
+async function* bucketSizesIn(registry: SiteRegistry | undefined): AsyncGenerator<BucketSize, void, undefined> {
   const buckets = new Map(registry?.domains().map(({ stored }) => [stored.bucketId, stored.bucket]));
   for (const [bucketId, bucket] of buckets) yield { bucketId, ...(await bucket.usage()) };
 }

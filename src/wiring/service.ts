@@ -22,7 +22,7 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
-import { createProof } from "../upload/verify-decodable.ts";
+import { createVerifyDecodable } from "../upload/verify-decodable.ts";
 import { type Accounts, createAccounts } from "./accounts.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
@@ -152,8 +152,8 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       md5: createKnownMd5(),
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
-      verify: createProof(renderer),
-      announce: accounts.notices.announce,
+      verify: createVerifyDecodable(renderer),
+      announce: accounts.notices.makeOutboxDraft,
       uploads: createFillLimit(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,

@@ -63,19 +63,19 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     minFreeBytes: limits.freeDisk,
     blobGraceMs: BLOB_GRACE_MS,
     sweepEveryMs: SWEEP_MS,
-    copyFolders: [EDGE_FOLDER, VARIANT_FOLDER],
+    cacheBucketPrefixes: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createDiskCache({
-    near,
+    embedded: near,
     maxBytes: limits.disk,
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
     log,
   });
-  const variants = createVariantTier({ near, disk });
+  const variants = createVariantTier({ embedded: near, disk });
   // Puts to S3 need all digests; the embedded store computes them from its bytes on demand.
   const digests: ReadonlySet<DigestName> = place.type === "s3" ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
-  const { roomToPass: room } = freeSpace;
+  const { spoolAllowance: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
   const closeNear = async () => {
     await spools.close();
@@ -104,7 +104,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   if (place.type === "s3") {
     try {
       const remote = await openRemote(place, { log, now });
-      tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
+      tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
     } catch (error) {
       await closeNear();
       throw error;

@@ -523,6 +523,11 @@ describe("the command", () => {
     expect(out).toMatch(/REST API/);
   });
 
+  test("the health path is told apart", async () => {
+    const answer = await command("http://web.example/.well-known/huiyuan?a=b");
+    expect(answer).toMatchObject({ out: "health path, no download\n", code: 0 });
+  });
+
   test("without a server it explains by the settings alone, and touches nothing", async () => {
     const port = await freePort();
     const other = await install({ ...settingsFor(origin.url), server: { adminPort: port } });
@@ -543,6 +548,8 @@ describe("the command", () => {
     const said = await huiyuan(["explain", "http://open.example/kept/a.jpg", "--config", other.file]);
     expect(said.out).toMatch(/No server answers, so stored objects/);
     expect(said.out).not.toMatch(/^stored/m);
+    const health = ["explain", "http://open.example/.well-known/huiyuan", "--config", other.file];
+    expect((await huiyuan(health)).out).toBe("health path, no download\n");
     expect(origin.requests.length).toBe(before);
     const { existsSync } = await import("node:fs");
     expect(existsSync(other.data)).toBe(false);

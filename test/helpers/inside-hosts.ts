@@ -59,3 +59,26 @@ export const INSIDE_ANSWERS: readonly (readonly string[])[] = [
   ["8.8.8.8", "127.0.0.1"],
   ["8.8.8.8", "::1"],
 ];
+
+/** One spelling of each kind. The classifier and the dialer are tried with all of them, every other door with these. */
+export const ONE_HOST_OF_A_KIND: readonly string[] = [
+  "127.0.0.1",
+  "2130706433",
+  "[::ffff:7f00:1]",
+  "localhost",
+  "127\u30020\u30020\u30021",
+  "169.254.169.254",
+  "[fd00:ec2::254]",
+  "10.0.0.1",
+  "0.0.0.0",
+];
+
+/** One answer of each kind, as above. */
+export const ONE_ANSWER_OF_A_KIND: readonly (readonly string[])[] = [
+  ["127.0.0.1"],
+  ["::ffff:127.0.0.1"],
+  ["169.254.169.254"],
+  ["fc00::1"],
+  ["10.0.0.1"],
+  ["8.8.8.8", "127.0.0.1"],
+];

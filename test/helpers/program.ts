@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** The built program, for node. */
@@ -12,6 +13,8 @@ const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
 /** For a process to start or to end, on a machine that has much else to do. */
 const PATIENCE_MS = 60_000;
+/** A loop without a pause would take the program's core from it. */
+const POLL_MS = 5;
 
 export interface Program {
   readonly downloadPort: number;
@@ -166,7 +169,7 @@ export async function within<Value>(promise: Promise<Value>, milliseconds: numbe
   }
 }
 
-/** Asks again and again, giving way between, until `check` holds. For what no event tells from outside the process. */
+/** Polls every few milliseconds until `check` holds, for changes that no event announces outside the process. */
 export async function eventually(
   check: () => Promise<boolean> | boolean,
   what: string,
@@ -175,6 +178,6 @@ export async function eventually(
   const deadline = Date.now() + milliseconds;
   while (!(await check())) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${milliseconds} ms`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await delay(POLL_MS);
   }
 }

@@ -86,6 +86,9 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
 const NOT_USED_YET: readonly string[] = [];
 
 const LONGEST_UNEXPLAINED_LINES = 300;
+/** Files side by side in one room. cli/ has one file a command and may be long. */
+const MOST_FILES_IN_A_ROOM = 15;
+const LONG_ROOMS: readonly string[] = ["cli"];
 const MEANINGLESS_NAMES = /^index$|(^|-)(utils?|helpers?|common|managers?|base)$/;
 
 interface SourceFile {
@@ -253,4 +256,28 @@ test("the header of a long file gives the reason", () => {
 test("no file is a barrel or has a meaningless name", () => {
   const meaningless = FILES.filter(({ path }) => MEANINGLESS_NAMES.test(basename(path, ".ts")));
   expect(meaningless.map(({ path }) => path)).toEqual([]);
+});
+
+test("no room holds more files side by side than a reader takes in", () => {
+  const sizes = new Map<string, number>();
+  for (const { path } of FILES) sizes.set(posix.dirname(path), (sizes.get(posix.dirname(path)) ?? 0) + 1);
+  const crowded = [...sizes].filter(([room, size]) => size > MOST_FILES_IN_A_ROOM && !LONG_ROOMS.includes(room));
+  expect(crowded).toEqual([]);
+});
+
+test("no file imports itself through others, types included", () => {
+  const importsOf = new Map(
+    FILES.map(({ path, imports }) => [path, imports.filter(isRelative).map((specifier) => targetOf(path, specifier))]),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: readonly string[]) => {
+    const start = trail.indexOf(path);
+    if (start >= 0) circles.push([...trail.slice(start), path].join(" → "));
+    if (start >= 0 || done.has(path)) return;
+    for (const next of importsOf.get(path) ?? []) visit(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const { path } of FILES) visit(path, []);
+  expect(circles).toEqual([]);
 });

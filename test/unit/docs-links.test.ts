@@ -36,10 +36,19 @@ test.each(PAGES)("every link of %s has a target", (page) => {
   expect(broken).toEqual([]);
 });
 
-test("docs/README.md names every page of docs/", () => {
-  const index = readFileSync(join(ROOT, "docs/README.md"), "utf8");
+test("docs/README.md names every page of docs/, and docs/decisions.md every decision", () => {
+  const indexes = ["README.md", "decisions.md"].map((page) => readFileSync(join(ROOT, "docs", page), "utf8"));
   const pages = inFolder("docs")
     .map((path) => relative("docs", path))
     .filter((path) => path !== "README.md");
-  expect(pages.filter((path) => !index.includes(`(${path})`))).toEqual([]);
+  const isNamed = (path: string) => indexes[path.startsWith("decisions/") ? 1 : 0]?.includes(`(${path})`);
+  expect(pages.filter((path) => !isNamed(path))).toEqual([]);
+});
+
+test.each(["docs/architecture.md", "docs/internals.md"])("%s names files that exist", (page) => {
+  const text = readFileSync(join(ROOT, page), "utf8");
+  const named = [...text.matchAll(/`((?:[\w-]+\/)+[\w-]*(?:\.ts)?)`/g)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(10);
+  const isThere = (path: string) => [path, `src/${path}`].some((each) => existsSync(join(ROOT, each)));
+  expect(named.filter((path) => !isThere(path))).toEqual([]);
 });

@@ -1,5 +1,5 @@
 // Checks if the origin can be reached, how fast it connects, and its TLS certificate.
-import type { Connection, Probe } from "../../origin/kinds/probe.ts";
+import type { Probe, ProbedConnection } from "../../origin/kinds/probe.ts";
 import { type Finding, formatMs, type Notes, originFailure } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 
@@ -22,14 +22,14 @@ export async function checkConnection(probe: Probe, notes: Notes, now: number): 
   }
 }
 
-function assessConnection({ address, milliseconds }: Connection): Finding {
+function assessConnection({ address, milliseconds }: ProbedConnection): Finding {
   const found = `connects to ${address} in ${formatMs(milliseconds)}`;
   if (milliseconds < SLOW_MS) return { id: "connection", severity: "good", found };
   const means = "Every new connection takes this time, and timeouts.connect is 3s.";
   return { id: "connection", severity: "warning", found, means };
 }
 
-function assessTls(tls: Connection["tls"], now: number): Finding {
+function assessTls(tls: ProbedConnection["tls"], now: number): Finding {
   if (tls === undefined) {
     const means = "Others on the network path can read and change images. Use https if the origin supports it.";
     return { id: "tls", severity: "note", found: "plain http, no TLS", means };

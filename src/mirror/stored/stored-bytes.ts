@@ -39,7 +39,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
   async function bring(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
     const generation = memoryCache.generation;
-    const reader = await bucket.bring?.(info);
+    const reader = await bucket.prefetch?.(info);
     return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
   }
 
@@ -54,7 +54,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
 
   return {
     load,
-    bytesOf: (info) => ({ load: () => load(info), bring: bucket.bring && (() => bring(info)) }),
+    bytesOf: (info) => ({ load: () => load(info), bring: bucket.prefetch && (() => bring(info)) }),
   };
 }
 

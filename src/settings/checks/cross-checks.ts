@@ -1,7 +1,7 @@
 // Checks rules between several keys of the settings. Those of origins and mirror sources are in origin-checks.ts and
 // rule-checks.ts.
 import type { PathFault } from "../faults.ts";
-import { isLoopbackHost } from "../hosts.ts";
+import { isLoopbackHost, normalizeHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
 import { child, isMapping, items, type PathNode, text } from "./path-nodes.ts";
@@ -135,7 +135,9 @@ function hostsOf(
 /** `owners`: the bucket of each host of the settings, and of `*`. */
 function publicDomainFaults(bucket: PathNode, owners: ReadonlyMap<string, PathNode>): readonly PathFault[] {
   const host = text(bucket, "publicDomain");
-  if (host === undefined || (owners.get(host) ?? owners.get("*")) === bucket) return [];
+  // The schema has said what is wrong with a text that is no host.
+  if (host === undefined || normalizeHost(host) !== host) return [];
+  if ((owners.get(host) ?? owners.get("*")) === bucket) return [];
   const message = owners.has(host)
     ? `${host} is a domain of another bucket, wanted one of this bucket`
     : `found "${host}", wanted a host under domains, or the bucket's default domain; only a bucket with "*" has others`;

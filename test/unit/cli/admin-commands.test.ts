@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { callbacksCommand } from "../../../src/cli/callbacks.ts";
 import { deleteCommand } from "../../../src/cli/delete.ts";
+import { logCommand } from "../../../src/cli/log.ts";
 import { lsCommand } from "../../../src/cli/ls.ts";
 import { purgeCommand } from "../../../src/cli/purge.ts";
 import { shown } from "../../../src/cli/shown.ts";
@@ -28,6 +30,24 @@ test.each([
   const { err, error } = await run(create, args);
   expect(error?.constructor.name).toBe("CommanderError");
   expect(err).toContain(says);
+});
+
+test.each([
+  [logCommand, ["--csv", "--json"]],
+  [logCommand, ["--latest", "0"]],
+  [logCommand, ["--operation", "destroy"]],
+  [logCommand, ["--from"]],
+  [callbacksCommand, ["retry"]],
+  [callbacksCommand, ["retry", "--all", "--state", "waiting"]],
+  [callbacksCommand, ["drop", "--all"]],
+  [callbacksCommand, ["drop", "seventeen"]],
+  [callbacksCommand, ["list", "--state", "lost"]],
+  [callbacksCommand, ["forget"]],
+  [callbacksCommand, []],
+] as const)("%o %j is wrong usage and says nothing on stdout", async (create, args) => {
+  const { out, error } = await run(create, args);
+  expect(error?.constructor.name).toBe("CommanderError");
+  expect(out).toBe("");
 });
 
 test.each([

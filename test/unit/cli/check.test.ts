@@ -56,6 +56,15 @@ test("check prints the public address of each bucket", async () => {
   ]);
 });
 
+test("check warns of adminHosts without a token, and still ends with 0", async () => {
+  await writeFile(file, `server: { adminHosts: [admin.example.com] }\n${GOOD}`);
+  const { out, exitCode } = await run("--config", file);
+  expect([out, exitCode]).toEqual([expect.stringMatching(/\n {2}warning: .*server\.adminToken.*\n$/), 0]);
+  expect(JSON.parse((await run("--config", file, "--json")).out).warnings).toHaveLength(1);
+  await writeFile(file, GOOD);
+  expect(JSON.parse((await run("--config", file, "--json")).out).warnings).toEqual([]);
+});
+
 test("check prints no public address if the system chooses the port", async () => {
   await writeFile(file, `server: { port: 0 }\n${GOOD}`);
   expect(JSON.parse((await run("--config", file, "--json")).out).publicAddresses).toEqual([
@@ -84,6 +93,7 @@ test("check --json prints one object, with faults or without", async () => {
   expect(JSON.parse(good.out)).toEqual({
     ...{ ok: true, file, projects: 1, buckets: 1, domains: 1, origins: 1 },
     publicAddresses: [{ bucket: "1/b", url: "http://b-1.localhost:8080" }],
+    warnings: [],
   });
   await writeFile(file, `limits: { fills: 0 }\n${GOOD}`);
   const bad = await run("--config", file, "--json");

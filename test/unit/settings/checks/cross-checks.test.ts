@@ -88,6 +88,13 @@ test.each([
     MINIMAL + project("2", "B", "{ name: b, domains: [{ host: Photos-10001234.localhost }] }"),
     "projects[1].buckets[0].domains[0].host",
   ],
+  ["an empty publicDomain", withBucket('publicDomain: ""'), `${bucket}.publicDomain`],
+  ["a publicDomain that is a URL", withBucket('publicDomain: "https://a.example"'), `${bucket}.publicDomain`],
+  [
+    "a publicDomain with a port",
+    withBucket('publicDomain: "a.example:8443", domains: [{ host: a.example }]'),
+    `${bucket}.publicDomain`,
+  ],
   ["a publicDomain that is not listed", withBucket("publicDomain: a.example"), `${bucket}.publicDomain`],
   ["a publicDomain of *", withBucket('publicDomain: "*", domains: [{ host: "*" }]'), `${bucket}.publicDomain`],
   [
