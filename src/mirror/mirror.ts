@@ -7,7 +7,7 @@ import { LiveMap } from "../async/live-map.ts";
 import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { carryViaHeaders, viaValueOf } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders, viaValueOf } from "../origin/exchange/via-headers.ts";
 import type { Origin } from "../origin/origin.ts";
 import { createFailureLog } from "./failure-log.ts";
 import { createAdmission } from "./fill/admission.ts";
@@ -263,14 +263,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   return {
     async fetch(request) {
       // Before a fill is joined: the fill may be what waits for this very request.
-      carryViaHeaders(request, mark);
+      appendViaHeaders(request, mark);
       if (stored.waiting.size === 0) return fetchOnce(request);
       return fetchOnce(request).catch((error: unknown) => helpOut(request, error));
     },
     revalidation,
     preview,
     async revalidate(object, request) {
-      carryViaHeaders(request, mark);
+      appendViaHeaders(request, mark);
       const { mayServeStale, signal: client } = request;
       const refreshed = await revalidation.ask(object, request, {
         mayServeStale,
@@ -285,7 +285,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {
-        carryViaHeaders(miss, mark);
+        appendViaHeaders(miss, mark);
         if (runningFor(miss) !== undefined) return;
         refuseIfKnown(miss);
         start(miss);

@@ -1,7 +1,7 @@
 // What a mirror would do with a request now: the same looks as fetch() and revalidate() take, and nothing behind them. It asks
 // no origin, counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { Origin, OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import { type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
 import type { Effect } from "./freshness/revalidation-effects.ts";
@@ -60,14 +60,14 @@ export function createPreviews(parts: PreviewParts): Previews {
 
   return {
     async miss(request) {
-      carryViaHeaders(request, mark);
+      appendViaHeaders(request, mark);
       const isRunning = parts.isRunning(request);
       const method = request.method === "HEAD" && headMiss === "origin" ? "HEAD" : "GET";
       const refusal = isRunning ? undefined : refusalOf(request);
       return { isRunning, refusal, asks: await asksOf({ ...request, method }) };
     },
     async revalidation(object, request) {
-      carryViaHeaders(request, mark);
+      appendViaHeaders(request, mark);
       const { isRunning, outcome } = parts.lookAt(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
       const isStorable = outcome?.kind === "gone" || outcome?.kind === "current";

@@ -1,7 +1,7 @@
 // Renders the sheet's examples in render processes, as the server does, and returns the results. It makes no page.
 import { HuiyuanError } from "../../src/core/errors.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { acceptedFormat, dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/image/grammar/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { claimsOf } from "../helpers/rendering.ts";
@@ -72,7 +72,7 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
 
 function recipeOf({ instruction, accept }: Example): Recipe {
   const recipe = parseInstruction(instruction, { era: 2015 });
-  return dependsOnAccept(recipe) ? settleAs(recipe, acceptedFormat(accept ?? "")) : recipe;
+  return dependsOnAccept(recipe) ? negotiatedAs(recipe, acceptedFormat(accept ?? "")) : recipe;
 }
 
 function refuseGaps(sections: readonly Section[]): void {

@@ -14,7 +14,7 @@ export interface FakeRenderer extends Renderer {
 
 /** `make` returns the result for an image's bytes; it may throw. */
 export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Buffer | Promise<Buffer>): FakeRenderer {
-  const queue = createRenderQueue({ places: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
+  const queue = createRenderQueue({ slots: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
   const begun: RenderRequest[] = [];
   const latches: ReturnType<typeof createLatch>[] = [];
   return {
@@ -45,7 +45,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
           image: { format: "png", width: 1, height: 1, frames: 1 },
         };
       } finally {
-        place.leave();
+        place.release();
       }
     },
     close: () => Promise.resolve(),

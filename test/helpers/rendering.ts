@@ -1,10 +1,10 @@
-// Pictures whose pixels show their original position, and functions to render and examine them. For tests only.
+// Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
 import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
 import { readSource } from "../../src/image/formats/loaders.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
 import { type Rendered, renderImage } from "../../src/image/process/pipeline.ts";
 
@@ -21,10 +21,10 @@ export const b64 = (text: string) => Buffer.from(text).toString("base64url");
 
 export interface RenderOptions {
   readonly era?: Era;
-  readonly marks?: Readonly<Record<string, Buffer>>;
-  /** Overrides of LIMITS. */
+  readonly watermarks?: Readonly<Record<string, Buffer>>;
+  /** In place of those of LIMITS. */
   readonly limits?: Partial<typeof LIMITS>;
-  /** The format that `format/auto` selects for the client. */
+  /** What `format/auto` means to the client. */
   readonly auto?: AutoFormat;
 }
 
@@ -32,16 +32,16 @@ export interface RenderOptions {
 export async function renderText(
   bytes: Buffer,
   text: string,
-  { era = 2015, marks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
+  { era = 2015, watermarks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
 ): Promise<Rendered> {
   const asked = parseInstruction(text, { era });
-  const recipe = dependsOnAccept(asked) ? settleAs(asked, auto) : asked;
+  const recipe = dependsOnAccept(asked) ? negotiatedAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
-  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(marks)), limits });
+  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits });
 }
 
-/** The image facts that the catalogue would hold for these bytes. */
+/** What the catalogue would know of it. */
 export function claimsOf(bytes: Buffer): { readonly size: number; readonly image: ImageFacts } {
   const gate = createGate();
   gate.push(bytes);
@@ -72,7 +72,7 @@ export function solid(width: number, height: number, [r, g, b]: Colour, alpha?: 
   return sharp({ create: { width, height, channels: alpha === undefined ? 3 : 4, background } });
 }
 
-/** Each frame has one colour; delays of 100, 200, 300, … milliseconds. */
+/** Each frame of one colour, 100, 200, 300, … milliseconds. */
 export function animation(width: number, height: number, colours: readonly Colour[]): Sharp {
   const data = Buffer.concat(
     colours.map(([r, g, b]) => {
@@ -84,7 +84,7 @@ export function animation(width: number, height: number, colours: readonly Colou
   return sharp(data, { raw: { width, height: height * colours.length, channels: 3, pageHeight: height } });
 }
 
-/** The samples at a position, in fractions of the sides: 0.25, 0.25 is the middle of the upper left quadrant. */
+/** The samples at a place, in parts of the sides: 0.25, 0.25 is the middle of the upper left quadrant. */
 export async function colourAt(bytes: Buffer, x: number, y: number, page = 0): Promise<number[]> {
   const { data, info } = await sharp(bytes, { page }).toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
   const column = Math.min(info.width - 1, Math.floor(x * info.width));
@@ -93,12 +93,12 @@ export async function colourAt(bytes: Buffer, x: number, y: number, page = 0): P
   return [...data.subarray(at, at + info.channels)];
 }
 
-/** The largest difference between two colours' samples; alpha counts if both have it. */
+/** The largest difference of a sample of two colours; alpha counts where both have it. */
 export function difference(one: readonly number[], other: readonly number[]): number {
   return Math.max(...one.slice(0, other.length).map((sample, index) => Math.abs(sample - (other[index] ?? sample))));
 }
 
-/** Mean difference between the samples of two images of equal size, 0–255: near 0 if they look alike. */
+/** Mean difference of the samples of two images of one size, 0–255: near 0 where they look alike. */
 export async function distance(one: Buffer, other: Buffer): Promise<number> {
   const pixels = (bytes: Buffer) =>
     sharp(bytes).flatten({ background: "#fff" }).toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });

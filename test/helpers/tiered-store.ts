@@ -27,9 +27,9 @@ export async function openTiered(
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
   const changed: string[] = [];
-  const disk = createDiskCache({ near, maxBytes, wasUsed: () => false, log });
+  const disk = createDiskCache({ embedded: near, maxBytes, wasUsed: () => false, log });
   const store = createTieredStore({
-    near,
+    embedded: near,
     remote,
     disk,
     spools,

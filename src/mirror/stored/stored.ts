@@ -4,7 +4,7 @@ import type { Chunks } from "../../body/chunks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader, PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
-import { provenInTime } from "../../bucket/remote/proof.ts";
+import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
@@ -157,7 +157,7 @@ export function createStored(
       return { ...entry, state: "large", reader };
     try {
       const loading = loadFound(entry, reader, generation);
-      return await (reader.proven === undefined ? loading : provenInTime(key, loading));
+      return await (reader.proven === undefined ? loading : withReadDeadline(key, loading));
     } catch (error) {
       if (error instanceof HuiyuanError && LOOK_AGAIN.has(error.code)) return "again";
       throw error;

@@ -1,6 +1,6 @@
 // The bytes of images that wait for their turn to be rendered: read when it comes, and brought here before it where they lie
 // in a far store.
-import type { BroughtBytes } from "../../image/render-origin.ts";
+import type { PrefetchedBytes } from "../../image/render-origin.ts";
 
 /** All of an image, for whoever has to wait for a turn before it is read. */
 export interface ImageBytes {
@@ -19,7 +19,7 @@ export interface HeldBytes {
 export async function bringAll(
   original: ImageBytes,
   watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
-): Promise<BroughtBytes> {
+): Promise<PrefetchedBytes> {
   const urls = [...watermarks.keys()];
   const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
   const comings = await Promise.allSettled(images.map(({ bring }) => bring?.()));
