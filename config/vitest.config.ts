@@ -3,22 +3,26 @@ import { defineConfig } from "vitest/config";
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const SLOW = "test/unit/**/*.slow.test.ts";
+const LAB = "test/**/*.lab.test.ts";
 
-/**
- * `unit` runs at every commit (`npm run check`) and is to stay below half a minute: what takes seconds is named `*.slow.test.ts`.
- * The others start real servers, or render, or wait (`npm test` runs all).
- */
-const suite = (name: string, timeoutMs: number, include = `test/${name}/**/*.test.ts`) => ({
+interface Suite {
+  readonly include?: string;
+  /** If false, all files of a process share its loaded modules, which saves loading the program for every file. */
+  readonly isolate?: boolean;
+}
+
+const suite = (name: string, timeoutMs: number, { include = `test/${name}/**/*.test.ts`, isolate }: Suite = {}) => ({
   test: {
     name,
     root: fileURLToPath(new URL("..", import.meta.url)),
     include: [include],
-    exclude: include === SLOW ? [] : [SLOW],
+    exclude: [SLOW, LAB].filter((pattern) => pattern !== include),
     setupFiles: [here("./note-worker.ts")],
-    // What watch-workers.ts asks a process for that hangs.
+    // Lets watch-workers.ts request a diagnostic report from a process that hangs.
     execArgv: ["--report-on-signal", "--report-signal=SIGUSR2"],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
+    ...(isolate !== undefined && { isolate }),
   },
 });
 
@@ -27,12 +31,15 @@ export default defineConfig({
     globalSetup: ["./name-missing.ts", "./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
     pool: "forks",
     maxWorkers: 2,
+    // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
+    // `npm test` runs all but `lab`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
-      suite("unit", 10_000),
-      suite("slow", 30_000, SLOW),
+      suite("unit", 10_000, { isolate: false }),
+      suite("slow", 30_000, { include: SLOW }),
       suite("contract", 20_000),
       suite("e2e", 120_000),
       suite("fault", 60_000),
+      suite("lab", 120_000, { include: LAB }),
     ],
   },
 });

@@ -1,17 +1,17 @@
-// A store that lives in memory, for tests: the same promises as the embedded one except that nothing outlives it.
-// Not bounded; the servers use fs/.
+// A store in memory, for tests. It makes the same promises as the embedded store except durability. It has no bounds;
+// servers use fs/.
 import { readFile, unlink } from "node:fs/promises";
 import type { WholeBody } from "../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../core/object.ts";
-import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "./contract/conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "./contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./contract/driver.ts";
 
-type Slot =
+type StoredEntry =
   | (Extract<Entry, { state: "object" }> & { readonly bytes: Buffer })
   | Extract<Entry, { state: "tombstone" }>
   | Extract<Entry, { state: "absent" }>;
 
-const UNTOUCHED: Slot = { state: "absent", epoch: 0 };
+const UNTOUCHED: StoredEntry = { state: "absent", epoch: 0 };
 
 /** `now`: Unix milliseconds. */
 export function createMemoryStore(now: () => number = Date.now): Store {
@@ -28,79 +28,85 @@ export function createMemoryStore(now: () => number = Date.now): Store {
 }
 
 function createMemoryBucket(now: () => number): BucketDriver {
-  const slots = new Map<Key, Slot>();
+  const entries = new Map<Key, StoredEntry>();
 
-  function slotOf(key: Key): Slot {
-    const slot = slots.get(key) ?? UNTOUCHED;
-    return slot.state === "tombstone" && hasExpired(slot, now()) ? { state: "absent", epoch: slot.epoch } : slot;
+  function entryOf(key: Key): StoredEntry {
+    const entry = entries.get(key) ?? UNTOUCHED;
+    return entry.state === "tombstone" && hasExpired(entry, now()) ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
   function store(info: ObjectInfo, bytes: Buffer, condition: PutCondition) {
-    const occupant = occupantOf(slotOf(info.key));
+    const occupant = occupantOf(entryOf(info.key));
     const result = decidePut(occupant, condition);
     if (result === "stored") {
-      slots.set(info.key, { state: "object", info, epoch: epochAfterPut(occupant, condition), isStale: false, bytes });
+      entries.set(info.key, {
+        state: "object",
+        info,
+        epoch: epochAfterPut(occupant, condition),
+        isStale: false,
+        bytes,
+      });
     }
     return result;
   }
 
   return {
     async lookup(key) {
-      const slot = slotOf(key);
-      if (slot.state !== "object") return slot;
-      return { state: "object", info: slot.info, epoch: slot.epoch, isStale: slot.isStale };
+      const entry = entryOf(key);
+      if (entry.state !== "object") return entry;
+      return { state: "object", info: entry.info, epoch: entry.epoch, isStale: entry.isStale };
     },
     async open(info) {
-      const slot = slotOf(info.key);
-      if (slot.state !== "object" || slot.info.hashes.sha256 !== info.hashes.sha256) return undefined;
-      return readerOf(slot.bytes);
+      const entry = entryOf(info.key);
+      if (entry.state !== "object" || entry.info.hashes.sha256 !== info.hashes.sha256) return undefined;
+      return readerOf(entry.bytes);
     },
     async put(info, body, condition) {
-      const early = decidePut(occupantOf(slotOf(info.key)), condition);
+      const early = decidePut(occupantOf(entryOf(info.key)), condition);
       return early === "stored" ? store(info, await bytesOf(body), condition) : early;
     },
     async copy(from, to, condition) {
-      const source = slotOf(from);
+      const source = entryOf(from);
       if (source.state !== "object" || source.info.hashes.sha256 !== to.hashes.sha256) return undefined;
       return store(to, source.bytes, condition);
     },
     async delete(key, tombstone) {
-      const slot = slotOf(key);
-      slots.set(key, { state: "tombstone", ...tombstone, epoch: slot.epoch + 1 });
-      return slot.state === "object";
+      const entry = entryOf(key);
+      entries.set(key, { state: "tombstone", ...tombstone, epoch: entry.epoch + 1 });
+      return entry.state === "object";
     },
     async undelete(key) {
-      const slot = slotOf(key);
-      if (slot.state !== "tombstone") return false;
-      slots.set(key, { state: "absent", epoch: slot.epoch });
+      const entry = entryOf(key);
+      if (entry.state !== "tombstone") return false;
+      entries.set(key, { state: "absent", epoch: entry.epoch });
       return true;
     },
     async renew(key, renewal) {
-      const slot = slotOf(key);
-      if (slot.state !== "object" || !isStill(occupantOf(slot), renewal)) return false;
+      const entry = entryOf(key);
+      if (entry.state !== "object" || !holdsVersion(occupantOf(entry), renewal)) return false;
       const { originEtag, originLastModified, validated } = renewal;
-      const provenance = { ...slot.info.provenance, originEtag, originLastModified, validated };
-      const isStale = slot.isStale && renewal.staysStale === true;
-      slots.set(key, { ...slot, info: { ...slot.info, provenance }, isStale });
+      const provenance = { ...entry.info.provenance, originEtag, originLastModified, validated };
+      const isStale = entry.isStale && renewal.staysStale === true;
+      entries.set(key, { ...entry, info: { ...entry.info, provenance }, isStale });
       return true;
     },
     async purge(key, { hard, only }) {
-      const slot = slotOf(key);
-      if (only !== undefined && !isStill(occupantOf(slot), only)) return false;
-      const epoch = slot.epoch + 1;
-      const isMirrored = slot.state === "object" && slot.info.provenance.via === "mirror";
-      if (isMirrored) slots.set(key, hard ? { state: "absent", epoch } : { ...slot, epoch, isStale: true });
-      else slots.set(key, { ...slot, epoch });
+      const entry = entryOf(key);
+      if (only !== undefined && !holdsVersion(occupantOf(entry), only)) return false;
+      const epoch = entry.epoch + 1;
+      const isMirrored = entry.state === "object" && entry.info.provenance.via === "mirror";
+      if (isMirrored) entries.set(key, hard ? { state: "absent", epoch } : { ...entry, epoch, isStale: true });
+      else entries.set(key, { ...entry, epoch });
       return isMirrored;
     },
     async findBySha1(sha1) {
-      for (const slot of slots.values())
-        if (slot.state === "object" && slot.info.hashes.sha1 === sha1) return slot.info;
+      for (const entry of entries.values())
+        if (entry.state === "object" && entry.info.hashes.sha1 === sha1) return entry.info;
       return undefined;
     },
     async list({ prefix, after, limit }) {
-      const objects = [...slots.values()]
-        .flatMap((slot) => (slot.state === "object" ? [slot.info] : []))
+      const objects = [...entries.values()]
+        .flatMap((entry) => (entry.state === "object" ? [entry.info] : []))
         .filter(({ key }) => key.startsWith(prefix) && (after === undefined || compareUtf8(key, after) > 0))
         .sort((a, b) => compareUtf8(a.key, b.key));
       const page = objects.slice(0, limit);
@@ -109,27 +115,27 @@ function createMemoryBucket(now: () => number): BucketDriver {
     async usage() {
       let objects = 0;
       let bytes = 0;
-      for (const slot of slots.values()) {
-        if (slot.state !== "object") continue;
+      for (const entry of entries.values()) {
+        if (entry.state !== "object") continue;
         objects += 1;
-        bytes += slot.info.size;
+        bytes += entry.info.size;
       }
       return { objects, bytes };
     },
   };
 }
 
-function occupantOf(slot: Slot) {
-  const info = slot.state === "object" ? slot.info : undefined;
+function occupantOf(entry: StoredEntry) {
+  const info = entry.state === "object" ? entry.info : undefined;
   return {
-    state: slot.state,
-    epoch: slot.epoch,
+    state: entry.state,
+    epoch: entry.epoch,
     sha256: info?.hashes.sha256,
     via: info?.provenance.via,
   } satisfies Occupant & { readonly via: unknown };
 }
 
-/** Takes a file away, as the embedded store does. */
+/** Removes the body's file after reading it, because the embedded store takes it away as well. */
 async function bytesOf({ content }: WholeBody): Promise<Buffer> {
   if (content.kind === "buffer") return content.buffer;
   const bytes = await readFile(content.path);

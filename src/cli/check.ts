@@ -1,10 +1,11 @@
 // `huiyuan check`: says whether a settings file is good and where its buckets are reached, or everything that is wrong.
 import { Command } from "commander";
-import { isPublicPortKnown, publicBase } from "../http/response/public-url.ts";
+import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
+import { settingsWarnings } from "../settings/warnings.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
 interface CheckOptions {
@@ -36,8 +37,12 @@ async function check({ config, json }: CheckOptions, terminal: Terminal): Promis
     const settings = await loadSettings(config, { env: process.env });
     const counts = countParts(settings);
     const publicAddresses = publicAddressesOf(settings);
-    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses }));
-    else terminal.out.write(`${config} is good: ${summary(counts)}\n${publicAddresses.map(describeAddress).join("")}`);
+    const warnings = settingsWarnings(settings);
+    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses, warnings }));
+    else {
+      const lines = [...publicAddresses.map(describeAddress), ...warnings.map((text) => `  warning: ${text}\n`)];
+      terminal.out.write(`${config} is good: ${summary(counts)}\n${lines.join("")}`);
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
@@ -73,7 +78,7 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
   return projects.flatMap((project) =>
     project.buckets.map((bucket) => ({
       bucket: `${project.appid}/${bucket.name}`,
-      url: isPublicPortKnown(server) ? publicBase(server, publicDomain(server, project, bucket)) : null,
+      url: publicBase(server, publicDomain(server, project, bucket)) ?? null,
     })),
   );
 }

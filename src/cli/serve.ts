@@ -20,7 +20,13 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .addHelpText(
       "after",
-      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nSIGHUP has it read again in any case. Stop it with SIGTERM or Ctrl-C: it serves on for server.drainDelay (a second signal ends that), then clients get 5 s to finish and the whole takes 10 s at most.",
+      `
+The settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.
+SIGHUP reads the file again in any case.
+
+SIGTERM or Ctrl-C stops it. If server.drainDelay is set, the first signal begins that delay: new connections are still
+served, and health checks get 503. The next signal, or the end of the delay, begins the stop: clients get up to 5 s to
+finish, and the stop takes 10 s at most. One more signal ends the process at once.`,
     )
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
@@ -66,6 +72,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     if (app !== undefined) isClosed = await app.stop();
   }
   if (!isClosed) throw new HeldUp(signal);
+  log.info({}, "stopped");
 }
 
 /** A further signal ends the delay, and only the next one after it ends the process at once. */

@@ -143,7 +143,10 @@ function decodePath(path: string): string {
 
 /** Up to the place of the signature. Undefined: only a fileid is given, and nothing says where it is served. */
 function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace): string | undefined {
-  if (url === undefined) return downloads && `${publicUrl(downloads.place, downloads.host, fileid)}?`;
+  if (url === undefined) {
+    const download = downloads && publicUrl(downloads.place, downloads.host, fileid);
+    return download && `${download}?`;
+  }
   const path = fileid.split("/").map(encodeURIComponent).join("/");
   // An older signature makes way for the new one.
   const instruction = tokenFromQuery(url.query).rest;

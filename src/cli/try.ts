@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
-import { type PublicPlace, publicBase } from "../http/response/public-url.ts";
+import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { createLogger } from "./logger.ts";
 import { untilStopped } from "./signals.ts";
@@ -74,15 +74,15 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
     const clear = flags.json ? () => {} : announce(terminal, originUrl);
-    let mirrorBase = "";
-    const mirrorUrl = (name: string) => `${mirrorBase}/images/${encodeKeyForPath(toKey(name))}`;
+    let bound: PublicPlace | undefined;
+    const mirrorUrl = (name: string) => (bound && publicUrl(bound, MIRROR_HOST, toKey(`images/${name}`))) ?? "";
     const origin = await unlessAborted(signal, openOrigin(originUrl, mirrorUrl));
     undo.push(async () => origin.sample?.close());
     const keys = makeTrialKeys();
     const parts = { folder, originUrl: origin.url, isPrivate: origin.isPrivate, keys };
     const { app, place, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
     undo.push(() => app.stop());
-    mirrorBase = publicBase(place, MIRROR_HOST);
+    bound = place;
     const { picture, trouble } = origin;
     const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
     const token = encodeURIComponent(trialToken(picture ?? "", keys));
@@ -90,7 +90,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
       originUrl: origin.url,
       trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: `${mirrorBase}/${path}`,
+      mirrorUrl: `${publicBase(place, MIRROR_HOST)}/${path}`,
       signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
@@ -152,7 +152,8 @@ async function startOnFreePorts(
       const app = await startApp({ settings, log });
       const used = { port: app.downloadPort, adminPort: app.adminPort };
       const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
-      const place = { ...settings.server, port: app.downloadPort };
+      const { publicScheme, publicPort } = settings.server;
+      const place = { publicScheme, publicPort, port: app.downloadPort };
       return { app, place, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
     } catch (error) {
       const taken = takenPort(error);

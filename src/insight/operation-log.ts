@@ -1,11 +1,11 @@
-// The operation log of all buckets: noted in memory, written down every second off the way of whoever operates, kept for 30
-// days. A crash costs what was noted since it was last written.
+// The operation log of all buckets. Entries collect in memory, are written to the ledger every second off the request
+// path, and are kept for 30 days. A crash loses the entries since the last write.
 
 import type { Log } from "../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
 import { type LoggedOperation, type Operation, type OperationName, withoutSign } from "./operation.ts";
 
-/** Undefined: not asked for. Times are Unix milliseconds, both inclusive. */
+/** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */
 export interface OperationFilter {
   readonly bucketId: string | undefined;
   readonly operation: OperationName | undefined;
@@ -15,16 +15,19 @@ export interface OperationFilter {
 }
 
 export interface OperationLog {
-  /** Returns at once; what is too long is cut. With 10,000 notes that could not be written yet further ones are lost. */
+  /** Returns at once. Long texts are cut. With 10,000 unwritten entries, further ones are lost and counted. */
   record(operation: Operation): void;
-  /** What fits behind an id, by ascending ids; `next`: where to go on, also after an empty page. Throws store_failed. */
+  /**
+   * Matching entries after an id, by ascending ids. `next`: the `after` of the next page; it may be set although this
+   * page is empty. Throws store_failed.
+   */
   page(
     filter: OperationFilter,
     range: { readonly after: number; readonly limit: number },
   ): Promise<{ readonly entries: readonly LoggedOperation[]; readonly next: number | undefined }>;
-  /** The latest that fit, by ascending ids. */
+  /** The newest matching entries, by ascending ids. */
   latest(filter: OperationFilter, limit: number): Promise<readonly LoggedOperation[]>;
-  /** Writes down what was noted. */
+  /** Writes all unwritten entries. */
   flush(): Promise<void>;
   /** Flushes once more. */
   close(): Promise<void>;
@@ -35,26 +38,26 @@ export interface OperationLogOptions {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Rows kept of one bucket at most: those that succeeded, and those that did not. */
+  /** Limit of kept rows a bucket: successful ones, and failed ones. */
   readonly maxRows?: { readonly done: number; readonly failed: number };
 }
 
-const KEPT_MS = 30 * 86_400_000;
-// A flood of refused calls does not push out what was done.
+const RETENTION_MS = 30 * 86_400_000;
+// Separate limits, so that a flood of refused calls does not evict successful operations.
 const MAX_ROWS = { done: 1_000_000, failed: 100_000 };
-const MAX_NOTED = 10_000;
+const MAX_UNWRITTEN = 10_000;
 const FLUSH_MS = 1_000;
 const AFTER_FAULT_MS = 5_000;
 const TEND_MS = 60_000;
 const REMOVED_AT_ONCE = 2_000;
-// So many rows are looked at in one order, so that a search does not hold up what else the ledgers' thread has to do.
+// Rows that one statement scans, so that a search does not block the other work of the ledger thread.
 const WINDOW = 10_000;
 const WINDOWS_A_PAGE = 50;
 const MAX_TEXT = 2_048;
 const MAX_AGENT = 256;
 
-// `+`: by ids, as the window says, and not by the index of times.
-const FITS = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
+// `+at`: SQLite must use the id window and not the index on `at`.
+const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
   AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after AND id <= @until`;
 
 export const OPERATIONS_PLAN = {
@@ -100,8 +103,8 @@ export const OPERATIONS_PLAN = {
     bounds: `SELECT
         (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1) AS first,
         (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1) AS last`,
-    ascending: `SELECT * FROM operations WHERE ${FITS} ORDER BY id LIMIT @limit`,
-    descending: `SELECT * FROM operations WHERE ${FITS} ORDER BY id DESC LIMIT @limit`,
+    ascending: `SELECT * FROM operations WHERE ${MATCHES} ORDER BY id LIMIT @limit`,
+    descending: `SELECT * FROM operations WHERE ${MATCHES} ORDER BY id DESC LIMIT @limit`,
     removeOld: `DELETE FROM operations WHERE id IN
       (SELECT id FROM operations WHERE at < @before ORDER BY at LIMIT ${REMOVED_AT_ONCE})`,
     tooMany: `SELECT bucket, is_failed, entries FROM totals
@@ -112,15 +115,15 @@ export const OPERATIONS_PLAN = {
 } as const satisfies LedgerPlan<string>;
 
 export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: OperationLogOptions): OperationLog {
-  let noted: LedgerRow[] = [];
+  let unwritten: LedgerRow[] = [];
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
-  let tendedAt = Number.NEGATIVE_INFINITY;
+  let sweptAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
 
   function schedule(ms: number): void {
-    if (isClosed || timer !== undefined || noted.length === 0) return;
+    if (isClosed || timer !== undefined || unwritten.length === 0) return;
     timer = setTimeout(() => {
       timer = undefined;
       void flush();
@@ -128,45 +131,45 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   }
 
   function flush(): Promise<void> {
-    flushing ??= writeDown().finally(() => {
+    flushing ??= writeAll().finally(() => {
       flushing = undefined;
     });
     return flushing;
   }
 
-  async function writeDown(): Promise<void> {
-    const rows = noted;
-    noted = [];
+  async function writeAll(): Promise<void> {
+    const rows = unwritten;
+    unwritten = [];
     const reportedAt = now();
     try {
       await ledger.write("add", ...rows.map((row) => ({ ...row, reportedAt })));
-      if (lost > 0) log.warn({ lost }, "some operations are missing in the operation log");
+      if (lost > 0) log.warn({ lost }, "operations are missing in the operation log");
       lost = 0;
     } catch (error) {
-      noted = rows.concat(noted);
-      lost += Math.max(0, noted.length - MAX_NOTED);
-      noted.length = Math.min(noted.length, MAX_NOTED);
-      log.warn({ err: error, waiting: noted.length, lost }, "cannot write the operation log; will try again");
+      unwritten = rows.concat(unwritten);
+      lost += Math.max(0, unwritten.length - MAX_UNWRITTEN);
+      unwritten.length = Math.min(unwritten.length, MAX_UNWRITTEN);
+      log.warn({ err: error, waiting: unwritten.length, lost }, "cannot write the operation log; will retry");
       schedule(AFTER_FAULT_MS);
       return;
     }
     schedule(FLUSH_MS);
-    await tend();
+    await sweep();
   }
 
-  /** Removes what is too old and what is too much. */
-  async function tend(): Promise<void> {
-    if (now() < tendedAt + TEND_MS) return;
-    tendedAt = now();
+  /** Removes entries that are too old or over the limit. */
+  async function sweep(): Promise<void> {
+    if (now() < sweptAt + TEND_MS) return;
+    sweptAt = now();
     try {
       await removeSurplus();
     } catch (error) {
-      log.warn({ err: error }, "cannot remove old entries of the operation log; will try again");
+      log.warn({ err: error }, "cannot remove old entries of the operation log; will retry");
     }
   }
 
   async function removeSurplus(): Promise<void> {
-    const before = now() - KEPT_MS;
+    const before = now() - RETENTION_MS;
     while ((await ledger.write("removeOld", { before })) === REMOVED_AT_ONCE);
     for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
       const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
@@ -176,37 +179,37 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     }
   }
 
-  // Also where nothing more is done, nothing is kept for longer.
-  const tending = setInterval(() => {
-    void tend();
+  // A timer, because old entries must go even if no new ones arrive.
+  const sweeping = setInterval(() => {
+    void sweep();
   }, 3_600_000).unref();
 
   async function search(filter: OperationFilter) {
     const { bucketId: bucket = null, operation = null, fileid = null } = filter;
-    const from = Math.max(filter.from ?? 0, now() - KEPT_MS);
+    const from = Math.max(filter.from ?? 0, now() - RETENTION_MS);
     const to = filter.to ?? Number.MAX_SAFE_INTEGER;
     const [bounds] = await ledger.read("bounds", { from, to });
-    // Nothing in this time.
+    // No entries in this period.
     if (typeof bounds?.first !== "number" || typeof bounds.last !== "number") return undefined;
-    return { first: bounds.first, last: bounds.last, fits: { bucket, operation, fileid, from, to } };
+    return { first: bounds.first, last: bounds.last, matches: { bucket, operation, fileid, from, to } };
   }
 
   return {
     record(operation) {
-      if (noted.length >= MAX_NOTED) lost += 1;
-      else noted.push(toRow(operation));
+      if (unwritten.length >= MAX_UNWRITTEN) lost += 1;
+      else unwritten.push(toRow(operation));
       schedule(FLUSH_MS);
     },
     async page(filter, { after, limit }) {
       await flush();
       const found = await search(filter);
       if (found === undefined) return { entries: [], next: undefined };
-      const { first, last, fits } = found;
+      const { first, last, matches } = found;
       const entries: LoggedOperation[] = [];
       let at = Math.max(after, first - 1);
       for (let window = 0; window < WINDOWS_A_PAGE && at < last && entries.length < limit; window += 1) {
         const range = { after: at, until: at + WINDOW, limit: limit - entries.length };
-        const rows = await ledger.read("ascending", { ...fits, ...range });
+        const rows = await ledger.read("ascending", { ...matches, ...range });
         entries.push(...rows.map(toOperation));
         at = entries.length === limit ? entries[limit - 1]!.id : range.until;
       }
@@ -216,11 +219,11 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       await flush();
       const found = await search(filter);
       if (found === undefined) return [];
-      const { first, last, fits } = found;
+      const { first, last, matches } = found;
       const entries: LoggedOperation[] = [];
       for (let until = last; until >= first && entries.length < limit; until -= WINDOW) {
         const range = { after: Math.max(first - 1, until - WINDOW), until, limit: limit - entries.length };
-        const rows = await ledger.read("descending", { ...fits, ...range });
+        const rows = await ledger.read("descending", { ...matches, ...range });
         entries.push(...rows.map(toOperation));
       }
       return entries.reverse();
@@ -229,10 +232,14 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      clearInterval(tending);
+      clearInterval(sweeping);
       await flush();
-      if (noted.length > 0) await flush();
-      if (noted.length + lost > 0) log.warn({ lost: noted.length + lost }, "some operations were never written down");
+      if (unwritten.length > 0) await flush();
+      if (unwritten.length + lost > 0)
+        log.warn(
+          { lost: unwritten.length + lost },
+          "operations were lost before they could be written to the operation log",
+        );
     },
   };
 }
@@ -257,7 +264,7 @@ function toRow({
     client: rest.client.slice(0, MAX_AGENT),
     userAgent: userAgent.slice(0, MAX_AGENT),
     code,
-    // Stored although nobody could be told: it was done.
+    // An upload whose callback failed has bytes: it is stored and counts as done.
     isFailed: Number(code !== 0 && bytes === 0),
     message: message.slice(0, MAX_AGENT),
     bytes,
@@ -272,7 +279,7 @@ function toOperation(row: LedgerRow): LoggedOperation {
     reportedAt: Number(row.reported_at),
     at: Number(row.at),
     bucketId: text("bucket"),
-    // Written by this program only.
+    // Safe: only this program writes the table.
     operation: text("operation") as OperationName,
     fileid: text("fileid"),
     url: text("url"),

@@ -1,5 +1,5 @@
-// What each bucket was used for, day by day (UTC): requests and bytes by operation, and what it holds. Counted in memory, where
-// a hit can afford it, and added to the days every few seconds; a crash costs the seconds since.
+// Daily usage of each bucket (UTC): requests and bytes by operation, and the size of the bucket. Counts collect in
+// memory, which is cheap enough for hits, and go to the ledger every 5 s. A crash loses the counts since then.
 
 import type { Log } from "../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
@@ -9,24 +9,25 @@ export type UseName = "download" | OperationName;
 
 export interface Counts {
   requests: number;
-  /** Answered with an error, an image that is missing included. */
+  /** Requests answered with an error, missing images included. */
   failures: number;
-  /** Sent by downloads, stored by uploads. */
+  /** Bytes sent by downloads or stored by uploads. */
   bytes: number;
 }
 
-/** One bucket on one day. */
+/** Usage of one bucket on one day. */
 export interface DayOfUse {
   /** `2015-07-17`, UTC. */
   readonly day: string;
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
   readonly operations: Readonly<Partial<Record<UseName, Counts>>>;
-  /** As it was last seen on that day; undefined where nobody looked. */
+  /** The size at its last measurement on that day; undefined: not measured. */
   readonly stored: { readonly objects: number; readonly bytes: number } | undefined;
 }
 
-export interface Held {
+/** Stored objects of one bucket and their bytes. */
+export interface BucketSize {
   readonly bucketId: string;
   readonly objects: number;
   readonly bytes: number;
@@ -39,7 +40,9 @@ export interface Usage {
     use: UseName,
     { isFailed, bytes }: { readonly isFailed: boolean; readonly bytes: number },
   ): void;
-  /** Days from `from` to `to`, both inclusive, in order; at most 10,000 of a bucket's operations. Throws store_failed. */
+  /**
+   * Days from `from` to `to`, both inclusive, in ascending order. At most 10,000 rows are read. Throws store_failed.
+   */
   days(range: {
     readonly bucketId: string | undefined;
     readonly from: string;
@@ -50,10 +53,10 @@ export interface Usage {
 
 export interface UsageOptions {
   readonly ledger: Ledger<keyof typeof USAGE_PLAN.statements>;
-  /** What the buckets of the settings hold. */
-  readonly held: () => AsyncIterable<Held>;
-  /** Between two looks what they hold, while they are used. Milliseconds. */
-  readonly lookEveryMs: number;
+  /** Measures all buckets of the settings; may take minutes. */
+  readonly bucketSizes: () => AsyncIterable<BucketSize>;
+  /** Interval between two measurements while buckets are used. Milliseconds. */
+  readonly measureEveryMs: number;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -61,8 +64,8 @@ export interface UsageOptions {
 
 const FLUSH_MS = 5_000;
 const DAY_MS = 86_400_000;
-const KEPT_DAYS = 400;
-const MAX_LINES = 10_000;
+const RETENTION_DAYS = 400;
+const MAX_ROWS = 10_000;
 
 export const USAGE_PLAN = {
   name: "usage",
@@ -90,20 +93,20 @@ export const USAGE_PLAN = {
     hold: `INSERT INTO held VALUES (@day, @bucket, @objects, @bytes)
       ON CONFLICT DO UPDATE SET objects = @objects, bytes = @bytes`,
     uses: `SELECT * FROM uses WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
-      ORDER BY day, bucket LIMIT ${MAX_LINES}`,
+      ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
     held: `SELECT * FROM held WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
-      ORDER BY day, bucket LIMIT ${MAX_LINES}`,
+      ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
     forgetUses: "DELETE FROM uses WHERE day < @before",
     forgetHeld: "DELETE FROM held WHERE day < @before",
   },
 } as const satisfies LedgerPlan<string>;
 
-export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOptions): Usage {
-  /** As many as there are buckets and operations. */
+export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: UsageOptions): Usage {
+  /** Bounded by the numbers of buckets and operations. */
   let counted = new Map<string, Map<UseName, Counts>>();
-  let forgottenOn = "";
-  let lookedAt: number | undefined;
-  let isLooking = false;
+  let sweptOn = "";
+  let measuredAt: number | undefined;
+  let isMeasuring = false;
   let isClosed = false;
 
   function countsOf(bucketId: string, use: UseName): Counts {
@@ -124,41 +127,41 @@ export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOption
     try {
       await ledger.write("count", ...rows);
     } catch (error) {
-      log.warn({ err: error }, "cannot write what the buckets were used for; will try again");
+      log.warn({ err: error }, "cannot write the usage of the buckets; will retry");
       for (const [bucketId, uses] of taken) for (const [use, counts] of uses) add(countsOf(bucketId, use), counts);
       return;
     }
-    lookLater(day);
+    measureLater(day);
   }
 
-  /** Behind everybody's back: a listing of a large bucket may take minutes. */
-  function lookLater(day: string): void {
-    if (isLooking || isClosed) return;
-    isLooking = true;
-    look(day)
+  /** Measures in the background, because listing a large bucket may take minutes. */
+  function measureLater(day: string): void {
+    if (isMeasuring || isClosed) return;
+    isMeasuring = true;
+    measure(day)
       .catch((error: unknown) => {
-        if (!isClosed) log.warn({ err: error }, "cannot find out what the buckets hold");
+        if (!isClosed) log.warn({ err: error }, "cannot measure the size of the buckets");
       })
       .finally(() => {
-        isLooking = false;
+        isMeasuring = false;
       });
   }
 
-  /** Only where buckets are used: nothing else changes what they hold. */
-  async function look(day: string): Promise<void> {
-    if (forgottenOn !== day) {
-      const before = dayOf(now() - KEPT_DAYS * DAY_MS);
+  /** Runs only after use, because an unused bucket keeps its size. */
+  async function measure(day: string): Promise<void> {
+    if (sweptOn !== day) {
+      const before = dayOf(now() - RETENTION_DAYS * DAY_MS);
       await ledger.write("forgetUses", { before });
       await ledger.write("forgetHeld", { before });
-      forgottenOn = day;
+      sweptOn = day;
     }
-    if (lookedAt !== undefined && now() < lookedAt + lookEveryMs) return;
-    const isFirst = lookedAt === undefined;
-    lookedAt = now();
+    if (measuredAt !== undefined && now() < measuredAt + measureEveryMs) return;
+    const isFirst = measuredAt === undefined;
+    measuredAt = now();
     const today = { bucket: null, from: day, to: day };
-    // Where looking is dear, not once more for each start.
-    if (isFirst && lookEveryMs >= DAY_MS && (await ledger.read("held", today)).length > 0) return;
-    for await (const { bucketId: bucket, objects, bytes } of held()) {
+    // An expensive measurement (S3) is not repeated after a restart on the same day.
+    if (isFirst && measureEveryMs >= DAY_MS && (await ledger.read("held", today)).length > 0) return;
+    for await (const { bucketId: bucket, objects, bytes } of bucketSizes()) {
       if (isClosed) return;
       await ledger.write("hold", { day, bucket, objects, bytes });
     }
@@ -182,8 +185,8 @@ export function createUsage({ ledger, held, lookEveryMs, log, now }: UsageOption
     },
     async days({ bucketId, from, to }) {
       await flushOnce();
-      const asked = { bucket: bucketId ?? null, from, to };
-      return merged(await ledger.read("uses", asked), await ledger.read("held", asked));
+      const range = { bucket: bucketId ?? null, from, to };
+      return merged(await ledger.read("uses", range), await ledger.read("held", range));
     },
     async close() {
       clearInterval(timer);
@@ -215,7 +218,7 @@ function merged(uses: readonly LedgerRow[], held: readonly LedgerRow[]): readonl
   };
   for (const row of uses) {
     const { requests, failures, bytes } = row;
-    // Written by this program only.
+    // Safe: only this program writes the table.
     const use = row.operation as UseName;
     dayAt(row).operations[use] = { requests: Number(requests), failures: Number(failures), bytes: Number(bytes) };
   }

@@ -1,5 +1,5 @@
-// One ledger's database as its thread has it: opened when it is first needed, brought up to date, set aside where it is
-// damaged. Every batch is one synced transaction.
+// One ledger's database, on its thread: opened and migrated on first use, quarantined if it is damaged. Each batch is
+// one synced transaction. It does not queue or batch statements: ledger.ts does.
 import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -8,21 +8,21 @@ import { HuiyuanError } from "../core/errors.ts";
 import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerStatement } from "./ledger.ts";
 
 export interface LedgerDatabase {
-  /** All of the orders, or none. Throws store_failed, store_full. */
-  run(orders: readonly LedgerStatement[]): readonly LedgerAnswer[];
+  /** Runs all statements, or none. Throws store_failed, store_full. */
+  run(batch: readonly LedgerStatement[]): readonly LedgerAnswer[];
   close(): void;
 }
 
 export interface LedgerDatabaseOptions {
   readonly dir: string;
   readonly plan: LedgerPlan<string>;
-  /** A damaged file was renamed. Its rows are lost until somebody mends it; whoever wrote it goes on with a new one. */
+  /** A damaged file was renamed to `movedTo`, and a new one continues. Its rows are lost until someone repairs it. */
   readonly onDamage: (movedTo: string, found: string) => void;
 }
 
 type Statement = Database.Statement<[LedgerRow]>;
 
-// A whole check reads the whole file.
+// A check reads the whole file.
 const CHECKED_AT_OPEN_BYTES = 32 * 1_048_576;
 const LOG_KEPT_BYTES = 8 * 1_048_576;
 
@@ -30,10 +30,10 @@ export function createDatabase({ dir, plan, onDamage }: LedgerDatabaseOptions): 
   const path = join(dir, `${plan.name}.db`);
   let opened: { readonly database: Database.Database; readonly statements: Map<string, Statement> } | undefined;
 
-  function work(orders: readonly LedgerStatement[]): LedgerAnswer[] {
+  function runAll(batch: readonly LedgerStatement[]): LedgerAnswer[] {
     opened ??= open(path, plan);
     const { database, statements } = opened;
-    return database.transaction(() => orders.map((order) => runStatement(statements.get(order.statement)!, order)))();
+    return database.transaction(() => batch.map((item) => runStatement(statements.get(item.statement)!, item)))();
   }
 
   function close(): void {
@@ -49,14 +49,14 @@ export function createDatabase({ dir, plan, onDamage }: LedgerDatabaseOptions): 
   }
 
   return {
-    run(orders) {
+    run(batch) {
       try {
         try {
-          return work(orders);
+          return runAll(batch);
         } catch (error) {
           if (!isDamage(error)) throw error;
           quarantine(error);
-          return work(orders);
+          return runAll(batch);
         }
       } catch (error) {
         throw storeFailure(error, `write "${path}"`);
@@ -72,7 +72,7 @@ function runStatement(statement: Statement, { rows }: LedgerStatement): LedgerAn
     for (const row of rows) changes += statement.run(row).changes;
     return { changes, rows: [] };
   }
-  // better-sqlite3 says `unknown`; the columns are what our own SQL names.
+  // better-sqlite3 types rows as `unknown`; our own SQL names the columns.
   const found = rows.flatMap((row) => statement.all(row) as LedgerRow[]);
   return { changes: 0, rows: found };
 }
@@ -109,7 +109,7 @@ function migrate(
   const version = Number(database.pragma("user_version", { simple: true }));
   if (version > steps.length) {
     const found = `it was written by a newer huiyuan (version ${version}, this one knows ${steps.length})`;
-    throw new HuiyuanError("store_failed", `Cannot open "${path}": ${found}; run that one`);
+    throw new HuiyuanError("store_failed", `Cannot open "${path}": ${found}; run the newer one`);
   }
   if (version === steps.length) return;
   database.transaction(() => {

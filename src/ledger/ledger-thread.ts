@@ -1,4 +1,4 @@
-// The thread that alone opens the ledgers and waits for their fsyncs. Started by ledger.ts.
+// The only thread that opens the ledgers and waits for their fsyncs. ledger.ts starts it.
 import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../core/errors.ts";
 import { createDatabase, type LedgerDatabase } from "./database.ts";
@@ -14,9 +14,9 @@ function serve(port: NonNullable<typeof parentPort>, { dir, plans }: LedgerThrea
       port.close();
       return;
     }
-    const { ledger, orders } = message;
+    const { ledger, statements } = message;
     try {
-      answer({ kind: "done", ledger, answers: databases[ledger]!.run(orders) });
+      answer({ kind: "done", ledger, answers: databases[ledger]!.run(statements) });
     } catch (error) {
       const { code, message: text } = asHuiyuanError(error);
       answer({ kind: "failed", ledger, code, message: text });

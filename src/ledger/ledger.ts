@@ -1,6 +1,7 @@
-// Small databases in the data folder for what is owed and what was done: each a SQLite file of its own, all of them read
-// and written by one thread (ledger-thread.ts), which alone waits for their fsyncs. The thread begins with the first order
-// and a file with the first row, so that who owes nothing pays nothing. What a ledger holds is its owner's affair.
+// Small SQLite databases in the data folder, such as the outbox and the operation log. One thread (ledger-thread.ts)
+// reads and writes them all and waits for their fsyncs. The thread starts with the first statement, and a file is
+// created with the first row, so an unused ledger costs nothing. It does not know the meaning of the rows: each
+// ledger's owner does.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -11,31 +12,31 @@ export type LedgerValue = string | number | null;
 /** Column or parameter → value. */
 export type LedgerRow = Readonly<Record<string, LedgerValue>>;
 
-/** What a database is. `Name`: of its statements. */
+/** The definition of a database. `Name`: the names of its statements. */
 export interface LedgerPlan<Name extends string> {
   /** The file is `<name>.db`. */
   readonly name: string;
-  /** What brings the tables of version N to N + 1, at index N. A released step never changes. */
+  /** The SQL that migrates version N to N + 1, at index N. A released step never changes. */
   readonly steps: readonly string[];
   /** SQL with named parameters (`@size`). */
   readonly statements: Readonly<Record<Name, string>>;
 }
 
 /**
- * Orders are done one after the other, those that wait together in one transaction: an order either happens durably or not
- * at all. All throw store_failed, store_full, and overloaded where 10,000 orders wait.
+ * Statements run in order, and all that are queued together run in one transaction. A statement takes effect durably or
+ * not at all. All methods throw store_failed and store_full, and overloaded if 10,000 statements are queued.
  */
 export interface Ledger<Name extends string> {
-  /** Runs the statement once for each row. Resolves when that is durable, with the number of rows changed. */
+  /** Runs the statement once for each row. Resolves with the number of changed rows once they are durable. */
   write(statement: Name, ...rows: readonly LedgerRow[]): Promise<number>;
-  /** The rows that a statement gives, durable where it changes something. None from a file that is not there. */
+  /** The rows that a statement returns; durable if it changes rows. Empty if the file does not exist. */
   read(statement: Name, row?: LedgerRow): Promise<readonly LedgerRow[]>;
 }
 
 export interface Ledgers {
-  /** Before the first order to any of them. */
+  /** Must be called before the first statement of any ledger. */
   open<Name extends string>(plan: LedgerPlan<Name>): Ledger<Name>;
-  /** Does what was ordered, then ends the thread. Later orders are refused. */
+  /** Finishes accepted statements, then ends the thread. Later statements throw store_failed. */
   close(): Promise<void>;
 }
 
@@ -54,34 +55,34 @@ export interface LedgerThreadData {
   readonly plans: readonly LedgerPlan<string>[];
 }
 
-/** `ledger`: index of its plan. */
+/** `ledger`: the index of its plan. */
 export type ToLedgers =
-  | { readonly kind: "batch"; readonly ledger: number; readonly orders: readonly LedgerStatement[] }
+  | { readonly kind: "batch"; readonly ledger: number; readonly statements: readonly LedgerStatement[] }
   | { readonly kind: "close" };
 
 export type FromLedgers =
   | { readonly kind: "done"; readonly ledger: number; readonly answers: readonly LedgerAnswer[] }
   | { readonly kind: "failed"; readonly ledger: number; readonly code: ErrorCode; readonly message: string }
-  /** A damaged file was renamed to `movedTo`, and a new one begun. */
+  /** A damaged file was renamed to `movedTo`, and a new one was created. */
   | { readonly kind: "damaged"; readonly movedTo: string; readonly found: string };
 
-interface Waiting {
-  readonly order: LedgerStatement;
+interface QueuedStatement {
+  readonly statement: LedgerStatement;
   readonly resolve: (answer: LedgerAnswer) => void;
   readonly reject: (error: HuiyuanError) => void;
 }
 
 interface Queue {
-  waiting: Waiting[];
-  running: Waiting[];
+  queued: QueuedStatement[];
+  running: QueuedStatement[];
 }
 
 const CAPACITY = 10_000;
 const MAX_BATCH = 256;
-// A page of rows is all that it ever holds.
+// The thread never holds more than one page of rows.
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 };
 
-/** `dir`: the data folder, whose lock is held for as long as this is open. */
+/** `dir`: the data folder. The caller must hold its lock until this is closed. */
 export function createLedgers({ dir, log }: { readonly dir: string; readonly log: Log }): Ledgers {
   const plans: LedgerPlan<string>[] = [];
   const queues: Queue[] = [];
@@ -96,18 +97,18 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
       if (message.kind === "damaged") {
         log.error(
           { movedTo: message.movedTo, found: message.found },
-          "a damaged database was set aside; a new one is begun",
+          "a damaged database was quarantined; a new one was created",
         );
-      } else settle(message);
+      } else finishBatch(message);
     });
-    // The next order starts another one.
-    const lose = (cause: unknown) => {
+    // The next statement starts a new thread.
+    const onThreadEnd = (cause: unknown) => {
       if (worker !== started) return;
       worker = undefined;
-      log.error({ err: cause }, "the thread that keeps the outbox and the operation log has ended");
+      log.error({ err: cause }, "the thread that writes the outbox and the operation log has ended");
       for (const ledger of queues.keys()) {
         const { name } = plans[ledger]!;
-        settle({
+        finishBatch({
           kind: "failed",
           ledger,
           code: "store_failed",
@@ -115,25 +116,25 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
         });
       }
     };
-    started.on("error", lose);
-    started.on("exit", (status) => lose(new Error(`exit status ${status}`)));
+    started.on("error", onThreadEnd);
+    started.on("exit", (status) => onThreadEnd(new Error(`exit status ${status}`)));
     return started;
   }
 
   function send(ledger: number): void {
     const queue = queues[ledger]!;
-    if (queue.running.length > 0 || queue.waiting.length === 0) return;
-    queue.running = queue.waiting.splice(0, MAX_BATCH);
+    if (queue.running.length > 0 || queue.queued.length === 0) return;
+    queue.running = queue.queued.splice(0, MAX_BATCH);
     worker ??= start();
-    const orders = queue.running.map(({ order }) => order);
-    worker.postMessage({ kind: "batch", ledger, orders } satisfies ToLedgers);
+    const statements = queue.running.map(({ statement }) => statement);
+    worker.postMessage({ kind: "batch", ledger, statements } satisfies ToLedgers);
   }
 
-  function settle(message: Exclude<FromLedgers, { readonly kind: "damaged" }>): void {
+  function finishBatch(message: Exclude<FromLedgers, { readonly kind: "damaged" }>): void {
     const queue = queues[message.ledger]!;
-    const settled = queue.running;
+    const ended = queue.running;
     queue.running = [];
-    settled.forEach(({ resolve, reject }, index) => {
+    ended.forEach(({ resolve, reject }, index) => {
       const answer = message.kind === "done" ? message.answers[index] : undefined;
       if (answer !== undefined) resolve(answer);
       else if (message.kind === "failed") reject(new HuiyuanError(message.code, message.message));
@@ -142,17 +143,17 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
     if (queues.every(({ running }) => running.length === 0)) becameIdle?.();
   }
 
-  function submit(ledger: number, order: LedgerStatement): Promise<LedgerAnswer> {
+  function submit(ledger: number, statement: LedgerStatement): Promise<LedgerAnswer> {
     const queue = queues[ledger]!;
     const what = `Cannot write "${plans[ledger]!.name}.db"`;
     if (isClosed) return Promise.reject(new HuiyuanError("store_failed", `${what}: it is closed`));
-    if (queue.waiting.length >= CAPACITY) {
+    if (queue.queued.length >= CAPACITY) {
       return Promise.reject(
-        new HuiyuanError("overloaded", `${what}: ${CAPACITY} orders wait`, { retryAfterSeconds: 1 }),
+        new HuiyuanError("overloaded", `${what}: ${CAPACITY} statements are queued`, { retryAfterSeconds: 1 }),
       );
     }
     return new Promise((resolve, reject) => {
-      queue.waiting.push({ order, resolve, reject });
+      queue.queued.push({ statement, resolve, reject });
       send(ledger);
     });
   }
@@ -160,9 +161,9 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
   return {
     open(plan) {
       const ledger = plans.push(plan) - 1;
-      queues.push({ waiting: [], running: [] });
+      queues.push({ queued: [], running: [] });
       let isMade = existsSync(join(dir, `${plan.name}.db`));
-      /** Only a new row makes a file; without one there is nothing to read, change or remove. */
+      /** Only an INSERT creates the file. Without a file there is no row to read, change or remove. */
       const isNeeded = (sql: string) => {
         isMade ||= /^\s*INSERT\b/i.test(sql);
         return isMade;
@@ -193,7 +194,7 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
   };
 }
 
-/** Threads run the built program: when this file is run from source, that is in dist/. */
+/** Threads run the compiled program, which is in dist/ if this file runs from source. */
 function threadUrl(): URL {
   const isSource = import.meta.url.endsWith(".ts");
   return new URL(isSource ? "../../dist/ledger/ledger-thread.js" : "./ledger-thread.js", import.meta.url);

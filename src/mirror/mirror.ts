@@ -3,7 +3,7 @@
 
 import type { Cancellation } from "../async/cancellation.ts";
 import { asHuiyuanError } from "../core/errors.ts";
-import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { Fill } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
 import { createHeads } from "./fill/heads.ts";
@@ -119,14 +119,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   return {
     async fetch(request) {
       // Before a fill is joined: in a loop of servers that fill may be waiting for this very request.
-      carryViaHeaders(request, viaValue);
+      appendViaHeaders(request, viaValue);
       if (stored.pendingWrites.size === 0) return fetchOnce(request);
       return fetchOnce(request).catch((error: unknown) => servePending(request, error));
     },
     revalidation,
     preview,
     async revalidate(object, request) {
-      carryViaHeaders(request, viaValue);
+      appendViaHeaders(request, viaValue);
       const { mayServeStale, signal: client } = request;
       const outcome = await revalidation.revalidate(object, request, {
         mayServeStale,
@@ -139,7 +139,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {
-        carryViaHeaders(miss, viaValue);
+        appendViaHeaders(miss, viaValue);
         if (fills.find(miss) !== undefined) return;
         refuseIfKnown(miss);
         fills.start(miss);

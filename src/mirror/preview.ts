@@ -1,7 +1,7 @@
 // Shows how a mirror would handle a request now, by the same checks as fetch() and revalidate(). It contacts no origin,
 // counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { carryViaHeaders } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import type { MissRequest } from "./fill/join.ts";
 import { type Revalidation, type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
@@ -54,14 +54,14 @@ export function createPreviews({ options, viaValue, negativeCache }: MirrorConte
 
   return {
     async miss(request) {
-      carryViaHeaders(request, viaValue);
+      appendViaHeaders(request, viaValue);
       const isRunning = parts.isRunning(request);
       const method = request.method === "HEAD" && headMiss === "origin" ? "HEAD" : "GET";
       const refusal = isRunning ? undefined : refusalOf(request);
       return { isRunning, refusal, asks: await originRequestsOf({ ...request, method }) };
     },
     async revalidation(object, request) {
-      carryViaHeaders(request, viaValue);
+      appendViaHeaders(request, viaValue);
       const { isRunning, outcome } = parts.peek(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
       const isServed = outcome?.kind === "gone" || outcome?.kind === "current";

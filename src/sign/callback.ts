@@ -1,14 +1,14 @@
-// The notice of an upload (回调) as it goes over the wire: its form body and token, made by the server and verified by a
-// receiver. Pure: clock and secret are arguments. The original's token is undocumented, so this one is of our own making.
-// Imports nothing of ours, because the client SDK takes this file as it is.
+// The upload notice (回调): builds its form body and token for the server, and verifies them for a receiver. Pure: clock
+// and secret are arguments. The original's token is undocumented, so its format is our own. It imports no other file,
+// because the client SDK includes it unchanged. It sends nothing.
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** What a receiver is told. */
+/** The fields of a notice. */
 export interface CallbackNotice {
   readonly appid: string;
   readonly bucket: string;
   readonly fileid: string;
-  /** MagicContext of the upload, unchanged; empty where there was none. */
+  /** MagicContext of the upload, unchanged; empty if there was none. */
   readonly magicContext: string;
   /** SHA-1 of the file, lower-case hex. */
   readonly sha1: string;
@@ -18,16 +18,16 @@ export interface CallbackNotice {
   readonly url: string;
   /** Deprecated; `0`. */
   readonly userid: string;
-  /** Unix seconds, of this attempt. */
+  /** Time of this attempt, Unix seconds. */
   readonly timestamp: number;
-  /** 1 for the notice that the uploader waited for, which does not name it; from 2 on a redelivery. */
+  /** 1 for the notice that the uploader waits for; the body then has no such field. From 2 on: a redelivery. */
   readonly attempt: number;
 }
 
-/** A notice may differ from the receiver's clock by so many seconds, either way. */
+/** The largest difference between a notice and the receiver's clock, in either direction. Seconds. */
 export const MAX_CALLBACK_SKEW_SECONDS = 900;
 
-/** `application/x-www-form-urlencoded`, ASCII: the fields in alphabetical order, then `token`. */
+/** An `application/x-www-form-urlencoded` body in ASCII: the fields in alphabetical order, then `token`. */
 export function callbackBody(notice: CallbackNotice, secret: string): string {
   const signed = [
     ["appid", notice.appid],
@@ -43,12 +43,14 @@ export function callbackBody(notice: CallbackNotice, secret: string): string {
   ]
     .map(([name, value = ""]) => `${name}=${percentEncoded(value)}`)
     .join("&");
-  return `${signed}${TOKEN_MARK}${tokenOf(signed, secret)}`;
+  return `${signed}${TOKEN_SEPARATOR}${tokenOf(signed, secret)}`;
 }
 
 /**
- * `malformed`: no notice, or a field is missing or not what it should be. `mismatch`: made with another secret, or changed
- * on its way. `stale`: its time is more than 15 minutes from the receiver's.
+ * Why a notice is refused.
+ * - `malformed`: it is no notice, or a field is missing or invalid.
+ * - `mismatch`: it was made with another secret, or changed in transit.
+ * - `stale`: its time differs from the receiver's by more than 15 minutes.
  */
 export type CallbackRefusal = "malformed" | "mismatch" | "stale";
 
@@ -57,19 +59,19 @@ export type CallbackVerdict =
   | { readonly ok: false; readonly refusal: CallbackRefusal };
 
 /**
- * For receivers: whether a request body, as received, is a notice of whoever has the secret. `now`: Unix seconds. A notice may
- * come more than once: the same (bucket, fileid, sha1) is the same upload.
+ * For receivers: verifies that a request body, as received, was made with the secret. `now`: Unix seconds. A notice may
+ * arrive more than once: the same (bucket, fileid, sha1) is the same upload.
  */
 export function verifyCallback(
   body: string | Uint8Array,
   { secret, now }: { readonly secret: string; readonly now: number },
 ): CallbackVerdict {
-  // One character a byte: bytes beyond ASCII cannot be ours, and so make the token wrong.
+  // One character per byte. A notice is ASCII, so other bytes make the token wrong.
   const text = typeof body === "string" ? body : Buffer.from(body).toString("latin1");
-  const split = text.lastIndexOf(TOKEN_MARK);
+  const split = text.lastIndexOf(TOKEN_SEPARATOR);
   if (split === -1) return { ok: false, refusal: "malformed" };
   const signed = text.slice(0, split);
-  if (!isEqual(text.slice(split + TOKEN_MARK.length), tokenOf(signed, secret))) {
+  if (!isEqual(text.slice(split + TOKEN_SEPARATOR.length), tokenOf(signed, secret))) {
     return { ok: false, refusal: "mismatch" };
   }
   const notice = readNotice(signed);
@@ -78,26 +80,26 @@ export function verifyCallback(
   return { ok: true, notice };
 }
 
-const TOKEN_MARK = "&token=";
+const TOKEN_SEPARATOR = "&token=";
 
 /** Lower-case hex of HMAC-SHA1. */
 function tokenOf(signed: string, secret: string): string {
   return createHmac("sha1", secret).update(signed, "latin1").digest("hex");
 }
 
-/** Constant time where the lengths agree; that of a token is no secret. */
+/** Constant time for equal lengths. The length of a token is no secret. */
 function isEqual(given: string, wanted: string): boolean {
   const [one, other] = [Buffer.from(given, "latin1"), Buffer.from(wanted, "latin1")];
   return one.byteLength === other.byteLength && timingSafeEqual(one, other);
 }
 
-/** All but the unreserved characters of RFC 3986 as upper-case `%XX` of their UTF-8 bytes. */
+/** Encodes all but the unreserved characters of RFC 3986 as upper-case `%XX` of their UTF-8 bytes. */
 function percentEncoded(value: string): string {
   const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   return encodeURIComponent(value.toWellFormed()).replace(/[!'()*]/g, escaped);
 }
 
-/** Of a body whose token was right; undefined where another sender with the same secret has left something out. */
+/** Parses a body whose token is right. Undefined if another sender with the same secret left a field out. */
 function readNotice(signed: string): CallbackNotice | undefined {
   const form = new URLSearchParams(signed);
   const [appid, bucket, fileid, sha1, url] = ["appid", "bucket", "fileid", "sha", "url"].map((name) => form.get(name));

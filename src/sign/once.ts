@@ -1,23 +1,24 @@
-// The ledger of one-time tokens: what was spent, so that nothing is spent twice. The row is written by the store's one
-// writer thread (bucket/fs/) beside the catalogue; here are its table, its statements and the door to it.
-// Whether a token is good at all is for token.ts to say.
+// The ledger of one-time tokens: it records spent tokens, so that none is spent twice. This file has its table,
+// statements and interface; the store's writer thread (bucket/fs/) writes the rows. It does not verify tokens: token.ts
+// does.
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "./token.ts";
 
-/** What the writer is asked to spend. Survives a structured clone. */
+/** The writer's request to spend a token. Survives a structured clone. */
 export type SpendRequest = OneTimeToken;
 
 /** Spends one-time tokens. */
 export interface OnceLedger {
   /**
-   * True exactly once for a token, and only when that is durable; false ever after, and for a token issued more than 92
-   * days before `now` (Unix seconds), since the ledger forgets those. Throws store_failed when it cannot be known.
+   * True exactly once for a token, and only after that is durable; false ever after. Also false for a token that was
+   * issued more than 92 days before `now` (Unix seconds), because the ledger forgets those. Throws store_failed if it
+   * cannot find out.
    */
   spend(token: OneTimeToken, now: number): Promise<boolean>;
-  /** Whether spend() would say no. It spends nothing. */
+  /** Whether spend() would return false. Spends nothing. */
   isSpent(token: OneTimeToken, now: number): boolean;
 }
 
-/** The ledger's table. WITHOUT ROWID: the key is the row, and one B-tree is written instead of two. */
+/** The ledger's table. WITHOUT ROWID: the key is the whole row, so one B-tree is written instead of two. */
 export const ONCE_SCHEMA = `
   CREATE TABLE IF NOT EXISTS spent (
     secret_id TEXT NOT NULL,
@@ -27,8 +28,8 @@ export const ONCE_SCHEMA = `
   ) WITHOUT ROWID;
 `;
 
-/** As much of a SQLite connection as the ledger needs; better-sqlite3's `Database` is one. */
-export interface LedgerDatabase {
+/** The part of a SQLite connection that the ledger needs; better-sqlite3's `Database` has it. */
+export interface OnceDatabase {
   prepare(sql: string): {
     run(...values: (string | number | Uint8Array)[]): { readonly changes: number };
     get(...values: (string | number | Uint8Array)[]): unknown;
@@ -39,25 +40,31 @@ const INSERT = "INSERT INTO spent (secret_id, mac, issued_at) VALUES (?, ?, ?) O
 const FIND = "SELECT 1 FROM spent WHERE secret_id = ? AND mac = ?";
 const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
 
-/** A token is refused by age a day before its row may go: a spend under way, or a clock set back, must still find it. */
+/**
+ * Rows stay one day longer than tokens are accepted: a running spend, or a clock that was set back, must still find
+ * them.
+ */
 const KEPT_SECONDS = MAX_LIFE_SECONDS + 86_400;
 
-/** Runs in the writer's transaction. True: this call spent it; to be reported only after the commit. */
-export function spendOnce(database: LedgerDatabase, request: SpendRequest): boolean {
+/** Runs in the writer's transaction. True: this call spent the token; to be reported only after the commit. */
+export function spendOnce(database: OnceDatabase, request: SpendRequest): boolean {
   return database.prepare(INSERT).run(request.secretId, request.mac, request.issuedAt).changes === 1;
 }
 
-/** Whether the ledger has it. Any connection will do. */
-export function isInLedger(database: LedgerDatabase, { secretId, mac }: SpendRequest): boolean {
+/** Whether the ledger has the token. Works on any connection. */
+export function isInLedger(database: OnceDatabase, { secretId, mac }: SpendRequest): boolean {
   return database.prepare(FIND).get(secretId, mac) !== undefined;
 }
 
-/** Forgets tokens that are refused by age anyway; `now` in Unix seconds. Returns how many. Reads the whole table: once a day is plenty. */
-export function pruneSpent(database: LedgerDatabase, now: number): number {
+/**
+ * Removes tokens that are refused by age anyway. `now`: Unix seconds. Returns their number. Reads the whole table, so
+ * once a day is enough.
+ */
+export function pruneSpent(database: OnceDatabase, now: number): number {
   return database.prepare(PRUNE).run(now - KEPT_SECONDS).changes;
 }
 
-/** The ledger over a writer. `submit` resolves after the commit with what `spendOnce` said there; `has` reads. */
+/** The ledger over a writer. `submit` resolves after the commit with the result of `spendOnce`; `has` reads. */
 export function createOnceLedger(
   submit: (request: SpendRequest) => Promise<boolean>,
   has: (request: SpendRequest) => boolean,
@@ -71,7 +78,7 @@ export function createOnceLedger(
   };
 }
 
-/** A ledger that lasts as long as the process, for tests and trials. Unbounded. */
+/** A ledger in memory, for tests and trials. Unbounded; lost with the process. */
 export function createMemoryOnceLedger(): OnceLedger {
   const spent = new Set<string>();
   const idOf = ({ secretId, mac }: OneTimeToken) => `${secretId}\0${Buffer.from(mac).toString("hex")}`;

@@ -1,16 +1,16 @@
-// Tokens (签名, V2-enhanced): making, reading and judging them. Pure: clock, random numbers and keys are arguments, and
-// nothing is remembered here; verified.ts remembers what was verified, once.ts what was spent.
-// Imports nothing of ours but errors.ts, because the client SDK takes this file as it is.
+// Tokens (签名, V2-enhanced): builds, parses and verifies them. Pure: clock, random numbers and keys are arguments. It
+// has no state: verified.ts caches verified tokens, once.ts records spent ones. It imports only errors.ts, because the
+// client SDK includes this file unchanged.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 
-/** Longest life of a token, seconds: "3 months" taken as the longest three calendar months, 92 days. */
+/** The longest life of a token, seconds: "3 months" is read as the longest three calendar months, 92 days. */
 export const MAX_LIFE_SECONDS = 7_948_800;
 
 const MAX_TOKEN_CHARS = 4096;
 const MAC_BYTES = 20;
 
-/** What a token says. The letters are its names on the wire. */
+/** The fields of a token. The letters are their names in the token's text. */
 export interface TokenFields {
   /** `a`, decimal digits. */ readonly appid: string;
   /** `b`; undefined in the V1 shape, which names no bucket. */ readonly bucket: string | undefined;
@@ -22,7 +22,7 @@ export interface TokenFields {
   /** `f`, raw, never URL-encoded; empty: any file of the bucket. */ readonly fileid: string;
 }
 
-/** A token taken apart and not yet believed. */
+/** A parsed token, not yet verified. */
 export interface ParsedToken {
   readonly fields: TokenFields;
   /** 20 bytes. */ readonly mac: Uint8Array;
@@ -38,33 +38,33 @@ export interface SigningKey {
 /** The key pair `secretId` of project `appid`. A key of another project must not be returned. */
 export type KeyLookup = (secretId: string, appid: string) => SigningKey | undefined;
 
-/** A token whose MAC is right. Whether it fits a request and still lives is for `authorize` to say, at every use. */
+/** A token whose MAC is right. `authorize` checks on every use that it fits the request and has not expired. */
 export interface Authentic {
   readonly fields: TokenFields;
   /** 20 bytes, a copy that keeps nothing else alive. */ readonly mac: Uint8Array;
   readonly key: SigningKey;
 }
 
-/** What a one-time token does on a download: serve without end, serve once, or nothing. */
+/** The effect of a one-time token on downloads: valid for any number of them, for one, or refused. */
 export type OneTimeDownloads = "reuse" | "once" | "refuse";
 
-/** What a request asks for, and the project's and bucket's rules for it. */
+/** The request to authorize, and the rules of its project and bucket. */
 export type Scope = {
   readonly appid: string;
   readonly bucket: string;
-  /** What `u` must say: `0` on downloads and V2 paths, the path's own on V1 paths. Empty means `0`. */
+  /** The required `u`: `0` on downloads and V2 paths, the path's own on V1 paths. Empty means `0`. */
   readonly userid: string;
-  /** Whether a token without a bucket (V1 shape) is taken. */
+  /** Whether a token without a bucket (V1 shape) is accepted. */
   readonly acceptV1: boolean;
 } & (
   | { readonly operation: "download"; readonly fileid: string; readonly oneTimeDownloads: OneTimeDownloads }
-  /** `fileid` undefined: the server makes the name, which no bound token can match. */
+  /** `fileid` undefined: the server chooses the name, which no bound token can match. */
   | { readonly operation: "upload"; readonly fileid: string | undefined }
   /** `fileid`: the source of a copy; its destination is a new name. */
   | { readonly operation: "copy" | "delete"; readonly fileid: string }
 );
 
-/** What a one-time token is known by in the ledger; spelling and padding of its text do not matter. */
+/** The identity of a one-time token in the ledger. Spelling and padding of its text do not matter. */
 export interface OneTimeToken {
   readonly secretId: string;
   /** 20 bytes. */ readonly mac: Uint8Array;
@@ -72,14 +72,19 @@ export interface OneTimeToken {
 }
 
 /**
- * What a verified token allows. `multi-use`: until `expires` (Unix seconds). `one-time`: with `spend: "once"` only after
- * the ledger (once.ts) has taken `token`; with `reuse` as it is, but no cache may keep the answer.
+ * The permission that a verified token gives.
+ * - `multi-use`: valid until `expires` (Unix seconds).
+ * - `one-time` with `spend: "once"`: valid only after the ledger (once.ts) has spent `token`.
+ * - `one-time` with `spend: "reuse"`: valid as it is, but no cache may store the response.
  */
 export type Grant =
   | { readonly kind: "multi-use"; readonly expires: number }
   | { readonly kind: "one-time"; readonly spend: "reuse" | "once"; readonly token: OneTimeToken };
 
-/** The token for `fields`, not URL-encoded. Throws sign_malformed for fields that no reader would read back as they are. */
+/**
+ * Builds the token for `fields`, not URL-encoded. Throws sign_malformed for fields that would not parse back to the
+ * same values.
+ */
 export function makeToken(fields: TokenFields, secretKey: string): string {
   const { appid, bucket, secretId, expires, issuedAt, random, userid, fileid } = fields;
   const place = bucket === undefined ? `a=${appid}` : `a=${appid}&b=${bucket}`;
@@ -87,7 +92,7 @@ export function makeToken(fields: TokenFields, secretKey: string): string {
   const plaintext = Buffer.from(`${head}&f=${fileid}`);
   const mac = createHmac("sha1", secretKey).update(plaintext).digest();
   const token = Buffer.concat([mac, plaintext]).toString("base64");
-  // Catches `&` in a value, fractions, signs, lone surrogates and excess length in one place: the reader's.
+  // Parsing it again detects `&` in a value, fractions, signs, lone surrogates and excess length in one place.
   const read = parseToken(token).fields;
   for (const name of Object.keys(read) as (keyof TokenFields)[]) {
     if (read[name] !== fields[name]) throw malformed(`${name} ${JSON.stringify(fields[name])} cannot be carried in it`);
@@ -96,13 +101,13 @@ export function makeToken(fields: TokenFields, secretKey: string): string {
 }
 
 /**
- * Takes a token's text apart: standard Base64 (missing `=` is accepted, any other spelling is not), at most 4096
- * characters, 20 MAC bytes and at least one more. Throws sign_malformed.
+ * Parses a token's text: standard Base64 of 20 MAC bytes and at least one more. Missing `=` is accepted, no other
+ * spelling is. At most 4,096 characters. Throws sign_malformed.
  */
 export function parseToken(text: string): ParsedToken {
   if (text.length > MAX_TOKEN_CHARS) throw malformed(`it has ${text.length} characters, at most ${MAX_TOKEN_CHARS}`);
   const bytes = Buffer.from(text, "base64");
-  // The decoder skips what it does not know and takes the URL-safe alphabet; encoding again shows what it was lenient about.
+  // The decoder skips unknown characters and accepts the URL-safe alphabet; encoding again detects both.
   const canonical = bytes.toString("base64");
   if (!canonical.startsWith(text) || canonical.slice(text.length).replaceAll("=", "") !== "") {
     throw malformed("it is not standard Base64");
@@ -113,13 +118,14 @@ export function parseToken(text: string): ParsedToken {
 }
 
 function readFields(plaintext: string): TokenFields {
-  // Other values never contain `&`, so the first `&f=` is the field; all that follows is the fileid, even another `&f=`.
+  // Other values never contain `&`, so the first `&f=` begins the fileid. All that follows belongs to it, even another
+  // `&f=`.
   const end = plaintext.indexOf("&f=");
   if (end < 0) throw malformed("it has no f");
   const values = new Map<string, string>();
   for (const part of plaintext.slice(0, end).split("&")) {
     const [name, value] = splitAt(part, part.indexOf("="));
-    // What we cannot read might be a restriction, so a token with a stray field is not taken without it.
+    // An unknown field might be a restriction, so it must not be ignored.
     if (!/^[abkertu]$/.test(name) || values.has(name)) throw malformed("it has an unknown or repeated field");
     values.set(name, value);
   }
@@ -160,10 +166,11 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 /**
- * Takes `sign` out of a raw query (without its `?`). `sign` has its `+` repaired and is ready for `parseToken`; undefined
- * where it is missing or empty. `rest` is what remains, byte for byte, joined by `&`. Never throws, since a bucket without
- * Token anti-leech ignores tokens: an invalid escape, or several `sign` that differ, give a `sign` that parseToken
- * refuses (sign_malformed); several equal ones count as one.
+ * Takes `sign` out of a raw query (without its `?`). Never throws, because a bucket without Token anti-leech ignores
+ * tokens.
+ * - `sign`: ready for `parseToken`, with its `+` repaired. Undefined if it is missing or empty. Several equal ones
+ *   count as one. An invalid escape, or several different ones, give a text that parseToken refuses (sign_malformed).
+ * - `rest`: the other parameters, byte for byte, joined by `&`.
  */
 export function tokenFromQuery(rawQuery: string): { readonly sign: string | undefined; readonly rest: string } {
   if (!rawQuery.includes("sign=")) return { sign: undefined, rest: rawQuery };
@@ -175,7 +182,7 @@ export function tokenFromQuery(rawQuery: string): { readonly sign: string | unde
       continue;
     }
     const text = unescapeSign(part.slice("sign=".length));
-    sign = sign === undefined || sign === text ? text : "&"; // "&" is in no Base64, so no later part can mend it
+    sign = sign === undefined || sign === text ? text : "&"; // "&" is not Base64, so parseToken refuses it
   }
   return { sign: sign === "" ? undefined : sign, rest: rest.join("&") };
 }
@@ -183,16 +190,17 @@ export function tokenFromQuery(rawQuery: string): { readonly sign: string | unde
 function unescapeSign(raw: string): string {
   if (!raw.includes("%")) return raw.replaceAll(" ", "+");
   try {
-    // Base64 has no blanks: each was a `+` that some form encoder or decoder on the way took for one.
+    // Base64 has no spaces. A form encoder or decoder in between has turned each `+` into one.
     return decodeURIComponent(raw).replaceAll(" ", "+");
   } catch {
-    return raw; // still has its `%`, which parseToken refuses
+    return raw; // parseToken refuses its `%`
   }
 }
 
 /**
- * The costly part of verifying, the same for every request: read the text, find the key, compare the MAC in constant
- * time, for unknown keys too. Throws sign_malformed, sign_key_unknown (unknown or disabled), sign_mismatch.
+ * The expensive part of verifying, equal for every request: parses the text, finds the key and compares the MAC. The
+ * comparison takes constant time, for unknown keys too. Throws sign_malformed, sign_key_unknown (unknown or disabled),
+ * sign_mismatch.
  */
 export function authenticateToken(text: string, keys: KeyLookup): Authentic {
   const { fields, mac, plaintext } = parseToken(text);
@@ -207,10 +215,12 @@ export function authenticateToken(text: string, keys: KeyLookup): Authentic {
 }
 
 /**
- * The cheap part, to be asked at every use: what an authentic token allows in this scope at `now` (Unix seconds).
- * Throws, in this order of checks: sign_scope, sign_v1_refused (appid, bucket, userid); then for one-time tokens
- * sign_one_time_refused, sign_one_time_unbound, sign_scope (fileid), sign_spent (issued over 92 days ago); for
- * others sign_not_one_time (copy and delete), sign_expired, sign_scope (fileid), sign_lifetime.
+ * The cheap part of verifying, required on every use: the grant of an authentic token in this scope at `now` (Unix
+ * seconds). Throws, in the order of the checks:
+ * - sign_scope, sign_v1_refused (appid, bucket, userid);
+ * - one-time tokens: sign_one_time_refused, sign_one_time_unbound, sign_scope (fileid), sign_spent (issued over 92 days
+ *   ago);
+ * - other tokens: sign_not_one_time (copy and delete), sign_expired, sign_scope (fileid), sign_lifetime.
  */
 export function authorize(token: Authentic, scope: Scope, now: number): Grant {
   const { fields } = token;
@@ -220,7 +230,7 @@ export function authorize(token: Authentic, scope: Scope, now: number): Grant {
   if (spend === "refuse") throw refused("sign_one_time_refused", `it is one-time, ${scope.operation} takes multi-use`);
   if (fields.fileid === "") throw refused("sign_one_time_unbound", "it is one-time and names no file");
   requireFile(fields, scope);
-  // The ledger forgets tokens of that age, so they count as spent for ever.
+  // The ledger forgets tokens of that age, so they count as spent.
   if (fields.issuedAt < now - MAX_LIFE_SECONDS) throw refused("sign_spent", `it was issued at ${fields.issuedAt}`);
   return {
     kind: "one-time",
@@ -236,7 +246,7 @@ function authorizeMultiUse(fields: TokenFields, scope: Scope, now: number): Gran
   }
   if (expires <= now) throw refused("sign_expired", `it expired at ${expires}, now is ${now}`);
   if (fields.fileid !== "") requireFile(fields, scope);
-  // Measured from now where `t` lies in the future, or a postponed `t` would buy a longer life.
+  // From now on if `t` lies in the future. Otherwise a later `t` would allow a longer life.
   if (expires <= issuedAt || expires - Math.min(issuedAt, now) > MAX_LIFE_SECONDS) {
     throw refused(
       "sign_lifetime",
@@ -263,7 +273,7 @@ function requireFile(fields: TokenFields, scope: Scope): void {
   if (fields.fileid !== scope.fileid) throw refused("sign_scope", "it is for another file");
 }
 
-/** Both parts at once. Throws what `authenticateToken` and `authorize` throw; verified.ts does the same with a memory. */
+/** Runs both parts. Throws as `authenticateToken` and `authorize` do. verified.ts does the same with a cache. */
 export function verifyToken(text: string, keys: KeyLookup, scope: Scope, now: number): Grant {
   return authorize(authenticateToken(text, keys), scope, now);
 }

@@ -1,4 +1,4 @@
-// What every bucket driver promises. A new driver is one line in the table at the end.
+// The contract of every bucket driver. A new driver is one line in the table at the end.
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const TWO = wholeBody(Buffer.from("the second"));
 const ALWAYS: PutCondition = { when: "always" };
 const TOMBSTONE = { deletedAt: 5, reason: "by hand" };
 
-/** `isRemote`: this machine may know nothing of an object but what a look-up tells. */
+/** `isRemote`: this machine learns of an object only by looking it up. */
 function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = false } = {}): void {
   describe(`${name} driver`, () => {
     let dir: string;
@@ -56,7 +56,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       return readAll(await bucket.open(entry.info), entry.info.size);
     }
 
-    test("lookup() finds a key that was never touched absent, with epoch 0", async () => {
+    test("lookup() reports an untouched key as absent, with epoch 0", async () => {
       expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0 });
     });
 
@@ -67,14 +67,14 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await bytesAt(A)).toString()).toBe("one");
     });
 
-    test("put() keeps digests that nobody made as unknown", async () => {
+    test("put() keeps digests that were not computed as unknown", async () => {
       const hashes = { sha256: ONE.hashes.sha256, sha1: undefined, md5: undefined };
       const info = { ...infoOf("a.jpg", ONE), hashes };
       expect(await bucket.put(info, { ...ONE, hashes }, { when: "absent" })).toBe("stored");
       expect(await bucket.lookup(A)).toEqual({ state: "object", info, epoch: 0, isStale: false });
     });
 
-    test("put() takes a body in a file, and the file with it", async () => {
+    test("put() of a body in a file removes the file", async () => {
       const path = join(dir, "body");
       const bytes = randomBytes(BLOCK + 1);
       await writeFile(path, bytes);
@@ -135,7 +135,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
     });
 
-    test("put() when absent, 50 at once: exactly one is stored, and it is the one that is read", async () => {
+    test("put() when absent stores exactly one of 50 concurrent bodies, and that one is read", async () => {
       const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
       const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { when: "absent", epoch: 0 })));
       expect(results.filter((result) => result === "stored")).toHaveLength(1);
@@ -144,7 +144,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toMatchObject({ objects: 1 });
     });
 
-    test("put() when vacant, 50 at once over a tombstone: exactly one is stored, and no earlier fill comes after it", async () => {
+    test("put() when vacant stores exactly one of 50 concurrent bodies over a tombstone, and no earlier fill replaces it", async () => {
       await put("a.jpg");
       await bucket.delete(A, TOMBSTONE);
       const bodies = Array.from({ length: 50 }, (_, index) => wholeBody(Buffer.from(`body ${index}`)));
@@ -156,7 +156,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
     });
 
     test.skipIf(isRemote)(
-      "findBySha1() finds an object of the same bucket, and nothing where the digest is not known",
+      "findBySha1() finds an object of the same bucket, and nothing if the digest is not known",
       async () => {
         const { sha1 = "" } = TWO.hashes;
         expect(await bucket.findBySha1(sha1)).toBeUndefined();
@@ -170,7 +170,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       },
     );
 
-    test("delete() leaves a tombstone, raises the epoch, and says whether an object was there", async () => {
+    test("delete() leaves a tombstone, raises the epoch, and returns whether an object was there", async () => {
       await put("a.jpg");
       expect(await bucket.delete(A, TOMBSTONE)).toBe(true);
       expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 2 });
@@ -180,7 +180,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(toKey("never.jpg"))).toEqual({ state: "tombstone", ...TOMBSTONE, epoch: 1 });
     });
 
-    test("undelete() lifts a tombstone and keeps the epoch, so that a fill from before it stays refused", async () => {
+    test("undelete() lifts a tombstone and keeps the epoch, so that an earlier fill is still refused", async () => {
       expect(await bucket.undelete(A)).toBe(false);
       await bucket.delete(A, TOMBSTONE);
       expect(await bucket.undelete(A)).toBe(true);
@@ -190,7 +190,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.undelete(A)).toBe(false);
     });
 
-    test("a tombstone that has expired counts as absent, and its epoch stands", async () => {
+    test("lookup() counts an expired tombstone as absent and keeps its epoch", async () => {
       await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
       now = 1_001;
       expect(await bucket.lookup(A)).toEqual({ state: "tombstone", ...TOMBSTONE, expiresAt: 1_002, epoch: 1 });
@@ -203,7 +203,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 1 });
     });
 
-    test("a later delete decides how long the tombstone stands", async () => {
+    test("a later delete() sets the end of the tombstone", async () => {
       await bucket.delete(A, { ...TOMBSTONE, expiresAt: 1_002 });
       await bucket.delete(A, TOMBSTONE);
       now = 2_000;
@@ -218,7 +218,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       validated: { at: 2_000, life: { cacheControl: "max-age=9", expires: "0" } },
     };
 
-    test("renew() replaces validators and validation, lifts the stale mark, and changes nothing else", async () => {
+    test("renew() replaces validators and validation, ends staleness, and changes nothing else", async () => {
       const info = infoOf("a.jpg", ONE);
       await bucket.put(info, ONE, { when: "absent" });
       await bucket.purge(A, { hard: false });
@@ -235,7 +235,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 1, bytes: 3 });
     });
 
-    test.each([true, false])("renew() that does not lift the stale mark changes it in no way: %s", async (isStale) => {
+    test.each([true, false])("renew() with staysStale keeps the staleness: %s", async (isStale) => {
       await put("a.jpg", ONE, { when: "absent" });
       if (isStale) await bucket.purge(A, { hard: false });
       const { epoch } = await bucket.lookup(A);
@@ -245,9 +245,9 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
     });
 
     const others: readonly [what: string, change: () => Promise<unknown>][] = [
-      ["was never there", async () => {}],
-      ["came by upload", () => put("a.jpg", ONE, { when: "absent" }, "upload")],
-      ["came by migration", () => put("a.jpg", ONE, { when: "absent" }, "migration")],
+      ["was never stored", async () => {}],
+      ["has an upload", () => put("a.jpg", ONE, { when: "absent" }, "upload")],
+      ["has a migrated object", () => put("a.jpg", ONE, { when: "absent" }, "migration")],
       ["has other bytes", () => put("a.jpg", TWO, { when: "absent" })],
       [
         "was purged since",
@@ -262,14 +262,14 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
         async () => [await put("a.jpg", ONE, { when: "absent" }), await bucket.delete(A, TOMBSTONE)],
       ],
     ];
-    test.each(others)("renew() of what %s changes nothing", async (_what, change) => {
+    test.each(others)("renew() of a key that %s changes nothing", async (_what, change) => {
       await change();
       const untouched = await bucket.lookup(A);
       expect(await bucket.renew(A, renewal)).toBe(false);
       expect(await bucket.lookup(A)).toEqual(untouched);
     });
 
-    test("purge() of one version alone is that of any where it is there, and else changes nothing", async () => {
+    test("purge() of one version purges it, and changes nothing if the key has another", async () => {
       const { etag } = renewal;
       await put("a.jpg", ONE, { when: "absent" });
       expect(await bucket.purge(A, { hard: true, only: { etag, epoch: 1 } })).toBe(false);
@@ -280,7 +280,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 2 });
     });
 
-    test.each(others)("purge() of one version alone changes nothing where it %s", async (_what, change) => {
+    test.each(others)("purge() of one version changes nothing if the key %s", async (_what, change) => {
       await change();
       const untouched = await bucket.lookup(A);
       const { etag, epoch } = renewal;
@@ -295,7 +295,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       ["a delete", () => bucket.delete(A, TOMBSTONE), "deleted", "tombstone"],
       ["a hard purge", () => bucket.purge(A, { hard: true }), "exists", "absent"],
     ];
-    test.each(rivals)("put() over an etag loses to %s that came first", async (_what, change, result, left) => {
+    test.each(rivals)("put() over an etag loses to %s before it", async (_what, change, result, left) => {
       const newer = wholeBody(Buffer.from("newer"));
       await put("a.jpg", ONE, { when: "absent" });
       await change();
@@ -305,7 +305,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
     });
 
     test.each([rivals[0]!, rivals[3]!])(
-      "put() over an etag at the same time as %s leaves what that one left",
+      "put() over an etag at the same time as %s leaves the other's result",
       async (_what, change, _result, left) => {
         const newer = wholeBody(Buffer.from("newer"));
         await put("a.jpg", ONE, { when: "absent" });
@@ -315,7 +315,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       },
     );
 
-    test("put() over an etag, 20 at once: exactly one is stored", async () => {
+    test("put() over an etag stores exactly one of 20 concurrent bodies", async () => {
       await put("a.jpg", ONE, { when: "absent" });
       const bodies = Array.from({ length: 20 }, (_, index) => wholeBody(Buffer.from(`version ${index}`)));
       const results = await Promise.all(bodies.map((body) => put("a.jpg", body, { ...isOne, epoch: 0 })));
@@ -330,7 +330,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       ["upload", true, "fresh", false],
       ["migration", true, "fresh", false],
     ];
-    test.each(purges)("purge() of what came by %s (hard: %s) leaves it %s", async (via, hard, after, was) => {
+    test.each(purges)("purge() of an object by %s (hard: %s) leaves it %s", async (via, hard, after, was) => {
       await put("a.jpg", ONE, { when: "absent" }, via);
       expect(await bucket.purge(A, { hard })).toBe(was);
       const entry = await bucket.lookup(A);
@@ -339,7 +339,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(found).toBe(after);
     });
 
-    test("purge() raises the epoch of a key without an object, and leaves a tombstone standing", async () => {
+    test("purge() raises the epoch of a key without an object, and keeps a tombstone", async () => {
       expect(await bucket.purge(A, { hard: false })).toBe(false);
       expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 1 });
       await bucket.delete(A, TOMBSTONE);
@@ -354,7 +354,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.lookup(A)).toMatchObject({ state: "object", isStale: false, epoch: 1 });
     });
 
-    test("copy() makes an object of its own with the source's bytes", async () => {
+    test("copy() makes an independent object with the source's bytes", async () => {
       await put("a.jpg");
       const to = { ...infoOf("b.jpg", ONE), storedAt: 9 };
       expect(await bucket.copy(A, to, { when: "absent" })).toBe("stored");
@@ -364,7 +364,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await bytesAt(to.key)).toString()).toBe("one");
     });
 
-    test("copy() is undefined when the source is not there, or has other bytes than described", async () => {
+    test("copy() returns undefined if the source is missing or has other bytes than described", async () => {
       expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
       await put("a.jpg", TWO);
       expect(await bucket.copy(A, infoOf("b.jpg", ONE), ALWAYS)).toBeUndefined();
@@ -377,7 +377,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await bytesAt(A)).toString()).toBe("one");
     });
 
-    test("open() is undefined for an object that was replaced or deleted, whoever described it", async () => {
+    test("open() returns undefined for an object that was replaced or deleted, with any description", async () => {
       await put("a.jpg");
       await put("a.jpg", TWO);
       expect(await bucket.open(infoOf("a.jpg", ONE))).toBeUndefined();
@@ -385,7 +385,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.open(infoOf("a.jpg", TWO))).toBeUndefined();
     });
 
-    test("open() of what may be replaced gives the bytes that were described, or none; none of what was deleted or purged", async () => {
+    test("open() with mayBeReplaced reads the described bytes or none, and none of a deleted or purged object", async () => {
       const open = (body: WholeBody) => bucket.open(infoOf("a.jpg", body, "mirror"), { mayBeReplaced: true });
       await put("a.jpg", ONE, ALWAYS, "mirror");
       expect((await readAll(await open(ONE), ONE.size)).toString()).toBe("one");
@@ -400,7 +400,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect([await open(ONE), await open(TWO)]).toEqual([undefined, undefined]);
     });
 
-    test("open() is undefined for what was looked up and then replaced, deleted or purged, and opens what was not", async () => {
+    test("open() returns undefined for an object that was replaced, deleted or purged after lookup, and opens any other", async () => {
       const lookedUp = async (key: Key) => {
         const entry = await bucket.lookup(key);
         if (entry.state !== "object") throw new Error(`"${key}" is ${entry.state}`);
@@ -422,7 +422,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect((await readAll(await bucket.open(other), other.size)).toString()).toBe("one");
     });
 
-    test("read() goes on with the old bytes while the object is replaced and deleted", async () => {
+    test("read() continues with the old bytes while the object is replaced and deleted", async () => {
       const old = wholeBody(randomBytes(3 * BLOCK));
       await put("a.jpg", old);
       const reader = await bucket.open(infoOf("a.jpg", old));
@@ -434,7 +434,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(during.equals(after.subarray(0, BLOCK))).toBe(true);
     });
 
-    test("read() gives exactly the bytes of any range, across blocks and at the ends", async () => {
+    test("read() returns exactly the bytes of any range, across blocks and at the ends", async () => {
       const bytes = randomBytes(2 * BLOCK + 100);
       await put("a.jpg", wholeBody(bytes));
       const reader = (await bucket.open(infoOf("a.jpg", wholeBody(bytes))))!;
@@ -451,13 +451,13 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       reader.close();
     });
 
-    test("put() and read() hold for an object of 20 MiB", async () => {
+    test("put() and read() work for an object of 20 MiB", async () => {
       const bytes = randomBytes(20 * 1_048_576);
       await put("a.jpg", wholeBody(bytes));
       expect((await bytesAt(A)).equals(bytes)).toBe(true);
     });
 
-    test("keys that look alike to a file system are objects of their own", async () => {
+    test("put() stores keys that look alike to a file system as separate objects", async () => {
       const keys = [
         "a",
         "a/b",
@@ -481,14 +481,14 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
         "..x/...",
         "'); DROP TABLE entries; --",
       );
-      // Over 16 bytes, as any image: so many a tombstone in S3 has, and listings pass over it.
+      // More than 16 bytes, as any image has: a tombstone in S3 has 16, and listings skip that size.
       const textOf = (key: string) => `the bytes of key ${key}`;
       await Promise.all(keys.map((key) => put(key, wholeBody(Buffer.from(textOf(key))))));
       for (const key of keys) expect((await bytesAt(toKey(key))).toString()).toBe(textOf(key));
       expect(await bucket.usage()).toMatchObject({ objects: keys.length });
     });
 
-    test("list() goes by UTF-8 bytes, which UTF-16 does not, through pages of any size", async () => {
+    test("list() sorts by UTF-8 bytes, unlike UTF-16, in pages of any size", async () => {
       // U+FF5E sorts after U+1F304 in UTF-16 and before it in UTF-8.
       const keys = ["a", "a!", "a/b", "a/～", "a/🌄", "a0", "b", "é", "～", "🌄", "🌄/x"];
       await Promise.all([...keys].reverse().map((key) => put(key)));
@@ -500,7 +500,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await listAll("zz", 5)).toEqual([]);
     });
 
-    test("list() tells the whole description, skips what is no object, and ends without a next page", async () => {
+    test("list() returns whole descriptions, skips keys without an object, and ends without a next page", async () => {
       for (const key of ["a", "b", "c", "d"]) await put(key);
       await bucket.delete(toKey("b"), TOMBSTONE);
       await bucket.purge(toKey("c"), { hard: true });
@@ -522,7 +522,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       return keys;
     }
 
-    test("usage() counts objects and their bytes through every way that they come and go", async () => {
+    test("usage() counts objects and their bytes through every change", async () => {
       expect(await bucket.usage()).toEqual({ objects: 0, bytes: 0 });
       await put("a");
       await put("b");
@@ -536,7 +536,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(await bucket.usage()).toEqual({ objects: 2, bytes: 13 });
     });
 
-    test("buckets of one store know nothing of each other", async () => {
+    test("bucket() of one store returns independent buckets", async () => {
       const other = store.bucket("10001234/other");
       await put("a.jpg");
       const untouched: Entry = { state: "absent", epoch: 0 };
@@ -547,7 +547,7 @@ function bucketDriverContract(name: string, openStore: OpenStore, { isRemote = f
       expect(store.bucket("10001234/other")).toBe(other);
     });
 
-    test("probe() resolves while the store takes writes", async () => {
+    test("probe() resolves while the store accepts writes", async () => {
       await expect(store.probe()).resolves.toBeUndefined();
     });
   });
@@ -568,18 +568,18 @@ describe("on a real Ceph RGW", needs("ceph"), () => {
     await plainS3(rgw).makeBucket(s3Bucket);
   }, CEPH_START_MS);
 
-  /** Every change is in S3 before it counts as done, as if a test came long after. */
+  /** Waits until every change is in S3, so that the tests see a settled store. */
   const openS3 = async (dir: string, now: () => number, options: { keepsCopies: boolean }): Promise<Store> => {
     const remote = await openTestS3(rgw, { bucket: s3Bucket, prefix: `${randomUUID()}/` });
     const { store, near, disk } = await openTiered(dir, remote, { now });
-    const settled = async () => {
+    const changesEnd = async () => {
       await store.uploads.idle();
       if (options.keepsCopies) return;
       disk.resize(0);
       await eventually(async () => (await Promise.all(copiesIn(near))).every((objects) => objects === 0), "no copies");
       disk.resize(1_000_000_000);
     };
-    return { ...store, bucket: settling(store, settled) };
+    return { ...store, bucket: waitingForChanges(store, changesEnd) };
   };
   bucketDriverContract("S3, with copies on the disk,", (dir, now) => openS3(dir, now, { keepsCopies: true }));
   bucketDriverContract("S3, with no copy left,", (dir, now) => openS3(dir, now, { keepsCopies: false }), {
@@ -587,7 +587,7 @@ describe("on a real Ceph RGW", needs("ceph"), () => {
   });
 });
 
-/** Numbers of copies, by bucket. */
+/** The number of copies in each bucket. */
 function copiesIn(near: FsStore): Promise<number>[] {
   const ids = near.listBuckets().filter((id) => id.startsWith("edge/"));
   return ids.map((id) =>
@@ -598,20 +598,20 @@ function copiesIn(near: FsStore): Promise<number>[] {
   );
 }
 
-/** The store's buckets, whose changes end when `settled` does. */
-function settling(store: Store, settled: () => Promise<void>): Store["bucket"] {
+/** Wraps the store's buckets so that each change waits for `changesEnd`. */
+function waitingForChanges(store: Store, changesEnd: () => Promise<void>): Store["bucket"] {
   const known = new Map<string, BucketDriver>();
   return (id) => {
     const bucket = known.get(id) ?? { ...store.bucket(id) };
     if (!known.has(id)) {
       for (const name of ["put", "copy", "delete", "undelete", "renew", "purge"] as const) {
         const change = bucket[name] as (...given: unknown[]) => Promise<unknown>;
-        const changeAndSettle = async (...given: unknown[]) => {
+        const changeAndWait = async (...given: unknown[]) => {
           const result = await change(...given);
-          await settled();
+          await changesEnd();
           return result;
         };
-        Object.assign(bucket, { [name]: changeAndSettle });
+        Object.assign(bucket, { [name]: changeAndWait });
       }
       known.set(id, bucket);
     }

@@ -268,3 +268,39 @@ test("warming ends when its caller leaves", async () => {
   expect(program.output).toMatch(/"operation":"warm".*"outcome":"left"/);
   expect(origin.requests.length).toBe(before + 2);
 });
+
+test.each([
+  ["/log?from=yesterday"],
+  ["/log?from=2015-13-41"],
+  ["/log?latest=0"],
+  ["/log?limit=1001"],
+  ["/log?operation=destroy"],
+  ["/log?bucket=nobody"],
+  ["/log?sort=up"],
+  ["/log.csv?limit=5"],
+  ["/usage?from=2015-07-17T08:00:00Z"],
+  ["/usage?from=2015-01-01&to=2026-01-01"],
+  ["/callbacks?state=lost"],
+  ["/callbacks?limit=1001"],
+  ["/callbacks?after=-1"],
+  ["/callbacks?bucket=nobody"],
+])("GET %s is refused", async (path) => {
+  const answer = await ask(`/api/v1${path}`, AUTHORIZED);
+  expect(answer.status).toBe(400);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: -103, requestId: expect.any(String) });
+});
+
+test.each([
+  ["/callbacks/drop", {}],
+  ["/callbacks/drop", { all: true, ids: [1] }],
+  ["/callbacks/drop", { all: "yes" }],
+  ["/callbacks/retry", { ids: [] }],
+  ["/callbacks/retry", { ids: ["1"] }],
+  ["/callbacks/retry", { ids: [1.5] }],
+  ["/callbacks/retry", { ids: Array(1_001).fill(1) }],
+  ["/callbacks/retry", { id: 1 }],
+])("POST %s %j is refused", async (path, body) => {
+  const answer = await post(path, JSON.stringify(body));
+  expect(answer.status).toBe(400);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: -103, requestId: expect.any(String) });
+});

@@ -339,6 +339,11 @@ describe("settings of a bucket and its domains", () => {
     }
   });
 
+  test("notFound: a path that names no image says what this is all the same", async () => {
+    const { status, body } = await ask("/");
+    expect([status, JSON.parse(body.toString()).message]).toEqual([404, expect.stringContaining("image mirror")]);
+  });
+
   test("cors: an origin of the list may read, another may not, and caches are told that answers differ", async () => {
     await stored("/cors.jpg");
     for (const path of ["/cors.jpg", "/gone-cors.jpg"]) {

@@ -187,27 +187,3 @@ test("log and usage outlive a kill, and are read without a server", async () => 
   expect(deleted.code).toBe(0);
   expect((await logged("--latest", "1"))[0]).toMatchObject({ operation: "delete", code: 0 });
 }, 60_000);
-
-test.each([
-  ["/log?from=yesterday"],
-  ["/log?from=2015-13-41"],
-  ["/log?latest=0"],
-  ["/log?limit=1001"],
-  ["/log?operation=destroy"],
-  ["/log?bucket=nobody"],
-  ["/log?sort=up"],
-  ["/log.csv?limit=5"],
-  ["/usage?from=2015-07-17T08:00:00Z"],
-  ["/usage?from=2015-01-01&to=2026-01-01"],
-])("%s is refused", async (path) => {
-  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1${path}`);
-  expect(answer.status).toBe(400);
-  expect(await answer.json()).toMatchObject({ code: -103, requestId: expect.any(String) });
-});
-
-test.each([["--csv", "--json"], ["--latest", "0"], ["--operation", "destroy"], ["--from"]])(
-  "log %s %s is wrong usage",
-  async (...args) => {
-    expect((await huiyuan(["log", ...args.filter(Boolean)])).code).toBe(2);
-  },
-);

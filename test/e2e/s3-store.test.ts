@@ -16,7 +16,7 @@ import { needs } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { type SwitchProxy, startSwitchProxy } from "../helpers/switch-proxy.ts";
 
-const OUTAGE_MS = process.env.CI === "true" ? 60_000 : 12_000;
+const OUTAGE_MS = 12_000;
 const FOLDER = `images/${APPID}/photos/`;
 
 /** A site with an image of its own under every path. */

@@ -1,4 +1,5 @@
-// Every way to say "inside" to the SSRF guard: loopback, private, link-local, metadata, multicast.
+// Every spelling of an internal address for tests of the SSRF guard: loopback, private, link-local, metadata,
+// multicast.
 
 /** Hosts as a URL may spell them. */
 export const INSIDE_HOSTS: readonly string[] = [
@@ -34,7 +35,7 @@ export const INSIDE_HOSTS: readonly string[] = [
   "255.255.255.255",
 ];
 
-/** Answers of a name server, of which at least one is inside. */
+/** Responses of a DNS server with at least one internal address each. */
 export const INSIDE_ANSWERS: readonly (readonly string[])[] = [
   ["127.0.0.1"],
   ["0.0.0.0"],
@@ -58,4 +59,27 @@ export const INSIDE_ANSWERS: readonly (readonly string[])[] = [
   ["127.0.0.1", "8.8.8.8"],
   ["8.8.8.8", "127.0.0.1"],
   ["8.8.8.8", "::1"],
+];
+
+/** One spelling of each kind. Tests of the classifier and the dialer use the whole list; all other tests use these. */
+export const ONE_HOST_OF_A_KIND: readonly string[] = [
+  "127.0.0.1",
+  "2130706433",
+  "[::ffff:7f00:1]",
+  "localhost",
+  "127\u30020\u30020\u30021",
+  "169.254.169.254",
+  "[fd00:ec2::254]",
+  "10.0.0.1",
+  "0.0.0.0",
+];
+
+/** One answer of each kind, as above. */
+export const ONE_ANSWER_OF_A_KIND: readonly (readonly string[])[] = [
+  ["127.0.0.1"],
+  ["::ffff:127.0.0.1"],
+  ["169.254.169.254"],
+  ["fc00::1"],
+  ["10.0.0.1"],
+  ["8.8.8.8", "127.0.0.1"],
 ];

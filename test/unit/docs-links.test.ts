@@ -1,4 +1,4 @@
-// The documents for people: each link within the repository leads somewhere, headings included, and the index names them all.
+// The documents: every link inside the repository has a target, also its heading, and the index names every page.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ const inFolder = (folder: string) =>
     .map((path) => join(folder, path));
 const PAGES = ["README.md", "README.zh-CN.md", "CHANGELOG.md", ...inFolder("docs")];
 
-/** As GitHub makes them. */
+/** Anchors of headings, as GitHub makes them. */
 function anchorsOf(page: string): readonly string[] {
   const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
@@ -23,7 +23,7 @@ function anchorsOf(page: string): readonly string[] {
   );
 }
 
-test.each(PAGES)("links of %s lead somewhere", (page) => {
+test.each(PAGES)("every link of %s has a target", (page) => {
   const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
   const links = [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link = ""]) => link.replace(/\s+/g, ""));
   const broken = links.filter((link) => {
@@ -36,10 +36,19 @@ test.each(PAGES)("links of %s lead somewhere", (page) => {
   expect(broken).toEqual([]);
 });
 
-test("docs/README.md names every page of docs/", () => {
-  const index = readFileSync(join(ROOT, "docs/README.md"), "utf8");
+test("docs/README.md names every page of docs/, and docs/decisions.md every decision", () => {
+  const indexes = ["README.md", "decisions.md"].map((page) => readFileSync(join(ROOT, "docs", page), "utf8"));
   const pages = inFolder("docs")
     .map((path) => relative("docs", path))
     .filter((path) => path !== "README.md");
-  expect(pages.filter((path) => !index.includes(`(${path})`))).toEqual([]);
+  const isNamed = (path: string) => indexes[path.startsWith("decisions/") ? 1 : 0]?.includes(`(${path})`);
+  expect(pages.filter((path) => !isNamed(path))).toEqual([]);
+});
+
+test.each(["docs/architecture.md", "docs/internals.md"])("%s names files that exist", (page) => {
+  const text = readFileSync(join(ROOT, page), "utf8");
+  const named = [...text.matchAll(/`((?:[\w-]+\/)+[\w-]*(?:\.ts)?)`/g)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(10);
+  const isThere = (path: string) => [path, `src/${path}`].some((each) => existsSync(join(ROOT, each)));
+  expect(named.filter((path) => !isThere(path))).toEqual([]);
 });

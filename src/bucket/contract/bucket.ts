@@ -1,5 +1,5 @@
-// The portable bucket: what every caller uses and every driver may rely on. It validates, bounds and describes; what is
-// there and what may replace it is decided by the driver, in one step.
+// The portable bucket: the interface that all callers use, over the driver of one store. It validates input, bounds
+// sizes and describes bodies. It makes no decision about replacing an object: the driver does that in one atomic step.
 import { createHash } from "node:crypto";
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -30,66 +30,79 @@ import type {
 } from "./driver.ts";
 import { readWhole } from "./read-whole.ts";
 
-/** One bucket, for everyone above the drivers. Throws store_failed, store_full and what else is named. */
+/**
+ * One bucket, as every caller above the drivers sees it. Each method throws store_failed or store_full, and the codes
+ * named.
+ */
 export interface Bucket {
   lookup(key: Key): Promise<Entry>;
   /** As in BucketDriver. */
   isUnknown(key: Key): boolean;
-  /** Undefined when the object is not there (any more): look it up again. Options as in BucketDriver. The caller closes the reader. */
+  /**
+   * Undefined if the object is not there any more: look it up again. Options as in BucketDriver. The caller closes the
+   * reader.
+   */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /** As in BucketDriver. */
-  readonly bring: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
-  /** In lower-case hex; reads the whole object where the digest is not known yet. Undefined as `open`; throws as its reader. */
+  readonly prefetch: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
+  /**
+   * Lower-case hex. Reads the whole object if the digest is not known yet. Undefined as `open`; throws as its reader
+   * does.
+   */
   digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
-   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away then,
-   * whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (info is not the body's).
+   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
+   * then, whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (`info` describes
+   * another body).
    */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /**
-   * The same bytes under another key, with the source's facts. It counts as an upload: no origin has it. Undefined when the
-   * source is not there. Throws store_corrupt for one that is damaged.
+   * Stores the same bytes under another key, with the source's facts. The copy counts as an upload, because no origin
+   * has it. Undefined if the source is not there. Throws store_corrupt if the source is damaged.
    */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
   /** As in BucketDriver. */
   findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
   /**
-   * Removes the object if there is one and leaves a tombstone, for `forMs` milliseconds or until it is lifted. True when
-   * an object was there.
+   * Removes the object, if there is one, and leaves a tombstone. The tombstone lasts `forMs` milliseconds, or until it
+   * is lifted. True if there was an object.
    */
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
-  /** Lifts a tombstone, so that the next miss may ask the origin again. True when there was one. */
+  /** Lifts a tombstone, so that the next miss may fetch from the origin again. True if there was one. */
   undelete(key: Key): Promise<boolean>;
-  /** Notes that the origin still has the stored bytes. False when the key has another object by now, or none. */
+  /** Records a successful revalidation of the stored bytes. False if the key now has another object, or none. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
-  /** Raises the epoch and marks what the mirror brought as stale (`hard`: removes it). True when there was such an object. */
+  /** Raises the epoch and makes a mirrored object stale (`hard`: removes it). True if there was a mirrored object. */
   purge(key: Key, options: PurgeOptions): Promise<boolean>;
-  /** Objects whose key begins with `prefix`, by ascending UTF-8 bytes, after `after`; at most `limit`, at most 1000. `signal`: see ListOptions. */
+  /**
+   * Objects whose key begins with `prefix`, in ascending order of UTF-8 bytes, starting behind `after`. At most
+   * `limit`, and at most 1,000. `signal`: see ListOptions.
+   */
   list(options: {
     readonly prefix?: string;
     readonly after?: Key | undefined;
     readonly limit?: number;
     readonly signal?: Cancellation;
   }): Promise<ListPage>;
-  /** Objects, and their bytes before equal ones are stored once. */
+  /** Number of objects, and their total bytes; equal bytes count once for each object. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
 }
 
-/** The parts of a description that the body does not tell. */
+/** The parts of a description that cannot be computed from the body. */
 export interface ObjectParts {
   readonly key: Key;
   readonly body: Pick<WholeBody, "size" | "hashes">;
   readonly image: ImageFacts;
   readonly headers?: Readonly<Record<string, string>>;
   readonly provenance: Provenance;
-  /** The origin's `Last-Modified` as received; what cannot be read, or lies ahead of `now`, counts as not sent. */
+  /** The origin's `Last-Modified` as received. An unreadable date, or one later than `now`, counts as not sent. */
   readonly lastModified?: string | undefined;
   readonly isSuspect?: boolean;
   /** Unix milliseconds. */
   readonly now: number;
 }
 
-/** The description under which a body is stored. Pure. */
+/** Builds the description under which a body is stored. Pure. */
 export function describeObject(parts: ObjectParts): ObjectInfo {
   const sentAt = 1_000 * (parseHttpDate(parts.lastModified ?? "", parts.now) ?? 0);
   return {
@@ -117,7 +130,7 @@ const MAX_LIFE_CHARACTERS = 256;
 const MAX_ORIGIN_URL_CHARACTERS = 8_192;
 const MAX_REASON_CHARACTERS = 256;
 const MAX_PAGE = 1_000;
-// The source may change between look-up and copy; a key that changes faster than this is treated as absent.
+// The source may change between lookup and copy. A key that changes on every attempt is treated as absent.
 const COPY_ATTEMPTS = 3;
 
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
@@ -125,7 +138,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     lookup: (key) => driver.lookup(key),
     isUnknown: (key) => driver.isUnknown?.(key) === true,
     open: (info, options) => driver.open(info, options),
-    bring: driver.bring && ((info) => driver.bring?.(info) ?? Promise.resolve(undefined)),
+    prefetch: driver.prefetch && ((info) => driver.prefetch?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);
@@ -163,7 +176,7 @@ function copyOf(source: ObjectInfo, key: Key, now: number): ObjectInfo {
   return { ...source, key, provenance: uploadedAt(now), modifiedAt: now, storedAt: now };
 }
 
-/** The provenance of what came from a client. `now`: Unix milliseconds. */
+/** The provenance of an object that a client uploaded. `now`: Unix milliseconds. */
 export function uploadedAt(now: number): Provenance {
   return {
     via: "upload",
@@ -179,7 +192,7 @@ async function digestOf(reader: ObjectReader | undefined, size: number, name: Di
   if (reader === undefined) return undefined;
   try {
     const hash = createHash(name);
-    await readWhole(reader, size, (piece) => hash.update(piece));
+    await readWhole(reader, size, (chunk) => hash.update(chunk));
     return hash.digest("hex");
   } finally {
     reader.close();
@@ -195,11 +208,11 @@ function checkBody(info: ObjectInfo, body: WholeBody, maxObjectBytes: number): v
     );
   }
   if (body.size < 1) throw new HuiyuanError("origin_empty", `Cannot store "${key}": no bytes, at least one is needed`);
-  const isBodys = info.size === body.size && info.hashes.sha256 === body.hashes.sha256;
-  if (!isBodys) throw new HuiyuanError("internal", `Cannot store "${key}": the description belongs to another body`);
+  const isSameBody = info.size === body.size && info.hashes.sha256 === body.hashes.sha256;
+  if (!isSameBody) throw new HuiyuanError("internal", `Cannot store "${key}": the description belongs to another body`);
 }
 
-/** The description without what an origin has no business to make us keep. Most have nothing to take away. */
+/** Drops headers that are not stored, and values that are too long. Most descriptions stay as they are. */
 function bounded(info: ObjectInfo): ObjectInfo {
   const { provenance } = info;
   return {
@@ -224,26 +237,26 @@ function boundedRenewal(renewal: Renewal): Renewal {
   };
 }
 
-/** Together the headers are shorter than an S3 store takes as metadata. */
+/** The bound per header keeps all of them together below the metadata limit of an S3 store. */
 function boundedValidation({ at, life }: Validation): Validation {
-  const kept: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
+  const result: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
   for (const name of DECLARED_LIFE) {
     const value = within(life[name], MAX_LIFE_CHARACTERS);
-    if (value !== undefined) kept[name] = value;
+    if (value !== undefined) result[name] = value;
   }
-  return { at, life: kept };
+  return { at, life: result };
 }
 
 function storedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const kept: Record<string, string> = {};
+  const result: Record<string, string> = {};
   for (const name of STORED_HEADERS) {
     const value = within(headers[name], MAX_HEADER_CHARACTERS);
-    if (value !== undefined) kept[name] = value;
+    if (value !== undefined) result[name] = value;
   }
-  return kept;
+  return result;
 }
 
-/** A value cut short would mean something else, so a long one is not kept at all. */
+/** Drops a value that is too long. A truncated value would mean something else. */
 function within(value: string | undefined, maxCharacters: number): string | undefined {
   return value !== undefined && value.length <= maxCharacters ? value : undefined;
 }

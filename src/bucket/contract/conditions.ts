@@ -1,16 +1,17 @@
-// May this change happen? The rules that every driver applies inside its own atomic step. Pure.
+// Decides whether a change of a key may happen. Every driver applies these rules inside its own atomic step. Pure: no
+// I/O.
 import { etagOf } from "../../core/object.ts";
 import type { Entry, PutCondition, PutResult, SeenVersion, Tombstone } from "./driver.ts";
 
-/** What a change meets: the key's state and epoch, and the SHA-256 (lower-case hex) of the object that is there. */
+/** The current content of a key: its state and epoch, and the SHA-256 (lower-case hex) of its object. */
 export interface Occupant {
   readonly state: Entry["state"];
   readonly epoch: number;
-  /** Nothing where no object is; null is how a row of the catalogue says so. */
+  /** Undefined if there is no object; null is the catalogue's spelling of that. */
   readonly sha256: string | null | undefined;
 }
 
-/** `stored`: go ahead. Anything else is the answer to the caller, and nothing changes. */
+/** `stored`: the put may proceed. Any other result is the answer to the caller, and nothing changes. */
 export function decidePut(occupant: Occupant, condition: PutCondition): PutResult {
   if (condition.when === "always") return "stored";
   if (condition.when === "vacant") return occupant.state === "object" ? "exists" : "stored";
@@ -20,18 +21,21 @@ export function decidePut(occupant: Occupant, condition: PutCondition): PutResul
   return "stored";
 }
 
-/** Whether a put under this condition ends whatever was begun for the key before. */
+/** Whether a put under this condition invalidates every fill of the key that began before it. */
 export function raisesEpoch({ when }: PutCondition): boolean {
   return when === "always" || when === "vacant";
 }
 
-/** The key's epoch after a put that was stored. */
+/** The epoch of the key after a put that was stored. */
 export function epochAfterPut(occupant: Occupant, condition: PutCondition): number {
   return raisesEpoch(condition) ? occupant.epoch + 1 : occupant.epoch;
 }
 
-/** Whether the mirror's version that was seen is still there. `via`: how what is there came; null or undefined where nothing is. */
-export function isStill(
+/**
+ * Whether the key still has the mirrored version that was looked up. `via`: the provenance of its object; null or
+ * undefined if there is none.
+ */
+export function holdsVersion(
   occupant: Occupant & { readonly via: string | null | undefined },
   { etag, epoch }: SeenVersion,
 ): boolean {

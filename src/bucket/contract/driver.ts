@@ -1,5 +1,6 @@
-// What a backend must do to hold a bucket. A driver may assume that everything was validated by bucket.ts; it
-// promises in return that readers see the old object or the whole new one, and that what it acknowledged is durable.
+// The contract of a storage backend: the interface that every driver implements. A driver may assume that bucket.ts has
+// validated everything. In return, readers see the old object or the whole new one, and acknowledged changes are
+// durable.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -7,10 +8,11 @@ import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
 
 /**
- * What a bucket knows of a key. `epoch` is raised by upload, delete and purge; 0 for a key never touched so. `isQueued`:
- * still on its way to a remote store. `failure`: why it could not be found out whether the object is there; what is known
- * here says that it is not. `isTaken`: another tool's object, which cannot be served, lies there, so that nothing of a
- * mirror is stored.
+ * The state of a key. `epoch` is raised by upload, delete and purge; 0 for a key that had none of these.
+ * - `isPending`: the object still waits for its upload to a remote store.
+ * - `failure`: the remote store did not answer; by local knowledge there is no object.
+ * - `isForeign`: another tool's object lies under the key. It cannot be served, and no mirrored object is stored over
+ *   it.
  */
 export type Entry =
   | {
@@ -28,34 +30,37 @@ export type Entry =
       readonly isForeign?: boolean;
     };
 
-/** The mark that a delete leaves. Times are Unix milliseconds; one that has expired counts as absent and may be swept. */
+/** The record that a delete leaves. Times are Unix milliseconds. An expired one counts as absent and may be swept. */
 export interface Tombstone {
   readonly deletedAt: number;
   readonly reason: string;
-  /** Undefined: it stays until an upload or undelete lifts it. */
+  /** Undefined: it stays until an upload or an undelete lifts it. */
   readonly expiresAt?: number | undefined;
 }
 
-/** One version of what the mirror brought, as it was looked up. */
+/** One version of a mirrored object, as a lookup returned it. */
 export interface SeenVersion {
   readonly etag: string;
   readonly epoch: number;
 }
 
-/** An origin has said again that its bytes are the stored ones. Holds for that version only. */
+/** The result of a successful revalidation with the origin. It holds for this version only. */
 export interface Renewal extends SeenVersion {
-  /** The origin's own, as in Provenance. */
+  /** The origin's own validator, as in Provenance. */
   readonly originEtag: string | undefined;
   readonly originLastModified: string | undefined;
   readonly validated: Validation;
-  /** True: what was purged stays stale, for the origin has not confirmed it. */
+  /** True: a purged object stays stale, because the origin has not confirmed it since. */
   readonly staysStale?: boolean | undefined;
 }
 
 /**
- * `absent`: only where nothing is (a tombstone counts as present), and where `epoch` is given only if the key's epoch
- * still is that. `etag`: only over the object with this entity tag. `vacant`: only where no object is; lifts a tombstone.
- * `always`: in any case; lifts a tombstone. `absent` and `etag` keep the epoch; `vacant` and `always` raise it.
+ * The condition of a put. `absent` and `etag` keep the epoch; with `epoch` they require the key to have that epoch.
+ * `vacant` and `always` raise the epoch and lift a tombstone.
+ * - `absent`: only if the key has neither an object nor a tombstone.
+ * - `etag`: only if the key has the object with this entity tag.
+ * - `vacant`: only if the key has no object.
+ * - `always`: without condition.
  */
 export type PutCondition =
   | { readonly when: "absent"; readonly epoch?: number }
@@ -63,21 +68,26 @@ export type PutCondition =
   | { readonly when: "vacant" }
   | { readonly when: "always" };
 
-/** `exists`: an object is there (or not the one named); `deleted`: a tombstone is; `outdated`: the epoch has moved on. */
+/**
+ * `exists`: an object is there, or not the one that the condition names. `deleted`: a tombstone is there. `outdated`:
+ * the epoch was raised.
+ */
 export type PutResult = "stored" | "exists" | "deleted" | "outdated";
 
 /** An open object. The owner closes it. */
 export interface ObjectReader {
   /**
-   * Bytes `start` to `end`, both inclusive, at most 1 MiB; every block they touch has been checked. Throws
-   * store_corrupt (wrong or missing bytes: the object has been set aside; what can be had again is absent from now on,
-   * anything else stays, `isDamaged`), store_failed, or original_replaced where a far store has another by now, or none. `into`: as long as what is read, where it may be put; the result may
-   * lie elsewhere all the same.
+   * Bytes `start` to `end`, both inclusive, at most 1 MiB. Every block that they touch has been checked. `into`: a
+   * buffer of the length of the result, which the driver may fill. The result may be another buffer.
+   *
+   * Throws store_failed. Throws original_replaced if a remote store now has another object, or none. Throws
+   * store_corrupt for wrong or missing bytes. The object is quarantined then: if it can be fetched again, its key is
+   * absent from now on. Any other object stays and is `isDamaged`.
    */
   read(start: number, end: number, into?: Buffer): Promise<Buffer>;
   /**
-   * Where blocks are not checked one by one, and only the read that ends at the last byte waits for the proof: resolves
-   * when every byte is known to be right. For whoever reads a part. Throws as read().
+   * For readers of a part. Present if single blocks are not checked, so that only the read of the last byte waits for
+   * the proof. Resolves once every byte is known to be right. Throws as read() does.
    */
   proven?(): Promise<void>;
   close(): void;
@@ -87,7 +97,7 @@ export interface OpenOptions {
   readonly mayBeReplaced: boolean;
 }
 
-/** `hard` removes what the mirror brought. `only`: where another version is there, or none, nothing changes at all. */
+/** `hard`: remove the mirrored object. `only`: change nothing if the key has another version, or none. */
 export interface PurgeOptions {
   readonly hard: boolean;
   readonly only?: SeenVersion | undefined;
@@ -97,14 +107,14 @@ export interface ListOptions {
   readonly prefix: string;
   readonly after: Key | undefined;
   readonly limit: number;
-  /** Of whoever waits for it: a driver whose listing may take long ends it with client_gone. */
+  /** The waiting client's. A driver whose listing may take long ends it with client_gone. */
   readonly signal?: Cancellation | undefined;
 }
 
-/** One page of a listing, by ascending UTF-8 bytes of the key. */
+/** One page of a listing, in ascending order of the key's UTF-8 bytes. */
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];
-  /** Pass as `after` for the next page; undefined at the end. */
+  /** The `after` of the next page; undefined on the last page. */
   readonly next: Key | undefined;
 }
 
@@ -112,51 +122,53 @@ export interface ListPage {
 export interface BucketDriver {
   lookup(key: Key): Promise<Entry>;
   /**
-   * Of a remote store: whether what is queued under the key was taken while it could not be asked, so that it may have another
-   * object, or a tombstone, which will win.
+   * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store
+   * may then have another object or a tombstone, which will win.
    */
   isUnknown?(key: Key): boolean;
   /**
-   * Undefined when the object is not there (any more). Throws store_corrupt for one that `isDamaged`. `mayBeReplaced`: its
-   * bytes also where the key has another object by now, if they are still at hand.
+   * Undefined if the object is not there any more. Throws store_corrupt if it `isDamaged`. `mayBeReplaced`: open its
+   * bytes even if the key has another object by now, as long as they are still on the disk.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /**
-   * For whoever reads all of it in a moment, and should not wait for a far store then: brings it here, whatever its size. The
-   * caller closes the reader. Undefined: it is here already, or cannot be had so, and `open` will tell. Absent where every
-   * object is here.
+   * Downloads the whole object to this machine, whatever its size, so that its reader does not wait for a remote store.
+   * The caller closes the reader. Undefined if the object is here already or cannot be downloaded: `open` tells which.
+   * Absent if every object is local.
    */
-  bring?(info: ObjectInfo): Promise<ObjectReader | undefined>;
+  prefetch?(info: ObjectInfo): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** A new object with the source's bytes, without moving them. Undefined when the source is not there. */
+  /** Makes a new object with the source's bytes, without moving them. Undefined if the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;
-  /** Removes the object if there is one and leaves a tombstone. True when an object was there. */
+  /** Removes the object, if there is one, and leaves a tombstone. True if there was an object. */
   delete(key: Key, tombstone: Tombstone): Promise<boolean>;
-  /** Lifts a tombstone. True when there was one in force. */
+  /** Lifts a tombstone. True if one was in force. */
   undelete(key: Key): Promise<boolean>;
-  /** Raises the epoch; marks an object that the mirror brought as stale, or with `hard` removes it. True when one was there. */
+  /**
+   * Raises the epoch and makes a mirrored object stale; with `hard` removes it. True if there was a mirrored object.
+   */
   purge(key: Key, options: PurgeOptions): Promise<boolean>;
   /**
-   * Replaces validators and `validated` in the provenance of what the mirror brought and lifts the stale mark (but for `staysStale`); bytes,
-   * times and epoch stay. False, and nothing changes, where the renewal is of another object.
+   * Replaces the validators and `validated` of a mirrored object, and ends its staleness unless `staysStale`. Bytes,
+   * times and epoch stay. False, and nothing changes, if the renewal belongs to another version.
    */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /**
-   * An object with this SHA-1 (lower-case hex) that was made known with it; undefined where none is known on this machine.
-   * Its bytes are to be read before they are relied on.
+   * An object that was stored with this SHA-1 (lower-case hex); undefined if this machine knows none. The caller must
+   * read its bytes before it relies on them.
    */
   findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
   list(options: ListOptions): Promise<ListPage>;
-  /** Objects, and the bytes that they take before equal ones are stored once. */
+  /** Number of objects, and their total bytes; equal bytes count once for each object. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
 }
 
-/** A place that holds many buckets. Equal bytes are stored once in it. */
+/** A store of many buckets. It keeps equal bytes once. */
 export interface Store {
-  /** `id`: `<appid>/<bucket>`; the same driver for the same id. */
+  /** `id`: `<appid>/<bucket>`. Returns the same driver for the same id. */
   bucket(id: string): BucketDriver;
-  /** Resolves when a write would succeed; throws store_failed or store_full saying what is wrong. */
+  /** Resolves if a write would succeed. Throws store_failed or store_full with the cause. */
   probe(): Promise<void>;
-  /** Finishes what was accepted, then closes. */
+  /** Finishes accepted operations, then closes. */
   close(): Promise<void>;
 }

@@ -1,13 +1,13 @@
-// One bucket of the embedded store: reads from the catalogue on the event loop, small bodies and every change through the
-// writer, large bodies into files that the writer only has to rename.
+// One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
+// through the writer thread. Large bodies are first written to files, which the writer only renames.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { decidePut } from "../contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
 import { readWhole } from "../contract/read-whole.ts";
+import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
-import type { RecentEntries } from "./catalogue/recent-entries.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
@@ -15,30 +15,30 @@ import type { BlobReaders } from "./packs/blob-reader.ts";
 import type { BlobSource } from "./writer/write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
-/** What all buckets of a store share. */
+/** The parts that all buckets of a store share. */
 export interface FsBucketParts {
   readonly reads: CatalogueReads;
-  /** Told of what the writer does. */
-  readonly recent: RecentEntries;
+  /** Invalidated by the writer's `onEnded`. */
+  readonly entryCache: EntryCache;
   readonly writer: Writer;
   readonly readers: BlobReaders;
   readonly freeSpace: FreeSpace;
-  /** A path for a new file, on the store's file system, given out once. */
+  /** Returns a path on the store's file system, a new one on each call. */
   readonly newFilePath: () => string;
 }
 
 export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
-  const { reads, recent, writer, readers, freeSpace, newFilePath } = parts;
-  /** A download opens what it looked up a moment ago, and need not ask the catalogue twice. */
+  const { reads, entryCache, writer, readers, freeSpace, newFilePath } = parts;
+  /** A download opens the object that it has just looked up, so the cached entry spares a second query. */
   function isCurrent(info: ObjectInfo): boolean {
-    return recent.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
+    return entryCache.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
   }
 
   /**
-   * Equal bytes that are there already would stand for those of an upload, which nobody can give again: they are read
-   * once. Damaged ones are set aside by their reader, and the new ones are stored.
+   * If equal bytes are stored already, an upload relies on them, and nobody can provide an upload again. So they are
+   * read once before. If they are damaged, their reader quarantines them and the new bytes are stored.
    */
-  async function settleEqual({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
+  async function verifyEqualBlob({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
     if (reads.blob(sha256) === undefined) return;
     let reader: ObjectReader | undefined;
     try {
@@ -52,23 +52,23 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   }
 
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
-    if (info.provenance.via === "upload") await settleEqual(info);
+    if (info.provenance.via === "upload") await verifyEqualBlob(info);
     const blockSums = body.blockSums.toString("latin1");
     const submit = (source: BlobSource | undefined, bytes?: Buffer) =>
       writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
     const { content } = body;
     if (content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES) {
       await freeSpace.check().catch((error: unknown) => {
-        // Bytes that are there already take no room.
+        // Bytes that are stored already need no space.
         if (reads.blob(info.hashes.sha256)?.isDamaged !== false) throw error;
       });
       return neverMissing(await submit(undefined, content.buffer), info);
     }
 
-    // The writer decides; asking here first spares the disk a body that would be refused.
+    // The writer decides. This check avoids a disk write for a body that the writer would refuse.
     const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
     const known = reads.blob(info.hashes.sha256);
-    // Good bytes mend whatever has the damaged ones, wanted here or not.
+    // Good bytes repair every object that has the damaged ones, even if this put is refused.
     if (early !== "stored" && known?.isDamaged !== true) return early;
     if (known?.isDamaged === false) {
       const source = content.kind === "file" ? { path: content.path, isSynced: false } : undefined;
@@ -98,14 +98,14 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
 
   return {
     async lookup(key) {
-      const known = recent.get(bucket, key);
+      const known = entryCache.get(bucket, key);
       if (known !== undefined) return known;
       const entry = reads.entry(bucket, key);
-      recent.note(bucket, key, entry);
+      entryCache.set(bucket, key, entry);
       return entry;
     },
     async open(info, options) {
-      // The blob of what was replaced lies there for the grace time.
+      // The blob of a replaced object stays on the disk for the grace time.
       const isThere =
         isCurrent(info) || (options?.mayBeReplaced === true && reads.sha256Of(bucket, info.key) !== undefined);
       return isThere ? readers.open(info.hashes.sha256, info.size) : undefined;
@@ -123,7 +123,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   };
 }
 
-/** The writer places what it is given synced, so only a fault of ours can lead here. */
+/** The writer places every source that is synced, so only a bug of ours leads to the error. */
 function neverMissing(result: PutResult | "blob-missing", info: ObjectInfo): PutResult {
   if (result === "blob-missing") throw new Error(`the writer did not place the body of "${info.key}"`);
   return result;

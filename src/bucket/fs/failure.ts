@@ -1,11 +1,11 @@
-// Foreign errors of the disk and of SQLite, translated once into store_full and store_failed.
+// Translates errors of the disk and of SQLite once into store_full and store_failed.
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 
-// QUOTA and FULL mean the same to an operator: nothing more fits.
+// A quota and a full disk mean the same to an operator: there is no space left.
 const FULL_CODES = new Set(["ENOSPC", "EDQUOT", "SQLITE_FULL"]);
 const DAMAGED_CODES = /^SQLITE_(CORRUPT|NOTADB)/;
 
-/** `action` completes "Cannot …" and may name a path; a HuiyuanError passes through as it is. */
+/** `action` completes "Cannot …" and may name a path. A HuiyuanError is returned unchanged. */
 export function storeFailure(error: unknown, action: string): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const found = error instanceof Error ? error.message : String(error);
@@ -13,12 +13,12 @@ export function storeFailure(error: unknown, action: string): HuiyuanError {
   return new HuiyuanError(code, `Cannot ${action}: ${found}`, { cause: error });
 }
 
-/** The code that Node or SQLite gave the error, such as `ENOENT` or `SQLITE_CORRUPT`; empty where there is none. */
+/** The code that Node or SQLite gave the error, such as `ENOENT` or `SQLITE_CORRUPT`; empty if it has none. */
 export function errorCodeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/** True when SQLite says that the file itself is broken, not the disk or the request. */
+/** True if SQLite reports that the file itself is broken, rather than the disk or the request. */
 export function isDamage(error: unknown): boolean {
   return DAMAGED_CODES.test(errorCodeOf(error));
 }

@@ -1,5 +1,5 @@
-// The few asynchronous file steps of the store, on raw descriptors: a FileHandle costs several times as much a step,
-// and a miss pays for each.
+// The few asynchronous file operations of the store. They use raw descriptors, because a FileHandle costs several times
+// as much per operation and every miss pays for it.
 import { close, closeSync, fsync, open, read, unlink, write } from "node:fs";
 
 /** `flags` as for `fs.open`. The caller closes the descriptor. */
@@ -9,7 +9,9 @@ export function openFile(path: string, flags: string): Promise<number> {
   });
 }
 
-/** Fills `target` from `position` on; returns the bytes read, fewer than asked for only at the end of the file. */
+/**
+ * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
+ */
 export async function readInto(descriptor: number, target: Buffer, position: number): Promise<number> {
   let filled = 0;
   while (filled < target.length) {
@@ -20,7 +22,7 @@ export async function readInto(descriptor: number, target: Buffer, position: num
   return filled;
 }
 
-/** A new file (it must not be there yet) with these bytes, on the disk when it resolves; none is left when it throws. */
+/** Creates a new file with these bytes and syncs it. Throws if the file exists. Leaves no file behind if it throws. */
 export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void> {
   const descriptor = await openFile(path, "wx");
   try {
@@ -36,8 +38,8 @@ export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void
 }
 
 /**
- * Puts a finished file's bytes on the disk. When that fails the file is removed: the kernel reports a lost write once
- * and then forgets it, so a second fsync would succeed over bytes that are not there.
+ * Syncs the bytes of a finished file. If that fails the file is removed: the kernel reports a lost write once and then
+ * forgets it, so a second fsync would succeed although the bytes are lost.
  */
 export async function syncFile(path: string): Promise<void> {
   const descriptor = await openFile(path, "r+");
@@ -51,21 +53,21 @@ export async function syncFile(path: string): Promise<void> {
   }
 }
 
-/** Of a file whose bytes have been synced, or given up. Does not wait for the disk; never throws. */
+/** Closes a file whose bytes are synced or no longer needed. Does not wait for the disk; never throws. */
 export function closeSynced(descriptor: number): void {
   try {
     closeSync(descriptor);
   } catch {
-    // The descriptor is gone all the same, and what was synced is on the disk.
+    // The descriptor is released even if close fails, and synced bytes are on the disk.
   }
 }
 
-/** Best effort: what stays is removed at the next start. */
+/** Best effort: a file that stays is removed at the next start. */
 export function removeFile(path: string): Promise<void> {
   return new Promise((resolve) => unlink(path, () => resolve()));
 }
 
-/** Nothing that a reader could do about an error here. */
+/** Ignores errors, because a reader can do nothing about them. */
 export function closeFile(descriptor: number): void {
   close(descriptor, () => {});
 }

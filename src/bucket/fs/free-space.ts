@@ -1,17 +1,17 @@
-// The room that must stay free on the disk: below it nothing new is stored, and serving goes on.
+// Watches the free space of the disk. Below the minimum no new object is stored, and serving continues.
 import { statfs } from "node:fs/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import { storeFailure } from "./failure.ts";
 
 export interface FreeSpace {
-  /** Throws store_full when less than the minimum is free. The disk is asked at most once a second. */
+  /** Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. */
   check(): Promise<void>;
   /**
-   * Bytes that files which come and go may take together: no bound while more than the minimum is free, else as much as is
-   * left, and 512 MiB at the most. As of a second ago, for it does not wait for the disk.
+   * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the free
+   * bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
    */
-  roomToPass(): number;
-  /** Another minimum from now on. */
+  spoolAllowance(): number;
+  /** Sets another minimum. */
   resize(minFreeBytes: number): void;
 }
 
@@ -20,46 +20,46 @@ export interface FreeSpaceOptions {
   readonly minFreeBytes: number;
 }
 
-const ASK_EVERY_MS = 1_000;
-const MAX_PASSING_BYTES = 536_870_912;
+const CHECK_EVERY_MS = 1_000;
+const MAX_ALLOWANCE_BYTES = 536_870_912;
 
 export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpace {
   let { minFreeBytes } = options;
-  let askedAt = Number.NEGATIVE_INFINITY;
+  let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
 
-  async function ask(): Promise<number> {
+  async function readFreeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(dir);
     lastFree = bavail * bsize;
     return lastFree;
   }
 
-  function refresh(): void {
-    if (performance.now() - askedAt < ASK_EVERY_MS) return;
-    askedAt = performance.now();
-    freeBytes = ask();
-    freeBytes.catch(() => undefined); // Told to whoever waits for it.
+  function updateIfDue(): void {
+    if (performance.now() - checkedAt < CHECK_EVERY_MS) return;
+    checkedAt = performance.now();
+    freeBytes = readFreeBytes();
+    freeBytes.catch(() => undefined); // check() reports it; without a check nobody needs it.
   }
 
   return {
     async check() {
       if (minFreeBytes === 0) return;
-      refresh();
+      updateIfDue();
       const free = await freeBytes.catch((error: unknown) => {
-        throw storeFailure(error, `ask how much room is left in "${dir}"`);
+        throw storeFailure(error, `read the free space of "${dir}"`);
       });
       if (free < minFreeBytes) {
         throw new HuiyuanError(
           "store_full",
-          `Cannot store anything new in "${dir}": ${free} bytes are free, ${minFreeBytes} must stay free`,
+          `Cannot store a new object in "${dir}": ${free} bytes are free, ${minFreeBytes} must stay free`,
         );
       }
     },
-    roomToPass() {
+    spoolAllowance() {
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;
-      refresh();
-      return lastFree < minFreeBytes ? Math.min(lastFree, MAX_PASSING_BYTES) : Number.POSITIVE_INFINITY;
+      updateIfDue();
+      return lastFree < minFreeBytes ? Math.min(lastFree, MAX_ALLOWANCE_BYTES) : Number.POSITIVE_INFINITY;
     },
     resize(next) {
       minFreeBytes = next;

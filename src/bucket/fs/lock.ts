@@ -1,5 +1,6 @@
-// The data lock: one process a data folder. It is the kernel's lock on a small SQLite file, so it vanishes with its
-// process, kill -9 included. Nothing else may open that file: POSIX locks die when any descriptor of it is closed.
+// The data lock: only one process may use a data folder. It is the kernel's lock on a small SQLite file, so it ends
+// with its process, even after kill -9. No other code may open that file: closing any descriptor of a file releases the
+// process's POSIX locks.
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
@@ -10,16 +11,16 @@ export interface DataLock {
   release(): void;
 }
 
-/** `dir`: the data folder; made where it is missing. Throws data_locked, or store_failed where it cannot be written. */
+/** `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. */
 export function lockData(dir: string): DataLock {
   const path = join(dir, "lock");
   let database: Database.Database | undefined;
   try {
     makeFolder(dir);
-    // SQLite would open and lock a read-only file as well.
+    // SQLite would open and lock even a read-only file.
     accessSync(dir, constants.W_OK);
     database = new Database(path, { timeout: 0 });
-    // In memory: the transaction writes nothing, and no journal file is left behind by a kill.
+    // The journal stays in memory: the transaction writes nothing, and a kill leaves no journal file behind.
     database.pragma("journal_mode = MEMORY");
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -27,17 +28,20 @@ export function lockData(dir: string): DataLock {
     if (errorCodeOf(error).startsWith("SQLITE_BUSY")) {
       throw new HuiyuanError(
         "data_locked",
-        `Cannot use the data folder "${dir}": another huiyuan process is using it; stop that one, ask it through its admin port, or choose another folder under \`data\``,
+        `Cannot use the data folder "${dir}": another huiyuan process is using it; stop that process, use its admin port, or choose another folder under \`data\``,
         { cause: error },
       );
     }
     throw storeFailure(error, `use the data folder "${dir}", it must be a folder that this user may write to`);
   }
-  const held = database;
-  return { release: () => held.close() };
+  const locked = database;
+  return { release: () => locked.close() };
 }
 
-/** As mkdir -p. Node's own never returns where the system says ENOENT of a folder whose parent is there, as in /proc. */
+/**
+ * As `mkdir -p`. Node's recursive mkdir never returns if the system reports ENOENT for a folder whose parent exists, as
+ * in /proc.
+ */
 function makeFolder(dir: string): void {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true) return;
   const parent = dirname(dir);

@@ -1,5 +1,5 @@
 // The embedded store: content-addressed blobs, a SQLite catalogue, and one thread that writes both. This file opens,
-// wires, tends (sweeping, scanning) and closes; what a bucket does is in bucket.ts.
+// connects and closes them, and runs the periodic tasks. It does not implement a bucket: bucket.ts does.
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
@@ -9,8 +9,8 @@ import type { Key } from "../../core/object.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../contract/driver.ts";
 import { createFsBucket } from "./bucket.ts";
+import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
-import { createRecentEntries, type RecentEntries } from "./catalogue/recent-entries.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import { storeFailure } from "./failure.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
@@ -19,52 +19,59 @@ import { type DataLock, lockData } from "./lock.ts";
 import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
-import { startTending } from "./tending.ts";
+import { startPeriodicTasks } from "./periodic-tasks.ts";
 import type { SweptBlob } from "./writer/write-operations.ts";
 import { startWriter, type Writer } from "./writer/writer.ts";
 
 export interface FsStoreOptions {
-  /** The data folder; made where it is missing. */
+  /** The data folder, created if it is missing. */
   readonly dir: string;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;
-  /** Below this much free disk nothing new is stored; 0 turns the check off. */
+  /** With less free disk space no new object is stored. 0 disables the check. */
   readonly minFreeBytes: number;
-  /** How long a file without a row is kept, an expired tombstone, and a blob that no object uses. Milliseconds. */
+  /** Grace time of files without a row, expired tombstones and unused blobs. Milliseconds. */
   readonly graceMs?: number;
-  /** The last of these, where it is shorter. Milliseconds. */
+  /** Grace time of unused blobs, if it is shorter. Milliseconds. */
   readonly blobGraceMs?: number;
-  /** Milliseconds between sweeps; 0: only `sweep()` and `scanOrphans()` by hand. */
+  /** Milliseconds between sweeps. 0: only explicit calls of `sweep()` and `scanOrphans()`. */
   readonly sweepEveryMs?: number;
-  /** How the ids of buckets begin whose objects can be had again, however they came: damaged ones are forgotten. */
-  readonly copyFolders?: readonly string[];
-  /** Bytes at which a pack is closed and the next one begun. */
+  /** Prefixes of the ids of cache buckets, whose objects can all be fetched again. Damaged ones become absent. */
+  readonly cacheBucketPrefixes?: readonly string[];
+  /** A pack of this size is closed and the next one is begun. Bytes. */
   readonly packBytes?: number;
 }
 
 export interface FsStore extends Store {
-  /** One-time tokens, spent by the same writer. */
+  /** The ledger of one-time tokens; the same writer records spent tokens. */
   readonly once: OnceLedger;
-  /** Where spools put their files, so that a body becomes a blob by renaming. Made by the store. */
+  /**
+   * The folder for spool files, on the same file system, so that a rename makes a body a blob. Created by the store.
+   */
   readonly spoolDir: string;
-  /** Nothing new is stored below its minimum. */
+  /** Below its minimum no new object is stored. */
   readonly freeSpace: FreeSpace;
-  /** Ids of all buckets that have ever been written to, in order. */
+  /** Ids of all buckets that were ever written to, sorted. */
   listBuckets(): string[];
-  /** Lets go of an object that is kept elsewhere: no tombstone, the epoch stands. False where another one, or none, is there. */
+  /**
+   * Drops an object that is also stored elsewhere. Leaves no tombstone and keeps the epoch. False if the key has
+   * another object, or none.
+   */
   forget(bucketId: string, key: Key, sha256: string): Promise<boolean>;
-  /** Gives an object to the same key of another bucket, whose epoch stands; one durable step. False where it is not there. */
+  /**
+   * Moves an object to the same key of another bucket, whose epoch stays. One durable step. False if it is not there.
+   */
   move(fromId: string, toId: string, key: Key, sha256: string): Promise<boolean>;
-  /** Objects whose bytes were found wrong and that nobody else has: each is answered with store_corrupt. */
+  /** Number of objects with damaged bytes that cannot be fetched again. Each read of them throws store_corrupt. */
   damaged(): number;
-  /** Distinct blobs and the bytes that they take, unused ones in their grace time included. */
+  /** Number and total bytes of distinct blobs, including unused ones in their grace time. */
   blobUsage(): { readonly blobs: number; readonly bytes: number };
-  /** Removes blobs that nothing has used for the grace time, and packs in which little is left. */
+  /** Removes blobs that were unused for the grace time, and packs whose blobs are mostly dead. */
   sweep(): Promise<{ readonly blobs: number; readonly bytes: number }>;
-  /** Removes the rows of tombstones that expired the grace time ago. Returns how many. */
+  /** Removes the rows of tombstones that expired longer ago than the grace time. Returns their number. */
   forgetTombstones(): Promise<number>;
-  /** Removes files without a row that are older than the grace time. Returns how many; walks slowly on purpose. */
+  /** Removes files without a row that are older than the grace time. Returns their number. Scans slowly on purpose. */
   scanOrphans(): Promise<number>;
 }
 
@@ -73,14 +80,14 @@ const GRACE_MS = HOUR_MS;
 const SWEEP_EVERY_MS = 300_000;
 const SWEEP_AT_ONCE = 200;
 const TOMBSTONES_AT_ONCE = 1_000;
-// The writer does nothing else meanwhile.
+// The writer thread does nothing else while it copies them.
 const MOVED_AT_ONCE_BYTES = 2_097_152;
 const SCAN_EVERY_MS = 6 * HOUR_MS;
 const PRUNE_EVERY_MS = 24 * HOUR_MS;
 
 /**
- * Opens the store of a data folder. Throws data_locked when another process has it, and store_failed with what to do
- * when the folder cannot be written or the catalogue is damaged or of a newer version.
+ * Opens the store of a data folder. Throws data_locked if another process uses it. Throws store_failed, with the
+ * operator's next step, if the folder cannot be written or the catalogue is damaged or of a newer version.
  */
 export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   const dir = resolve(options.dir);
@@ -89,12 +96,12 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   let database: Database.Database | undefined;
   try {
     prepareFolders(dir);
-    const recent = createRecentEntries();
+    const entryCache = createEntryCache();
     const { now, packBytes } = options;
-    writer = await startWriter({ dataDir: dir, now, packBytes, settled: recent.outdate });
+    writer = await startWriter({ dataDir: dir, now, packBytes, onEnded: entryCache.invalidate });
     database = openCatalogueForReading(join(dir, "catalogue.db"));
     syncDirectory(dir);
-    return wireStore({ ...options, dir, lock, writer, recent, database });
+    return wireStore({ ...options, dir, lock, writer, entryCache, database });
   } catch (error) {
     database?.close();
     await writer?.close();
@@ -104,7 +111,7 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
 }
 
 function prepareFolders(dir: string): void {
-  // What a crash left half-written; the folder holds only what is being written at the moment.
+  // A crash may have left partial files. The folder holds only files that are being written.
   rmSync(join(dir, "temp"), { recursive: true, force: true });
   for (const name of ["blobs", "packs", "spool", "quarantine", "temp"]) mkdirSync(join(dir, name), { recursive: true });
   syncDirectory(dirname(dir));
@@ -113,7 +120,7 @@ function prepareFolders(dir: string): void {
     if (statSync(join(dir, name)).dev === device) continue;
     throw new HuiyuanError(
       "store_failed",
-      `Cannot use "${join(dir, name)}": it lies on another file system than "${join(dir, "blobs")}", files are renamed between them`,
+      `Cannot use "${join(dir, name)}": it lies on another file system than "${join(dir, "blobs")}", both must be on one`,
     );
   }
 }
@@ -121,12 +128,12 @@ function prepareFolders(dir: string): void {
 interface StoreParts extends FsStoreOptions {
   readonly lock: DataLock;
   readonly writer: Writer;
-  readonly recent: RecentEntries;
+  readonly entryCache: EntryCache;
   readonly database: Database.Database;
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, recent, database, copyFolders = [] } = parts;
+  const { dir, now, log, minFreeBytes, lock, writer, entryCache, database, cacheBucketPrefixes = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace({ dir, minFreeBytes });
@@ -137,7 +144,7 @@ function wireStore(parts: StoreParts): FsStore {
   const readers = createBlobReaders({
     dataDir: dir,
     blob: (sha256) => reads.blob(sha256),
-    onDamage: (damage) => quarantine(damage, { writer, log, copyFolders }),
+    onDamage: (damage) => quarantine(damage, { writer, log, cacheBucketPrefixes }),
   });
   const newFilePath = () => {
     filesMade += 1;
@@ -153,11 +160,11 @@ function wireStore(parts: StoreParts): FsStore {
       total.blobs += swept.length;
       for (const { size } of swept) total.bytes += size;
     } while (swept.length === SWEEP_AT_ONCE);
-    await tidyPacks();
+    await compactPacks();
     return total;
   }
 
-  /** With their epochs, so not before every fill that began under them has ended and been stored or given up. */
+  /** A tombstone's epoch goes with it. After the grace time each fill that began under that epoch has ended. */
   async function forgetTombstones(): Promise<number> {
     let total = 0;
     for (;;) {
@@ -168,15 +175,15 @@ function wireStore(parts: StoreParts): FsStore {
     }
   }
 
-  /** Gives the room of dead blobs back: what lives in packs that are mostly dead moves away, and they are removed. */
-  async function tidyPacks(): Promise<void> {
+  /** Reclaims the space of dead blobs: moves the live blobs out of sparse packs and removes the emptied packs. */
+  async function compactPacks(): Promise<void> {
     await removeEmptyPacks();
     for (const pack of reads.sparsePacks()) {
       try {
         await compactPack(pack);
         await removeEmptyPacks();
       } catch (error) {
-        log.warn({ err: error, pack }, "cannot move images out of a pack; will try again");
+        log.warn({ err: error, pack }, "cannot compact a pack; will retry");
       }
     }
   }
@@ -208,12 +215,12 @@ function wireStore(parts: StoreParts): FsStore {
     });
   }
 
-  const stopTending = startTending(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { log }, [
-    { what: "sweep unused blobs", everyMs: 0, run: sweep },
-    { what: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
-    { what: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
+  const stopTasks = startPeriodicTasks(parts.sweepEveryMs ?? SWEEP_EVERY_MS, { log }, [
+    { action: "sweep unused blobs", everyMs: 0, run: sweep },
+    { action: "forget expired tombstones", everyMs: 0, run: forgetTombstones },
+    { action: "scan for orphans", everyMs: SCAN_EVERY_MS, run: scanOrphans },
     {
-      what: "forget old one-time tokens",
+      action: "forget old one-time tokens",
       everyMs: PRUNE_EVERY_MS,
       run: () => writer.submit("pruneSpent", { now: Math.floor(now() / 1_000) }),
     },
@@ -221,7 +228,8 @@ function wireStore(parts: StoreParts): FsStore {
 
   return {
     bucket(id) {
-      const known = buckets.get(id) ?? createFsBucket(id, { reads, recent, writer, readers, freeSpace, newFilePath });
+      const known =
+        buckets.get(id) ?? createFsBucket(id, { reads, entryCache, writer, readers, freeSpace, newFilePath });
       buckets.set(id, known);
       return known;
     },
@@ -251,9 +259,9 @@ function wireStore(parts: StoreParts): FsStore {
     async close() {
       if (closing.signal.aborted) return;
       closing.abort();
-      await stopTending();
+      await stopTasks();
       readers.close();
-      // Before the writer, whose connection as the last one folds the log into the catalogue.
+      // The last connection that closes checkpoints the log into the catalogue. That must be the writer's.
       database.close();
       await writer.close();
       lock.release();
@@ -261,15 +269,18 @@ function wireStore(parts: StoreParts): FsStore {
   };
 }
 
-/** The damaged blob goes to quarantine. What can be had again is absent from now on, and the next request fetches it. */
+/** Quarantines the damaged blob. Objects that can be fetched again become absent, and the next request fetches them. */
 async function quarantine(
   { found, ...damage }: Damage,
-  { writer, log, copyFolders }: { writer: Writer; log: Log; copyFolders: readonly string[] },
+  { writer, log, cacheBucketPrefixes }: { writer: Writer; log: Log; cacheBucketPrefixes: readonly string[] },
 ): Promise<void> {
   const { sha256 } = damage;
-  for (const { bucket, key, via, isKept } of await writer.submit("quarantine", { ...damage, copyFolders })) {
+  for (const { bucket, key, via, isOnlyCopy } of await writer.submit("quarantine", {
+    ...damage,
+    cacheBucketPrefixes,
+  })) {
     const fields = { bucket, key, sha256, found };
-    if (!isKept) log.warn(fields, "a stored image is damaged; it was set aside and will be fetched again");
+    if (!isOnlyCopy) log.warn(fields, "a stored image is damaged; it was quarantined and will be fetched again");
     else log.error({ ...fields, via }, "a stored image is damaged and no origin has it; upload it again, or delete it");
   }
 }

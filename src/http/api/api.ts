@@ -1,5 +1,5 @@
-// The admin API, /api/v1: what operators ask and order. It answers whoever reaches it; admin.ts decides who does, and a
-// command without a server asks it within its own process.
+// The admin API, /api/v1: the Hono application with the calls that operators make. It checks no access: admin.ts does
+// for the admin port, and a command without a server calls it inside its own process.
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
@@ -23,18 +23,21 @@ import { problemOf } from "./problem.ts";
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly accounts: CallbackParts & InsightParts;
+  /** `server.healthPath` of the settings in force. */
+  readonly healthPath: () => string;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly nextRequestId: () => string;
-  /** Aborts when the server begins to stop. */
+  /** Aborts when the server starts to shut down. */
   readonly stopping: AbortSignal;
   readonly version: string;
   readonly log: Log;
 }
 
-/** Paths begin with /api/v1. */
+/** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, accounts, nextRequestId, log } = options;
+  const { registry, accounts, now, nextRequestId, stopping, version, log } = options;
+  const { operations, usage, outbox, notices } = accounts;
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -46,7 +49,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     {
       method: "get",
       path: "/buckets",
-      summary: "The buckets and their domains",
+      summary: "List the buckets and their domains",
       input: z.object({}),
       answer: { kind: "json", schema: bucketsAnswer },
     },
@@ -56,37 +59,38 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     {
       method: "get",
       path: "/origins",
-      summary: "How each origin is",
+      summary: "State of each origin",
       input: z.object({}),
       answer: { kind: "json", schema: originsAnswer },
     },
     (context) => context.json({ origins: registry.originHealth() }),
   );
-  addObjectCalls(calls, { ...options, ...accounts });
-  addWarmCall(calls, options);
+  addObjectCalls(calls, { registry, operations, usage, log, now });
+  addWarmCall(calls, { registry, stopping, log });
   calls.add(
     {
-      // POST, though it changes nothing: a URL may hold a token, which does not belong into another URL.
+      // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
       method: "post",
       path: "/explain",
-      summary: "What a download URL means, and how it would be answered",
+      summary: "Explain a download URL: its object, its rule, and the answer to it",
       input: z.object({
-        url: text().describe("As a client asks for it, with its host."),
+        url: text().describe("The URL as a client requests it, with its host."),
         method: z
           .string()
           .regex(/^[A-Z]{1,20}$/, { error: "must be such as GET" })
           .default("GET"),
-        headers: headerFields().prefault({}).describe("Of the request; `host` replaces the URL's own."),
+        headers: headerFields().prefault({}).describe("Headers of the request; `host` replaces the host of the URL."),
       }),
       answer: { kind: "json", schema: explanation },
     },
-    async (context, order) => context.json(await explain(order, registry.sites)),
+    async (context, input) =>
+      context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
   );
-  addCallbackCalls(calls, { ...options, ...accounts });
-  addInsightCalls(calls, { ...options, ...accounts });
-  // Made when they are asked for, which is seldom.
-  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, options.version)));
-  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(options.version)));
+  addCallbackCalls(calls, { registry, outbox, notices, log, now });
+  addInsightCalls(calls, { registry, operations, usage, now });
+  // Built on request, which is rare.
+  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
+  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
 
   api.notFound((context) =>
     context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),
@@ -97,7 +101,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     const status = known.answerStatus ?? usual;
     const requestId = context.get("requestId");
     if (status >= 500) log.error({ err: known, requestId }, "an admin request failed");
-    // The table has statuses that Hono has no type for.
+    // The error table has statuses that the type of Hono lacks.
     return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
   });
   return api;

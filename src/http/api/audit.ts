@@ -1,20 +1,21 @@
-// One log line for each call that changes something: who, what, how it ended. It never holds a token or a query.
+// The audit log: one line for each call that changes something, with client, operation and outcome. A line contains no
+// token and no query.
 import type { Context } from "hono";
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import type { ApiEnv } from "./env.ts";
 
-/** Written once, whether the call has ended well, failed, or was left by its caller. */
+/** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
 
-/** `what`: the operation and what it was given. */
+/** `what`: the operation and its parameters. */
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
   const client = context.env.incoming?.socket.remoteAddress ?? "this machine";
   const requestId = context.get("requestId");
-  return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an operator's order");
+  return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
 }
 
-/** The name of an object as it may be logged, or how names begin: what redactTarget() leaves, of a URL without its query. */
+/** An object name or prefix for logs: redacted, a URL without its query, at most 200 characters. */
 export function loggedName(name: string): string {
   const text = redactTarget(name);
   return (/^https?:\/\//i.test(text) ? (text.split("?", 1)[0] ?? "") : text).slice(0, 200);

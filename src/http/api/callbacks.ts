@@ -1,8 +1,9 @@
-// The admin API of upload callbacks: the notices that business servers are owed, listed, ordered anew or dropped.
+// Admin API calls for upload callbacks: list, retry or drop the notices that business servers have not received yet.
+// upload/callback/ stores and delivers them.
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
-import { type Outbox, type OutboxEntry, OWED_STATES, type Selection } from "../../upload/callback/outbox.ts";
+import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, whole, word } from "./fields.ts";
@@ -18,7 +19,7 @@ export interface CallbackParts {
 const MAX_LISTED = 1_000;
 const LISTED = 100;
 
-const WHICH = { bucket: bucket(), state: word(OWED_STATES).optional() };
+const SELECTION = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
 
 export function addCallbackCalls(
   calls: Calls,
@@ -29,10 +30,10 @@ export function addCallbackCalls(
     {
       method: "get",
       path: "/callbacks",
-      summary: "A page of the notices that business servers are owed",
+      summary: "List undelivered callback notices",
       input: z.object({
-        ...WHICH,
-        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the page before."),
+        ...SELECTION,
+        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
         limit: whole(1, MAX_LISTED).default(LISTED),
       }),
       answer: { kind: "json", schema: noticePage },
@@ -44,9 +45,9 @@ export function addCallbackCalls(
   );
 
   const input = z.object({
-    ...WHICH,
+    ...SELECTION,
     ids: ids().optional(),
-    all: flag().default(false).describe("Instead of the others: every notice."),
+    all: flag().default(false).describe("Instead of the other fields: every notice."),
   });
   const change = (operation: "retry" | "drop", summary: string, run: (selection: Selection) => Promise<number>) =>
     calls.add(
@@ -69,12 +70,12 @@ export function addCallbackCalls(
         return context.json({ changed, isSending: notices.isRedelivering });
       },
     );
-  change("retry", "Have notices sent at once", async (selection) => {
+  change("retry", "Send notices now", async (selection) => {
     const changed = await outbox.retry(selection, now());
     if (notices.isRedelivering) await notices.redeliver();
     return changed;
   });
-  change("drop", "Give notices up for good", outbox.drop);
+  change("drop", "Drop notices for good", outbox.drop);
 }
 
 function selectionOf(
@@ -86,12 +87,12 @@ function selectionOf(
   registry: Domains,
 ): Selection {
   const { bucket: name, state, ids: chosen } = which;
-  // A bucket that the settings name no more may be owed notices still.
+  // A bucket that is no longer in the settings may still have notices.
   const bucketId = name === undefined || name.includes("/") ? name : bucketNamed(name, registry).bucketId;
   return { bucketId, state, ids: chosen };
 }
 
-/** Not its magic context: that is between uploader and business server. */
+/** Omits the magic context, which is private to uploader and business server. */
 function noticeView({
   id,
   appid,

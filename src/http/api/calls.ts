@@ -1,10 +1,11 @@
-// One call of the admin API: its schema reads what callers send, and the same schema is what openapi.ts tells of it.
+// Registers the calls of the admin API. The schema of a call parses its input and is also its description in
+// openapi.ts.
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
 import type { ApiEnv } from "./env.ts";
 import { bodyReader, queryReader } from "./input.ts";
 
-/** What comes back with 200. `lines`: one JSON object a line, the last one `{ end }` or `{ error }`. */
+/** The body of a 200. `lines`: one JSON object a line, the last one `{ end }` or `{ error }`. */
 export type CallAnswer =
   | { readonly kind: "json"; readonly schema: z.ZodType }
   | { readonly kind: "lines"; readonly line: z.ZodType; readonly end: z.ZodType }
@@ -21,12 +22,12 @@ export interface Call<Schema extends z.ZodObject = z.ZodObject> {
 }
 
 export interface Calls {
-  /** `handle` throws what a caller is to be told. */
+  /** Errors that `handle` throws become error answers. */
   add<Schema extends z.ZodObject>(
     call: Call<Schema>,
     handle: (context: Context<ApiEnv>, input: z.output<Schema>) => Response | Promise<Response>,
   ): void;
-  /** All that were added. */
+  /** All registered calls. */
   readonly list: readonly Call[];
 }
 

@@ -1,8 +1,8 @@
-// What Hono carries along with a request of the admin port.
+// The Hono environment of a request to the admin API.
 import type { IncomingMessage } from "node:http";
 
 export interface ApiEnv {
-  /** Without `incoming` for a command that asks within its own process. */
+  /** `incoming` is absent if a command calls the API inside its own process. */
   readonly Bindings: { readonly incoming?: IncomingMessage };
   readonly Variables: { readonly requestId: string };
 }

@@ -1,48 +1,60 @@
-// What a download URL means here: which domain, bucket, key, rule and token; what is stored; what the origin would be asked;
-// and how it would be answered. It is decided by a dry run of the download itself, so that the two cannot disagree.
+// Explains a download URL: its domain, bucket, key, rule and token, the stored object, the requests to the origin, and
+// the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
+// effects.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { type DryAsk, type DryRun, runDry } from "../dry-run/dry-run.ts";
+import { type DryRun, runDry } from "../dry-run/dry-run.ts";
+import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {
+  negotiatedFor,
   type ProcessingRequest,
   processingOfAlias,
   processingOfQuery,
-  settledFor,
 } from "../request/processing-request.ts";
 import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { readApiRequest } from "../rest/target.ts";
+import { isHealth } from "../wire/health.ts";
 import { invalid } from "./input.ts";
 import { entryView } from "./objects/object-view.ts";
 
-export interface ExplainOrder {
+export interface ExplainRequest {
   /** http or https, with a host. */
   readonly url: string;
   readonly method: string;
-  /** Lower-case names; a `host` is sent instead of the URL's own. */
+  /** Lower-case names; a `host` replaces the host of the URL. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** For JSON: what is not known, or has no meaning here, is left out. Throws request_invalid for what is no URL. */
-export async function explain(order: ExplainOrder, sites: Sites): Promise<object> {
-  const request = requestOf(order);
+export interface ExplainParts {
+  readonly sites: Sites;
+  /** `server.healthPath`; empty if there is none. */
+  readonly healthPath: string;
+}
+
+/**
+ * The explanation for JSON; unknown and meaningless fields are left out. Throws request_invalid if `url` is not a URL.
+ */
+export async function explain(input: ExplainRequest, { sites, healthPath }: ExplainParts): Promise<object> {
+  const request = requestOf(input);
   const { hosts } = request;
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
-  if (isCall(request.url ?? "", hosts, isDomain)) return { method: order.method, isRestApi: true };
+  if (isCall(request.url ?? "", hosts, isDomain)) return { method: input.method, isRestApi: true };
+  if (isHealth(request, healthPath)) return { method: input.method, isHealthPath: true };
   const run = await runDry(request, sites);
   const { site } = run;
   return {
-    method: order.method,
+    method: input.method,
     ...(site && { domain: site.domain, bucket: site.stored.bucketId, isMirrored: site.source !== undefined }),
     ...(site && (await objectOf(site, request))),
     ...(site && { referer: refererOf(site, request), token: tokenOf(site, run) }),
     ...(site && ruleOf(site, request, run)),
-    origin: run.asks.map(askView),
+    origin: run.fetches.map(fetchView),
     answer: answerOf(run),
   };
 }
@@ -51,7 +63,7 @@ function isCall(target: string, hosts: readonly string[], isDomain: (host: strin
   try {
     return readApiRequest(target, hosts, isDomain) !== undefined;
   } catch {
-    return false; // The download port says what is wrong with such a Host.
+    return false; // The dry run reports the fault of such a Host.
   }
 }
 
@@ -59,8 +71,10 @@ interface WireRequest extends DownloadRequest {
   readonly hosts: readonly string[];
 }
 
-/** As it comes over the wire, one character a byte; a fragment stays at home, as with every client. */
-function requestOf({ url, method, headers }: ExplainOrder): WireRequest {
+/**
+ * The request as it would arrive on a connection, one character a byte. The fragment is dropped, as every client does.
+ */
+function requestOf({ url, method, headers }: ExplainRequest): WireRequest {
   const [, authority = "", rest = ""] = /^https?:\/\/([^/?#]*)([^#]*)/is.exec(url) ?? [];
   if (authority === "") throw invalid('"url" must be a whole URL, such as http://img.example.com/a.jpg');
   const all = { ...headers, host: headers.host ?? authority };
@@ -76,7 +90,7 @@ function requestOf({ url, method, headers }: ExplainOrder): WireRequest {
   };
 }
 
-/** Undefined where the URL cannot be read; the answer says why. */
+/** Undefined: the URL is not readable, and the answer says why. */
 function urlOf({ url = "", method, hosts }: WireRequest): ObjectUrl | undefined {
   try {
     const { host, key, rawQuery } = parseTarget(url, hosts);
@@ -106,7 +120,7 @@ async function objectOf(site: Site, request: WireRequest): Promise<object> {
   };
 }
 
-/** Undefined where they cannot be read; the answer says why. */
+/** Undefined: the instruction is not readable, and the answer says why. */
 function readUrl(
   site: Site,
   url: ObjectUrl,
@@ -120,7 +134,7 @@ function readUrl(
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: WireRequest): object {
-  const { recipe } = settledFor(named, headers.accept);
+  const { recipe } = negotiatedFor(named, headers.accept);
   const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
   return {
     ...(suffix !== "" && { alias: suffix.slice(1) }),
@@ -133,10 +147,10 @@ function refererOf({ referers }: Site, { headers }: WireRequest): string {
   return referers.mode === "off" ? "off" : refererVerdict(headers.referer, referers);
 }
 
-/** `unseen`: the request is refused before, or a listed Referer stands for it. */
+/** `unseen`: the token was not checked, because the request was refused before, or its Referer is listed. */
 function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
   if (authorizer === undefined && tokens.length === 0) return { verdict: "off" };
-  // Several names are tried until one fits; those of image marks come after it.
+  // The download checks several names until one fits; checks for watermarks come after it.
   const token = tokens.find(({ admission }) => admission !== undefined) ?? tokens.at(-1);
   if (token === undefined) return { verdict: "unseen" };
   const { admission, failure } = token;
@@ -146,16 +160,16 @@ function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
   return { verdict: "good", kind: scope.kind, ...life, ...(isSpent && { isSpent: isSpent() }) };
 }
 
-/** The rule that decided; where none had to, for the object is stored, the one that would. */
-function ruleOf(site: Site, request: WireRequest, { asks, routes }: DryRun): object {
+/** The rule that decided. If the object is stored and no rule had to, the rule that would. */
+function ruleOf(site: Site, request: WireRequest, { fetches, routes }: DryRun): object {
   const url = urlOf(request);
-  const route = asks[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
+  const route = fetches[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
   if (route === undefined) return {};
   const { rule, action, type, match, fallback } = route;
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };
 }
 
-function askView({ why, key, isStored, isRunning, refusal, asks }: DryAsk): object {
+function fetchView({ why, key, isStored, isRunning, refusal, asks }: DryFetch): object {
   return {
     why,
     key,
@@ -166,7 +180,7 @@ function askView({ why, key, isStored, isRunning, refusal, asks }: DryAsk): obje
   };
 }
 
-/** `from`: where the bytes would come from; `origin` leaves the status to that. */
+/** `from`: the tier that the bytes would come from. The origin or the renderer decides the status itself. */
 function answerOf({ status, headers, failure, outcome, renders }: DryRun): object {
   if (status === undefined) return { from: renders.length > 0 ? "renderer" : "origin" };
   const header = (name: string) => {
@@ -185,9 +199,9 @@ function answerOf({ status, headers, failure, outcome, renders }: DryRun): objec
   };
 }
 
-/** Callers are operators, who are told more than the public text, but of faults in here only the code. */
+/** Operators see the full message, except for internal errors: those show their public text. */
 function problemOf({ code, message, retryAfterSeconds }: HuiyuanError): object {
   const { errNo, status, text } = errorRow(code);
-  const said = status === 500 ? text : message;
-  return { code, errNo, message: said, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
+  const shown = status === 500 ? text : message;
+  return { code, errNo, message: shown, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
 }

@@ -1,9 +1,9 @@
-// The fields that calls of the admin API have, each bounded, with the words in which a wrong one is refused: they follow the
-// field's name. The same schemas read what callers send and describe it (openapi.ts).
+// Schemas for the input fields of admin API calls. Each is bounded, and its error text follows the field's name. The
+// same schemas parse the input and describe it in openapi.ts.
 import * as z from "zod";
 
 const MAX_TEXT_CHARACTERS = 8_192;
-/** Names in one call. */
+/** Limit of names in one call. */
 const MAX_NAMES = 1_000;
 const MAX_HEADERS = 50;
 
@@ -18,7 +18,7 @@ export function whole(min: number, max: number): z.ZodInt {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-/** Fractions too. */
+/** Both bounds inclusive; fractions too. */
 export function number(min: number, max: number): z.ZodNumber {
   const error = `must be a number from ${min} to ${max}`;
   return z.number({ error }).min(min, { error }).max(max, { error });
@@ -39,7 +39,7 @@ export function names() {
   return z.array(name, { error }).min(1, { error }).max(MAX_NAMES, { error });
 }
 
-/** Of notices. */
+/** Ids of callback notices. */
 export function ids() {
   const error = `must be a list of 1 to ${MAX_NAMES} whole numbers from 1`;
   return z.array(z.int({ error }).min(1, { error }), { error }).min(1, { error }).max(MAX_NAMES, { error });
@@ -61,7 +61,7 @@ export function headerFields() {
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/;
-/** The 30th of February is none, whatever Date makes of it. */
+/** False for the 30th of February, which Date accepts. */
 function isReal(written: string): boolean {
   const time = Date.parse(written);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(written.slice(0, 10));
@@ -73,7 +73,7 @@ export function day() {
   return z.string({ error }).regex(DAY, { error }).refine(isReal, { error });
 }
 
-/** Unix milliseconds; of a day `ofDay` milliseconds after its beginning. */
+/** Unix milliseconds. A day alone means `ofDay` milliseconds after its start. */
 export function time(ofDay: number) {
   const error = "must be a day such as 2015-07-17 or a time such as 2015-07-17T08:00:00Z";
   return z
@@ -83,7 +83,7 @@ export function time(ofDay: number) {
     .transform((written) => Date.parse(written) + (DAY.test(written) ? ofDay : 0));
 }
 
-/** Which bucket is meant, where there are several. */
+/** The bucket of the call; optional if there is only one. */
 export function bucket() {
-  return text().optional().describe("`<appid>/<name>`, or the name alone; needed where there are several.");
+  return text().optional().describe("`<appid>/<name>`, or the name alone; required if there are several.");
 }

@@ -1,12 +1,12 @@
-// Work on many items, some at a time, whose results are given out as they come. It takes no further item while its reader
-// is busy, so nothing piles up.
+// Works on many items concurrently and yields each result when it is ready. It starts no further item while its reader
+// is busy, so that results do not pile up.
 
 export interface ParallelOptions<Item, Result> {
-  /** Items at work at the same time; at least 1. */
+  /** Concurrent items; at least 1. */
   readonly places: number;
-  /** Must not throw: what may fail is a result. */
+  /** Must not throw: a failure is a result. */
   readonly work: (item: Item) => Promise<Result>;
-  /** Waits until the next item may be begun. */
+  /** Resolves when the next item may start. */
   readonly pace?: () => Promise<void>;
 }
 
@@ -14,7 +14,9 @@ type Event<Item, Result> =
   | { readonly kind: "next"; readonly next: IteratorResult<Item, void> }
   | { readonly kind: "done"; readonly place: Promise<Result>; readonly result: Result };
 
-/** In the order in which the work ends. Throws what `items` or `pace` throws, after the work that was begun has ended. */
+/**
+ * Yields in the order in which the work ends. An error of `items` or `pace` is thrown after all started work has ended.
+ */
 export async function* inParallel<Item, Result>(
   items: AsyncGenerator<Item, void, undefined>,
   { places, work, pace }: ParallelOptions<Item, Result>,
@@ -58,7 +60,7 @@ export async function* inParallel<Item, Result>(
   }
 }
 
-/** The items until the signal aborts. */
+/** Yields the items until the signal aborts. */
 export async function* untilAborted<Item>(
   items: AsyncIterable<Item> | Iterable<Item>,
   signal: AbortSignal,

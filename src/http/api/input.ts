@@ -1,28 +1,28 @@
-// What callers of the admin API send, read once into exact types by the schema of the call. Everything is bounded, and what is not
-// known is refused: a misspelt field of a call that changes things must not be overlooked.
+// Parses the input of admin API calls, once, into the exact types of the call's schema. Everything is bounded, and
+// unknown fields are refused: a misspelt field of a call that changes something must not be ignored.
 import type { HonoRequest } from "hono";
 import * as z from "zod";
 import { HuiyuanError } from "../../core/errors.ts";
 
-/** The fields of one call. */
+/** The unparsed fields of one call. */
 type Input = Readonly<Record<string, unknown>>;
 
 const MAX_BODY_BYTES = 1_048_576;
 
-/** The JSON object of a request's body. Throws request_invalid, with 413 and 415 where these say more. */
+/** Parses the JSON object in a request body. Throws request_invalid, with status 413 or 415 if these say more. */
 export function bodyReader<Schema extends z.ZodObject>(
   schema: Schema,
 ): (request: HonoRequest) => Promise<z.output<Schema>> {
   return async (request) => {
     const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-    // What a page of another site can send without asking first is never this type.
+    // Protects against CSRF: a page of another site cannot send this type without a preflight.
     if (type !== "application/json")
       throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
     return readFields(parse(await readText(request.raw.body)), schema);
   };
 }
 
-/** The parameters of a request's query, where numbers are texts. Throws request_invalid. */
+/** Parses the parameters of a query, whose numbers are texts. Throws request_invalid. */
 export function queryReader<Schema extends z.ZodObject>(schema: Schema): (request: HonoRequest) => z.output<Schema> {
   const numbers = Object.entries(schemaOf(schema).properties ?? {}).flatMap(([name, property]) => {
     const type = typeof property === "object" ? property.type : undefined;
@@ -41,7 +41,7 @@ export function queryReader<Schema extends z.ZodObject>(schema: Schema): (reques
   };
 }
 
-/** What may be written, as JSON Schema. */
+/** JSON Schema of the input. */
 export function schemaOf(schema: z.ZodType) {
   return z.toJSONSchema(schema, {
     io: "input",
@@ -51,7 +51,7 @@ export function schemaOf(schema: z.ZodType) {
   });
 }
 
-/** Without the dialect, which OpenAPI 3.1 has already. */
+/** JSON Schema without `$schema`, because OpenAPI 3.1 defines the dialect. */
 export function bareSchemaOf(schema: z.ZodType): object {
   const { $schema: _, ...rest } = schemaOf(schema);
   return rest;
@@ -59,7 +59,7 @@ export function bareSchemaOf(schema: z.ZodType): object {
 
 function readFields<Schema extends z.ZodObject>(input: Input, schema: Schema): z.output<Schema> {
   const allowed = Object.keys(schema.shape);
-  // Here and not by the schema: `__proto__` is a name as well.
+  // Checked here and not by the schema, so that `__proto__` is refused too.
   const unknown = Object.keys(input).find((name) => !allowed.includes(name));
   if (unknown !== undefined)
     throw invalid(`"${shown(unknown)}" is not known here; there are ${allowed.join(", ") || "none"}`);
@@ -70,7 +70,7 @@ function readFields<Schema extends z.ZodObject>(input: Input, schema: Schema): z
   throw invalid(input[name] === undefined ? `"${name}" is missing` : `"${name}" ${issue?.message ?? "is not valid"}`);
 }
 
-/** request_invalid; the message is for the caller's eyes. */
+/** A request_invalid error; callers see the message. */
 export function invalid(message: string, details: { readonly answerStatus?: number } = {}): HuiyuanError {
   return new HuiyuanError("request_invalid", message, details);
 }
@@ -84,17 +84,17 @@ function parse(body: string): Input {
   try {
     value = JSON.parse(body);
   } catch {
-    throw invalid("the body is not JSON"); // What V8 says of it quotes the body.
+    throw invalid("the body is not JSON"); // The message of V8 would quote the body.
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw invalid("the body must be a JSON object");
-  return value as Input; // an object, looked at on the line above
+  return value as Input; // An object, by the check above.
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const bytes = await collect(body).catch((error: unknown) => {
-    // What the stream itself throws: the caller has left, or broke its own framing.
-    throw error instanceof HuiyuanError ? error : invalid("the body ended before its end");
+    // Errors of the stream itself: the caller disconnected, or broke its framing.
+    throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
   });
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -106,7 +106,7 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
 async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop cancels the body.
+  // A throw out of the loop cancels the body.
   for await (const part of body ?? []) {
     size += part.byteLength;
     if (size > MAX_BODY_BYTES) throw invalid(`the body has more than ${MAX_BODY_BYTES} bytes`, { answerStatus: 413 });

@@ -1,5 +1,5 @@
-// The admin API of what was done to buckets and what they were used for: the operation log as JSON, page by page, and as one
-// CSV file; usage by day. And how an operator's own changes come into both.
+// Admin API calls for the operation log (JSON pages or one CSV file) and for usage by day. It also records changes that
+// operators make through the admin API in both. insight/ stores them.
 import type { Context } from "hono";
 import * as z from "zod";
 import {
@@ -49,7 +49,7 @@ export function addInsightCalls(
     {
       method: "get",
       path: "/usage",
-      summary: "What each bucket was used for, by day (UTC)",
+      summary: "Usage of each bucket by day (UTC)",
       input: z.object({ bucket: bucketField(), from: day().optional(), to: day().optional().describe("Inclusive.") }),
       answer: { kind: "json", schema: usageAnswer },
     },
@@ -70,9 +70,9 @@ function addLogCalls(calls: Calls, { operations, registry }: InsightParts & { re
       path: "/log",
       summary: "A page of the operation log (操作日志)",
       input: FILTER.extend({
-        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the page before."),
+        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
         limit: whole(1, MAX_LISTED).default(MAX_LISTED),
-        latest: whole(1, MAX_LISTED).optional().describe("Instead of a page: so many of the newest."),
+        latest: whole(1, MAX_LISTED).optional().describe("Instead of a page: this many of the newest entries."),
       }),
       answer: { kind: "json", schema: logPage },
     },
@@ -105,17 +105,17 @@ function addLogCalls(calls: Calls, { operations, registry }: InsightParts & { re
   );
 }
 
-export interface Noting extends Pick<InsightParts, "usage" | "operations"> {
+export interface ChangeRecording extends Pick<InsightParts, "usage" | "operations"> {
   readonly operation: OperationName;
   readonly context: Context<ApiEnv>;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** The same lines; each that tells of a change is noted. */
-export async function* noting(
+/** Passes the lines on, and records each change in operation log and usage. */
+export async function* recordChanges(
   lines: AsyncGenerator<ChangeLine, void, undefined>,
-  { operations, usage, operation, context, now }: Noting,
+  { operations, usage, operation, context, now }: ChangeRecording,
 ): AsyncGenerator<ChangeLine, void, undefined> {
   const common = {
     operation,
@@ -150,7 +150,7 @@ function filterOf({ bucket, ...filter }: z.output<typeof FILTER>, registry: Doma
   return { bucketId: bucketIn(bucket, registry), operation, fileid, from, to };
 }
 
-/** A bucket that the settings name no more has a history still. */
+/** A full id needs no look-up: a bucket that is no longer in the settings still has its history. */
 function bucketIn(name: string | undefined, registry: Domains): string | undefined {
   return name === undefined || name.includes("/") ? name : bucketNamed(name, registry).bucketId;
 }

@@ -1,4 +1,4 @@
-// Which bucket and which object a caller means: by the URL under which clients ask for it, or by bucket and key.
+// Resolves the bucket and the object that a caller names, by a download URL or by bucket and key. It changes nothing.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
@@ -8,7 +8,7 @@ import type { Site, Sites } from "../request/site.ts";
 import { parseTarget, type Target } from "../request/target.ts";
 import { invalid } from "./input.ts";
 
-/** The domains in force. */
+/** The domains of the current settings. */
 export interface Domains {
   readonly sites: Sites;
   /** All of them, `*` last. */
@@ -20,10 +20,10 @@ export interface NamedObject {
   readonly key: Key;
 }
 
-/** Undefined: the text is a key. A key that begins like a URL can be named by a URL only. */
+/** Undefined: the text is a key. A key that begins like a URL can only be named by its URL. */
 export function readUrl(text: string): Target | undefined {
   if (!/^https?:\/\//i.test(text)) return undefined;
-  // As it comes over the wire, one character a byte.
+  // One character a byte, as a request-target arrives.
   return parseTarget(Buffer.from(text).toString("latin1"), []);
 }
 
@@ -34,14 +34,14 @@ export function siteOf({ host }: Target, sites: Sites): Site {
   return site;
 }
 
-/** What a GET for the target would ask a domain for. */
+/** The object URL of a GET for the target. */
 export function urlOf({ host, key, rawQuery }: Target): ObjectUrl {
   return { host, path: key, query: tokenFromQuery(rawQuery).rest, method: "GET" };
 }
 
 /**
- * The bucket `<appid>/<name>`, or the one of this name; without a name the only one. Throws request_invalid, which lists
- * the buckets there are.
+ * The bucket `<appid>/<name>`, or the only one with this name. Without a name: the only bucket. Throws request_invalid,
+ * whose message lists the buckets.
  */
 export function bucketNamed(name: string | undefined, { domains }: Domains): Stored {
   const all = new Map(domains().map(({ stored }) => [stored.bucketId, stored]));
@@ -55,7 +55,10 @@ export function bucketNamed(name: string | undefined, { domains }: Domains): Sto
   return only;
 }
 
-/** A domain by its host; without one the first of the bucket's that is mirrored, as the settings list them. Throws request_invalid. */
+/**
+ * The domain of a host; without a host the first mirrored domain of the bucket, in settings order. Throws
+ * request_invalid.
+ */
 export function domainNamed(host: string | undefined, bucket: () => Stored, { domains }: Domains): Site {
   const all = domains();
   if (host !== undefined) {
@@ -71,8 +74,8 @@ export function domainNamed(host: string | undefined, bucket: () => Stored, { do
 }
 
 /**
- * `bucket`: the bucket of keys. A URL stands for the original that it shows: its processing and its alias are left out.
- * Throws url_invalid, host_invalid, domain_unknown, and what `bucket` and the store throw.
+ * The object of a name. `bucket`: the bucket of a key. A URL means its original: instruction and alias are ignored.
+ * Throws url_invalid, host_invalid, domain_unknown, and the codes of `bucket` and the store.
  */
 export async function findNamed(name: string, bucket: () => Stored, { sites }: Domains): Promise<NamedObject> {
   const target = readUrl(name);
@@ -83,10 +86,10 @@ export async function findNamed(name: string, bucket: () => Stored, { sites }: D
   const { key } = nameObject(site, url);
   const base = aliasIn(site, url)?.base;
   if (base === undefined) return { stored, key };
-  // An object that is really named so comes first, as on the download path.
+  // An object with exactly this name comes first, as for downloads.
   const entry = await stored.bucket.lookup(key);
   if (entry.state === "object") return { stored, key };
-  // An order must not fall upon another object than is meant.
+  // The store did not answer; a guess could change the wrong object.
   if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
   return { stored, key: base };
 }

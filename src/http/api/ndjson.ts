@@ -1,5 +1,5 @@
-// An answer of many lines, one JSON object each, made while it is read: as slow as its reader, and ended when the reader
-// leaves. A line that says nothing keeps a quiet connection alive.
+// Streams an answer of many lines, one JSON object each. It produces lines as fast as the client reads, and stops when
+// the client disconnects. An empty line every 15 s keeps a quiet connection open.
 import type { Context } from "hono";
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import type { ApiEnv } from "./env.ts";
@@ -8,8 +8,8 @@ const QUIET_MS = 15_000;
 const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
 
 /**
- * `lines`: called once; its signal aborts when the reader leaves, and then the generator is returned. What it throws
- * becomes the last line, as `describe` tells it.
+ * `lines` is called once. If the client disconnects, its signal aborts and the generator is closed. An error of it
+ * becomes the last line, as `describe` returns it.
  */
 export function ndjson(
   context: Context<ApiEnv>,
@@ -40,7 +40,7 @@ export function ndjson(
     },
     async cancel(reason) {
       cancellation.abort(reason);
-      await iterator.return().catch(() => undefined); // Nobody is there to be told.
+      await iterator.return().catch(() => undefined); // The client is gone, so no one can receive the error.
     },
   });
   return context.body(body, 200, { "Content-Type": MEDIA_TYPE });

@@ -1,7 +1,7 @@
-// What callers of the admin API are told of a failure. They are operators, who learn more than the public text.
+// The error body of the admin API. Operators see the full message, unlike clients of the download port.
 import { errorRow, type HuiyuanError } from "../../core/errors.ts";
 
-/** Of faults in here only where to look: the log has the request's id. */
+/** Internal errors show only their public text; the log has the details under the request id. */
 export function problemOf(error: HuiyuanError, requestId: string): object {
   const { errNo, status, text } = errorRow(error.code);
   return { code: errNo, message: status < 500 ? error.message : text, requestId };

@@ -1,4 +1,5 @@
-// A download that may be served, and what its answer says beside the object's own headers.
+// The context of one download that passed the checks, and the headers that its answer carries beside the object's own.
+// It looks nothing up and fetches nothing.
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Found } from "../../mirror/stored/stored.ts";
 import { Client } from "../request/client.ts";
@@ -10,41 +11,41 @@ import { type AnswerContext, answerObject } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 
-/** From where, what, and under which token. */
+/** An admitted download: its site, its object and its token. */
 export interface DownloadContext {
   readonly site: Site;
-  /** All sites, of the same settings. */
+  /** All sites of the same settings snapshot. */
   readonly sites: Sites;
-  /** The token of the URL, which was needed; undefined: none was. */
+  /** The token in the URL, if the download needs one; undefined: it needs none. */
   readonly token: { readonly sign: string | undefined } | undefined;
   readonly url: ObjectUrl;
   readonly object: NamedObject;
   readonly admission: Admission;
   readonly exchange: Exchange;
-  /** What is to be made of an original; undefined: the object itself is wanted. */
+  /** The variant that the URL requests; undefined: it requests the object itself. */
   readonly processing?: ProcessingRequest | undefined;
-  /** The wish is that of an alias, and an object that is really named so comes first. */
+  /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
   readonly isNameFirst?: boolean | undefined;
-  /** The object is shown in place of what could not be made of it now, and may be soon: for this once. */
+  /** True: the original replaces a variant that a retry may render, so this answer must not be cached. */
   readonly isStandIn?: boolean | undefined;
-  /** The store, which could not be asked, may have another object, or a tombstone. */
+  /** True: the store did not answer, so it may hold another object or a tombstone. */
   readonly isUnknown?: boolean | undefined;
-  /** As in Entry: what an origin brings is passed on and not stored. */
+  /** As in Entry: the origin's answer is passed on and not stored. */
   readonly isForeign?: boolean | undefined;
 }
 
-/** What is answered is soon asked for again, and not said to be stored. */
-export function unsurely(download: DownloadContext): DownloadContext {
+/** The same download with a short cache lifetime, whose answer does not claim that the object is stored. */
+export function withUnknownStore(download: DownloadContext): DownloadContext {
   return { ...download, isUnknown: true };
 }
 
-/** As what the bucket says of an absent object wants it to be fetched. */
-export function fetching(
+/** The download after its key was found absent: `failure` makes the store unknown, `isForeign` also forbids storing. */
+export function withLookupOf(
   download: DownloadContext,
   { failure, isForeign }: { readonly failure?: HuiyuanError | undefined; readonly isForeign?: boolean | undefined },
 ): DownloadContext {
-  if (isForeign === true) return { ...unsurely(download), isForeign };
-  return failure === undefined ? download : unsurely(download);
+  if (isForeign === true) return { ...withUnknownStore(download), isForeign };
+  return failure === undefined ? download : withUnknownStore(download);
 }
 
 export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
@@ -59,14 +60,14 @@ export const CACHE_STATUS = {
   collapsed: "huiyuan; fwd=uri-miss; collapsed",
   fallback: "huiyuan; fwd=uri-miss; detail=fallback",
   replaced: "huiyuan; fwd=stale; fwd-status=200",
-  kept: {
+  revalidated: {
     current: "huiyuan; fwd=stale; fwd-status=304",
     gone: "huiyuan; fwd=stale; fwd-status=404",
     failed: "huiyuan; fwd=stale; detail=stale-if-error",
   },
 };
 
-/** `life`: of what ages; undefined: it does not. */
+/** `life`: remaining freshness; undefined: the object never becomes stale. */
 export function contextOf(
   download: DownloadContext,
   state: AnswerState,
@@ -85,17 +86,17 @@ export function contextOf(
   };
 }
 
-/** Answers with an object of the bucket. The reader of a large one is closed behind it. */
+/** Answers with an object of the bucket, and closes the reader of a large one. */
 export async function answerLocated(
   exchange: Exchange,
   found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
   context: AnswerContext,
 ): Promise<void> {
-  // What was found is a site's.
+  // Only a known site has objects.
   const { chunks } = (exchange.site as Site).stored;
   if (found.state !== "large") {
     const { info, body } = found.object;
-    // Not of memory's own, which all share.
+    // A body of the memory cache is shared by all requests and is not counted here.
     if (found.state === "loaded") exchange.response.onceOver(chunks.hold(body.byteLength));
     const taken = found.state === "loaded" ? found.free : undefined;
     return answerObject(exchange, info, { kind: "memory", body, taken }, context);
@@ -105,7 +106,7 @@ export async function answerLocated(
   exchange.response.onceOver(opened.close);
   try {
     const read = async (offset: number, end: number) => {
-      // A range never comes to the last byte, which is held until all are known to be right.
+      // Only the read of the last byte waits for the checksum; a range that ends earlier waits for the proof here.
       if (end < info.size - 1) await reader.proven?.();
       return opened.next(offset, end);
     };
@@ -118,13 +119,13 @@ export async function answerLocated(
   }
 }
 
-/** Made when first needed: a hit in memory needs none. */
+/** Created on first use: a memory hit needs none. */
 export function clientOf(exchange: Exchange): Client {
   exchange.client ??= new Client(exchange.response);
   return exchange.client;
 }
 
-/** Aborts when the client has left before its answer ended. */
+/** Aborts when the client disconnects before its answer has ended. */
 export function clientSignal(exchange: Exchange): AbortSignal {
   return clientOf(exchange).signal;
 }

@@ -1,5 +1,5 @@
-// The walk of one download, top to bottom: host → token and Referer → key and instruction → memory → bucket → origin.
-// A hit in memory runs through the same lines as every other request, synchronously.
+// Serves one download, top to bottom: host → Referer and token → key and instruction → memory → bucket → origin.
+// A memory hit takes the same path, synchronously. How bytes are fetched, rendered and sent is in the files beside.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
@@ -17,40 +17,40 @@ import { answerObject } from "../response/answer.ts";
 import { preflightHeaders } from "../response/cors.ts";
 import { sendError } from "../response/error-answer.ts";
 import type { DownloadResponse } from "../response/response.ts";
-import { freshLife } from "./age.ts";
-import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, unsurely } from "./download-context.ts";
-import { serveLocated, serveUnread } from "./located.ts";
+import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, withUnknownStore } from "./download-context.ts";
+import { freshLife } from "./freshness.ts";
+import { serveLocated, serveUnreadable } from "./located.ts";
 import { serveProcessed } from "./processed.ts";
-import { isGoneBy } from "./whole-original.ts";
+import { isTransientGone } from "./whole-original.ts";
 
 export interface DownloadOptions {
-  /** The snapshot in force; replaced by a reload. */
+  /** The current snapshot; a reload replaces it. */
   readonly sites: () => Sites;
   readonly nextRequestId: () => string;
   readonly log: Log;
-  /** Called once for every request, when its answer has been decided and its head written. */
+  /** Called once a request, after its answer was decided and its head written. */
   readonly answered: (exchange: Exchange) => void;
-  /** Called with each failure before it is answered. */
+  /** Called with each error before its error answer is sent. */
   readonly failed?: (error: HuiyuanError) => void;
 }
 
 const queryOf = remember(tokenFromQuery);
 
-/** An image that a full disk does not keep is fetched so often for one request, where others get ahead each time. */
-const MAX_NOT_KEPT = 3;
-/** Times that what was found may have changed before its first byte was read. */
+/** Fetches for one request of a body that the disk refuses, if other readers are faster each time. */
+const MAX_TRANSIENT_FETCHES = 3;
+/** Retries if the object was replaced between look-up and first byte. */
 const MAX_REPLACED = 3;
-/** The bucket has it, and the store does not give it. */
-const UNREAD: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
+/** The catalogue lists the object, but the store cannot read it. */
+const UNREADABLE: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
 
 const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
-/** What the download port does with a request, whoever read it. */
+/** Creates the handler of the download port. The fast path and the HTTP server call the same one. */
 export function createDownloads(
   options: DownloadOptions,
 ): (request: DownloadRequest, response: DownloadResponse) => void {
   const { answered } = options;
-  // A store that is away fails every request that it is needed for.
+  // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
   const failures = createFailureLog(options.log, {}, "requests");
   const fail = (exchange: Exchange, error: unknown) => {
     const known = asHuiyuanError(error);
@@ -61,13 +61,14 @@ export function createDownloads(
     exchange.errorCode = known.code;
     const about = { requestId, err: known };
     if (errorRow(known.code).status === 500) failures.error(known.code, about, "a request failed");
-    else if (response.headersSent && !isGone) failures.warn(known.code, about, "an answer was broken off");
-    // Once the head is out never a clean end: the client must see that the body is not whole.
+    else if (response.headersSent && !isGone)
+      failures.warn(known.code, about, "the connection of an unfinished answer was cut");
+    // After the head, cut the connection: a clean end would tell the client that the body is whole.
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(exchange, known);
   };
 
-  /** Undefined: answered within this turn. */
+  /** Undefined: answered synchronously. */
   const begin = (exchange: Exchange): void | Promise<void> => {
     try {
       const download = admit(exchange, options.sites());
@@ -85,7 +86,7 @@ export function createDownloads(
   };
 }
 
-/** Undefined: answered already (a CORS preflight). Throws the 4xx codes; no I/O. */
+/** Checks the request. Undefined: it was a CORS preflight, which is answered. Throws the 4xx codes; no I/O. */
 function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
   const { request } = exchange;
   const target = targetOf(request);
@@ -103,7 +104,10 @@ function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
     return undefined;
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new HuiyuanError("method_not_allowed", `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are`);
+    throw new HuiyuanError(
+      "method_not_allowed",
+      `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are allowed`,
+    );
   }
   if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
   const { key: path } = target;
@@ -114,8 +118,8 @@ function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
   const url = { host: target.host, path, query, method: request.method } as const;
   const object = nameObject(site, url);
   const processing = processingOfQuery(site, url, object) ?? processingOfAlias(site, url);
-  exchange.isByAccept = processing?.named.settled !== undefined;
-  // The URL is read first, so that the refusal has the Vary of the image.
+  exchange.isByAccept = processing?.named.negotiated !== undefined;
+  // After the URL was read, so that the refusal has the Vary header of the image.
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;
   const ownAuthorizer =
@@ -124,13 +128,13 @@ function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
   const alias = processing?.isAlias === true ? processing : undefined;
   const { admission, isForOriginal } =
     authorizer === undefined ? OPEN : admitNamed(authorizer, sign, { object, alias });
-  // Of a protected bucket an object is never shown as it is, and a token for the original names the alias's meaning.
+  // A protected bucket never serves an object as it is. A token for the original asks for the variant.
   const isNameFirst = alias !== undefined && !isForOriginal && site.originalAuthorizer === undefined;
   const token = authorizer === undefined ? undefined : { sign };
   return { exchange, sites, site, url, object, token, admission, processing, isNameFirst };
 }
 
-/** Undefined when the answer went out synchronously, from memory. */
+/** Undefined: answered synchronously, from memory. */
 function serve(download: DownloadContext): void | Promise<void> {
   const { key } = download.object;
   const { processing } = download;
@@ -149,7 +153,7 @@ function serve(download: DownloadContext): void | Promise<void> {
   );
 }
 
-/** An object that is really named like an original with its alias comes first; one that was deleted is none. */
+/** Serves the object with exactly this name if there is one, else the variant. A deleted object does not count. */
 function serveAlias(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
   const { stored } = download.site;
   const { key } = download.object;
@@ -163,16 +167,16 @@ function serveAlias(download: DownloadContext, processing: ProcessingRequest): v
   });
 }
 
-/** The store, which could not be asked, may have an object that is really named so. */
+/** Serves the variant although the store, which did not answer, may have an object with exactly this name. */
 async function serveAliasUnsurely(
   download: DownloadContext,
   processing: ProcessingRequest,
   failure: HuiyuanError,
 ): Promise<void> {
   try {
-    await serveProcessed(unsurely(download), processing);
+    await serveProcessed(withUnknownStore(download), processing);
   } catch (error) {
-    throw isNone(error) ? failure : error;
+    throw isAbsent(error) ? failure : error;
   }
 }
 
@@ -181,13 +185,13 @@ async function serveCold(download: DownloadContext): Promise<void> {
     await serveNamed(download);
   } catch (error) {
     const { processing, exchange } = download;
-    // It has gone since it was looked up, and its name means the alias again.
-    if (processing === undefined || !isNone(error) || exchange.response.headersSent) throw error;
+    // The object was removed since its look-up, so the name means the alias again.
+    if (processing === undefined || !isAbsent(error) || exchange.response.headersSent) throw error;
     await serveProcessed(download, processing);
   }
 }
 
-function isNone(error: unknown): boolean {
+function isAbsent(error: unknown): boolean {
   return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
 }
 
@@ -198,22 +202,26 @@ async function serveNamed(download: DownloadContext, repeats = MAX_REPLACED): Pr
     await serveLocated(download, await stored.find(key));
   } catch (error) {
     if (!(error instanceof HuiyuanError) || download.exchange.response.headersSent) throw error;
-    // A far store lets go of an object that was found and of which nothing was read.
+    // A remote store replaced the object after the look-up; nothing of it was sent yet.
     if (error.code === "original_replaced" && repeats > 0) return serveNamed(download, repeats - 1);
-    // The store has set the damaged object aside; the origin may still have it.
+    // The store has quarantined the damaged object; the origin may still have it.
     if (error.code === "store_corrupt") return serveLocated(download, await stored.find(key));
-    if (UNREAD.has(error.code) || isGoneBy(error)) return serveAnew(download, error);
+    if (UNREADABLE.has(error.code) || isTransientGone(error)) return serveFromOrigin(download, error);
     throw error;
   }
 }
 
-/** By the origin, from the first byte on: what is on its way to others cannot be kept, as little as it was the last time. */
-async function serveAnew(download: DownloadContext, failure: HuiyuanError, repeats = MAX_NOT_KEPT): Promise<void> {
+/** Fetches the object from the origin instead. Retries while faster readers use up a body that the disk refused. */
+async function serveFromOrigin(
+  download: DownloadContext,
+  failure: HuiyuanError,
+  repeats = MAX_TRANSIENT_FETCHES,
+): Promise<void> {
   try {
-    await serveUnread(download, failure);
+    await serveUnreadable(download, failure);
   } catch (error) {
     const isOver = repeats === 1 || download.exchange.response.headersSent;
-    if (isOver || !isGoneBy(error)) throw error;
-    await serveAnew(download, error, repeats - 1);
+    if (isOver || !isTransientGone(error)) throw error;
+    await serveFromOrigin(download, error, repeats - 1);
   }
 }

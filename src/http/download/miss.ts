@@ -1,5 +1,5 @@
-// What becomes of a download that the bucket cannot answer: the rule of the URL decides whether the origin is asked, the
-// client sent there, or a fallback shown.
+// Serves a download whose object the bucket lacks. The rule of the URL decides: fetch from the origin, redirect the
+// client, or answer 404, perhaps with a fallback image. mirror/ does the fetch itself.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { isLate, type Join, type MissAnswer, type MissRequest } from "../../mirror/fill/join.ts";
@@ -17,7 +17,7 @@ import { splitStyle } from "../request/instruction.ts";
 import { missRouteOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import { type AnswerContext, answerObject } from "../response/answer.ts";
-import { answerAsked, answerFilling, isForOneVersion } from "../response/answer-filling.ts";
+import { answerFilling, answerOriginHead, isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
 import {
@@ -27,11 +27,11 @@ import {
   clientSignal,
   contextOf,
   type DownloadContext,
-  fetching,
+  withLookupOf,
 } from "./download-context.ts";
 import { isForClients, locationOf, sendRedirect } from "./redirect.ts";
 
-/** Answers a URL whose key the bucket lacks, at this epoch. Throws not_found where no origin is asked for it. */
+/** Serves a key that the bucket lacks at this epoch. Throws not_found if no rule fetches it. */
 export async function serveMissing(download: DownloadContext, epoch: number): Promise<void> {
   const { site, url, object } = download;
   const { key, request } = object;
@@ -40,63 +40,68 @@ export async function serveMissing(download: DownloadContext, epoch: number): Pr
     const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
     const isUnknown = styled !== undefined && !site.aliases.has(styled.style);
     if (isUnknown && (await exists(download, styled.base))) {
-      throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is no style`);
+      throw new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is not a style`);
     }
-    throw new HuiyuanError(
-      "not_found",
-      `Cannot serve "${key}": the bucket has none and the origin is not asked for it`,
-    );
+    throw new HuiyuanError("not_found", `Cannot serve "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const asked = originRequestFor(route, request, download.exchange.request.headers);
-  if (route.action !== "mirror") return serveElsewhere(download, { route, request, asked, epoch, styleSuffix: "" });
-  await serveFrom(download, { route, asked, epoch });
+  const originRequest = originRequestFor(route, request, download.exchange.request.headers);
+  if (route.action !== "mirror")
+    return redirectToOrigin(download, { route, request, originRequest, epoch, styleSuffix: "" });
+  await fetchAndServe(download, { route, originRequest, epoch });
 }
 
 export interface Miss {
   readonly route: Route;
-  readonly asked: OriginRequest;
+  readonly originRequest: OriginRequest;
   readonly epoch: number;
-  /** Fetched and stored once the origin has answered: the original of a processed image. */
-  readonly behind?: OriginRequest;
+  /** Fetched in the background after the origin has answered: the original of an image that the origin processed. */
+  readonly background?: OriginRequest;
 }
 
-export async function serveFrom(download: DownloadContext, { route, asked, epoch, behind }: Miss): Promise<void> {
-  const request = missOf(download, asked, epoch);
+export async function fetchAndServe(
+  download: DownloadContext,
+  { route, originRequest, epoch, background }: Miss,
+): Promise<void> {
+  const request = missRequestOf(download, originRequest, epoch);
   let miss: MissAnswer;
   try {
     miss = await route.mirror.fetch(request);
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") return passRedirect(download, error);
-    if (error.code === "not_found") return serveFallback(download, { route, asked }, error);
+    if (error.code === "not_found") return serveFallback(download, { route, originRequest }, error);
     throw error;
   }
-  if (behind !== undefined && request.method === "GET") {
-    // A store that cannot be read could not take it either.
-    void beginBehind(download, route, behind).catch(() => undefined);
+  if (background !== undefined && request.method === "GET") {
+    // No log: a store that fails to read now would not store the original either.
+    void fetchInBackground(download, route, background).catch(() => undefined);
   }
   await serveMiss(download, miss, { route });
 }
 
-/** Fetches and stores what the bucket lacks, unless somebody has brought it since it was asked. */
-async function beginBehind(download: DownloadContext, { mirror }: Route, asked: OriginRequest): Promise<void> {
-  const entry = await download.site.stored.bucket.lookup(asked.key);
+/** Fetches and stores an object, unless the bucket has it by now. */
+async function fetchInBackground(
+  download: DownloadContext,
+  { mirror }: Route,
+  originRequest: OriginRequest,
+): Promise<void> {
+  const entry = await download.site.stored.bucket.lookup(originRequest.key);
   if (entry.state !== "absent" || entry.isForeign === true) return;
-  mirror.begin(missOf(download, asked, entry.epoch));
+  mirror.begin(missRequestOf(download, originRequest, entry.epoch));
 }
 
-/** `async` and `redirect`: the client goes to the origin itself; `async` fetches and stores behind its back. */
-export function serveElsewhere(
+/** Actions `async` and `redirect`: redirects the client to the origin; `async` also fetches in the background. */
+export function redirectToOrigin(
   download: DownloadContext,
   parts: Miss & { readonly request: ObjectRequest; readonly styleSuffix: string },
 ): void {
-  const { route, request, asked, epoch, styleSuffix } = parts;
+  const { route, request, originRequest, epoch, styleSuffix } = parts;
   const { base, status } = route.redirect;
-  if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule names no place for clients");
-  // Nobody would have what is not stored.
-  const isStored = asked.isStored && download.isForeign !== true;
+  if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule has no base URL for clients");
+  // A background fetch that is not stored would serve nobody.
+  const isStored = originRequest.isStored && download.isForeign !== true;
   if (route.action === "async" && download.exchange.request.method === "GET" && isStored) {
-    route.mirror.begin(missOf(download, asked, epoch));
+    route.mirror.begin(missRequestOf(download, originRequest, epoch));
   }
   const target = publicTarget(route, request);
   const path = styleSuffix === "" ? target.path : toKey(target.path + styleSuffix);
@@ -106,27 +111,23 @@ export function serveElsewhere(
 export function passRedirect({ exchange, object }: DownloadContext, error: HuiyuanError): void {
   const { location = "", originStatus = 302 } = error;
   if (!isForClients(location)) {
-    throw new HuiyuanError(
-      "origin_redirect",
-      `Cannot pass on the redirect of "${object.key}": its host is not for clients`,
-      {
-        cause: error,
-      },
-    );
+    throw new HuiyuanError("origin_redirect", `Cannot pass on the redirect of "${object.key}": its host is internal`, {
+      cause: error,
+    });
   }
   sendRedirect(exchange, originStatus, location);
 }
 
-/** Shows the rule's fallback, from the bucket or by a fill of its own; `missing` is thrown where there is none. */
+/** Serves the rule's fallback image, from the bucket or by a fetch. Throws `missing` if there is none. */
 export async function serveFallback(
   download: DownloadContext,
-  { route: { fallback }, asked: wanted }: Pick<Miss, "route" | "asked">,
+  { route: { fallback }, originRequest: requested }: Pick<Miss, "route" | "originRequest">,
   missing: HuiyuanError,
 ): Promise<void> {
   const { site, url, exchange, isUnknown, isForeign } = download;
-  // The store, which could not be asked, may have what the origin lacks.
+  // The store did not answer, so it may have the image that the origin lacks.
   const mayBeThere = isUnknown === true && isForeign !== true;
-  if (fallback === undefined || fallback.key === wanted.key || mayBeThere) throw missing;
+  if (fallback === undefined || fallback.key === requested.key || mayBeThere) throw missing;
   const { key, status } = fallback;
   exchange.outcome = { kind: "other", tier: "none" };
   exchange.errorCode = missing.code;
@@ -142,10 +143,10 @@ export async function serveFallback(
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const route = missRouteOf(site, url, path);
   if (route?.action !== "mirror") throw missing;
-  const asked = originRequestForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
-  if (asked.key !== key) throw missing;
-  const asker = fetching({ ...download, isForeign: false }, found);
-  const miss = await fetchWhole(asker, { route, asked, epoch: found.epoch }, missing);
+  const originRequest = originRequestForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
+  if (originRequest.key !== key) throw missing;
+  const fallbackDownload = withLookupOf({ ...download, isForeign: false }, found);
+  const miss = await fetchWhole(fallbackDownload, { route, originRequest, epoch: found.epoch }, missing);
   try {
     const { info, spool } = miss;
     await answerObject(
@@ -159,28 +160,28 @@ export async function serveFallback(
   }
 }
 
-/** The error's number goes along: the status alone may not tell that this is not the image. */
+/** Adds X-ErrNo, because a status of 200 does not show that this is the fallback image. */
 function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
   const at = headers.indexOf("Cache-Control");
   const list = status === 404 ? headers.toSpliced(at + 1, 1, "no-store") : headers;
   return [...list, "X-ErrNo", "-6101"];
 }
 
-async function fetchWhole(download: DownloadContext, { route, asked, epoch }: Miss, missing: HuiyuanError) {
+async function fetchWhole(download: DownloadContext, { route, originRequest, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missOf(download, asked, epoch), method: "GET", waitsForEnd: true })
+    .fetch({ ...missRequestOf(download, originRequest, epoch), method: "GET", waitsForEnd: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
   if (answer.kind === "finished") return { info: answer.info, spool: answer.head.spool, release: answer.release };
   if (answer.kind === "asked") throw missing;
-  const end = await answer.reader.end().catch(() => undefined); // The client has left, or waited too long.
+  const end = await answer.reader.end().catch(() => undefined); // The client disconnected, or its time is up.
   if (end?.kind === "whole") return { info: end.info, spool: end.head.spool, release: answer.release };
   answer.release();
   throw missing;
 }
 
-/** `status`: the Cache-Status of what comes in place of a stored object. */
+/** Answers with a fetched object. `status`: the Cache-Status, if it replaces a stored object. */
 export async function serveMiss(
   download: DownloadContext,
   miss: MissAnswer,
@@ -190,7 +191,7 @@ export async function serveMiss(
   exchange.outcome = { kind: "miss", tier: "origin" };
   const life = route.mirror.revalidation.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
+    return answerOriginHead(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
   const { how, isStorable } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isStorable || state === "suspect" ? state : "not-storable";
@@ -215,26 +216,26 @@ export async function serveMiss(
 
 export function missStatus(how: Join, isProven: boolean): string {
   if (how === "collapsed") return CACHE_STATUS.collapsed;
-  if (how === "gone" || how === "failed") return CACHE_STATUS.kept[how];
+  if (how === "gone" || how === "failed") return CACHE_STATUS.revalidated[how];
   if (how === "after" && isProven) return CACHE_STATUS.spool;
   return isProven ? CACHE_STATUS.stored : CACHE_STATUS.missed;
 }
 
-/** A miss of this request. */
-export function missOf(
+/** The mirror's request for this download. */
+export function missRequestOf(
   { exchange, url, isForeign }: Pick<DownloadContext, "exchange" | "url" | "isForeign">,
-  asked: OriginRequest,
+  originRequest: OriginRequest,
   epoch: number,
 ): MissRequest {
   const { via, cdnLoop } = viaHeadersOf(exchange);
-  // Name by name, as everywhere on the way of a miss: V8 takes microseconds and kilobytes to add to a spread object.
+  // Each field by name: a spread plus further fields costs V8 microseconds and kilobytes on every miss.
   return {
-    key: asked.key,
-    isStored: asked.isStored && isForeign !== true,
-    path: asked.path,
-    query: asked.query,
-    headers: asked.headers,
-    followsRedirects: asked.followsRedirects,
+    key: originRequest.key,
+    isStored: originRequest.isStored && isForeign !== true,
+    path: originRequest.path,
+    query: originRequest.query,
+    headers: originRequest.headers,
+    followsRedirects: originRequest.followsRedirects,
     epoch,
     method: url.method,
     needsWholeBody: isForOneVersion(exchange),
@@ -244,7 +245,7 @@ export function missOf(
   };
 }
 
-/** What of the request is carried on to the origin. */
+/** The loop-protection headers that the origin receives (RFC 9110 §7.6.3, RFC 8586). */
 export function viaHeadersOf({ request }: Pick<Exchange, "request">): ViaHeaders {
   return { via: request.headers.via, cdnLoop: request.headers["cdn-loop"] as string | undefined };
 }

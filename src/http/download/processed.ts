@@ -1,44 +1,44 @@
-// Answers a download that wants something made of an original: the original is found, or fetched and stored as any other,
-// its variant is looked up under its version, and rendered where there is none. A variant in memory costs what a hit costs.
-// The file is long because one walk from the original to the variant stays together.
+// Serves a processed download up to its original: finds the original, or fetches and stores it like any other, and
+// keeps it fresh. serve-variant.ts looks up or renders the variant. A variant in memory is as cheap as any memory hit.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
-import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { originRequestFor, originRequestForProcessed } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
-import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
-import type { Variant } from "../../mirror/variants/variants.ts";
-import type { Outcome } from "../request/exchange.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
-import { type ProcessingRequest, refuseBoth, settledFor } from "../request/processing-request.ts";
-import type { Admission, Route } from "../request/site.ts";
-import { admittedByBoth } from "../request/token-scope.ts";
+import { negotiatedFor, type ProcessingRequest, refuseBoth } from "../request/processing-request.ts";
+import type { Route } from "../request/site.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling } from "../response/answer-filling.ts";
-import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
-import { askerOf, currentOf, freshLife } from "./age.ts";
 import {
-  answerLocated,
   CACHE_STATUS,
   clientSignal,
   contextOf,
   type DownloadContext,
   FROM_MEMORY,
-  fetching,
-  unsurely,
+  withLookupOf,
+  withUnknownStore,
 } from "./download-context.ts";
-import { askInstead, replacedStatus, serveLocated, staleStatus, unlessUnknown } from "./located.ts";
-import { type Made, makeVariant } from "./make-variant.ts";
-import { type Miss, missOf, missStatus, passRedirect, serveElsewhere, serveFallback, serveFrom } from "./miss.ts";
-import { isGoneBy, suspectOriginal, wholeOf } from "./whole-original.ts";
+import { currentVersionOf, freshLife, revalidationContextOf } from "./freshness.ts";
+import { fetchInstead, preferStoreFailure, replacedStatus, serveLocated } from "./located.ts";
+import {
+  fetchAndServe,
+  type Miss,
+  missRequestOf,
+  missStatus,
+  passRedirect,
+  redirectToOrigin,
+  serveFallback,
+} from "./miss.ts";
+import { isOriginalFree, serveVariant, type VariantSource } from "./serve-variant.ts";
+import { isTransientGone, suspectOriginalError, wholeOf } from "./whole-original.ts";
 
-/** Undefined when the answer went out synchronously, from memory. */
+/** Undefined: answered synchronously, from memory. */
 export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
   const { site, exchange } = download;
   const original = originalOf(download, processing);
   const info = site.stored.peekInfo(processing.original.key);
-  const named = settledFor(processing.named, exchange.request.headers.accept);
+  const named = negotiatedFor(processing.named, exchange.request.headers.accept);
   if (info === undefined || info === "absent" || named.watermarks.length > 0) return serveCold(original, processing);
   const fresh = freshLife(original, info);
   if (fresh === undefined) return serveCold(original, processing);
@@ -49,28 +49,14 @@ export function serveProcessed(download: DownloadContext, processing: Processing
   return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
 }
 
-/** The same request, for the original. */
+/** The context of a download of the original. */
 function originalOf(download: DownloadContext, { path, original }: ProcessingRequest): DownloadContext {
   return { ...download, url: { ...download.url, path }, object: original };
 }
 
-/** What a variant is made of, and how its answer differs from that of another. */
-interface Source {
-  readonly info: ObjectInfo;
-  /** As in VariantRequest. */
-  readonly since: number;
-  readonly bytes: ImageBytes;
-  /** False: the origin forbids to keep it. */
-  readonly isStorable: boolean;
-  readonly life: AnswerLife | undefined;
-  /** Where the origin was asked; undefined: the tier of the variant says it. */
-  readonly status?: string | undefined;
-  readonly isMiss?: boolean;
-}
-
-/** Fetches for an original that is not kept, where others are faster each time. */
-const MAX_NOT_KEPT = 3;
-/** Times that an original may be replaced, and be gone, before what is made of it is given up. */
+/** Fetches of an original that the disk refuses, if other readers are faster each time. */
+const MAX_TRANSIENT_FETCHES = 3;
+/** Retries if the original was replaced or removed before it could be rendered. */
 const MAX_REPLACED = 3;
 
 async function serveCold(
@@ -85,39 +71,39 @@ async function serveCold(
   if (entry.state === "tombstone") throw new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`);
   if (entry.state === "absent") {
     const { epoch, failure } = entry;
-    return serveUnstored(fetching(original, entry), processing, { epoch, since }).catch((error: unknown) => {
+    return serveUnstored(withLookupOf(original, entry), processing, { epoch, since }).catch((error: unknown) => {
       const isReplaced = error instanceof HuiyuanError && error.code === "original_replaced";
-      // What was fetched cannot go, but what is laid over it can.
-      if (isReplaced && repeats > 0) return serveAgain(original, processing, error, repeats);
-      throw unlessUnknown(error, failure);
+      // A fetched original cannot be replaced, so this error is about a watermark.
+      if (isReplaced && repeats > 0) return retryServing(original, processing, error, repeats);
+      throw preferStoreFailure(error, failure);
     });
   }
   try {
     const isUnknown = entry.isPending === true && stored.bucket.isUnknown(key);
-    await serveStored(isUnknown ? unsurely(original) : original, processing, entry, since);
+    await serveStored(isUnknown ? withUnknownStore(original) : original, processing, entry, since);
   } catch (error) {
     if (repeats === 0) throw error;
-    await serveAgain(original, processing, error, repeats);
+    await retryServing(original, processing, error, repeats);
   }
 }
 
-/** Made of what is known to be stored and fresh without another look. */
+/** Serves a variant of a stored original that memory knows to be fresh. */
 async function serveKnown(
   original: DownloadContext,
   processing: ProcessingRequest,
-  { info, life }: Pick<Source, "info" | "life">,
+  { info, life }: Pick<VariantSource, "info" | "life">,
 ): Promise<void> {
   try {
     const { stored, variants } = original.site;
     const source = { info, since: variants.moment(), bytes: stored.bytesOf(info), isStorable: true, life };
-    await serveMade(original, processing, source, showStored(info));
+    await serveVariant(original, processing, source, showStored(info));
   } catch (error) {
-    await serveAgain(original, processing, error);
+    await retryServing(original, processing, error);
   }
 }
 
-/** Rethrows unless the damaged object was set aside, there is another by now, or the origin has what the store does not give. */
-async function serveAgain(
+/** Retries if the original was replaced, was damaged, or the store failed to read it. Rethrows any other error. */
+async function retryServing(
   original: DownloadContext,
   processing: ProcessingRequest,
   error: unknown,
@@ -125,115 +111,120 @@ async function serveAgain(
 ): Promise<void> {
   if (!(error instanceof HuiyuanError) || original.exchange.response.headersSent) throw error;
   if (error.code === "original_replaced") return serveCold(original, processing, repeats - 1);
-  // What was set aside has gone by now; what is damaged and stays need not be waited for again.
+  // A quarantined object is absent by now. One that stays damaged would fail again, so no further retry.
   if (error.code === "store_corrupt") return serveCold(original, processing, 0);
   if (error.code !== "store_failed") throw error;
   const since = original.site.variants.moment();
-  await askInstead(original, error, (epoch) => serveUnstored(unsurely(original), processing, { epoch, since }));
+  await fetchInstead(original, error, (epoch) =>
+    serveUnstored(withUnknownStore(original), processing, { epoch, since }),
+  );
 }
 
-/** Made of what is stored, unless its age wants the origin to be asked first. */
+/** Serves a variant of the stored original, after a revalidation if its freshness requires one. */
 async function serveStored(
   original: DownloadContext,
   processing: ProcessingRequest,
   object: StoredObject,
   since: number,
 ): Promise<void> {
-  const current = await currentOf(askerOf(original), object);
+  const current = await currentVersionOf(revalidationContextOf(original), object);
   if (current.kind === "gone") return serveCold(original, processing);
   if (current.kind === "fetched")
     return serveFetched(original, processing, { ...current, since, status: replacedStatus(current.answer) });
-  const { info, life, kept } = current;
-  const source: Source = {
+  const { info, life, revalidated } = current;
+  const source: VariantSource = {
     info,
     since,
     bytes: original.site.stored.bytesOf(info),
     isStorable: true,
     life,
-    ...(kept !== undefined && { status: CACHE_STATUS.kept[kept] }),
+    ...(revalidated !== undefined && { status: CACHE_STATUS.revalidated[revalidated] }),
   };
-  await serveMade(original, processing, source, showStored(info));
+  await serveVariant(original, processing, source, showStored(info));
 }
 
-/** The bucket lacks the original. */
+/** Serves a variant of an original that the bucket lacks. */
 async function serveUnstored(
   original: DownloadContext,
   processing: ProcessingRequest,
-  { epoch, since }: Pick<Miss, "epoch"> & Pick<Source, "since">,
+  { epoch, since }: Pick<Miss, "epoch"> & Pick<VariantSource, "since">,
 ): Promise<void> {
   const { site, url, exchange } = original;
   const { key, request } = processing.original;
-  // What S3 may have under that name is an original like any other.
+  // If the store did not answer, an original with an alias in its name may exist.
   if (original.isUnknown !== true && aliasIn(site, url) !== undefined) refuseBoth(processing);
   const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none") {
-    throw new HuiyuanError(
-      "not_found",
-      `Cannot process "${key}": the bucket has none and the origin is not asked for it`,
-    );
+    throw new HuiyuanError("not_found", `Cannot process "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const asked = originRequestFor(route, request, exchange.request.headers);
+  const originRequest = originRequestFor(route, request, exchange.request.headers);
   const { suffix } = processing;
-  if (route.action !== "mirror") return serveElsewhere(original, { route, request, asked, epoch, styleSuffix: suffix });
-  // Facts are no image, and no origin is asked for them.
+  if (route.action !== "mirror")
+    return redirectToOrigin(original, { route, request, originRequest, epoch, styleSuffix: suffix });
+  // imageInfo and exif return facts, no image, so they are never left to the origin.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
     const processed = originRequestForProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
-    return serveFrom(original, { route, asked: target, epoch, behind: asked });
+    return fetchAndServe(original, { route, originRequest: target, epoch, background: originRequest });
   }
   for (let fetches = 1; ; fetches += 1) {
-    const answer = await fetchOriginal(original, { route, asked, epoch });
+    const answer = await fetchOriginal(original, { route, originRequest, epoch });
     if (answer === undefined) return;
     try {
       return await serveFetched(original, processing, { answer, route, since });
     } catch (error) {
-      if (fetches === MAX_NOT_KEPT || exchange.response.headersSent || !isGoneBy(error)) throw error;
+      if (fetches === MAX_TRANSIENT_FETCHES || exchange.response.headersSent || !isTransientGone(error)) throw error;
     }
   }
 }
 
-/** One fetch for everybody. Undefined: answered already, with the rule's fallback or a redirect. */
+/** Fetches the original, shared by all requests for it. Undefined: answered with the rule's fallback or a redirect. */
 async function fetchOriginal(
   original: DownloadContext,
-  { route, asked, epoch }: Miss,
+  { route, originRequest, epoch }: Miss,
 ): Promise<MissAnswer | undefined> {
   try {
-    return await route.mirror.fetch({ ...missOf(original, asked, epoch), method: "GET", needsWholeBody: true });
+    return await route.mirror.fetch({
+      ...missRequestOf(original, originRequest, epoch),
+      method: "GET",
+      needsWholeBody: true,
+    });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (error.code === "origin_moved") passRedirect(original, error);
-    else if (error.code === "not_found") await serveFallback(original, { route, asked }, error);
+    else if (error.code === "not_found") await serveFallback(original, { route, originRequest }, error);
     else throw error;
     return undefined;
   }
 }
 
-/** Made of what has just come, once it is proven whole. */
+/** Serves a variant of a fetched original, after the original is proven whole. */
 async function serveFetched(
   original: DownloadContext,
   processing: ProcessingRequest,
-  fetched: Pick<Source, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
+  fetched: Pick<VariantSource, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
   const { answer, route, since, status } = fetched;
-  if (answer.kind === "asked") throw new HuiyuanError("internal", "Cannot process: the original was only asked for");
+  if (answer.kind === "asked")
+    throw new HuiyuanError("internal", "Cannot process: the fetch of the original was a HEAD");
   const { exchange } = original;
   const { spool } = answer.head;
   const life = route.mirror.revalidation.lifeOfAnswer(answer.head);
-  const missed = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnknown !== true);
+  const cacheStatus = (isStored: boolean) => status ?? missStatus(answer.how, isStored && original.isUnknown !== true);
   try {
     const whole = await wholeOf(answer);
     if (whole === undefined) {
-      // The answer all the same, where the instruction says so.
-      if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginal();
+      // With ignore-error the client gets the damaged original.
+      if (!processing.named.recipe.ignoresErrors || !isOriginalFree(original)) throw suspectOriginalError();
       exchange.outcome = { kind: "miss", tier: "origin" };
       const damaged = { ...answer, isSuspect: true } as Extract<MissAnswer, { readonly kind: "filling" }>;
-      await answerFilling(exchange, damaged, (state) => contextOf(original, state, missed(false), life));
+      await answerFilling(exchange, damaged, (state) => contextOf(original, state, cacheStatus(false), life));
       return;
     }
     const { info, notStorable } = whole;
-    const status = missed(notStorable === undefined && answer.isStored());
+    const status = cacheStatus(notStorable === undefined && answer.isStored());
     const source = { isStorable: answer.isStorable, life, status, isMiss: true };
-    await serveMade(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
+    await serveVariant(original, processing, { ...source, info, since, bytes: whole }, (shown) => {
       exchange.outcome = { kind: "miss", tier: "origin" };
       const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
       const context = contextOf(shown, source.isStorable ? "stored" : "not-storable", source.status, life);
@@ -246,67 +237,7 @@ async function serveFetched(
   }
 }
 
-/** `instead` shows the original where it cannot be made and the instruction wants the original then. */
-async function serveMade(
-  original: DownloadContext,
-  processing: ProcessingRequest,
-  source: Source,
-  instead: (shown: DownloadContext) => void | Promise<void>,
-): Promise<void> {
-  const named = settledFor(processing.named, original.exchange.request.headers.accept);
-  const { info: version, since, bytes, isStorable: isStored } = source;
-  let made: Made;
-  try {
-    made = await makeVariant(original, processing, { version, since, named, bytes, isStored });
-  } catch (error) {
-    if (!(error instanceof HuiyuanError)) throw error;
-    if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
-    return instead({ ...original, isStandIn: mayPass(error) });
-  }
-  const { variant, isStorable, life, admission } = made;
-  const download = admission === undefined ? original : withAdmission(original, admission);
-  await answerVariant(download, variant, { ...source, isStorable, life: shorterLife(source.life, life) });
-}
-
-function isOriginalFree({ site }: DownloadContext): boolean {
-  return site.originalAuthorizer === undefined;
-}
-
-/** The original as the bucket has it. */
+/** Serves the original from the bucket. */
 function showStored({ key }: ObjectInfo): (shown: DownloadContext) => Promise<void> {
   return async (shown) => serveLocated(shown, await shown.site.stored.find(key));
-}
-
-function withAdmission(original: DownloadContext, admission: Admission): DownloadContext {
-  return { ...original, admission: admittedByBoth(original.admission, admission) };
-}
-
-async function answerVariant(original: DownloadContext, variant: Variant, source: Source): Promise<void> {
-  const { exchange } = original;
-  const tier = tierOf(variant);
-  exchange.outcome = source.isMiss === true ? { kind: "miss", tier: "origin" } : { kind: "hit", tier };
-  const state: AnswerState = source.isStorable ? "stored" : "not-storable";
-  const context = contextOf(original, state, source.status ?? statusOf(tier, source.life), source.life);
-  if (variant.kind === "found") return answerLocated(exchange, variant.found, context);
-  const { info, body, spool, release } = variant;
-  const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
-  try {
-    const bytes: ObjectBytes = body === undefined ? { kind: "read", read } : { kind: "memory", body };
-    await answerObject(exchange, info, bytes, context);
-  } finally {
-    release();
-  }
-}
-
-type Tier = Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
-
-function statusOf(tier: Tier, life: AnswerLife | undefined): string {
-  const detail = tier === "renderer" ? "rendered" : tier;
-  return life !== undefined && life.leftSeconds < 0 ? staleStatus(detail, life) : CACHE_STATUS[detail];
-}
-
-function tierOf(variant: Variant): Tier {
-  // What had been made before, and is on its way to the disk.
-  if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
-  return variant.found.state === "memory" ? "memory" : "bucket";
 }

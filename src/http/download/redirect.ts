@@ -1,5 +1,5 @@
-// Redirects of the download port: to where a rule sends clients, or where an origin has sent us. They are never stored
-// by anyone, for the object may be in the bucket a moment later.
+// Redirects of the download port: to the base URL of a rule, or to the target of an origin's redirect. They are
+// no-store, because the object may be in the bucket a moment later. This file does not choose the target.
 
 import { classifyAddress } from "../../core/addresses.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
@@ -7,14 +7,14 @@ import { encodeKey } from "../../origin/exchange/hop.ts";
 import { type Exchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";
 
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);
 
-/** `base`: without a slash at its end. */
+/** The URL at the origin. `base` has no slash at its end. */
 export function locationOf(base: string, { path, query }: Pick<OriginRequest, "path" | "query">): string {
   return `${base}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`;
 }
 
-/** Whether a redirect of an origin may be shown to clients: its host is none of an internal network. Names are not looked up. */
+/** Whether clients may see this redirect target: its host is not an internal address. Names are not looked up. */
 export function isForClients(location: string): boolean {
   if (!URL.canParse(location)) return false;
   const host = new URL(location).hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
@@ -23,7 +23,7 @@ export function isForClients(location: string): boolean {
   return !isLiteral || classifyAddress(host) === "public";
 }
 
-/** `location`: absolute, printable ASCII. */
+/** `location`: an absolute URL in printable ASCII. */
 export function sendRedirect(exchange: Exchange, status: number, location: string): void {
   const { site, request, isByAccept } = exchange;
   exchange.outcome = { kind: "other", tier: "none" };
@@ -36,5 +36,5 @@ export function sendRedirect(exchange: Exchange, status: number, location: strin
     "huiyuan; fwd=uri-miss; detail=redirect",
   ];
   if (site !== undefined) headers.push(...siteHeaders(site, request.headers.origin, isByAccept));
-  sendWhole(exchange, status, headers, NOTHING);
+  sendWhole(exchange, status, headers, EMPTY);
 }

@@ -1,12 +1,12 @@
-// The images that a recipe lays over another: found by their URLs in the same bucket and nowhere else, host and path. One that
-// the bucket lacks is fetched by the mirror of its own domain, like any original; the URL itself is never dialled.
+// Finds the watermark images of a recipe by their URLs, in the bucket of the image that they are laid over and nowhere
+// else. The mirror of the URL's domain fetches an image that the bucket lacks. The URL itself is never dialled.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
-import { MAX_WATERMARK_BYTES } from "../../image/renderer.ts";
+import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
 import { absent } from "../../mirror/negative-cache.ts";
 import { originRequestFor } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
@@ -18,16 +18,16 @@ import type { Admission, Authorizer, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
-import { type Current, currentOf, type OriginAsker } from "./age.ts";
 import type { DownloadContext } from "./download-context.ts";
-import { unlessUnknown } from "./located.ts";
-import { suspectOriginal, wholeOf } from "./whole-original.ts";
+import { type CurrentVersion, currentVersionOf, type RevalidationContext } from "./freshness.ts";
+import { preferStoreFailure } from "./located.ts";
+import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
   readonly sites: Sites;
-  /** The bucket of the image that they are laid over. */
+  /** The bucket of the image that they are laid over; only its images may be used. */
   readonly stored: Stored;
-  /** Of a client that brings its own instruction: its token must be for the mark too, or the mark's URL has one. */
+  /** The client's token, if the client wrote the instruction: the watermark needs this token or one in its own URL. */
   readonly client: DownloadContext["token"];
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
@@ -35,15 +35,15 @@ export interface WatermarkSearch {
 }
 
 export interface FoundWatermarks {
-  /** By `markName`. */
+  /** By `watermarkName`. */
   readonly watermarks: ReadonlyMap<string, WatermarkImage>;
-  /** That of the mark which ages first; what is made of them lives no longer. */
+  /** The shortest lifetime of all watermarks; the variant lives no longer. */
   readonly life: AnswerLife | undefined;
-  /** False: the origin of one forbids to keep it, and so what is made of it. */
+  /** False: an origin forbids storing its watermark, so the variant must not be stored either. */
   readonly isStorable: boolean;
-  /** Of the marks that have tokens of their own; undefined: none has. */
+  /** The rights that tokens in watermark URLs give; undefined: no URL has a token. */
   readonly admission: Admission | undefined;
-  /** To be called when the marks are not needed any more. */
+  /** The caller calls it once, when the images are no longer needed. */
   release(): void;
 }
 
@@ -52,7 +52,7 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
   const counted = new Set<string>();
   const searches = await Promise.allSettled(urls.map((url) => findWatermark(url, search, counted)));
   const release = () => {
-    for (const each of searches) if (each.status === "fulfilled") each.value.letGo?.();
+    for (const each of searches) if (each.status === "fulfilled") each.value.release?.();
   };
   const watermarks = new Map<string, WatermarkImage>();
   let life: AnswerLife | undefined;
@@ -63,7 +63,7 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
       release();
       throw each.reason;
     }
-    watermarks.set(watermarkName(urls[index] as string), each.value.watermark); // a search for each URL
+    watermarks.set(watermarkName(urls[index] as string), each.value.watermark); // One search a URL.
     life = shorterLife(life, each.value.life);
     isStorable &&= each.value.isStorable;
     const own = each.value.admission;
@@ -74,24 +74,24 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
 
 interface FoundWatermark extends Pick<FoundWatermarks, "life" | "isStorable" | "admission"> {
   readonly watermark: WatermarkImage;
-  readonly letGo?: () => void;
+  readonly release?: () => void;
 }
 
-/** `counted`: tokens of other marks, each of which is spent but once. */
+/** `counted`: tokens of other watermarks; each token is spent once a request. */
 async function findWatermark(text: string, search: WatermarkSearch, counted: Set<string>): Promise<FoundWatermark> {
   const { site, url, sign } = readWatermarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
   const { via, cdnLoop, signal } = search;
   const admission = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
-  // Nothing of what the client's headers say of another image.
-  const asker = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal };
-  const version = await versionOf(asker).catch((error: unknown) => {
+  // No client headers: they are about the image of the URL, not about the watermark.
+  const context = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal };
+  const version = await versionOf(context).catch((error: unknown) => {
     throw faultOfWatermark(text, error);
   });
   if (version.kind === "stored") {
     const { info, life } = version;
-    refuseHeavy(text, info.size);
+    refuseTooLarge(text, info.size);
     return {
       watermark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) },
       life,
@@ -101,21 +101,21 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   }
   const { answer, route } = version;
   if (answer.kind === "asked") throw badWatermark(text, NOT_THERE);
-  const { head, isStorable, release: letGo } = answer;
+  const { head, isStorable, release } = answer;
   try {
     const bytes = await wholeOf(answer);
-    if (bytes === undefined) throw suspectOriginal();
+    if (bytes === undefined) throw suspectOriginalError();
     const { info } = bytes;
-    refuseHeavy(text, info.size);
+    refuseTooLarge(text, info.size);
     const life = route.mirror.revalidation.lifeOfAnswer(head);
-    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, admission, letGo };
+    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, admission, release };
   } catch (error) {
-    letGo();
+    release();
     throw faultOfWatermark(text, error);
   }
 }
 
-/** What the mark's own token allows; undefined: there is none, or none is needed. Throws the sign_* codes. */
+/** The rights that the watermark's own token gives; undefined: it has none, or needs none. Throws the sign_* codes. */
 function admitWatermark(
   client: WatermarkSearch["client"],
   {
@@ -132,43 +132,43 @@ function admitWatermark(
 ): Admission | undefined {
   if (client === undefined || authorizer === undefined) return undefined;
   const { admission } = admitNamed(authorizer, sign ?? client.sign, { object });
-  // The client's token counts for its request as a whole.
+  // The client's own token was admitted with its request.
   if (sign === undefined || sign === client.sign || counted.has(sign)) return undefined;
   counted.add(sign);
   if (admission.isSpent?.() === true)
-    throw new HuiyuanError("sign_spent", "Cannot lay a mark: its one-time signature has been used before");
+    throw new HuiyuanError("sign_spent", "Cannot use a watermark: its one-time signature has been used before");
   return admission;
 }
 
-/** What is stored, its age heeded like that of any original, or what the mirror brings. Throws the codes of Mirror.fetch, store_failed. */
-async function versionOf(asker: OriginAsker): Promise<Exclude<Current, { readonly kind: "gone" }>> {
-  const { site, url, object, headers, via, cdnLoop } = asker;
+/** The stored watermark, fresh like any original, or a fetched one. Throws the codes of Mirror.fetch, store_failed. */
+async function versionOf(context: RevalidationContext): Promise<Exclude<CurrentVersion, { readonly kind: "gone" }>> {
+  const { site, url, object, headers, via, cdnLoop } = context;
   const entry = await site.stored.lookup(object.key);
   if (entry.state === "object") {
-    const current = await currentOf(asker, entry);
-    return current.kind === "gone" ? versionOf(asker) : current;
+    const current = await currentVersionOf(context, entry);
+    return current.kind === "gone" ? versionOf(context) : current;
   }
   const route = entry.state === "tombstone" ? undefined : missRouteOf(site, url);
   const failure = entry.state === "absent" ? entry.failure : undefined;
   if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
-  const asked = originRequestFor(route, object.request, headers);
-  const signal = asker.cancellation();
-  const request = { ...asked, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
+  const originRequest = originRequestFor(route, object.request, headers);
+  const signal = context.cancellation();
+  const request = { ...originRequest, method: "GET", needsWholeBody: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {
-    throw unlessUnknown(error, failure);
+    throw preferStoreFailure(error, failure);
   });
   return { kind: "fetched", answer, route };
 }
 
-const NOT_THERE = "there is no such image in this bucket";
-/** What the origin has is no image that could be laid. */
+const NOT_THERE = "this bucket has no such image";
+/** The origin's object is not usable as a watermark. */
 const UNUSABLE: readonly ErrorCode[] = [
   ...(["origin_not_image", "origin_truncated", "origin_empty", "origin_too_large"] as const),
   ...(["origin_type_refused", "origin_hash_wrong", "origin_encoded"] as const),
 ];
 
-/** Whose fault it is must be told: the client has asked for another image. */
+/** Names the watermark in the error, because the client requested another image. */
 function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
@@ -187,21 +187,22 @@ function readWatermarkUrl(
   text: string,
   { sites, stored }: WatermarkSearch,
 ): { readonly site: Site; readonly url: ObjectUrl; readonly sign: string | undefined } {
-  if (!/^https?:\/\//i.test(text)) throw badUrl(text, "it does not begin with http://");
+  if (!/^https?:\/\//i.test(text)) throw badUrl(text, "it does not begin with http:// or https://");
   try {
-    // As it comes over the wire, one character a byte.
+    // One character a byte, as a request-target arrives.
     const { host, key, rawQuery } = parseTarget(Buffer.from(text).toString("latin1"), []);
     const { sign, rest } = tokenFromQuery(rawQuery);
     const site = sites.find(host);
-    if (site?.stored.bucketId !== stored.bucketId) throw badUrl(text, "its host is none of this bucket's");
+    if (site?.stored.bucketId !== stored.bucketId) throw badUrl(text, "its host does not serve this bucket");
     return { site, url: { host, path: key, query: rest, method: "GET" }, sign };
   } catch (error) {
-    if (error instanceof HuiyuanError && error.code !== "processing_invalid") throw badUrl(text, "it is no URL", error);
+    if (error instanceof HuiyuanError && error.code !== "processing_invalid")
+      throw badUrl(text, "it is not a URL", error);
     throw error;
   }
 }
 
-function refuseHeavy(text: string, bytes: number): void {
+function refuseTooLarge(text: string, bytes: number): void {
   if (bytes > MAX_WATERMARK_BYTES)
     throw badWatermark(text, `it has ${bytes} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
 }

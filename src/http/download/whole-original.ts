@@ -1,4 +1,4 @@
-// An original that is being fetched, as a whole: only what has proven to be good is processed.
+// Waits for a fetched original until it is proven whole, because only a whole image is processed. It renders nothing.
 
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
@@ -8,50 +8,49 @@ import type { MissAnswer } from "../../mirror/fill/join.ts";
 
 type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
 
-/** Until the answer is released. */
+/** Valid until the answer is released. */
 export interface WholeOriginal {
   readonly info: ObjectInfo;
   load(): Promise<Buffer>;
-  /** All of it, where it is in memory and in no spool any more: no disk keeps it. */
+  /** The whole body if the disk refused it, so that it is in memory and no longer in the spool. */
   readonly notStorable: Buffer | undefined;
 }
 
-/** Undefined for a body that is suspect. Throws for one that is broken, and not_kept as Follower.whole. */
+/** Undefined: the body is suspect. Throws the error of a broken body, and not_kept as FillReader.whole does. */
 export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefined> {
   const { spool } = answer.head;
-  const kept = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), notStorable: undefined });
-  if (answer.kind === "finished") return kept(answer.info);
+  const fromSpool = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), notStorable: undefined });
+  if (answer.kind === "finished") return fromSpool(answer.info);
   const end = await answer.reader.whole();
   if (end.kind === "transient") return { info: end.info, load: async () => end.bytes, notStorable: end.bytes };
-  if (end.kind === "whole") return kept(end.info);
+  if (end.kind === "whole") return fromSpool(end.info);
   if (end.kind === "failed") throw end.error;
   return undefined;
 }
 
-/** No disk keeps it, and somebody else was faster; that it found no room would be so again. */
-export function isGoneBy(error: unknown): error is HuiyuanError {
+/** The disk refused the body and faster readers used it up. Without room (no cause) a retry would fail again. */
+export function isTransientGone(error: unknown): error is HuiyuanError {
   return error instanceof HuiyuanError && error.code === "not_kept" && error.cause !== undefined;
 }
 
-/** Nothing is made of it. */
-export function suspectOriginal(): HuiyuanError {
+export function suspectOriginalError(): HuiyuanError {
   return new HuiyuanError("origin_truncated", "Cannot process the original: it is damaged");
 }
 
-/** All of a spool that has ended. */
+/** Reads all of an ended spool. */
 async function readSpool(spool: Spool, size: number): Promise<Buffer> {
   const whole = spool.end?.kind === "whole" ? spool.end.body.content : undefined;
   if (whole?.kind === "buffer") return whole.buffer;
   const bytes = bodyRoom(size);
   let filled = 0;
-  const { signal } = new AbortController(); // The file is there; nothing is waited for.
-  // Whoever wanted it may leave meanwhile.
+  const { signal } = new AbortController(); // The file is complete, so that no read waits.
+  // The request that holds the spool may end during the read.
   spool.hold();
   try {
     while (filled < size) {
-      const part = await spool.read(filled, signal);
-      if (part === undefined) break;
-      filled += part.copy(bytes, filled);
+      const chunk = await spool.read(filled, signal);
+      if (chunk === undefined) break;
+      filled += chunk.copy(bytes, filled);
     }
     return bytes.subarray(0, filled);
   } finally {

@@ -1,8 +1,10 @@
-// A domain whose mirrors, bucket and tokens only look: for dry-run.ts, which hands it to the download port's own functions.
+// A site without effects: its mirrors, bucket, variants and tokens read metadata only, and note the work to be done.
+// dry-run.ts passes it to the download port's own functions.
 
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { Recipe } from "../../image/grammar/recipe.ts";
 import type { Mirror } from "../../mirror/mirror.ts";
 import type { MirrorPreview } from "../../mirror/preview.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
@@ -12,25 +14,53 @@ import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
-import type { DryAsk, DryNotes } from "./dry-run.ts";
 
-export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryNotes): Site {
+/**
+ * A fetch that would be made. `miss`: the client waits for the object. `refresh`: the client waits for a revalidation.
+ * `behind`: it runs in the background.
+ */
+export interface DryFetch extends MirrorPreview {
+  readonly why: "miss" | "refresh" | "behind";
+  readonly route: Route;
+  readonly key: Key;
+  /** False: the answer is not stored, because it depends on more than the key or is only passed on. */
+  readonly isStored: boolean;
+}
+
+/** The result of one token check; exactly one of the two is set. */
+export interface DryToken {
+  readonly admission: Admission | undefined;
+  readonly failure: HuiyuanError | undefined;
+}
+
+/** The work that the dry-run site was requested to do. */
+export interface DryRunNotes {
+  readonly routes: Route[];
+  readonly tokens: DryToken[];
+  readonly fetches: DryFetch[];
+  /** Variants that would be rendered. */
+  readonly renders: Recipe[];
+  /** The run waits for `work` before it ends. An error of `work` does not fail the run. */
+  track<Value>(work: Promise<Value>): Promise<Value>;
+}
+
+export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunNotes): Site {
   const { authorizer, originalAuthorizer, source } = site;
   return {
     ...site,
-    stored: tieStored(site.stored, notes),
+    stored: dryRunStored(site.stored, notes),
     authorizer: authorizer && dryRunAuthorizer(authorizer, notes),
     originalAuthorizer: originalAuthorizer && dryRunAuthorizer(originalAuthorizer, notes),
-    source: source && tieSource(source, request, notes),
-    variants: tieVariants(site.variants, notes),
+    source: source && dryRunSource(source, request, notes),
+    variants: dryRunVariants(site.variants, notes),
   };
 }
 
-function dryRunAuthorizer(authorizer: Authorizer, notes: DryNotes): Authorizer {
+function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunNotes): Authorizer {
   return { ...authorizer, admit: (sign, key) => dryRunAdmission(() => authorizer.admit(sign, key), notes) };
 }
 
-function dryRunAdmission(admit: () => Admission, { tokens }: DryNotes): Admission {
+function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admission {
   try {
     const admission = admit();
     tokens.push({ admission, failure: undefined });
@@ -42,21 +72,21 @@ function dryRunAdmission(admit: () => Admission, { tokens }: DryNotes): Admissio
   }
 }
 
-/** Looks keys up and reads no bytes: an object of the bucket is as long as it is, and nothing but zeros. */
-function tieStored(stored: Stored, notes: DryNotes): Stored {
-  // Not its own lookup(), which remembers.
+/** Looks keys up and reads no bytes: objects have their real size and consist of zeros. */
+function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
+  // Not stored.lookup(), which caches results.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
-  const never = async (): Promise<never> => {
+  const refuse = async (): Promise<never> => {
     throw new HuiyuanError("internal", "Cannot change or read a bucket: this is a dry run");
   };
-  const changes = { put: never, renew: never, delete: never, undelete: never, purge: never };
+  const changes = { put: refuse, renew: refuse, delete: refuse, undelete: refuse, purge: refuse };
   return {
     ...stored,
     ...changes,
-    load: never,
-    bytesOf: () => ({ load: never }),
+    load: refuse,
+    bytesOf: () => ({ load: refuse }),
     lookup,
-    bucket: { ...stored.bucket, ...changes, copy: never, lookup },
+    bucket: { ...stored.bucket, ...changes, copy: refuse, lookup },
     async find(key): Promise<Found> {
       const object = stored.peek(key);
       if (object !== undefined) return { state: "memory", object };
@@ -72,15 +102,15 @@ function tieStored(stored: Stored, notes: DryNotes): Stored {
   };
 }
 
-/** As its reader would. */
+/** Throws as the reader of the object would. */
 function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
   if (isDamaged === true) throw new HuiyuanError("store_corrupt", "Cannot read an object: its bytes are damaged");
 }
 
 const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
 
-/** What is there is found, and what would be made is noted. */
-function tieVariants(variants: Variants, notes: DryNotes): Variants {
+/** Finds existing variants and notes a render instead of starting it. */
+function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
   return {
     ...variants,
     async get(request) {
@@ -98,26 +128,26 @@ function tieVariants(variants: Variants, notes: DryNotes): Variants {
   };
 }
 
-function tieSource(source: MirrorSource, request: DownloadRequest, notes: DryNotes): MirrorSource {
+function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunNotes): MirrorSource {
   return {
     ...source,
-    route(wanted) {
-      const route = source.route(wanted);
+    route(url) {
+      const route = source.route(url);
       notes.routes.push(route);
-      return { ...route, mirror: tieMirror(route, request, notes) };
+      return { ...route, mirror: dryRunMirror(route, request, notes) };
     },
   };
 }
 
-function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes): Mirror {
+function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunNotes): Mirror {
   const { mirror } = route;
   const note = (
-    why: DryAsk["why"],
-    asked: Omit<OriginRequest, "isStored">,
+    why: DryFetch["why"],
+    originRequest: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & { isStored?: boolean },
   ) => {
-    const asks = preview.asks.map((ask) => masked(ask, { route, asked, client: headers }));
-    notes.asks.push({ isStored: true, ...preview, asks, why, route, key: asked.key });
+    const asks = preview.asks.map((each) => maskSecrets(each, { route, originRequest, client: headers }));
+    notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: originRequest.key });
   };
   return {
     ...mirror,
@@ -125,8 +155,8 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
       const preview = await mirror.preview.miss(request);
       note("miss", request, { ...preview, isStored: request.isStored });
       if (preview.refusal !== undefined) throw preview.refusal;
-      // As if it had only been asked for, so that what is begun behind the answer is begun.
-      return { kind: "asked", answer: UNKNOWN, requestedAt: Date.now(), how: "first" };
+      // As a HEAD: the download then starts its background fetches too, which are noted.
+      return { kind: "asked", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);
@@ -137,7 +167,7 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
     },
     begin(request) {
       const preview = mirror.preview.miss({ ...request, method: "GET" });
-      // It would not be begun where the request has come back to this server.
+      // preview throws origin_loop if the request came back to this server; then no fetch would start.
       notes
         .track(preview.then((seen) => note("behind", request, { ...seen, isStored: request.isStored })))
         .catch(() => undefined);
@@ -152,8 +182,8 @@ function tieMirror(route: Route, { headers }: DownloadRequest, notes: DryNotes):
   };
 }
 
-/** Stands for what the origin would say. */
-const UNKNOWN: OriginAnswer = {
+/** Stands for the origin's unknown answer. */
+const UNKNOWN_ANSWER: OriginAnswer = {
   isNotModified: false,
   url: "",
   size: undefined,
@@ -167,25 +197,29 @@ const UNKNOWN: OriginAnswer = {
   body: { start() {}, resume() {}, destroy() {} },
 };
 
-/** Without the values that the operator adds to queries; with those that the client sent itself. */
-function masked(
-  ask: OriginPreview,
+/** Hides query values that the operator adds, and shows header values that the client sent itself. */
+function maskSecrets(
+  request: OriginPreview,
   parts: {
     readonly route: Route;
-    readonly asked: Pick<OriginRequest, "headers">;
+    readonly originRequest: Pick<OriginRequest, "headers">;
     readonly client: DownloadRequest["headers"];
   },
 ): OriginPreview {
   const { setQuery, setHeaders } = parts.route;
   const secrets = new Set(Object.entries(setQuery).map(([name, value]) => `${name}=${value}`));
-  const mark = ask.url.indexOf("?");
-  const query = mark === -1 ? [] : ask.url.slice(mark + 1).split("&");
+  const queryStart = request.url.indexOf("?");
+  const query = queryStart === -1 ? [] : request.url.slice(queryStart + 1).split("&");
   const shown = query.map((part) => (secrets.has(part) ? `${part.split("=", 1)[0]}=${HIDDEN}` : part));
-  const headers = ask.headers.map(([name, value]): readonly [string, string] => {
+  const headers = request.headers.map(([name, value]): readonly [string, string] => {
     const lower = name.toLowerCase();
     const own = parts.client[lower];
-    const isClients = typeof own === "string" && own === parts.asked.headers[lower] && !(lower in setHeaders);
+    const isClients = typeof own === "string" && own === parts.originRequest.headers[lower] && !(lower in setHeaders);
     return [name, isClients ? own : value];
   });
-  return { ...ask, headers, url: mark === -1 ? ask.url : `${ask.url.slice(0, mark)}?${shown.join("&")}` };
+  return {
+    ...request,
+    headers,
+    url: queryStart === -1 ? request.url : `${request.url.slice(0, queryStart)}?${shown.join("&")}`,
+  };
 }

@@ -1,62 +1,30 @@
-// A download with its hands tied: the very functions of the download port decide over a request, on a site that asks no
-// origin, spends no token, reads no image and changes nothing. What they would have done is noted instead.
+// Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
+// site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
 import type { HuiyuanError } from "../../core/errors.ts";
 import { SILENT_LOG } from "../../core/log.ts";
-import type { Key } from "../../core/object.ts";
-import type { Recipe } from "../../image/grammar/recipe.ts";
-import type { MirrorPreview } from "../../mirror/preview.ts";
 import { createDownloads } from "../download/download.ts";
 import type { DownloadRequest, Exchange } from "../request/exchange.ts";
-import type { Admission, Route, Site, Sites } from "../request/site.ts";
+import type { Site, Sites } from "../request/site.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
-import { createDryRunSite } from "./dry-run-site.ts";
+import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
-/**
- * Something that an origin would be asked. `miss`: the client waits for it. `refresh`: it waits for a newer version of what is
- * stored. `behind`: nobody waits.
- */
-export interface DryAsk extends MirrorPreview {
-  readonly why: "miss" | "refresh" | "behind";
-  readonly route: Route;
-  readonly key: Key;
-  /** False: the answer depends on more than the key, or is only passed on. */
-  readonly isStored: boolean;
-}
-
-/** What the token of the request was found to be; one of the two is there. */
-export interface DryToken {
-  readonly admission: Admission | undefined;
-  readonly failure: HuiyuanError | undefined;
-}
-
-/** What the tied site is asked to do. */
-export interface DryNotes {
-  readonly routes: Route[];
-  readonly tokens: DryToken[];
-  readonly asks: DryAsk[];
-  /** What would be made of an original. */
-  readonly renders: Recipe[];
-  /** Waited for before the run ends. Its failure is none of the run's. */
-  track<Value>(work: Promise<Value>): Promise<Value>;
-}
-
-export interface DryRun extends Pick<DryNotes, "routes" | "tokens" | "asks" | "renders"> {
-  /** Undefined where no domain was found. */
+export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches" | "renders"> {
+  /** Undefined: the host has no domain. */
   readonly site: Site | undefined;
-  /** These three are undefined and empty where an origin or the renderer has the last word. */
+  /** These three are undefined or empty if an origin or the renderer decides the answer. */
   readonly status: number | undefined;
   readonly headers: HeaderList;
   readonly failure: HuiyuanError | undefined;
   readonly outcome: Exchange["outcome"];
 }
 
-/** `request`: as it would come over the wire. Never throws for what is wrong with it. */
+/** `request`: as it would arrive on a connection. Errors of the request are results; this throws none of them. */
 export async function runDry(request: DownloadRequest, sites: Sites): Promise<DryRun> {
   const pending = new Set<Promise<unknown>>();
-  const notes: DryNotes = {
+  const notes: DryRunNotes = {
     routes: [],
     tokens: [],
-    asks: [],
+    fetches: [],
     renders: [],
     track(work) {
       pending.add(work);
@@ -68,7 +36,7 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   const dryRunSite: Sites = {
     find(host) {
       const found = sites.find(host);
-      // The first is the request's own; those of image marks come after it.
+      // The first site is the request's own; later ones belong to watermarks.
       site ??= found;
       return found && createDryRunSite(found, request, notes);
     },
@@ -89,24 +57,25 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     createDownloads(options)(request, response);
   });
   while (pending.size > 0) await Promise.allSettled(pending);
-  const { routes, tokens, asks, renders } = notes;
-  const isOpen = renders.length > 0 || asks.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
-  const told = isOpen ? undefined : { status: response.statusCode, headers: response.headers(), failure };
+  const { routes, tokens, fetches, renders } = notes;
+  const isDecidedLater =
+    renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
+  const answer = isDecidedLater ? undefined : { status: response.statusCode, headers: response.headers(), failure };
   return {
     site,
     routes,
     tokens,
-    asks,
+    fetches,
     renders,
     outcome: exchange.outcome,
     status: undefined,
     headers: [],
     failure: undefined,
-    ...told,
+    ...answer,
   };
 }
 
-/** Takes an answer and keeps its head. */
+/** A response that keeps the head and drops the body. */
 function createDryResponse(): DownloadResponse & { headers(): HeaderList } {
   let statusCode = 200;
   let headers: HeaderList | undefined;

@@ -1,5 +1,5 @@
-// How an API call is answered: one JSON document with the fields and types that its clients insist on, in one write with
-// its length. 200 is success and 400 is everything else.
+// Builds and sends the answer to a REST API call: one JSON document with the fields and types of the original service.
+// Success is status 200, every failure 400.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type HuiyuanError, restError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -15,7 +15,7 @@ export function success(data: object): ApiAnswer {
   return { code: 0, message: "SUCCESS", data: JSON.stringify(data) };
 }
 
-/** The same number and words for the same code, always with an empty `data`. */
+/** The answer to a failed call. Equal codes have equal texts, and `data` is empty. */
 export function failure(error: HuiyuanError): ApiAnswer {
   return { ...restError(error.code), data: "{}" };
 }
@@ -24,7 +24,7 @@ export function bodyOf({ code, message, data }: ApiAnswer): Buffer {
   return Buffer.from(`{"code":${code},"message":${JSON.stringify(message)},"data":${data}}`);
 }
 
-/** `headers`: further ones, names and values in turn. */
+/** Sends head and body in one write, a HEAD without the body. `headers`: additional names and values in turn. */
 export function sendAnswer(
   { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
   answer: ApiAnswer,
@@ -46,14 +46,14 @@ export function sendAnswer(
   else response.end(body);
 }
 
-/** Where clients find a file. */
+/** The URLs of one file. */
 export interface Links {
-  /** Of the API: its last segment is the fileid, encoded. */
+  /** The API's URL of the file; its last segment is the encoded fileid. */
   readonly url: string;
   readonly download: string;
 }
 
-/** Of an upload, and of the last slice. Sides are numbers here, and texts in a stat: clients read them so. */
+/** The data of a finished upload. Width and height are numbers here, texts in a stat: clients expect both. */
 export function uploadData({ key, image }: ObjectInfo, { url, download }: Links): Record<string, unknown> {
   const original = { width: image.width ?? 0, height: image.height ?? 0 };
   return { url, download_url: download, fileid: key, info: [{ 0: original }] };

@@ -1,5 +1,5 @@
-// One log line an API call, as `accessLog` says: `misses` shows all of them, since each is one. Neither signature nor
-// contents are in it.
+// Writes one log line for each REST API call unless `accessLog` is `off`; under `misses` too, because no call is a hit.
+// A line contains neither signature nor content.
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { type AccessLogRules, clientAddress, withoutToken } from "../access-log.ts";

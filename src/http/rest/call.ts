@@ -1,4 +1,4 @@
-// One call of the REST API while it is answered, and what all calls share.
+// The state of one REST API call, the parts that all calls share, and the answer to an upload. It authorizes nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -7,44 +7,44 @@ import type { Key } from "../../core/object.ts";
 import type { FillLimit } from "../../mirror/fill/semaphore.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import { joinCallback, type MakeOutboxEntry } from "../../upload/callback/callback.ts";
+import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
-import type { Prove } from "../../upload/verify-decodable.ts";
+import type { VerifyDecodable } from "../../upload/verify-decodable.ts";
 import { encodeKeyForPath } from "../request/target.ts";
-import { apiBase, type PublicPlace, publicBase, publicUrl } from "../response/public-url.ts";
+import { apiBase, type PublicPlace, publicUrl } from "../response/public-url.ts";
 import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
 
-/** The same for every call. */
+/** The parts that all calls share. */
 export interface RestApiParts {
-  /** The snapshot in force. */
+  /** The current snapshot. */
   readonly projects: () => Projects;
   readonly tokens: VerifiedTokens;
   readonly once: OnceLedger;
   readonly spools: SpoolPool;
   readonly md5: KnownMd5;
   readonly slices: Slices;
-  /** Uploads at the same time. */
+  /** Limits concurrent uploads. */
   readonly uploads: FillLimit;
-  /** Bytes of an image that is uploaded. */
+  /** The limit of an uploaded image, in bytes. */
   readonly maxImageBytes: () => number;
-  /** Where clients reach the server, as the settings in force say. */
+  /** The public addresses of the server, from the current settings. */
   readonly place: () => PublicPlace;
-  /** A form that brings nothing for `idleMs`, or has not ended within `totalMs`, is given up. */
+  /** A form is aborted if no byte arrives for `idleMs`, or if it has not ended after `totalMs`. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
-  readonly verify: Prove;
-  readonly announce: MakeOutboxEntry;
-  /** Told of every image that an upload or a copy has stored. Must not throw. */
+  readonly verify: VerifyDecodable;
+  readonly announce: MakeOutboxDraft;
+  /** Called for every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** What was called, for counters and logs. */
+/** The call's name in counters and logs. */
 export type CallName = "upload" | "slice" | "stat" | "copy" | "delete" | "preflight" | "unknown";
 
 export interface Call {
@@ -55,16 +55,16 @@ export interface Call {
   readonly host: string;
   readonly target: ApiTarget;
   readonly project: Project;
-  /** As the path says, or the name of the project's first. */
+  /** The bucket in the path; on V1 paths the project's first bucket. */
   readonly bucketName: string;
-  /** Undefined: the project has none of this name. */
+  /** Undefined: the project has no bucket of this name. */
   readonly known: ManagedBucket | undefined;
   readonly sign: string | undefined;
-  /** The file that the signature is bound to, if it is authentic; whether it allows anything is asked elsewhere. */
+  /** The fileid that an authentic signature is bound to. It only shows the spelling; it authorizes nothing. */
   readonly bound: string | undefined;
-  /** Aborts when the client leaves. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
-  /** Notes for counters and logs. */
+  /** Facts for counters and logs, filled in while the call runs. */
   readonly about: CallNotes;
 }
 
@@ -72,16 +72,16 @@ export interface CallNotes {
   name: CallName;
   bucketId: string | undefined;
   fileid: string | undefined;
-  /** Of the image that was stored. */
+  /** Size of the stored image; 0: none was stored. */
   bytes: number;
-  /** The client has been told to send its body. */
+  /** True once the client was allowed to send its body. */
   hasContinued: boolean;
 }
 
 /** Throws bucket_unknown. */
 export function bucketOf({ known, bucketName }: Call): ManagedBucket {
   if (known === undefined)
-    throw new HuiyuanError("bucket_unknown", `Cannot use the bucket "${bucketName}": there is none`);
+    throw new HuiyuanError("bucket_unknown", `Cannot use the bucket "${bucketName}": the project has no such bucket`);
   return known;
 }
 
@@ -89,19 +89,20 @@ export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: R
   const { target, host, project } = call;
   const { publicDomain } = bucket;
   const place = parts.place();
-  const base = host === "" ? publicBase(place, publicDomain) : apiBase(place, host);
+  const base = apiBase(place, host, publicDomain);
   const path = target.version === 1 ? `v1/${project.appid}/${target.userid}` : `v2/${project.appid}/${bucket.name}/0`;
   const fileidInPath = encodeKeyForPath(fileid).replaceAll("/", "%2F");
-  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) };
+  // The port is bound by now.
+  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) ?? "" };
 }
 
-/** Owes the business server the notice of an upload, before it is stored. */
+/** Enqueues the callback notice of an upload before the image is stored. */
 export function announceUpload(
   call: Call,
   bucket: ManagedBucket,
   { fileid, sha1, size, magicContext }: UploadedFile,
   parts: RestApiParts,
-): ReturnType<MakeOutboxEntry> {
+): ReturnType<MakeOutboxDraft> {
   const { project, target, requestId } = call;
   return parts.announce({
     appid: project.appid,
@@ -116,11 +117,11 @@ export function announceUpload(
   });
 }
 
-/** The answer to an upload whose image is durable: the business server is told first, and its answer goes along. */
+/** Answers an upload after its image is durable. The callback runs first, and its answer is part of this one. */
 export async function answerUploaded(
   call: Call,
   bucket: ManagedBucket,
-  { info, announcement }: Stored,
+  { info, outboxDraft }: Stored,
   parts: RestApiParts,
 ): Promise<ApiAnswer> {
   const { about } = call;
@@ -129,7 +130,7 @@ export async function answerUploaded(
   about.bytes = size;
   parts.stored?.(bucket, key);
   const data = uploadData(info, linksOf(call, bucket, key, parts));
-  const outcome = await announcement?.stored();
+  const outcome = await outboxDraft?.stored();
   if (outcome === undefined) return success(data);
   const joined = joinCallback(data, outcome);
   if (outcome.code === 0) return { code: 0, message: "SUCCESS", data: joined };

@@ -1,30 +1,30 @@
-// Which fileid the raw end of a path means. Clients spell them in three ways: most as a form would, with `+` for a blank;
-// some percent-encoded; Python 3 not at all. A token that is bound to a file says which it was. Pure.
+// Decodes the fileid at the end of a raw path. Most clients encode it like a form (`+` is a space), some percent-encode
+// it, and Python 3 sends it raw. A token that is bound to a file shows which of the three is meant. Pure.
 import { isKey, type Key } from "../../core/object.ts";
 import { percentDecoded } from "../request/target.ts";
 import { invalidPath } from "./target.ts";
 
-/** Of a fileid in a path of the API, decoded. Inside, keys may be longer. */
+/** Limit of a decoded fileid in an API path. Keys of downloads may be longer. */
 const MAX_FILEID_BYTES = 128;
 
 /**
- * `bound`: the file that a verified token is bound to, which wins where it is one of the three readings; undefined or empty
- * for none. Throws rest_path_invalid.
+ * The fileid of a write call. `bound`: the file of a verified token, undefined or empty for none; it wins if it equals
+ * one of the three readings. Throws rest_path_invalid.
  */
 export function readFileid(raw: string, bound: string | undefined): Key {
   const asForm = formDecoded(raw);
   const byToken = [asForm, plainDecoded(raw), undecoded(raw)].find((name) => name !== undefined && name === bound);
   const fileid = byToken ?? asForm;
-  if (fileid === undefined) throw invalidPath("its fileid is none");
+  if (fileid === undefined) throw invalidPath("its fileid is not valid");
   return fileid;
 }
 
-/** The fileids that a stat may mean, the likeliest first. Throws rest_path_invalid where there is none. */
+/** The fileids that a stat may mean, the likeliest first. Throws rest_path_invalid if there is none. */
 export function statFileids(raw: string, bound: string | undefined): readonly Key[] {
   const whole = readings(raw, bound);
   const cut = raw.endsWith("/") ? readings(raw.slice(0, -1), bound) : [];
   const all = new Set([...whole, ...cut]);
-  if (all.size === 0) throw invalidPath("its fileid is none");
+  if (all.size === 0) throw invalidPath("its fileid is not valid");
   return [...all];
 }
 
@@ -42,7 +42,7 @@ function plainDecoded(raw: string): Key | undefined {
   try {
     return fileidOf(percentDecoded(raw));
   } catch {
-    return undefined; // A broken escape, or no UTF-8.
+    return undefined; // A broken escape, or not UTF-8.
   }
 }
 

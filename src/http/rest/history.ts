@@ -1,5 +1,5 @@
-// Images that a bucket has not mirrored yet: stat and copy of one fetch it first, through the bucket's first domain that
-// has a mirror, and go on when it is stored.
+// Lets stat and copy use an image that only the origin has: fetches it through the bucket's first domain with a mirror,
+// and continues when it is stored. It answers no call.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
@@ -10,17 +10,17 @@ import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.
 import type { Route, Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";
 
-/** How long storing may take after the image has arrived. Milliseconds. */
+/** A call waits so long for the store after the image has arrived. Milliseconds. */
 const STORING_MS = 10_000;
 
-/** Who is overtaken by a purge, or by a delete and an undelete, begins anew once; who is overtaken again is told to come again. */
+/** After a concurrent purge, or a delete and undelete, the call retries once; then the client must retry. */
 const MAX_TRIES = 2;
 
 /**
- * What `use` makes of the object of a key, fetched where it has to be. Undefined: nobody has it, or it was deleted. `use` gives
- * undefined where the object has left since it was found. `signal` aborts when the client leaves. Throws store_failed,
- * original_replaced, not_found for what the origin has and the bucket may not keep, the signal's reason, and what the mirror and
- * `use` throw.
+ * Calls `use` with the object of a key, after a fetch if the bucket lacks it. Returns the result of `use`, or undefined
+ * if no such object exists. `use` returns undefined if the object was removed meanwhile. `signal` aborts when the
+ * client disconnects. Throws store_failed, original_replaced, the signal's reason, and the codes of the mirror and of
+ * `use`. Throws not_found for an image that the origin has and the bucket may not store.
  */
 export async function useImage<Result>(
   bucket: ManagedBucket,
@@ -33,10 +33,10 @@ export async function useImage<Result>(
     const result = found === "overtaken" ? undefined : await use(found);
     if (result !== undefined) return result;
   }
-  throw new HuiyuanError("original_replaced", `Cannot use "${key}": it is purged or deleted as often as it is fetched`);
+  throw new HuiyuanError("original_replaced", `Cannot use "${key}": it was purged or deleted during each fetch`);
 }
 
-/** `overtaken`: a purge, a delete or another tool came in between, so that what was fetched was not stored. */
+/** `overtaken`: a concurrent purge, delete or write of another tool prevented storing the fetched image. */
 async function findOrFetch(
   { stored, mirrored }: ManagedBucket,
   key: Key,
@@ -44,30 +44,30 @@ async function findOrFetch(
 ): Promise<ObjectInfo | "overtaken" | undefined> {
   const before = await stored.bucket.lookup(key);
   if (before.state === "object") return before.info;
-  // What the origin has could not be stored over what another tool has put there.
+  // A foreign object blocks the key, so a fetched image could not be stored.
   if (before.state === "tombstone" || before.isForeign === true) return undefined;
-  const asking = mirrored === undefined ? undefined : askedFor(mirrored, key);
-  if (asking === undefined || !(await bring(asking, before.epoch, signal))) {
-    // The store may have it for all that anybody knows.
+  const fetch = mirrored === undefined ? undefined : originFetchOf(mirrored, key);
+  if (fetch === undefined || !(await fetchAndStore(fetch, before.epoch, signal))) {
+    // The store did not answer, so it may have the object.
     if (before.failure !== undefined) throw before.failure;
     return undefined;
   }
   const after = await stored.bucket.lookup(key);
   if (after.state === "object") return after.info;
-  // The disk is full, for example.
+  // Nothing intervened, so the write failed: the disk is full, for example.
   if (after.state === "absent" && after.isForeign !== true && after.epoch === before.epoch) {
-    throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched and could not be stored`);
+    throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched, but the store did not take it`);
   }
   return "overtaken";
 }
 
-interface Asking {
+interface OriginFetch {
   readonly route: Route;
-  readonly asked: OriginRequest;
+  readonly originRequest: OriginRequest;
 }
 
-/** Undefined where the domain's rules ask no origin for the key, or nothing of its answer would be stored. */
-function askedFor(site: Site, key: Key): Asking | undefined {
+/** Undefined: the domain's rules fetch no such key, or would not store the answer. */
+function originFetchOf(site: Site, key: Key): OriginFetch | undefined {
   const url = urlTo(site, key);
   if (url === undefined) return undefined;
   const object = nameObject(site, url);
@@ -75,23 +75,27 @@ function askedFor(site: Site, key: Key): Asking | undefined {
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }
-  const asked = originRequestForKey(route, object.request, {});
-  return asked.isStored ? { route, asked } : undefined;
+  const originRequest = originRequestForKey(route, object.request, {});
+  return originRequest.isStored ? { route, originRequest } : undefined;
 }
 
-/** Undefined for keys that no URL of the domain has. */
+/** Undefined: no URL of the domain has this key. */
 function urlTo(site: Site, key: Key): ObjectUrl | undefined {
   try {
     const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
     return { host: site.domain === "*" ? "" : site.domain, path, query, method: "GET" };
   } catch {
-    return undefined; // Its path would be empty, or too long.
+    return undefined; // Its path would be empty or too long.
   }
 }
 
-/** False: the origin has no such image. Throws not_found where it has one that is not to be stored. */
-async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal: AbortSignal): Promise<boolean> {
-  const request = { ...asked, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
+/** False: the origin has no such image. Throws not_found if it has one that must not be stored. */
+async function fetchAndStore(
+  { route: { mirror }, originRequest }: OriginFetch,
+  epoch: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const request = { ...originRequest, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
   let answer: MissAnswer;
   try {
     answer = await mirror.fetch(request);
@@ -99,30 +103,39 @@ async function bring({ route: { mirror }, asked }: Asking, epoch: number, signal
     if (error instanceof HuiyuanError && error.code === "not_found") return false;
     throw error;
   }
-  if (answer.kind === "asked") return false; // Only a HEAD is answered so.
+  if (answer.kind === "asked") return false; // Cannot happen: only a HEAD is answered so.
   try {
     const end = answer.kind === "finished" ? undefined : await answer.reader.end();
     if (damageOf(end) !== undefined) {
-      throw new HuiyuanError("origin_truncated", `Cannot use "${asked.key}": the origin's image is damaged`);
+      throw new HuiyuanError("origin_truncated", `Cannot use "${originRequest.key}": the origin's image is damaged`);
     }
     if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
     if (!answer.isStored())
-      throw notStorable(asked.key, answer.isStorable ? "the mirror has its maxKeys" : "the origin forbids it");
+      throw notStorable(
+        originRequest.key,
+        answer.isStorable ? "the mirror has reached maxKeys" : "the origin forbids it",
+      );
   } finally {
     answer.release();
   }
-  await storedOrLate(mirror.settled(asked), signal);
+  await untilStored(mirror.settled(originRequest), signal);
   signal.throwIfAborted();
   return true;
 }
 
-/** Nothing has failed: the bucket has no such image, and will have none. */
+/** An absence, not a failure: the bucket will never have this image. */
 function notStorable(key: Key, why: string): HuiyuanError {
-  return new HuiyuanError("not_found", `Cannot use "${key}": the origin has it, and it is not kept here: ${why}`);
+  return new HuiyuanError(
+    "not_found",
+    `Cannot use "${key}": the origin has it, but it must not be stored here: ${why}`,
+  );
 }
 
-/** Storing may go on behind it. A timer of its own: node collects an AbortSignal.timeout() that only AbortSignal.any() knows. */
-function storedOrLate(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves once the image is stored, after STORING_MS, or when `signal` aborts; the write may continue. It has a timer
+ * of its own, because node garbage-collects an AbortSignal.timeout() that only AbortSignal.any() refers to.
+ */
+function untilStored(settled: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);

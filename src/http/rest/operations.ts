@@ -1,4 +1,4 @@
-// Stat, copy and delete: what the API does with images that are there, or that only the origin has yet.
+// Stat, copy and delete of an image that is stored, or that only the origin has. post.ts tells them from uploads.
 import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
@@ -10,23 +10,23 @@ import type { ManagedBucket } from "./project.ts";
 import { authenticate, authorizeOnce } from "./sign.ts";
 import type { Operation } from "./target.ts";
 
-/** For everybody: a signature that is sent is only asked how the client spells names. Throws not_found. */
+/** Needs no signature; one that is sent only shows how the client spells names. Throws not_found. */
 export async function stat(call: Call, parts: RestApiParts): Promise<ApiAnswer> {
   call.about.name = "stat";
   const fileids = statFileids(call.target.rest, call.bound);
   call.about.fileid = fileids[0];
   const bucket = bucketOf(call);
-  for (const key of await toldFirst(bucket, fileids)) {
-    const told = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, parts) });
-    if (told === undefined) continue;
+  for (const key of await storedFirst(bucket, fileids)) {
+    const found = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, parts) });
+    if (found === undefined) continue;
     call.about.fileid = key;
-    return success(statData(told.info, linksOf(call, bucket, key, parts), told.md5));
+    return success(statData(found.info, linksOf(call, bucket, key, parts), found.md5));
   }
   throw missing(fileids[0]);
 }
 
-/** What is stored comes before what an origin may have. */
-async function toldFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Promise<readonly Key[]> {
+/** The first fileid that is stored, else all of them: a stored image is preferred to one that an origin may have. */
+async function storedFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Promise<readonly Key[]> {
   if (fileids.length === 1) return fileids;
   for (const key of fileids) {
     const entry = await stored.bucket.lookup(key);
@@ -35,16 +35,16 @@ async function toldFirst({ stored }: ManagedBucket, fileids: readonly Key[]): Pr
   return fileids;
 }
 
-/** Undefined where it was found damaged, purged or deleted since it was looked up. */
+/** Undefined: the object was found damaged, purged or deleted since its look-up. */
 async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: known }: RestApiParts) {
   if (info.isDamaged === true) {
-    throw new HuiyuanError("store_corrupt", `Cannot tell of "${info.key}": its bytes are damaged`);
+    throw new HuiyuanError("store_corrupt", `Cannot describe "${info.key}": its bytes are damaged`);
   }
   const md5 = await known.of(stored.bucket, info);
   return md5 === undefined ? undefined : { info, md5 };
 }
 
-/** `source`: the raw fileid. The signature is spent when all checks have passed, whatever comes of the operation. */
+/** `source`: the raw fileid. The signature is spent after all checks have passed, even if the operation fails. */
 export async function operate(
   call: Call,
   { operation, source }: { readonly operation: Operation; readonly source: string },
@@ -71,18 +71,18 @@ async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestA
     use: () => bucket.stored.copy(fileid, target, { when: "vacant" }),
   });
   if (result === undefined) throw missing(fileid);
-  if (result !== "stored") throw new HuiyuanError("copy_failed", `Cannot copy "${fileid}": "${target}" is taken`);
+  if (result !== "stored") throw new HuiyuanError("copy_failed", `Cannot copy "${fileid}": "${target}" exists already`);
   parts.stored?.(bucket, target);
   return success(copyData(target, linksOf(call, bucket, target, parts)));
 }
 
-/** What only the origin has is deleted too: it must not come back. */
+/** Also deletes an image that only the origin has: the tombstone keeps it from being fetched. */
 async function remove(_call: Call, { stored, mirrored }: ManagedBucket, fileid: Key): Promise<ApiAnswer> {
   const entry = await stored.bucket.lookup(fileid);
   const isKnownAbsent = entry.state === "absent" && entry.failure === undefined;
   if (entry.state === "tombstone" || (isKnownAbsent && mirrored === undefined)) throw missing(fileid);
   const wasThere = await stored.delete(fileid, "deleted through the REST API");
-  // Another delete came in between, or the store can be asked again, and has none.
+  // A concurrent delete was faster, or the store answers again and does not have it.
   if (!wasThere && (entry.state === "object" || mirrored === undefined)) throw missing(fileid);
   return success({});
 }
@@ -93,7 +93,7 @@ function missing(fileid: Key | undefined): HuiyuanError {
 
 const STORE_FAULTS: readonly ErrorCode[] = ["store_failed", "store_full", "internal"];
 
-/** A failing store has a code of its own for each operation. */
+/** Replaces errors of the store by the operation's own code. */
 async function translating<Result>(code: ErrorCode, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();

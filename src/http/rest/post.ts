@@ -1,5 +1,5 @@
-// A POST: an upload, a slice of one, a copy or a delete. Which of them may show only in the body, since an upload may be
-// named `…/copy` as well; the signature is read before it, and what needs to be refused is refused before the file comes.
+// Serves a POST: an upload, a slice, a copy or a delete. A fileid may end in `/copy` too, so sometimes only the form in
+// the body shows which one it is. The signature is checked before the body is read, and most refusals precede the file.
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Spool } from "../../body/spool/spool.ts";
@@ -10,7 +10,7 @@ import { type Form, type FormFields, isForm, readForm } from "../../upload/form.
 import { type Received, receiveFile } from "../../upload/receive.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
-import { awaitsContinue } from "../wire/continue.ts";
+import { awaitsContinue } from "../request/exchange.ts";
 import { type ApiAnswer, success } from "./answer.ts";
 import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";
@@ -19,7 +19,7 @@ import type { ManagedBucket } from "./project.ts";
 import { authenticate, authorizeUpload } from "./sign.ts";
 import { splitOperation } from "./target.ts";
 
-/** What a form has beside its file. Bytes. */
+/** Limit of a form beside its file, in bytes. */
 const FORM_EXTRA_BYTES = 1_048_576;
 const SLICES = "upload_slice";
 
@@ -32,13 +32,13 @@ export async function post(call: Call, parts: RestApiParts): Promise<ApiAnswer> 
   const fileid = fileidOf(call);
   call.about.fileid = fileid;
   const token = authenticate(call.sign, parts.tokens);
-  const early = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
-  if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is no multipart form");
+  const earlyBucket = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
+  if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is not a multipart form");
   refuseTooLong(call, parts);
   const form = openForm(call, parts);
   try {
     if (operation !== undefined && (await isOperation(form))) return await operate(call, operation, parts);
-    const bucket = early ?? admitUpload(call, token, fileid, parts);
+    const bucket = earlyBucket ?? admitUpload(call, token, fileid, parts);
     return await upload(call, form, { bucket, fileid }, parts);
   } finally {
     form.stop();
@@ -49,23 +49,26 @@ function hasBody({ request: { headers } }: Call): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** Undefined: the server makes it. Throws rest_path_invalid. */
+/** Undefined: the server generates the fileid. Throws rest_path_invalid. */
 function fileidOf({ target: { rest }, bound }: Call): Key | undefined {
   return rest === "" ? undefined : readFileid(rest, bound);
 }
 
-/** The bucket that takes it. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
+/** The bucket that takes the upload. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
 function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: RestApiParts): ManagedBucket {
   call.about.fileid = fileid;
   authorizeUpload(token, { ...call, now: Math.floor(parts.now() / 1_000) }, fileid);
   const bucket = bucketOf(call);
   if (!bucket.takesUploads) {
-    throw new HuiyuanError("operation_unsupported", `Cannot upload to "${bucket.name}": it is for downloads only`);
+    throw new HuiyuanError(
+      "operation_unsupported",
+      `Cannot upload to "${bucket.name}": the bucket is for downloads only`,
+    );
   }
   return bucket;
 }
 
-/** Before anything of it is read. */
+/** Throws upload_size for a declared length over the limit, before the body is read. */
 function refuseTooLong({ request }: Call, { maxImageBytes }: RestApiParts): void {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > maxImageBytes() + FORM_EXTRA_BYTES) {
@@ -73,7 +76,7 @@ function refuseTooLong({ request }: Call, { maxImageBytes }: RestApiParts): void
   }
 }
 
-/** Tells a client that waits for it that it may send. */
+/** Starts to read the form, and sends "100 Continue" to a client that waits for it. */
 function openForm({ request, response, about }: Call, { maxImageBytes, patience }: RestApiParts): Form {
   const form = readForm(request, {
     contentType: request.headers["content-type"] ?? "",
@@ -85,7 +88,7 @@ function openForm({ request, response, about }: Call, { maxImageBytes, patience 
   return form;
 }
 
-/** True: the form has neither a file nor the word that makes it an upload; what else is in it does not matter. */
+/** True: the form has no file and no `op=upload_slice`, so the path names a copy or a delete. */
 async function isOperation(form: Form): Promise<boolean> {
   try {
     return (await form.file()) === undefined && form.fields.op !== SLICES;
@@ -95,36 +98,36 @@ async function isOperation(form: Form): Promise<boolean> {
   }
 }
 
-interface Wanted {
+interface UploadTarget {
   readonly bucket: ManagedBucket;
-  /** Undefined: the server makes it. */
+  /** Undefined: the server generates the fileid. */
   readonly fileid: Key | undefined;
 }
 
-async function upload(call: Call, form: Form, wanted: Wanted, parts: RestApiParts): Promise<ApiAnswer> {
-  if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are under way");
+async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts: RestApiParts): Promise<ApiAnswer> {
+  if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are running");
   const spool = parts.spools.open(["sha1", "md5"]);
   try {
     const file = await form.file();
-    const received = file === undefined ? undefined : await receive(file, form, { ...wanted, spool }, parts);
+    const received = file === undefined ? undefined : await receive(file, form, { ...uploadTarget, spool }, parts);
     const fields = await form.end();
-    const arrived = { ...wanted, fields, spool, received };
-    if (fields.op === SLICES) return await slice(call, arrived, parts);
+    const receivedUpload = { ...uploadTarget, fields, spool, received };
+    if (fields.op === SLICES) return await slice(call, receivedUpload, parts);
     if (fields.op !== undefined && fields.op !== "") {
-      throw new HuiyuanError("rest_route_unknown", `Cannot do "${fields.op.slice(0, 40)}": there is no such operation`);
+      throw new HuiyuanError("rest_route_unknown", `Cannot do "${fields.op.slice(0, 40)}": the operation is unknown`);
     }
-    return await whole(call, arrived, parts);
+    return await whole(call, receivedUpload, parts);
   } finally {
     spool.release();
     parts.uploads.free();
   }
 }
 
-/** A slice of an image that is there already may be one that is sent again. */
+/** Receives the file part. A slice is not checked for an existing image: it may be a repeated one. */
 async function receive(
   file: Readable,
   form: Form,
-  { bucket, fileid, spool }: Wanted & { readonly spool: Spool },
+  { bucket, fileid, spool }: UploadTarget & { readonly spool: Spool },
   { maxImageBytes }: RestApiParts,
 ): Promise<Received> {
   if (form.fields.op === SLICES) {
@@ -134,7 +137,7 @@ async function receive(
   return receiveFile(file, { spool, maxBytes: maxImageBytes(), tooLarge: "upload_size" });
 }
 
-interface Arrived extends Wanted {
+interface ReceivedUpload extends UploadTarget {
   readonly fields: FormFields;
   readonly spool: Spool;
   readonly received: Received | undefined;
@@ -142,18 +145,18 @@ interface Arrived extends Wanted {
 
 async function whole(
   call: Call,
-  { bucket, fileid, fields, received }: Arrived,
+  { bucket, fileid, fields, received }: ReceivedUpload,
   parts: RestApiParts,
 ): Promise<ApiAnswer> {
   if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
   const stored = await storeUpload({
-    place: bucket.stored,
+    target: bucket.stored,
     fileid: fileid ?? toKey(randomUUID()),
     received,
     fields,
     magicContext: fields.magiccontext ?? "",
     verify: parts.verify,
-    announce: (file) => announceUpload(call, bucket, file, parts),
+    makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
     now: parts.now(),
   });
   return answerUploaded(call, bucket, stored, parts);
@@ -161,14 +164,14 @@ async function whole(
 
 async function slice(
   call: Call,
-  { bucket, fileid: requested, fields, spool, received }: Arrived,
+  { bucket, fileid: requested, fields, spool, received }: ReceivedUpload,
   parts: RestApiParts,
 ): Promise<ApiAnswer> {
   call.about.name = "slice";
   const { stored: place } = bucket;
   const answer = await takePacket(
     {
-      place,
+      target: place,
       appid: call.project.appid,
       bucketId: place.bucketId,
       requested,
@@ -179,7 +182,7 @@ async function slice(
       slices: parts.slices,
       maxImageBytes: parts.maxImageBytes(),
       verify: parts.verify,
-      announce: (file) => announceUpload(call, bucket, file, parts),
+      makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
       now: parts.now(),
     },
   );

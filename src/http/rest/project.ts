@@ -1,9 +1,10 @@
-// What the REST API knows of projects and their buckets: a snapshot made from the settings, replaced as a whole on a reload.
+// Types of the projects and buckets that the REST API serves: one snapshot of the settings, which a reload replaces as
+// a whole. wiring/projects.ts builds it.
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Site } from "../request/site.ts";
 import type { CorsRules } from "../response/cors.ts";
 
-/** One bucket, as its project's API calls see it. */
+/** One bucket with the settings that API calls need. */
 export interface ManagedBucket {
   readonly name: string;
   readonly stored: Stored;
@@ -12,7 +13,7 @@ export interface ManagedBucket {
   readonly cors: CorsRules;
   /** The host of its public URLs. */
   readonly publicDomain: string;
-  /** Its first domain that has a mirror; undefined: the bucket has no history elsewhere. */
+  /** Its first domain with a mirror; undefined: no origin has images of this bucket. */
   readonly mirrored: Site | undefined;
 }
 
@@ -22,12 +23,12 @@ export interface Project {
   readonly isEnabled: boolean;
   readonly acceptV1: boolean;
   readonly buckets: ReadonlyMap<string, ManagedBucket>;
-  /** What V1 paths mean. */
+  /** The bucket of V1 paths, which name none. */
   readonly firstBucket: ManagedBucket | undefined;
 }
 
 export interface Projects {
   find(appid: string): Project | undefined;
-  /** Whether a host serves downloads by name: a listed one, or a bucket's default domain. `*` does not count. */
+  /** True: the host serves downloads by name, as a listed or a default domain. `*` does not count. */
   isDomain(host: string): boolean;
 }

@@ -1,4 +1,4 @@
-// The signature of an API call: where it is carried, and what it allows. One-time ones are spent here.
+// Reads the signature of an API call, checks what it allows, and spends one-time signatures. sign/ defines tokens.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
@@ -7,17 +7,17 @@ import type { VerifiedTokens } from "../../sign/verified.ts";
 import type { Project } from "./project.ts";
 import type { ApiTarget, Operation } from "./target.ts";
 
-/** What a signature is for. */
+/** The call that a signature is checked against. */
 export interface Signed {
   readonly target: ApiTarget;
   readonly project: Project;
-  /** As the path says, or the name of the project's first. */
+  /** The bucket in the path; on V1 paths the project's first bucket. */
   readonly bucketName: string;
   /** Unix seconds. */
   readonly now: number;
 }
 
-/** The header comes first: with the scheme QCloud in any case, or bare. Undefined where neither header nor query has one. */
+/** The signature from the header (bare, or with the scheme QCloud in any case), else the query; undefined: none. */
 export function signOf(authorization: string | undefined, rawQuery: string): string | undefined {
   const text = (authorization ?? "").trim().replace(/^qcloud(?:\s+|$)/i, "");
   return text === "" ? tokenFromQuery(rawQuery).sign : text;
@@ -25,39 +25,40 @@ export function signOf(authorization: string | undefined, rawQuery: string): str
 
 /** Throws sign_missing, sign_malformed, sign_key_unknown, sign_mismatch. */
 export function authenticate(sign: string | undefined, tokens: VerifiedTokens): Authentic {
-  if (sign === undefined) throw new HuiyuanError("sign_missing", "Cannot do this without a signature");
+  if (sign === undefined) throw new HuiyuanError("sign_missing", "Cannot serve the call: it has no signature");
   return tokens.authenticate(sign);
 }
 
-/** The file that a signature is bound to, if it is authentic: it tells how the client spells names. */
-export function softlyBound(sign: string | undefined, tokens: VerifiedTokens): string | undefined {
+/** The fileid that an authentic signature is bound to, which shows how the client spells names. Never throws. */
+export function boundFileidOf(sign: string | undefined, tokens: VerifiedTokens): string | undefined {
   try {
     return sign === undefined ? undefined : tokens.authenticate(sign).fields.fileid;
   } catch {
-    return undefined; // Those who need a good one refuse it.
+    return undefined; // The operations that need a valid signature refuse it.
   }
 }
 
-/** `fileid` undefined: it is made here. Throws what `authorize` does. */
+/** `fileid` undefined: the server generates it. Throws the codes of `authorize`. */
 export function authorizeUpload(token: Authentic, signed: Signed, fileid: Key | undefined): void {
   authorize(token, { ...scopeOf(signed), operation: "upload", fileid }, signed.now);
 }
 
-/** `spend` resolves once at most: throws sign_spent. This throws what `authorize` does. */
+/** Returns a function that spends the signature, or throws sign_spent. Throws the codes of `authorize`. */
 export function authorizeOnce(
   token: Authentic,
   signed: Signed,
   { operation, fileid, once }: { readonly operation: Operation; readonly fileid: Key; readonly once: OnceLedger },
 ): () => Promise<void> {
   const grant = authorize(token, { ...scopeOf(signed), operation, fileid }, signed.now);
-  if (grant.kind !== "one-time") throw new HuiyuanError("sign_not_one_time", "Cannot accept the signature: multi-use");
+  if (grant.kind !== "one-time")
+    throw new HuiyuanError("sign_not_one_time", "Cannot accept the signature: it is multi-use, wanted one-time");
   return async () => {
     if (await once.spend(grant.token, signed.now)) return;
     throw new HuiyuanError("sign_spent", "Cannot accept the signature: it was used before");
   };
 }
 
-/** A V2 path's userid counts as 0, whatever it is. */
+/** On V2 paths every userid counts as 0. */
 function scopeOf({ target, project, bucketName }: Signed): Pick<Scope, "appid" | "bucket" | "userid" | "acceptV1"> {
   const { appid, acceptV1 } = project;
   return { appid, acceptV1, bucket: bucketName, userid: target.version === 1 ? target.userid : "0" };

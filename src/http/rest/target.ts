@@ -1,17 +1,17 @@
-// Which requests are calls of the REST API, and what their path says. Everything is read from the raw target: a slash of
-// a fileid may be spelled `%2F`, and only literal ones divide. Pure.
+// Recognizes calls of the REST API and parses their paths. It reads the raw request-target, because a slash inside a
+// fileid is written `%2F` and only literal slashes separate. It decodes no fileid; fileid.ts does. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
 import { hostOf } from "../request/target.ts";
 
-/** A call's path. Fileids are raw. */
+/** A parsed API path; the fileid in it is raw. */
 export interface ApiTarget {
   readonly version: 1 | 2;
   readonly appid: string;
-  /** Undefined on V1 paths: the project's first. */
+  /** Undefined on V1 paths, which mean the project's first bucket. */
   readonly bucket: string | undefined;
-  /** As in the path; means something on V1 paths only. */
+  /** As in the path; used on V1 paths only. */
   readonly userid: string;
-  /** Behind the slash after the userid, literal slashes included; empty where the path ends there. */
+  /** The path after the userid's slash, literal slashes included; may be empty. */
   readonly rest: string;
   /** Without `?`. */
   readonly rawQuery: string;
@@ -22,20 +22,20 @@ const MAX_TARGET_CHARACTERS = 8_192;
 
 const CALL_HEAD = /^[A-Za-z]{1,20} (?:https?:\/\/[^/?# ]*)?\/photos\/v[12][/? ]/;
 
-/** Whether a head that could not be read begins as a call does. */
+/** Whether an unreadable request head begins like an API call. */
 export function isCallHead(head: string): boolean {
   return CALL_HEAD.test(head);
 }
 
-/** `path`: from `/photos/` on, with the query. `host`: who was asked; empty where nobody is named. */
+/** `path`: from `/photos/` on, with the query. `host`: the requested host and port, empty if the request names none. */
 export interface ApiRequest {
   readonly host: string;
   readonly path: string;
 }
 
 /**
- * Undefined: no call, or a host of `isDomain`, whose paths are all for downloads. The authority of an absolute target
- * decides, else the Host header; every other host is fine. Throws host_invalid for one that cannot be read, and for several.
+ * Undefined: not an API call, or the host serves downloads by name (`isDomain`). The host is the authority of an
+ * absolute target, else the Host header. Throws host_invalid for an unreadable host, and for several Host headers.
  */
 export function readApiRequest(
   rawTarget: string,
@@ -56,21 +56,21 @@ export function parseApiPath(path: string): ApiTarget {
     const message = `Cannot read a URL of ${path.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`;
     throw new HuiyuanError("url_too_long", message);
   }
-  const mark = path.indexOf("?");
-  const rawQuery = mark === -1 ? "" : path.slice(mark + 1);
-  const [, , name = "", appid = "", ...more] = (mark === -1 ? path : path.slice(0, mark)).split("/");
+  const queryStart = path.indexOf("?");
+  const rawQuery = queryStart === -1 ? "" : path.slice(queryStart + 1);
+  const [, , name = "", appid = "", ...more] = (queryStart === -1 ? path : path.slice(0, queryStart)).split("/");
   const version = name === "v1" ? 1 : 2;
   const bucket = version === 1 ? undefined : more.shift();
   const [userid, ...rest] = more;
-  if (!/^\d{1,20}$/.test(appid)) throw invalidPath("it names no appid");
-  if (version === 2 && !bucket) throw invalidPath("it names no bucket");
+  if (!/^\d{1,20}$/.test(appid)) throw invalidPath("it has no appid");
+  if (version === 2 && !bucket) throw invalidPath("it has no bucket");
   if (userid === undefined) throw invalidPath("it ends before the userid");
   return { version, appid, bucket, userid, rest: rest.join("/"), rawQuery };
 }
 
 export type Operation = "copy" | "delete";
 
-/** A final literal `/copy` or `/del` of a raw fileid, and what stands before it. An upload may be named so too. */
+/** Splits a final literal `/copy` or `/del` off a raw fileid. An uploaded fileid may end so too. */
 export function splitOperation(rest: string): { readonly operation: Operation; readonly source: string } | undefined {
   if (rest.endsWith("/copy")) return { operation: "copy", source: rest.slice(0, -"/copy".length) };
   if (rest.endsWith("/del")) return { operation: "delete", source: rest.slice(0, -"/del".length) };

@@ -40,7 +40,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
   async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
     const generation = memoryCache.generation;
-    const reader = await bucket.bring?.(info);
+    const reader = await bucket.prefetch?.(info);
     return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
   }
 
@@ -55,7 +55,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
 
   return {
     load,
-    bytesOf: (info) => ({ load: () => load(info), download: bucket.bring && (() => download(info)) }),
+    bytesOf: (info) => ({ load: () => load(info), download: bucket.prefetch && (() => download(info)) }),
   };
 }
 

@@ -3,7 +3,7 @@
 import type { Chunks } from "../../body/chunks.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
-import { provenInTime } from "../../bucket/remote/proof.ts";
+import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
@@ -135,7 +135,7 @@ export function createStored(
       return { ...entry, state: "large", reader };
     try {
       const loading = loadObject(entry, reader, generation);
-      return await (reader.proven === undefined ? loading : provenInTime(key, loading));
+      return await (reader.proven === undefined ? loading : withReadDeadline(key, loading));
     } catch (error) {
       if (error instanceof HuiyuanError && RETRYABLE.has(error.code)) return "retry";
       throw error;

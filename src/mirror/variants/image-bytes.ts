@@ -1,6 +1,6 @@
 // The bytes of images that wait for a render slot: read once they have one. If they are in a remote store, they are
 // downloaded before, so that no slot waits for the network. It renders nothing.
-import type { BroughtBytes } from "../../image/render-origin.ts";
+import type { PrefetchedBytes } from "../../image/render-origin.ts";
 
 /** The bytes of one image that will be read later. */
 export interface ImageBytes {
@@ -22,7 +22,7 @@ export interface HeldBytes {
 export async function downloadAll(
   original: ImageBytes,
   watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
-): Promise<BroughtBytes> {
+): Promise<PrefetchedBytes> {
   const urls = [...watermarks.keys()];
   const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
   const downloads = await Promise.allSettled(images.map(({ download }) => download?.()));

@@ -57,7 +57,7 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { stored, key, styles } = task;
     for (const style of styles) {
       try {
-        await renderStyle(task, style.settled?.(FORMAT) ?? style);
+        await renderStyle(task, style.negotiated?.(FORMAT) ?? style);
       } catch (error) {
         const err = asHuiyuanError(error);
         log.debug({ bucket: stored.bucketId, key, code: err.code, err }, "a style was not rendered ahead");

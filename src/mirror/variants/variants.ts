@@ -157,13 +157,13 @@ export function createVariants(options: VariantsOptions): Variants {
     const made = (info: ObjectInfo, body = wholeIn(spool)) =>
       ({ kind: "made", info, body, spool, how, release }) as const;
     if (miss.kind === "finished") {
-      origin.letGo(answer);
+      origin.releaseBytes(answer);
       return made(miss.info);
     }
     try {
       const end = await miss.reader.end();
       if (end.kind === "whole") {
-        origin.letGo(answer);
+        origin.releaseBytes(answer);
         return made(end.info);
       }
       if (end.kind === "unstored" && end.damage === undefined) {
@@ -183,7 +183,7 @@ export function createVariants(options: VariantsOptions): Variants {
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, since, version } = request;
     refuseHeavy(version.size, renderer.limits);
-    const leave = origin.want(key, jobOf(request));
+    const leave = origin.register(key, jobOf(request));
     try {
       return await variantFrom(await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
     } catch (error) {
@@ -295,6 +295,6 @@ function jobOf({ named, version, watermarks, bytes }: VariantRequest): RenderJob
     image: version.image,
     load: bytes.load,
     loadImage: async (url) => watermarks.get(url)?.bytes.load(),
-    bring: isRemote ? () => downloadAll(bytes, watermarks) : undefined,
+    prefetch: isRemote ? () => downloadAll(bytes, watermarks) : undefined,
   };
 }

@@ -38,8 +38,10 @@ const serverSchema = z.strictObject({
     ),
   adminHosts: z
     .array(hostName("a host name or address, such as admin.example.com"))
-    .default([])
-    .describe("Further names under which the admin port may be asked, such as that of a proxy before it."),
+    .prefault([])
+    .describe(
+      "Further names that the admin port answers to while adminHost is loopback, such as that of a proxy before it; with another adminHost it answers to every name.",
+    ),
   baseDomain: hostName("a host name, such as image.example.com")
     .prefault("localhost")
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
@@ -54,7 +56,9 @@ const serverSchema = z.strictObject({
   healthPath: z
     .string()
     .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
-      error: wanted('a path such as /.well-known/huiyuan without % ? and #, or "" for none'),
+      error: wanted(
+        'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
+      ),
     })
     .default("/.well-known/huiyuan")
     .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
@@ -173,7 +177,12 @@ const bucketSchema = z.strictObject({
     .default(2015)
     .describe("Which of the two manuals is followed where they differ."),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
-  publicDomain: hostName("a host name, such as img.example.com")
+  publicDomain: z
+    .string()
+    .refine((text) => !/:\d*$/.test(text), {
+      error: wanted("a host name without a port; the port is server.publicPort"),
+    })
+    .pipe(hostName("a host name, such as img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z

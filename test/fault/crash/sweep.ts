@@ -1,4 +1,4 @@
-// Which points of a sweep are visited: all of them in the lab, a few that are spread over it at every commit.
+// Chooses the points that a sweep visits: all of them in the lab, a few spread evenly at every commit.
 import type { DiskCall } from "./run-child.ts";
 
 /** True in `npm run lab`. */
@@ -11,7 +11,7 @@ export interface Point {
   readonly when: number;
 }
 
-/** About `few` of the points, spread evenly over each call, at least one of each; all of them in the lab. */
+/** Returns about `few` of the points, spread evenly over each call, at least one of each; in the lab all of them. */
 export function pick(calls: ReadonlyMap<DiskCall, number>, few: number): Point[] {
   const points = [...calls].flatMap(([call, count]) =>
     Array.from({ length: count }, (_, index): Point => ({ call, when: index + 1 })),

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { callbacksCommand } from "../../../src/cli/callbacks.ts";
 import { deleteCommand } from "../../../src/cli/delete.ts";
+import { logCommand } from "../../../src/cli/log.ts";
 import { lsCommand } from "../../../src/cli/ls.ts";
 import { purgeCommand } from "../../../src/cli/purge.ts";
 import { shown } from "../../../src/cli/shown.ts";
@@ -20,7 +22,7 @@ test.each([
   { create: purgeCommand, args: ["a.jpg", "--prefix", "a"], says: "name the objects" },
   { create: undeleteCommand, args: ["--prefix", "a"], says: "unknown option" },
   { create: deleteCommand, args: ["--prefix", "a"], says: "--yes" },
-  { create: deleteCommand, args: ["--prefix", ""], says: "error: nobody can be asked here" },
+  { create: deleteCommand, args: ["--prefix", ""], says: "error: standard input is not a terminal" },
   { create: deleteCommand, args: ["a.jpg", "--expires", "soon"], says: "30d" },
   { create: lsCommand, args: ["--limit", "0"], says: "from 1" },
   { create: lsCommand, args: ["--admin", "localhost:8081"], says: "http://127.0.0.1:8081" },
@@ -31,9 +33,27 @@ test.each([
 });
 
 test.each([
+  [logCommand, ["--csv", "--json"]],
+  [logCommand, ["--latest", "0"]],
+  [logCommand, ["--operation", "destroy"]],
+  [logCommand, ["--from"]],
+  [callbacksCommand, ["retry"]],
+  [callbacksCommand, ["retry", "--all", "--state", "waiting"]],
+  [callbacksCommand, ["drop", "--all"]],
+  [callbacksCommand, ["drop", "seventeen"]],
+  [callbacksCommand, ["list", "--state", "lost"]],
+  [callbacksCommand, ["forget"]],
+  [callbacksCommand, []],
+] as const)("%o %j is wrong usage and says nothing on stdout", async (create, args) => {
+  const { out, error } = await run(create, args);
+  expect(error?.constructor.name).toBe("CommanderError");
+  expect(out).toBe("");
+});
+
+test.each([
   ["2015/猫.jpg", "2015/猫.jpg"],
   ["a\u001b[2Jb\n.jpg", "a\\u001b[2Jb\\u000a.jpg"],
   ["gpj.\u202eexe", "gpj.\\u202eexe"],
-])("shown() lets no key speak to the terminal: %j", (key, expected) => {
+])("shown() escapes control characters of a key: %j", (key, expected) => {
   expect(shown(key)).toBe(expected);
 });

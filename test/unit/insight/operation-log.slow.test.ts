@@ -57,7 +57,7 @@ const operation = (fileid: string, more: Partial<Operation> = {}): Operation => 
 });
 const fileids = (entries: readonly Operation[]) => entries.map(({ fileid }) => fileid);
 
-test("what was recorded is read back, the next process too; the signature is not kept", async () => {
+test("latest() and page() return what record() took, also in the next process, without the signature", async () => {
   const operations = open();
   operations.record(operation("a", { operation: "upload", bytes: 7, code: -5979, message: "stored, but …" }));
   const recorded = {
@@ -73,11 +73,11 @@ test("what was recorded is read back, the next process too; the signature is not
   expect((await open().page(ANY, ALL)).entries).toMatchObject([recorded]);
 });
 
-test("it is written down by itself, within seconds", async () => {
+test("entries are written by a timer, within seconds", async () => {
   open().record(operation("a"));
   await eventually(
     async () => (await ledger.read("tooMany", { done: 0, failed: 0 })).length === 1,
-    "it is written down",
+    "the entry is written",
   );
 });
 
@@ -102,7 +102,7 @@ test("page() and latest() filter by bucket, operation, file and time", async () 
   expect(fileids(await operations.latest(ANY, 2))).toEqual(["a", "a"]);
 });
 
-test("page() goes on where it ended, also over long stretches where nothing fits", async () => {
+test("page() continues where it ended, also over long stretches without a match", async () => {
   const operations = open();
   for (let part = 0; part < 7; part += 1) {
     for (let number = 0; number < 9_000; number += 1) operations.record(operation("other"));
@@ -124,7 +124,7 @@ test("page() goes on where it ended, also over long stretches where nothing fits
   expect(fileids(await operations.latest({ ...ANY, operation: "delete" }, 3))).toEqual(wanted.slice(-3));
 }, 60_000);
 
-test("after 30 days it is gone, from answers at once and from the disk with the next tending", async () => {
+test("entries older than 30 days are hidden at once and deleted by the next sweep", async () => {
   const operations = open();
   operations.record(operation("old"));
   await operations.flush();
@@ -139,7 +139,7 @@ test("after 30 days it is gone, from answers at once and from the disk with the 
   expect(rows.map(({ fileid }) => fileid)).toEqual(["new"]);
 });
 
-test("a bucket's log is bounded, and what failed does not push out what was done", async () => {
+test("the rows of a bucket are limited, and failed operations do not evict successful ones", async () => {
   const operations = open({ maxRows: { done: 5, failed: 3 } });
   for (let number = 0; number < 8; number += 1) operations.record(operation(`done ${number}`));
   for (let number = 0; number < 8; number += 1) operations.record(operation(`failed ${number}`, { code: -97 }));
@@ -152,7 +152,7 @@ test("a bucket's log is bounded, and what failed does not push out what was done
   ]);
 });
 
-test("what cannot be written waits, within bounds, and what is lost is said", async () => {
+test("entries that cannot be written wait, up to a limit, and lost ones are logged", async () => {
   let isFull = true;
   const refusing: OperationLogOptions["ledger"] = {
     ...ledger,
@@ -170,7 +170,7 @@ test("what cannot be written waits, within bounds, and what is lost is said", as
   expect(log.lines.map(({ fields }) => fields)).toMatchObject([{ waiting: 10_000, lost: 3 }, { lost: 4 }]);
 });
 
-test("long values are cut", async () => {
+test("record() cuts long values", async () => {
   const operations = open();
   const long = "x".repeat(100_000);
   operations.record(operation(long, { url: long, userAgent: long, message: long, client: long, requestId: long }));

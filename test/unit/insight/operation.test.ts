@@ -17,7 +17,7 @@ const ENTRY: LoggedOperation = {
   requestId: "0123-1",
 };
 
-test("csvLine() has the documented columns in their order, and ours behind them", () => {
+test("csvLine() has the documented columns in their order, then our own", () => {
   expect(CSV_HEADER.split(",").slice(0, 10)).toEqual(
     "reporttime, time, bucketid, appid, fileid, url, op, realclientip, errno, errmsg".split(", "),
   );
@@ -32,11 +32,11 @@ test.each([
   ["query", 3],
   ["delete", 4],
   ["copy", 2],
-] as const)("csvLine() of a %s says op %i", (operation, op) => {
+] as const)("csvLine() of a %s has op %i", (operation, op) => {
   expect(csvLine({ ...ENTRY, operation }).split(",")[6]).toBe(String(op));
 });
 
-test("csvLine() quotes what would end a field or a line", () => {
+test("csvLine() quotes characters that would end a field or a line", () => {
   const line = csvLine({ ...ENTRY, fileid: 'a,"b"\r\nc', userAgent: "=1+1" });
   expect(line).toContain(',"a,""b""\r\nc",');
   expect(line).toContain(",=1+1,");

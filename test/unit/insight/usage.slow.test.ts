@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
-import { createUsage, type Held, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
+import { type BucketSize, createUsage, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
 import { createLedgers } from "../../../src/ledger/ledger.ts";
 import { linesOf } from "../../helpers/log-lines.ts";
 import { eventually } from "../../helpers/program.ts";
@@ -13,15 +13,15 @@ const DAY_MS = 86_400_000;
 const EVER = { bucketId: undefined, from: "2000-01-01", to: "2100-01-01" };
 
 let clock: number;
-let holds: Held[];
-let looks: number;
+let sizes: BucketSize[];
+let measurements: number;
 let ledger: UsageOptions["ledger"];
 let made: Usage[];
 let log: ReturnType<typeof linesOf>;
 
 beforeEach(async () => {
   const dir = await mkdtemp(join(tmpdir(), "huiyuan-usage-"));
-  [clock, holds, looks, made, log] = [Date.UTC(2026, 10, 25, 23, 59), [], 0, [], linesOf()];
+  [clock, sizes, measurements, made, log] = [Date.UTC(2026, 10, 25, 23, 59), [], 0, [], linesOf()];
   const ledgers = createLedgers({ dir, log });
   ledger = ledgers.open(USAGE_PLAN);
   return async () => {
@@ -32,18 +32,18 @@ beforeEach(async () => {
 });
 
 function open(more: Partial<UsageOptions> = {}): Usage {
-  const held = async function* () {
-    looks += 1;
-    yield* holds;
+  const bucketSizes = async function* () {
+    measurements += 1;
+    yield* sizes;
   };
-  const usage = createUsage({ ledger, held, lookEveryMs: 600_000, log, now: () => clock, ...more });
+  const usage = createUsage({ ledger, bucketSizes, measureEveryMs: 600_000, log, now: () => clock, ...more });
   made.push(usage);
   return usage;
 }
 
 const good = (bytes = 0) => ({ isFailed: false, bytes });
 
-test("count() adds up by day, bucket and operation, over processes", async () => {
+test("count() sums by day, bucket and operation, across processes", async () => {
   const first = open();
   first.count(BUCKET, "download", good(10));
   first.count(BUCKET, "download", { isFailed: true, bytes: 0 });
@@ -79,39 +79,39 @@ test("count() adds up by day, bucket and operation, over processes", async () =>
   expect(await second.days({ ...EVER, from: "2026-11-27" })).toEqual([]);
 });
 
-test("it is written down by itself, within seconds, with what the buckets hold", async () => {
-  holds = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
+test("counts and bucket sizes are written by a timer, within seconds", async () => {
+  sizes = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
   const usage = open();
   usage.count(BUCKET, "download", good());
   const today = { bucket: null, from: "2026-11-25", to: "2026-11-25" };
-  await eventually(async () => (await ledger.read("held", today)).length === 1, "it is written down");
+  await eventually(async () => (await ledger.read("held", today)).length === 1, "the counts are written");
   expect(await usage.days(EVER)).toMatchObject([{ stored: { objects: 3, bytes: 99 } }]);
 });
 
-test("what the buckets hold is looked for while they are used, and not too often", async () => {
+test("bucket sizes are measured only after use, and at most once an interval", async () => {
   const usage = open();
   await usage.days(EVER);
-  expect(looks).toBe(0);
+  expect(measurements).toBe(0);
   for (const wait of [0, 599_999, 1]) {
     clock += wait;
     usage.count(BUCKET, "upload", good());
     await usage.days(EVER);
   }
-  await eventually(() => looks === 2, "it was looked twice");
+  await eventually(() => measurements === 2, "there were two measurements");
 });
 
-test("where looking is dear, a start alone is no reason", async () => {
-  holds = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
+test("an expensive measurement is not repeated by a restart on the same day", async () => {
+  sizes = [{ bucketId: BUCKET, objects: 3, bytes: 99 }];
   for (const expected of [1, 1]) {
-    const usage = open({ lookEveryMs: DAY_MS });
+    const usage = open({ measureEveryMs: DAY_MS });
     usage.count(BUCKET, "upload", good());
-    await eventually(async () => (await usage.days(EVER))[0]?.stored !== undefined, "it is known what it holds");
+    await eventually(async () => (await usage.days(EVER))[0]?.stored !== undefined, "the size is known");
     await usage.close();
-    expect(looks).toBe(expected);
+    expect(measurements).toBe(expected);
   }
 });
 
-test("what cannot be written is counted on, and lost in no part and twice in none", async () => {
+test("counts that cannot be written are kept, neither lost nor counted twice", async () => {
   let isFull = true;
   const refusing: UsageOptions["ledger"] = {
     ...ledger,
@@ -126,7 +126,7 @@ test("what cannot be written is counted on, and lost in no part and twice in non
   expect(await usage.days(EVER)).toMatchObject([{ operations: { download: { requests: 2, failures: 0, bytes: 3 } } }]);
 });
 
-test("400 days are kept", async () => {
+test("days are kept for 400 days", async () => {
   const usage = open();
   usage.count(BUCKET, "download", good());
   await usage.days(EVER);

@@ -36,7 +36,7 @@ beforeEach(async () => {
   };
 });
 
-test("write() keeps rows for the next process, and read() gives them", async () => {
+test("write() stores rows durably, and read() returns them to the next process", async () => {
   const first = open();
   expect(await first.ledger.write("add", { name: "apple" }, { name: "pear" })).toBe(2);
   expect(await first.ledger.read("addNamed", { name: "plum" })).toEqual([{ id: 3 }]);
@@ -44,13 +44,13 @@ test("write() keeps rows for the next process, and read() gives them", async () 
   expect(await open().ledger.read("all")).toEqual([{ name: "apple" }, { name: "pear" }, { name: "plum" }]);
 });
 
-test("read() of a ledger that nobody has written to gives nothing and makes no file", async () => {
+test("read() of an unused ledger returns no rows and creates no file", async () => {
   const { ledger } = open();
   expect(await ledger.read("all")).toEqual([]);
   expect(readdirSync(dir)).toEqual([]);
 });
 
-test("close() does what was ordered before it, and refuses the rest", async () => {
+test("close() finishes accepted statements and refuses later ones", async () => {
   const { ledger, close } = open();
   const orders = Array.from({ length: 600 }, (_, index) => ledger.write("add", { name: `${index}` }));
   await close();
@@ -59,17 +59,17 @@ test("close() does what was ordered before it, and refuses the rest", async () =
   expect((await open().ledger.read("all")).length).toBe(600);
 });
 
-test("orders that wait together happen together or not at all, and a refused one does no harm to later ones", async () => {
+test("queued statements succeed or fail together, and a failed batch does not affect later statements", async () => {
   const { ledger } = open();
   await ledger.write("add", { name: "apple" });
   const orders = ["pear", "fig", "apple"].map((name) => codeOf(ledger.write("add", { name })));
-  // The first goes alone, the others while it is on its way.
+  // The first statement is sent alone; the others are queued while it runs.
   expect(await Promise.all(orders)).toEqual(["none", "store_failed", "store_failed"]);
   await ledger.write("add", { name: "plum" });
   expect(await ledger.read("all")).toEqual([{ name: "apple" }, { name: "pear" }, { name: "plum" }]);
 });
 
-test("more than 10,000 waiting orders are refused", async () => {
+test("write() throws overloaded if more than 10,000 statements are queued", async () => {
   const { ledger } = open();
   const codes = await Promise.all(
     Array.from({ length: 10_300 }, (_, index) => codeOf(ledger.write("add", { name: `${index}` }))),
@@ -78,7 +78,7 @@ test("more than 10,000 waiting orders are refused", async () => {
   expect((await ledger.read("all")).length).toBe(codes.filter((code) => code === "none").length);
 });
 
-test("a damaged file is set aside, and the ledger goes on with a new one", async () => {
+test("a damaged file is quarantined, and the ledger continues with a new one", async () => {
   const bytes = Buffer.alloc(8_192, "not a database");
   await writeFile(join(dir, "fruit.db"), bytes);
   const { ledger } = open();
@@ -89,7 +89,7 @@ test("a damaged file is set aside, and the ledger goes on with a new one", async
   expect(log.lines.at(-1)).toMatchObject({ level: "error", fields: { movedTo: join(dir, aside) } });
 });
 
-test("a file of a newer version is left alone and refused", async () => {
+test("a file of a newer version is refused and left unchanged", async () => {
   const newer = open({ ...PLAN, steps: [...PLAN.steps, "CREATE TABLE more (id INTEGER) STRICT"] });
   await newer.ledger.write("add", { name: "apple" });
   await newer.close();
@@ -101,7 +101,7 @@ test("a file of a newer version is left alone and refused", async () => {
   expect(existsSync(join(dir, "fruit.db"))).toBe(true);
 });
 
-test("tables of an earlier version are brought up to date", async () => {
+test("tables of an earlier version are migrated", async () => {
   const first = open();
   await first.ledger.write("add", { name: "apple" });
   await first.close();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
+import { ONE_HOST_OF_A_KIND } from "../../helpers/inside-hosts.ts";
 import { faultsOf, withMirror } from "./parse.ts";
 
 const ORIGIN = "projects[0].buckets[0].domains[0].mirror.origins[0]";
@@ -35,7 +35,7 @@ test.each([
   expect(faultsOf(withCloud(keys)).map((fault) => fault.path)).toEqual([`${ORIGIN}.${key}`]);
 });
 
-const INSIDE = INSIDE_HOSTS.flatMap((host) => [
+const INSIDE = ONE_HOST_OF_A_KIND.flatMap((host) => [
   [`type: qiniu, domain: "http://${host}:8000"`, "domain"] as const,
   [`type: s3, endpoint: "http://${host}:8000", bucket: pictures`, "endpoint"] as const,
 ]);
@@ -44,7 +44,7 @@ test.each(INSIDE)("the origin { %s } needs allowPrivate", (keys, key) => {
   expect(faultsOf(withCloud(keys)).map((fault) => fault.path)).toEqual([`${ORIGIN}.${key}`]);
 });
 
-test.each([22, 25, 6379])("neither type may have port %i", (port) => {
+test.each([22, 25, 6379])("parseSettings() refuses port %i for both types", (port) => {
   expect(faultsOf(withCloud(`type: qiniu, domain: "http://x.example:${port}"`))).toHaveLength(1);
   expect(faultsOf(withCloud(`type: s3, endpoint: "http://x.example:${port}", bucket: pictures`))).toHaveLength(1);
 });

@@ -15,7 +15,7 @@ const UPLOAD: Scope = { ...PLACE, operation: "upload" };
 const COPY: Scope = { ...PLACE, operation: "copy" };
 const DELETE: Scope = { ...PLACE, operation: "delete" };
 
-/** The kind of the grant, or the code of the refusal. */
+/** The kind of the grant, or the error code. */
 function verdict(changes: Partial<TokenFields>, scope: Scope, now = NOW): string {
   let kind = "";
   const code = codeOf(() => {
@@ -30,7 +30,7 @@ describe("authenticateToken()", () => {
     ["the first pair", sampleToken(), "nothing"],
     ["the second pair", sampleToken({ secretId: "AKIDTWO" }), "nothing"],
     ["a disabled pair", sampleToken({ secretId: "AKIDOFF" }), "sign_key_unknown"],
-    ["a SecretID of nobody", sampleToken({ secretId: "AKIDNONE" }), "sign_key_unknown"],
+    ["an unknown SecretID", sampleToken({ secretId: "AKIDNONE" }), "sign_key_unknown"],
     ["a SecretID of another project", sampleToken({ appid: "10009999" }), "sign_key_unknown"],
     ["a good SecretID, signed by the other pair", mixedPairs(), "sign_mismatch"],
     ["a disabled pair and a wrong MAC", tampered(sampleToken({ secretId: "AKIDOFF" }), 0), "sign_key_unknown"],
@@ -42,19 +42,19 @@ describe("authenticateToken()", () => {
     expect(codeOf(() => authenticateToken(text, KEYS))).toBe(code);
   });
 
-  test("checks the MAC over the received bytes, in whatever order the fields come", () => {
+  test("checks the MAC over the received bytes, in any order of the fields", () => {
     const text = signBytes("k=AKIDONE&b=photos&a=10001234&u=0&r=007&t=1450000000&e=1450003600&f=a/b.jpg");
     expect(authenticateToken(text, KEYS).fields).toEqual(FIELDS);
   });
 
-  test("does not look for a key before the text is read", () => {
-    let asked = 0;
+  test("does not look up a key before it has parsed the text", () => {
+    let lookups = 0;
     const counting: KeyLookup = () => {
-      asked += 1;
+      lookups += 1;
       return undefined;
     };
     expect(codeOf(() => authenticateToken("////", counting))).toBe("sign_malformed");
-    expect(asked).toBe(0);
+    expect(lookups).toBe(0);
   });
 });
 
@@ -114,19 +114,19 @@ describe("authorize() of multi-use tokens", () => {
     expect([verdict(changes, DOWNLOAD), verdict(changes, UPLOAD)]).toEqual([result, result]);
   });
 
-  test("copy and delete refuse them before anything else about them", () => {
+  test("copy and delete refuse them before any other check", () => {
     for (const scope of [COPY, DELETE]) {
       expect(verdict({}, scope)).toBe("sign_not_one_time");
       expect(verdict({ fileid: "", expires: 1 }, scope)).toBe("sign_not_one_time");
     }
   });
 
-  test("an upload without a name takes unbound ones only", () => {
+  test("an upload without a name accepts unbound tokens only", () => {
     const nameless: Scope = { ...PLACE, operation: "upload", fileid: undefined };
     expect([verdict({ fileid: "" }, nameless), verdict({}, nameless)]).toEqual(["multi-use", "sign_scope"]);
   });
 
-  test("the grant says when it ends", () => {
+  test("the grant has the expiry time", () => {
     expect(verifyToken(sampleToken(), KEYS, DOWNLOAD, NOW)).toEqual({ kind: "multi-use", expires: NOW + 3600 });
   });
 });

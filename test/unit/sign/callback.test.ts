@@ -34,12 +34,12 @@ test("callbackBody() writes the fields in alphabetical order, percent-encoded, a
   expect(body).toMatch(/&token=[0-9a-f]{40}$/);
 });
 
-test("callbackBody() names the attempt from the second on", () => {
+test("callbackBody() has the field attempt from the second attempt on", () => {
   expect(callbackBody({ ...NOTICE, attempt: 2 }, SECRET)).toMatch(/^appid=10001234&attempt=2&bucket=photos&/);
   expect(callbackBody(NOTICE, SECRET)).not.toContain("attempt");
 });
 
-test("the token is what OpenSSL makes of the bytes before it", needs("openssl"), () => {
+test("the token is the HMAC that OpenSSL computes over the bytes before it", needs("openssl"), () => {
   const body = callbackBody(NOTICE, SECRET);
   const [signed, token] = body.split("&token=");
   const { stdout, status } = spawnSync("openssl", ["dgst", "-sha1", "-hmac", SECRET, "-r"], { input: signed });
@@ -47,7 +47,7 @@ test("the token is what OpenSSL makes of the bytes before it", needs("openssl"),
   expect(stdout.toString().slice(0, 40)).toBe(token);
 });
 
-test("an ordinary form decoder reads the body", () => {
+test("a standard form decoder parses the body", () => {
   const form = Object.fromEntries(new URLSearchParams(callbackBody(NOTICE, SECRET)));
   expect(form).toMatchObject({ fileid: NOTICE.fileid, magic_context: NOTICE.magicContext, sha: NOTICE.sha1 });
 });
@@ -56,13 +56,13 @@ test.each([
   NOTICE,
   { ...NOTICE, attempt: 7, magicContext: "" },
   { ...NOTICE, fileid: "&token=0000", magicContext: "x&token=1" },
-])("verifyCallback() gives back what callbackBody() was told", (notice) => {
+])("verifyCallback() returns the notice given to callbackBody()", (notice) => {
   const body = callbackBody(notice, SECRET);
   expect(verifyCallback(body, { secret: SECRET, now: NOW })).toEqual({ ok: true, notice });
   expect(verifyCallback(Buffer.from(body), { secret: SECRET, now: NOW })).toEqual({ ok: true, notice });
 });
 
-test("a lone surrogate is sent as the replacement character", () => {
+test("callbackBody() sends a lone surrogate as the replacement character", () => {
   const verdict = verifyCallback(callbackBody({ ...NOTICE, magicContext: "\ud800" }, SECRET), {
     secret: SECRET,
     now: NOW,
@@ -79,19 +79,19 @@ test.each([
   ["a changed size", GOOD.replace("size=51200", "size=51201"), "mismatch"],
   ["a token in upper case", GOOD.replace(/[0-9a-f]{40}$/, (token) => `A${token.slice(1)}`), "mismatch"],
   ["a short token", GOOD.slice(0, -1), "mismatch"],
-  ["something behind the token", `${GOOD}&size=1`, "mismatch"],
+  ["text behind the token", `${GOOD}&size=1`, "mismatch"],
   ["a second token", `${GOOD}&token=${"0".repeat(40)}`, "mismatch"],
   ["another secret", callbackBody(NOTICE, "another"), "mismatch"],
   ["bytes beyond ASCII", GOOD.replace("photos", "ph\u00f6tos"), "mismatch"],
   ["no fileid", resigned({ fileid: "" }), "malformed"],
-  ["a size that is none", resigned({ size: -1 }), "malformed"],
+  ["a negative size", resigned({ size: -1 }), "malformed"],
   ["a time 15 minutes and a second ago", resigned({ timestamp: NOW - MAX_CALLBACK_SKEW_SECONDS - 1 }), "stale"],
   ["a time 15 minutes and a second ahead", resigned({ timestamp: NOW + MAX_CALLBACK_SKEW_SECONDS + 1 }), "stale"],
 ])("verifyCallback() refuses %s", (_, body, refusal) => {
   expect(verifyCallback(body, { secret: SECRET, now: NOW })).toEqual({ ok: false, refusal });
 });
 
-test("verifyCallback() takes a time of exactly 15 minutes ago", () => {
+test("verifyCallback() accepts a time of exactly 15 minutes ago", () => {
   const body = resigned({ timestamp: NOW - MAX_CALLBACK_SKEW_SECONDS });
   expect(verifyCallback(body, { secret: SECRET, now: NOW }).ok).toBe(true);
 });

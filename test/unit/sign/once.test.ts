@@ -37,7 +37,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The ledger as the writer thread serves it: requests arrive cloned, several share a transaction, answers follow the commit. */
+/** The ledger as the writer thread runs it: cloned requests, several per transaction, results after the commit. */
 function databaseLedger(): OnceLedger {
   let waiting: { request: SpendRequest; settle: (isFirst: boolean) => void }[] = [];
   const commit = () => {
@@ -58,7 +58,7 @@ function databaseLedger(): OnceLedger {
   );
 }
 
-/** A token as a verified grant names it. */
+/** A token as a verified grant has it. */
 function oneTime(random: number, issuedAt = NOW): OneTimeToken {
   const grant = verifyToken(
     sampleToken({ expires: 0, random, issuedAt }),
@@ -81,19 +81,19 @@ describe.each([
     expect(await ledger.spend(oneTime(2), NOW)).toBe(true);
   });
 
-  test("50 spends at once have one winner", async () => {
+  test("spends a token once for 50 requests at the same time", async () => {
     const ledger = create();
     const results = await Promise.all(Array.from({ length: 50 }, () => ledger.spend(oneTime(1), NOW)));
     expect(results.filter((isFirst) => isFirst)).toHaveLength(1);
   });
 
-  test("tells tokens of equal MAC apart by their SecretID", async () => {
+  test("distinguishes tokens of equal MAC by their SecretID", async () => {
     const ledger = create();
     expect(await ledger.spend(oneTime(1), NOW)).toBe(true);
     expect(await ledger.spend({ ...oneTime(1), secretId: "AKIDTWO" }, NOW)).toBe(true);
   });
 
-  test("counts a token issued more than 92 days ago as spent", async () => {
+  test("treats a token issued more than 92 days ago as spent", async () => {
     const ledger = create();
     expect(await ledger.spend(oneTime(1), NOW + MAX_LIFE_SECONDS + 1)).toBe(false);
     expect(await ledger.spend(oneTime(1), NOW + MAX_LIFE_SECONDS)).toBe(true);
@@ -101,7 +101,7 @@ describe.each([
 });
 
 describe("spendOnce()", () => {
-  test("still knows what was spent after a restart", () => {
+  test("finds a spent token after a restart", () => {
     expect(spendOnce(database, oneTime(1))).toBe(true);
     database.close();
     database = openDatabase();
@@ -117,7 +117,7 @@ describe("spendOnce()", () => {
     expect(spendOnce(database, oneTime(1))).toBe(true);
   });
 
-  test("lets one of two connections win", () => {
+  test("spends a token on only one of two connections", () => {
     const other = openDatabase();
     try {
       expect([spendOnce(database, oneTime(1)), spendOnce(other, oneTime(1))]).toEqual([true, false]);
@@ -127,7 +127,7 @@ describe("spendOnce()", () => {
   });
 });
 
-test("pruneSpent() keeps a row for a day longer than its token can be accepted", () => {
+test("pruneSpent() keeps a row for a day longer than its token is accepted", () => {
   spendOnce(database, oneTime(1));
   spendOnce(database, oneTime(2, NOW + 1));
   const lastUse = NOW + MAX_LIFE_SECONDS;

@@ -63,35 +63,39 @@ test("redactTarget() finds sign in every spelling that decodes and folds to it",
   );
 });
 
-const inMark = (url: string) => `/a.jpg?watermark/1/image/${b64(url)}/dissolve/50`;
-const PLAIN_MARK = "http://img.example/m@2x.png";
+const inWatermark = (url: string) => `/a.jpg?watermark/1/image/${b64(url)}/dissolve/50`;
+const PLAIN_WATERMARK = "http://img.example/m@2x.png";
 
 test.each([
-  ["nothing", PLAIN_MARK, inMark(PLAIN_MARK)],
+  ["nothing", PLAIN_WATERMARK, inWatermark(PLAIN_WATERMARK)],
   ["a token", "http://img.example/m.png?sign=abc", "/a.jpg?watermark/1/image/…"],
-  ["a token that is spelled otherwise", "http://img.example/m.png%253Fsign%20=abc", "/a.jpg?watermark/1/image/…"],
+  ["an escaped token", "http://img.example/m.png%253Fsign%20=abc", "/a.jpg?watermark/1/image/…"],
   ["a password", "http://u:P@img.example/m.png", "/a.jpg?watermark/1/image/…"],
   ["a password with a slash", "http://u:P/x@img.example/m.png", "/a.jpg?watermark/1/image/…"],
   ["a password and no scheme", "u:P@img.example/m.png", "/a.jpg?watermark/1/image/…"],
-  ["a mark with a token", `http://img.example${inMark("http://b/c?sign=d")}`, "/a.jpg?watermark/1/image/…"],
-  ["a mark in a mark in a mark", `http://a${inMark(`http://b${inMark("http://c/d")}`)}`, "/a.jpg?watermark/1/image/…"],
-])("redactTarget() of a mark whose URL has %s", (_what, url, expected) => {
-  expect(redactTarget(inMark(url))).toBe(expected);
-  expect(redactTarget(inMark(url).replaceAll("/", "%252F"))).toBe(expected.replaceAll("/", "%252F"));
+  ["a watermark with a token", `http://img.example${inWatermark("http://b/c?sign=d")}`, "/a.jpg?watermark/1/image/…"],
+  [
+    "a watermark in a watermark in a watermark",
+    `http://a${inWatermark(`http://b${inWatermark("http://c/d")}`)}`,
+    "/a.jpg?watermark/1/image/…",
+  ],
+])("redactTarget() of a watermark whose URL has %s", (_what, url, expected) => {
+  expect(redactTarget(inWatermark(url))).toBe(expected);
+  expect(redactTarget(inWatermark(url).replaceAll("/", "%252F"))).toBe(expected.replaceAll("/", "%252F"));
 });
 
-test("redactTarget() sees a token behind a slash of Base64 that was written with slashes", () => {
+test("redactTarget() finds a token in Base64 that contains slashes", () => {
   const text = Buffer.from("http://img.example/m.png?x=???\u00ff?&sign=abcdef", "latin1").toString("base64");
   expect(text).toContain("/");
   expect(redactTarget(`/a.jpg?watermark/1/image/${text}/x&y`)).toBe("/a.jpg?watermark/1/image/…&y");
 });
 
-test("redactTarget() takes nothing for a mark that only has the name of one", () => {
+test("redactTarget() keeps an image name that is no watermark", () => {
   const plain = "/photos/image/2015/a.jpg?watermark/3/image/aHR0cDovL2EvYi5wbmc/text/5Zu-/image/!!/x";
   expect(redactTarget(plain)).toBe(plain);
 });
 
-test("redactTarget() leaves nothing of a password, never fails, and changes its own result no more", () => {
+test("redactTarget() removes passwords whole, never throws, and is idempotent", () => {
   const piece = fc.constantFrom("/", "?", "#", "@", ":", "%40", "%", "80", "a", "&", "=", "|");
   const password = fc.array(piece).map((parts) => `SECRET${parts.join("")}SECRET`);
   const before = fc.constantFrom("http://", "HTTPS://", "//", "");

@@ -7,7 +7,7 @@ import { DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes } from "../../helpe
 
 const RUNS = { numRuns: 300 };
 
-/** Names as people and attackers choose them: any well-formed Unicode, and pieces that mean something to a parser. */
+/** Names that people and attackers choose: any well-formed Unicode, and strings that matter to a parser. */
 const fileid = fc
   .array(
     fc.oneof(
@@ -19,7 +19,7 @@ const fileid = fc
   .map((parts) => parts.join(""))
   .filter((text) => text !== "" && text.isWellFormed());
 
-/** How clients and proxies on the way spell a token in a query. */
+/** The spellings of a token in a query that clients and proxies produce. */
 const SPELLINGS: readonly ((token: string) => string)[] = [
   encodeURIComponent,
   (token) => token,
@@ -30,7 +30,7 @@ const SPELLINGS: readonly ((token: string) => string)[] = [
   (token) => encodeURIComponent(token.replace(/=+$/, "")),
 ];
 
-test("a token survives every spelling of it in a query, for any fileid, with the rest as it was", () => {
+test("a token survives every spelling in a query, for any fileid, and the other parameters stay", () => {
   const spelling = fc.constantFrom(...SPELLINGS);
   const other = fc.constantFrom("", "imageView2/2/w/200", "a=%zz&&b=+ ");
   fc.assert(
@@ -47,7 +47,7 @@ test("a token survives every spelling of it in a query, for any fileid, with the
   );
 });
 
-test("a token with any byte changed, at any place, is refused", () => {
+test("a token with any single byte changed is refused", () => {
   fc.assert(
     fc.property(fileid, fc.nat(), fc.integer({ min: 1, max: 255 }), (name, place, change) => {
       const bytes = Buffer.from(sampleToken({ fileid: name }), "base64");
@@ -59,7 +59,7 @@ test("a token with any byte changed, at any place, is refused", () => {
   );
 });
 
-test("a token cut short or made longer is refused", () => {
+test("a token that is shortened or extended is refused", () => {
   fc.assert(
     fc.property(fileid, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 8 }), (name, place, more) => {
       const bytes = Buffer.from(sampleToken({ fileid: name }), "base64");
@@ -72,7 +72,7 @@ test("a token cut short or made longer is refused", () => {
   );
 });
 
-test("whatever the text is, the answer is a grant or a HuiyuanError", () => {
+test("any text gives a grant or a HuiyuanError", () => {
   const text = fc.oneof(
     anyText(),
     fc.base64String(),

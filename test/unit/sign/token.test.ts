@@ -30,11 +30,11 @@ function fieldsOf(vector: Vector): TokenFields {
 }
 
 describe.each(VECTORS)("known answer $id ($case)", (vector) => {
-  test("makeToken() gives the published token", () => {
+  test("makeToken() returns the published token", () => {
     expect(makeToken(fieldsOf(vector), vector.secretKey)).toBe(vector.sign);
   });
 
-  test("parseToken() gives fields, MAC and the signed bytes back", () => {
+  test("parseToken() returns fields, MAC and the signed bytes", () => {
     const { fields, mac, plaintext } = parseToken(vector.sign);
     expect(fields).toEqual(fieldsOf(vector));
     expect(Buffer.from(mac).toString("hex")).toBe(vector.macHex);
@@ -51,7 +51,7 @@ describe.each(VECTORS)("known answer $id ($case)", (vector) => {
 });
 
 describe("makeToken()", () => {
-  test("leaves b out where there is no bucket (V1 shape)", () => {
+  test("omits b without a bucket (V1 shape)", () => {
     const token = Buffer.from(sampleToken({ bucket: undefined }), "base64")
       .subarray(20)
       .toString();
@@ -63,7 +63,7 @@ describe("makeToken()", () => {
     ["an & f= in a value before the fileid", { userid: "0&f=x" }],
     ["a fraction of a second", { expires: 1.5 }],
     ["a negative time", { issuedAt: -1 }],
-    ["no number", { expires: Number.NaN }],
+    ["NaN", { expires: Number.NaN }],
     ["a random number of 11 digits", { random: 10_000_000_000 }],
     ["a lone surrogate", { fileid: "\ud800" }],
     ["a fileid that makes it longer than 4096 characters", { fileid: "x".repeat(3000) }],
@@ -79,11 +79,11 @@ describe("parseToken()", () => {
     ["a plain name", "a.jpg"],
     ["nothing", ""],
     ["another &f=", "x&f=y&f="],
-    ["what looks like fields", "x&e=0&k=OTHER"],
-    ["signs of a URL", "a+b%2Fc d?e=f#g"],
+    ["text that looks like fields", "x&e=0&k=OTHER"],
+    ["reserved characters of a URL", "a+b%2Fc d?e=f#g"],
     ["a byte order mark", "\ufeffa.jpg"],
     ["Chinese and emoji", "图片/😀.jpg"],
-  ])("takes all after the first &f= for the fileid: %s", (_what, fileid) => {
+  ])("reads everything after the first &f= as the fileid: %s", (_what, fileid) => {
     const { fields } = parseToken(signBytes(`${HEAD}&f=${fileid}`));
     expect([fields.fileid, fields.expires, fields.secretId]).toEqual([fileid, 2, "K"]);
   });
@@ -109,10 +109,10 @@ describe("parseToken()", () => {
     ["21 bytes without fields", Buffer.alloc(21).toString("base64")],
     ["more than 4096 characters", "A".repeat(4100)],
     ["10 MB", "A".repeat(10_000_000)],
-    ["a cut token", good.slice(0, good.length - 13)],
+    ["a truncated token", good.slice(0, good.length - 13)],
     ["the URL-safe alphabet", good.replaceAll("+", "-").replaceAll("/", "_")],
     ["a line break", `${good.slice(0, 20)}\n${good.slice(20)}`],
-    ["a blank before it", ` ${good}`],
+    ["a space before it", ` ${good}`],
     ["too much padding", `${good}=`],
     ["padding in the middle", `${good.slice(0, 8)}=${good.slice(8)}`],
     ["a stray %", `${good}%`],
@@ -125,7 +125,7 @@ describe("parseToken()", () => {
     }),
     ["no f", signBytes(HEAD)],
     ["e twice", signBytes(`${HEAD}&e=9&f=x`)],
-    ["a field nobody knows", signBytes(`${HEAD}&x=1&f=x`)],
+    ["an unknown field", signBytes(`${HEAD}&x=1&f=x`)],
     ["a byte order mark before the fields", signBytes(`\ufeff${HEAD}&f=x`)],
     ["an empty part", signBytes(`${HEAD}&&f=x`)],
     ...["", "-1", "1.0", "1e3", "0x10", " 1", "१", "9".repeat(16)].map((e) => [
@@ -137,7 +137,7 @@ describe("parseToken()", () => {
     expect(codeOf(() => parseToken(text as string))).toBe("sign_malformed");
   });
 
-  test("the token that the refusals are made from is itself good, and has both + and /", () => {
+  test("the token of the refusal cases is valid itself, and has both + and /", () => {
     expect(good).toMatch(/\+.*\/|\/.*\+/);
     expect(parseToken(good).fields.fileid).toBe(">>>???");
   });
@@ -167,11 +167,11 @@ describe("tokenFromQuery()", () => {
     ["two different ones, then the first again", `sign=${one}&sign=${other}&sign=${one}`],
     ["a token and an empty one", `sign=${one}&sign=`],
     ["an invalid escape", `sign=${one}%zz`],
-    ["a cut escape", `sign=${one}%2`],
+    ["a truncated escape", `sign=${one}%2`],
     ["an escape that is not UTF-8", `sign=${one}%ff`],
     ["a token escaped twice", `sign=${encodeURIComponent(encodeURIComponent(one))}`],
     ["a line break", `sign=${one}%0A`],
-  ])("gives what parseToken() refuses for %s, and does not throw", (_what, query) => {
+  ])("returns a sign that parseToken() refuses, and does not throw, for %s", (_what, query) => {
     const { sign, rest } = tokenFromQuery(query);
     expect(rest).toBe("");
     expect(codeOf(() => parseToken(sign ?? one))).toBe("sign_malformed");

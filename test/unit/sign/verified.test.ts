@@ -5,7 +5,7 @@ import { codeOf, DOWNLOAD, NOW, SECRET_KEYS, sampleToken } from "../../helpers/t
 
 const KEY: SigningKey = { secretKey: SECRET_KEYS.AKIDONE, enabled: true };
 
-/** A memory over keys that the test may change; `key` is AKIDONE's. */
+/** Verified tokens over keys that the test may change; `key` is AKIDONE's. */
 function setUp(maxTokens?: number) {
   const state: { key: SigningKey | undefined } = { key: KEY };
   const keys: KeyLookup = () => state.key;
@@ -16,7 +16,7 @@ function setUp(maxTokens?: number) {
 }
 
 describe("VerifiedTokens", () => {
-  test("verify() grants the same from memory as at first", () => {
+  test("verify() returns the same grant from the cache as at first", () => {
     const { verified } = setUp();
     const text = sampleToken();
     const first = verified.verify(text, DOWNLOAD, NOW);
@@ -25,7 +25,7 @@ describe("VerifiedTokens", () => {
     expect(verified.size).toBe(1);
   });
 
-  test("verify() looks at expiry and scope on every use", () => {
+  test("verify() checks expiry and scope on every use", () => {
     const { ask } = setUp();
     const text = sampleToken();
     expect(ask(text)).toBe("nothing");
@@ -36,7 +36,7 @@ describe("VerifiedTokens", () => {
     expect(ask(text)).toBe("nothing");
   });
 
-  test("verify() refuses a remembered token as soon as its key is disabled, gone or changed", () => {
+  test("verify() refuses a cached token as soon as its key is disabled, removed or changed", () => {
     const { state, ask } = setUp();
     const text = sampleToken();
     expect(ask(text)).toBe("nothing");
@@ -50,21 +50,21 @@ describe("VerifiedTokens", () => {
     expect(ask(text)).toBe("nothing");
   });
 
-  test("verify() never lets a remembered token answer for the beginning of its text", () => {
+  test("verify() does not accept the beginning of a cached token's text", () => {
     const { ask } = setUp();
     const text = sampleToken({ fileid: "a/b.jpg12" });
     expect(ask(text, NOW, { fileid: "a/b.jpg12" })).toBe("nothing");
     expect(ask(sampleToken({ fileid: "a/b.jpg12" }).slice(0, -4), NOW)).toBe("sign_mismatch");
   });
 
-  test("refused tokens are not remembered", () => {
+  test("refused tokens are not cached", () => {
     const { verified, ask } = setUp();
     expect(ask("////")).toBe("sign_malformed");
     expect(ask(sampleToken({ secretId: "AKIDTWO" }))).toBe("sign_mismatch");
     expect(verified.size).toBe(0);
   });
 
-  test("tokens longer than 512 characters are verified but not remembered", () => {
+  test("tokens longer than 512 characters are verified but not cached", () => {
     const { verified, ask } = setUp();
     const fileid = "x".repeat(400);
     expect(sampleToken({ fileid }).length).toBeGreaterThan(512);
@@ -72,13 +72,13 @@ describe("VerifiedTokens", () => {
     expect(verified.size).toBe(0);
   });
 
-  test("at most maxTokens are remembered, the least used one goes", () => {
+  test("at most maxTokens are cached, and the least recently used one is dropped", () => {
     const { verified, ask } = setUp(2);
     for (const random of [1, 2, 3]) expect(ask(sampleToken({ random }))).toBe("nothing");
     expect(verified.size).toBe(2);
   });
 
-  test("clear() forgets all", () => {
+  test("clear() empties the cache", () => {
     const { verified, ask } = setUp();
     ask(sampleToken());
     verified.clear();

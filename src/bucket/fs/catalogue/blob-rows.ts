@@ -1,38 +1,39 @@
-// The rows of blobs and packs: where bytes lie, who uses them, what is dead. Inside the writer's transaction, as
-// catalogue-writes.ts; it touches no files. The bytes of packs are counted by triggers (schema.ts).
+// The catalogue's rows of blobs and packs: the place of the bytes, the number of entries that use them, and dead bytes.
+// Runs inside the writer's transaction, as writes.ts does. It touches no files. Triggers count the bytes of packs
+// (schema.ts).
 import type Database from "better-sqlite3";
 import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
 
-/** `now` is Unix milliseconds everywhere. */
-export interface CatalogueBlobs {
-  /** Where the blob's bytes are, going by its row; whether they really are is for the folders to say. */
+/** `now` is in Unix milliseconds everywhere. */
+export interface BlobRows {
+  /** The blob's row. Only the folders know whether the bytes really are at that place. */
   find(sha256: string): BlobRow | undefined;
-  /** True when the blob has a row that names a file of its own. */
+  /** True if the blob has a row that names a file of its own. */
   hasFile(sha256: string): boolean;
-  /** Number of the blob's row; a new one belongs to nothing yet and so is stamped for the sweeper. */
+  /** Id of the blob's row. A new row has no entry yet, so its unused time begins at `now`. */
   ensure(put: BlobFacts, place: NewPlace, now: number): number;
-  /** As `ensure`, and one entry has it from now on: cheaper than one after the other. */
+  /** As `ensure` and `use` together, in fewer statements. */
   take(put: BlobFacts, place: NewPlace): number;
-  /** One more entry has it. Returns its number. */
+  /** Counts one more entry that uses the blob. Returns the id. */
   use(id: number): number;
-  /** One entry less; the last one stamps it for the sweeper. */
+  /** Counts one entry less. At zero, the blob's unused time begins. */
   unuse(id: number, now: number): void;
-  /** Its bytes are wrong and lie nowhere from now on; `refs` entries have it all the same. */
+  /** Records that the blob's bytes are damaged and that it has no place. `refs` entries still use it. */
   markDamaged(id: number, refs: number, now: number): void;
   remove(id: number): void;
-  /** Forgets blobs that nothing has used since before `unusedBefore`, oldest first. */
+  /** Removes rows of blobs that are unused since before `unusedBefore`, oldest first. */
   forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
-  /** Blobs that live in the pack, oldest first. */
+  /** The live blobs of a pack, oldest first. */
   inPack(pack: number, limit: number): PackedBlob[];
   move(id: number, to: PackPlace): void;
-  /** Forgets packs older than `newest` in which nothing lives, and returns them. */
+  /** Removes rows of packs that are older than `newest` and have no live blob. Returns the packs. */
   forgetEmptyPacks(newest: number): number[];
   hasPack(pack: number): boolean;
-  /** The highest number that a pack has, 0 without any. */
+  /** The highest pack number; 0 if there is no pack. */
   newestPack(): number;
 }
 
-/** `place` undefined: in a file of its own, or nowhere where it `isDamaged`. */
+/** `place`: undefined if the blob has a file of its own, or if it `isDamaged` and has no bytes. */
 export interface BlobRow {
   readonly id: number;
   readonly size: number;
@@ -40,12 +41,14 @@ export interface BlobRow {
   readonly isDamaged: boolean;
 }
 
-/** What a blob's row says beside its place. */
+/** The columns of a blob's row beside its place. */
 export type BlobFacts = Pick<PutRequest, "info" | "blockSums">;
 
 /**
- * The bytes of a put. `there`: where their row says. `file`: just put in a file of their own. `pack`: to be appended if
- * they are wanted. `id`: of their row; undefined: there is none yet.
+ * The place of a put's bytes. `id`: of the blob's row; undefined if there is none yet.
+ * - `there`: the bytes are where the row says.
+ * - `file`: the bytes were just renamed to a file of their own.
+ * - `pack`: the bytes are appended to a pack if the put is accepted.
  */
 export type NewPlace =
   | { readonly kind: "there"; readonly id: number }
@@ -54,11 +57,11 @@ export type NewPlace =
 
 interface PackedBlob extends SweptBlob {
   readonly id: number;
-  /** Offset in its pack. */
+  /** Offset in the pack. Bytes. */
   readonly at: number;
 }
 
-export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlobs {
+export function prepareBlobRows(database: Database.Database): BlobRows {
   const statements = {
     find: database.prepare<
       [string],
@@ -90,8 +93,8 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
     newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
   };
 
-  /** Makes the row say where the bytes lie. `fresh`: what a new row says of its use. */
-  function settle(
+  /** Writes the place into the row. `fresh`: the use count and unused time of a new row. */
+  function writeRow(
     { info, blockSums }: BlobFacts,
     place: NewPlace,
     fresh: { readonly refs: number; readonly unusedSince: number | null },
@@ -120,9 +123,9 @@ export function prepareCatalogueBlobs(database: Database.Database): CatalogueBlo
       return { id, size, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
     },
     hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
-    ensure: (put, place, now) => settle(put, place, { refs: 0, unusedSince: now }),
+    ensure: (put, place, now) => writeRow(put, place, { refs: 0, unusedSince: now }),
     take(put, place) {
-      const id = settle(put, place, { refs: 1, unusedSince: null });
+      const id = writeRow(put, place, { refs: 1, unusedSince: null });
       if (place.id !== undefined) statements.use.run(id);
       return id;
     },

@@ -1,5 +1,5 @@
-// What the event loop asks the catalogue: prepared statements on a connection that only reads, a few microseconds each,
-// and that never waits for the writer's fsync.
+// Queries of the catalogue for the event loop. The prepared statements run on a read-only connection, take a few
+// microseconds each, and never wait for the writer's fsync.
 import type Database from "better-sqlite3";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../core/object.ts";
@@ -7,35 +7,35 @@ import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListPage } from "../../contract/driver.ts";
 import { isDamage, storeFailure } from "../failure.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
-import { entrySum } from "./entry-sum.ts";
+import { entrySum } from "./schema.ts";
 
-/** Every function throws store_failed when the catalogue cannot be read. */
+/** Every method throws store_failed if the catalogue cannot be read. */
 export interface CatalogueReads {
   entry(bucket: string, key: Key): Entry;
-  /** SHA-256 of the object under the key, lower-case hex; undefined where there is none. */
+  /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
   sha256Of(bucket: string, key: Key): string | undefined;
-  /** Some object of the bucket whose blob has this SHA-1 in its row. */
+  /** Any object of the bucket whose blob has this SHA-1 in its row. */
   findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
   list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   buckets(): string[];
-  /** Undefined when the blob has no row (any more). */
+  /** Undefined if the blob has no row (any more). */
   blob(sha256: string): StoredBlob | undefined;
   hasPack(pack: number): boolean;
-  /** Packs of whose bytes over a third are dead, oldest first, the newest among them. */
+  /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
   sparsePacks(): number[];
-  /** Objects whose bytes were found wrong and that nobody else has. */
+  /** Number of objects with damaged bytes that cannot be fetched again. */
   damaged(): number;
-  /** Blobs and their bytes on disk, unused ones in their grace time included. */
+  /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
   totals(): { blobs: number; bytes: number };
 }
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
   readonly sums: Buffer;
-  /** Undefined: in a file of its own. */
+  /** Undefined: the blob has a file of its own, or is damaged. */
   readonly place: PackPlace | undefined;
-  /** Its bytes were found wrong: it has neither. */
+  /** The bytes were found damaged and were quarantined. */
   readonly isDamaged: boolean;
 }
 
@@ -81,7 +81,7 @@ const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_LIFE: DeclaredLife = Object.freeze({});
 
-/** `now`: Unix milliseconds; a tombstone that has expired is read as absent. */
+/** `now`: Unix milliseconds. An expired tombstone is read as absent. */
 export function prepareCatalogueReads(database: Database.Database, now: () => number): CatalogueReads {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
@@ -89,7 +89,7 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     usage: database.prepare<[string], { objects: number; bytes: number }>(
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
-    // As lists of values: names would cost more than the values of the row.
+    // Rows as arrays: building objects with names costs more than reading the values.
     entry: database
       .prepare<[number, string], RowValues>(
         `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
@@ -121,7 +121,7 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
     ),
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
-  // Numbers of buckets that have been seen; a bucket keeps its number for ever. As many as the settings name.
+  // Ids of buckets, which never change. Bounded by the buckets that the settings name.
   const bucketIds = new Map<string, number>();
 
   function bucketOf(name: string): number | undefined {
@@ -180,7 +180,7 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
 
 type RowValues = readonly (string | number | null)[];
 
-/** In the order of the statement's columns, whose types the tables enforce (STRICT). */
+/** `values` have the order of the statement's columns; the tables are STRICT and so enforce their types. */
 function rowOf(values: RowValues): EntryRow {
   return {
     state: values[0],
@@ -216,7 +216,7 @@ function rowOf(values: RowValues): EntryRow {
   > as EntryRow;
 }
 
-/** Keys with a prefix lie together, so the first without it ends the listing. */
+/** Keys with the same prefix are adjacent, so the first key without it ends the listing. */
 function pageOf(
   rows: Iterable<ObjectRow>,
   { bucket, prefix, limit }: { readonly bucket: number; readonly prefix: string; readonly limit: number },
@@ -266,7 +266,7 @@ function lifeOf({ life }: ObjectRow): DeclaredLife {
   return life === null ? NO_LIFE : (JSON.parse(life) as DeclaredLife); // written by us
 }
 
-/** Throws where the row does not belong to the blob that it names. */
+/** Throws store_failed if the row names a blob that is not its own. */
 function checkSum({ key, sha256, sum }: ObjectRow, bucket: number): void {
   if (sum !== null && sum !== entrySum(bucket, key, sha256)) throw damaged(undefined);
 }

@@ -1,20 +1,24 @@
-// The catalogue's tables and how its file is opened. Only the writer opens it for writing.
+// The tables of the catalogue, their migrations, and how its file is opened. Only the writer opens it for writing.
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { errorCodeOf, isDamage, storeFailure } from "../failure.ts";
 
-/** Raised with every change of the tables, together with a step in `migrate`. */
+/** Raised with every change of the tables, together with a new step in `STEPS`. */
 const SCHEMA_VERSION = 6;
 
-// `entries.key` is compared by its UTF-8 bytes (BINARY collation): the order of listings. `blobs.id` is never shown
-// outside; a blob with refs = 0 has `unused_since` and is the sweeper's. `entries.sum` is entrySum(), NULL in rows that are
-// older than it. `entries.life` is a DeclaredLife as JSON, NULL where it says nothing. `blobs.sha1` and
-// `md5` are empty where nobody has asked for them. `blobs.pack` and `pack_at` are NULL for a blob that has a file of its own.
-// `blobs.damaged_at`: its bytes were found wrong and set aside, and an entry still has it that no origin can give again;
-// such a blob has neither a file nor a place in a pack. Times are Unix milliseconds.
+// Times are Unix milliseconds.
+// - `blobs.id` never leaves the catalogue. A blob with refs = 0 has `unused_since`, and the sweep may remove it.
+// - `blobs.sha1`, `md5`: empty until a digest was computed.
+// - `blobs.pack`, `pack_at`: NULL for a blob that has a file of its own.
+// - `blobs.damaged_at`: the bytes were found damaged and quarantined, but an entry that cannot be fetched again uses
+//   them. Such a blob has neither a file nor a place in a pack.
+// - `entries.key`: compared by UTF-8 bytes (BINARY collation), which is the order of listings.
+// - `entries.sum`: entrySum(); NULL in rows from before that column.
+// - `entries.life`: a DeclaredLife as JSON; NULL if it is empty.
 const SCHEMA = `
   CREATE TABLE buckets (
     id INTEGER PRIMARY KEY,
@@ -81,7 +85,7 @@ const SCHEMA = `
   INSERT INTO probes VALUES (0);
 `;
 
-// `packs.bytes`: all that was ever put into the pack and is known here; `live_bytes`: of the blobs that still lie in it.
+// `packs.bytes`: all bytes that rows ever placed in the pack. `live_bytes`: the bytes of blobs that are still in it.
 const PACKS = `
   CREATE INDEX blobs_pack ON blobs (pack) WHERE pack IS NOT NULL;
 
@@ -100,7 +104,7 @@ const PACKS = `
   END;
 `;
 
-/** Only uploads have it, so that what the mirror brings does not pay for it. */
+/** Only rows of uploads are in the index, so mirrored objects do not pay for it. */
 const BY_SHA1 = "CREATE INDEX blobs_sha1 ON blobs (sha1) WHERE sha1 <> '';";
 
 const DAMAGED = `
@@ -108,7 +112,7 @@ const DAMAGED = `
   CREATE INDEX blobs_damaged ON blobs (damaged_at) WHERE damaged_at IS NOT NULL;
 `;
 
-/** What brings a catalogue of version N to N + 1, at index N. */
+/** The SQL that migrates a catalogue of version N to N + 1, at index N. */
 const STEPS: readonly string[] = [
   SCHEMA + PACKS + BY_SHA1 + DAMAGED + ONCE_SCHEMA,
   "ALTER TABLE entries ADD COLUMN sum INTEGER",
@@ -123,12 +127,12 @@ const STEPS: readonly string[] = [
   DAMAGED,
 ];
 
-// A whole check reads the whole file: about 0.2 s for this much, the catalogue of some 200,000 objects.
+// A check reads the whole file: about 0.2 s for this size, which is the catalogue of some 200,000 objects.
 const CHECKED_AT_START_BYTES = 96 * 1_048_576;
 
 /**
- * The writer's connection: tables made or brought up to date, WAL, and every commit synced. Throws store_failed with
- * what the operator can do when the file is damaged, newer than this program, or cannot be written.
+ * Opens the writer's connection: creates or migrates the tables, WAL, every commit synced. Throws store_failed, with
+ * the operator's next step, if the file is damaged, newer than this program, or not writable.
  */
 export function openCatalogue(path: string): Database.Database {
   let database: Database.Database | undefined;
@@ -156,23 +160,26 @@ export function prepareOn<Prepared>(path: string, prepare: () => Prepared): Prep
   }
 }
 
-/** The statements are ours: tables that they do not fit (SQLITE_ERROR) are not the tables that were made. */
+/** Our statements fit our tables, so an SQLITE_ERROR means that the tables are not the ones that were created. */
 function openingFailure(path: string, error: unknown): HuiyuanError {
   if (isDamage(error) || errorCodeOf(error) === "SQLITE_ERROR") return damaged(path, error);
   return storeFailure(error, `open the catalogue "${path}"`);
 }
 
-/** A connection that only reads; the writer has opened the file before. */
+/** Opens a read-only connection. The writer has opened the file before. */
 export function openCatalogueForReading(path: string): Database.Database {
-  // Readers never wait in WAL mode; the time-out covers the moment after a crash in which the log is recovered.
+  // Readers never wait in WAL mode. The time-out is for the recovery of the log after a crash.
   return new Database(path, { readonly: true, fileMustExist: true, timeout: 200 });
 }
 
-/** SQLite takes a file of no bytes for a new one. Beside blobs it is what is left of a catalogue, and they would be swept. */
+/**
+ * Refuses an empty catalogue beside blobs: it is what remained of a real one. SQLite would take it for a new database,
+ * and the sweep would remove all blobs.
+ */
 function refuseEmptied(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
   const hasBlobs = ["blobs", "packs"].some((name) => readdirSync(join(dirname(path), name)).length > 0);
-  if (hasBlobs) throw damaged(path, new Error("it has no bytes, though there are blobs"));
+  if (hasBlobs) throw damaged(path, new Error("the file is empty, but there are blobs"));
 }
 
 function checkWhole(database: Database.Database, path: string): void {
@@ -186,19 +193,19 @@ function migrate(database: Database.Database, path: string): void {
   if (version > SCHEMA_VERSION) {
     throw new HuiyuanError(
       "store_failed",
-      `Cannot open the catalogue "${path}": it was written by a newer huiyuan (version ${version}, this one knows ${SCHEMA_VERSION}); run that one`,
+      `Cannot open the catalogue "${path}": it was written by a newer huiyuan (version ${version}, this one knows ${SCHEMA_VERSION}); run the newer one`,
     );
   }
   if (version === SCHEMA_VERSION) return;
   database.transaction(() => {
-    // A new catalogue is made as it is now.
+    // A new catalogue gets the current tables at once.
     for (const step of version === 0 ? STEPS.slice(0, 1) : STEPS.slice(version)) database.exec(step);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
   })();
 }
 
 function damaged(path: string, cause: unknown): HuiyuanError {
-  // SQLite writes several lines.
+  // SQLite's message may have several lines.
   const found = (cause instanceof Error ? cause.message : String(cause)).replaceAll("\n", " ");
   return new HuiyuanError(
     "store_failed",
@@ -206,4 +213,12 @@ function damaged(path: string, cause: unknown): HuiyuanError {
       "catalogue.db, catalogue.db-wal and catalogue.db-shm away to begin with an empty bucket that fills from the origin again",
     { cause },
   );
+}
+
+/**
+ * The checksum that ties an entry to its blob: CRC-32 of bucket number, key and the blob's SHA-256 (lower-case hex).
+ * SQLite has no checksums: one wrong bit in a key or a blob number would give a key the image of another one.
+ */
+export function entrySum(bucket: number, key: string, sha256: string): number {
+  return crc32(`${bucket}\n${key}\n${sha256}`);
 }

@@ -1,16 +1,16 @@
-// Everything that changes the catalogue's entries, as plain functions on a database. Each call is made inside the writer's
-// transaction (batch.ts) and so is atomic. They touch no files; the rows of blobs are catalogue-blobs.ts.
+// All changes of the catalogue's entries, as functions on a database. The writer calls each inside its transaction
+// (batch.ts), so each is atomic. They touch no files. The rows of blobs are in blob-rows.ts.
 import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
-import { decidePut, epochAfterPut, hasExpired, isStill, type Occupant } from "../../contract/conditions.ts";
+import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
-import type { PutRequest, RequestOf, SetAsideEntry } from "../writer/write-operations.ts";
-import type { CatalogueBlobs, NewPlace } from "./blob-rows.ts";
-import { entrySum } from "./entry-sum.ts";
+import type { PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
+import type { BlobRows, NewPlace } from "./blob-rows.ts";
+import { entrySum } from "./schema.ts";
 
-/** `now` is Unix milliseconds everywhere. */
+/** `now` is in Unix milliseconds everywhere. */
 export interface CatalogueWrites {
-  /** A put that is refused leaves the blob to the sweeper, where it has been placed already. */
+  /** If a put is refused after its blob was placed, the blob stays for the sweep. */
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
   delete(request: RequestOf<"delete">, now: number): boolean;
@@ -20,11 +20,11 @@ export interface CatalogueWrites {
   forget(request: RequestOf<"forget">, now: number): boolean;
   move(request: RequestOf<"move">, now: number): boolean;
   /**
-   * Entries of the blob that the mirror brought, or that are copies, become absent; the others keep it, marked. Nobody has
-   * it then: it is forgotten.
+   * Makes entries of the blob absent if they can be fetched again: mirrored objects, and all of cache buckets. The
+   * other entries keep the blob, which is marked as damaged. If none is left, the blob is removed.
    */
-  quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "copyFolders">, now: number): SetAsideEntry[];
-  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns how many. */
+  quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "cacheBucketPrefixes">, now: number): QuarantinedEntry[];
+  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns their number. */
   forgetTombstones(request: RequestOf<"forgetTombstones">): number;
   probe(at: number): void;
 }
@@ -49,7 +49,7 @@ const UNTOUCHED: EntryRow = {
 const OBJECT_COLUMNS =
   "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
 
-export function prepareCatalogueWrites(database: Database.Database, blobs: CatalogueBlobs): CatalogueWrites {
+export function prepareCatalogueWrites(database: Database.Database, blobs: BlobRows): CatalogueWrites {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
@@ -60,7 +60,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     ),
     entriesOf: database.prepare<
       [number],
-      Omit<SetAsideEntry, "isKept"> & { bucketId: number; epoch: number; size: number }
+      Omit<QuarantinedEntry, "isOnlyCopy"> & { bucketId: number; epoch: number; size: number }
     >(
       `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
        FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
@@ -93,16 +93,16 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     probe: database.prepare("UPDATE probes SET at = ?"),
   };
 
-  // Looked up each time: a number that was remembered from a transaction that failed would name no bucket.
+  // No cache: an id that was cached in a transaction that failed would name no bucket.
   function bucketOf(name: string): number {
     return statements.bucketId.get(name)?.id ?? Number(statements.addBucket.run(name).lastInsertRowid);
   }
 
-  /** An expired tombstone is as good as none, but its epoch stands. */
+  /** An expired tombstone counts as absent, but its epoch stays. */
   function entryOf(bucket: number, key: string, now: number): EntryRow {
     const row = statements.entry.get(bucket, key) ?? UNTOUCHED;
-    const hasGone = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
-    return hasGone ? { ...row, state: "absent" } : row;
+    const isExpired = row.state === "tombstone" && hasExpired({ expiresAt: row.expires_at ?? undefined }, now);
+    return isExpired ? { ...row, state: "absent" } : row;
   }
 
   function release(bucket: number, entry: EntryRow, now: number): void {
@@ -112,17 +112,17 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; take: () => number; condition: PutCondition; mends?: boolean },
+    target: { bucket: number; info: ObjectInfo; useBlob: () => number; condition: PutCondition; isRepair?: boolean },
     now: number,
   ) {
-    const { bucket, info, condition, mends = false } = target;
+    const { bucket, info, condition, isRepair = false } = target;
     const entry = entryOf(bucket, info.key, now);
-    // A client that gives the bytes of its damaged upload again stores them.
-    const isVacant = mends && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
+    // A client may upload the bytes of its damaged object again.
+    const isVacant = isRepair && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
     const result = decidePut(isVacant ? { ...entry, state: "absent" } : entry, condition);
     if (result !== "stored") return result;
-    // Taken before the old one is released: the same bytes again must not look unused in between.
-    const blob = target.take();
+    // Before the old blob is released: equal bytes must not look unused in between.
+    const blob = target.useBlob();
     statements.count.run(1, info.size, bucket);
     release(bucket, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
@@ -133,19 +133,19 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
   return {
     put(request, place, now) {
       const { bucket, info, condition } = request;
-      const mends = place.kind !== "there" && place.id !== undefined;
-      // What lies in a file of its own needs its row in any case, for the sweeper to find it. And bytes that come again mend
-      // whatever had them, also where this put is refused.
-      const placed = place.kind === "file" || mends ? blobs.ensure(request, place, now) : undefined;
-      const take = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
-      return storeObject({ bucket: bucketOf(bucket), info, take, condition, mends }, now);
+      const isRepair = place.kind !== "there" && place.id !== undefined;
+      // A blob in a file of its own needs a row even if the put is refused, so that the sweep finds it. Repeated bytes
+      // repair every entry that uses the damaged blob, even if the put is refused.
+      const placed = place.kind === "file" || isRepair ? blobs.ensure(request, place, now) : undefined;
+      const useBlob = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
+      return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, isRepair }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
       const source = entryOf(id, from, now);
       const { blob } = source;
       if (blob === null || source.sha256 !== to.hashes.sha256) return undefined;
-      return storeObject({ bucket: id, info: to, take: () => blobs.use(blob), condition }, now);
+      return storeObject({ bucket: id, info: to, useBlob: () => blobs.use(blob), condition }, now);
     },
     delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);
@@ -163,7 +163,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     },
     renew({ bucket, key, renewal }, now) {
       const id = bucketOf(bucket);
-      if (!isStill(entryOf(id, key, now), renewal)) return false;
+      if (!holdsVersion(entryOf(id, key, now), renewal)) return false;
       const { originEtag = null, originLastModified = null, validated, staysStale = false } = renewal;
       const life = lifeText(validated.life);
       statements.renew.run(Number(staysStale), originEtag, originLastModified, validated.at, life, id, key);
@@ -172,11 +172,11 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     purge({ bucket, key, hard, only }, now) {
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
-      if (only !== undefined && !isStill(entry, only)) return false;
+      if (only !== undefined && !holdsVersion(entry, only)) return false;
       const epoch = entry.epoch + 1;
       const isMirrored = entry.state === "object" && entry.via === "mirror";
       if (isMirrored && hard) release(id, entry, now);
-      // A key without a row gets one: the epoch must stand against a fill that is under way.
+      // A key without a row gets one: the epoch must invalidate fills that are running.
       if (entry === UNTOUCHED || (isMirrored && hard)) statements.setAbsent.run(id, key, epoch);
       else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
       return isMirrored;
@@ -186,7 +186,7 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       const entry = entryOf(id, key, now);
       if (entry.sha256 !== sha256) return false;
       release(id, entry, now);
-      clear(id, key, entry.epoch);
+      setAbsent(id, key, entry.epoch);
       return true;
     },
     move({ from, to, key, sha256 }, now) {
@@ -194,31 +194,32 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
       const entry = entryOf(source, key, now);
       if (entry.blob === null || entry.sha256 !== sha256) return false;
       const old = entryOf(target, key, now);
-      // Used before either is released: the blob must not look unused in between.
+      // Before either entry is released: the blob must not look unused in between.
       blobs.use(entry.blob);
       statements.count.run(1, entry.size ?? 0, target);
       release(target, old, now);
       statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
       release(source, entry, now);
-      clear(source, key, entry.epoch);
+      setAbsent(source, key, entry.epoch);
       return true;
     },
-    quarantine({ sha256, copyFolders }, now) {
+    quarantine({ sha256, cacheBucketPrefixes }, now) {
       const blob = blobs.find(sha256);
       if (blob === undefined) return [];
       const entries = statements.entriesOf.all(blob.id).map((entry) => {
-        const isKept = entry.via !== "mirror" && !copyFolders.some((folder) => entry.bucket.startsWith(folder));
-        return { ...entry, isKept };
+        const isOnlyCopy =
+          entry.via !== "mirror" && !cacheBucketPrefixes.some((folder) => entry.bucket.startsWith(folder));
+        return { ...entry, isOnlyCopy };
       });
       for (const entry of entries) {
-        if (entry.isKept) continue;
+        if (entry.isOnlyCopy) continue;
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
         statements.count.run(-1, -entry.size, entry.bucketId);
       }
-      const kept = entries.filter(({ isKept }) => isKept).length;
-      if (kept === 0) blobs.remove(blob.id);
-      else blobs.markDamaged(blob.id, kept, now);
-      return entries.map(({ bucket, key, via, isKept }) => ({ bucket, key, via, isKept }));
+      const onlyCopies = entries.filter(({ isOnlyCopy }) => isOnlyCopy).length;
+      if (onlyCopies === 0) blobs.remove(blob.id);
+      else blobs.markDamaged(blob.id, onlyCopies, now);
+      return entries.map(({ bucket, key, via, isOnlyCopy }) => ({ bucket, key, via, isOnlyCopy }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
     probe(at) {
@@ -226,8 +227,8 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: Catal
     },
   };
 
-  /** A key without an epoch needs no row. */
-  function clear(bucket: number, key: Key, epoch: number): void {
+  /** A key with epoch 0 needs no row. */
+  function setAbsent(bucket: number, key: Key, epoch: number): void {
     if (epoch === 0) statements.removeEntry.run(bucket, key);
     else statements.setAbsent.run(bucket, key, epoch);
   }

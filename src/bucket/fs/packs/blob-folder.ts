@@ -1,5 +1,6 @@
-// The folder of content-addressed blobs, `blobs/ab/cd/<sha256>`: paths, placing by rename, removing, setting aside.
-// Synchronous, for the writer thread: a path changes only under the write lock. It does not know the catalogue.
+// The folder of content-addressed blobs, `blobs/ab/cd/<sha256>`: builds paths, places files by rename, removes and
+// quarantines them. Synchronous, for the writer thread; a path changes only under the write lock. It does not read the
+// catalogue.
 import {
   closeSync,
   fsyncSync,
@@ -15,53 +16,53 @@ import {
 import { dirname } from "node:path";
 import { errorCodeOf } from "../failure.ts";
 
-/** Where the file of a blob lies. `sha256`: lower-case hex. */
+/** Path of a blob's file. `sha256`: lower-case hex. */
 export function blobPath(dataDir: string, sha256: string): string {
   return `${dataDir}/blobs/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`;
 }
 
-/** A blob that was renamed into place and whose name is not yet known to be on the disk. */
+/** A blob that was renamed into place, before its name is synced. */
 export interface Placement {
   readonly sha256: string;
   readonly sourcePath: string;
-  /** Folders to be synced for the name to last, outermost first. */
+  /** Folders to sync before the name is durable, outermost first. */
   readonly unsynced: readonly string[];
 }
 
 export interface BlobFolder {
-  /** True when the blob's file is there with this many bytes. */
+  /** True if the blob's file exists with this size. */
   has(sha256: string, size: number): boolean;
   stat(sha256: string): Stats | undefined;
-  /** Renames a synced file to the blob's path. It lasts only after `sync`. */
+  /** Renames a synced file to the blob's path. Durable only after `sync`. */
   place(sha256: string, sourcePath: string): Placement;
-  /** Syncs each folder once; returns the placements that failed, with why. */
+  /** Syncs each folder once. Returns the placements that failed, with their errors. */
   sync(placements: readonly Placement[]): ReadonlyMap<Placement, unknown>;
-  /** Undoes `place`: the file goes back to where it was. */
-  takeBack(placement: Placement): void;
-  /** The file has its old name again, and keeps the blob's. */
-  giveBack(placement: Placement): void;
-  /** No error when the file is not there. */
+  /** Renames the file back to its source path. */
+  undoPlace(placement: Placement): void;
+  /** Links the file to its source path as well. */
+  relinkSource(placement: Placement): void;
+  /** Does nothing if the file is missing. */
   remove(sha256: string): void;
-  /** Moves the file to `quarantine/`, for a person to look at. False when it is not there. */
+  /** Moves the file to `quarantine/`, for inspection. False if it is missing. */
   quarantine(sha256: string, now: number): boolean;
-  /** Leaves damaged bytes that lie elsewhere in `quarantine/`, as far as they can be read. */
+  /** Copies damaged bytes from elsewhere to `quarantine/`, if they can be read. */
   keepDamaged(sha256: string, now: number, read: () => Buffer): void;
 }
 
 export function openBlobFolder(dataDir: string): BlobFolder {
   const root = `${dataDir}/blobs`;
-  // Shard folders whose own names are known to be on the disk; at most 256 + 65,536 of them exist.
-  const lasting = new Set<string>([root]);
+  // Shard folders whose own names are synced. At most 256 + 65,536 of them exist.
+  const syncedFolders = new Set<string>([root]);
 
-  /** Makes the folder where it is missing and returns the folders that must be synced for its name to last. */
+  /** Creates the folder if it is missing. Returns the folders to sync before its name is durable. */
   function ensureFolder(folder: string): string[] {
-    if (lasting.has(folder)) return [];
+    if (syncedFolders.has(folder)) return [];
     const parent = dirname(folder);
     const unsynced = ensureFolder(parent);
     try {
       mkdirSync(folder, { mode: 0o755 });
     } catch (error) {
-      // It may be left from before a crash with its name not yet on the disk, so the parent is synced all the same.
+      // A crash may have left it with an unsynced name, so its parent is synced in any case.
       if (errorCodeOf(error) !== "EEXIST") throw error;
     }
     return [...unsynced, parent];
@@ -90,15 +91,15 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       for (const placement of placements) {
         const broken = placement.unsynced.find((folder) => faults.has(folder));
         if (broken !== undefined) failed.set(placement, faults.get(broken));
-        // Each folder but the outermost has had its parent synced just now, or was lasting before.
-        else for (const folder of placement.unsynced) lasting.add(folder);
+        // The parent of each folder was synced now or before, the outermost one's included.
+        else for (const folder of placement.unsynced) syncedFolders.add(folder);
       }
       return failed;
     },
-    takeBack({ sha256, sourcePath }) {
+    undoPlace({ sha256, sourcePath }) {
       renameSync(blobPath(dataDir, sha256), sourcePath);
     },
-    giveBack({ sha256, sourcePath }) {
+    relinkSource({ sha256, sourcePath }) {
       linkSync(blobPath(dataDir, sha256), sourcePath);
     },
     remove(sha256) {
@@ -117,7 +118,7 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       try {
         writeFileSync(`${dataDir}/quarantine/${sha256}.${now}`, read(), { mode: 0o600 });
       } catch {
-        // For a person to look at, no more: the damage is dealt with all the same.
+        // The copy is only for inspection. The damage is handled without it.
       }
     },
   };
@@ -135,7 +136,7 @@ function syncEach(folders: ReadonlySet<string>): Map<string, unknown> {
   return faults;
 }
 
-/** Makes the names in a folder last. */
+/** Makes the names in a folder durable. */
 export function syncDirectory(path: string): void {
   const descriptor = openSync(path, "r");
   try {

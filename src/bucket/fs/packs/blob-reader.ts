@@ -1,6 +1,6 @@
-// Reading blobs: a small cache of open descriptors, whole 64 KiB blocks, each checked against its CRC-32 before a byte
-// of it is given out. Blobs lie in files of their own or in packs, whose descriptors they share. What to do about a
-// damaged blob is the caller's affair (`onDamage`).
+// Reads blobs in whole 64 KiB blocks and checks each block against its CRC-32 before it returns a byte. Keeps a bounded
+// cache of open descriptors; blobs in the same pack share one. It does not handle damaged blobs: the caller does
+// (`onDamage`).
 import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
 import { crc32 } from "../../../body/spool/crc32.ts";
@@ -10,27 +10,27 @@ import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
 import { errorCodeOf, storeFailure } from "../failure.ts";
 import { closeFile, openFile, readInto } from "../files.ts";
-import type { SetAsideRequest } from "../writer/write-operations.ts";
+import type { QuarantineRequest } from "../writer/write-operations.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";
 import { createReadQueue } from "./read-queue.ts";
 
-/** A blob whose bytes are not what was stored. */
-export interface Damage extends Omit<SetAsideRequest, "copyFolders"> {
-  /** For the log: what was found. */
+/** A blob whose bytes differ from the stored ones. */
+export interface Damage extends Omit<QuarantineRequest, "cacheBucketPrefixes"> {
+  /** Description of the damage, for the log. */
   readonly found: string;
 }
 
 export interface BlobReaders {
   /**
-   * Undefined when there is no such blob, or its bytes are missing or not so many (reported as damage). Throws
-   * store_corrupt for one whose bytes are known to be wrong, and store_failed.
+   * Undefined if there is no such blob. Also undefined if its file is missing or has another size, which is reported as
+   * damage. Throws store_failed; throws store_corrupt if the blob is known to be damaged.
    */
   open(sha256: string, size: number): Promise<ObjectReader | undefined>;
-  /** Forgets what is kept open of these blobs: they are gone, or elsewhere. */
+  /** Drops cached descriptors of these blobs, which were removed or moved. */
   forget(sha256s: readonly string[]): void;
-  /** Lets go of packs that nobody reads at the moment: some have been removed, and their room is free when they are closed. */
+  /** Drops cached descriptors of packs. The space of a removed pack is free once its last descriptor is closed. */
   forgetPacks(): void;
   close(): void;
 }
@@ -38,16 +38,16 @@ export interface BlobReaders {
 export interface BlobReaderOptions {
   readonly dataDir: string;
   readonly blob: (sha256: string) => StoredBlob | undefined;
-  /** Sets the blob aside; the descriptor that showed the damage stays open until this resolves. */
+  /** Quarantines the blob. The descriptor that showed the damage stays open until this resolves. */
   readonly onDamage: (damage: Damage) => Promise<void>;
 }
 
-/** Closed when its last user has left. */
+/** An open file with a count of its users. Closed when the last user releases it. */
 interface SharedFile {
   readonly descriptor: number;
   readonly inode: number;
   readonly size: number;
-  /** Caches, readers, and reads under way. */
+  /** Caches, readers and running reads. */
   users: number;
 }
 
@@ -55,32 +55,32 @@ interface OpenBlob extends StoredBlob {
   readonly sha256: string;
   readonly size: number;
   readonly file: SharedFile;
-  /** By the clock of `QuickReads`, of a small blob read whole. */
+  /** Time of the last read of the whole blob, by the clock of `QuickReads`. Undefined if there was none. */
   readAt: number | undefined;
 }
 
-// Kept open for blobs that nobody reads at the moment. Node raises its own limit to the hard one, nearly everywhere 20,000
-// or more; where it is less, `openSparing` gives descriptors back.
+// Bounds of the descriptors that are cached without a reader. Node raises its own limit to the hard one, which is
+// 20,000 or more nearly everywhere. If the limit is lower, `openSparing` closes cached ones.
 const MAX_IDLE_BLOBS = 4_096;
 const MAX_IDLE_PACKS = 512;
-// No descriptor is left to the process, or to the system.
+// The process or the system has no descriptor left.
 const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE"]);
 
 export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderOptions): BlobReaders {
   const idleBlobs = new LRUCache<string, OpenBlob>({
     max: MAX_IDLE_BLOBS,
-    dispose: ({ file }) => leave(file),
+    dispose: ({ file }) => release(file),
   });
-  const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: leave });
-  const quick = createQuickReads();
-  const line = createReadQueue();
+  const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: release });
+  const quickReads = createQuickReads();
+  const readQueue = createReadQueue();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
-  /** Where no descriptor is left, half of the cached ones go, and again while that is not enough. */
+  /** Opens a file. If no descriptor is left, drops half of the cached ones and retries until none is cached. */
   async function openSparing(path: string): Promise<SharedFile> {
     for (;;) {
       try {
-        // Through the pool: a folder or an inode that is not in memory is read from the disk here.
+        // Through the thread pool: the kernel may have to read a folder or an inode from the disk.
         const descriptor = await openFile(path, "r");
         return { descriptor, ...statOpen(descriptor), users: 1 };
       } catch (error) {
@@ -91,18 +91,18 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     }
   }
 
-  /** The pack's file, with the caller as one more user. Opened once, however many ask. */
+  /** Opens a pack once for all callers. The caller must release the file. */
   async function openPack(pack: number): Promise<SharedFile> {
     const idle = idlePacks.get(pack);
-    if (idle !== undefined) return enter(idle);
+    if (idle !== undefined) return retain(idle);
     const known = packsOpening.get(pack);
-    if (known !== undefined) return enter(await known);
+    if (known !== undefined) return retain(await known);
     const opening = openSparing(packPath(dataDir, pack));
     packsOpening.set(pack, opening);
     try {
       const file = await opening;
       idlePacks.set(pack, file);
-      return enter(file);
+      return retain(file);
     } finally {
       packsOpening.delete(pack);
     }
@@ -113,7 +113,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     if (known === undefined) return undefined;
     const { place, sums, isDamaged } = known;
     if (isDamaged)
-      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: it was set aside as damaged`);
+      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: it was quarantined as damaged`);
     let file: SharedFile;
     try {
       file = await (place === undefined ? openSparing(blobPath(dataDir, sha256)) : openPack(place.pack));
@@ -122,14 +122,14 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       await onDamage({ sha256, place, inode: undefined, found: "the file is missing" });
       return undefined;
     }
-    // A pack grows; whether the blob is whole in it is seen when it is read.
+    // A pack grows, so its size proves nothing. A read detects missing bytes.
     if (place !== undefined || file.size === size) {
       return { sha256, size, sums, place, isDamaged, file, readAt: undefined };
     }
     try {
       await onDamage({ sha256, place, inode: file.inode, found: `${file.size} bytes instead of ${size}` });
     } finally {
-      leave(file);
+      release(file);
     }
     return undefined;
   }
@@ -139,17 +139,17 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     const first = Math.floor(start / BLOCK_BYTES);
     const from = first * BLOCK_BYTES;
     const to = Math.min(blob.size, (Math.floor(end / BLOCK_BYTES) + 1) * BLOCK_BYTES);
-    // Whole blocks: what was asked for may be less than one of them.
+    // Only whole blocks can be checked, so `into` is unusable if the range is less.
     const bytes = into?.length === to - from ? into : Buffer.allocUnsafe(to - from);
     const got = await readBlocks(blob, bytes, from);
     const fault = got < bytes.length ? `it ends at byte ${from + got}` : firstBadBlock(bytes, blob.sums, first);
     if (fault !== undefined) {
       idleBlobs.delete(sha256);
       await onDamage({ sha256, place, inode: file.inode, found: fault });
-      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it has been set aside`);
+      throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it was quarantined`);
     }
-    if (bytes.length === blob.size) blob.readAt = quick.now();
-    // What there is room before loses it when a part is taken.
+    if (bytes.length === blob.size) blob.readAt = quickReads.now();
+    // A view would lose the head room of the buffer (body/head-room.ts), so there is none if the range is all of it.
     const isAll = start === from && end + 1 === to;
     return isAll ? bytes : bytes.subarray(start - from, end + 1 - from);
   }
@@ -158,7 +158,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   async function readBlocks({ sha256, place, file, readAt }: OpenBlob, bytes: Buffer, from: number): Promise<number> {
     const position = (place?.at ?? 0) + from;
     try {
-      if (quick.mayRead(readAt, bytes.length)) return quick.read(file.descriptor, bytes, position);
+      if (quickReads.mayRead(readAt, bytes.length)) return quickReads.read(file.descriptor, bytes, position);
       return await readInto(file.descriptor, bytes, position);
     } catch (error) {
       throw storeFailure(error, `read the blob ${sha256}`);
@@ -171,30 +171,30 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     let hadBytes = 0;
 
     async function readPart(start: number, end: number, into?: Buffer): Promise<Buffer> {
-      const turn = line.enter({ size: blob.size, hadBytes });
+      const turn = readQueue.enter({ size: blob.size, hadBytes });
       hadBytes += end + 1 - start;
       if (turn !== undefined) await turn;
       try {
         return await readChecked(blob, start, end, into);
       } finally {
-        line.leave();
+        readQueue.leave();
       }
     }
 
     return {
       async read(start, end, into) {
         if (!isOpen) throw new HuiyuanError("internal", `Cannot read the blob ${blob.sha256}: its reader is closed`);
-        // The read holds the file itself: a reader may be closed while it is under way.
-        enter(file);
+        // The read counts as a user, because the reader may be closed while it runs.
+        retain(file);
         try {
           const isAll = end + 1 - start === blob.size;
           return await (isAll ? readChecked(blob, start, end, into) : readPart(start, end, into));
         } finally {
-          leave(file);
+          release(file);
         }
       },
       close() {
-        if (isOpen) leave(file);
+        if (isOpen) release(file);
         isOpen = false;
       },
     };
@@ -204,12 +204,12 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     async open(sha256, size) {
       const idle = idleBlobs.get(sha256);
       if (idle !== undefined && idle.size === size) {
-        enter(idle.file);
+        retain(idle.file);
         return readerOf(idle);
       }
       const blob = await openBlob(sha256, size);
       if (blob === undefined) return undefined;
-      enter(blob.file);
+      retain(blob.file);
       idleBlobs.set(sha256, blob);
       return readerOf(blob);
     },
@@ -226,7 +226,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   };
 }
 
-/** Not through the pool: the inode of an open file is in memory. Closes the file when it throws. */
+/** Without the thread pool: the inode of an open file is in memory. Closes the file if it throws. */
 function statOpen(descriptor: number): Pick<SharedFile, "inode" | "size"> {
   try {
     const { ino, size } = fstatSync(descriptor);
@@ -237,22 +237,24 @@ function statOpen(descriptor: number): Pick<SharedFile, "inode" | "size"> {
   }
 }
 
-function enter(file: SharedFile): SharedFile {
+function retain(file: SharedFile): SharedFile {
   file.users += 1;
   return file;
 }
 
-function leave(file: SharedFile): void {
+function release(file: SharedFile): void {
   file.users -= 1;
   if (file.users === 0) closeFile(file.descriptor);
 }
 
 function dropHalf(cache: { readonly size: number; pop(): unknown }): void {
-  const kept = Math.floor(cache.size / 2);
-  while (cache.size > kept) cache.pop();
+  const target = Math.floor(cache.size / 2);
+  while (cache.size > target) cache.pop();
 }
 
-/** What is wrong, or undefined. `bytes` are whole blocks, the first of them number `first`. */
+/**
+ * Describes the first damaged block; undefined if all are right. `bytes`: whole blocks, beginning with number `first`.
+ */
 function firstBadBlock(bytes: Buffer, sums: Buffer, first: number): string | undefined {
   for (let offset = 0, block = first; offset < bytes.length; offset += BLOCK_BYTES, block += 1) {
     const isKnown = sums.length >= (block + 1) * 4;

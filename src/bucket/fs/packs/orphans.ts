@@ -1,5 +1,5 @@
-// The background scan for files that a crash left without a row. It walks one folder at a time with a pause after each,
-// and only finds: the writer decides and removes, under its lock.
+// Scans in the background for files that a crash left without a row. It pauses after each folder. It removes nothing
+// itself: the writer decides and removes, under its lock.
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "../failure.ts";
@@ -7,15 +7,15 @@ import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {
   readonly dataDir: string;
-  /** True when the blob's row names a file of its own. */
+  /** True if the blob's row names a file of its own. */
   readonly hasFile: (sha256: string) => boolean;
   readonly hasPack: (pack: number) => boolean;
-  /** Removes those of the files that are old enough and still have no row; returns how many. */
+  /** Removes the files that are old enough and still have no row. Returns their number. */
   readonly remove: (found: {
     readonly sha256s: readonly string[];
     readonly packs: readonly number[];
   }) => Promise<number>;
-  /** Ends the walk early. */
+  /** Ends the scan early. */
   readonly signal: AbortSignal;
   readonly pauseMs?: number;
 }
@@ -25,7 +25,7 @@ const SHARD_NAME = /^[0-9a-f]{2}$/;
 const PACK_NAME = /^\d+$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 
-/** Returns how many orphans were removed. Resolves early when aborted. */
+/** Returns the number of removed orphans. Resolves early if aborted. */
 export async function removeOrphans({
   dataDir,
   hasFile,
@@ -41,8 +41,8 @@ export async function removeOrphans({
     for (const inner of await namesIn(`${root}/${outer}`, SHARD_NAME)) {
       if (signal.aborted) return removed;
       const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
-      const strangers = names.filter((sha256) => !hasFile(sha256));
-      if (strangers.length > 0) removed += await remove({ sha256s: strangers, packs: [] });
+      const withoutRow = names.filter((sha256) => !hasFile(sha256));
+      if (withoutRow.length > 0) removed += await remove({ sha256s: withoutRow, packs: [] });
       await pause(pauseMs);
     }
   }

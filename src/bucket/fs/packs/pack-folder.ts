@@ -1,6 +1,6 @@
-// The folder of packs, `packs/<number>`: small blobs one behind the other, so that many share one write and one fsync.
-// Packs are only appended to; what is dead in them goes when the rest is moved away (catalogue rows say what lives where).
-// Synchronous, for the writer thread. It does not know the catalogue.
+// The folder of packs, `packs/<number>`: files of many small blobs, which so share one write and one fsync. Packs are
+// only appended to. Dead bytes are reclaimed by moving the live blobs out and removing the pack. Synchronous, for the
+// writer thread. It does not read the catalogue, whose rows say where each blob is.
 import {
   closeSync,
   fdatasyncSync,
@@ -16,49 +16,49 @@ import { closeSynced } from "../files.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
 import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
 
-/** Where a pack lies. */
+/** Path of a pack. */
 export function packPath(dataDir: string, pack: number): string {
   return `${dataDir}/packs/${pack}`;
 }
 
-/** The numbers of packs among the names of the folder. */
+/** The pack numbers among the names of the folder. */
 export function packNumbers(names: readonly string[]): number[] {
   return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
 }
 
 export interface PackFolder {
-  /** The pack with the highest number, which alone may still grow; 0 before there is one. */
+  /** The pack with the highest number, the only one that may grow. 0 if there is none. */
   readonly newest: number;
-  /** Says where the bytes will be after `flush`. They are not copied: they must not change until then. */
+  /** Returns the place that the bytes have after `flush`. They are not copied, so they must not change before. */
   append(bytes: Uint8Array): PackPlace;
-  /** Puts what was appended since the last flush on the disk. When it throws, nothing of that is there. */
+  /** Writes and syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
   flush(): void;
-  /** Forgets what was appended since the last flush. */
+  /** Drops the bytes that were appended since the last flush. */
   dropAppended(): void;
-  /** True when the pack is there and long enough; what was appended counts. */
+  /** True if the pack exists and is long enough, appended bytes included. */
   has(place: PackPlace, size: number): boolean;
-  /** Throws where the pack is missing or ends before. */
+  /** Throws if the pack is missing or ends too early. */
   read(place: PackPlace, size: number): Buffer;
   stat(pack: number): Stats | undefined;
-  /** No error when the file is not there. */
+  /** Does nothing if the file is missing. */
   remove(pack: number): void;
   close(): void;
 }
 
-/** At this size a pack is closed and the next one begun. Bytes. */
+/** A pack of this size is closed and the next one is begun. Bytes. */
 const PACK_BYTES = 67_108_864;
-// What a failed write has torn lies on pages of its own, never on those of bytes that were acknowledged.
+// Each flush begins on a new page, so that a torn write cannot damage acknowledged bytes.
 const PAGE_BYTES = 4_096;
 
 interface GrowingPack {
   readonly pack: number;
   readonly descriptor: number;
-  /** Everything before is on the disk, and not written again. */
+  /** All bytes before this offset are synced and are not written again. */
   end: number;
   isNameSynced: boolean;
 }
 
-/** `newestKnown`: the highest number in the catalogue, which is never given to another pack. */
+/** `newestKnown`: the highest pack number in the catalogue. No new pack gets it. */
 export function openPackFolder(dataDir: string, newestKnown: number, packBytes = PACK_BYTES): PackFolder {
   const folder = `${dataDir}/packs`;
   let newest = Math.max(newestKnown, ...packNumbers(readdirSync(folder)));
@@ -70,12 +70,12 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     return statSync(packPath(dataDir, pack), { throwIfNoEntry: false });
   }
 
-  /** The newest pack goes on where the last life ended; what that left behind its last row is dead. */
-  function grow(): GrowingPack {
+  /** Continues the newest pack of the last run. Bytes behind its last row are dead. */
+  function openGrowing(): GrowingPack {
     const end = pageAfter(stat(newest)?.size ?? packBytes);
     if (end < packBytes) {
       const descriptor = openSync(packPath(dataDir, newest), "r+");
-      // A crash may have come before its name was on the disk.
+      // The last run may have crashed before it synced the name.
       return { pack: newest, descriptor, end, isNameSynced: false };
     }
     const pack = newest + 1;
@@ -91,7 +91,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
 
   function write(pack: GrowingPack): void {
     let at = pack.end;
-    for (const bytes of joinNeighbours(appended)) {
+    for (const bytes of joinAdjacent(appended)) {
       writeAll(pack.descriptor, bytes, at);
       at += bytes.byteLength;
     }
@@ -101,8 +101,8 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     pack.end = pageAfter(at);
   }
 
-  /** Its number may be another file's as soon as it is closed, whatever closing reports. */
-  function letGo({ descriptor }: GrowingPack): void {
+  /** The descriptor must not be used after close, even if close reports an error: another file may have its number. */
+  function closeGrowing({ descriptor }: GrowingPack): void {
     growing = undefined;
     closeSynced(descriptor);
   }
@@ -112,7 +112,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       return newest;
     },
     append(bytes) {
-      growing ??= grow();
+      growing ??= openGrowing();
       const place = { pack: growing.pack, at: growing.end + appendedBytes };
       appended.push(bytes);
       appendedBytes += bytes.byteLength;
@@ -123,12 +123,12 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       try {
         write(growing);
       } catch (error) {
-        cut(growing);
+        truncate(growing);
         throw error;
       } finally {
         dropAppended();
       }
-      if (growing.end >= packBytes) letGo(growing);
+      if (growing.end >= packBytes) closeGrowing(growing);
     },
     dropAppended,
     has({ pack, at }, size) {
@@ -154,7 +154,7 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       unlinkIfThere(packPath(dataDir, pack));
     },
     close() {
-      if (growing !== undefined) letGo(growing);
+      if (growing !== undefined) closeGrowing(growing);
     },
   };
 }
@@ -169,24 +169,24 @@ function writeAll(descriptor: number, bytes: Uint8Array, at: number): void {
   }
 }
 
-/** After a write that failed: a full disk gets its room back, and the next write goes to the same place. */
-function cut({ descriptor, end }: GrowingPack): void {
+/** After a failed write: frees the space on a full disk. The next write begins at the same offset. */
+function truncate({ descriptor, end }: GrowingPack): void {
   try {
     ftruncateSync(descriptor, end);
   } catch {
-    // The disk is failing: what was written stays, without a row, until it is overwritten.
+    // The disk is failing. The bytes have no row and will be overwritten.
   }
 }
 
-/** Bodies that lie one behind the other in memory are written at once. */
-function joinNeighbours(pieces: readonly Uint8Array[]): Uint8Array[] {
+/** Bodies that are adjacent in memory are joined, so that one call writes them. */
+function joinAdjacent(chunks: readonly Uint8Array[]): Uint8Array[] {
   const joined: Uint8Array[] = [];
-  for (const piece of pieces) {
+  for (const chunk of chunks) {
     const last = joined.at(-1);
-    if (last?.buffer === piece.buffer && last.byteOffset + last.byteLength === piece.byteOffset) {
-      joined[joined.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.byteLength + piece.byteLength);
+    if (last?.buffer === chunk.buffer && last.byteOffset + last.byteLength === chunk.byteOffset) {
+      joined[joined.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.byteLength + chunk.byteLength);
     } else {
-      joined.push(piece);
+      joined.push(chunk);
     }
   }
   return joined;

@@ -1,27 +1,29 @@
-// Reads on the event loop, without the thread pool, of what the system's page cache holds: the two hand-overs cost more than
-// the read (docs/performance.md). Node cannot ask what is cached, so this goes by what was read a moment ago, and by how
-// long such reads take: where memory is short and they wait for a disk, they are few.
+// Reads small blobs on the event loop, without the thread pool, if they are probably in the page cache: the two thread
+// switches cost more than the read (docs/performance.md). Node cannot query the page cache. So only bytes that were
+// read recently qualify, and slow reads use up an allowance: with little memory, few reads block on the disk.
 import { readSync } from "node:fs";
 
 export interface QuickReads {
-  /** `readAt`: when the same bytes were last read, by `now`; undefined: never. */
+  /** `readAt`: time of the last read of the same bytes, by `now`; undefined if there was none. */
   mayRead(readAt: number | undefined, bytes: number): boolean;
-  /** Fills `target` from `position` on; returns the bytes read, fewer than asked for only at the end of the file. */
+  /**
+   * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
+   */
   read(descriptor: number, target: Buffer, position: number): number;
   readonly now: () => number;
 }
 
-/** More would hold up other answers even from memory. Bytes. */
+/** A larger read would delay other requests even from memory. Bytes. */
 const MAX_BYTES = 262_144;
-/** Long in the life of a request, short in that of a page. Milliseconds. */
+/** Pages stay in the cache much longer than this. Milliseconds. */
 const RECENT_MS = 10_000;
-/** From the page cache even the most bytes come in a part of it. Milliseconds. */
+/** A read from the page cache takes less than this, whatever its size. Milliseconds. */
 const CACHED_MS = 0.1;
-/** The part of the time that longer reads may take, and what they may take of it at once. Milliseconds. */
+/** Slow reads may take this share of the time, and at most this much at once. Milliseconds. */
 const SLOW_SHARE = 0.05;
 const MAX_ALLOWANCE_MS = 20;
 
-/** `now`: milliseconds, with fractions. */
+/** `now`: milliseconds with fractions. */
 export function createQuickReads(now: () => number = () => performance.now()): QuickReads {
   let allowanceMs = MAX_ALLOWANCE_MS;
   let earnedAt = now();

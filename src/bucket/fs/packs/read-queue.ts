@@ -1,49 +1,49 @@
-// Whose turn it is to have a part of a large blob read. The thread pool takes reads in the order in which they are asked for,
-// so that whoever wants a small image would stand behind a thousand parts; here they wait beside it. Whoever has had least
-// goes first, for a client that never reads has soon had all that the kernels hold for it.
+// Decides which part of a large blob is read next. The thread pool is first in, first out, so a small image would wait
+// behind a thousand parts; in this queue parts wait outside the pool. Readers with the fewest bytes so far go first. A
+// client that never reads soon leaves the front, because the kernel's buffers hold only so much.
 
-export interface Asker {
-  /** Of the blob. */
+export interface PartRead {
+  /** Size of the blob. Bytes. */
   readonly size: number;
-  /** What it has had of it before. */
+  /** Bytes that this reader has had of it before. */
   readonly hadBytes: number;
 }
 
 export interface ReadQueue {
-  /** Resolves when it is this one's turn. `leave` must follow. */
-  enter(asker: Asker): Promise<void> | undefined;
+  /** Undefined if the read may start at once; otherwise resolves when it may. The caller must then call `leave`. */
+  enter(part: PartRead): Promise<void> | undefined;
   leave(): void;
 }
 
-/** Reads at once: the pool has a thread more. */
-const PLACES = 3;
-/** The first is for blobs that are soon over; the others are for who has had nothing, and for twice as much as the one before. */
-const CLASSES = 8;
+/** Reads at the same time. The thread pool has one thread more. */
+const MAX_READS = 3;
+/** Queue 0 is for small blobs, queue 1 for readers without bytes so far. Each further queue covers twice the bytes. */
+const QUEUES = 8;
 const CLASS_BYTES = 262_144;
 const SHORT_BYTES = 1_048_576;
-/** So often it is the turn of those who have had most: a long download goes on although others begin without end. */
-const TURNS_FOR_OLD = 4;
+/** Every fourth turn is for the readers with the most bytes, so that long downloads continue under constant load. */
+const LONGEST_EVERY = 4;
 
-export function createReadQueue(places = PLACES): ReadQueue {
-  const waiting: (() => void)[][] = Array.from({ length: CLASSES }, () => []);
-  let free = places;
+export function createReadQueue(maxReads = MAX_READS): ReadQueue {
+  const queues: (() => void)[][] = Array.from({ length: QUEUES }, () => []);
+  let free = maxReads;
   let turns = 0;
 
   const next = () => {
     turns += 1;
-    const isForOld = turns % TURNS_FOR_OLD === 0;
-    const line = isForOld ? waiting.findLast(isSome) : waiting.find(isSome);
-    return line?.shift();
+    const takesLongest = turns % LONGEST_EVERY === 0;
+    const queue = takesLongest ? queues.findLast(isFilled) : queues.find(isFilled);
+    return queue?.shift();
   };
 
   return {
-    enter(asker) {
+    enter(part) {
       if (free > 0) {
         free -= 1;
         return undefined;
       }
-      const line = waiting[classOf(asker)];
-      return new Promise((resolve) => line?.push(resolve));
+      const queue = queues[classOf(part)];
+      return new Promise((resolve) => queue?.push(resolve));
     },
     leave() {
       const wake = next();
@@ -53,11 +53,11 @@ export function createReadQueue(places = PLACES): ReadQueue {
   };
 }
 
-function classOf({ size, hadBytes }: Asker): number {
+function classOf({ size, hadBytes }: PartRead): number {
   if (size <= SHORT_BYTES) return 0;
-  return Math.min(CLASSES - 1, 1 + Math.ceil(Math.log2(1 + hadBytes / CLASS_BYTES)));
+  return Math.min(QUEUES - 1, 1 + Math.ceil(Math.log2(1 + hadBytes / CLASS_BYTES)));
 }
 
-function isSome(line: readonly unknown[]): boolean {
-  return line.length > 0;
+function isFilled(queue: readonly unknown[]): boolean {
+  return queue.length > 0;
 }

@@ -1,28 +1,28 @@
-// One group commit: many operations, one fsync of the catalogue. Bytes come before rows: files are renamed into place
-// and their folders synced; then one transaction writes every row, each operation in a savepoint of its own, and before
-// it commits the pack is written and synced. Knows nothing of threads.
+// One group commit: many operations share one fsync of the catalogue. Bytes become durable before rows. First files are
+// renamed into place and their folders synced. Then one transaction writes all rows, each operation in its own
+// savepoint; the packs are synced before it commits. It does not know threads.
 import type Database from "better-sqlite3";
-import { prepareCatalogueBlobs } from "../catalogue/blob-rows.ts";
+import { prepareBlobRows } from "../catalogue/blob-rows.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
 import { isDamage, storeFailure } from "../failure.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import { isThere, operationHandlers, type Workplace } from "./operations.ts";
+import { isThere, type OperationContext, operationHandlers } from "./operations.ts";
 import type { Batch, Operation, OperationName, Outcome, SharedSpan } from "./write-operations.ts";
 
-/** Runs a batch and returns how each operation ended, in order. Never throws. */
+/** Runs a batch and returns the outcome of each operation, in order. Never throws. */
 export type RunBatch = (batch: Batch) => Outcome[];
 
 export interface BatchParts {
   readonly database: Database.Database;
   readonly blobs: BlobFolder;
   readonly openPacks: (newestKnown: number) => PackFolder;
-  /** Where the bodies of operations lie while their batch runs. */
+  /** Holds the bodies of operations while their batch runs. */
   readonly shared: SharedArrayBuffer;
 }
 
-// These take files away. They go before the others and in a transaction of their own, so that no put of the same batch
-// believes in a file that is about to vanish.
+// These operations remove files. They run before the others and in a transaction of their own, so that no put of the
+// same batch relies on a vanishing file.
 const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
   "sweep",
   "quarantine",
@@ -31,11 +31,19 @@ const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
 ]);
 
 export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
-  const rows = prepareCatalogueBlobs(database);
+  const rows = prepareBlobRows(database);
   const writes = prepareCatalogueWrites(database, rows);
   const packs = openPacks(rows.newestPack());
-  const place: Workplace = { database, writes, rows, blobs, packs, shared, isUnsettled: () => isUnsettled };
-  const handlers = operationHandlers(place);
+  const context: OperationContext = {
+    database,
+    writes,
+    rows,
+    blobs,
+    packs,
+    shared,
+    hasFailedCommit: () => hasFailedCommit,
+  };
+  const handlers = operationHandlers(context);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
   const rollback = database.prepare("ROLLBACK");
@@ -43,20 +51,20 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const keep = database.prepare("RELEASE operation");
   const undo = database.prepare("ROLLBACK TO operation");
   const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
-  /** Blobs of commits that failed, until the next that succeeds; as many as there are such files without a row. */
-  const unsettled = new Set<string>();
-  let isUnsettled = false;
+  /** Blobs of failed commits, until the next commit that succeeds. Bounded by the number of their files. */
+  const blobsOfFailedCommits = new Set<string>();
+  let hasFailedCommit = false;
 
   function runOne({ name, request, body }: Operation, now: number): Outcome {
     save.run();
     try {
-      // The table's type ties the request to the name; the compiler cannot follow that through a union.
+      // The type of the table ties the request to the name, but the compiler cannot follow that through a union.
       const handler = handlers[name] as (request: unknown, now: number, body?: SharedSpan) => unknown;
       const answer = handler(request, now, body);
       keep.run();
       return { ok: true, answer };
     } catch (error) {
-      // SQLite has rolled everything back by itself (disk full, I/O error): no operation of the batch stands.
+      // SQLite has rolled back the whole transaction (disk full, I/O error), so every operation of the batch fails.
       if (!database.inTransaction) throw error;
       undo.run();
       keep.run();
@@ -65,26 +73,26 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   }
 
   function runGroup(group: readonly Operation[], now: number): Outcome[] {
-    const files = placeFiles(group, place);
+    const files = placeFiles(group, context);
     let step: "rows" | "pack" | "commit" = "rows";
     let outcomes: Outcome[];
     try {
-      const changesBefore = isUnsettled ? changes.get()?.count : 0;
+      const changesBefore = hasFailedCommit ? changes.get()?.count : 0;
       begin.run();
       outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
       step = "pack";
       packs.flush();
       step = "commit";
       commit.run();
-      if (isUnsettled && changes.get()?.count !== changesBefore) settle();
+      if (hasFailedCommit && changes.get()?.count !== changesBefore) removeBlobsOfFailedCommits();
     } catch (error) {
       if (database.inTransaction) rollback.run();
       packs.dropAppended();
       if (step === "commit") leaveInPlace(files.placements);
-      else takeBack(files.placements, blobs);
+      else undoPlace(files.placements, blobs);
       const outcome = failure(error);
       if (step !== "pack") return group.map(() => outcome);
-      // The others have no part in what the disk refused.
+      // Operations without packed bytes do not depend on the pack that failed.
       const others = runGroup(
         group.filter((operation) => !isPacked(operation)),
         now,
@@ -96,28 +104,28 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   }
 
   /**
-   * The log may hold the whole transaction although its fsync failed, and a crash now would bring it to life: its blobs
-   * must be where its rows would look for them.
+   * The log may hold the whole transaction although its fsync failed, and recovery after a crash would then apply it.
+   * So its blobs stay where its rows name them.
    */
   function leaveInPlace(placements: readonly Placement[]): void {
-    isUnsettled = true;
+    hasFailedCommit = true;
     for (const placement of placements) {
-      giveBack(placement, blobs);
-      unsettled.add(placement.sha256);
+      relinkSource(placement, blobs);
+      blobsOfFailedCommits.add(placement.sha256);
     }
   }
 
-  /** A later commit has overwritten the failed ones in the log: what has no row now will never have one. */
-  function settle(): void {
-    for (const sha256 of unsettled) {
+  /** The commit has overwritten the failed ones in the log, so a blob without a row will never get one. */
+  function removeBlobsOfFailedCommits(): void {
+    for (const sha256 of blobsOfFailedCommits) {
       try {
         if (!rows.hasFile(sha256)) blobs.remove(sha256);
       } catch {
-        // The commit stands all the same, and the scan for orphans finds the file.
+        // The commit stands without this. The scan for orphans removes the file.
       }
     }
-    unsettled.clear();
-    isUnsettled = false;
+    blobsOfFailedCommits.clear();
+    hasFailedCommit = false;
   }
 
   return ({ now, operations }) => {
@@ -133,69 +141,69 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   };
 }
 
-/** What became of the files of a batch, before any row. `outcomes`: of the operations that have ended already. */
+/** The files of a batch before any row is written. `outcomes`: set for operations that have ended already. */
 interface PlacedFiles {
   readonly outcomes: (Outcome | undefined)[];
   readonly placements: readonly Placement[];
-  /** Sources that were not needed, to be removed once the rows are written. */
+  /** Source files that were not needed; removed after the rows are written. */
   readonly leftOver: readonly string[];
 }
 
-/** Operations whose bytes go into a pack. */
+/** True if the operation appends bytes to a pack. */
 function isPacked({ name, body }: Operation): boolean {
   return body !== undefined || name === "compactPack";
 }
 
-function placeFiles(group: readonly Operation[], place: Workplace): PlacedFiles {
-  const { blobs } = place;
+function placeFiles(group: readonly Operation[], context: OperationContext): PlacedFiles {
+  const { blobs } = context;
   const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
   const leftOver: string[] = [];
-  const waiting: [index: number, sha256: string][] = [];
+  const placed: [index: number, sha256: string][] = [];
   group.forEach(({ name, request, body }, index) => {
     if (name !== "put" || body !== undefined) return;
     const { source, info } = request;
     const { sha256 } = info.hashes;
     try {
-      if (placedBy.has(sha256) || isThere(sha256, place)) {
+      if (placedBy.has(sha256) || isThere(sha256, context)) {
         if (source !== undefined) leftOver.push(source.path);
       } else if (source?.isSynced === true) {
-        // Also over a file without a row, which may be what an earlier crash left.
+        // This may replace a file without a row, which an earlier crash left.
         placedBy.set(sha256, blobs.place(sha256, source.path));
       } else {
         outcomes[index] = { ok: true, answer: "blob-missing" };
         return;
       }
-      waiting.push([index, sha256]);
+      placed.push([index, sha256]);
     } catch (error) {
       outcomes[index] = failure(error);
     }
   });
   const failed = blobs.sync([...placedBy.values()]);
-  takeBack([...failed.keys()], blobs);
-  for (const [index, sha256] of waiting) {
+  undoPlace([...failed.keys()], blobs);
+  for (const [index, sha256] of placed) {
     const placement = placedBy.get(sha256);
     if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
   }
   return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)), leftOver };
 }
 
-/** So that the caller, who still holds the body, can try again. */
-function takeBack(placements: readonly Placement[], blobs: BlobFolder): void {
+/** Returns the files to the callers, who can then retry. */
+function undoPlace(placements: readonly Placement[], blobs: BlobFolder): void {
   for (const placement of placements) {
     try {
-      blobs.takeBack(placement);
+      blobs.undoPlace(placement);
     } catch {
-      // The disk is failing: the file stays as one without a row, and the scan for orphans removes it.
+      // The disk is failing. The file stays without a row, and the scan for orphans removes it.
     }
   }
 }
 
-function giveBack(placement: Placement, blobs: BlobFolder): void {
+function relinkSource(placement: Placement, blobs: BlobFolder): void {
   try {
-    blobs.giveBack(placement);
+    blobs.relinkSource(placement);
   } catch {
-    // Without hard links the caller has lost its file, and the image is fetched again.
+    // On a file system without hard links the caller has lost its file, and the image is fetched again.
   }
 }
 
@@ -203,7 +211,7 @@ function dropLeftOver(path: string): void {
   try {
     unlinkIfThere(path);
   } catch {
-    // The rows are written and stand; a stray file is removed at the next start.
+    // The rows are written. A file that stays is removed at the next start.
   }
 }
 

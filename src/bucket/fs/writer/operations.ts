@@ -1,7 +1,7 @@
-// What each operation of the writer does, inside the transaction and the savepoint that batch.ts opens for it.
+// Implements each operation of the writer, inside the transaction and savepoint of batch.ts. It opens neither.
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
-import type { BlobRow, CatalogueBlobs, NewPlace } from "../catalogue/blob-rows.ts";
+import type { BlobRow, BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
@@ -9,41 +9,41 @@ import type { AnswerOf, OperationName, RequestOf, SharedSpan } from "./write-ope
 
 const MAX_MOVED_BLOBS = 256;
 
-/** `now`: Unix milliseconds. `body`: of a put whose bytes are in the shared memory. */
+/** `now`: Unix milliseconds. `body`: the place of a put's bytes in the shared memory. */
 export type Handlers = {
   [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
 };
 
-/** What the operations work on. */
-export interface Workplace {
+/** The database and the folders that the operations change. */
+export interface OperationContext {
   readonly database: Database.Database;
   readonly writes: CatalogueWrites;
-  readonly rows: CatalogueBlobs;
+  readonly rows: BlobRows;
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
-  /** A commit failed and may yet come to life, so that nothing says which packs are empty. */
-  readonly isUnsettled: () => boolean;
+  /** True after a failed commit that recovery may still apply; until the next commit no pack can be called empty. */
+  readonly hasFailedCommit: () => boolean;
 }
 
-/** True when the catalogue and the disk both have the blob. */
-export function isThere(sha256: string, at: Workplace): boolean {
-  const known = at.rows.find(sha256);
-  return known !== undefined && hasBytes(sha256, known, at);
+/** True if both the catalogue and the disk have the blob. */
+export function isThere(sha256: string, context: OperationContext): boolean {
+  const known = context.rows.find(sha256);
+  return known !== undefined && hasBytes(sha256, known, context);
 }
 
-function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: Workplace): boolean {
+function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: OperationContext): boolean {
   if (isDamaged) return false;
   return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
 }
 
-export function operationHandlers(at: Workplace): Handlers {
-  const { database, writes, rows, blobs, packs, shared } = at;
+export function operationHandlers(context: OperationContext): Handlers {
+  const { database, writes, rows, blobs, packs, shared } = context;
   const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
 
   function placeOf(sha256: string, body: SharedSpan | undefined): NewPlace {
     const known = rows.find(sha256);
-    if (known !== undefined && hasBytes(sha256, known, at)) return { kind: "there", id: known.id };
+    if (known !== undefined && hasBytes(sha256, known, context)) return { kind: "there", id: known.id };
     if (body === undefined) return { kind: "file", id: known?.id };
     return { kind: "pack", id: known?.id, append: () => packs.append(viewOf(body)) };
   }
@@ -64,19 +64,19 @@ export function operationHandlers(at: Workplace): Handlers {
       writes.probe(time);
       return true;
     },
-    quarantine: (request, now) => quarantine(request, now, at),
+    quarantine: (request, now) => quarantine(request, now, context),
     sweep(request) {
       const swept = rows.forgetUnused(request);
       for (const { sha256 } of swept) blobs.remove(sha256);
       return swept;
     },
-    removeOrphans: (request) => removeOrphans(request, at),
+    removeOrphans: (request) => removeOrphans(request, context),
     compactPack({ pack, maxBytes }) {
       const moved: string[] = [];
       let bytes = 0;
       for (const blob of pack < packs.newest ? rows.inPack(pack, MAX_MOVED_BLOBS) : []) {
         if (bytes > 0 && bytes + blob.size > maxBytes) break;
-        // Not judged here: a wrong byte stays one for the block sums, which readers check.
+        // Moved without a check: readers compare the block sums, so damage is still detected.
         rows.move(blob.id, packs.append(packs.read({ pack, at: blob.at }, blob.size)));
         bytes += blob.size;
         moved.push(blob.sha256);
@@ -84,17 +84,17 @@ export function operationHandlers(at: Workplace): Handlers {
       return moved;
     },
     removeEmptyPacks() {
-      const empty = at.isUnsettled() ? [] : rows.forgetEmptyPacks(packs.newest);
+      const empty = context.hasFailedCommit() ? [] : rows.forgetEmptyPacks(packs.newest);
       for (const pack of empty) packs.remove(pack);
       return empty.length;
     },
   };
 }
 
-/** Other bytes than those that were read wrongly are good ones that were stored since. */
-function quarantine(request: RequestOf<"quarantine">, now: number, at: Workplace): AnswerOf<"quarantine"> {
+/** Does nothing if the blob was stored again since the damaged read: its bytes are then other ones, and good. */
+function quarantine(request: RequestOf<"quarantine">, now: number, context: OperationContext): AnswerOf<"quarantine"> {
   const { sha256, place, inode } = request;
-  const { writes, rows, blobs, packs } = at;
+  const { writes, rows, blobs, packs } = context;
   const known = rows.find(sha256);
   if (known === undefined || known.isDamaged || known.place?.pack !== place?.pack || known.place?.at !== place?.at)
     return [];
@@ -105,12 +105,15 @@ function quarantine(request: RequestOf<"quarantine">, now: number, at: Workplace
   return entries;
 }
 
-function removeOrphans({ sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">, at: Workplace): number {
-  const { rows, blobs, packs } = at;
+function removeOrphans(
+  { sha256s, packs: numbers, changedBefore }: RequestOf<"removeOrphans">,
+  context: OperationContext,
+): number {
+  const { rows, blobs, packs } = context;
   const isOld = (file: { readonly ctimeMs: number } | undefined) => file !== undefined && file.ctimeMs < changedBefore;
   const orphans = sha256s.filter((sha256) => isOld(blobs.stat(sha256)) && !rows.hasFile(sha256));
   for (const sha256 of orphans) blobs.remove(sha256);
-  const lone = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !rows.hasPack(pack));
-  for (const pack of lone) packs.remove(pack);
-  return orphans.length + lone.length;
+  const orphanPacks = numbers.filter((pack) => pack < packs.newest && isOld(packs.stat(pack)) && !rows.hasPack(pack));
+  for (const pack of orphanPacks) packs.remove(pack);
+  return orphans.length + orphanPacks.length;
 }

@@ -1,24 +1,24 @@
-// What the writer can be asked to do: the one table of names, requests and answers that both sides of the thread share.
-// Everything in it survives a structured clone and is small. Bytes lie in files, or in the memory that both sides share.
+// The table of the writer's operations: names, requests and answers, for both sides of the thread. Everything in it is
+// small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { ErrorCode } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpendRequest } from "../../../sign/once.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 
-/** A complete file on the store's file system that is to become the blob by renaming. */
+/** A complete file on the store's file system. A rename makes it the blob. */
 export interface BlobSource {
   readonly path: string;
-  /** False: its bytes are not known to be on the disk, so it may only be dropped in favour of a blob that is there. */
+  /** False: the bytes may not be synced, so the file is only good for dropping, if the blob is there already. */
   readonly isSynced: boolean;
 }
 
-/** Where the bytes of a small blob lie: from byte `at` of a pack. */
+/** The place of a small blob: it begins at byte `at` of a pack. */
 export interface PackPlace {
   readonly pack: number;
   readonly at: number;
 }
 
-/** Bytes of a put in the shared memory, for as long as the batch runs. */
+/** The bytes of a put in the shared memory, while its batch runs. */
 export interface SharedSpan {
   readonly at: number;
   readonly size: number;
@@ -27,7 +27,7 @@ export interface SharedSpan {
 export interface PutRequest {
   readonly bucket: string;
   readonly info: ObjectInfo;
-  /** Block sums as a latin-1 string: a Buffer would be cloned with the whole pool that it lies in. */
+  /** Block sums as a latin-1 string, because the clone of a small Buffer copies its whole pool. */
   readonly blockSums: string;
   readonly condition: PutCondition;
   /** Undefined: the bytes come with the operation, or the blob is there already. */
@@ -36,7 +36,7 @@ export interface PutRequest {
 
 /** `[request, answer]` by name. */
 export interface WriteOperations {
-  /** `blob-missing`: nothing changed; ask again with a synced source. */
+  /** `blob-missing`: nothing changed; retry with a synced source. */
   put: [PutRequest, PutResult | "blob-missing"];
   copy: [
     { readonly bucket: string; readonly from: Key; readonly to: ObjectInfo; readonly condition: PutCondition },
@@ -46,24 +46,27 @@ export interface WriteOperations {
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key } & PurgeOptions, boolean];
-  /** The object's entry becomes absent and keeps its epoch; no tombstone. False where another object, or none, is there. */
+  /** Makes the entry absent, keeps its epoch and leaves no tombstone. False if the key has another object, or none. */
   forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
-  /** The object becomes that of the same key in another bucket, whose epoch stands. False where it is not there. */
+  /** Moves an object to the same key of another bucket, whose epoch stays. False if the object is not there. */
   move: [{ readonly from: string; readonly to: string; readonly key: Key; readonly sha256: string }, boolean];
   spend: [SpendRequest, boolean];
-  /** `now`: Unix seconds. Returns how many were forgotten. */
+  /** `now`: Unix seconds. Returns the number of removed tokens. */
   pruneSpent: [{ readonly now: number }, number];
   probe: [{ readonly at: number }, true];
-  quarantine: [SetAsideRequest, readonly SetAsideEntry[]];
-  /** Removes blobs that no entry uses since before `unusedBefore` (Unix milliseconds). */
+  quarantine: [QuarantineRequest, readonly QuarantinedEntry[]];
+  /** Removes blobs that are unused since before `unusedBefore` (Unix milliseconds). */
   sweep: [{ readonly unusedBefore: number; readonly limit: number }, readonly SweptBlob[]];
-  /** Forgets tombstones that expired before `expiredBefore` (Unix milliseconds). Returns how many. */
+  /** Removes tombstones that expired before `expiredBefore` (Unix milliseconds). Returns their number. */
   forgetTombstones: [{ readonly expiredBefore: number; readonly limit: number }, number];
-  /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns how many. */
+  /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns their number. */
   removeOrphans: [OrphanRequest, number];
-  /** Moves blobs of a pack to the newest, at most so many bytes but at least one. Returns their SHA-256; none: it is empty. */
+  /**
+   * Moves live blobs of a pack to the newest one: at least one blob, and at most `maxBytes` if it moves more. Returns
+   * their SHA-256. An empty answer means that no live blob is left.
+   */
   compactPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
-  /** Removes the packs in which nothing lives. Returns how many. */
+  /** Removes the packs without live blobs. Returns their number. */
   removeEmptyPacks: [Record<string, never>, number];
 }
 
@@ -73,23 +76,26 @@ export interface OrphanRequest {
   readonly changedBefore: number;
 }
 
-/** Names what was read wrongly, so that good bytes that were stored since are left alone. */
-export interface SetAsideRequest {
+/** Identifies the damaged bytes, so that good bytes that were stored since are not quarantined. */
+export interface QuarantineRequest {
   readonly sha256: string;
-  /** Undefined: it has a file of its own. */
+  /** Undefined: the blob has a file of its own. */
   readonly place: PackPlace | undefined;
-  /** Of its own file; undefined: that was missing. */
+  /** Inode of the blob's own file; undefined if the file was missing. */
   readonly inode: number | undefined;
-  /** How the ids of buckets begin that hold what can be had again, however it came. */
-  readonly copyFolders: readonly string[];
+  /** Prefixes of the ids of cache buckets, whose objects can all be fetched again. */
+  readonly cacheBucketPrefixes: readonly string[];
 }
 
-/** An entry whose blob was found damaged. `isKept`: nobody else has it, and it stays, marked; the others are absent now. */
-export interface SetAsideEntry {
+/**
+ * An entry whose blob was found damaged. `isOnlyCopy`: the object cannot be fetched again, so the entry stays and is
+ * marked. Otherwise the entry is absent now.
+ */
+export interface QuarantinedEntry {
   readonly bucket: string;
   readonly key: string;
   readonly via: string;
-  readonly isKept: boolean;
+  readonly isOnlyCopy: boolean;
 }
 
 export interface SweptBlob {
@@ -101,18 +107,18 @@ export type OperationName = keyof WriteOperations;
 export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
 export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
 
-/** An operation with its request, as it is sent. `body`: of a put whose bytes are in the shared memory. */
+/** An operation with its request, as it is sent. `body`: the place of a put's bytes in the shared memory. */
 export type Operation = {
   [Name in OperationName]: { readonly name: Name; readonly request: RequestOf<Name>; readonly body?: SharedSpan };
 }[OperationName];
 
-/** `now`: Unix milliseconds, for what the operations stamp. */
+/** `now`: Unix milliseconds; the operations write it into rows. */
 export interface Batch {
   readonly now: number;
   readonly operations: readonly Operation[];
 }
 
-/** How one operation ended. */
+/** The outcome of one operation. */
 export type Outcome =
   | { readonly ok: true; readonly answer: unknown }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };

@@ -1,5 +1,5 @@
-// The thread that alone writes the catalogue, packs and the blob folder, and alone waits for their fsyncs. Started by
-// writer.ts.
+// The only thread that writes the catalogue, the packs and the blob folder, and that waits for their fsyncs. writer.ts
+// starts it.
 import { parentPort, workerData } from "node:worker_threads";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { openCatalogue, prepareOn } from "../catalogue/schema.ts";

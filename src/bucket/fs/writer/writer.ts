@@ -1,5 +1,6 @@
-// The event loop's side of the writer thread: a bounded queue of operations, sent in batches, one batch at a time, so
-// that those who arrive during an fsync share the next one. Small bodies go along in memory that both sides share.
+// The event loop's side of the writer thread. It queues operations (bounded) and sends them in batches, one at a time,
+// so that operations that arrive during an fsync share the next one. Small bodies travel in shared memory. It writes no
+// files: writer-thread.ts does.
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
@@ -7,7 +8,7 @@ import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } fr
 export interface WriterData {
   readonly dataDir: string;
   readonly packBytes: number | undefined;
-  /** Bodies of the batch that runs. Written here before it is sent, read there until its outcomes come. */
+  /** Bodies of the running batch: written here before the batch is sent, read there until its outcomes arrive. */
   readonly shared: SharedArrayBuffer;
 }
 
@@ -20,12 +21,12 @@ export type FromWriter =
 
 export interface Writer {
   /**
-   * Resolves when the operation is durable, with its answer. Throws store_failed, store_full; `overloaded` when
-   * the queue is full; and nothing has changed then. `body`: of a put, at most MAX_PACKED_BYTES; not copied before its
-   * batch is sent, so it must not change.
+   * Resolves with the answer once the operation is durable. Throws store_failed, store_full, and overloaded if the
+   * queue is full; nothing has changed then. `body`: the bytes of a put, at most MAX_PACKED_BYTES. They must not change
+   * before it resolves, because they are copied only when the batch is sent.
    */
   submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer): Promise<AnswerOf<Name>>;
-  /** Finishes what was accepted, then ends the thread. Later operations are refused with store_failed. */
+  /** Finishes accepted operations, then ends the thread. Later operations throw store_failed. */
   close(): Promise<void>;
 }
 
@@ -35,34 +36,35 @@ export interface WriterOptions {
   readonly packBytes?: number | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Told of operations that have ended, or may have when the thread ended, before any of them is acknowledged. */
-  readonly settled?: (operations: readonly Operation[]) => void;
-  /** Operations waiting at the most. */
+  /** Called with the operations that have ended, or may have when the thread died, before any is acknowledged. */
+  readonly onEnded?: (operations: readonly Operation[]) => void;
+  /** Maximum number of unfinished operations. */
   readonly capacity?: number;
 }
 
 const CAPACITY = 10_000;
-// Batches start at least this far apart, milliseconds: under load more operations share an fsync. Bodies wait so long for
-// others in any case, since their fsync is the dear one; any other lone operation goes at once, and takes them along.
-const GATHER_MS = 5;
+// Batches start at least this far apart, so that more operations share an fsync under load. Milliseconds. Bodies always
+// wait this long for other bodies, because their fsync is the expensive one. Any other operation is sent at once if the
+// last batch is old enough, together with the queued bodies.
+const BATCH_DELAY_MS = 5;
 const MAX_BATCH = 512;
-/** Bodies that wait for others at the most. */
-const MAX_GATHERED = 32;
-/** The largest body that goes to the writer, and so into a pack. Bytes. */
+/** With this many queued bodies the next batch does not wait for more. */
+const MAX_DELAYED_BODIES = 32;
+/** The largest body that is sent to the writer, and so stored in a pack. Bytes. */
 export const MAX_PACKED_BYTES = 262_144;
-// Address space until it is used. Bytes.
+// Takes address space only, until it is used. Bytes.
 const SHARED_BYTES = 4_194_304;
 
-interface Waiting {
+interface QueuedOperation {
   readonly operation: Operation;
   readonly body: Buffer | undefined;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: HuiyuanError) => void;
 }
 
-/** Throws what opening the catalogue throws. */
+/** Throws as opening the catalogue does. */
 export async function startWriter(options: WriterOptions): Promise<Writer> {
-  const { dataDir, packBytes, now, settled = () => {}, capacity = CAPACITY } = options;
+  const { dataDir, packBytes, now, onEnded = () => {}, capacity = CAPACITY } = options;
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const bodies = Buffer.from(shared);
   const workerData: WriterData = { dataDir, packBytes, shared };
@@ -70,38 +72,40 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   await becomesReady(worker);
 
-  let waiting: Waiting[] = [];
-  let running: Waiting[] = [];
-  /** While a send is due, at `dueAt`. */
+  let queued: QueuedOperation[] = [];
+  let running: QueuedOperation[] = [];
+  /** Set while a send is scheduled, for `dueAt`. */
   let cancelSend: (() => void) | undefined;
   let dueAt = 0;
   let lastSentAt = 0;
-  /** Since when bodies alone wait. */
-  let gatheringSince = 0;
+  /** When an operation last entered an empty queue. By performance.now(). */
+  let queuedSince = 0;
   let refusal: HuiyuanError | undefined;
   let becameIdle: (() => void) | undefined;
 
   function schedule(): void {
-    if (running.length > 0 || waiting.length === 0) return;
-    const due = (mayGather() ? gatheringSince : lastSentAt) + GATHER_MS;
+    if (running.length > 0 || queued.length === 0) return;
+    const due = (mayDelay() ? queuedSince : lastSentAt) + BATCH_DELAY_MS;
     if (cancelSend !== undefined && dueAt <= due) return;
     cancelSend?.();
     dueAt = due;
     cancelSend = callAt(due, send);
   }
 
-  /** Only while nothing but bodies waits, and they are few. */
-  function mayGather(): boolean {
-    return refusal === undefined && waiting.length < MAX_GATHERED && waiting.every(({ body }) => body !== undefined);
+  /** True while only bodies are queued, and few of them. */
+  function mayDelay(): boolean {
+    return (
+      refusal === undefined && queued.length < MAX_DELAYED_BODIES && queued.every(({ body }) => body !== undefined)
+    );
   }
 
   function send(): void {
     cancelSend = undefined;
-    if (waiting.length === 0) return;
+    if (queued.length === 0) return;
     lastSentAt = performance.now();
     const operations: Operation[] = [];
     let used = 0;
-    for (const { operation, body } of waiting) {
+    for (const { operation, body } of queued) {
       if (operations.length === MAX_BATCH) break;
       if (body === undefined) {
         operations.push(operation);
@@ -112,80 +116,80 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
       operations.push({ ...operation, body: { at: used, size: body.byteLength } });
       used += body.byteLength;
     }
-    running = waiting.slice(0, operations.length);
-    waiting = waiting.slice(operations.length);
+    running = queued.slice(0, operations.length);
+    queued = queued.slice(operations.length);
     worker.postMessage({ kind: "batch", batch: { now: now(), operations } } satisfies ToWriter);
   }
 
-  function settle(outcomes: readonly Outcome[]): void {
+  function finishBatch(outcomes: readonly Outcome[]): void {
     const ended = running;
     running = [];
-    settled(ended.map(({ operation }) => operation));
+    onEnded(ended.map(({ operation }) => operation));
     schedule();
     ended.forEach(({ operation, resolve, reject }, index) => {
       const outcome = outcomes[index]!;
       if (outcome.ok) resolve(outcome.answer);
       else reject(new HuiyuanError(outcome.code, `${outcome.message} (${operation.name})`));
     });
-    if (waiting.length === 0 && running.length === 0) becameIdle?.();
+    if (queued.length === 0 && running.length === 0) becameIdle?.();
   }
 
-  function giveUp(cause: unknown): void {
+  function failAll(cause: unknown): void {
     refusal = new HuiyuanError("store_failed", "Cannot write: the writer thread has ended; restart huiyuan", { cause });
-    settled(running.map(({ operation }) => operation));
-    const lost = [...running, ...waiting];
+    onEnded(running.map(({ operation }) => operation));
+    const failed = [...running, ...queued];
     running = [];
-    waiting = [];
-    for (const { reject } of lost) reject(refusal);
+    queued = [];
+    for (const { reject } of failed) reject(refusal);
     becameIdle?.();
   }
 
   worker.on("message", (message: FromWriter) => {
-    if (message.kind === "outcomes") settle(message.outcomes);
+    if (message.kind === "outcomes") finishBatch(message.outcomes);
   });
-  worker.on("error", giveUp);
+  worker.on("error", failAll);
   worker.on("exit", (status) => {
-    if (refusal === undefined) giveUp(new Error(`exit status ${status}`));
+    if (refusal === undefined) failAll(new Error(`exit status ${status}`));
   });
 
   return {
     submit<Name extends OperationName>(name: Name, request: RequestOf<Name>, body?: Buffer) {
       if (refusal !== undefined) return Promise.reject(refusal);
-      if (waiting.length + running.length >= capacity) {
-        const found = `${capacity} operations are waiting`;
+      if (queued.length + running.length >= capacity) {
+        const found = `${capacity} operations are queued`;
         return Promise.reject(new HuiyuanError("overloaded", `Cannot write: ${found}`, { retryAfterSeconds: 1 }));
       }
       return new Promise<AnswerOf<Name>>((resolve, reject) => {
-        // Name and request belong together by this function's signature; the answer to them by the same table.
+        // The signature ties the name to the request, and the table ties both to the answer.
         const operation = { name, request } as Operation;
-        if (waiting.length === 0) gatheringSince = performance.now();
-        waiting.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
+        if (queued.length === 0) queuedSince = performance.now();
+        queued.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
         schedule();
       });
     },
     async close() {
       refusal ??= new HuiyuanError("store_failed", "Cannot write: the store is closed");
       schedule();
-      if (waiting.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+      if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
       worker.postMessage({ kind: "close" } satisfies ToWriter);
       await ended;
     },
   };
 }
 
-/** `at`: as performance.now(). Returns what takes it back. */
+/** `at`: by performance.now(). Returns a function that cancels the call. */
 function callAt(at: number, run: () => void): () => void {
   const waitMs = at - performance.now();
   if (waitMs > 0) {
     const timer = setTimeout(run, waitMs);
     return () => clearTimeout(timer);
   }
-  // At the end of this turn of the loop, so that what its callbacks ask for goes together.
+  // At the end of this turn, so that operations of all its callbacks share the batch.
   const immediate = setImmediate(run);
   return () => clearImmediate(immediate);
 }
 
-/** Threads run the built program: when this file is run from source, that is in dist/. */
+/** Threads run the compiled program, which is in dist/ if this file runs from source. */
 function writerUrl(): URL {
   const isSource = import.meta.url.endsWith(".ts");
   return new URL(

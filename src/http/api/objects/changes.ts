@@ -1,18 +1,18 @@
-// Deleting, undeleting and purging many objects: those that are named, or all of a prefix. A line for each, and a last one
-// that counts; a key that cannot be changed does not stop the others.
+// Deletes, undeletes or purges many objects: named ones, or all of a prefix. It yields one line for each and counts
+// them. A key that cannot be changed does not stop the others.
 import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { Stored } from "../../../mirror/stored/stored.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { type Domains, findNamed, type NamedObject } from "../naming.ts";
 
-/** `forMs`: how long a deletion holds; undefined: until it is lifted. */
+/** `forMs`: lifetime of the tombstone; undefined: until it is removed. */
 export type Change =
   | { readonly kind: "delete"; readonly reason: string; readonly forMs: number | undefined }
   | { readonly kind: "undelete" }
   | { readonly kind: "purge"; readonly hard: boolean };
 
-/** `names`: URLs, and keys of `bucket`. `prefix`: all objects of `bucket` whose keys begin so. */
+/** `names`: URLs, or keys of `bucket`. `prefix`: all objects of `bucket` whose keys begin with it. */
 export type Selection =
   | { readonly names: readonly string[]; readonly bucket: () => Stored }
   | { readonly prefix: string; readonly bucket: () => Stored };
@@ -22,25 +22,25 @@ export type ChangeLine =
   | { readonly bucket: string; readonly key: Key; readonly changed: boolean }
   | { readonly name: string; readonly code: string; readonly message: string };
 
-/** Counts lines. */
+/** Numbers of lines by outcome. */
 export interface ChangeCounts {
   changed: number;
   unchanged: number;
   failed: number;
 }
 
-// The store commits what comes together as one.
+// The store commits concurrent changes as one group.
 const PLACES = 32;
 const PAGE = 1_000;
 
-/** A line for each key as its change is durable; `counts` follows. Ends early when the signal aborts. */
+/** Yields a line for each key once its change is durable, and updates `counts`. Ends early when the signal aborts. */
 export async function* changeAll(
   selection: Selection,
   change: Change,
   parts: { readonly domains: Domains; readonly counts: ChangeCounts; readonly signal: AbortSignal },
 ): AsyncGenerator<ChangeLine, void, undefined> {
   const { domains, counts, signal } = parts;
-  const work = async ({ name, find }: Wanted): Promise<ChangeLine> => {
+  const work = async ({ name, find }: Target): Promise<ChangeLine> => {
     try {
       const { stored, key } = await find();
       return { bucket: stored.bucketId, key, changed: await apply(change, stored, key) };
@@ -50,8 +50,8 @@ export async function* changeAll(
       return { name, code, message: status < 500 ? message : text };
     }
   };
-  const wanted = "names" in selection ? named(selection, domains) : below(selection, signal);
-  for await (const line of inParallel(untilAborted(wanted, signal), { places: PLACES, work })) {
+  const targets = "names" in selection ? named(selection, domains) : withPrefix(selection, signal);
+  for await (const line of inParallel(untilAborted(targets, signal), { places: PLACES, work })) {
     count(line, counts);
     yield line;
   }
@@ -74,7 +74,7 @@ function count(line: ChangeLine, counts: ChangeCounts): void {
   else counts.unchanged += 1;
 }
 
-interface Wanted {
+interface Target {
   readonly name: string;
   readonly find: () => Promise<NamedObject>;
 }
@@ -82,14 +82,14 @@ interface Wanted {
 async function* named(
   { names, bucket }: Extract<Selection, { readonly names: readonly string[] }>,
   domains: Domains,
-): AsyncGenerator<Wanted, void, undefined> {
+): AsyncGenerator<Target, void, undefined> {
   for (const name of names) yield { name, find: () => findNamed(name, bucket, domains) };
 }
 
-async function* below(
+async function* withPrefix(
   { prefix, bucket }: Extract<Selection, { readonly prefix: string }>,
   signal: AbortSignal,
-): AsyncGenerator<Wanted, void, undefined> {
+): AsyncGenerator<Target, void, undefined> {
   const stored = bucket();
   let after: Key | undefined;
   do {

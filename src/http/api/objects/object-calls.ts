@@ -1,4 +1,4 @@
-// The calls of the admin API about stored objects: list, look at, delete, undelete, purge.
+// Admin API calls for stored objects: list, stat, delete, undelete, purge. changes.ts makes the changes.
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../../core/log.ts";
@@ -8,12 +8,12 @@ import type { Calls } from "../calls.ts";
 import type { ApiEnv } from "../env.ts";
 import { bucket as bucketField, flag, names, text, whole } from "../fields.ts";
 import { invalid } from "../input.ts";
-import { type InsightParts, noting } from "../insight.ts";
+import { type InsightParts, recordChanges } from "../insight.ts";
 import { bucketNamed, type Domains, findNamed } from "../naming.ts";
 import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
+import { auditedStream, loggedNames } from "./audited-stream.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import { entryView, objectView } from "./object-view.ts";
-import { loggedNames, orderStream } from "./order-stream.ts";
 
 export interface ObjectParts extends InsightParts {
   readonly registry: Domains;
@@ -27,11 +27,11 @@ const LISTED = 100;
 const DELETED_BY_OPERATOR = "deleted by an operator";
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
 
-/** Either names or a prefix; which of the two is seen when it is read. */
+/** Either names or a prefix; selectionOf() checks that exactly one is given. */
 const SELECTION = {
   bucket: bucketField(),
-  names: names().optional().describe("URLs under which clients ask for the objects, or keys of the bucket."),
-  prefix: text().optional().describe("Instead of names: all stored objects of the bucket whose keys begin so."),
+  names: names().optional().describe("Download URLs of the objects, or keys of the bucket."),
+  prefix: text().optional().describe("Instead of names: all stored objects of the bucket whose keys begin with it."),
 };
 
 export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
@@ -40,11 +40,11 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
     {
       method: "get",
       path: "/objects",
-      summary: "A page of a bucket's objects, by ascending keys",
+      summary: "List a page of a bucket's objects, by ascending keys",
       input: z.object({
         bucket: bucketField(),
-        prefix: text().optional().describe("Of the keys."),
-        after: text().optional().describe("The `next` of the page before."),
+        prefix: text().optional().describe("Prefix of the keys."),
+        after: text().optional().describe("The `next` of the previous page."),
         limit: whole(1, MAX_LISTED).default(LISTED),
       }),
       answer: { kind: "json", schema: objectPage },
@@ -60,10 +60,10 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
     {
       method: "get",
       path: "/objects/stat",
-      summary: "What is known of one object, or that it was deleted, or that it is not there",
+      summary: "Show one object, its tombstone, or its absence",
       input: z.object({
         bucket: bucketField(),
-        name: text().describe("A URL under which clients ask for it, or a key."),
+        name: text().describe("A download URL of the object, or its key."),
       }),
       answer: { kind: "json", schema: statAnswer },
     },
@@ -79,20 +79,20 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
     summary: "Delete objects, so that the origin does not bring them back",
     fields: {
       reason: text().default(DELETED_BY_OPERATOR),
-      forMs: whole(1, MAX_LIFE_MS).optional().describe("Milliseconds until the deletion lifts itself."),
+      forMs: whole(1, MAX_LIFE_MS).optional().describe("Milliseconds until the deletion expires."),
     },
     read: ({ reason, forMs }) => ({ kind: "delete", reason, forMs }),
   });
   addChange(calls, parts, {
     kind: "undelete",
-    summary: "Lift deletions, so that the origin may be asked again",
+    summary: "Remove tombstones, so that the objects may be fetched again",
     fields: {},
     read: () => ({ kind: "undelete" }),
   });
   addChange(calls, parts, {
     kind: "purge",
-    summary: "Have objects that the mirror brought asked for again at the origin",
-    fields: { hard: flag().default(false).describe("true: the stored bytes go at once.") },
+    summary: "Mark mirrored objects stale, so that the next request revalidates them",
+    fields: { hard: flag().default(false).describe("true: delete the stored bytes now.") },
     read: ({ hard }) => ({ kind: "purge", hard }),
   });
 }
@@ -100,18 +100,18 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
 function addChange<Fields extends z.ZodRawShape>(
   calls: Calls,
   { registry, log, now, operations, usage }: ObjectParts,
-  order: {
+  spec: {
     readonly kind: Change["kind"];
     readonly summary: string;
     readonly fields: Fields;
     readonly read: (input: z.output<z.ZodObject<Fields>>) => Change;
   },
 ): void {
-  const { kind, summary, fields, read } = order;
+  const { kind, summary, fields, read } = spec;
   const answer = { kind: "lines", line: changeLine, end: changeCounts } as const;
   const input = z.object({ ...SELECTION, ...fields });
   calls.add({ method: "post", path: `/objects/${kind}`, summary, input, answer }, (context, body) => {
-    // TypeScript does not see that the output of both shapes together is that of each.
+    // TypeScript cannot infer that the output of the joined shape is the output of each part.
     const selection = selectionOf(body as z.output<z.ZodObject<typeof SELECTION>>, registry);
     const change = read(body as z.output<z.ZodObject<Fields>>);
     return changeStream(context, selection, change);
@@ -121,21 +121,21 @@ function addChange<Fields extends z.ZodRawShape>(
     const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
     const { kind: operation, ...how } = change;
     const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
-    return orderStream(context, { audit, counts }, (signal) =>
-      noting(changeAll(selection, change, { domains: registry, counts, signal }), {
+    return auditedStream(context, { audit, counts }, (signal) =>
+      recordChanges(changeAll(selection, change, { domains: registry, counts, signal }), {
         ...{ operations, usage, operation, context, now },
       }),
     );
   }
 }
 
-/** Refused before anything is changed: no bucket, or neither names nor a prefix. */
+/** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */
 function selectionOf(body: z.output<z.ZodObject<typeof SELECTION>>, domains: Domains): Selection {
   const { names: given, prefix, bucket: name } = body;
   if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
   const bucket = () => bucketNamed(name, domains);
   if (name !== undefined || prefix !== undefined) bucket();
-  // One of the two is given.
+  // If there are no names, the check above ensures a prefix.
   return given === undefined ? { prefix: prefix as string, bucket } : { names: given, bucket };
 }
 

@@ -1,4 +1,5 @@
-// How objects look in the admin API. Times are ISO 8601; what is not known is left out.
+// Formats objects for the admin API. Times are ISO 8601; unknown fields are left out. openapi/answers.ts describes the
+// result.
 import type { Entry, Tombstone } from "../../../bucket/contract/driver.ts";
 import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
 
@@ -31,7 +32,7 @@ export function objectView(info: ObjectInfo): object {
   };
 }
 
-/** What a bucket knows of a key. `failure`: why the store could not be asked. */
+/** The state of a key in a bucket. `failure`: the error code of a store that did not answer. */
 export function entryView(entry: Entry): object {
   const { state, epoch } = entry;
   if (state === "object") {

@@ -1,4 +1,4 @@
-// The call of the admin API that fetches objects ahead.
+// The admin API call that fetches objects ahead of requests. warm.ts does the fetches.
 import * as z from "zod";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
@@ -9,18 +9,20 @@ import { bucket as bucketField, names, number, text, whole } from "../fields.ts"
 import { invalid } from "../input.ts";
 import { bucketNamed, type Domains, domainNamed } from "../naming.ts";
 import { warmCounts, warmLine } from "../openapi/answers.ts";
-import { loggedNames, orderStream } from "./order-stream.ts";
-import { type WarmOrder, type WarmResult, warmAll } from "./warm.ts";
+import { auditedStream, loggedNames } from "./audited-stream.ts";
+import { type WarmRequest, type WarmResult, warmAll } from "./warm.ts";
 
-// An origin that serves clients as well has more to do.
+// Low, because the origin serves clients at the same time.
 const WARM_PLACES = 4;
 
 const INPUT = z.object({
   bucket: bucketField(),
-  domain: text().optional().describe("Whose mirror fetches keys; default: the bucket's first mirrored one."),
-  names: names().describe("URLs under which clients ask for the objects, or keys."),
-  concurrency: whole(1, 64).default(WARM_PLACES).describe("Names at the same time."),
-  rate: number(0.01, 10_000).optional().describe("Names a second at the most."),
+  domain: text()
+    .optional()
+    .describe("The domain whose mirror fetches keys; default: the first mirrored domain of the bucket."),
+  names: names().describe("Download URLs of the objects, or keys."),
+  concurrency: whole(1, 64).default(WARM_PLACES).describe("Names fetched concurrently."),
+  rate: number(0.01, 10_000).optional().describe("Limit of names a second."),
 });
 
 export function addWarmCall(
@@ -29,13 +31,16 @@ export function addWarmCall(
 ): void {
   const answer = { kind: "lines", line: warmLine, end: warmCounts } as const;
   calls.add(
-    { method: "post", path: "/warm", summary: "Fetch objects ahead", input: INPUT, answer },
+    { method: "post", path: "/warm", summary: "Fetch objects ahead of requests", input: INPUT, answer },
     (context, body) => {
-      const order = orderOf(body, registry);
-      const audit = auditOf(context, log, { operation: "warm", ...loggedNames(order.names) });
+      const warmRequest = warmRequestOf(body, registry);
+      const audit = auditOf(context, log, { operation: "warm", ...loggedNames(warmRequest.names) });
       const counts: Partial<Record<WarmResult, number>> = {};
-      return orderStream(context, { audit, counts }, async function* (signal) {
-        for await (const line of warmAll(order, { domains: registry, signal: AbortSignal.any([signal, stopping]) })) {
+      return auditedStream(context, { audit, counts }, async function* (signal) {
+        for await (const line of warmAll(warmRequest, {
+          domains: registry,
+          signal: AbortSignal.any([signal, stopping]),
+        })) {
           counts[line.result] = (counts[line.result] ?? 0) + 1;
           yield line;
         }
@@ -45,14 +50,14 @@ export function addWarmCall(
   );
 }
 
-function orderOf({ bucket, domain, ...body }: z.output<typeof INPUT>, domains: Domains): WarmOrder {
+function warmRequestOf({ bucket, domain, ...body }: z.output<typeof INPUT>, domains: Domains): WarmRequest {
   const site = () => domainNamed(domain, () => bucketNamed(bucket, domains), domains);
-  // Refused before anything is fetched.
+  // Before the first fetch.
   if (domain !== undefined || bucket !== undefined) refuseMismatch(site(), bucket, domains);
   return { ...body, rate: body.rate, site };
 }
 
-/** Both are given and contradict each other: one would be overlooked. */
+/** Throws request_invalid if domain and bucket contradict each other: one of them would be ignored. */
 function refuseMismatch({ domain, stored }: Site, bucket: string | undefined, domains: Domains): void {
   if (bucket === undefined || bucketNamed(bucket, domains) === stored) return;
   throw invalid(`the domain "${domain}" belongs to the bucket ${stored.bucketId}`);

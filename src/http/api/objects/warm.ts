@@ -1,5 +1,5 @@
-// Fetching objects ahead, through the mirrors that clients would use, as slowly as is asked for. What the bucket has
-// already is left alone; what was purged is asked for again.
+// Fetches objects ahead of requests, through the mirrors that clients would use, at a limited rate. It skips stored
+// objects and revalidates purged ones.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import { toKey } from "../../../core/object.ts";
@@ -13,9 +13,9 @@ import { inParallel, untilAborted } from "../in-parallel.ts";
 import { type Domains, readUrl, siteOf, urlOf } from "../naming.ts";
 
 /**
- * `fetched`: whole, stored or on its way. `present`: nothing to do. `confirmed`: purged, but still the origin's.
- * `missing`: the origin has none. `deleted`: an operator's tombstone. `unmirrored`: no origin is asked for it. `unstored`:
- * the origin gave something that may not be stored.
+ * `fetched`: whole, and stored or pending. `present`: stored already. `confirmed`: purged, and the origin confirmed it.
+ * `missing`: the origin does not have it. `deleted`: there is an operator's tombstone. `unmirrored`: no rule fetches
+ * and stores it. `unstored`: the answer of the origin may not be stored.
  */
 export type WarmResult =
   | "fetched"
@@ -27,34 +27,34 @@ export type WarmResult =
   | "unstored"
   | "failed";
 
-/** One name's line. `code` and `message` belong to `failed`. */
+/** The result for one name. `code` and `message` are set for `failed`. */
 export interface WarmLine {
   readonly name: string;
   readonly result: WarmResult;
-  /** Of what was fetched. */
+  /** Size of the fetched object. */
   readonly bytes?: number;
   readonly code?: string;
   readonly message?: string;
 }
 
-export interface WarmOrder {
-  /** URLs, and keys of `site`. */
+export interface WarmRequest {
+  /** URLs, or keys of `site`. */
   readonly names: readonly string[];
   readonly site: () => Site;
-  /** Names at work at the same time. */
+  /** Names fetched concurrently. */
   readonly concurrency: number;
-  /** Names a second; undefined: as they come. */
+  /** Names a second; undefined: unlimited. */
   readonly rate: number | undefined;
 }
 
-/** A line for each name as it is done. Ends early when the signal aborts. */
+/** Yields a line for each finished name. Ends early when the signal aborts. */
 export async function* warmAll(
-  { names, site, concurrency, rate }: WarmOrder,
+  { names, site, concurrency, rate }: WarmRequest,
   { domains, signal }: { readonly domains: Domains; readonly signal: AbortSignal },
 ): AsyncGenerator<WarmLine, void, undefined> {
   const work = async (name: string): Promise<WarmLine> => {
     try {
-      return { name, ...(await warm(wanted(name, site, domains), signal)) };
+      return { name, ...(await warm(targetOf(name, site, domains), signal)) };
     } catch (error) {
       return { name, ...failure(asHuiyuanError(error)) };
     }
@@ -66,7 +66,7 @@ export async function* warmAll(
   });
 }
 
-/** At most `rate` a second, evenly. */
+/** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
   let next = performance.now();
   return async () => {
@@ -76,12 +76,12 @@ function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
   };
 }
 
-interface Wanted {
+interface Target {
   readonly site: Site;
   readonly url: ObjectUrl;
 }
 
-function wanted(name: string, site: () => Site, { sites }: Domains): Wanted {
+function targetOf(name: string, site: () => Site, { sites }: Domains): Target {
   const target = readUrl(name);
   if (target === undefined) {
     const own = site();
@@ -94,7 +94,7 @@ function wanted(name: string, site: () => Site, { sites }: Domains): Wanted {
   return { site: named, url: original === undefined ? url : { ...url, path: original } };
 }
 
-async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
+async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
   const { stored } = site;
   const object = nameObject(site, url);
   const entry = await stored.bucket.lookup(object.key);
@@ -103,9 +103,9 @@ async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<Wa
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
   const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
-  const asked = originRequestForKey(route, object.request, {});
-  if (!asked.isStored) return { result: "unmirrored" };
-  const request = { ...asked, via: undefined, cdnLoop: undefined, signal };
+  const originRequest = originRequestForKey(route, object.request, {});
+  if (!originRequest.isStored) return { result: "unmirrored" };
+  const request = { ...originRequest, via: undefined, cdnLoop: undefined, signal };
   const { mirror } = route;
   const answer =
     entry.state === "object"
@@ -116,7 +116,7 @@ async function warm({ site, url }: Wanted, signal: AbortSignal): Promise<Omit<Wa
 
 async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "name">> {
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
-  if (answer.kind === "asked") return { result: "unstored" }; // Only a HEAD is answered so.
+  if (answer.kind === "asked") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
   try {
     if (answer.kind === "finished") {
       return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
@@ -133,6 +133,6 @@ async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "
 function failure(error: HuiyuanError): Omit<WarmLine, "name"> {
   if (error.code === "not_found") return { result: "missing" };
   const { status, text } = errorRow(error.code);
-  // What the origin did is told in full; of faults in here only the log tells more.
+  // Origin errors show their full message; internal errors only their public text.
   return { result: "failed", code: error.code, message: status === 500 ? text : error.message };
 }

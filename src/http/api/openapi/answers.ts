@@ -1,5 +1,5 @@
-// What calls of the admin API answer, as schemas: openapi.ts tells them, and a test holds the answers against them. Times are
-// ISO 8601; what is not known is left out.
+// Schemas of the answers of the admin API, for openapi.ts. A test checks real answers against them. Times are ISO 8601;
+// unknown fields are left out.
 import * as z from "zod";
 
 const bucketId = z.string().describe("`<appid>/<name>`");
@@ -8,7 +8,7 @@ const time = z.iso.datetime();
 export const problem = z.object({
   code: z.int().describe("The X-ErrNo of the error."),
   message: z.string(),
-  requestId: z.string().describe("As in the log."),
+  requestId: z.string().describe("The same id as in the log."),
 });
 
 export const bucketsAnswer = z.object({
@@ -24,10 +24,10 @@ export const originsAnswer = z.object({
   origins: z.array(
     z.object({
       name: z.string().describe("Its address, without credentials."),
-      state: z.enum(["closed", "open", "half-open"]).describe("Of its circuit breaker."),
-      running: z.int().describe("Requests whose body has not ended."),
-      waiting: z.int().describe("Requests in line."),
-      pausedMs: z.number().describe("For how long it has asked to be left alone."),
+      state: z.enum(["closed", "open", "half-open"]).describe("State of its circuit breaker."),
+      running: z.int().describe("Running requests, until the body has ended."),
+      waiting: z.int().describe("Queued requests."),
+      pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
     }),
   ),
 });
@@ -66,15 +66,15 @@ export const objectPage = z.object({
   next: z.string().optional().describe("`after` of the next page; left out at the end."),
 });
 
-/** What a bucket knows of a key. */
+/** The state of a key in a bucket. */
 const ENTRY = {
   state: z.enum(["object", "tombstone", "absent"]),
   epoch: z.int().describe("Raised by uploads, deletes and purges of the key."),
-  isStale: z.boolean().optional().describe("Purged: the origin is asked first."),
-  isPending: z.boolean().optional().describe("On its way to the remote store."),
+  isStale: z.boolean().optional().describe("Purged: the next request revalidates it first."),
+  isQueued: z.boolean().optional().describe("Its upload to the remote store is pending."),
   object: object.optional(),
   tombstone: z.object({ deletedAt: time, reason: z.string(), expiresAt: time.optional() }).optional(),
-  failure: z.string().optional().describe("Why the store could not be asked."),
+  failure: z.string().optional().describe("Error code of a store that did not answer."),
   isInMemory: z.boolean(),
 };
 
@@ -121,14 +121,18 @@ const request = z.object({
 
 export const explanation = z.object({
   method: z.string(),
-  isRestApi: z.boolean().optional().describe("A call of the REST API: nothing else is told."),
+  isRestApi: z.boolean().optional().describe("true: a call of the REST API; there are no other fields."),
+  isHealthPath: z
+    .boolean()
+    .optional()
+    .describe("true: a health check (`server.healthPath`); there are no other fields."),
   domain: z.string().optional(),
   bucket: bucketId.optional(),
   isMirrored: z.boolean().optional(),
   path: z.string().optional(),
   query: z.string().optional(),
   alias: z.string().optional(),
-  original: z.string().optional().describe("The key that a processed image is made of."),
+  original: z.string().optional().describe("Key of the original of a processed image."),
   recipe: z.string().optional(),
   key: z.string().optional(),
   stored: z.object(ENTRY).optional(),
@@ -144,7 +148,7 @@ export const explanation = z.object({
     .optional(),
   rule: z
     .object({
-      index: z.int().optional().describe("Left out: the domain's own settings."),
+      index: z.int().optional().describe("Position of the rule; left out for the domain's own settings."),
       action: z.string(),
       type: z.string(),
       match: z.record(z.string(), z.unknown()).optional(),
@@ -166,7 +170,7 @@ export const explanation = z.object({
   answer: z
     .object({
       from: z.string(),
-      status: z.int().optional().describe("Left out where an origin or the renderer has the last word."),
+      status: z.int().optional().describe("Left out if an origin or the renderer decides it."),
       ...refusal.partial().shape,
       cacheControl: z.string().optional(),
       cacheStatus: z.string().optional(),
@@ -197,7 +201,7 @@ export const noticePage = z.object({
 
 export const noticesChanged = z.object({
   changed: z.int(),
-  isSending: z.boolean().describe("false: no server runs that would send them."),
+  isSending: z.boolean().describe("false: no server is running that would send them."),
 });
 
 export const logPage = z.object({

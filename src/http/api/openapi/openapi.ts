@@ -1,4 +1,4 @@
-// The admin API in OpenAPI 3.1, made of the very schemas that read what callers send. Pure.
+// Describes the admin API in OpenAPI 3.1, from the same schemas that parse the input of its calls. Pure.
 import type * as z from "zod";
 import type { Call, CallAnswer } from "../calls.ts";
 import { bareSchemaOf as bare, schemaOf } from "../input.ts";
@@ -19,7 +19,7 @@ export function describeApi(calls: readonly Call[], version: string): object {
     paths,
     components: {
       securitySchemes: {
-        adminToken: { type: "http", scheme: "bearer", description: "server.adminToken, where one is set." },
+        adminToken: { type: "http", scheme: "bearer", description: "server.adminToken, if one is set." },
       },
       responses: { Problem: { description: "Refused; nothing was changed.", content: json(problem) } },
     },
@@ -34,7 +34,7 @@ function operation({ method, path, summary, input, answer }: Call): object {
     ...(method === "get" && fields.length > 0 && { parameters: parameters(input) }),
     ...(method === "post" && { requestBody: { required: true, content: json(input) } }),
     responses: {
-      200: { description: "Done, or being done.", content: content(answer) },
+      200: { description: "Done, or in progress.", content: content(answer) },
       400: { $ref: "#/components/responses/Problem" },
       401: { $ref: "#/components/responses/Problem" },
       ...(method === "post" && {
@@ -69,7 +69,7 @@ function content(answer: CallAnswer): object {
         required: [name],
       }));
       const description =
-        "One line. The last is `end` with the counts, or `error`; without either the answer is not whole.";
+        "One line. The last is `end` with the counts, or `error`; without either the answer is incomplete.";
       return { "application/x-ndjson": { schema: { description, anyOf: [line, end, error] } } };
     }
   }

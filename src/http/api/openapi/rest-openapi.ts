@@ -1,15 +1,15 @@
-// The REST API of uploads (http/photos/) in OpenAPI 3.1. Its forms and paths are read as clients of 2015 write them, by no schema; so
-// the codes are made of the one table of errors, and a test holds real answers against the schemas. Pure.
+// Describes the REST API for uploads (http/rest/) in OpenAPI 3.1. No schema parses its forms and paths, which follow
+// clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table. Pure.
 import * as z from "zod";
 import { ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
 import { CALLBACK_FAILED } from "../../../upload/callback/callback.ts";
 import { bareSchemaOf as bare } from "../input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });
-const callback = z.unknown().optional().describe("What your server answered, where the bucket has a callback.");
+const callback = z.unknown().optional().describe("Answer of your server, if the bucket has a callback.");
 
 const uploaded = z.object({
-  url: z.string().describe("Of the API, for stat, copy and delete."),
+  url: z.string().describe("API URL of the file, for stat, copy and delete."),
   download_url: z.string(),
   fileid: z.string(),
   info: z.array(z.object({ 0: size })),
@@ -18,15 +18,15 @@ const uploaded = z.object({
 
 const begun = z.object({
   session: z.string(),
-  offset: z.number().describe("From where to send on."),
-  slice_size: z.number().describe("Bytes of each slice but the last."),
+  offset: z.number().describe("Offset of the next slice to send."),
+  slice_size: z.number().describe("Bytes of each slice except the last."),
 });
 
-const taken = z.object({ session: z.string(), offset: z.number().describe("Of the slice that was sent.") });
+const taken = z.object({ session: z.string(), offset: z.number().describe("Offset of the received slice.") });
 
 const copied = z.object({ url: z.string(), download_url: z.string(), fileid: z.string() });
 
-const told = z.object({
+const described = z.object({
   file_url: z.string(),
   file_fileid: z.string(),
   file_upload_time: z.string().describe("Unix seconds."),
@@ -38,11 +38,11 @@ const told = z.object({
 
 const uploadForm = z.object({
   FileContent: z.string().optional().meta({ contentMediaType: "application/octet-stream" }),
-  MagicContext: z.string().optional().describe("At most 16 KB, handed to your server with the callback."),
-  Md5: z.string().optional().describe("Hex; the upload is refused where the file has another."),
-  sha: z.string().optional().describe("SHA-1, hex; likewise. Of slices: of the whole file."),
+  MagicContext: z.string().optional().describe("At most 16 KB, sent to your server with the callback."),
+  Md5: z.string().optional().describe("Hex; the upload is refused if the file has a different one."),
+  sha: z.string().optional().describe("SHA-1, hex; likewise. For slices: of the whole file."),
   op: z.enum(["", "upload_slice"]).optional(),
-  filesize: z.string().optional().describe("Of the whole file, to begin slices."),
+  filesize: z.string().optional().describe("Size of the whole file, to start an upload in slices."),
   slice_size: z.string().optional(),
   session: z.string().optional(),
   offset: z.string().optional(),
@@ -51,23 +51,29 @@ const uploadForm = z.object({
 export function describeRestApi(version: string): object {
   const paths = {
     "/photos/v2/{appid}/{bucket}/{userid}": {
-      post: { ...upload("uploadUnnamed", "Upload an image; the server makes its name"), parameters: named(false) },
+      post: {
+        ...upload("uploadUnnamed", "Upload an image; the server generates its fileid"),
+        parameters: named(false),
+      },
     },
     "/photos/v2/{appid}/{bucket}/{userid}/{fileid}": {
       get: {
         operationId: "stat",
-        summary: "What is known of an image",
+        summary: "Show the properties of an image",
         security: [],
         parameters: named(true),
-        responses: answers(told),
+        responses: answers(described),
       },
       post: { ...upload("upload", "Upload an image, at once or in slices"), parameters: named(true) },
     },
     "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/copy": {
-      post: { ...once("copy", "Copy to a new name, which the server makes"), responses: answers(copied) },
+      post: { ...once("copy", "Copy to a new fileid, which the server generates"), responses: answers(copied) },
     },
     "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/del": {
-      post: { ...once("delete", "Delete, so that no origin brings it back"), responses: answers(z.object({})) },
+      post: {
+        ...once("delete", "Delete; the image is not fetched from an origin again"),
+        responses: answers(z.object({})),
+      },
     },
   };
   return {
@@ -76,7 +82,7 @@ export function describeRestApi(version: string): object {
       title: "Huiyuan REST API (万象优图 V2)",
       version,
       description:
-        "On the download port, on every host name that serves no downloads. /photos/v1/{appid}/{userid} means the project's first bucket.",
+        "On the download port, for every host name that serves no downloads. /photos/v1/{appid}/{userid} means the project's first bucket.",
     },
     servers: [{ url: "http://127.0.0.1:8080" }],
     security: [{ header: [] }, { query: [] }],
@@ -85,7 +91,7 @@ export function describeRestApi(version: string): object {
       securitySchemes: {
         header: {
           ...{ type: "apiKey", in: "header", name: "Authorization" },
-          description: "`QCloud <signature>`; the word may be left out.",
+          description: "`QCloud <signature>`; the scheme may be left out.",
         },
         query: { type: "apiKey", in: "query", name: "sign", description: "The signature, URL-encoded." },
       },
@@ -115,7 +121,7 @@ function once(operationId: string, summary: string): object {
 
 function named(hasFileid: boolean): readonly object[] {
   const parts = [
-    { name: "appid", description: "The project's." },
+    { name: "appid", description: "The project's id." },
     { name: "bucket", description: "Its name alone." },
     { name: "userid", description: "`0`." },
     ...(hasFileid
@@ -126,14 +132,14 @@ function named(hasFileid: boolean): readonly object[] {
 }
 
 function answers(data: z.ZodType): object {
-  const good = z.object({ code: z.literal(0), message: z.string(), data });
+  const success = z.object({ code: z.literal(0), message: z.string(), data });
   return {
-    200: { description: "Done.", content: json(good) },
+    200: { description: "Done.", content: json(success) },
     400: { $ref: "#/components/responses/Failure" },
   };
 }
 
-/** Every code that a failure may have, and what is said with it. */
+/** Every failure code and its message. */
 function failureCodes(): ReadonlyMap<number, string> {
   const rows = ERROR_CODES.filter((code) => errorRow(code).rest !== undefined).map((code) => restError(code));
   const all = [...rows, { code: CALLBACK_FAILED, message: "stored, but your server did not take the callback" }];

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { inParallel, untilAborted } from "../../../../src/http/api/in-parallel.ts";
 
-/** Work that a test ends by hand. */
+/** Work that the test finishes itself. */
 function byHand() {
   const begun = new Map<string, (result: string) => void>();
   const work = (item: string) => new Promise<string>((resolve) => begun.set(item, resolve));
@@ -16,7 +16,7 @@ const turns = async (count = 20) => {
   for (let turn = 0; turn < count; turn += 1) await Promise.resolve();
 };
 
-test("inParallel() gives results as they end, and begins the next then", async () => {
+test("inParallel() yields results in order of completion, and starts the next item when the result is taken", async () => {
   const { begun, work, end } = byHand();
   const results = inParallel(items("a", "b", "c"), { places: 2, work });
   const first = results.next();
@@ -35,7 +35,7 @@ test("inParallel() gives results as they end, and begins the next then", async (
   expect(rest.map(({ value }) => value)).toEqual(["c done", "a done", undefined]);
 });
 
-test("inParallel() gives out a result while the pace holds back the next item", async () => {
+test("inParallel() yields a result while the pace delays the next item", async () => {
   const { work, end } = byHand();
   const paces = [Promise.resolve(), new Promise<void>(() => {})];
   const results = inParallel(items("a", "b"), { places: 2, work, pace: () => paces.shift() ?? Promise.resolve() });
@@ -45,7 +45,7 @@ test("inParallel() gives out a result while the pace holds back the next item", 
   expect(await first).toEqual({ done: false, value: "a done" });
 });
 
-test("inParallel() throws what the items throw, after what was begun has ended", async () => {
+test("inParallel() throws the error of the items after all started work has ended", async () => {
   const { work, end, begun } = byHand();
   const failing = async function* () {
     yield "a";
@@ -64,7 +64,7 @@ test("inParallel() throws what the items throw, after what was begun has ended",
   expect(await thrown).toBe("no more");
 });
 
-test("untilAborted() gives nothing after the abort", async () => {
+test("untilAborted() yields nothing after the abort", async () => {
   const leaving = new AbortController();
   const seen: string[] = [];
   for await (const item of untilAborted(["a", "b", "c"], leaving.signal)) {

@@ -6,7 +6,7 @@ test.each([
   ["a.jpg", "", "https://h/base/a.jpg"],
   ["图/a b?c#d%.jpg", "v=1", "https://h/base/%E5%9B%BE/a%20b%3Fc%23d%25.jpg?v=1"],
   ["/a\r\nX: y", "", "https://h/base//a%0D%0AX:%20y"],
-] as const)("locationOf() leads %j %j to %s", (path, query, location) => {
+] as const)("locationOf() of path %j and query %j is %s", (path, query, location) => {
   expect(locationOf("https://h/base", { path: toKey(path), query })).toBe(location);
 });
 

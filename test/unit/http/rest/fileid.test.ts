@@ -1,4 +1,4 @@
-// Fileids in paths: each client's spelling means the name that it signed, and no spelling means two.
+// Fileids in paths: the spelling of every client means the name that it signed, and no spelling means two names.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -17,7 +17,7 @@ const fileid = fc
 const asForm = (text: string) => encodeURIComponent(text).replaceAll("%20", "+");
 
 describe("readFileid()", () => {
-  test("reads what clients write that encode as forms do, and as URLs do", () => {
+  test("reads form encoding and percent-encoding", () => {
     fc.assert(
       fc.property(fileid, (name) => {
         expect(readFileid(asForm(name), undefined)).toBe(name);
@@ -27,7 +27,7 @@ describe("readFileid()", () => {
     );
   });
 
-  test("believes a signature that is bound to one of the readings, and no other", () => {
+  test("prefers the reading that the signature is bound to, and ignores any other name", () => {
     fc.assert(
       fc.property(fileid, (name) => {
         const raw = Buffer.from(name).toString("latin1");
@@ -50,7 +50,7 @@ describe("readFileid()", () => {
   );
 });
 
-test("statFileids() takes the likeliest first, and one slash away last", () => {
+test("statFileids() lists the likeliest first, and names without the final slash last", () => {
   expect(statFileids("a+b%2B/", undefined)).toEqual(["a b+/", "a+b+/", "a b+", "a+b+"]);
   expect(statFileids("a+b", "a+b")).toEqual(["a+b", "a b"]);
   expect(statFileids("50%", "50%")).toEqual(["50%"]);

@@ -14,7 +14,7 @@ test.each([
   ["an unknown coding", `POST ${PATH} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n`],
   ["an expectation", `POST ${PATH} HTTP/1.1\r\nHost: h\r\nExpect: tea\r\nContent-Length: 0\r\n\r\n`],
   ["no header at all", `GET http://h${PATH} HTTP/1.1\r\nno header\r\n\r\n`],
-])("a call whose head cannot be read (%s) is answered as calls are", async (_, bytes) => {
+])("an API call with an unreadable head (%s) gets an API answer", async (_, bytes) => {
   const { port } = await photosLab();
   const { status, body } = await sendRaw(port, bytes);
   expect([status, JSON.parse(Buffer.from(body, "latin1").toString())]).toEqual([
@@ -23,7 +23,7 @@ test.each([
   ]);
 });
 
-test("what is no call is answered as before", async () => {
+test("an unreadable head of another request gets no API answer", async () => {
   const { port } = await photosLab();
   const { status, body } = await sendRaw(port, `GET /a.jpg HTTP/1.1\r\nHost: h\r\nX: ${"A".repeat(20_000)}\r\n\r\n`);
   expect([status, JSON.parse(body)]).toMatchObject([431, { code: -103 }]);

@@ -1,4 +1,4 @@
-// The REST API in this process: deadlines of bodies, bounds, and what thousands of hostile requests do to it.
+// The REST API in this process: body deadlines, limits, and thousands of hostile requests.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../../../src/core/errors.ts";
@@ -39,15 +39,15 @@ function headOf(fileid: string, { contentType, body }: MadeForm, more: readonly 
 }
 
 async function settled({ pool, uploads }: PhotosLab): Promise<void> {
-  await eventually(() => pool.usage.spools === 0 && uploads.taken === 0, "nothing is held any more");
+  await eventually(() => pool.usage.spools === 0 && uploads.taken === 0, "no spool and no upload slot is held");
   expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
 }
 
 describe("bodies", () => {
   test.each([
-    ["brings nothing any more", { idleMs: 100, totalMs: 60_000 }],
+    ["sends no further byte", { idleMs: 100, totalMs: 60_000 }],
     ["has not ended in time", { idleMs: 60_000, totalMs: 100 }],
-  ])("that come too slowly are given up with a code: one that %s", async (_, patience) => {
+  ])("that are too slow are aborted with a code: one that %s", async (_, patience) => {
     const lab = await photosLab({ patience });
     const form = fileForm(jpeg);
     const answer = await callRaw(lab.port, [headOf("late.jpg", form), form.body.subarray(0, 500)]);
@@ -56,7 +56,7 @@ describe("bodies", () => {
     await settled(lab);
   });
 
-  test("go to disk beyond what memory allows, and nothing of them stays", async () => {
+  test("go to disk beyond the memory limit, and leave no spool file", async () => {
     const lab = await photosLab();
     const image = Buffer.concat([jpeg, Buffer.alloc(4_000_000, 7)]);
     const send = (index: number) =>
@@ -67,21 +67,21 @@ describe("bodies", () => {
     await eventually(() => lab.pool.files().length === 0, "no spool file is left");
   });
 
-  test("more of them at once than there are places for are told to come again", async () => {
+  test("beyond the upload limit are refused as overloaded", async () => {
     const lab = await photosLab({ uploads: createFillLimit(1) });
     const form = fileForm(jpeg);
     const half = form.body.subarray(0, 500);
     const first = callRaw(lab.port, [headOf("first.jpg", form, ["Expect: 100-continue"]), { when: "100", send: half }]);
-    await eventually(() => lab.pool.usage.spools === 1, "the first is under way");
+    await eventually(() => lab.pool.usage.spools === 1, "the first upload is running");
     const second = await callApi({ port: lab.port, path: "/second.jpg", form, sign: uploadToken() });
     expect(second).toMatchObject({ status: 400, code: -2000 });
     first.catch(() => undefined);
   });
 });
 
-describe("whatever is sent", () => {
+describe("hostile input", () => {
   const KNOWN = new Set([0, ...ERROR_CODES.map((code) => restError(code).code)]);
-  /** What only a fault in here would be answered with; no request of these tests is late or finds a full disk. */
+  /** The code of internal errors. No request of these tests is late or meets a full disk, so it must not occur. */
   const INTERNAL = -5989;
 
   function check(lab: PhotosLab, { status, code, data }: { status: number; code: number; data: object }): void {
@@ -128,10 +128,10 @@ describe("whatever is sent", () => {
     ),
     fc.string({ maxLength: 5 }),
   );
-  // Other bytes the parser refuses, before there is a request.
+  // The HTTP parser refuses other bytes before there is a request.
   const path = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join("").replace(/[^\x21-\x7e]/g, ""));
 
-  test("as a path and a query, it is answered with a known code", { timeout: 60_000 }, async () => {
+  test("as path and query gets a known code", { timeout: 60_000 }, async () => {
     const lab = await photosLab();
     await fc.assert(
       fc.asyncProperty(path, fc.constantFrom("GET", "POST", "PUT", "DELETE"), async (rest, method) => {
@@ -142,7 +142,7 @@ describe("whatever is sent", () => {
     );
   });
 
-  test("as a signature, it is answered with a known code", { timeout: 60_000 }, async () => {
+  test("as a signature gets a known code", { timeout: 60_000 }, async () => {
     const lab = await photosLab();
     const good = onceToken("a.jpg");
     const mutated = fc
@@ -171,7 +171,7 @@ describe("whatever is sent", () => {
     );
   });
 
-  test("as a form, it is answered with a known code, and nothing is held", { timeout: 120_000 }, async () => {
+  test("as a form gets a known code, and nothing stays held", { timeout: 120_000 }, async () => {
     const lab = await photosLab();
     const word = fc.constantFrom(
       ...["op", "FileContent", "session", "offset", "sha", "filesize", "slice_size", "Md5", "MagicContext", "x", ""],
@@ -228,7 +228,7 @@ describe("whatever is sent", () => {
     expect(lab.slices.running).toBeLessThanOrEqual(256);
   });
 
-  test("as bytes after the head of an upload, it is answered, or the connection ends", {
+  test("as bytes after the head of an upload gets a known code", {
     timeout: 60_000,
   }, async () => {
     const lab = await photosLab();

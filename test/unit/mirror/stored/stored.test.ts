@@ -379,7 +379,7 @@ describe("bytesOf()", () => {
     const told: string[] = [];
     const { stored } = storedLab({
       over: (driver) => ({
-        async bring(info) {
+        async prefetch(info) {
           told.push("brought");
           const reader = await driver.open(info);
           return reader && { ...reader, close: () => void told.push("closed") };

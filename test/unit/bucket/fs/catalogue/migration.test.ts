@@ -1,4 +1,4 @@
-// A catalogue of an earlier version is brought up to date when it is opened, and nothing in it is lost.
+// A catalogue of an earlier version is migrated when it is opened, and loses nothing.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -63,7 +63,7 @@ async function openVersion2(): Promise<void> {
   await open();
 }
 
-test("version 2 keeps its objects, tombstones and marks, with nothing known of their freshness", async () => {
+test("version 2 keeps its objects, tombstones and stale flags, without freshness data", async () => {
   await openVersion2();
   const old = (key: string, body = ONE, via?: "upload") => {
     const info = infoOf(key, body, via);
@@ -79,7 +79,7 @@ test("version 2 keeps its objects, tombstones and marks, with nothing known of t
   expect(await bucket.usage()).toEqual({ objects: 3, bytes: 16 });
 });
 
-test("version 2 takes what came with version 3: validations and tombstones that expire", async () => {
+test("version 2 then stores the data of version 3: validations and tombstones that expire", async () => {
   await openVersion2();
   const validated = { at: 8_000, life: { cacheControl: "max-age=1" } };
   const renewal = { etag: etagOf(ONE.hashes), epoch: 1, originEtag: '"2"', originLastModified: undefined, validated };
@@ -97,7 +97,7 @@ test("version 2 takes what came with version 3: validations and tombstones that 
   expect(await bucket.lookup(toKey("deleted.jpg"))).toMatchObject({ state: "tombstone" });
 });
 
-test("version 4 keeps its packs, spent tokens and what is known of freshness, and takes what came with version 5", async () => {
+test("version 4 keeps its packs, spent tokens and freshness data, and then stores the data of version 5", async () => {
   lay(4);
   layFile(OWN);
   mkdirSync(join(dir, "packs"));
@@ -111,7 +111,7 @@ test("version 4 keeps its packs, spent tokens and what is known of freshness, an
   writeFileSync(join(dir, "packs", "1"), pack);
   await open(0);
 
-  // Its digests were not asked for when it came.
+  // No digest was computed when it was stored.
   const bare = infoOf("mirrored.jpg", {
     ...ONE,
     hashes: { sha256: ONE.hashes.sha256, sha1: undefined, md5: undefined },
@@ -131,7 +131,7 @@ test("version 4 keeps its packs, spent tokens and what is known of freshness, an
   expect(await bucket.findBySha1(ONE.hashes.sha1 ?? "")).toBeUndefined();
   expect(await bucket.put(infoOf("again.jpg", ONE, "upload"), ONE, { when: "vacant" })).toBe("stored");
   expect(await bucket.findBySha1(ONE.hashes.sha1 ?? "")).toBeDefined();
-  // What is dead in the pack goes, and nothing else.
+  // The dead blobs of the pack are removed, and no other.
   expect(await store.sweep()).toEqual({ blobs: 1, bytes: 4 });
   expect([await textOf("again.jpg", 3), await textOf("uploaded.jpg", 10)]).toEqual(["one", "the second"]);
 });

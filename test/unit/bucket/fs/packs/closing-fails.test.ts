@@ -1,4 +1,4 @@
-// What closing a file reports says nothing about bytes that were synced before, and its number is free in any case.
+// An error of close() does not affect bytes that were synced before, and the descriptor is released in any case.
 import fs from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -13,7 +13,7 @@ import { eventually } from "../../../../helpers/program.ts";
 
 const { closeSync, fstatSync } = fs;
 let dir: string;
-/** Files that were to be closed; undefined for a number that was no file's any more. */
+/** Paths of the descriptors that were closed; undefined for a descriptor that was not open. */
 let closed: (string | undefined)[];
 
 beforeEach(async () => {
@@ -28,7 +28,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** As Linux does it where a disk fails: the descriptor is gone, and the call says EIO. */
+/** As Linux behaves when a disk fails: the descriptor is released, and close() reports EIO. */
 function closingFails(): void {
   fs.closeSync = (descriptor) => {
     closed.push(pathOf(descriptor));
@@ -46,9 +46,9 @@ function pathOf(descriptor: number): string | undefined {
   }
 }
 
-test("a pack is closed once, and what its flush has synced stands", async () => {
+test("a pack is closed once, and flushed bytes stay stored", async () => {
   await mkdir(join(dir, "packs"));
-  // A folder is synced through a descriptor of its own, with the first flush of each pack.
+  // The first flush of each pack also opens and closes the folder to sync it.
   const folder = openPackFolder(dir, 0, 3 * 4_096);
   for (const text of ["first", "second"]) {
     folder.append(Buffer.from(text));
@@ -63,7 +63,7 @@ test("a pack is closed once, and what its flush has synced stands", async () => 
   expect((await readFile(packPath(dir, place.pack))).subarray(place.at).toString()).toBe("third");
 });
 
-test("close() closes a pack that still grows once", async () => {
+test("close() closes a growing pack once", async () => {
   await mkdir(join(dir, "packs"));
   const folder = openPackFolder(dir, 0);
   folder.append(Buffer.from("a"));
@@ -74,7 +74,7 @@ test("close() closes a pack that still grows once", async () => {
   expect(closed).toEqual([packPath(dir, 1)]);
 });
 
-test("a blob's file that does not tell its size is closed", async () => {
+test("a blob's file is closed if fstat() fails", async () => {
   const sha256 = "ab".repeat(32);
   const path = blobPath(dir, sha256);
   await mkdir(dirname(path), { recursive: true });
@@ -99,7 +99,7 @@ test.each([
       await syncFile(path);
     },
   ],
-])("%s: a file that was synced is there", async (_, write) => {
+])("%s: a synced file exists although close() fails", async (_, write) => {
   closingFails();
   const path = join(dir, "file");
   await write(path);

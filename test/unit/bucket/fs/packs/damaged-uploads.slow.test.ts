@@ -1,4 +1,4 @@
-// Bytes that were found wrong and that nobody else has: what the object is from then on, what mends it, what does not.
+// Damaged uploads, which cannot be fetched again: their state, the events that repair them, and those that do not.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ const openStore = () =>
     minFreeBytes: 0,
     graceMs: GRACE_MS,
     sweepEveryMs: 0,
-    copyFolders: ["edge/"],
+    cacheBucketPrefixes: ["edge/"],
   });
 
 beforeEach(async () => {
@@ -55,7 +55,7 @@ const photos = (id = PHOTOS) => store.bucket(id);
 
 let spoolFiles = 0;
 
-/** A body that came in a spool file has a file of its own; a small one in memory goes into a pack. */
+/** Stores a body from a spool file in a file of its own, and a small one from memory in a pack. */
 const PLACES = [
   { where: "in a file of its own", size: 200_000, inFile: true },
   { where: "in a pack", size: 5_000, inFile: false },
@@ -78,7 +78,7 @@ async function get(key: string, id = PHOTOS): Promise<Buffer | undefined> {
   return entry.state === "object" ? readAll(await photos(id).open(entry.info), entry.info.size) : undefined;
 }
 
-/** Stores an upload under `a.jpg`, changes it on the disk, and reads it once. */
+/** Stores an upload under `a.jpg`, damages it on the disk, and reads it once. */
 async function damagedUpload({ size, inFile }: { size: number; inFile: boolean }): Promise<Buffer> {
   const bytes = randomBytes(size);
   expect(await put("a.jpg", bytes, { inFile })).toBe("stored");
@@ -90,7 +90,7 @@ async function damagedUpload({ size, inFile }: { size: number; inFile: boolean }
 const isRight = async (key: string, bytes: Buffer) => (await get(key))?.equals(bytes);
 
 describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
-  test("keeps its key, is store_corrupt for every reader, and says so once in the log", async () => {
+  test("keeps its key, throws store_corrupt for every reader, and is logged once", async () => {
     await damagedUpload(place);
     for (let round = 0; round < 2; round += 1) {
       expect(await photos().lookup(A)).toMatchObject({ state: "object", epoch: 1, info: { isDamaged: true } });
@@ -105,7 +105,7 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
     expect(logged.map((line) => line.split(":")[0])).toEqual(["error"]);
   });
 
-  test("is not replaced by other bytes, of a mirror or of a client", async () => {
+  test("is not replaced by other bytes, mirrored or uploaded", async () => {
     await damagedUpload(place);
     const other = randomBytes(place.size);
     const { inFile } = place;
@@ -115,7 +115,7 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
     await expect(get("a.jpg")).rejects.toMatchObject({ code: "store_corrupt" });
   });
 
-  test("is whole again when its client gives the same bytes once more", async () => {
+  test("is repaired when its client uploads the same bytes again", async () => {
     const bytes = await damagedUpload(place);
     expect(await put("a.jpg", bytes, place)).toBe("stored");
     expect([await isRight("a.jpg", bytes), store.damaged()]).toEqual([true, 0]);
@@ -124,20 +124,20 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
     expect(readSha256(blobWith(dir, bytes))).toBe(wholeBody(bytes).hashes.sha256);
   });
 
-  test("is whole again when equal bytes come under another key, by whatever way", async () => {
+  test("is repaired when equal bytes are stored under another key, in any way", async () => {
     const bytes = await damagedUpload(place);
     expect(await put("b.jpg", bytes, { ...place, via: "mirror", condition: { when: "absent" } })).toBe("stored");
     expect([await isRight("a.jpg", bytes), await isRight("b.jpg", bytes), store.damaged()]).toEqual([true, true, 0]);
   });
 
-  test("is whole again, and an upload still, when a mirror's equal bytes are refused", async () => {
+  test("is repaired, and stays an upload, when a mirror's equal bytes are refused", async () => {
     const bytes = await damagedUpload(place);
     expect(await put("a.jpg", bytes, { ...place, via: "mirror", condition: { when: "absent" } })).toBe("exists");
     expect([await isRight("a.jpg", bytes), store.damaged()]).toEqual([true, 0]);
     expect(await photos().lookup(A)).toMatchObject({ info: { provenance: { via: "upload" } } });
   });
 
-  test("can be deleted and uploaded anew, before and after the sweep", async () => {
+  test("can be deleted and uploaded again, before and after the sweep", async () => {
     const bytes = await damagedUpload(place);
     for (const isSwept of [false, true]) {
       expect(await photos().delete(A, { deletedAt: clock, reason: "x" })).toBe(true);
@@ -149,7 +149,7 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
     }
   });
 
-  test("takes what the mirror brought, and copies, away, and they mend it when they come again", async () => {
+  test("makes mirrored objects and copies with its bytes absent, and is repaired when those are stored again", async () => {
     const bytes = randomBytes(place.size);
     await put("a.jpg", bytes, place);
     const mirrored = { ...place, via: "mirror", condition: { when: "absent" } } as const;
@@ -164,7 +164,7 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
     expect([await isRight("a.jpg", bytes), await isRight("b.jpg", bytes), store.damaged()]).toEqual([true, true, 0]);
   });
 
-  test("is not copied", async () => {
+  test("cannot be copied", async () => {
     await damagedUpload(place);
     const bucket = createBucket({ driver: photos(), now: () => clock, maxObjectBytes: 1_000_000 });
     await expect(bucket.copy(A, toKey("b.jpg"), VACANT)).rejects.toMatchObject({ code: "store_corrupt" });
@@ -172,7 +172,7 @@ describe.each(PLACES)("an upload $where whose bytes are damaged", (place) => {
   });
 });
 
-test("damage in a pack that is emptied later keeps its object and harms no neighbour", async () => {
+test("a damaged object stays when its pack is compacted, and its neighbours are unharmed", async () => {
   const bytes = await damagedUpload({ size: 5_000, inFile: false });
   const neighbour = randomBytes(5_000);
   await put("n.jpg", neighbour);

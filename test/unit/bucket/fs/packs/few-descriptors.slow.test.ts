@@ -10,10 +10,10 @@ const ROOT = fileURLToPath(new URL("../../../../../", import.meta.url));
 const DESCRIPTORS = 128;
 const OBJECTS = 200;
 
-test("open() gives up idle descriptors when the process has none left", async () => {
+test("open() closes cached descriptors when the process has none left", async () => {
   const dir = await mkdtemp(join(tmpdir(), "huiyuan-descriptors-"));
   try {
-    // Both limits: Node raises the soft one to the hard one.
+    // It sets both limits, because Node raises the soft one to the hard one.
     const command = `ulimit -n ${DESCRIPTORS}; exec "$0" --import tsx test/helpers/read-with-few-descriptors.ts "$@"`;
     const child = promisify(execFile)("sh", ["-c", command, process.execPath, dir, `${OBJECTS}`], { cwd: ROOT });
     expect((await child).stdout.trim()).toBe(`${2 * OBJECTS}`);

@@ -70,13 +70,13 @@ async function reopen(): Promise<void> {
 }
 
 const packs = () => readdirSync(join(dir, "packs")).sort();
-/** Files of packs that this process has open. */
+/** The pack files that this process has open. */
 function openPacks(): string[] {
   const paths = readdirSync("/proc/self/fd").map((name) => {
     try {
       return readlinkSync(`/proc/self/fd/${name}`);
     } catch {
-      return ""; // closed meanwhile
+      return ""; // closed in between
     }
   });
   return paths.filter((path) => path.startsWith(join(dir, "packs")));
@@ -84,7 +84,7 @@ function openPacks(): string[] {
 
 const blobFiles = () => readdirSync(join(dir, "blobs"), { recursive: true });
 
-/** Behind the store's back: where the catalogue says that the bytes lie. */
+/** Reads the place of the bytes directly from the catalogue. */
 function placeOf(bytes: Buffer): { pack: number | null; at: number | null } {
   const database = new Database(join(dir, "catalogue.db"), { readonly: true });
   try {
@@ -96,13 +96,13 @@ function placeOf(bytes: Buffer): { pack: number | null; at: number | null } {
   }
 }
 
-/** Makes a pack look full, so that the next life begins another. */
+/** Makes a pack look full, so that the next run begins another. */
 function pretendFull(pack: number): void {
   truncateSync(packPath(dir, pack), 67_108_864);
 }
 
 describe("a small body", () => {
-  test("lies in a pack beside others, and is found again after a restart", async () => {
+  test("is stored in a pack with others, and is found after a restart", async () => {
     const bodies = Array.from({ length: 30 }, (_, index) => randomBytes(1 + index * 1_000));
     await Promise.all(bodies.map((bytes, index) => put(`${index}`, bytes)));
     expect([packs(), blobFiles()]).toEqual([["1"], []]);
@@ -111,14 +111,14 @@ describe("a small body", () => {
     expect(store.blobUsage().blobs).toBe(30);
   });
 
-  test("that is refused is not written", async () => {
+  test("is not written if its put is refused", async () => {
     await put("a", randomBytes(100));
     const { size } = statSync(packPath(dir, 1));
     expect(await put("a", randomBytes(100), { when: "absent" })).toBe("exists");
     expect([statSync(packPath(dir, 1)).size, store.blobUsage().blobs]).toEqual([size, 1]);
   });
 
-  test("of equal bytes is written once, in one batch or later, and beside a file of its own", async () => {
+  test("is written once for equal bytes, in one batch, later, or with a file of its own", async () => {
     const bytes = randomBytes(5_000);
     await Promise.all([put("a", bytes), put("b", bytes), put("c", bytes)]);
     await put("d", bytes);
@@ -129,7 +129,7 @@ describe("a small body", () => {
     expect([existsSync(path), blobFiles(), statSync(packPath(dir, 1)).size]).toEqual([false, [], 5_000]);
   });
 
-  test("of 256 KiB goes into a pack, a larger one into a file", async () => {
+  test("is stored in a pack up to 256 KiB, and in a file above", async () => {
     const [small, large] = [randomBytes(262_144), randomBytes(262_145)];
     await put("small", small);
     await put("large", large);
@@ -143,14 +143,14 @@ describe("a small body", () => {
     }
   });
 
-  test("is stored by the hundred although together they exceed what goes to the writer at once", async () => {
+  test("is stored with a hundred others that together exceed the shared memory", async () => {
     const bodies = Array.from({ length: 100 }, () => randomBytes(200_000));
     const results = await Promise.all(bodies.map((bytes, index) => put(`${index}`, bytes)));
     expect(new Set(results)).toEqual(new Set(["stored"]));
     for (const [index, bytes] of bodies.entries()) expect((await get(`${index}`))?.equals(bytes)).toBe(true);
   });
 
-  test("goes to a new place when the pack of a known blob is gone, and heals its other keys", async () => {
+  test("is stored in a new place if the pack of its known blob is missing, and repairs its other keys", async () => {
     const bytes = randomBytes(100);
     await put("a", bytes);
     await reopen();
@@ -161,8 +161,8 @@ describe("a small body", () => {
   });
 });
 
-describe("what a crash left at the end of a pack", () => {
-  test("is never served, and the next bytes come behind it on a page of their own", async () => {
+describe("bytes that a crash left at the end of a pack", () => {
+  test("are never served, and the next bytes begin behind them on a new page", async () => {
     const [before, after] = [randomBytes(100), randomBytes(100)];
     await put("a", before);
     await store.close();
@@ -176,7 +176,7 @@ describe("what a crash left at the end of a pack", () => {
 });
 
 describe("sweep()", () => {
-  /** Ten bodies in pack 1, which is full after that. */
+  /** Stores ten bodies in pack 1, which is full then. */
   async function fillPack(): Promise<Buffer[]> {
     const bodies = Array.from({ length: 10 }, () => randomBytes(10_000));
     for (const [index, bytes] of bodies.entries()) await put(`${index}`, bytes);
@@ -194,9 +194,9 @@ describe("sweep()", () => {
     expect(await store.sweep()).toEqual({ blobs: count, bytes: count * 10_000 });
   }
 
-  test("moves what lives out of a pack of which more than a third is dead, and removes it", async () => {
+  test("moves the live blobs out of a pack with more than a third dead, and removes it", async () => {
     const bodies = await fillPack();
-    // Opened before: a reader keeps its bytes.
+    // A reader that was opened before keeps its bytes.
     const reader = await photos().open(infoOf("9", wholeBody(bodies[9]!)));
     await sweepAfterDeleting(4);
     expect(packs()).toEqual(["2"]);
@@ -206,7 +206,7 @@ describe("sweep()", () => {
     for (let index = 4; index < 10; index += 1) expect((await get(`${index}`))?.equals(bodies[index]!)).toBe(true);
   });
 
-  test("leaves a pack of which a third is dead, and the newest however much", async () => {
+  test("keeps a pack with a third dead, and the newest in any case", async () => {
     await fillPack();
     await remove("next");
     await sweepAfterDeleting(0).catch(() => undefined);
@@ -214,7 +214,7 @@ describe("sweep()", () => {
     expect(packs()).toEqual(["1", "2"]);
   });
 
-  test("removes a pack in which nothing lives", async () => {
+  test("removes a pack without live blobs", async () => {
     await fillPack();
     await sweepAfterDeleting(10);
     expect(packs()).toEqual(["2"]);
@@ -230,7 +230,7 @@ describe("sweep()", () => {
     await eventually(() => !openPacks().some((path) => path.includes("(deleted)")), "the removed pack is closed");
   });
 
-  test("carries damage along as damage, and says so where a pack cannot be read", async () => {
+  test("moves damaged bytes as they are, and logs a pack that cannot be read", async () => {
     const bodies = await fillPack();
     const { at } = placeOf(bodies[5]!);
     flip(packPath(dir, 1), at! + 9);
@@ -240,11 +240,11 @@ describe("sweep()", () => {
     expect(warnings.filter((text) => text.includes("damaged"))).toHaveLength(1);
   });
 
-  test("goes on where a pack is gone", async () => {
+  test("continues if a pack is missing", async () => {
     await fillPack();
     rmSync(packPath(dir, 1));
     await sweepAfterDeleting(4);
-    expect(warnings).toContain("cannot move images out of a pack; will try again");
+    expect(warnings).toContain("cannot compact a pack; will retry");
   });
 });
 
@@ -264,10 +264,10 @@ describe("scanOrphans()", () => {
 describe("a damaged blob in a pack", () => {
   test.each([
     ["one wrong bit", (path: string, at: number) => flip(path, at + 50)],
-    ["a pack that ends before it", (path: string, at: number) => truncateSync(path, at)],
-    ["a pack that ends inside it", (path: string, at: number) => truncateSync(path, at + 60)],
+    ["a pack that ends before the blob", (path: string, at: number) => truncateSync(path, at)],
+    ["a pack that ends inside the blob", (path: string, at: number) => truncateSync(path, at + 60)],
     ["no pack", (path: string) => rmSync(path)],
-  ])("%s: never served, its keys are absent, its neighbours stay", async (what, damage) => {
+  ])("%s: is never served, its keys become absent, its neighbours stay", async (what, damage) => {
     const [neighbour, bytes] = [randomBytes(100), randomBytes(100)];
     await put("neighbour", neighbour);
     await put("a", bytes);
@@ -282,7 +282,7 @@ describe("a damaged blob in a pack", () => {
     if (what !== "no pack") expect((await get("neighbour"))?.equals(neighbour)).toBe(true);
   });
 
-  test("goes to quarantine", async () => {
+  test("is moved to quarantine", async () => {
     const bytes = randomBytes(100);
     await put("a", bytes);
     flip(packPath(dir, 1), 5);
@@ -295,7 +295,7 @@ describe("a damaged blob in a pack", () => {
     ).toBe(true);
   });
 
-  test("does not take the good one down that was stored since", async () => {
+  test("does not affect good bytes that were stored since", async () => {
     const bytes = randomBytes(100);
     await put("a", bytes);
     const info = infoOf("a", wholeBody(bytes));
@@ -311,7 +311,7 @@ describe("a damaged blob in a pack", () => {
 });
 
 describe("openPackFolder()", () => {
-  test("never gives a known number to another pack", () => {
+  test("never gives a known number to a new pack", () => {
     const folder = openPackFolder(dir, 41);
     expect(folder.append(Buffer.from("x"))).toEqual({ pack: 42, at: 0 });
     folder.flush();
@@ -319,7 +319,7 @@ describe("openPackFolder()", () => {
     folder.close();
   });
 
-  test("begins another pack once one has its size, and lets a batch be whole", () => {
+  test("begins a new pack at its size, and never splits a batch", () => {
     const folder = openPackFolder(dir, 0, 2 * PAGE);
     const places = ["a", "b", "c", "d"].map((text) => {
       const place = folder.append(Buffer.from(text.repeat(100)));
@@ -338,7 +338,7 @@ describe("openPackFolder()", () => {
     folder.close();
   });
 
-  test("flush() writes bodies that are neighbours in memory, and others, each to its place", () => {
+  test("flush() writes adjacent and other bodies, each to its place", () => {
     const folder = openPackFolder(dir, 0);
     const memory = Buffer.from("abcdef");
     const pieces = [memory.subarray(0, 2), memory.subarray(2, 3), memory.subarray(4, 6), Buffer.from("zz")];

@@ -1,4 +1,4 @@
-// When a blob is read on the event loop: what was read a moment ago, as long as such reads hardly ever take long.
+// Blobs are read on the event loop if they were read recently, as long as such reads are hardly ever slow.
 import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ const KIB = 1_024;
 let dir: string;
 let descriptor: number;
 let clock: number;
-/** What each look at the clock takes. Milliseconds. */
+/** The time that passes on each call of the clock. Milliseconds. */
 let lookMs: number;
 let quick: QuickReads;
 
@@ -35,7 +35,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** One that takes so long. */
+/** Reads once, slowly. */
 function read(tookMs: number): void {
   lookMs = tookMs;
   quick.read(descriptor, Buffer.alloc(1), 0);
@@ -44,7 +44,7 @@ function read(tookMs: number): void {
 
 const mayRead = () => quick.mayRead(clock, 100 * KIB);
 
-test("mayRead() is true of what was read within ten seconds, up to 256 KiB", () => {
+test("mayRead() is true for up to 256 KiB that were read within ten seconds", () => {
   clock = 50_000;
   expect(quick.mayRead(undefined, 1)).toBe(false);
   expect(quick.mayRead(40_001, 256 * KIB)).toBe(true);
@@ -52,14 +52,14 @@ test("mayRead() is true of what was read within ten seconds, up to 256 KiB", () 
   expect(quick.mayRead(49_999, 256 * KIB + 1)).toBe(false);
 });
 
-test("read() fills its target from a position on, as far as the file goes", () => {
+test("read() fills its target from the position on, up to the end of the file", () => {
   const target = Buffer.alloc(4, "-");
   expect([quick.read(descriptor, target, 3), target.toString()]).toEqual([4, "3456"]);
   expect([quick.read(descriptor, target, 8), target.toString()]).toEqual([2, "8956"]);
   expect(quick.read(descriptor, target, 10)).toBe(0);
 });
 
-test("mayRead() is false once reads have taken long, and after a while true again", () => {
+test("mayRead() is false after slow reads, and true again after a while", () => {
   for (let count = 0; count < 3; count += 1) read(8);
   expect(mayRead()).toBe(false);
   clock = 79;
@@ -68,12 +68,12 @@ test("mayRead() is false once reads have taken long, and after a while true agai
   expect(mayRead()).toBe(true);
 });
 
-test("reads from memory take nothing of what long ones may take", () => {
+test("reads from memory do not use up the allowance", () => {
   for (let count = 0; count < 10_000; count += 1) read(0.09);
   expect(mayRead()).toBe(true);
 });
 
-test("one read that takes very long keeps the others off for as many times as long", () => {
+test("one very slow read prevents others for twenty times as long", () => {
   read(1_000);
   clock = 19_000;
   expect(mayRead()).toBe(false);
@@ -81,7 +81,7 @@ test("one read that takes very long keeps the others off for as many times as lo
   expect(mayRead()).toBe(true);
 });
 
-describe("a blob that is read again a moment later", () => {
+describe("a blob that is read again soon", () => {
   const body = randomBytes(100_000);
   const { hashes, blockSums: sums } = wholeBody(body);
 
@@ -102,14 +102,14 @@ describe("a blob that is read again a moment later", () => {
     return { path, damages, readers, reader, readWhole };
   }
 
-  test("has the same bytes, in parts, too, and where they are wanted", async () => {
+  test("has the same bytes, whole, in parts, and in the given buffer", async () => {
     const { readers, reader, readWhole } = await open();
     expect((await readWhole()).equals(body)).toBe(true);
     expect((await reader.read(65_530, 65_545)).equals(body.subarray(65_530, 65_546))).toBe(true);
     const into = Buffer.alloc(body.length);
     expect((await readWhole(into)).buffer).toBe(into.buffer);
     expect(into.equals(body)).toBe(true);
-    // A part comes in whole blocks, for which there is no room.
+    // A part is read in whole blocks, which do not fit the given buffer.
     const part = Buffer.alloc(16, "-");
     expect((await reader.read(65_530, 65_545, part)).equals(body.subarray(65_530, 65_546))).toBe(true);
     reader.close();
@@ -123,7 +123,7 @@ describe("a blob that is read again a moment later", () => {
       /block 1/,
     ],
     ["cut short", (bytes: Buffer) => bytes.subarray(0, 70_000), /ends at byte 70000/],
-  ])("is not given out when it has been %s meanwhile", async (_, change, found) => {
+  ])("is not returned if it was %s in between", async (_, change, found) => {
     const { path, damages, readers, reader, readWhole } = await open();
     await writeFile(path, change(body));
     await expect(readWhole()).rejects.toMatchObject({ code: "store_corrupt" });

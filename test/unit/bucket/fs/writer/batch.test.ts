@@ -55,7 +55,7 @@ const answers = (operations: Operation[]) =>
 const rows = (table: string) => database.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${table}`).get()?.n;
 const pathOf = (bytes: Buffer) => blobPath(dir, wholeBody(bytes).hashes.sha256);
 
-test("runBatch() answers every operation in order, those that take files away too", () => {
+test("runBatch() returns the outcomes in order, also of operations that remove files", () => {
   const operations: Operation[] = [
     putOf("a", Buffer.from("a")),
     { name: "sweep", request: { unusedBefore: 1_000, limit: 9 } },
@@ -65,10 +65,10 @@ test("runBatch() answers every operation in order, those that take files away to
   expect(answers(operations)).toEqual(["stored", [], true, false]);
 });
 
-test("runBatch() fails one operation alone when only that one cannot be done", () => {
+test("runBatch() fails a single operation alone if only that one is impossible", () => {
   const lost = putOf("lost", Buffer.from("lost"));
   rmSync(join(dir, "temp", "lost"));
-  // The catalogue refuses a key that is no text.
+  // The catalogue refuses a key that is not text.
   const broken = {
     name: "delete",
     request: { bucket: BUCKET, key: null, deletedAt: 1, reason: "x" },
@@ -82,7 +82,7 @@ test("runBatch() fails one operation alone when only that one cannot be done", (
   expect([rows("entries"), rows("blobs")]).toEqual([2, 2]);
 });
 
-test("runBatch() stores nothing and gives every body back when the catalogue is full; later all of it succeeds", () => {
+test("runBatch() stores nothing and returns every body if the catalogue is full; a retry stores all", () => {
   const bodies = Array.from({ length: 200 }, () => randomBytes(50));
   expect(answers([putOf("first", Buffer.from("first"))])).toEqual(["stored"]);
   const pages = Number(database.pragma("page_count", { simple: true }));
@@ -99,13 +99,13 @@ test("runBatch() stores nothing and gives every body back when the catalogue is 
   expect(rows("blobs")).toBe(201);
 });
 
-test("runBatch() answers blob-missing, and changes nothing, for an unsynced source of bytes that are not there", () => {
+test("runBatch() returns blob-missing, and changes nothing, for an unsynced source of unknown bytes", () => {
   const bytes = Buffer.from("bytes");
   expect(answers([putOf("a", bytes, false)])).toEqual(["blob-missing"]);
   expect([rows("entries"), rows("blobs"), existsSync(join(dir, "temp", "a"))]).toEqual([0, 0, true]);
 });
 
-test("runBatch() places equal bytes of one batch once and drops the other source", () => {
+test("runBatch() places equal bytes of one batch once and removes the other source", () => {
   const bytes = Buffer.from("equal");
   expect(answers([putOf("a", bytes), putOf("b", bytes), putOf("c", bytes, false)])).toEqual([
     "stored",
@@ -116,7 +116,7 @@ test("runBatch() places equal bytes of one batch once and drops the other source
   for (const key of ["a", "b", "c"]) expect(existsSync(join(dir, "temp", key))).toBe(false);
 });
 
-test("runBatch() lets a sweep of the same batch go first, so that a put finds its blob gone or in use", () => {
+test("runBatch() runs a sweep before the puts of the same batch, so that a put finds its blob removed or in use", () => {
   const bytes = Buffer.from("bytes");
   answers([putOf("a", bytes)]);
   answers([{ name: "delete", request: { bucket: BUCKET, key: toKey("a"), deletedAt: 1, reason: "x" } }]);
@@ -128,7 +128,7 @@ test("runBatch() lets a sweep of the same batch go first, so that a put finds it
   expect(existsSync(pathOf(bytes))).toBe(true);
 });
 
-test("runBatch() keeps the blob of a refused put for the sweeper", () => {
+test("runBatch() keeps the blob of a refused put for the sweep", () => {
   const bytes = Buffer.from("refused");
   answers([putOf("a", Buffer.from("a"))]);
   const { name, request } = putOf("a", bytes) as Extract<Operation, { name: "put" }>;

@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** Kills the child with -9 once it has acknowledged so many steps; returns all that it had acknowledged. */
+/** Kills the child with -9 after this many acknowledged steps. Returns all steps that it had acknowledged. */
 async function acknowledgedBeforeKill(steps: number): Promise<Set<string>> {
   const acknowledged = new Set<string>();
   const script = join(ROOT, "test/helpers/put-until-killed.ts");
@@ -63,7 +63,7 @@ async function checkAll(store: FsStore, acknowledged: ReadonlySet<string>): Prom
   }
 }
 
-test("kill -9 amid puts and deletes loses nothing acknowledged, tears nothing, and frees the data lock", async () => {
+test("kill -9 during puts and deletes loses no acknowledged change, tears no object, and frees the data lock", async () => {
   const acknowledged = await acknowledgedBeforeKill(150);
   expect(acknowledged.size).toBeGreaterThanOrEqual(150);
   const later = Date.now() + 7_200_000;

@@ -48,7 +48,7 @@ const photos = () => store.bucket("10001234/photos");
 
 let spoolFiles = 0;
 
-/** Puts a body that came in a spool file, so that its blob has a file of its own; packs.test.ts puts small ones. */
+/** Puts a body from a spool file, so that its blob has a file of its own. packs.slow.test.ts puts small ones. */
 async function put(key: string, bytes: Buffer, condition = ALWAYS, via?: "upload" | "mirror") {
   spoolFiles += 1;
   const path = join(store.spoolDir, `put-${spoolFiles}.spool`);
@@ -66,7 +66,7 @@ const pathOf = (bytes: Buffer) => blobPath(dir, wholeBody(bytes).hashes.sha256);
 const blobFiles = () => readdirSync(join(dir, "blobs"), { recursive: true }).filter((name) => `${name}`.length > 60);
 
 describe("createFsStore()", () => {
-  test("finds everything again after it was closed", async () => {
+  test("finds all objects after a restart", async () => {
     const bytes = randomBytes(BLOCK + 5);
     await put("a.jpg", bytes);
     await photos().delete(toKey("gone.jpg"), { deletedAt: 3, reason: "x" });
@@ -79,7 +79,7 @@ describe("createFsStore()", () => {
     expect(store.listBuckets()).toEqual(["10001234/photos"]);
   });
 
-  test("refuses a folder that another store has open, and takes it when that one is closed", async () => {
+  test("refuses a folder that another store has open, and accepts it after that one is closed", async () => {
     await expect(openStore()).rejects.toMatchObject({ code: "data_locked" });
     await put("a.jpg", Buffer.from("still works"));
     await store.close();
@@ -87,7 +87,7 @@ describe("createFsStore()", () => {
     expect((await get("a.jpg"))?.toString()).toBe("still works");
   });
 
-  test("refuses a catalogue of a newer version, and leaves it as it is", async () => {
+  test("refuses a catalogue of a newer version, and leaves it unchanged", async () => {
     await store.close();
     const catalogue = new Database(join(dir, "catalogue.db"));
     const version = catalogue.pragma("user_version", { simple: true });
@@ -107,7 +107,7 @@ describe("createFsStore()", () => {
   test.each([
     ["its head", 0],
     ["a page in the middle", 4_096 * 4],
-  ])("refuses a catalogue with %s overwritten, and says what to do", async (_where, offset) => {
+  ])("refuses a catalogue with %s overwritten, and names the operator's next step", async (_where, offset) => {
     for (let index = 0; index < 50; index += 1) await put(`${index}`, Buffer.from(`bytes ${index}`));
     await store.close();
     const file = await open(join(dir, "catalogue.db"), "r+");
@@ -128,14 +128,14 @@ describe("createFsStore()", () => {
     await expect(openStore({ dir: join(dir, "file") })).rejects.toMatchObject({ code: "store_failed" });
   });
 
-  test("removes what was half-written before a crash", async () => {
+  test("removes partial files from before a crash", async () => {
     await store.close();
     writeFileSync(join(dir, "temp", "7"), "half a bo");
     store = await openStore();
     expect(readdirSync(join(dir, "temp"))).toEqual([]);
   });
 
-  test("close() finishes what was accepted, and refuses what comes later", async () => {
+  test("close() finishes accepted operations and refuses later ones", async () => {
     const bytes = Buffer.from("accepted");
     const accepted = photos().delete(A, { deletedAt: 1, reason: "x" });
     await store.close();
@@ -147,7 +147,7 @@ describe("createFsStore()", () => {
 });
 
 describe("put()", () => {
-  test("stores equal bytes once, whatever their keys and buckets", async () => {
+  test("stores equal bytes once, for any keys and buckets", async () => {
     const bytes = randomBytes(1_000);
     const body = wholeBody(bytes);
     await put("a.jpg", bytes);
@@ -159,7 +159,7 @@ describe("put()", () => {
     expect(await photos().usage()).toEqual({ objects: 3, bytes: 3_000 });
   });
 
-  test("makes a spool file the blob without writing its bytes again", async () => {
+  test("renames a spool file to the blob without writing its bytes again", async () => {
     const bytes = randomBytes(BLOCK * 2);
     const path = join(store.spoolDir, "1.spool");
     await writeFile(path, bytes);
@@ -170,7 +170,7 @@ describe("put()", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("drops a spool file whose bytes are stored already", async () => {
+  test("removes a spool file whose bytes are stored already", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     const inode = statSync(pathOf(bytes)).ino;
@@ -181,13 +181,13 @@ describe("put()", () => {
     expect([existsSync(path), statSync(pathOf(bytes)).ino]).toEqual([false, inode]);
   });
 
-  test("leaves nothing behind in the folder for new files", async () => {
+  test("leaves no file behind in the folder for new files", async () => {
     await Promise.all(Array.from({ length: 20 }, (_, index) => put(`${index}`, Buffer.from("the same"))));
     await put("0", Buffer.from("the same"), { when: "absent" });
     expect(readdirSync(join(dir, "temp"))).toEqual([]);
   });
 
-  test("writes the file again when a known blob has lost it", async () => {
+  test("writes the file again if that of a known blob is missing", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     rmSync(pathOf(bytes));
@@ -195,7 +195,7 @@ describe("put()", () => {
     expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("replaces a file without a row, which a crash may have left torn", async () => {
+  test("replaces a file without a row, which a crash may have torn", async () => {
     const bytes = randomBytes(100);
     mkdirSync(join(pathOf(bytes), ".."), { recursive: true });
     writeFileSync(pathOf(bytes), randomBytes(100));
@@ -203,7 +203,7 @@ describe("put()", () => {
     expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("fails with store_failed where the blob cannot be placed; others are stored, and the body can be tried again", async () => {
+  test("throws store_failed if the blob cannot be placed; others are stored, and a retry of the body succeeds", async () => {
     const bytes = randomBytes(100);
     const shard = join(dir, "blobs", wholeBody(bytes).hashes.sha256.slice(0, 2));
     writeFileSync(shard, "a file where a folder should be");
@@ -225,7 +225,7 @@ describe("put()", () => {
     expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("refuses new bytes with store_full while too little disk is free, and goes on serving and copying", async () => {
+  test("throws store_full for new bytes if too little disk is free, while reads and copies continue", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     await store.close();
@@ -237,8 +237,8 @@ describe("put()", () => {
   });
 });
 
-describe("open() of what may be replaced", () => {
-  test.each([BLOCK + 5, 100])("gives it for the grace time (%d bytes)", async (size) => {
+describe("open() of a replaced object", () => {
+  test.each([BLOCK + 5, 100])("returns it for the grace time (%d bytes)", async (size) => {
     const bytes = randomBytes(size);
     const info = infoOf("a.jpg", wholeBody(bytes), "mirror");
     const open = () => photos().open(info, { mayBeReplaced: true });
@@ -256,7 +256,7 @@ describe("open() of what may be replaced", () => {
 });
 
 describe("sweep()", () => {
-  test("removes a blob only after nothing has used it for the grace time", async () => {
+  test("removes a blob only after it was unused for the grace time", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     await put("b.jpg", bytes);
@@ -271,7 +271,7 @@ describe("sweep()", () => {
     expect([blobFiles(), store.blobUsage()]).toEqual([[], { blobs: 0, bytes: 0 }]);
   });
 
-  test("spares a blob that came into use again", async () => {
+  test("keeps a blob that is used again", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     await photos().delete(A, { deletedAt: clock, reason: "x" });
@@ -281,7 +281,7 @@ describe("sweep()", () => {
     expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("takes no bytes from a put of the same bytes at the same moment", async () => {
+  test("does not remove the bytes of a concurrent put of the same bytes", async () => {
     for (let round = 0; round < 20; round += 1) {
       const bytes = randomBytes(100);
       await put("old.jpg", bytes);
@@ -296,7 +296,7 @@ describe("sweep()", () => {
     }
   });
 
-  test("leaves a reader its bytes", async () => {
+  test("does not take its bytes from a reader", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     const reader = await photos().open(infoOf("a.jpg", wholeBody(bytes)));
@@ -308,7 +308,7 @@ describe("sweep()", () => {
 });
 
 describe("scanOrphans()", () => {
-  test("removes old files without a row, and nothing else", async () => {
+  test("removes old files without a row, and no other", async () => {
     const [kept, orphan] = [randomBytes(100), randomBytes(100)];
     await put("a.jpg", kept);
     mkdirSync(join(pathOf(orphan), ".."), { recursive: true });
@@ -331,7 +331,7 @@ describe("a damaged blob", () => {
   ];
 
   test.each(damages)(
-    "with %s is never served: it is set aside and every key of it is absent",
+    "with %s is never served: it is quarantined, and every key of it becomes absent",
     async (_what, damage) => {
       const bytes = randomBytes(BLOCK * 2);
       await put("a.jpg", bytes, { when: "absent" });
@@ -348,7 +348,7 @@ describe("a damaged blob", () => {
     },
   );
 
-  test.each(damages)("with %s never stands for the equal bytes of an upload", async (_what, damage) => {
+  test.each(damages)("with %s is never used for the equal bytes of an upload", async (_what, damage) => {
     const bytes = randomBytes(BLOCK * 8);
     await put("a.jpg", bytes);
     await damage(pathOf(bytes));
@@ -357,7 +357,7 @@ describe("a damaged blob", () => {
     expect((await get("b.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("in a pack never stands for the equal bytes of an upload", async () => {
+  test("in a pack is never used for the equal bytes of an upload", async () => {
     const body = wholeBody(randomBytes(100));
     const { buffer: bytes } = body.content as { readonly buffer: Buffer };
     await photos().put(infoOf("a.jpg", body), body, ALWAYS);
@@ -366,21 +366,18 @@ describe("a damaged blob", () => {
     expect((await get("b.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test.each(damages)(
-    "with %s that is open already yields store_corrupt, or bytes that are right",
-    async (_what, damage) => {
-      const bytes = randomBytes(BLOCK * 2);
-      await put("a.jpg", bytes);
-      const reader = (await photos().open(infoOf("a.jpg", wholeBody(bytes))))!;
-      await damage(pathOf(bytes));
-      const end = await reader.read(BLOCK, BLOCK * 2 - 1).catch((error: unknown) => error);
-      reader.close();
-      if (Buffer.isBuffer(end)) expect(end.equals(bytes.subarray(BLOCK))).toBe(true);
-      else expect(end).toMatchObject({ code: "store_corrupt" });
-    },
-  );
+  test.each(damages)("with %s that is open already gives store_corrupt or the right bytes", async (_what, damage) => {
+    const bytes = randomBytes(BLOCK * 2);
+    await put("a.jpg", bytes);
+    const reader = (await photos().open(infoOf("a.jpg", wholeBody(bytes))))!;
+    await damage(pathOf(bytes));
+    const end = await reader.read(BLOCK, BLOCK * 2 - 1).catch((error: unknown) => error);
+    reader.close();
+    if (Buffer.isBuffer(end)) expect(end.equals(bytes.subarray(BLOCK))).toBe(true);
+    else expect(end).toMatchObject({ code: "store_corrupt" });
+  });
 
-  test("goes to quarantine, with a warning for what can be fetched again and an error for an upload", async () => {
+  test("is quarantined, with a warning if it can be fetched again and an error for an upload", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes, ALWAYS, "mirror");
     await put("b.jpg", bytes, ALWAYS, "upload");
@@ -390,7 +387,7 @@ describe("a damaged blob", () => {
     expect(logged.map((line) => line.split(":")[0]).sort()).toEqual(["error", "warn"]);
   });
 
-  test("does not take a good one down that was stored in its place", async () => {
+  test("does not affect a good blob that was stored in its place", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
     const info = infoOf("a.jpg", wholeBody(bytes));
@@ -405,7 +402,7 @@ describe("a damaged blob", () => {
     expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
   });
 
-  test("does not keep its undamaged blocks from being read", async () => {
+  test("is readable in its undamaged blocks", async () => {
     const bytes = randomBytes(BLOCK * 2);
     await put("a.jpg", bytes);
     await flipBit(pathOf(bytes), BLOCK + 10);

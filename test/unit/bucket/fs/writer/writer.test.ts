@@ -18,7 +18,7 @@ afterEach(() => rm(dir, { recursive: true }));
 
 const request = { bucket: "1/b", key: toKey("a"), hard: false };
 
-test("submit() refuses with overloaded what exceeds the capacity, and does the rest", async () => {
+test("submit() throws overloaded for operations above the capacity, and runs the others", async () => {
   const writer = await startWriter({ dataDir: dir, now: Date.now, capacity: 3 });
   const results = await Promise.allSettled(Array.from({ length: 5 }, () => writer.submit("purge", request)));
   expect(results.map((result) => (result.status === "rejected" ? result.reason.code : "done"))).toEqual([
@@ -32,7 +32,7 @@ test("submit() refuses with overloaded what exceeds the capacity, and does the r
   await writer.close();
 });
 
-test("submit() answers thousands of operations in the order of their asking", async () => {
+test("submit() runs thousands of operations in order", async () => {
   const writer = await startWriter({ dataDir: dir, now: Date.now });
   const deletes = Array.from({ length: 2_000 }, (_, index) =>
     writer.submit("delete", { bucket: "1/b", key: toKey(`${index % 1_000}`), deletedAt: index, reason: "" }),
@@ -43,9 +43,9 @@ test("submit() answers thousands of operations in the order of their asking", as
   await writer.close();
 });
 
-test("submit() lets bodies gather, but not what is asked for beside them", async () => {
-  const told: number[] = [];
-  const writer = await startWriter({ dataDir: dir, now: Date.now, settled: ({ length }) => void told.push(length) });
+test("submit() delays bodies for others, but sends any other operation at once with them", async () => {
+  const batches: number[] = [];
+  const writer = await startWriter({ dataDir: dir, now: Date.now, onEnded: ({ length }) => void batches.push(length) });
   const body = wholeBody(Buffer.from("a body"));
   const put = (key: string) =>
     writer.submit(
@@ -65,16 +65,16 @@ test("submit() lets bodies gather, but not what is asked for beside them", async
   await new Promise((resolve) => setImmediate(resolve));
   const beside = put("beside").then(note("beside"));
   await Promise.all([alone, beside]);
-  // Both in one batch.
-  expect([ended, told]).toEqual([["alone", "beside"], [2]]);
+  // Both were in one batch.
+  expect([ended, batches]).toEqual([["alone", "beside"], [2]]);
   const late = put("late").then(note("late"));
   await writer.submit("purge", request);
   await late;
-  expect(told).toEqual([2, 2]);
+  expect(batches).toEqual([2, 2]);
   await writer.close();
 });
 
-test("close() does what was accepted and refuses what comes after", async () => {
+test("close() finishes accepted operations and refuses later ones", async () => {
   const writer = await startWriter({ dataDir: dir, now: Date.now });
   const accepted = Array.from({ length: 1_500 }, () => writer.submit("purge", request));
   const closed = writer.close();
@@ -83,7 +83,7 @@ test("close() does what was accepted and refuses what comes after", async () => 
   await closed;
 });
 
-test("startWriter() throws store_failed where the catalogue cannot be opened", async () => {
+test("startWriter() throws store_failed if the catalogue cannot be opened", async () => {
   await expect(startWriter({ dataDir: join(dir, "nowhere"), now: Date.now })).rejects.toMatchObject({
     code: "store_failed",
   });

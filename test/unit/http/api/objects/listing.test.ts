@@ -1,4 +1,4 @@
-// A caller of the admin API who leaves while a bucket is listed.
+// A caller of the admin API that disconnects during the listing of a bucket.
 import { expect, test } from "vitest";
 import { abortable } from "../../../../../src/async/cancellation.ts";
 import type { Bucket } from "../../../../../src/bucket/contract/bucket.ts";
@@ -7,9 +7,9 @@ import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { type ApiOptions, createApi } from "../../../../../src/http/api/api.ts";
 import { NEVER } from "../../../../helpers/spools.ts";
 
-const GONE = new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
+const GONE = new HuiyuanError("client_gone", "Cannot list a bucket: the caller has disconnected");
 
-/** Its listing ends only when the one who waits has left. */
+/** An API whose bucket listing ends only when the caller disconnects. */
 function apiOf({ onList, logged = [] }: { readonly onList: () => void; readonly logged?: string[] }) {
   const list: Bucket["list"] = ({ signal = NEVER }) => {
     onList();
@@ -27,7 +27,7 @@ function apiOf({ onList, logged = [] }: { readonly onList: () => void; readonly 
   } as unknown as ApiOptions);
 }
 
-test("the listing for GET /objects ends, and is no fault in here", async () => {
+test("GET /objects ends the listing of a disconnected caller with 499, and logs no error", async () => {
   const leaving = new AbortController();
   const logged: string[] = [];
   const api = apiOf({ onList: () => leaving.abort(), logged });
@@ -35,7 +35,7 @@ test("the listing for GET /objects ends, and is no fault in here", async () => {
   expect([answer.status, logged]).toEqual([499, []]);
 });
 
-test("an order about all of a prefix ends, and is noted as left", async () => {
+test("a purge of a prefix by a disconnected caller ends, and the audit log has the outcome left", async () => {
   const logged: string[] = [];
   let begun!: () => void;
   const listing = new Promise<void>((resolve) => {
