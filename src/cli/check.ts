@@ -1,4 +1,4 @@
-// `huiyuan check`: says whether a settings file is good and where its buckets are reached, or everything that is wrong.
+// `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
 import { Command } from "commander";
 import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
@@ -59,7 +59,7 @@ interface Counts {
   readonly origins: number;
 }
 
-/** `domains`: those written down; every bucket has its default domain besides. */
+/** `domains` counts the listed domains, not the default domain that every bucket has. */
 function countParts({ projects }: Settings): Counts {
   const buckets = projects.flatMap((project) => project.buckets);
   const domains = buckets.flatMap((bucket) => bucket.domains);
@@ -70,7 +70,7 @@ function countParts({ projects }: Settings): Counts {
 interface PublicAddress {
   /** `10001234/photos` */
   readonly bucket: string;
-  /** What its public URLs begin with. Null: the kernel is to choose the port. */
+  /** The beginning of its public URLs. Null if the kernel chooses the port. */
   readonly url: string | null;
 }
 
@@ -84,7 +84,7 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
 }
 
 function describeAddress({ bucket, url }: PublicAddress): string {
-  return `  public address of ${bucket}: ${url ?? "known when the server has started, for server.port is 0"}\n`;
+  return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}\n`;
 }
 
 function summary(counts: Counts): string {

@@ -1,4 +1,4 @@
-// `huiyuan serve`: the server, until it is told to stop. Follows changes of its settings file.
+// `huiyuan serve`: runs the server until a signal stops it, and reloads its settings file when that changes.
 import { Command } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
@@ -33,7 +33,7 @@ finish, and the stop takes 10 s at most. One more signal ends the process at onc
 
 /** Throws HeldUp. */
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
-  // Nobody reads them any more, or their disk is full: no reason to stop serving.
+  // A closed reader or a full disk of the log is no reason to stop serving.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => {});
   const watching = new AbortController();
   let app: App | undefined;
@@ -42,7 +42,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   let isChanged = false;
   const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
   let reloading = Promise.resolve();
-  // One behind the other, so that what was read last is what stays.
+  // Reloads run one after another, so that the newest settings stay in force.
   const onChange = (): Promise<void> => {
     reloading = reloading.then(async () => {
       if (app === undefined) isChanged = true;
@@ -51,12 +51,12 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  // Before the file is read: a change that comes while the server starts must not be missed.
+  // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
     const settings = await loadSettings(flags.config, { env: process.env });
     app = await startApp({ settings, log });
-    // Before anybody hears that it is ready: whoever stops it then stops it in order.
+    // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;
     const downloads = `http://${urlHost(host)}:${app.downloadPort}`;

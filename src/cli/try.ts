@@ -1,5 +1,5 @@
-// `huiyuan try`: a mirror that runs a minute after the clone: temporary settings, an embedded bucket, and a sample
-// site as its origin unless one is named. It makes the first two requests itself and says what they did.
+// `huiyuan try`: starts a mirror with temporary settings and an embedded bucket. Its origin is a sample site, unless a
+// URL is given. It sends the first two requests itself and reports them.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ interface TryFlags {
   readonly json: boolean;
 }
 
-/** What the trial mirrors. `sample`: the sample site, when no other is named. */
+/** The origin of the trial. `sample` is the sample site, if no URL was given. */
 interface TrialOrigin extends HomePage {
   readonly url: string;
   readonly isPrivate: boolean;
@@ -66,9 +66,9 @@ export function tryCommand(terminal: Terminal): Command {
 async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal: Terminal): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  // Also when its terminal is closed.
+  // SIGHUP comes when the terminal is closed.
   void untilStopped(["SIGTERM", "SIGINT", "SIGHUP"]).then(() => stopping.abort());
-  // Who read the words has gone (`| head -5`): nobody would see that it runs, and unheard the error would end it here.
+  // The reader of the output may close it (`| head -5`). Without a listener the error would end the process here.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => stopping.abort());
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
@@ -114,7 +114,7 @@ function announce({ out, isInteractive }: Terminal, originUrl: string | undefine
   return () => void (isInteractive && out.write("\r\u001b[K"));
 }
 
-/** As `work`; rejects when the signal aborts first, and then nobody waits for `work`. */
+/** Settles as `work` does, or rejects once the signal aborts. `work` continues then. */
 async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
@@ -136,7 +136,7 @@ async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: strin
   return { url: sample.url, isPrivate: true, picture, trouble: undefined, sample };
 }
 
-/** Where a wanted port is taken any free one will do: a trial must start. */
+/** Takes any free port if a wanted one is taken, because a trial must start. */
 async function startOnFreePorts(
   parts: TrialParts,
   wanted: TryFlags,
@@ -144,7 +144,7 @@ async function startOnFreePorts(
 ): Promise<{ readonly app: App; readonly place: PublicPlace; readonly replacedPorts: readonly ReplacedPort[] }> {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
   const ports = { port: wanted.port, adminPort: wanted.adminPort };
-  // A site on this machine has it already, and settings that name it would be refused as a mirror of itself.
+  // A site on this machine uses the port already. Settings that name it would be refused as a mirror of itself.
   if (loopbackPort(parts.originUrl) === ports.port) ports.port = 0;
   for (;;) {
     try {
@@ -158,7 +158,7 @@ async function startOnFreePorts(
     } catch (error) {
       const taken = takenPort(error);
       if (taken === undefined) throw error;
-      // Each turn gives one of the two up, so there are three at most.
+      // Each attempt replaces one of the two ports, so there are at most three.
       if (taken === ports.port) ports.port = 0;
       else if (taken === ports.adminPort) ports.adminPort = 0;
       else throw error;
@@ -166,7 +166,7 @@ async function startOnFreePorts(
   }
 }
 
-/** The port of an origin on this machine. */
+/** The port of an origin on this machine; undefined for others. */
 function loopbackPort(originUrl: string): number | undefined {
   const { hostname, port, protocol } = new URL(originUrl);
   if (!isLoopbackHost(hostname)) return undefined;
@@ -178,7 +178,7 @@ function takenPort(error: unknown): number | undefined {
   return cause?.code === "EADDRINUSE" && typeof cause.port === "number" ? cause.port : undefined;
 }
 
-/** One miss and one hit, through the socket like everyone's. Between them it waits, not long, until the image is stored. */
+/** Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most. */
 async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
   const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: MIRROR_HOST };
   const first = await timedGet(target);

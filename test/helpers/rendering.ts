@@ -24,7 +24,7 @@ export interface RenderOptions {
   readonly watermarks?: Readonly<Record<string, Buffer>>;
   /** In place of those of LIMITS. */
   readonly limits?: Partial<typeof LIMITS>;
-  /** What `format/auto` means to the client. */
+  /** The format that `format/auto` means for the client. */
   readonly auto?: AutoFormat;
 }
 
@@ -41,7 +41,7 @@ export async function renderText(
   return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits });
 }
 
-/** What the catalogue would know of it. */
+/** The facts that the catalogue would have. */
 export function claimsOf(bytes: Buffer): { readonly size: number; readonly image: ImageFacts } {
   const gate = createGate();
   gate.push(bytes);
