@@ -77,11 +77,11 @@ export async function startFaultProxy(targetPort: number, fault: ProxyFault, see
       return sockets.size;
     },
     async close() {
-      const closed = once(server, "close");
+      const closed = [server, ...sockets].map((each) => once(each, "close"));
       server.close();
       over.abort();
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all(closed);
     },
   };
 }
