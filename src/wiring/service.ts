@@ -139,7 +139,11 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       maxLeftBytes: () => roomToWait(spools.room()),
     });
     void adopting.then((adopted) => {
-      if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
+      if (adopted + removed > 0)
+        log.info(
+          { adopted, removed },
+          "recovered whole images that the last run had not stored, and removed unfinished files",
+        );
     });
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });

@@ -63,7 +63,7 @@ export function createS3Bucket({
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
 
-  /** Drops an unwanted body in the background, so that it occupies no connection. */
+  /** Discards the rest of the reply in the background, which frees its connection. Returns the error to throw. */
   function discardAndFail(action: string, name: string, reply: HttpReply): HuiyuanError {
     void client.discard(reply).catch(() => undefined);
     return unexpectedStatus(action, name, reply.status);

@@ -74,7 +74,7 @@ function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admis
 
 /** Looks keys up and reads no bytes: objects have their real size and consist of zeros. */
 function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
-  // Not stored.lookup(), which caches results.
+  // Asks the bucket itself, because stored.lookup() would cache the result.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
   const refuse = async (): Promise<never> => {
     throw new HuiyuanError("internal", "Cannot change or read a bucket: this is a dry run");

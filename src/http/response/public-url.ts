@@ -7,7 +7,7 @@ import { encodeKeyForPath } from "../request/target.ts";
 export interface PublicPlace {
   /** Undefined: clients reach the server without a proxy, over http. */
   readonly publicScheme?: "http" | "https" | undefined;
-  /** `auto`: the scheme's own port if `publicScheme` is set, else `port`. */
+  /** `auto`: the scheme's default port (80 or 443) if `publicScheme` is set, else the listening port. */
   readonly publicPort: number | "auto";
   /** The port that the server listens on; 0 until it is bound if the system chooses it. */
   readonly port: number;

@@ -231,7 +231,7 @@ function bytesToWrite(
   return { whole, more: Math.max(more, SCANS_BESIDE) };
 }
 
-/** Whether the result may be a JPEG; with `format/auto` the client may accept no newer format. */
+/** True if the result can be a JPEG. With `format/auto` it can, because some clients accept no newer format. */
 export function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
   return format === "jpeg" || format.startsWith("auto");
 }

@@ -149,7 +149,7 @@ export function createRevalidationEffects({
     confirmation({ key, hashes, provenance }) {
       const newest = confirmed.get(key, ticks());
       if (newest?.etag !== etagOf(hashes)) return undefined;
-      // The same bytes may have been purged and fetched again since.
+      // An older confirmation does not count: the same bytes may have been purged and fetched again since.
       return newest.validated.at >= (provenance.validated?.at ?? 0) ? newest.validated : undefined;
     },
   };

@@ -35,8 +35,8 @@ export interface Invalidation {
 /** The pending writes of one bucket, of all its mirrors. */
 export interface PendingWrites {
   /**
-   * Adds an image until `settled` resolves (stored or given up; never rejects). An invalidation that came while the
-   * image arrived applies to it.
+   * Lists an image as pending until `settled` resolves, when it is stored or given up. `settled` never rejects. If the
+   * key was invalidated during the fetch, that applies to this image too.
    */
   add(image: PendingWrite, settled: Promise<unknown>): void;
   /** Gives up the pending images, which it returns, and those that still arrive. */

@@ -32,7 +32,7 @@ export interface RenderAhead {
 
 export interface RenderAheadOptions {
   readonly log: Log;
-  /** Aborted: no further render begins. */
+  /** Once it is aborted, no further render begins. */
   readonly signal: AbortSignal;
 }
 

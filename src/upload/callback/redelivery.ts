@@ -96,7 +96,10 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
         await Promise.all(due.map(attempt));
       }
     } catch (error) {
-      log.warn({ err: error, bucket: bucketId }, "cannot update the outbox after sending notices; will retry");
+      log.warn(
+        { err: error, bucket: bucketId },
+        "callbacks were sent, but the outbox cannot be updated; will retry, and may send them again",
+      );
       // The notices that were sent are still due, so a pause keeps them from being sent again and again.
       await delay(AFTER_FAULT_MS, undefined, { signal, ref: false }).catch(() => undefined); // closing
     } finally {

@@ -79,7 +79,7 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   async function remove({ bucketId, key, sha256 }: Copy): Promise<void> {
     await embedded
       .forget(bucketId, key, sha256)
-      .catch((error: unknown) => log.warn({ err: error }, "cannot remove a copy"));
+      .catch((error: unknown) => log.warn({ err: error }, "cannot remove a cached copy from this disk"));
   }
 
   /** Ordered by the time of storing, because uses are not saved. */
