@@ -76,7 +76,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   const readQueue = createReadQueue();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
-  /** Opens a file. If the process has no descriptor left, closes half of the cached files and retries, until none is left. */
+  /** Opens a file. If no descriptor is left, closes half of the cached files and retries, until none is left. */
   async function openSparing(path: string): Promise<SharedFile> {
     for (;;) {
       try {
