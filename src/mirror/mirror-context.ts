@@ -7,8 +7,8 @@ import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import { createAdmission } from "./fill/admission.ts";
 import type { FillContext } from "./fill/fill.ts";
+import { createQueuedSemaphore, type FillLimit } from "./fill/fill-limit.ts";
 import type { RequestTimeouts } from "./fill/join.ts";
-import { createQueuedSemaphore, type FillLimit } from "./fill/semaphore.ts";
 import type { TransientRoom } from "./fill/transient.ts";
 import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
 import type { KeyBudget } from "./key-budget.ts";
@@ -43,7 +43,7 @@ export interface MirrorParts {
   readonly spools: SpoolPool;
   readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
-  readonly slots: FillLimit;
+  readonly fillLimit: FillLimit;
   readonly meter: MirrorMeter;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -76,9 +76,9 @@ const MAX_WAITING = 1_000;
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, connections, timeouts, freshness, maxObjectBytes: maxBytes, formats, openGate } = options;
-  const { spools, transients, writeBack, slots, meter, log, now, ticks = () => performance.now(), signal } = parts;
-  const queue = createQueuedSemaphore({ places: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
-  const admission = createAdmission({ queue, slots, signal });
+  const { spools, transients, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const queue = createQueuedSemaphore({ slots: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
+  const admission = createAdmission({ queue, fillLimit, signal });
   return {
     options,
     parts,

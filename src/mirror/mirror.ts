@@ -62,7 +62,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   function refuseIfKnown(request: MissRequest): void {
     negativeCache.refuseIfKnown(fetchOf(request));
-    // Before the semaphore: requests that wait for a dead origin would hold all its places.
+    // Before the semaphore: requests that wait for a dead origin would hold all its slots.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
     meter.refused(refusal.code);

@@ -7,7 +7,7 @@ import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/semaphore.ts";
+import { createFillLimit } from "../mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
@@ -23,7 +23,7 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
     spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
     transients: createTransientRoom(),
     writeBack: createWriteBack({ now, log, meter }),
-    slots: createFillLimit(1),
+    fillLimit: createFillLimit(1),
     meter,
     log,
     now,

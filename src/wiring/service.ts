@@ -12,7 +12,7 @@ import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/semaphore.ts";
+import { createFillLimit } from "../mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
@@ -68,7 +68,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
   const { store, spools } = stores;
   const metrics = createMetrics();
-  const slots = createFillLimit(settings.limits.fills);
+  const fillLimit = createFillLimit(settings.limits.fills);
   const writeBack = createWriteBack({
     now,
     log,
@@ -109,7 +109,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       store,
       once: stores.once,
       memoryCache,
-      mirror: { spools, transients, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, transients, writeBack, fillLimit, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.renders,
@@ -118,7 +118,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           spools,
           transients,
           writeBack: variantWriteBack,
-          slots: renders,
+          fillLimit: renders,
           meter: metrics.variants,
           log,
           now,
@@ -175,7 +175,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           spool: () => spools.usage,
           storing: () => together(writeBack.backlog(), stores.backlog()),
           damaged: stores.damaged,
-          fills: () => slots.taken,
+          fills: () => fillLimit.taken,
           uploads: () => restApi.uploads.taken,
           sliceUploads: () => restApi.slices.running,
           origins: sites.originHealth,
@@ -189,7 +189,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         sites.apply(next);
         accounts.apply(next);
         memoryCache.resize(memoryCacheBounds(next));
-        slots.resize(next.limits.fills);
+        fillLimit.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
         renderer.resize(renderLimits(next));
         stores.resize(next.limits);
@@ -197,7 +197,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       async drain({ fillMs, storeMs }) {
         const began = performance.now();
         await Promise.race([
-          Promise.all([slots.empty(), renders.empty()]),
+          Promise.all([fillLimit.empty(), renders.empty()]),
           delay(Math.max(0, fillMs), undefined, { ref: false }),
         ]);
         stopping.abort(new HuiyuanError("draining", "Cannot continue the fetch: the server is stopping"));

@@ -6,8 +6,8 @@ import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
+import { createFillLimit, type FillLimit } from "../../src/mirror/fill/fill-limit.ts";
 import type { MissAnswer } from "../../src/mirror/fill/join.ts";
-import { createFillLimit, type FillLimit } from "../../src/mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";
@@ -67,7 +67,7 @@ export function countingMeter(): MirrorMeter & { readonly events: string[] } {
 export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
-  readonly slots?: number;
+  readonly fills?: number;
   readonly transientBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
@@ -83,7 +83,7 @@ export interface MirrorLab extends StoredLab {
   readonly mirror: Mirror;
   readonly pool: TestPool;
   readonly meter: ReturnType<typeof countingMeter>;
-  readonly slots: FillLimit;
+  readonly fillLimit: FillLimit;
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
@@ -122,7 +122,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
-  const slots = createFillLimit(options.slots ?? 100);
+  const fillLimit = createFillLimit(options.fills ?? 100);
   const writeBack = createWriteBack({ now, log: SILENT_LOG, meter, retryMs });
   const stopping = new AbortController();
   const mirror = createMirror(
@@ -143,7 +143,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       spools: pool,
       transients: createTransientRoom(options.transientBytes),
       writeBack,
-      slots,
+      fillLimit,
       meter,
       log: SILENT_LOG,
       now,
@@ -174,7 +174,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     driver,
     pool,
     meter,
-    slots,
+    fillLimit,
     writeBack,
     stopping,
     clock,

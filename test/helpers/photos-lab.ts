@@ -12,7 +12,7 @@ import { type AnsweredCall, createRestApi } from "../../src/http/rest/rest.ts";
 import { createFront } from "../../src/http/wire/front.ts";
 import { createRequestIds } from "../../src/http/wire/request-id.ts";
 import { startServer } from "../../src/http/wire/server.ts";
-import { createFillLimit } from "../../src/mirror/fill/semaphore.ts";
+import { createFillLimit } from "../../src/mirror/fill/fill-limit.ts";
 import { createMemoryOnceLedger } from "../../src/sign/once.ts";
 import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";

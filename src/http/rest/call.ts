@@ -4,7 +4,7 @@ import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { FillLimit } from "../../mirror/fill/semaphore.ts";
+import type { FillLimit } from "../../mirror/fill/fill-limit.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";

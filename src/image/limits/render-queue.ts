@@ -3,7 +3,7 @@
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { createSemaphore } from "./semaphore.ts";
+import { createWaitQueue } from "./wait-queue.ts";
 
 export interface RenderQueue {
   /**
@@ -39,11 +39,11 @@ const RETRY_AFTER_SECONDS = 2;
 export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: RenderQueueOptions): RenderQueue {
   let { slots } = options;
   let [running, bytesRunning] = [0, 0];
-  const slotSemaphore = createSemaphore({ waitMs, expired: overloaded });
-  const memorySemaphore = createSemaphore({ waitMs, expired: overloaded });
+  const slotQueue = createWaitQueue({ waitMs, expired: overloaded });
+  const memoryQueue = createWaitQueue({ waitMs, expired: overloaded });
 
   function overloaded(): HuiyuanError {
-    const found = `${running} images are being processed and ${slotSemaphore.length} wait`;
+    const found = `${running} images are being processed and ${slotQueue.length} wait`;
     const details = { retryAfterSeconds: RETRY_AFTER_SECONDS };
     return new HuiyuanError("render_overloaded", `Cannot process now: ${found}`, details);
   }
@@ -53,7 +53,7 @@ export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: 
     running += 1;
     return {
       reserve: (bytes, signal) =>
-        memorySemaphore.join(signal, {
+        memoryQueue.join(signal, {
           mayTake: () => bytesRunning === 0 || bytesRunning + bytes <= maxBytes,
           take: () => {
             weight += bytes;
@@ -65,8 +65,8 @@ export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: 
         hasLeft = true;
         running -= 1;
         bytesRunning -= weight;
-        memorySemaphore.admit();
-        slotSemaphore.admit();
+        memoryQueue.admit();
+        slotQueue.admit();
       },
     };
   }
@@ -74,18 +74,18 @@ export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: 
   return {
     async enter(signal) {
       const claim = { mayTake: () => running < slots, take: takeSlot };
-      if (running >= slots && slotSemaphore.length >= maxWaiting) throw overloaded();
-      return slotSemaphore.join(signal, claim);
+      if (running >= slots && slotQueue.length >= maxWaiting) throw overloaded();
+      return slotQueue.join(signal, claim);
     },
     resize(next) {
       slots = next;
-      slotSemaphore.admit();
+      slotQueue.admit();
     },
     get running() {
       return running;
     },
     get waiting() {
-      return slotSemaphore.length;
+      return slotQueue.length;
     },
   };
 }

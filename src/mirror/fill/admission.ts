@@ -1,20 +1,20 @@
-// Decides whether another fetch may begin. It takes a place of the mirror first and a slot of the program second. So
+// Decides whether another fetch may begin. It takes a slot of the mirror first and a slot of the program second. So
 // fetches that wait for one slow origin take no slot of the other mirrors.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { FillLimit, QueuedSemaphore } from "./semaphore.ts";
+import type { FillLimit, QueuedSemaphore } from "./fill-limit.ts";
 
-/** Resolves with the function that frees the place, to be called once. Throws overloaded, draining. */
+/** Resolves with the function that frees both slots, to be called once. Throws overloaded, draining. */
 export type FillAdmission = () => Promise<() => void>;
 
 export function createAdmission(parts: {
   readonly queue: QueuedSemaphore;
-  readonly slots: FillLimit;
+  readonly fillLimit: FillLimit;
   /** Aborted: the program is stopping. */
   readonly signal: AbortSignal;
 }): FillAdmission {
-  const { queue, slots, signal } = parts;
+  const { queue, fillLimit, signal } = parts;
   const leave = () => {
-    slots.free();
+    fillLimit.free();
     queue.leave();
   };
   const refuseIfStopping = () => {
@@ -22,8 +22,8 @@ export function createAdmission(parts: {
   };
   const takeSlot = () => {
     refuseIfStopping();
-    if (slots.take()) return leave;
-    throw new HuiyuanError("overloaded", `Cannot fetch: ${slots.taken} fetches run, none is free`, {
+    if (fillLimit.take()) return leave;
+    throw new HuiyuanError("overloaded", `Cannot fetch: ${fillLimit.taken} fetches run, none is free`, {
       retryAfterSeconds: 1,
     });
   };

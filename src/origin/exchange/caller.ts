@@ -2,9 +2,9 @@
 // callbacks. It signs nothing, retries nothing and follows nothing; the only deadline is the caller's signal.
 import { Readable } from "node:stream";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
+import { createExchangeLimit } from "../dial/exchange-limit.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { Resolve } from "../dial/lookup.ts";
-import { createSemaphore } from "../dial/semaphore.ts";
 
 export interface Call {
   readonly method: Dispatcher.HttpMethod;
@@ -51,12 +51,12 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   const port = portText === "" ? (isSecure ? 443 : 80) : Number(portText);
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
 
-  const semaphore = createSemaphore(connections);
+  const limit = createExchangeLimit(connections);
 
   async function takeSlot(signal: AbortSignal): Promise<() => void> {
     const lifetime = lifetimeOf(signal);
     try {
-      return await semaphore.take(lifetime);
+      return await limit.take(lifetime);
     } finally {
       lifetime.end();
     }

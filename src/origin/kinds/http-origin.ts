@@ -7,9 +7,9 @@ import type { AddressClass } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
+import { createExchangeLimit } from "../dial/exchange-limit.ts";
 import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
-import { createSemaphore } from "../dial/semaphore.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/hop.ts";
 import { nextHop, sameHost } from "../exchange/redirect.ts";
@@ -94,7 +94,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     },
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
-  const semaphore = createSemaphore(options.connections);
+  const limit = createExchangeLimit(options.connections);
   const share = createSharedSignals();
   let closing: Promise<void> | undefined;
   let running = 0;
@@ -108,7 +108,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = maker.head(request, hop);
-    const release = await semaphore.take(lifetime);
+    const release = await limit.take(lifetime);
     try {
       const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
       const reply = await exchange(

@@ -3,9 +3,9 @@
 import { createReloadCache } from "../../async/reload-cache.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
+import { createExchangeLimit, type ExchangeLimit } from "../../origin/dial/exchange-limit.ts";
 import { createLifetime } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
-import { createSemaphore, type Semaphore } from "../../origin/dial/semaphore.ts";
 import {
   CALLBACK_FAILED,
   type CallbackFailure,
@@ -69,7 +69,7 @@ const STORED_AT_LAST_MS = 600_000;
 interface Recipient {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly firstAttempts: Semaphore;
+  readonly firstAttempts: ExchangeLimit;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
@@ -77,7 +77,7 @@ export function createNotices(options: NoticesOptions): Notices {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const semaphores = createReloadCache<Semaphore>();
+  const limits = createReloadCache<ExchangeLimit>();
   const failures = createFailureLog(log);
   /** Ids of notices whose file is being stored or whose first attempt is running. */
   const inProgress = new Set<number>();
@@ -116,7 +116,7 @@ export function createNotices(options: NoticesOptions): Notices {
   ): Promise<CallbackOutcome> {
     const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
     try {
-      const delivery = await send(uploaded, { receiver, semaphore: firstAttempts, attempt: 1 }, lifetime);
+      const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1 }, lifetime);
       if (id === undefined) {
         if (!delivery.ok) meter.lost();
       } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
@@ -128,13 +128,13 @@ export function createNotices(options: NoticesOptions): Notices {
 
   async function send(
     uploaded: Uploaded,
-    { receiver, semaphore, attempt }: { receiver: Receiver; semaphore?: Semaphore; attempt: number },
+    { receiver, limit, attempt }: { receiver: Receiver; limit?: ExchangeLimit; attempt: number },
     lifetime: ReturnType<typeof createLifetime>,
   ): Promise<Delivery> {
     let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
-      release = await semaphore?.take(lifetime);
+      release = await limit?.take(lifetime);
       const ending = new AbortController();
       lifetime.watch((reason) => ending.abort(reason));
       const { requestId, ...facts } = uploaded;
@@ -237,11 +237,11 @@ export function createNotices(options: NoticesOptions): Notices {
           );
           return [
             bucketId,
-            { target, receiver, firstAttempts: semaphores.take(bucketId, () => createSemaphore(IN_FLIGHT)) },
+            { target, receiver, firstAttempts: limits.take(bucketId, () => createExchangeLimit(IN_FLIGHT)) },
           ];
         }),
       );
-      semaphores.keep();
+      limits.keep();
       // Each receiver closes after its last notice.
       for (const receiver of receivers.keep()) void receiver.close();
       wake();

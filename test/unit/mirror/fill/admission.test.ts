@@ -1,8 +1,8 @@
-// Which fetches may begin, wait or are refused: fill slots, the queued semaphore, and both in order.
+// Which fetches may begin, wait or are refused: fill slots, the queue of a mirror, and both in order.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createAdmission } from "../../../../src/mirror/fill/admission.ts";
-import { createFillLimit, createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
+import { createFillLimit, createQueuedSemaphore } from "../../../../src/mirror/fill/fill-limit.ts";
 import { NEVER } from "../../../helpers/spools.ts";
 
 beforeEach(() => {
@@ -17,45 +17,45 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("createFillLimit()", () => {
   test("take() is false when all slots are taken, and true again after free()", () => {
-    const slots = createFillLimit(2);
-    expect([slots.take(), slots.take(), slots.take(), slots.taken]).toEqual([true, true, false, 2]);
-    slots.free();
-    expect([slots.take(), slots.take()]).toEqual([true, false]);
+    const fillLimit = createFillLimit(2);
+    expect([fillLimit.take(), fillLimit.take(), fillLimit.take(), fillLimit.taken]).toEqual([true, true, false, 2]);
+    fillLimit.free();
+    expect([fillLimit.take(), fillLimit.take()]).toEqual([true, false]);
   });
 
   test("resize() to fewer slots revokes none, and take() is false until enough are free", () => {
-    const slots = createFillLimit(3);
-    for (let count = 0; count < 3; count += 1) slots.take();
-    slots.resize(1);
-    expect(slots.taken).toBe(3);
-    slots.free();
-    slots.free();
-    expect(slots.take()).toBe(false);
-    slots.free();
-    expect(slots.take()).toBe(true);
-    slots.resize(2);
-    expect(slots.take()).toBe(true);
+    const fillLimit = createFillLimit(3);
+    for (let count = 0; count < 3; count += 1) fillLimit.take();
+    fillLimit.resize(1);
+    expect(fillLimit.taken).toBe(3);
+    fillLimit.free();
+    fillLimit.free();
+    expect(fillLimit.take()).toBe(false);
+    fillLimit.free();
+    expect(fillLimit.take()).toBe(true);
+    fillLimit.resize(2);
+    expect(fillLimit.take()).toBe(true);
   });
 
   test("empty() resolves when the last slot is freed, and at once if none is taken", async () => {
-    const slots = createFillLimit(2);
-    await slots.empty();
-    slots.take();
-    slots.take();
+    const fillLimit = createFillLimit(2);
+    await fillLimit.empty();
+    fillLimit.take();
+    fillLimit.take();
     let isEmpty = false;
-    const emptied = slots.empty().then(() => {
+    const emptied = fillLimit.empty().then(() => {
       isEmpty = true;
     });
-    slots.free();
+    fillLimit.free();
     await turn();
     expect(isEmpty).toBe(false);
-    slots.free();
+    fillLimit.free();
     await emptied;
   });
 });
 
 describe("createQueuedSemaphore()", () => {
-  const options = { places: 1, maxWaiting: 2, waitMs: 1_000 };
+  const options = { slots: 1, maxWaiting: 2, waitMs: 1_000 };
 
   test("enter() takes a free place at once, and leave() passes it to the longest waiter", async () => {
     const bulkhead = createQueuedSemaphore(options);
@@ -101,26 +101,26 @@ describe("createQueuedSemaphore()", () => {
 });
 
 describe("createAdmission()", () => {
-  const options = { places: 1, maxWaiting: 10, waitMs: 1_000 };
+  const options = { slots: 1, maxWaiting: 10, waitMs: 1_000 };
 
   test("a fetch that waits for a place takes no slot", async () => {
     const bulkhead = createQueuedSemaphore(options);
-    const slots = createFillLimit(10);
-    const admission = createAdmission({ queue: bulkhead, slots, signal: NEVER });
+    const fillLimit = createFillLimit(10);
+    const admission = createAdmission({ queue: bulkhead, fillLimit, signal: NEVER });
     const leave = await admission();
     const waiting = admission();
     await turn();
-    expect([slots.taken, bulkhead.waiting]).toEqual([1, 1]);
+    expect([fillLimit.taken, bulkhead.waiting]).toEqual([1, 1]);
     leave();
     (await waiting)();
-    expect([slots.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
+    expect([fillLimit.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
   });
 
   test("without a free slot it throws overloaded, and the place is free again", async () => {
     const bulkhead = createQueuedSemaphore(options);
-    const slots = createFillLimit(1);
-    slots.take();
-    const admission = createAdmission({ queue: bulkhead, slots, signal: NEVER });
+    const fillLimit = createFillLimit(1);
+    fillLimit.take();
+    const admission = createAdmission({ queue: bulkhead, fillLimit, signal: NEVER });
     await expect(admission()).rejects.toMatchObject({ code: "overloaded", retryAfterSeconds: 1 });
     expect(bulkhead.enter()).toBeUndefined();
   });
@@ -128,14 +128,14 @@ describe("createAdmission()", () => {
   test("admits no fetch while the program stops, nor one that was waiting then", async () => {
     const stopping = new AbortController();
     const bulkhead = createQueuedSemaphore(options);
-    const slots = createFillLimit(10);
-    const admission = createAdmission({ queue: bulkhead, slots, signal: stopping.signal });
+    const fillLimit = createFillLimit(10);
+    const admission = createAdmission({ queue: bulkhead, fillLimit, signal: stopping.signal });
     const leave = await admission();
     const waiting = [admission(), admission()];
     stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
     await expect(admission()).rejects.toMatchObject({ code: "draining" });
     leave();
     for (const each of waiting) await expect(each).rejects.toMatchObject({ code: "draining" });
-    expect([slots.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
+    expect([fillLimit.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
   });
 });

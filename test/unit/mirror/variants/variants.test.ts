@@ -10,7 +10,7 @@ import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/semaphore.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
@@ -67,7 +67,7 @@ function lab(
       spools: pool,
       transients: createTransientRoom(),
       writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
-      slots: createFillLimit(100),
+      fillLimit: createFillLimit(100),
       meter,
       log,
       now,

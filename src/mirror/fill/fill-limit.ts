@@ -42,29 +42,29 @@ export function createFillLimit(max: number): FillLimit {
   };
 }
 
-/** The places of one mirror, with a bounded queue. */
+/** The slots of one mirror, with a bounded queue. */
 export interface QueuedSemaphore {
-  /** Undefined: a place was free and is taken. Else resolves once one is; rejects with overloaded after `waitMs`. */
+  /** Undefined: a slot was free and is taken. Else resolves once one is; rejects with overloaded after `waitMs`. */
   enter(): Promise<void> | undefined;
-  /** Passes the place on to the request that has waited longest. */
+  /** Passes the slot on to the request that has waited longest. */
   leave(): void;
   readonly waiting: number;
 }
 
 export interface QueuedSemaphoreOptions {
-  readonly places: number;
+  readonly slots: number;
   readonly maxWaiting: number;
   readonly waitMs: number;
 }
 
 const RETRY_AFTER_SECONDS = 2;
 
-export function createQueuedSemaphore({ places, maxWaiting, waitMs }: QueuedSemaphoreOptions): QueuedSemaphore {
-  let free = places;
+export function createQueuedSemaphore({ slots, maxWaiting, waitMs }: QueuedSemaphoreOptions): QueuedSemaphore {
+  let free = slots;
   const queue = new LiveSet<() => void>();
 
   function overloaded(): HuiyuanError {
-    const message = `Cannot fetch now: ${places} fetches of this mirror run and ${queue.size} wait`;
+    const message = `Cannot fetch now: ${slots} fetches of this mirror run and ${queue.size} wait`;
     return new HuiyuanError("overloaded", message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
 

@@ -3,7 +3,7 @@
 import { LiveSet } from "../../async/live-map.ts";
 import type { Lifetime } from "./lifetime.ts";
 
-export interface Semaphore {
+export interface ExchangeLimit {
   /**
    * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure. The queue is not
    * bounded here: the caller bounds its requests.
@@ -11,7 +11,7 @@ export interface Semaphore {
   take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
 
-export function createSemaphore(count: number): Semaphore {
+export function createExchangeLimit(count: number): ExchangeLimit {
   let free = count;
   const queue = new LiveSet<() => void>();
   const release = () => {

@@ -3,7 +3,7 @@
 import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveSet } from "../../async/live-map.ts";
 
-export interface Semaphore {
+export interface WaitQueue {
   readonly length: number;
   /**
    * Takes at once if the queue is empty and `mayTake` allows it; otherwise waits in the queue. Rejects with `expired()`
@@ -20,7 +20,7 @@ export interface Claim<Taken> {
   take(): Taken;
 }
 
-export interface SemaphoreOptions {
+export interface WaitQueueOptions {
   /** Milliseconds. */
   readonly waitMs: number;
   readonly expired: () => Error;
@@ -31,7 +31,7 @@ interface Waiter {
   admit(): void;
 }
 
-export function createSemaphore({ waitMs, expired }: SemaphoreOptions): Semaphore {
+export function createWaitQueue({ waitMs, expired }: WaitQueueOptions): WaitQueue {
   const waiters = new LiveSet<Waiter>();
 
   function admit(): void {
