@@ -151,11 +151,11 @@ function refererOf({ referers }: Site, { headers }: WireRequest): string {
 function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
   if (authorizer === undefined && tokens.length === 0) return { verdict: "off" };
   // The download checks several names until one fits; checks for watermarks come after it.
-  const token = tokens.find(({ admission }) => admission !== undefined) ?? tokens.at(-1);
+  const token = tokens.find(({ grant }) => grant !== undefined) ?? tokens.at(-1);
   if (token === undefined) return { verdict: "unseen" };
-  const { admission, failure } = token;
-  if (admission === undefined) return { verdict: "refused", ...(failure && problemOf(failure)) };
-  const { scope, isSpent } = admission;
+  const { grant, failure } = token;
+  if (grant === undefined) return { verdict: "refused", ...(failure && problemOf(failure)) };
+  const { scope, isSpent } = grant;
   const life = scope.kind === "signed" ? { expiresInSeconds: scope.expiresInSeconds } : {};
   return { verdict: "good", kind: scope.kind, ...life, ...(isSpent && { isSpent: isSpent() }) };
 }

@@ -6,7 +6,7 @@ import { Client } from "../request/client.ts";
 import type { Exchange, Outcome } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
 import type { ProcessingRequest } from "../request/processing-request.ts";
-import type { Admission, Site, Sites } from "../request/site.ts";
+import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type AnswerContext, answerObject } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
@@ -20,7 +20,7 @@ export interface DownloadContext {
   readonly token: { readonly sign: string | undefined } | undefined;
   readonly url: ObjectUrl;
   readonly object: NamedObject;
-  readonly admission: Admission;
+  readonly grant: DownloadGrant;
   readonly exchange: Exchange;
   /** The variant that the URL requests; undefined: it requests the object itself. */
   readonly processing?: ProcessingRequest | undefined;
@@ -74,14 +74,14 @@ export function contextOf(
   cacheStatus: string,
   life?: AnswerLife,
 ): AnswerContext {
-  const { site, exchange, admission, isStandIn, isUnknown } = download;
+  const { site, exchange, grant, isStandIn, isUnknown } = download;
   const proven = isUnknown === true && state === "stored" ? "filling" : state;
   const shown = isStandIn === true && state !== "suspect" ? "stand-in" : proven;
   const { origin } = exchange.request.headers;
   const { isByAccept } = exchange;
   return {
-    headers: answerHeaders(site, { origin, scope: admission.scope, state: shown, cacheStatus, life, isByAccept }),
-    spend: admission.spend,
+    headers: answerHeaders(site, { origin, scope: grant.scope, state: shown, cacheStatus, life, isByAccept }),
+    spend: grant.spend,
     client: () => clientSignal(exchange),
   };
 }

@@ -43,7 +43,7 @@ const MAX_REPLACED = 3;
 /** The catalogue lists the object, but the store cannot read it. */
 const UNREADABLE: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
 
-const OPEN: Admitting = { admission: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
+const OPEN: Admitting = { grant: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
 /** Creates the handler of the download port. The fast path and the HTTP server call the same one. */
 export function createDownloads(
@@ -126,12 +126,11 @@ function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
     site.originalAuthorizer && authorizerOfOriginal(site.originalAuthorizer, { object, processing, asksForOriginal });
   const authorizer = ownAuthorizer ?? (referer === "listed" ? undefined : site.authorizer);
   const alias = processing?.isAlias === true ? processing : undefined;
-  const { admission, isForOriginal } =
-    authorizer === undefined ? OPEN : admitNamed(authorizer, sign, { object, alias });
+  const { grant, isForOriginal } = authorizer === undefined ? OPEN : admitNamed(authorizer, sign, { object, alias });
   // A protected bucket never serves an object as it is. A token for the original asks for the variant.
   const isNameFirst = alias !== undefined && !isForOriginal && site.originalAuthorizer === undefined;
   const token = authorizer === undefined ? undefined : { sign };
-  return { exchange, sites, site, url, object, token, admission, processing, isNameFirst };
+  return { exchange, sites, site, url, object, token, grant, processing, isNameFirst };
 }
 
 /** Undefined: answered synchronously, from memory. */

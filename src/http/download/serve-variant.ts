@@ -7,7 +7,7 @@ import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
-import type { Admission } from "../request/site.ts";
+import type { DownloadGrant } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { type AnswerLife, type AnswerState, shorterLife } from "../response/cache-control.ts";
@@ -54,8 +54,8 @@ export async function serveVariant(
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
     return showOriginal({ ...original, isStandIn: isRetryable(error) });
   }
-  const { variant, isStorable, life, admission } = made;
-  const download = admission === undefined ? original : withAdmission(original, admission);
+  const { variant, isStorable, life, grant } = made;
+  const download = grant === undefined ? original : withGrant(original, grant);
   await answerVariant(download, variant, { ...source, isStorable, life: shorterLife(source.life, life) });
 }
 
@@ -66,7 +66,7 @@ interface MadeVariant {
   /** The shortest lifetime of its watermarks. */
   readonly life: AnswerLife | undefined;
   /** The rights that the tokens of its watermarks give. */
-  readonly admission: Admission | undefined;
+  readonly grant: DownloadGrant | undefined;
 }
 
 /** Throws the codes of Variants.get and of findWatermarks. */
@@ -83,14 +83,14 @@ async function makeVariant(
   const client = isAlias ? undefined : token;
   const found =
     urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { sites, stored, client, via, cdnLoop, signal });
-  const { watermarks, life, admission } = found;
+  const { watermarks, life, grant } = found;
   const isStorable = request.isStored && found.isStorable;
   try {
     return {
       variant: await variants.get({ ...request, watermarks, isStored: isStorable, signal }),
       isStorable,
       life,
-      admission,
+      grant,
     };
   } finally {
     found.release();
@@ -101,7 +101,7 @@ const NO_WATERMARKS: FoundWatermarks = {
   watermarks: new Map(),
   life: undefined,
   isStorable: true,
-  admission: undefined,
+  grant: undefined,
   release() {},
 };
 
@@ -110,8 +110,8 @@ export function isOriginalFree({ site }: DownloadContext): boolean {
   return site.originalAuthorizer === undefined;
 }
 
-function withAdmission(original: DownloadContext, admission: Admission): DownloadContext {
-  return { ...original, admission: admittedByBoth(original.admission, admission) };
+function withGrant(original: DownloadContext, grant: DownloadGrant): DownloadContext {
+  return { ...original, grant: admittedByBoth(original.grant, grant) };
 }
 
 async function answerVariant(original: DownloadContext, variant: Variant, source: VariantSource): Promise<void> {

@@ -14,7 +14,7 @@ import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
-import type { Admission, Authorizer, Site, Sites } from "../request/site.ts";
+import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
@@ -42,7 +42,7 @@ export interface FoundWatermarks {
   /** False: an origin forbids storing its watermark, so the variant must not be stored either. */
   readonly isStorable: boolean;
   /** The rights that tokens in watermark URLs give; undefined: no URL has a token. */
-  readonly admission: Admission | undefined;
+  readonly grant: DownloadGrant | undefined;
   /** The caller calls it once, when the images are no longer needed. */
   release(): void;
 }
@@ -57,7 +57,7 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
   const watermarks = new Map<string, WatermarkImage>();
   let life: AnswerLife | undefined;
   let isStorable = true;
-  let admission: Admission | undefined;
+  let grant: DownloadGrant | undefined;
   for (const [index, each] of searches.entries()) {
     if (each.status === "rejected") {
       release();
@@ -66,13 +66,13 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
     watermarks.set(watermarkName(urls[index] as string), each.value.watermark); // One search a URL.
     life = shorterLife(life, each.value.life);
     isStorable &&= each.value.isStorable;
-    const own = each.value.admission;
-    admission = admission === undefined || own === undefined ? (admission ?? own) : admittedByBoth(admission, own);
+    const own = each.value.grant;
+    grant = grant === undefined || own === undefined ? (grant ?? own) : admittedByBoth(grant, own);
   }
-  return { watermarks, life, isStorable, admission, release };
+  return { watermarks, life, isStorable, grant, release };
 }
 
-interface FoundWatermark extends Pick<FoundWatermarks, "life" | "isStorable" | "admission"> {
+interface FoundWatermark extends Pick<FoundWatermarks, "life" | "isStorable" | "grant"> {
   readonly watermark: WatermarkImage;
   readonly release?: () => void;
 }
@@ -83,7 +83,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
   const { via, cdnLoop, signal } = search;
-  const admission = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
+  const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
   const context = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal };
   const version = await versionOf(context).catch((error: unknown) => {
@@ -96,7 +96,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
       watermark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) },
       life,
       isStorable: true,
-      admission,
+      grant,
     };
   }
   const { answer, route } = version;
@@ -108,7 +108,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
     const { info } = bytes;
     refuseTooLarge(text, info.size);
     const life = route.mirror.revalidation.lifeOfAnswer(head);
-    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, admission, release };
+    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, grant, release };
   } catch (error) {
     release();
     throw faultOfWatermark(text, error);
@@ -129,15 +129,15 @@ function admitWatermark(
     readonly object: NamedObject;
     readonly counted: Set<string>;
   },
-): Admission | undefined {
+): DownloadGrant | undefined {
   if (client === undefined || authorizer === undefined) return undefined;
-  const { admission } = admitNamed(authorizer, sign ?? client.sign, { object });
+  const { grant } = admitNamed(authorizer, sign ?? client.sign, { object });
   // The client's own token was admitted with its request.
   if (sign === undefined || sign === client.sign || counted.has(sign)) return undefined;
   counted.add(sign);
-  if (admission.isSpent?.() === true)
+  if (grant.isSpent?.() === true)
     throw new HuiyuanError("sign_spent", "Cannot use a watermark: its one-time signature has been used before");
-  return admission;
+  return grant;
 }
 
 /** The stored watermark, fresh like any original, or a fetched one. Throws the codes of Mirror.fetch, store_failed. */

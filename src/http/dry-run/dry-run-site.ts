@@ -13,7 +13,7 @@ import type { Variants } from "../../mirror/variants/variants.ts";
 import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
-import type { Admission, Authorizer, MirrorSource, Route, Site } from "../request/site.ts";
+import type { Authorizer, DownloadGrant, MirrorSource, Route, Site } from "../request/site.ts";
 
 /**
  * A fetch that would be made. `miss`: the client waits for the object. `refresh`: the client waits for a revalidation.
@@ -29,7 +29,7 @@ export interface DryFetch extends MirrorPreview {
 
 /** The result of one token check; exactly one of the two is set. */
 export interface DryToken {
-  readonly admission: Admission | undefined;
+  readonly grant: DownloadGrant | undefined;
   readonly failure: HuiyuanError | undefined;
 }
 
@@ -57,17 +57,17 @@ export function createDryRunSite(site: Site, request: DownloadRequest, notes: Dr
 }
 
 function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunNotes): Authorizer {
-  return { ...authorizer, admit: (sign, key) => dryRunAdmission(() => authorizer.admit(sign, key), notes) };
+  return { ...authorizer, admit: (sign, key) => dryRunGrant(() => authorizer.admit(sign, key), notes) };
 }
 
-function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admission {
+function dryRunGrant(admit: () => DownloadGrant, { tokens }: DryRunNotes): DownloadGrant {
   try {
-    const admission = admit();
-    tokens.push({ admission, failure: undefined });
-    const { spend, isSpent } = admission;
-    return { ...admission, spend: spend && (async () => isSpent?.() !== true) };
+    const grant = admit();
+    tokens.push({ grant, failure: undefined });
+    const { spend, isSpent } = grant;
+    return { ...grant, spend: spend && (async () => isSpent?.() !== true) };
   } catch (error) {
-    if (error instanceof HuiyuanError) tokens.push({ admission: undefined, failure: error });
+    if (error instanceof HuiyuanError) tokens.push({ grant: undefined, failure: error });
     throw error;
   }
 }

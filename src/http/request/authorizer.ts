@@ -4,7 +4,7 @@ import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import type { Admission, Authorizer } from "./site.ts";
+import type { Authorizer, DownloadGrant } from "./site.ts";
 
 export interface AuthorizerOptions {
   readonly appid: string;
@@ -23,7 +23,7 @@ export interface AuthorizerOptions {
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { appid, bucket, acceptV1, oneTimeDownloads, mode, tokens, once, now } = options;
   return {
-    admit(sign: string | undefined, key: Key): Admission {
+    admit(sign: string | undefined, key: Key): DownloadGrant {
       if (sign === undefined) throw new HuiyuanError("sign_missing", `Cannot serve "${key}": a token is required`);
       const time = now() / 1_000;
       const seconds = Math.floor(time);

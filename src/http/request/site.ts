@@ -12,7 +12,7 @@ import type { CorsRules } from "../response/cors.ts";
 import type { RefererRules } from "./referer.ts";
 
 /** The rights of a download's token. `spend` is set for a one-time token; it yields true exactly once, durably. */
-export interface Admission {
+export interface DownloadGrant {
   readonly scope: TokenScope;
   readonly spend: (() => Promise<boolean>) | undefined;
   /** Whether `spend` would yield false. Set if `spend` is; spends nothing. */
@@ -22,7 +22,7 @@ export interface Admission {
 /** Checks tokens. */
 export interface Authorizer {
   /** Throws the sign_* codes. */
-  admit(sign: string | undefined, key: Key): Admission;
+  admit(sign: string | undefined, key: Key): DownloadGrant;
   /** The file that an authentic token is bound to; empty for all files. Undefined for any other text. Never throws. */
   boundFile(sign: string): string | undefined;
 }

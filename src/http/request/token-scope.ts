@@ -4,10 +4,10 @@ import type { Key } from "../../core/object.ts";
 import type { TokenScope } from "../response/cache-control.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { ProcessingRequest } from "./processing-request.ts";
-import type { Admission, Authorizer } from "./site.ts";
+import type { Authorizer, DownloadGrant } from "./site.ts";
 
 export interface Admitting {
-  readonly admission: Admission;
+  readonly grant: DownloadGrant;
   /** True if the token is bound to the alias's original, so it does not cover an object of the URL's full name. */
   readonly isForOriginal: boolean;
 }
@@ -29,11 +29,11 @@ export function admitNamed(
   const bound = isOne || sign === undefined ? undefined : authorizer.boundFile(sign);
   const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
   const isForOriginal = name !== undefined && !own.includes(name);
-  return { admission: authorizer.admit(sign, name ?? path), isForOriginal };
+  return { grant: authorizer.admit(sign, name ?? path), isForOriginal };
 }
 
 /** The rights for an image made from two: the stricter scope counts for caches, and both one-time tokens are spent. */
-export function admittedByBoth(one: Admission, other: Admission): Admission {
+export function admittedByBoth(one: DownloadGrant, other: DownloadGrant): DownloadGrant {
   const once = [one, other].filter(({ spend }) => spend !== undefined);
   const scope = stricter(one.scope, other.scope);
   if (once.length === 0) return { scope, spend: undefined };

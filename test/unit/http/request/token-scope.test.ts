@@ -4,7 +4,7 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
 import type { NamedObject } from "../../../../src/http/request/object-name.ts";
 import type { ProcessingRequest } from "../../../../src/http/request/processing-request.ts";
-import type { Admission } from "../../../../src/http/request/site.ts";
+import type { DownloadGrant } from "../../../../src/http/request/site.ts";
 import { admitNamed, admittedByBoth } from "../../../../src/http/request/token-scope.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
@@ -68,20 +68,20 @@ test.each([
   expect(at.asked).toEqual([object.request.path]);
 });
 
-const forSeconds = (expiresInSeconds: number, mode: "private" | "shared" = "private"): Admission => ({
+const forSeconds = (expiresInSeconds: number, mode: "private" | "shared" = "private"): DownloadGrant => ({
   scope: { kind: "signed", mode, expiresInSeconds },
   spend: undefined,
 });
 
-/** An admission as the authorizer makes it, with a ledger of the test's own. */
+/** A grant as the authorizer makes it, with a ledger of the test's own. */
 function forOnce(spent = new Set<string>(), token = "t") {
   let paid: Promise<boolean> | undefined;
   const pay = async () => !spent.has(token) && spent.add(token).has(token);
   const spend = () => (paid ??= pay());
-  return { spent, admission: { scope: { kind: "one-time" }, spend, isSpent: () => spent.has(token) } as Admission };
+  return { spent, grant: { scope: { kind: "one-time" }, spend, isSpent: () => spent.has(token) } as DownloadGrant };
 }
 
-test.each<[Admission, Admission, Admission["scope"]]>([
+test.each<[DownloadGrant, DownloadGrant, DownloadGrant["scope"]]>([
   [{ scope: { kind: "none" }, spend: undefined }, forSeconds(9), forSeconds(9).scope],
   [forSeconds(9), { scope: { kind: "none" }, spend: undefined }, forSeconds(9).scope],
   [forSeconds(9), forSeconds(5), forSeconds(5).scope],
@@ -90,20 +90,20 @@ test.each<[Admission, Admission, Admission["scope"]]>([
   [forSeconds(9), forSeconds(5, "shared"), forSeconds(5).scope],
   [forSeconds(9, "shared"), forSeconds(5, "shared"), forSeconds(5, "shared").scope],
   [forSeconds(9), { scope: { kind: "reusable-one-time" }, spend: undefined }, { kind: "reusable-one-time" }],
-  [forOnce().admission, forSeconds(9), { kind: "one-time" }],
+  [forOnce().grant, forSeconds(9), { kind: "one-time" }],
 ])("admittedByBoth() has the stricter scope (%#)", (one, other, scope) => {
   expect(admittedByBoth(one, other).scope).toEqual(scope);
 });
 
 test("admittedByBoth() spends two one-time tokens, and only once for a response that restarts", async () => {
   const [image, mark] = [forOnce(), forOnce()];
-  const both = admittedByBoth(image.admission, mark.admission);
+  const both = admittedByBoth(image.grant, mark.grant);
   expect([both.isSpent?.(), await both.spend?.(), await both.spend?.()]).toEqual([false, true, true]);
   expect([image.spent.size, mark.spent.size, both.isSpent?.()]).toEqual([1, 1, true]);
 });
 
 test("admittedByBoth() does not spend a token if the other one is spent", async () => {
   const [image, mark] = [forOnce(), forOnce(new Set(["t"]))];
-  expect(await admittedByBoth(image.admission, mark.admission).spend?.()).toBe(false);
+  expect(await admittedByBoth(image.grant, mark.grant).spend?.()).toBe(false);
   expect(image.spent.size).toBe(0);
 });
